@@ -24,7 +24,7 @@ const COMPARE_EVERY: Span = Span::from_millis(250);
 /// The most that the clock slows down while the time of day is behind: so many of [`PARTS`], a tenth.
 const SLOWER_BY_MAX: i64 = PARTS / 10;
 const PARTS: i64 = 10_240;
-/// The number of bits that hold `slower` in a packed [`Pace`].
+/// The number of bits that hold `slower` in a packed [`ClockRate`].
 const SLOWER_BITS: u32 = 11;
 /// The delay before a slower pace applies: longer than any reader takes with the old pace.
 const SLOWER_FROM: Span = Span::from_millis(10);
@@ -35,24 +35,24 @@ pub struct Steady {
     source: Clock,
     /// Added to the elapsed time, before the pace applies, in microseconds.
     origin: i64,
-    /// A packed [`Pace`]: one word, so that reads need no lock.
+    /// A packed [`ClockRate`]: one word, so that reads need no lock.
     pace: AtomicI64,
     /// The elapsed time at the last comparison.
     compared: AtomicI64,
     /// How far the time of day was ahead at the last comparison, in microseconds.
     ahead: AtomicI64,
-    state: Mutex<State>,
+    state: Mutex<ClockState>,
 }
 
 /// The time as `passed + offset − passed × slower ÷ PARTS`, in microseconds. A correction backwards is a slower pace,
 /// never a step, so no reading is earlier than a previous one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Pace {
+struct ClockRate {
     offset: i64,
     slower: i64,
 }
 
-impl Pace {
+impl ClockRate {
     const fn of(word: i64) -> Self {
         Self { offset: word >> SLOWER_BITS, slower: word & ((1 << SLOWER_BITS) - 1) }
     }
@@ -77,7 +77,7 @@ impl Pace {
 
 /// Knowledge of the time of day.
 #[derive(Debug, Default)]
-struct State {
+struct ClockState {
     /// The clock that decides.
     leader: Leader,
     /// When a jump ahead began, in elapsed time, and how far it goes.
@@ -121,7 +121,7 @@ impl Steady {
         let (wall, passed) = (source.wall(), source.passed());
         Self {
             origin: wall.micros().saturating_sub(passed.micros()),
-            pace: AtomicI64::new(Pace { offset: 0, slower: 0 }.word()),
+            pace: AtomicI64::new(ClockRate { offset: 0, slower: 0 }.word()),
             compared: AtomicI64::new(passed.micros()),
             ahead: AtomicI64::new(0),
             state: Mutex::default(),
@@ -141,7 +141,7 @@ impl Steady {
         self.source.passed()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ClockState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -157,8 +157,8 @@ impl Steady {
         self.at(passed)
     }
 
-    fn pace(&self) -> Pace {
-        Pace::of(self.pace.load(Ordering::Relaxed))
+    fn pace(&self) -> ClockRate {
+        ClockRate::of(self.pace.load(Ordering::Relaxed))
     }
 
     fn at(&self, passed: Span) -> Time {
@@ -166,7 +166,7 @@ impl Steady {
     }
 
     fn move_by(&self, by: Span) {
-        self.pace.fetch_add(Pace { offset: by.micros(), slower: 0 }.word(), Ordering::Relaxed);
+        self.pace.fetch_add(ClockRate { offset: by.micros(), slower: 0 }.word(), Ordering::Relaxed);
     }
 
     /// Changes the pace: at `passed` if the new pace is faster, else a `grace` later. The caller holds the state's
@@ -185,7 +185,7 @@ impl Steady {
         }
     }
 
-    fn compare(&self, state: &mut State, passed: Span, grace: Span) {
+    fn compare(&self, state: &mut ClockState, passed: Span, grace: Span) {
         let last = self.compared.swap(passed.micros(), Ordering::Relaxed);
         let mut ahead = between(self.at(passed), self.wall());
         // The time of day was reached since the last comparison, so the clock has been slow for too long.
@@ -252,7 +252,7 @@ impl Steady {
     }
 }
 
-impl State {
+impl ClockState {
     /// One log line for each change.
     fn log_change(&mut self, now: Logged, ahead: Span) {
         if std::mem::replace(&mut self.logged, now) == now {

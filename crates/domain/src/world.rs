@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 /// The counts of a room whose row the batch has locked.
 #[derive(Debug, Clone, Copy)]
-struct Counted {
+struct LockedCounts {
     /// The counts in the row.
     in_row: RoomCounts,
     now: RoomCounts,
@@ -90,7 +90,7 @@ pub struct World {
     /// The live token of a user in a room.
     pub places: HashMap<(UserId, RoomId), TokenId>,
     tokens: Table<TokenId, Token>,
-    counted: HashMap<RoomId, Counted>,
+    counted: HashMap<RoomId, LockedCounts>,
     departed: BTreeMap<RoomId, RoomCounts>,
     new_users: Vec<NewUser>,
     sign_ins: Vec<UserId>,
@@ -125,7 +125,7 @@ impl World {
 
     /// Sets a room's counts: those in its row, and the change since the row was written.
     pub fn load_counts(&mut self, room_id: RoomId, in_row: RoomCounts, since: RoomCounts) {
-        self.counted.entry(room_id).or_insert(Counted { in_row, now: in_row.plus(since) });
+        self.counted.entry(room_id).or_insert(LockedCounts { in_row, now: in_row.plus(since) });
     }
 
     /// The counts of a room, if they are loaded.

@@ -190,7 +190,7 @@ pub async fn serve(
     workers
         .spawn(workers::until(workers_stop.clone(), async move { limited.limits.sweep_for_ever(LIMITS_TICK).await }));
     let tracer = config.otlp_endpoint.clone().map(|collector| {
-        let choice = traces::Choice { one_in: config.otlp_one_in, trusted_proxies: config.trusted_proxies.clone() };
+        let choice = traces::Sampling { one_in: config.otlp_one_in, trusted_proxies: config.trusted_proxies.clone() };
         traces::start(collector, choice, ids, clock.clone(), Arc::clone(&metrics))
     });
     let tracer = tracer.transpose()?;

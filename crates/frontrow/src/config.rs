@@ -15,7 +15,7 @@ use frontrow_service::{net::AddressRange, workers::Retention};
 use frontrow_web::edge::{cors::Origin, limit, listener, secret::Secret, traces::Collector};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-pub use cli::{Cli, Command, ConcertCommand, KeysCommand, LineCommand, OperatorCommand, UserCommand};
+pub use cli::{Cli, CliCommand, ConcertCommand, KeysCommand, LineCommand, OperatorCommand, UserCommand};
 pub use load::{LoadError, ReadableSecret, Setting};
 pub use servers::{Database, ServerUrl, Servers, Switch};
 pub use validate::Invalid;
@@ -524,8 +524,8 @@ impl Config {
 
     /// The rate limits.
     #[must_use]
-    pub fn rate_limits(&self) -> limit::Settings {
-        limit::Settings {
+    pub fn rate_limits(&self) -> limit::RateLimitSettings {
+        limit::RateLimitSettings {
             requests_per_second_per_user: self.requests_per_second_per_user,
             request_burst_per_user: self.request_burst_per_user,
             changes_per_hour_per_user: self.changes_per_hour_per_user,

@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 use frontrow::{
     app,
     config::{
-        Cli, Command, ConcertCommand, Config, Database, KeysCommand, LineCommand, LoadError, OperatorCommand,
+        Cli, CliCommand, ConcertCommand, Config, Database, KeysCommand, LineCommand, LoadError, OperatorCommand,
         ServerUrl, UserCommand,
     },
     telemetry,
@@ -63,32 +63,32 @@ fn run() -> anyhow::Result<ExitCode> {
     };
     config.validate()?;
     match command {
-        Command::Config => {
+        CliCommand::Config => {
             print!("{}", config.describe());
             return Ok(ExitCode::SUCCESS);
         }
-        Command::Check => return check_books(&config),
-        Command::Keys(KeysCommand::Rotate) => return rotate_keys(&config),
-        Command::Serve
-        | Command::Migrate { .. }
-        | Command::Operator(_)
-        | Command::User(_)
-        | Command::Concert(_)
-        | Command::Line(_) => {}
+        CliCommand::Check => return check_books(&config),
+        CliCommand::Keys(KeysCommand::Rotate) => return rotate_keys(&config),
+        CliCommand::Serve
+        | CliCommand::Migrate { .. }
+        | CliCommand::Operator(_)
+        | CliCommand::User(_)
+        | CliCommand::Concert(_)
+        | CliCommand::Line(_) => {}
     }
     telemetry::init(&config.log, config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
-            Command::Serve => serve(&config).await,
-            Command::Migrate { from: Some(from), to } => migrate_to_postgres(&config, &from, to).await,
-            Command::Migrate { .. } => migrate(&config).await,
-            Command::Operator(command) => operators(&config, command).await,
-            Command::User(command) => users(&config, command).await,
-            Command::Concert(ConcertCommand::Import { file }) => import(&config, &file).await,
-            Command::Concert(ConcertCommand::DoorList { concert_id }) => print_door_list(&config, concert_id).await,
-            Command::Line(LineCommand::Renew) => renew_lines(&config).await,
-            Command::Check | Command::Config | Command::Keys(_) => Ok(()),
+            CliCommand::Serve => serve(&config).await,
+            CliCommand::Migrate { from: Some(from), to } => migrate_to_postgres(&config, &from, to).await,
+            CliCommand::Migrate { .. } => migrate(&config).await,
+            CliCommand::Operator(command) => operators(&config, command).await,
+            CliCommand::User(command) => users(&config, command).await,
+            CliCommand::Concert(ConcertCommand::Import { file }) => import(&config, &file).await,
+            CliCommand::Concert(ConcertCommand::DoorList { concert_id }) => print_door_list(&config, concert_id).await,
+            CliCommand::Line(LineCommand::Renew) => renew_lines(&config).await,
+            CliCommand::Check | CliCommand::Config | CliCommand::Keys(_) => Ok(()),
         }
     })?;
     Ok(ExitCode::SUCCESS)

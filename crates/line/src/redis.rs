@@ -29,7 +29,7 @@ use crate::{
     lines::{Lines, Rebuild},
     lock::lock,
     peers::{Down, Leadership, PeerStatus, Peers, PeersError},
-    replicas::Source,
+    replicas::ChangeOrigin,
     view::deltas,
 };
 use async_trait::async_trait;
@@ -63,7 +63,7 @@ use tokio::{
     task::JoinSet,
 };
 use uuid::Uuid;
-use watch::{Answers, Watch};
+use watch::{RedisCaches, Watch};
 
 /// The error code of Redis when it takes no writes for want of memory.
 const OUT_OF_MEMORY: &str = "OOM";
@@ -75,7 +75,7 @@ const LEFT_FOR: Duration = Duration::from_secs(4);
 
 /// How an instance uses Redis.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct RedisSettings {
     /// How to connect. The probe key is the installation's own, whatever is given here.
     pub client: ClientSettings,
     /// How often the rows of each busy line are refreshed.
@@ -92,7 +92,7 @@ pub struct Settings {
     pub gap_grace: Duration,
 }
 
-impl Settings {
+impl RedisSettings {
     /// The defaults, for the Redis at `urls`.
     #[must_use]
     pub fn new(urls: Vec<String>) -> Self {
@@ -131,7 +131,7 @@ impl RedisPeers {
     /// # Errors
     /// The settings are wrong, or Redis refuses them.
     pub async fn start(
-        settings: Settings,
+        settings: RedisSettings,
         store: Arc<dyn Store>,
         installation: Uuid,
         instance: Uuid,
@@ -158,7 +158,7 @@ impl RedisPeers {
         let publisher = Arc::new(publisher);
         let invalidated = Arc::new(Notify::new());
         let (from_end, skip_requests) = mpsc::channel(1);
-        let answers = Answers {
+        let answers = RedisCaches {
             follower: Arc::clone(&follower),
             leases: Arc::clone(&leases),
             heartbeats: Arc::clone(&heartbeats),
@@ -287,7 +287,7 @@ impl Peers for RedisPeers {
             replicas.put_new(room, changes.now);
         }
         for (room, delta) in deltas(changes) {
-            replicas.apply(room, &delta, Source::Local);
+            replicas.apply(room, &delta, ChangeOrigin::Local);
         }
     }
 

@@ -18,7 +18,7 @@ use frontrow_domain::{
 };
 use frontrow_storage::Line;
 use order::ChangeOrder;
-pub(crate) use order::Source;
+pub(crate) use order::ChangeOrigin;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, atomic::AtomicI64},
@@ -114,7 +114,7 @@ impl Replicas {
         for changes in since() {
             if let Some(delta) = deltas(&changes).get(&room) {
                 let unverified =
-                    replica.apply(&cell.view(), &from_rows, delta, Source::Remote, |news| _ = cell.apply(news));
+                    replica.apply(&cell.view(), &from_rows, delta, ChangeOrigin::Remote, |news| _ = cell.apply(news));
                 all.extend(unverified.into_iter().map(|id| (id, changes.now)));
             }
         }
@@ -141,7 +141,7 @@ impl Replicas {
     }
 
     /// Applies a change of one room.
-    pub(crate) fn apply(&self, room: RoomId, delta: &Delta<'_>, source: Source) -> Applied {
+    pub(crate) fn apply(&self, room: RoomId, delta: &Delta<'_>, source: ChangeOrigin) -> Applied {
         let Some(replica) = self.replica(room) else { return Applied::Unknown };
         let mut replica = lock(&replica);
         let Some(view) = self.lines.view(room) else { return Applied::Unknown };
@@ -173,7 +173,7 @@ impl Replicas {
     /// Applies a token's row from the store, which was changed at `now` or later.
     pub(crate) fn apply_row(&self, token: &Token, now: Time) {
         let token = std::slice::from_ref(token);
-        self.apply(token[0].id.room_id, &Delta { inserted: token, ..Delta::none(now) }, Source::Local);
+        self.apply(token[0].id.room_id, &Delta { inserted: token, ..Delta::none(now) }, ChangeOrigin::Local);
     }
 }
 
@@ -185,7 +185,7 @@ impl Replica {
         view: &RoomView,
         known: &RoomView,
         delta: &Delta<'_>,
-        source: Source,
+        source: ChangeOrigin,
         apply: impl FnOnce(&Delta<'_>),
     ) -> Vec<TokenId> {
         let news = self.order.admit(view, known, delta, source);

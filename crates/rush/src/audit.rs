@@ -11,7 +11,7 @@ mod cases;
 
 use crate::{
     api::{AuditEntry, Payment, PointEntry, Reservation, SeatRow},
-    history::{Asked, Effect, History, Outcome, Replay},
+    history::{Asked, Effect, History, KeyReuse, RequestOutcome},
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, HashMap};
 pub(crate) struct Books {
     pub(crate) seats: Vec<SeatRow>,
     /// Whether the seats did not change while the reservations were read, so that both are of one moment.
-    pub(crate) settled: Settled,
+    pub(crate) settled: Readings,
     /// Every reservation of the concert.
     pub(crate) reservations: Vec<Reservation>,
     /// Reservations up to this number are from before the run.
@@ -43,7 +43,7 @@ pub(crate) struct Books {
 
 /// Whether two readings belong to one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Settled {
+pub(crate) enum Readings {
     /// They do.
     #[default]
     OneMoment,
@@ -139,7 +139,7 @@ pub(crate) fn audit(history: &History, books: &Books) -> Verdict {
             "replays_identical",
             (!same).then(|| {
                 let show = |(status, body): &(u16, Vec<u8>)| format!("{status} {}", String::from_utf8_lossy(body));
-                let Replay { buyer, name, first, second, .. } = replay;
+                let KeyReuse { buyer, name, first, second, .. } = replay;
                 format!("buyer {buyer}, {name}: first {}, then {}", show(first), show(second))
             }),
         );
@@ -208,7 +208,7 @@ fn blank_tickets(answer: &mut serde_json::Value) {
 
 /// What happened to a reservation as far as its buyer knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Known {
+enum Happened {
     /// It was not asked for, or refused.
     #[default]
     No,
@@ -218,7 +218,7 @@ enum Known {
     Yes,
 }
 
-impl Known {
+impl Happened {
     const fn at_least(self, other: Self) -> Self {
         match (self, other) {
             (Self::Yes, _) | (_, Self::Yes) => Self::Yes,
@@ -230,23 +230,23 @@ impl Known {
 
 /// The life of an acknowledged reservation, with times from the crowd's clock.
 #[derive(Debug, Clone)]
-struct Life {
+struct ReservationLife {
     buyer: usize,
     held: Reservation,
     hold_sent: u64,
     hold_received: u64,
-    paid: Known,
+    paid: Happened,
     pay_sent: u64,
     pay_received: u64,
-    cancelled: Known,
+    cancelled: Happened,
     cancel_sent: u64,
-    refunded: Known,
+    refunded: Happened,
     refund_sent: u64,
 }
 
 /// The history by the things it is about.
 struct Index {
-    lives: BTreeMap<i64, Life>,
+    lives: BTreeMap<i64, ReservationLife>,
     payments: BTreeMap<i64, (usize, Payment)>,
     user_of: HashMap<usize, String>,
     buyer_of: HashMap<String, usize>,
@@ -258,27 +258,27 @@ impl Index {
         let mut payments = BTreeMap::new();
         for op in &history.ops {
             match &op.outcome {
-                Outcome::Ok(Effect::Held(held)) => {
+                RequestOutcome::Ok(Effect::Held(held)) => {
                     for reservation in held {
                         lives.insert(
                             reservation.reservation_id,
-                            Life {
+                            ReservationLife {
                                 buyer: op.buyer,
                                 held: reservation.clone(),
                                 hold_sent: op.sent,
                                 hold_received: op.received,
-                                paid: Known::No,
+                                paid: Happened::No,
                                 pay_sent: u64::MAX,
                                 pay_received: u64::MAX,
-                                cancelled: Known::No,
+                                cancelled: Happened::No,
                                 cancel_sent: u64::MAX,
-                                refunded: Known::No,
+                                refunded: Happened::No,
                                 refund_sent: u64::MAX,
                             },
                         );
                     }
                 }
-                Outcome::Ok(Effect::Paid(paid)) => {
+                RequestOutcome::Ok(Effect::Paid(paid)) => {
                     for payment in paid {
                         payments.insert(payment.payment_id, (op.buyer, payment.clone()));
                     }
@@ -300,9 +300,9 @@ impl Index {
     fn follow(&mut self, history: &History) {
         for op in &history.ops {
             let known = match op.outcome {
-                Outcome::Ok(_) => Known::Yes,
-                Outcome::Unknown => Known::Maybe,
-                Outcome::Fail { .. } => continue,
+                RequestOutcome::Ok(_) => Happened::Yes,
+                RequestOutcome::Unknown => Happened::Maybe,
+                RequestOutcome::Fail { .. } => continue,
             };
             match &op.asked {
                 Asked::Pay { reservations, .. } => {
@@ -354,14 +354,14 @@ pub(crate) fn exercised(history: &History, books: &Books) -> BTreeMap<&'static s
     let mut count = |name: &'static str| *counts.entry(name).or_default() += 1;
     for op in &history.ops {
         match (&op.asked, &op.outcome) {
-            (_, Outcome::Unknown) => count("unknown"),
-            (_, Outcome::Fail { code, .. }) if code == "seat_held" || code == "seat_sold" => count("conflicts"),
-            (_, Outcome::Fail { code, .. }) if code == "hold_expired" => count("hit_expired_hold"),
-            (_, Outcome::Ok(Effect::Held(held))) if held.len() > 1 => count("multi_seat_holds"),
-            (_, Outcome::Ok(Effect::Refunded(_))) => count("refunds"),
-            (_, Outcome::Ok(Effect::Cancelled(_))) => count("cancelled"),
-            (_, Outcome::Ok(Effect::Joined { fresh: false, .. })) => count("same_place_again"),
-            (Asked::Leave { .. }, Outcome::Ok(_)) => count("left_the_line"),
+            (_, RequestOutcome::Unknown) => count("unknown"),
+            (_, RequestOutcome::Fail { code, .. }) if code == "seat_held" || code == "seat_sold" => count("conflicts"),
+            (_, RequestOutcome::Fail { code, .. }) if code == "hold_expired" => count("hit_expired_hold"),
+            (_, RequestOutcome::Ok(Effect::Held(held))) if held.len() > 1 => count("multi_seat_holds"),
+            (_, RequestOutcome::Ok(Effect::Refunded(_))) => count("refunds"),
+            (_, RequestOutcome::Ok(Effect::Cancelled(_))) => count("cancelled"),
+            (_, RequestOutcome::Ok(Effect::Joined { fresh: false, .. })) => count("same_place_again"),
+            (Asked::Leave { .. }, RequestOutcome::Ok(_)) => count("left_the_line"),
             _ => {}
         }
     }

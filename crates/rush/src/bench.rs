@@ -4,18 +4,18 @@
 mod stage;
 
 use crate::{
-    client::{Connection, request_text},
+    client::{HttpConnection, request_text},
     clock::{float, micros, millis},
     crowd::run_number,
     meter::histogram,
     options::{Bench, LoadOptions},
     report::histogram_json,
-    target::{Reach, Target},
+    target::{AllowedHosts, Target},
 };
 use anyhow::{Context, Result, bail};
 use hdrhistogram::Histogram;
 use serde_json::json;
-use stage::{Hall, Stage};
+use stage::{BenchSize, Stage};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -33,7 +33,7 @@ use tokio::{
 const GRACE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
-enum Source {
+enum RequestSource {
     /// These, in turns.
     Cycle(Vec<Vec<u8>>),
     /// Each seat once.
@@ -53,7 +53,7 @@ struct Holds {
     buyers: Vec<stage::Active>,
 }
 
-impl Source {
+impl RequestSource {
     /// The next request of a connection; none when there is nothing left to ask.
     fn next(&self, turn: usize) -> Option<std::borrow::Cow<'_, [u8]>> {
         match self {
@@ -122,9 +122,9 @@ pub(crate) async fn run(what: &Bench) -> Result<()> {
         Bench::Seatmap { load, seats, .. } => (format!("compact map of {seats} seats"), load),
         Bench::Holds { load, users, seats, .. } => (format!("holds of {seats} seats by {users} buyers"), load),
     };
-    let reach = if load.server.i_own_this_server { Reach::Anywhere } else { Reach::Loopback };
+    let reach = if load.server.i_own_this_server { AllowedHosts::Anywhere } else { AllowedHosts::Loopback };
     let target = Target::parse(&load.server.url, reach)?;
-    Connection::open(&target).await.with_context(|| format!("{} does not answer", load.server.url))?;
+    HttpConnection::open(&target).await.with_context(|| format!("{} does not answer", load.server.url))?;
     let (source, stage) = source(what, load, &target).await?;
     let source = Arc::new(source);
     let (tally, took) = press(&source, load, &target).await?;
@@ -178,31 +178,32 @@ pub(crate) async fn run(what: &Bench) -> Result<()> {
 }
 
 /// Sets up what is asked.
-async fn source(what: &Bench, load: &LoadOptions, target: &Target) -> Result<(Source, Option<Stage>)> {
+async fn source(what: &Bench, load: &LoadOptions, target: &Target) -> Result<(RequestSource, Option<Stage>)> {
     let get = |path: &str, headers: &[(&str, &str)]| request_text(&target.host, "GET", path, headers, None);
     match what {
-        Bench::Get { path, .. } => Ok((Source::Cycle(vec![get(path, &[])]), None)),
+        Bench::Get { path, .. } => Ok((RequestSource::Cycle(vec![get(path, &[])]), None)),
         Bench::Positions { users, .. } => {
-            let stage = Stage::build(load, target, Hall { concerts: 1, seats_each: 1, users: 1 }).await?;
+            let stage = Stage::build(load, target, BenchSize { concerts: 1, seats_each: 1, users: 1 }).await?;
             let tokens = stage.line(*users).await?;
             let path = |token: &String| format!("/api/v1/queue/tokens/{token}/position");
-            Ok((Source::Cycle(tokens.iter().map(|token| get(&path(token), &[])).collect()), Some(stage)))
+            Ok((RequestSource::Cycle(tokens.iter().map(|token| get(&path(token), &[])).collect()), Some(stage)))
         }
         Bench::Seatmap { seats, unchanged, .. } => {
-            let hall = Hall { concerts: 1, seats_each: *seats, users: 1 };
+            let hall = BenchSize { concerts: 1, seats_each: *seats, users: 1 };
             let stage = Stage::build(load, target, hall).await?;
             let path = format!("/api/v1{}", stage.map_path());
             let request = get(&path, &[]);
             if !unchanged {
-                return Ok((Source::Cycle(vec![request]), Some(stage)));
+                return Ok((RequestSource::Cycle(vec![request]), Some(stage)));
             }
-            let answer = Connection::open(target).await?.exchange(&request).await?;
+            let answer = HttpConnection::open(target).await?.exchange(&request).await?;
             let etag = answer.etag.context("the seat map has no ETag")?;
-            Ok((Source::Cycle(vec![get(&path, &[("If-None-Match", &etag)])]), Some(stage)))
+            Ok((RequestSource::Cycle(vec![get(&path, &[("If-None-Match", &etag)])]), Some(stage)))
         }
         Bench::Holds { users, seats, concerts, .. } => {
             let seats_each = seats.div_ceil(*concerts);
-            let stage = Stage::build(load, target, Hall { concerts: *concerts, seats_each, users: *users }).await?;
+            let stage =
+                Stage::build(load, target, BenchSize { concerts: *concerts, seats_each, users: *users }).await?;
             let holds = Holds {
                 host: target.host.clone(),
                 run: run_number(),
@@ -211,16 +212,16 @@ async fn source(what: &Bench, load: &LoadOptions, target: &Target) -> Result<(So
                 next: AtomicU64::new(0),
                 buyers: stage.active(*users).await?,
             };
-            Ok((Source::Holds(holds), Some(stage)))
+            Ok((RequestSource::Holds(holds), Some(stage)))
         }
     }
 }
 
 /// Asks on all connections until the time is over or nothing is left to ask.
-async fn press(source: &Arc<Source>, load: &LoadOptions, target: &Target) -> Result<(Tally, Duration)> {
+async fn press(source: &Arc<RequestSource>, load: &LoadOptions, target: &Target) -> Result<(Tally, Duration)> {
     let mut connections = Vec::new();
     for _ in 0..load.connections {
-        connections.push(Connection::open(target).await.context("the server does not take so many connections")?);
+        connections.push(HttpConnection::open(target).await.context("the server does not take so many connections")?);
     }
     let began = Instant::now();
     let until = began + Duration::from_secs(u64::from(load.seconds));
@@ -239,8 +240,8 @@ async fn press(source: &Arc<Source>, load: &LoadOptions, target: &Target) -> Res
 }
 
 async fn work(
-    source: Arc<Source>,
-    connection: Connection,
+    source: Arc<RequestSource>,
+    connection: HttpConnection,
     target: Target,
     first: usize,
     until: Instant,
@@ -253,7 +254,7 @@ async fn work(
         let Some(request) = source.next(turn) else { break };
         turn = turn.wrapping_add(1);
         let Some(open) = &mut connection else {
-            connection = Connection::open(&target).await.ok();
+            connection = HttpConnection::open(&target).await.ok();
             if connection.is_none() {
                 tally.lost += 1;
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -296,7 +297,7 @@ mod tests {
             next: AtomicU64::new(0),
             buyers: vec![buyer("a"), buyer("b")],
         };
-        let source = Source::Holds(holds);
+        let source = RequestSource::Holds(holds);
         let texts: Vec<String> =
             std::iter::from_fn(|| source.next(0)).map(|text| String::from_utf8(text.into_owned()).unwrap()).collect();
         assert_eq!(texts.len(), 4);

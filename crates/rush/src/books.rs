@@ -2,13 +2,13 @@
 
 use crate::{
     api::{FullSeatMap, Payment, PointEntry, Points, QueueToken, Reservation, SeatRow},
-    audit::{Account, Books, Settled, TokenRow},
+    audit::{Account, Books, Readings, TokenRow},
     buyer::Login,
-    client::Origin,
-    operator::Caller,
+    client::ConnectionChoice,
+    operator::SignedInClient,
     parallel::in_parallel,
     progress::Progress,
-    retry::{Desk, Reply},
+    retry::{Desk, RequestReply},
     setup::Before,
 };
 use anyhow::Result;
@@ -23,7 +23,7 @@ const READINGS_MAX: u32 = 10;
 
 /// A buyer after the sale.
 #[derive(Debug, Clone)]
-pub(crate) struct Visitor {
+pub(crate) struct ReturningBuyer {
     /// Their number in the crowd.
     pub(crate) index: usize,
     pub(crate) login: Login,
@@ -40,15 +40,15 @@ pub(crate) async fn read(
     operator: &str,
     concert_id: i64,
     before: Before,
-    visitors: Vec<Visitor>,
+    visitors: Vec<ReturningBuyer>,
 ) -> Result<Books> {
-    let operator = Caller::new(desk, Some(operator.to_owned()));
+    let operator = SignedInClient::new(desk, Some(operator.to_owned()));
     let (seats, reservations, settled) = of_one_moment(&operator, concert_id).await?;
     let payments = operator.pages("/operator/payments", |row: &Payment| row.payment_id <= before.payment).await?;
     let audit = operator.pages("/operator/audit", |row: &crate::api::AuditEntry| row.audit_id <= before.audit).await?;
     let mut progress = Progress::new();
     let total = visitors.len();
-    let job = |visitor: Visitor| {
+    let job = |visitor: ReturningBuyer| {
         let desk = Arc::clone(desk);
         async move { account(&desk, visitor).await }
     };
@@ -78,7 +78,10 @@ pub(crate) async fn read(
 }
 
 /// Seats and reservations, read again until the seat map did not change meanwhile.
-async fn of_one_moment(operator: &Caller<'_>, concert_id: i64) -> Result<(Vec<SeatRow>, Vec<Reservation>, Settled)> {
+async fn of_one_moment(
+    operator: &SignedInClient<'_>,
+    concert_id: i64,
+) -> Result<(Vec<SeatRow>, Vec<Reservation>, Readings)> {
     let seats_path = format!("/concerts/{concert_id}/seats");
     let reservations_path = format!("/operator/reservations?concert_id={concert_id}");
     let mut last = (Vec::new(), Vec::new());
@@ -91,20 +94,20 @@ async fn of_one_moment(operator: &Caller<'_>, concert_id: i64) -> Result<(Vec<Se
                 && one.seats.iter().map(|seat| &seat.status).eq(other.seats.iter().map(|seat| &seat.status))
         };
         if same(&first, &second) {
-            return Ok((second.seats, reservations, Settled::OneMoment));
+            return Ok((second.seats, reservations, Readings::OneMoment));
         }
         last = (second.seats, reservations);
         sleep(Duration::from_millis(500)).await;
     }
-    Ok((last.0, last.1, Settled::Moving))
+    Ok((last.0, last.1, Readings::Moving))
 }
 
-async fn account(desk: &Desk, visitor: Visitor) -> Result<(Account, Option<TokenRow>)> {
-    let Visitor { index, login, token } = visitor;
+async fn account(desk: &Desk, visitor: ReturningBuyer) -> Result<(Account, Option<TokenRow>)> {
+    let ReturningBuyer { index, login, token } = visitor;
     let caller = if let Some(session) = login.session {
-        Caller::new(desk, Some(session))
+        SignedInClient::new(desk, Some(session))
     } else {
-        Caller::sign_in(desk, &login.email, &login.password, Origin::Own(index)).await?.0
+        SignedInClient::sign_in(desk, &login.email, &login.password, ConnectionChoice::Own(index)).await?.0
     };
     let (version_before, balance_before) = login.before;
     let points: Points = caller.get("/points").await?;
@@ -126,16 +129,16 @@ async fn account(desk: &Desk, visitor: Visitor) -> Result<(Account, Option<Token
 }
 
 /// The token as its owner sees it. A server may forget tokens that ended long ago.
-async fn token_row(caller: &Caller<'_>, token: String) -> Option<TokenRow> {
+async fn token_row(caller: &SignedInClient<'_>, token: String) -> Option<TokenRow> {
     let found: QueueToken = caller.get(&format!("/queue/tokens/{token}")).await.ok()?;
     Some(TokenRow { token, position: found.position, status: found.status })
 }
 
 /// Gives an active or waiting place up, so that a later run finds the room empty.
-pub(crate) async fn leave_line(desk: &Desk, visitor: &Visitor) {
+pub(crate) async fn leave_line(desk: &Desk, visitor: &ReturningBuyer) {
     if let (Some(token), Some(session)) = (&visitor.token, &visitor.login.session) {
-        let caller = Caller::new(desk, Some(session.clone()));
+        let caller = SignedInClient::new(desk, Some(session.clone()));
         let path = format!("/queue/tokens/{token}");
-        let _: Reply = caller.try_send("DELETE", &path, None::<Value>).await;
+        let _: RequestReply = caller.try_send("DELETE", &path, None::<Value>).await;
     }
 }

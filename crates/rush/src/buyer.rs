@@ -2,12 +2,12 @@
 
 use crate::{
     api::{Payment, QueuePosition, QueueToken, Reservation, SeatMap, Session, micros_between, one_or_many},
-    client::{Answer, Origin},
+    client::{ConnectionChoice, HttpResponse},
     clock::At,
-    ending::Ending,
-    history::{Asked, Effect, Ended, Sighting, Stood},
+    ending::VisitEnding,
+    history::{Asked, Effect, Ended, PlaceSeen, Stood},
     options::SaleOptions,
-    retry::{Ask, Copies, Desk, Reply, code},
+    retry::{Ask, Copies, Desk, RequestReply, code},
 };
 use rand::{RngExt, rngs::StdRng};
 use serde_json::json;
@@ -37,7 +37,7 @@ pub(crate) struct Login {
 
 /// What all buyers of a sale share.
 #[derive(Debug)]
-pub(crate) struct Sale {
+pub(crate) struct SaleContext {
     /// How to ask.
     pub(crate) desk: Desk,
     pub(crate) options: SaleOptions,
@@ -59,26 +59,26 @@ pub(crate) struct Buyer {
     pub(crate) login: Login,
     /// The token they had last.
     pub(crate) token: Option<String>,
-    sale: Arc<Sale>,
+    sale: Arc<SaleContext>,
     rng: StdRng,
     due: Instant,
     visits: u32,
 }
 
 /// A step that may end the visit.
-type Step<T> = Result<T, Ending>;
+type VisitStep<T> = Result<T, VisitEnding>;
 
 impl Buyer {
     /// A buyer whose choices come from `rng`.
-    pub(crate) fn new(index: usize, login: Login, sale: Arc<Sale>, rng: StdRng) -> Self {
+    pub(crate) fn new(index: usize, login: Login, sale: Arc<SaleContext>, rng: StdRng) -> Self {
         Self { index, login, token: None, sale, rng, due: Instant::now(), visits: 0 }
     }
 
     /// Comes at `arrival`, and again as long as there is reason to.
-    pub(crate) async fn run(mut self, arrival: Instant) -> (Self, Ending) {
+    pub(crate) async fn run(mut self, arrival: Instant) -> (Self, VisitEnding) {
         self.due = arrival;
         if self.until_due().await.is_err() {
-            return (self, Ending::TimeUp);
+            return (self, VisitEnding::TimeUp);
         }
         self.sale.arrived.fetch_add(1, Ordering::Relaxed);
         let ending = loop {
@@ -92,12 +92,18 @@ impl Buyer {
         (self, ending)
     }
 
-    fn comes_back(&self, ending: Ending) -> bool {
-        let wants_more =
-            matches!(ending, Ending::Refunded | Ending::Lapsed | Ending::NoSeat | Ending::TokenLost | Ending::NoAnswer);
+    fn comes_back(&self, ending: VisitEnding) -> bool {
+        let wants_more = matches!(
+            ending,
+            VisitEnding::Refunded
+                | VisitEnding::Lapsed
+                | VisitEnding::NoSeat
+                | VisitEnding::TokenLost
+                | VisitEnding::NoAnswer
+        );
         let sold_out = self.sale.sold_out.load(Ordering::Relaxed);
         // A refund frees a seat in a sale that looked sold out: its buyer knows of it.
-        self.sale.options.sold_out && wants_more && (!sold_out || ending == Ending::Refunded)
+        self.sale.options.sold_out && wants_more && (!sold_out || ending == VisitEnding::Refunded)
     }
 
     /// Draws what the buyer does on a first visit; later visits are in earnest, so that a sale can sell out.
@@ -105,7 +111,7 @@ impl Buyer {
         Desk::chance(&mut self.rng, share) && self.visits == 0
     }
 
-    async fn visit(&mut self) -> Step<Ending> {
+    async fn visit(&mut self) -> VisitStep<VisitEnding> {
         self.sign_in().await?;
         let began = self.due;
         let (abandon, lapse, cancel, refund) = {
@@ -125,7 +131,7 @@ impl Buyer {
         loop {
             let held = match self.take_seats(&token.token).await {
                 Ok(held) => held,
-                Err(ending @ (Ending::NoSeat | Ending::TooManySeats)) => {
+                Err(ending @ (VisitEnding::NoSeat | VisitEnding::TooManySeats)) => {
                     self.leave(&token.token).await?;
                     return Ok(ending);
                 }
@@ -144,40 +150,40 @@ impl Buyer {
             }
             let paid = match self.pay(&token.token, &held).await {
                 Ok(paid) => paid,
-                Err(Ending::NoPoints) => {
+                Err(VisitEnding::NoPoints) => {
                     self.leave(&token.token).await?;
-                    return Ok(Ending::NoPoints);
+                    return Ok(VisitEnding::NoPoints);
                 }
                 Err(ending) => return Err(ending),
             };
             if !refunds {
-                return Ok(Ending::Bought);
+                return Ok(VisitEnding::Bought);
             }
             self.think().await?;
             for payment in &paid {
                 self.refund(payment.payment_id).await?;
             }
-            return Ok(Ending::Refunded);
+            return Ok(VisitEnding::Refunded);
         }
     }
 
-    async fn until_due(&self) -> Step<()> {
+    async fn until_due(&self) -> VisitStep<()> {
         if self.due >= self.sale.desk.end {
             sleep_until(self.sale.desk.end).await;
-            return Err(Ending::TimeUp);
+            return Err(VisitEnding::TimeUp);
         }
         sleep_until(self.due).await;
         Ok(())
     }
 
     /// The next request is meant to be sent `time` after the last answer.
-    async fn rest(&mut self, time: Duration) -> Step<()> {
+    async fn rest(&mut self, time: Duration) -> VisitStep<()> {
         self.due += time;
         self.until_due().await
     }
 
     /// A pause of a person: exponential around the mean, cut at five times of it.
-    async fn think(&mut self) -> Step<()> {
+    async fn think(&mut self) -> VisitStep<()> {
         let mean = f64::from(self.sale.options.think) / 1_000.0;
         let drawn = -(1.0 - self.rng.random::<f64>()).ln() * mean;
         self.rest(Duration::try_from_secs_f64(drawn.min(mean * 5.0)).unwrap_or_default()).await
@@ -185,16 +191,16 @@ impl Buyer {
 
     fn ask<'a>(&'a self, call: &'static str, method: &'static str, path: &'a str) -> Ask<'a> {
         let session = self.login.session.as_deref();
-        Ask { call, method, path, session, token: None, body: None, due: self.due, origin: Origin::Shared }
+        Ask { call, method, path, session, token: None, body: None, due: self.due, origin: ConnectionChoice::Shared }
     }
 
-    fn answered(&mut self, reply: Reply) -> Step<Answer> {
+    fn answered(&mut self, reply: RequestReply) -> VisitStep<HttpResponse> {
         let now = Instant::now();
         self.due = now;
         match reply {
-            Reply::Definite(answer) => Ok(answer),
-            Reply::None if now + Duration::from_millis(600) >= self.sale.desk.end => Err(Ending::TimeUp),
-            Reply::None => Err(Ending::NoAnswer),
+            RequestReply::Definite(answer) => Ok(answer),
+            RequestReply::None if now + Duration::from_millis(600) >= self.sale.desk.end => Err(VisitEnding::TimeUp),
+            RequestReply::None => Err(VisitEnding::NoAnswer),
         }
     }
 
@@ -210,10 +216,10 @@ impl Buyer {
 
     async fn change(
         &mut self,
-        mut ask: Change<'_>,
+        mut ask: ChangeRequest<'_>,
         asked: Asked,
-        read: impl Fn(&Answer) -> Option<Effect>,
-    ) -> Step<Answer> {
+        read: impl Fn(&HttpResponse) -> Option<Effect>,
+    ) -> VisitStep<HttpResponse> {
         let copies = if ask.call == "activate" { Copies::One } else { self.copies() };
         let sale = Arc::clone(&self.sale);
         let session = self.login.session.clone();
@@ -225,13 +231,13 @@ impl Buyer {
             token: ask.token,
             body: ask.body.take(),
             due: self.due,
-            origin: Origin::Shared,
+            origin: ConnectionChoice::Shared,
         };
         let reply = sale.desk.change(self.index, &ask, asked, copies, &mut self.rng, read).await;
         self.answered(reply)
     }
 
-    async fn sign_in(&mut self) -> Step<()> {
+    async fn sign_in(&mut self) -> VisitStep<()> {
         if self.login.session.is_some() {
             return Ok(());
         }
@@ -240,15 +246,15 @@ impl Buyer {
         let ask = Ask { body: Some(body), origin, ..self.ask("sign in", "POST", "/sessions") };
         let reply = self.sale.desk.read(&ask).await;
         let answer = self.answered(reply)?;
-        let session: Session = serde_json::from_slice(&answer.body).map_err(|_| Ending::Refused)?;
+        let session: Session = serde_json::from_slice(&answer.body).map_err(|_| VisitEnding::Refused)?;
         self.login.session = Some(session.session_token);
         Ok(())
     }
 
-    async fn join(&mut self) -> Step<QueueToken> {
+    async fn join(&mut self) -> VisitStep<QueueToken> {
         let sent = self.sale.desk.mono.now();
         let body = Some(json!({ "concert_id": self.sale.concert_id }));
-        let change = Change { call: "join", method: "POST", path: "/queue/tokens", token: None, body };
+        let change = ChangeRequest { call: "join", method: "POST", path: "/queue/tokens", token: None, body };
         let answer = self
             .change(change, Asked::Join, |answer| {
                 let token: QueueToken = serde_json::from_slice(&answer.body).ok()?;
@@ -258,11 +264,11 @@ impl Buyer {
             .await?;
         match code(&answer).as_str() {
             "sale_not_open" | "sale_closed" | "concert_postponed" | "concert_cancelled" => {
-                return Err(Ending::NotOnSale);
+                return Err(VisitEnding::NotOnSale);
             }
             _ => {}
         }
-        let token: QueueToken = serde_json::from_slice(&answer.body).map_err(|_| Ending::Refused)?;
+        let token: QueueToken = serde_json::from_slice(&answer.body).map_err(|_| VisitEnding::Refused)?;
         self.token = Some(token.token.clone());
         if let Some(place) = &token.queue {
             self.saw(&token.token, place, sent);
@@ -281,7 +287,7 @@ impl Buyer {
             }
             _ => return,
         };
-        self.sale.desk.recorder.saw(Sighting {
+        self.sale.desk.recorder.saw(PlaceSeen {
             token: token.to_owned(),
             buyer: self.index,
             stood,
@@ -294,7 +300,7 @@ impl Buyer {
     }
 
     /// Waits until a token is active: the one given, or the one that a buyer gets who joins again because that ended.
-    async fn wait_for_turn(&mut self, mut token: QueueToken, gives_up: bool) -> Step<QueueToken> {
+    async fn wait_for_turn(&mut self, mut token: QueueToken, gives_up: bool) -> VisitStep<QueueToken> {
         let mut status = token.status.clone();
         let mut poll_after = token.queue.as_ref().map_or(1_000, |place| place.poll_after_ms);
         let mut patience = self.rng.random_range(1..=3);
@@ -304,15 +310,15 @@ impl Buyer {
                 if patience == 0 {
                     if self.rng.random() {
                         self.leave(&token.token).await?;
-                        return Err(Ending::LeftTheLine);
+                        return Err(VisitEnding::LeftTheLine);
                     }
-                    return Err(Ending::WentSilent);
+                    return Err(VisitEnding::WentSilent);
                 }
                 patience -= 1;
             }
             match status.as_str() {
                 "active" => return Ok(token),
-                "ended" if ends == ENDS_MAX => return Err(Ending::TokenLost),
+                "ended" if ends == ENDS_MAX => return Err(VisitEnding::TokenLost),
                 // As the server advises. If the same place comes again, the answer was wrong, which the audit finds.
                 "ended" => {
                     ends += 1;
@@ -322,14 +328,14 @@ impl Buyer {
                     continue;
                 }
                 "offered" | "missed" if !gives_up => match self.activate(&token.token).await? {
-                    Turn::Active => return Ok(token),
-                    Turn::Kept(again) => self.rest(again).await?,
-                    Turn::Waiting => {}
+                    Activation::Active => return Ok(token),
+                    Activation::Kept(again) => self.rest(again).await?,
+                    Activation::Waiting => {}
                 },
                 _ => {
                     if self.sale.options.sold_out && self.sale.sold_out.load(Ordering::Relaxed) {
                         self.leave(&token.token).await?;
-                        return Err(Ending::NoSeat);
+                        return Err(VisitEnding::NoSeat);
                     }
                 }
             }
@@ -340,16 +346,16 @@ impl Buyer {
             let ask = Ask { session: None, ..self.ask("position", "GET", &path) };
             let reply = self.sale.desk.read(&ask).await;
             let answer = self.answered(reply)?;
-            let place: QueuePosition = serde_json::from_slice(&answer.body).map_err(|_| Ending::TokenLost)?;
+            let place: QueuePosition = serde_json::from_slice(&answer.body).map_err(|_| VisitEnding::TokenLost)?;
             self.saw(&token.token, &place, sent);
             poll_after = place.poll_after_ms;
             status = place.status;
         }
     }
 
-    async fn activate(&mut self, token: &str) -> Step<Turn> {
+    async fn activate(&mut self, token: &str) -> VisitStep<Activation> {
         let path = format!("/queue/tokens/{token}/activate");
-        let change = Change { call: "activate", method: "PATCH", path: &path, token: None, body: None };
+        let change = ChangeRequest { call: "activate", method: "PATCH", path: &path, token: None, body: None };
         let answer = self
             .change(change, Asked::Activate { token: token.to_owned() }, |answer| {
                 let token: QueueToken = serde_json::from_slice(&answer.body).ok()?;
@@ -364,27 +370,27 @@ impl Buyer {
             .await?;
         match (answer.status, code(&answer).as_str()) {
             (200..=299, _) => {
-                let token: QueueToken = serde_json::from_slice(&answer.body).map_err(|_| Ending::Refused)?;
+                let token: QueueToken = serde_json::from_slice(&answer.body).map_err(|_| VisitEnding::Refused)?;
                 if token.status == "active" {
-                    return Ok(Turn::Active);
+                    return Ok(Activation::Active);
                 }
                 let advised = answer.retry_after.map(Duration::from_secs);
                 let poll = token.queue.map(|place| Duration::from_millis(place.poll_after_ms));
-                Ok(Turn::Kept(advised.or(poll).unwrap_or(Duration::from_secs(1))))
+                Ok(Activation::Kept(advised.or(poll).unwrap_or(Duration::from_secs(1))))
             }
-            (_, "token_waiting") => Ok(Turn::Waiting),
-            (_, "token_ended" | "token_invalid" | "not_found") => Err(Ending::TokenLost),
-            _ => Err(Ending::Refused),
+            (_, "token_waiting") => Ok(Activation::Waiting),
+            (_, "token_ended" | "token_invalid" | "not_found") => Err(VisitEnding::TokenLost),
+            _ => Err(VisitEnding::Refused),
         }
     }
 
-    async fn leave(&mut self, token: &str) -> Step<()> {
+    async fn leave(&mut self, token: &str) -> VisitStep<()> {
         let path = format!("/queue/tokens/{token}");
-        let change = Change { call: "leave", method: "DELETE", path: &path, token: None, body: None };
+        let change = ChangeRequest { call: "leave", method: "DELETE", path: &path, token: None, body: None };
         self.change(change, Asked::Leave { token: token.to_owned() }, |_| Some(Effect::Done)).await.map(|_| ())
     }
 
-    async fn take_seats(&mut self, token: &str) -> Step<Vec<Reservation>> {
+    async fn take_seats(&mut self, token: &str) -> VisitStep<Vec<Reservation>> {
         let wanted = self.rng.random_range(self.sale.options.seats_each.clone());
         for _ in 0..self.sale.options.tries.max(1) {
             self.think().await?;
@@ -393,7 +399,7 @@ impl Buyer {
             let free = usize::try_from(counts.available).unwrap_or(0);
             if free == 0 {
                 if counts.held == 0 {
-                    return Err(Ending::NoSeat);
+                    return Err(VisitEnding::NoSeat);
                 }
                 self.rest(Duration::from_secs(1)).await?;
                 continue;
@@ -404,13 +410,18 @@ impl Buyer {
             let seats = map.available(skip, take);
             let body =
                 if let [only] = seats.as_slice() { json!({ "seat_id": only }) } else { json!({ "seat_ids": seats }) };
-            let change =
-                Change { call: "hold", method: "POST", path: "/reservations", token: Some(token), body: Some(body) };
+            let change = ChangeRequest {
+                call: "hold",
+                method: "POST",
+                path: "/reservations",
+                token: Some(token),
+                body: Some(body),
+            };
             let asked = Asked::Hold { token: token.to_owned(), seats };
             let answer = self.change(change, asked, |answer| one_or_many(&answer.body).map(Effect::Held)).await?;
             match (answer.status, code(&answer).as_str()) {
                 (200..=299, _) => {
-                    let held: Vec<Reservation> = one_or_many(&answer.body).ok_or(Ending::Refused)?;
+                    let held: Vec<Reservation> = one_or_many(&answer.body).ok_or(VisitEnding::Refused)?;
                     self.sale.desk.meter.held(self.sale.desk.mono.now(), held.len());
                     return Ok(held);
                 }
@@ -418,40 +429,40 @@ impl Buyer {
                 (_, "turn_time_over" | "too_many_holds") => {
                     // This turn holds no more; the next one may.
                     self.leave(token).await?;
-                    return Err(Ending::TokenLost);
+                    return Err(VisitEnding::TokenLost);
                 }
-                (_, "too_many_seats") => return Err(Ending::TooManySeats),
+                (_, "too_many_seats") => return Err(VisitEnding::TooManySeats),
                 (_, "sale_not_open" | "sale_closed" | "concert_postponed" | "concert_cancelled") => {
-                    return Err(Ending::NotOnSale);
+                    return Err(VisitEnding::NotOnSale);
                 }
-                (403, _) => return Err(Ending::TokenLost),
-                _ => return Err(Ending::Refused),
+                (403, _) => return Err(VisitEnding::TokenLost),
+                _ => return Err(VisitEnding::Refused),
             }
         }
-        Err(Ending::NoSeat)
+        Err(VisitEnding::NoSeat)
     }
 
-    async fn seat_map(&mut self) -> Step<SeatMap> {
+    async fn seat_map(&mut self) -> VisitStep<SeatMap> {
         let path = format!("/concerts/{}/seats?form=compact", self.sale.concert_id);
         let reply = self.sale.desk.read(&self.ask("seats", "GET", &path)).await;
         let answer = self.answered(reply)?;
-        serde_json::from_slice(&answer.body).map_err(|_| Ending::Refused)
+        serde_json::from_slice(&answer.body).map_err(|_| VisitEnding::Refused)
     }
 
     /// Does nothing until the hold has run out. Every other one then wants to pay after all, and must be refused.
-    async fn let_lapse(&mut self, token: &str, held: &[Reservation]) -> Step<Ending> {
+    async fn let_lapse(&mut self, token: &str, held: &[Reservation]) -> VisitStep<VisitEnding> {
         self.sale.lapses_begun.fetch_add(u64::try_from(held.len()).unwrap_or(0), Ordering::Relaxed);
         let longest = held.iter().map(Reservation::hold_micros).max().unwrap_or(0);
         self.rest(Duration::from_micros(longest) + Duration::from_secs(1)).await?;
         if self.rng.random() && self.pay(token, held).await.is_ok() {
-            return Ok(Ending::Bought);
+            return Ok(VisitEnding::Bought);
         }
-        Ok(Ending::Lapsed)
+        Ok(VisitEnding::Lapsed)
     }
 
-    async fn cancel(&mut self, reservation: i64) -> Step<()> {
+    async fn cancel(&mut self, reservation: i64) -> VisitStep<()> {
         let path = format!("/reservations/{reservation}");
-        let change = Change { call: "cancel", method: "DELETE", path: &path, token: None, body: None };
+        let change = ChangeRequest { call: "cancel", method: "DELETE", path: &path, token: None, body: None };
         self.change(change, Asked::Cancel { reservation }, |answer| {
             serde_json::from_slice(&answer.body).ok().map(Effect::Cancelled)
         })
@@ -459,33 +470,34 @@ impl Buyer {
         .map(|_| ())
     }
 
-    async fn pay(&mut self, token: &str, held: &[Reservation]) -> Step<Vec<Payment>> {
+    async fn pay(&mut self, token: &str, held: &[Reservation]) -> VisitStep<Vec<Payment>> {
         let reservations: Vec<i64> = held.iter().map(|reservation| reservation.reservation_id).collect();
         let body = if let [only] = reservations.as_slice() {
             json!({ "reservation_id": only })
         } else {
             json!({ "reservation_ids": reservations })
         };
-        let change = Change { call: "pay", method: "POST", path: "/payments", token: Some(token), body: Some(body) };
+        let change =
+            ChangeRequest { call: "pay", method: "POST", path: "/payments", token: Some(token), body: Some(body) };
         let asked = Asked::Pay { token: token.to_owned(), reservations };
         let answer = self.change(change, asked, |answer| one_or_many(&answer.body).map(Effect::Paid)).await?;
         match (answer.status, code(&answer).as_str()) {
             (200..=299, _) => {
-                let paid: Vec<Payment> = one_or_many(&answer.body).ok_or(Ending::Refused)?;
+                let paid: Vec<Payment> = one_or_many(&answer.body).ok_or(VisitEnding::Refused)?;
                 self.sale.desk.meter.sold(self.sale.desk.mono.now(), paid.len());
                 Ok(paid)
             }
-            (402, _) => Err(Ending::NoPoints),
-            (_, "hold_expired") => Err(Ending::Lapsed),
-            (_, "sale_closed" | "concert_postponed" | "concert_cancelled") => Err(Ending::NotOnSale),
-            (403, _) => Err(Ending::TokenLost),
-            _ => Err(Ending::Refused),
+            (402, _) => Err(VisitEnding::NoPoints),
+            (_, "hold_expired") => Err(VisitEnding::Lapsed),
+            (_, "sale_closed" | "concert_postponed" | "concert_cancelled") => Err(VisitEnding::NotOnSale),
+            (403, _) => Err(VisitEnding::TokenLost),
+            _ => Err(VisitEnding::Refused),
         }
     }
 
-    async fn refund(&mut self, payment: i64) -> Step<()> {
+    async fn refund(&mut self, payment: i64) -> VisitStep<()> {
         let path = format!("/payments/{payment}/refund");
-        let change = Change { call: "refund", method: "POST", path: &path, token: None, body: None };
+        let change = ChangeRequest { call: "refund", method: "POST", path: &path, token: None, body: None };
         self.change(change, Asked::Refund { payment }, |answer| {
             serde_json::from_slice(&answer.body).ok().map(Effect::Refunded)
         })
@@ -495,7 +507,7 @@ impl Buyer {
 }
 
 /// A request that changes something, before the buyer's session and time are added.
-struct Change<'a> {
+struct ChangeRequest<'a> {
     call: &'static str,
     method: &'static str,
     path: &'a str,
@@ -504,7 +516,7 @@ struct Change<'a> {
 }
 
 /// How an activation went.
-enum Turn {
+enum Activation {
     Active,
     /// The turn is kept; ask again after this time.
     Kept(Duration),

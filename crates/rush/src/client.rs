@@ -22,7 +22,7 @@ const HEAD_MAX: usize = 64 << 10;
 
 /// A response with the headers that matter here.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Answer {
+pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     /// `Retry-After`, in seconds.
     pub(crate) retry_after: Option<u64>,
@@ -70,7 +70,7 @@ pub(crate) fn request_text(
 
 /// Which connection a request goes over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum ConnectionChoice {
     /// Any that is free.
     Shared,
     /// A new one, from the loopback address with this number: a crowd does not sign in from one address.
@@ -84,13 +84,13 @@ fn own_address(number: usize) -> Ipv4Addr {
 }
 
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(crate) struct HttpConnection {
     stream: TcpStream,
     buffer: Vec<u8>,
     reusable: bool,
 }
 
-impl Connection {
+impl HttpConnection {
     pub(crate) async fn open(target: &Target) -> io::Result<Self> {
         Self::over(TcpStream::connect(target.address).await?)
     }
@@ -127,13 +127,13 @@ impl Connection {
     }
 
     /// Sends a request and reads its answer.
-    pub(crate) async fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> io::Result<HttpResponse> {
         // Until the answer is read whole, no other request may be sent on this connection.
         self.reusable = false;
         self.stream.write_all(request).await?;
         let (head, end) = self.read_head().await?;
         self.buffer.drain(..end);
-        let mut answer = Answer {
+        let mut answer = HttpResponse {
             status: head.status,
             retry_after: head.retry_after,
             replayed: head.replayed,
@@ -158,7 +158,7 @@ impl Connection {
         }
     }
 
-    async fn read_head(&mut self) -> io::Result<(Head, usize)> {
+    async fn read_head(&mut self) -> io::Result<(ResponseHead, usize)> {
         loop {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
                 let head = self.buffer.get(..end).and_then(parse_head).ok_or_else(not_http)?;
@@ -211,7 +211,7 @@ enum Length {
 }
 
 #[derive(Debug)]
-struct Head {
+struct ResponseHead {
     status: u16,
     length: Length,
     keep: bool,
@@ -220,7 +220,7 @@ struct Head {
     etag: Option<String>,
 }
 
-fn parse_head(bytes: &[u8]) -> Option<Head> {
+fn parse_head(bytes: &[u8]) -> Option<ResponseHead> {
     let text = std::str::from_utf8(bytes).ok()?;
     let mut lines = text.split("\r\n");
     let mut words = lines.next()?.split(' ');
@@ -230,7 +230,8 @@ fn parse_head(bytes: &[u8]) -> Option<Head> {
         _ => return None,
     };
     let status = words.next()?.parse().ok()?;
-    let mut head = Head { status, length: Length::Known(0), keep, retry_after: None, replayed: false, etag: None };
+    let mut head =
+        ResponseHead { status, length: Length::Known(0), keep, retry_after: None, replayed: false, etag: None };
     for line in lines {
         let (name, value) = line.split_once(':')?;
         let value = value.trim();
@@ -264,13 +265,13 @@ fn not_http() -> io::Error {
 
 /// Connections shared by all buyers, at most so many at once.
 #[derive(Debug)]
-pub(crate) struct Pool {
+pub(crate) struct ConnectionPool {
     target: Target,
     permits: Semaphore,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<HttpConnection>>,
 }
 
-impl Pool {
+impl ConnectionPool {
     /// A pool of at most `connections` connections; none is opened yet.
     pub(crate) fn new(target: Target, connections: usize) -> Self {
         Self { target, permits: Semaphore::new(connections), idle: Mutex::new(Vec::new()) }
@@ -287,8 +288,8 @@ impl Pool {
         &self,
         request: &[u8],
         limit: Duration,
-        origin: Origin,
-    ) -> (Instant, Result<Answer, Lost>) {
+        origin: ConnectionChoice,
+    ) -> (Instant, Result<HttpResponse, Lost>) {
         let begun = Instant::now();
         let Ok(Ok(_permit)) = timeout_at(begun + limit, self.permits.acquire()).await else {
             return (begun, Err(Lost::TimedOut));
@@ -302,20 +303,20 @@ impl Pool {
         (sent, answer)
     }
 
-    async fn on_a_connection(&self, request: &[u8], origin: Origin) -> io::Result<Answer> {
-        if let Origin::Own(number) = origin {
-            return Connection::open_from(&self.target, number).await?.exchange(request).await;
+    async fn on_a_connection(&self, request: &[u8], origin: ConnectionChoice) -> io::Result<HttpResponse> {
+        if let ConnectionChoice::Own(number) = origin {
+            return HttpConnection::open_from(&self.target, number).await?.exchange(request).await;
         }
         let mut connection = match self.take_idle() {
             Some(connection) => connection,
-            None => Connection::open(&self.target).await?,
+            None => HttpConnection::open(&self.target).await?,
         };
         let answer = connection.exchange(request).await?;
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         Ok(answer)
     }
 
-    fn take_idle(&self) -> Option<Connection> {
+    fn take_idle(&self) -> Option<HttpConnection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(connection) = idle.pop() {
             if connection.is_usable() {
@@ -329,7 +330,7 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::Reach;
+    use crate::target::AllowedHosts;
     use tokio::net::TcpListener;
 
     /// A server that answers each connection's requests with the given texts, then closes.
@@ -349,7 +350,7 @@ mod tests {
                 }
             }
         });
-        Target::parse(&format!("http://{address}"), Reach::Loopback).unwrap()
+        Target::parse(&format!("http://{address}"), AllowedHosts::Loopback).unwrap()
     }
 
     #[tokio::test]
@@ -361,7 +362,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok",
         ])
         .await;
-        let mut connection = Connection::open(&target).await.unwrap();
+        let mut connection = HttpConnection::open(&target).await.unwrap();
         let request = request_text(&target.host, "GET", "/", &[], None);
         let first = connection.exchange(&request).await.unwrap();
         assert_eq!((first.status, first.body.as_slice()), (201, b"hello".as_slice()));
@@ -377,9 +378,9 @@ mod tests {
     #[tokio::test]
     async fn a_truncated_answer_is_lost_and_its_connection_is_not_used_again() {
         let target = serve(&["HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\nonly this"]).await;
-        let pool = Pool::new(target, 1);
+        let pool = ConnectionPool::new(target, 1);
         let request = request_text(pool.host(), "GET", "/", &[], None);
-        let (_, answer) = pool.exchange(&request, Duration::from_secs(5), Origin::Shared).await;
+        let (_, answer) = pool.exchange(&request, Duration::from_secs(5), ConnectionChoice::Shared).await;
         assert_eq!(answer, Err(Lost::Broken));
         assert!(pool.take_idle().is_none());
     }
@@ -387,8 +388,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_http_is_lost() {
         let target = serve(&["SSH-2.0-x\r\n\r\n"]).await;
-        let pool = Pool::new(target, 1);
-        let (_, answer) = pool.exchange(b"GET / HTTP/1.1\r\n\r\n", Duration::from_secs(5), Origin::Own(7)).await;
+        let pool = ConnectionPool::new(target, 1);
+        let (_, answer) =
+            pool.exchange(b"GET / HTTP/1.1\r\n\r\n", Duration::from_secs(5), ConnectionChoice::Own(7)).await;
         assert_eq!(answer, Err(Lost::Broken));
     }
 

@@ -1,6 +1,6 @@
 //! Concerts made for a run, as an operator makes them.
 
-use crate::{api::Concert, clock::wall_now, operator::Caller};
+use crate::{api::Concert, clock::wall_now, operator::SignedInClient};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ const SEATS_PER_REQUEST: u32 = 50_000;
 /// # Errors
 /// The operator may not, or somebody else added seats at the same time.
 pub(crate) async fn make(
-    operator: &Caller<'_>,
+    operator: &SignedInClient<'_>,
     seats: u32,
     own_room_max_active: Option<i64>,
 ) -> Result<(Concert, i64)> {
@@ -22,7 +22,7 @@ pub(crate) async fn make(
     Ok((concert, first_seat_id))
 }
 
-async fn add_seats(operator: &Caller<'_>, concert_id: i64, seats: u32) -> Result<i64> {
+async fn add_seats(operator: &SignedInClient<'_>, concert_id: i64, seats: u32) -> Result<i64> {
     let path = format!("/operator/concerts/{concert_id}/seats");
     let mut first_seat_id = None;
     let mut from = 1;

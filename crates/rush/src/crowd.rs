@@ -3,19 +3,19 @@
 use crate::{
     api::{SeatCounts, SeatMap},
     audit::{self, Books, Verdict},
-    books::{self, Visitor},
-    buyer::{Buyer, Sale},
-    client::{Connection, Pool},
+    books::{self, ReturningBuyer},
+    buyer::{Buyer, SaleContext},
+    client::{ConnectionPool, HttpConnection},
     clock::Mono,
-    ending::Ending,
+    ending::VisitEnding,
     history::{History, Recorder},
     meter::{Measured, Meter, Sample},
-    operator::Caller,
+    operator::SignedInClient,
     options::SaleOptions,
     progress::Progress,
     retry::Desk,
     setup::{self, Ready},
-    target::{Reach, Target},
+    target::{AllowedHosts, Target},
 };
 use anyhow::{Context, Result};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -41,7 +41,7 @@ const STOP_GRACE: Duration = Duration::from_secs(15);
 
 /// Everything known after a sale.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub(crate) struct CrowdResult {
     pub(crate) options: SaleOptions,
     /// The concert's number and title.
     pub(crate) concert: (i64, String),
@@ -49,7 +49,7 @@ pub(crate) struct Outcome {
     pub(crate) took: Duration,
     pub(crate) measured: Measured,
     /// How visits ended.
-    pub(crate) endings: BTreeMap<Ending, u64>,
+    pub(crate) endings: BTreeMap<VisitEnding, u64>,
     /// The seats at the end.
     pub(crate) seats: SeatCounts,
     pub(crate) verdict: Verdict,
@@ -65,12 +65,12 @@ pub(crate) struct Outcome {
     /// What the verdict does not cover.
     pub(crate) warnings: Vec<String>,
     /// What the command after the sale said, and whether it succeeded.
-    pub(crate) check: Option<Check>,
+    pub(crate) check: Option<CheckRun>,
 }
 
 /// A command that was run after the sale.
 #[derive(Debug)]
-pub(crate) struct Check {
+pub(crate) struct CheckRun {
     pub(crate) command: String,
     /// Its exit status; none when a signal ended it.
     pub(crate) status: Option<i32>,
@@ -80,7 +80,7 @@ pub(crate) struct Check {
 /// A desk for `target` whose clock is `mono`.
 pub(crate) fn desk(options: &SaleOptions, target: Target, mono: Mono, run: u64, lasts: Duration) -> Desk {
     Desk {
-        pool: Pool::new(target, usize::try_from(options.connections).unwrap_or(1)),
+        pool: ConnectionPool::new(target, usize::try_from(options.connections).unwrap_or(1)),
         mono,
         recorder: Recorder::default(),
         meter: Meter::since(mono.now()),
@@ -99,10 +99,10 @@ pub(crate) fn run_number() -> u64 {
 ///
 /// # Errors
 /// It could not be set up, or the books could not be read.
-pub(crate) async fn run(options: SaleOptions) -> Result<Outcome> {
-    let reach = if options.server.i_own_this_server { Reach::Anywhere } else { Reach::Loopback };
+pub(crate) async fn run(options: SaleOptions) -> Result<CrowdResult> {
+    let reach = if options.server.i_own_this_server { AllowedHosts::Anywhere } else { AllowedHosts::Loopback };
     let target = Target::parse(&options.server.url, reach)?;
-    Connection::open(&target).await.with_context(|| format!("{} does not answer", options.server.url))?;
+    HttpConnection::open(&target).await.with_context(|| format!("{} does not answer", options.server.url))?;
     let (mono, run) = (Mono::start(), run_number());
     let prefix = options.ids.clone().unwrap_or_else(|| format!("rush-{run:016x}"));
 
@@ -111,7 +111,7 @@ pub(crate) async fn run(options: SaleOptions) -> Result<Outcome> {
     let mut history = before.recorder.take();
 
     let lasts = Duration::from_secs(u64::from(options.duration));
-    let sale = Arc::new(Sale {
+    let sale = Arc::new(SaleContext {
         desk: desk(&options, target.clone(), mono, run, lasts),
         concert_id: ready.concert.concert_id,
         options,
@@ -137,7 +137,7 @@ pub(crate) async fn run(options: SaleOptions) -> Result<Outcome> {
         Some(command) => Some(run_check(command).await?),
         None => None,
     };
-    Ok(Outcome {
+    Ok(CrowdResult {
         user_ids: ready.logins.iter().map(|login| login.user_id.clone()).collect(),
         room_id: ready.concert.room_id,
         mono,
@@ -164,7 +164,7 @@ fn append(history: &mut History, more: History) {
 }
 
 /// Lets the buyers come, and watches until they are done or time is up.
-async fn open(sale: &Arc<Sale>, ready: &Ready) -> (Vec<Visitor>, BTreeMap<Ending, u64>, Duration) {
+async fn open(sale: &Arc<SaleContext>, ready: &Ready) -> (Vec<ReturningBuyer>, BTreeMap<VisitEnding, u64>, Duration) {
     let opened = Instant::now();
     let mut rng = StdRng::seed_from_u64(sale.options.seed);
     let schedule = sale.options.arrivals.schedule(ready.logins.len(), &mut rng);
@@ -176,13 +176,13 @@ async fn open(sale: &Arc<Sale>, ready: &Ready) -> (Vec<Visitor>, BTreeMap<Ending
     }
     let watch = tokio::spawn(watch(Arc::clone(sale), ready.operator.clone(), ready.concert.room_id, opened));
 
-    let mut visitors: Vec<Option<Visitor>> = ready
+    let mut visitors: Vec<Option<ReturningBuyer>> = ready
         .logins
         .iter()
         .enumerate()
-        .map(|(index, login)| Some(Visitor { index, login: login.clone(), token: None }))
+        .map(|(index, login)| Some(ReturningBuyer { index, login: login.clone(), token: None }))
         .collect();
-    let mut endings: BTreeMap<Ending, u64> = BTreeMap::new();
+    let mut endings: BTreeMap<VisitEnding, u64> = BTreeMap::new();
     let stop = sale.desk.end + STOP_GRACE;
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
@@ -192,7 +192,7 @@ async fn open(sale: &Arc<Sale>, ready: &Ready) -> (Vec<Visitor>, BTreeMap<Ending
                 Ok(Some(Ok((buyer, ending)))) => {
                     *endings.entry(ending).or_default() += 1;
                     if let Some(slot) = visitors.get_mut(buyer.index) {
-                        *slot = Some(Visitor { index: buyer.index, login: buyer.login, token: buyer.token });
+                        *slot = Some(ReturningBuyer { index: buyer.index, login: buyer.login, token: buyer.token });
                     }
                 }
                 Ok(Some(Err(_))) => {}
@@ -204,7 +204,7 @@ async fn open(sale: &Arc<Sale>, ready: &Ready) -> (Vec<Visitor>, BTreeMap<Ending
     // Whoever is still asking is cut off: what they asked for last stays of unknown outcome.
     let cut = u64::try_from(buyers.len()).unwrap_or(0);
     if cut > 0 {
-        *endings.entry(Ending::TimeUp).or_default() += cut;
+        *endings.entry(VisitEnding::TimeUp).or_default() += cut;
         buyers.shutdown().await;
     }
     let took = opened.elapsed();
@@ -214,10 +214,10 @@ async fn open(sale: &Arc<Sale>, ready: &Ready) -> (Vec<Visitor>, BTreeMap<Ending
 }
 
 /// Looks at the room and the seats now and then, as an operator, and shows how it goes.
-async fn watch(sale: Arc<Sale>, operator: String, room_id: i64, opened: Instant) {
+async fn watch(sale: Arc<SaleContext>, operator: String, room_id: i64, opened: Instant) {
     let side = desk(
         &sale.options,
-        match Target::parse(&sale.options.server.url, Reach::Anywhere) {
+        match Target::parse(&sale.options.server.url, AllowedHosts::Anywhere) {
             Ok(target) => target,
             Err(_) => return,
         },
@@ -225,7 +225,7 @@ async fn watch(sale: Arc<Sale>, operator: String, room_id: i64, opened: Instant)
         sale.desk.run,
         SIDE_WORK_MAX,
     );
-    let caller = Caller::new(&side, Some(operator));
+    let caller = SignedInClient::new(&side, Some(operator));
     let mut progress = Progress::new();
     let path = format!("/concerts/{}/seats?form=compact", sale.concert_id);
     let mut next = opened;
@@ -278,20 +278,20 @@ fn add_what_the_run_knows(books: &mut Books, options: &SaleOptions, ready: &Read
 }
 
 fn warnings(
-    sale: &Sale,
+    sale: &SaleContext,
     books: &Books,
     exercised: &BTreeMap<&'static str, u64>,
-    endings: &BTreeMap<Ending, u64>,
+    endings: &BTreeMap<VisitEnding, u64>,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
     let options = &sale.options;
     let seen = |name: &str| exercised.get(name).copied().unwrap_or(0);
-    let ended = |ending: Ending| endings.get(&ending).copied().unwrap_or(0);
+    let ended = |ending: VisitEnding| endings.get(&ending).copied().unwrap_or(0);
     let asked = [
         (options.lapse, seen("lapsed_holds"), "--lapse"),
         (options.refund, seen("refunds"), "--refund"),
         (options.cancel, seen("cancelled"), "--cancel"),
-        (options.abandon, ended(Ending::LeftTheLine) + ended(Ending::WentSilent), "--abandon"),
+        (options.abandon, ended(VisitEnding::LeftTheLine) + ended(VisitEnding::WentSilent), "--abandon"),
         (options.duplicate, seen("replayed"), "--duplicate"),
     ];
     for (share, times, option) in asked {
@@ -310,7 +310,7 @@ fn warnings(
     if lapsed < begun {
         warnings.push(format!("{begun} holds were left to lapse, {lapsed} did so before the end (see --duration)"));
     }
-    if books.settled == audit::Settled::Moving {
+    if books.settled == audit::Readings::Moving {
         warnings.push("seats kept changing while the books were read: seats_add_up was left out".to_owned());
     }
     warnings
@@ -329,7 +329,7 @@ fn final_counts(books: &Books) -> SeatCounts {
     counts
 }
 
-async fn leave_lines(desk: &Desk, books: &Books, visitors: &[Visitor]) {
+async fn leave_lines(desk: &Desk, books: &Books, visitors: &[ReturningBuyer]) {
     for row in books.tokens.iter().filter(|row| row.status != "ended") {
         if let Some(visitor) = visitors.iter().find(|visitor| visitor.token.as_ref() == Some(&row.token)) {
             books::leave_line(desk, visitor).await;
@@ -337,11 +337,11 @@ async fn leave_lines(desk: &Desk, books: &Books, visitors: &[Visitor]) {
     }
 }
 
-async fn run_check(command: &str) -> Result<Check> {
+async fn run_check(command: &str) -> Result<CheckRun> {
     let text = command.to_owned();
     let run = move || std::process::Command::new("sh").arg("-c").arg(text).output();
     let output = tokio::task::spawn_blocking(run).await?.with_context(|| format!("{command} cannot be run"))?;
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
-    Ok(Check { command: command.to_owned(), status: output.status.code(), output: text })
+    Ok(CheckRun { command: command.to_owned(), status: output.status.code(), output: text })
 }

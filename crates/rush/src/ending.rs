@@ -2,7 +2,7 @@
 
 /// How a buyer's visit ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Ending {
+pub(crate) enum VisitEnding {
     /// With seats.
     Bought,
     /// With seats that were given back.
@@ -31,7 +31,7 @@ pub(crate) enum Ending {
     TimeUp,
 }
 
-impl Ending {
+impl VisitEnding {
     /// A word for reports.
     pub(crate) const fn name(self) -> &'static str {
         match self {

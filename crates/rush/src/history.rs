@@ -78,7 +78,7 @@ pub(crate) enum Effect {
 
 /// How a request ended, as far as its sender knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum RequestOutcome {
     /// Acknowledged: it happened once, between send and receive.
     Ok(Effect),
     /// Refused: it had no effect and never will.
@@ -98,7 +98,7 @@ pub(crate) struct Op {
     /// When the definite answer was there; the end of time without one.
     pub(crate) received: At,
     /// What is known of it.
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: RequestOutcome,
 }
 
 /// Where a token stood that was seen in line.
@@ -112,7 +112,7 @@ pub(crate) enum Stood {
 
 /// A buyer saw their place in line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sighting {
+pub(crate) struct PlaceSeen {
     pub(crate) token: String,
     pub(crate) buyer: usize,
     pub(crate) stood: Stood,
@@ -139,7 +139,7 @@ pub(crate) struct Ended {
 
 /// The same key was used twice on purpose, and both answers came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Replay {
+pub(crate) struct KeyReuse {
     pub(crate) buyer: usize,
     pub(crate) name: &'static str,
     /// The first answer: status and body.
@@ -165,10 +165,10 @@ pub(crate) struct History {
     /// Requests that change something, in the order of their sending.
     pub(crate) ops: Vec<Op>,
     /// Places seen, in the order of their answers.
-    pub(crate) sightings: Vec<Sighting>,
+    pub(crate) sightings: Vec<PlaceSeen>,
     /// Tokens that ended in line, in the order of the answers that said so.
     pub(crate) ended: Vec<Ended>,
-    pub(crate) replays: Vec<Replay>,
+    pub(crate) replays: Vec<KeyReuse>,
     /// Answers that should never be given.
     pub(crate) faults: Vec<Fault>,
     /// Requests that were given up though there was time: repeat after repeat brought no definite answer.
@@ -187,18 +187,18 @@ impl Recorder {
     /// Notes a request before it is sent. Until [`Recorder::finish`] its outcome is unknown.
     pub(crate) fn begin(&self, buyer: usize, asked: Asked, sent: At) -> usize {
         let mut history = self.lock();
-        history.ops.push(Op { buyer, asked, sent, received: At::MAX, outcome: Outcome::Unknown });
+        history.ops.push(Op { buyer, asked, sent, received: At::MAX, outcome: RequestOutcome::Unknown });
         history.ops.len() - 1
     }
 
-    pub(crate) fn finish(&self, index: usize, received: At, outcome: Outcome) {
+    pub(crate) fn finish(&self, index: usize, received: At, outcome: RequestOutcome) {
         if let Some(op) = self.lock().ops.get_mut(index) {
             op.received = received;
             op.outcome = outcome;
         }
     }
 
-    pub(crate) fn saw(&self, sighting: Sighting) {
+    pub(crate) fn saw(&self, sighting: PlaceSeen) {
         self.lock().sightings.push(sighting);
     }
 
@@ -208,7 +208,7 @@ impl Recorder {
     }
 
     /// Notes a key used twice. Bodies of equal answers are not kept.
-    pub(crate) fn replayed(&self, mut replay: Replay) {
+    pub(crate) fn replayed(&self, mut replay: KeyReuse) {
         if replay.first == replay.second {
             replay.first.1.clear();
             replay.second.1.clear();

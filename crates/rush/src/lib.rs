@@ -27,11 +27,11 @@ mod setup;
 mod svg;
 mod target;
 
-pub use outcome::{Acknowledged, Place, Sold};
+pub use outcome::{Acknowledged, IssuedPlace, Sold};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use options::{Bench, Cli, Mode, SaleOptions};
+use options::{Bench, Mode, RushCli, SaleOptions};
 use std::process::ExitCode;
 
 const BREACH: u8 = 1;
@@ -41,7 +41,7 @@ const UNUSABLE: u8 = 2;
 /// The program: does what the command line says, and prints what came of it.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = RushCli::parse();
     match start(cli) {
         Ok(code) => code,
         Err(error) => {
@@ -57,12 +57,12 @@ pub fn run() -> ExitCode {
 /// # Errors
 /// The arguments are wrong, the sale cannot be set up, or its books cannot be read.
 pub async fn sale(args: &[&str]) -> Result<Sold> {
-    let cli = Cli::try_parse_from(std::iter::once("frontrow-rush").chain(args.iter().copied()))?;
+    let cli = RushCli::try_parse_from(std::iter::once("frontrow-rush").chain(args.iter().copied()))?;
     let outcome = crowd::run(cli.sale).await?;
     Ok(outcome::sold(&outcome))
 }
 
-fn start(cli: Cli) -> Result<ExitCode> {
+fn start(cli: RushCli) -> Result<ExitCode> {
     let threads = match &cli.mode {
         None => cli.sale.server.threads,
         Some(Mode::Bench(bench)) => match &bench.what {

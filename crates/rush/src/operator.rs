@@ -2,8 +2,8 @@
 
 use crate::{
     api::{Items, Room, Session},
-    client::{Answer, Origin},
-    retry::{Ask, Desk, Reply},
+    client::{ConnectionChoice, HttpResponse},
+    retry::{Ask, Desk, RequestReply},
 };
 use anyhow::{Context, Result, bail};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -13,20 +13,20 @@ use tokio::time::Instant;
 
 /// A signed-in caller for requests that are not part of the sale.
 #[derive(Debug)]
-pub(crate) struct Caller<'a> {
+pub(crate) struct SignedInClient<'a> {
     desk: &'a Desk,
     session: Option<String>,
-    origin: Origin,
+    origin: ConnectionChoice,
 }
 
-impl<'a> Caller<'a> {
+impl<'a> SignedInClient<'a> {
     /// A caller with a session, or without one.
     pub(crate) const fn new(desk: &'a Desk, session: Option<String>) -> Self {
-        Self { desk, session, origin: Origin::Shared }
+        Self { desk, session, origin: ConnectionChoice::Shared }
     }
 
     /// The same caller from another address.
-    pub(crate) fn from(self, origin: Origin) -> Self {
+    pub(crate) fn from(self, origin: ConnectionChoice) -> Self {
         Self { origin, ..self }
     }
 
@@ -38,7 +38,7 @@ impl<'a> Caller<'a> {
         desk: &'a Desk,
         email: &str,
         password: &str,
-        origin: Origin,
+        origin: ConnectionChoice,
     ) -> Result<(Self, Session)> {
         let anonymous = Self::new(desk, None).from(origin);
         let session: Session = anonymous
@@ -96,7 +96,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Changes something and gives the bare answer.
-    pub(crate) async fn try_send(&self, method: &'static str, path: &str, body: Option<Value>) -> Reply {
+    pub(crate) async fn try_send(&self, method: &'static str, path: &str, body: Option<Value>) -> RequestReply {
         let mut rng: StdRng = StdRng::from_seed(rand::make_rng::<StdRng>().random());
         self.desk.act(&self.ask(method, path, body), &mut rng).await
     }
@@ -141,12 +141,12 @@ impl<'a> Caller<'a> {
     }
 }
 
-fn parse<T: DeserializeOwned>(method: &str, path: &str, reply: Reply) -> Result<T> {
+fn parse<T: DeserializeOwned>(method: &str, path: &str, reply: RequestReply) -> Result<T> {
     let answer = match reply {
-        Reply::Definite(answer) => answer,
-        Reply::None => bail!("{method} {path}: no answer"),
+        RequestReply::Definite(answer) => answer,
+        RequestReply::None => bail!("{method} {path}: no answer"),
     };
-    let Answer { status, body, .. } = answer;
+    let HttpResponse { status, body, .. } = answer;
     if status >= 300 {
         bail!("{method} {path}: {status} {}", String::from_utf8_lossy(&body));
     }

@@ -1,6 +1,6 @@
 //! What the command line offers.
 
-use crate::{arrivals::Arrivals, client::Origin};
+use crate::{arrivals::Arrivals, client::ConnectionChoice};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{ops::RangeInclusive, path::PathBuf};
 
@@ -26,7 +26,7 @@ Exit status: 0 when every promise was kept, 1 when one was broken, 2 when the ru
 /// the sale afterwards.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
-pub(crate) struct Cli {
+pub(crate) struct RushCli {
     /// Something else than a sale.
     #[command(subcommand)]
     pub(crate) mode: Option<Mode>,
@@ -165,8 +165,8 @@ pub(crate) struct SaleOptions {
 
 impl SaleOptions {
     /// From where the buyer with this number signs in.
-    pub(crate) const fn origin(&self, index: usize) -> Origin {
-        if self.one_address { Origin::Shared } else { Origin::Own(index) }
+    pub(crate) const fn origin(&self, index: usize) -> ConnectionChoice {
+        if self.one_address { ConnectionChoice::Shared } else { ConnectionChoice::Own(index) }
     }
 }
 
@@ -272,15 +272,15 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        RushCli::command().debug_assert();
     }
 
     #[test]
     fn a_sale_needs_no_options_and_a_bench_has_its_own() {
-        let sale = Cli::try_parse_from(["frontrow-rush"]).unwrap();
+        let sale = RushCli::try_parse_from(["frontrow-rush"]).unwrap();
         assert!(sale.mode.is_none());
         assert_eq!(sale.sale.seats_each, 1..=1);
-        let bench = Cli::try_parse_from(["frontrow-rush", "bench", "holds", "--connections", "256"]).unwrap();
+        let bench = RushCli::try_parse_from(["frontrow-rush", "bench", "holds", "--connections", "256"]).unwrap();
         assert!(matches!(bench.mode, Some(Mode::Bench(BenchOptions { what: Bench::Holds { seats: 100_000, .. } }))));
     }
 
@@ -288,9 +288,9 @@ mod tests {
     fn shares_and_seats_outside_their_bounds_are_refused() {
         for wrong in [["--abandon", "1.1"], ["--lapse", "-1"], ["--seats-each", "0"], ["--seats-each", "4..1"]] {
             let line = ["frontrow-rush", wrong[0], wrong[1]];
-            assert!(Cli::try_parse_from(line).is_err(), "{wrong:?}");
+            assert!(RushCli::try_parse_from(line).is_err(), "{wrong:?}");
         }
-        let range = Cli::try_parse_from(["frontrow-rush", "--seats-each", "1..4"]).unwrap();
+        let range = RushCli::try_parse_from(["frontrow-rush", "--seats-each", "1..4"]).unwrap();
         assert_eq!(range.sale.seats_each, 1..=4);
     }
 }

@@ -1,8 +1,8 @@
 //! What a sale came to, for programs that compare it with more than this crowd can see.
 
 use crate::{
-    crowd::Outcome,
-    history::{Effect, Outcome as Answered},
+    crowd::CrowdResult,
+    history::{Effect, RequestOutcome},
     report,
 };
 use std::{collections::BTreeMap, time::Instant};
@@ -33,7 +33,7 @@ pub struct Sold {
 #[derive(Debug, Default)]
 pub struct Acknowledged {
     /// Places in line that were given.
-    pub places: Vec<Place>,
+    pub places: Vec<IssuedPlace>,
     /// Reservations: number, user, seat.
     pub reservations: Vec<(i64, String, i64)>,
     /// Payments: number, user, amount in won.
@@ -44,7 +44,7 @@ pub struct Acknowledged {
 
 /// A place in line that was given.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct IssuedPlace {
     pub user_id: String,
     pub position: i64,
     /// Whether it was given now; else it is the one that the user had.
@@ -56,7 +56,7 @@ pub struct Place {
 }
 
 /// What of an outcome others may want to know.
-pub(crate) fn sold(outcome: &Outcome) -> Sold {
+pub(crate) fn sold(outcome: &CrowdResult) -> Sold {
     let seats = outcome.seats;
     Sold {
         concert_id: outcome.concert.0,
@@ -71,16 +71,16 @@ pub(crate) fn sold(outcome: &Outcome) -> Sold {
     }
 }
 
-fn acknowledged(outcome: &Outcome) -> Acknowledged {
+fn acknowledged(outcome: &CrowdResult) -> Acknowledged {
     let mut acknowledged = Acknowledged::default();
     for op in &outcome.history.ops {
-        let Answered::Ok(effect) = &op.outcome else { continue };
+        let RequestOutcome::Ok(effect) = &op.outcome else { continue };
         let user_id = outcome.user_ids.get(op.buyer).cloned().unwrap_or_default();
         match effect {
             Effect::Joined { position, fresh, .. } => {
                 let moments = (outcome.mono.instant(op.sent), outcome.mono.instant(op.received));
                 if let (Some(asked), Some(answered)) = moments {
-                    acknowledged.places.push(Place {
+                    acknowledged.places.push(IssuedPlace {
                         user_id,
                         position: *position,
                         is_new: *fresh,

@@ -3,7 +3,7 @@
 use crate::{
     audit::RULES,
     clock::{float, millis, seconds},
-    crowd::Outcome,
+    crowd::CrowdResult,
     meter::Latencies,
 };
 use hdrhistogram::Histogram;
@@ -14,18 +14,18 @@ use std::fmt::Write;
 const BREACHES_SHOWN: usize = 20;
 
 /// Whether every promise was kept.
-pub(crate) fn is_clean(outcome: &Outcome) -> bool {
+pub(crate) fn is_clean(outcome: &CrowdResult) -> bool {
     outcome.verdict.breaches.is_empty() && outcome.check.as_ref().is_none_or(|check| check.status == Some(0))
 }
 
-pub(crate) fn text(outcome: &Outcome) -> String {
+pub(crate) fn text(outcome: &CrowdResult) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write_text(&mut text, outcome);
     text
 }
 
-fn write_text(out: &mut String, outcome: &Outcome) -> std::fmt::Result {
+fn write_text(out: &mut String, outcome: &CrowdResult) -> std::fmt::Result {
     let options = &outcome.options;
     let (id, title) = &outcome.concert;
     writeln!(out, "Concert {id}, {title}")?;
@@ -89,7 +89,7 @@ fn write_text(out: &mut String, outcome: &Outcome) -> std::fmt::Result {
     write_audit(out, outcome)
 }
 
-fn write_audit(out: &mut String, outcome: &Outcome) -> std::fmt::Result {
+fn write_audit(out: &mut String, outcome: &CrowdResult) -> std::fmt::Result {
     writeln!(out, "\nWhat came up")?;
     for (name, count) in &outcome.exercised {
         writeln!(out, "  {count:>8}  {}", name.replace('_', " "))?;
@@ -149,7 +149,7 @@ pub(crate) fn histogram_json(histogram: &Histogram<u64>) -> Value {
     })
 }
 
-pub(crate) fn json(outcome: &Outcome) -> Value {
+pub(crate) fn json(outcome: &CrowdResult) -> Value {
     let options = &outcome.options;
     let calls: serde_json::Map<String, Value> = outcome
         .measured

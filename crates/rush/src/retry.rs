@@ -3,9 +3,9 @@
 
 use crate::{
     api::Problem,
-    client::{Answer, Lost, Origin, Pool, request_text},
+    client::{ConnectionChoice, ConnectionPool, HttpResponse, Lost, request_text},
     clock::Mono,
-    history::{Asked, Effect, Outcome, Recorder, Replay},
+    history::{Asked, Effect, KeyReuse, Recorder, RequestOutcome},
     meter::Meter,
 };
 use rand::{Rng, RngExt};
@@ -22,7 +22,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// What everybody who asks shares.
 #[derive(Debug)]
 pub(crate) struct Desk {
-    pub(crate) pool: Pool,
+    pub(crate) pool: ConnectionPool,
     pub(crate) mono: Mono,
     pub(crate) recorder: Recorder,
     pub(crate) meter: Meter,
@@ -47,7 +47,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) body: Option<serde_json::Value>,
     /// When the buyer means to send it.
     pub(crate) due: Instant,
-    pub(crate) origin: Origin,
+    pub(crate) origin: ConnectionChoice,
 }
 
 /// How often a request is sent.
@@ -62,15 +62,15 @@ pub(crate) enum Copies {
 }
 
 #[derive(Debug)]
-pub(crate) enum Reply {
+pub(crate) enum RequestReply {
     /// A definite answer: success or a documented refusal.
-    Definite(Answer),
+    Definite(HttpResponse),
     /// None within the time and the repeats allowed.
     None,
 }
 
-struct Settled {
-    answer: Answer,
+struct FinalResponse {
+    answer: HttpResponse,
     /// Whether an earlier sending may still take effect.
     is_uncertain: bool,
 }
@@ -82,27 +82,27 @@ impl Desk {
     }
 
     /// Asks for something that changes nothing.
-    pub(crate) async fn read(&self, ask: &Ask<'_>) -> Reply {
+    pub(crate) async fn read(&self, ask: &Ask<'_>) -> RequestReply {
         let text = self.text(ask, None);
         match self.settle(ask, &text, None).await {
             Some(settled) => {
                 self.note(ask, &settled.answer);
-                Reply::Definite(settled.answer)
+                RequestReply::Definite(settled.answer)
             }
-            None => Reply::None,
+            None => RequestReply::None,
         }
     }
 
     /// Asks for a change that the audit need not know of, under a new key.
-    pub(crate) async fn act(&self, ask: &Ask<'_>, rng: &mut impl Rng) -> Reply {
+    pub(crate) async fn act(&self, ask: &Ask<'_>, rng: &mut impl Rng) -> RequestReply {
         let key = format!("{:016x}-{:016x}", self.run, rng.random::<u64>());
         let text = self.text(ask, Some(&key));
         match self.settle(ask, &text, None).await {
             Some(settled) => {
                 self.note(ask, &settled.answer);
-                Reply::Definite(settled.answer)
+                RequestReply::Definite(settled.answer)
             }
-            None => Reply::None,
+            None => RequestReply::None,
         }
     }
 
@@ -114,8 +114,8 @@ impl Desk {
         asked: Asked,
         copies: Copies,
         rng: &mut impl Rng,
-        read: impl Fn(&Answer) -> Option<Effect>,
-    ) -> Reply {
+        read: impl Fn(&HttpResponse) -> Option<Effect>,
+    ) -> RequestReply {
         let key = format!("{:016x}-{buyer}-{:016x}", self.run, rng.random::<u64>());
         let text = self.text(ask, Some(&key));
         let name = asked.name();
@@ -126,19 +126,21 @@ impl Desk {
         } else {
             (None, None)
         };
-        let Some(Settled { answer, is_uncertain }) = self.settle(ask, &text, first).await else { return Reply::None };
+        let Some(FinalResponse { answer, is_uncertain }) = self.settle(ask, &text, first).await else {
+            return RequestReply::None;
+        };
         self.note(ask, &answer);
         let outcome = match read(&answer) {
-            Some(effect) if answer.status < 300 => Outcome::Ok(effect),
+            Some(effect) if answer.status < 300 => RequestOutcome::Ok(effect),
             _ if answer.status < 300 => {
                 self.recorder.fault(format!("{} {} cannot be read", ask.method, ask.path), answer.status, &answer.body);
-                Outcome::Unknown
+                RequestOutcome::Unknown
             }
             // A refusal to activate is not kept: an earlier sending may still find the turn open.
-            _ if is_uncertain && (!is_final(&answer) || name == "activate") => Outcome::Unknown,
-            _ => Outcome::Fail { status: answer.status, code: code(&answer) },
+            _ if is_uncertain && (!is_final(&answer) || name == "activate") => RequestOutcome::Unknown,
+            _ => RequestOutcome::Fail { status: answer.status, code: code(&answer) },
         };
-        if outcome != Outcome::Unknown {
+        if outcome != RequestOutcome::Unknown {
             self.recorder.finish(index, self.mono.now(), outcome);
         }
         if copies != Copies::One && (answer.status < 300 || is_final(&answer)) {
@@ -152,19 +154,19 @@ impl Desk {
                 self.compare(buyer, name, &answer, &second);
             }
         }
-        Reply::Definite(answer)
+        RequestReply::Definite(answer)
     }
 
     /// Answers about the line carry how it stands at the moment: of these only the token and its number are compared.
-    fn compare(&self, buyer: usize, name: &'static str, first: &Answer, second: &Answer) {
-        let essence = |answer: &Answer| -> Vec<u8> {
+    fn compare(&self, buyer: usize, name: &'static str, first: &HttpResponse, second: &HttpResponse) {
+        let essence = |answer: &HttpResponse| -> Vec<u8> {
             if name != "join" && name != "activate" || answer.status >= 300 {
                 return stable(&answer.body);
             }
             let token: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
             format!("{} {}", token["token"], token["position"]).into_bytes()
         };
-        self.recorder.replayed(Replay {
+        self.recorder.replayed(KeyReuse {
             buyer,
             name,
             first: (first.status, essence(first)),
@@ -185,7 +187,7 @@ impl Desk {
     }
 
     /// Sends once and measures it.
-    async fn once(&self, ask: &Ask<'_>, text: &[u8]) -> Result<Answer, Lost> {
+    async fn once(&self, ask: &Ask<'_>, text: &[u8]) -> Result<HttpResponse, Lost> {
         let left = self.end.saturating_duration_since(Instant::now());
         let limit = self.timeout.min(left.max(Duration::from_millis(500)));
         let (sent, answer) = self.pool.exchange(text, limit, ask.origin).await;
@@ -203,7 +205,12 @@ impl Desk {
 
     /// Sends until a definite answer comes, or the repeats or the time are used up. Latencies count from when the buyer
     /// first meant to ask: an outage is charged in full.
-    async fn settle(&self, ask: &Ask<'_>, text: &[u8], first: Option<Result<Answer, Lost>>) -> Option<Settled> {
+    async fn settle(
+        &self,
+        ask: &Ask<'_>,
+        text: &[u8],
+        first: Option<Result<HttpResponse, Lost>>,
+    ) -> Option<FinalResponse> {
         let mut pause = BACKOFF_FIRST;
         let mut is_uncertain = false;
         let mut ready = first;
@@ -213,7 +220,7 @@ impl Desk {
                 None => self.once(ask, text).await,
             };
             let wait = match answer {
-                Ok(answer) if !is_passing(answer.status) => return Some(Settled { answer, is_uncertain }),
+                Ok(answer) if !is_passing(answer.status) => return Some(FinalResponse { answer, is_uncertain }),
                 Ok(answer) => {
                     self.note(ask, &answer);
                     is_uncertain |= answer.status != 429;
@@ -236,7 +243,7 @@ impl Desk {
     }
 
     /// Notes refusals, and answers that should never be given.
-    fn note(&self, ask: &Ask<'_>, answer: &Answer) {
+    fn note(&self, ask: &Ask<'_>, answer: &HttpResponse) {
         if answer.status >= 400 {
             self.meter.refused(self.mono.now(), answer.status, &code(answer));
         }
@@ -257,7 +264,7 @@ fn stable(body: &[u8]) -> Vec<u8> {
 }
 
 /// The problem's code, or nothing.
-pub(crate) fn code(answer: &Answer) -> String {
+pub(crate) fn code(answer: &HttpResponse) -> String {
     serde_json::from_slice::<Problem>(&answer.body).map(|problem| problem.code).unwrap_or_default()
 }
 
@@ -268,7 +275,7 @@ const fn is_passing(status: u16) -> bool {
 
 /// Refusals after which no earlier sending can still take effect: they are kept under the key, or never turn into a
 /// grant.
-fn is_final(answer: &Answer) -> bool {
+fn is_final(answer: &HttpResponse) -> bool {
     let turns = [
         "sale_not_open",
         "concert_postponed",
@@ -285,7 +292,7 @@ mod tests {
     use super::*;
     use crate::{
         history::History,
-        target::{Reach, Target},
+        target::{AllowedHosts, Target},
     };
     use rand::{SeedableRng, rngs::StdRng};
     use std::sync::{Arc, Mutex};
@@ -299,7 +306,8 @@ mod tests {
     /// A server that gives these answers, one after another, whatever is asked; at an empty one it hangs up.
     async fn desk(answers: &[&str]) -> (Desk, Requests) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let target = Target::parse(&format!("http://{}", listener.local_addr().unwrap()), Reach::Loopback).unwrap();
+        let target =
+            Target::parse(&format!("http://{}", listener.local_addr().unwrap()), AllowedHosts::Loopback).unwrap();
         let script: Vec<String> = answers.iter().rev().map(|answer| (*answer).to_owned()).collect();
         let (script, requests) = (Arc::new(Mutex::new(script)), Requests::default());
         let seen = Arc::clone(&requests);
@@ -326,7 +334,7 @@ mod tests {
         });
         let mono = Mono::start();
         let desk = Desk {
-            pool: Pool::new(target, 4),
+            pool: ConnectionPool::new(target, 4),
             mono,
             recorder: Recorder::default(),
             meter: Meter::since(0),
@@ -337,7 +345,7 @@ mod tests {
         (desk, requests)
     }
 
-    async fn cancel(desk: &Desk, copies: Copies) -> (Reply, History) {
+    async fn cancel(desk: &Desk, copies: Copies) -> (RequestReply, History) {
         let ask = Ask {
             call: "cancel",
             method: "DELETE",
@@ -346,7 +354,7 @@ mod tests {
             token: None,
             body: None,
             due: Instant::now(),
-            origin: Origin::Shared,
+            origin: ConnectionChoice::Shared,
         };
         let asked = Asked::Cancel { reservation: 1 };
         let mut rng = StdRng::seed_from_u64(1);
@@ -372,8 +380,8 @@ mod tests {
     async fn a_lost_answer_is_asked_for_again_with_the_same_key() {
         let (desk, requests) = desk(&["", BUSY, DONE]).await;
         let (reply, history) = cancel(&desk, Copies::One).await;
-        assert!(matches!(reply, Reply::Definite(Answer { status: 200, .. })));
-        assert_eq!(history.ops[0].outcome, Outcome::Ok(Effect::Done));
+        assert!(matches!(reply, RequestReply::Definite(HttpResponse { status: 200, .. })));
+        assert_eq!(history.ops[0].outcome, RequestOutcome::Ok(Effect::Done));
         let keys = keys(&requests);
         assert_eq!(keys.len(), 3);
         assert!(!keys[0].is_empty() && keys.iter().all(|key| *key == keys[0]), "{keys:?}");
@@ -383,7 +391,7 @@ mod tests {
     async fn a_refusal_that_is_not_stored_leaves_a_lost_sending_unknown() {
         let (desk, _) = desk(&["", MISSING]).await;
         let (_, history) = cancel(&desk, Copies::One).await;
-        assert_eq!(history.ops[0].outcome, Outcome::Unknown);
+        assert_eq!(history.ops[0].outcome, RequestOutcome::Unknown);
     }
 
     #[tokio::test]
@@ -391,7 +399,7 @@ mod tests {
         for (answers, status) in [(["", KEPT], 409), ([SLOW_DOWN, MISSING], 404)] {
             let (desk, _) = desk(&answers).await;
             let (_, history) = cancel(&desk, Copies::One).await;
-            assert!(matches!(history.ops[0].outcome, Outcome::Fail { status: found, .. } if found == status));
+            assert!(matches!(history.ops[0].outcome, RequestOutcome::Fail { status: found, .. } if found == status));
         }
     }
 

@@ -3,15 +3,15 @@
 use crate::{
     api::{AuditEntry, Concert, Items as List, Payment, PointEntry, Points, Reservation, Room, Session, User},
     buyer::Login,
-    client::Origin,
+    client::ConnectionChoice,
     clock::wall_now,
     concerts,
     history::{Asked, Effect},
-    operator::Caller,
+    operator::SignedInClient,
     options::{SaleOptions, TopUpBy},
     parallel::in_parallel,
     progress::Progress,
-    retry::{Ask, Copies, Desk, Reply, code},
+    retry::{Ask, Copies, Desk, RequestReply, code},
 };
 use anyhow::{Context, Result, bail};
 use rand::{SeedableRng, rngs::StdRng};
@@ -52,9 +52,13 @@ pub(crate) struct Before {
 /// # Errors
 /// The server cannot be reached, nothing is on sale, or accounts cannot be made.
 pub(crate) async fn prepare(desk: &Arc<Desk>, options: &SaleOptions, prefix: &str) -> Result<Ready> {
-    let (operator, session) =
-        Caller::sign_in(desk, &options.server.operator_email, &options.server.operator_password, Origin::Shared)
-            .await?;
+    let (operator, session) = SignedInClient::sign_in(
+        desk,
+        &options.server.operator_email,
+        &options.server.operator_password,
+        ConnectionChoice::Shared,
+    )
+    .await?;
     let concert = choose_concert(&operator, options).await?;
     let before = newest(&operator).await?;
     if let Some(max_active) = options.max_active {
@@ -83,7 +87,7 @@ pub(crate) async fn prepare(desk: &Arc<Desk>, options: &SaleOptions, prefix: &st
     Ok(Ready { concert, room, operator: session.session_token, logins, before, rooms_set })
 }
 
-async fn choose_concert(operator: &Caller<'_>, options: &SaleOptions) -> Result<Concert> {
+async fn choose_concert(operator: &SignedInClient<'_>, options: &SaleOptions) -> Result<Concert> {
     if let Some(seats) = options.new_concert {
         let cap = options.max_active.unwrap_or(ROOM_CAP);
         return Ok(concerts::make(operator, seats, Some(cap)).await?.0);
@@ -99,7 +103,7 @@ async fn choose_concert(operator: &Caller<'_>, options: &SaleOptions) -> Result<
         .context("no concert is on sale; give one with --concert")
 }
 
-async fn newest(operator: &Caller<'_>) -> Result<Before> {
+async fn newest(operator: &SignedInClient<'_>) -> Result<Before> {
     let reservations: Vec<Reservation> = operator.get::<List<_>>("/operator/reservations?limit=1").await?.items;
     let payments: Vec<Payment> = operator.get::<List<_>>("/operator/payments?limit=1").await?.items;
     let audit: Vec<AuditEntry> = operator.get::<List<_>>("/operator/audit?limit=1").await?.items;
@@ -112,11 +116,11 @@ async fn newest(operator: &Caller<'_>) -> Result<Before> {
 
 async fn set_up(desk: &Desk, options: &SaleOptions, index: usize, email: String, operator: &str) -> Result<Login> {
     let origin = options.origin(index);
-    let anonymous = Caller::new(desk, None).from(origin);
+    let anonymous = SignedInClient::new(desk, None).from(origin);
     let body = json!({ "name": format!("Crowd {index}"), "email": email, "password": PASSWORD });
     let answer = match anonymous.try_send("POST", "/users", Some(body)).await {
-        Reply::Definite(answer) => answer,
-        Reply::None => bail!("{email} cannot be registered: no answer"),
+        RequestReply::Definite(answer) => answer,
+        RequestReply::None => bail!("{email} cannot be registered: no answer"),
     };
     let mut login =
         Login { email, password: PASSWORD.to_owned(), user_id: String::new(), session: None, before: (0, 0) };
@@ -128,8 +132,8 @@ async fn set_up(desk: &Desk, options: &SaleOptions, index: usize, email: String,
     }
     let is_old = login.user_id.is_empty();
     if is_old || options.signed_in || (options.top_up_by == TopUpBy::Buyer && options.points > 0) {
-        let (caller, session): (Caller<'_>, Session) =
-            Caller::sign_in(desk, &login.email, &login.password, origin).await?;
+        let (caller, session): (SignedInClient<'_>, Session) =
+            SignedInClient::sign_in(desk, &login.email, &login.password, origin).await?;
         login.user_id = session.user.user_id;
         if is_old {
             login.before = account_before(&caller).await?;
@@ -142,7 +146,7 @@ async fn set_up(desk: &Desk, options: &SaleOptions, index: usize, email: String,
     Ok(login)
 }
 
-async fn account_before(caller: &Caller<'_>) -> Result<(i64, i64)> {
+async fn account_before(caller: &SignedInClient<'_>) -> Result<(i64, i64)> {
     let newest: Vec<PointEntry> = caller.get::<List<_>>("/points/history?limit=1").await?.items;
     let points: Points = caller.get("/points").await?;
     Ok((newest.first().map_or(0, |entry| entry.version), points.balance))
@@ -165,7 +169,7 @@ async fn top_up(desk: &Desk, options: &SaleOptions, index: usize, login: &Login,
         token: None,
         body: Some(body),
         due: Instant::now(),
-        origin: Origin::Shared,
+        origin: ConnectionChoice::Shared,
     };
     let seed = options.seed.wrapping_add(u64::try_from(index).unwrap_or(0));
     let mut rng = StdRng::seed_from_u64(seed);
@@ -175,10 +179,10 @@ async fn top_up(desk: &Desk, options: &SaleOptions, index: usize, login: &Login,
         })
         .await;
     match reply {
-        Reply::Definite(answer) if answer.status < 300 => Ok(()),
-        Reply::Definite(answer) => {
+        RequestReply::Definite(answer) if answer.status < 300 => Ok(()),
+        RequestReply::Definite(answer) => {
             bail!("points cannot be topped up: {} {}", answer.status, String::from_utf8_lossy(&answer.body))
         }
-        Reply::None => bail!("points cannot be topped up: no answer"),
+        RequestReply::None => bail!("points cannot be topped up: no answer"),
     }
 }

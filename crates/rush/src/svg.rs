@@ -1,6 +1,6 @@
 //! A picture of a sale over time: who waits and who is active, the seats, and the requests; drawn by hand.
 
-use crate::{clock::float, crowd::Outcome, meter::Sample};
+use crate::{clock::float, crowd::CrowdResult, meter::Sample};
 use std::fmt::Write;
 
 const WIDTH: f64 = 960.0;
@@ -51,7 +51,7 @@ pub(crate) struct Curve {
 
 impl Picture {
     /// The picture of a sale.
-    pub(crate) fn of(outcome: &Outcome) -> Self {
+    pub(crate) fn of(outcome: &CrowdResult) -> Self {
         let options = &outcome.options;
         let samples = &outcome.measured.samples;
         let over_time = |get: fn(&Sample) -> f64| -> Vec<(f64, f64)> {

@@ -31,7 +31,7 @@ pub struct Remains {
 
 /// A new session, with the only copy of its secret.
 #[derive(Debug)]
-pub struct SignedIn {
+pub struct SessionOpened {
     /// The secret that the client sends from now on: 32 random bytes, base64url.
     pub secret: String,
     /// When it ends.
@@ -97,7 +97,7 @@ impl BoxOffice {
         &self,
         account: Option<(User, String)>,
         password: &Password,
-    ) -> Result<SignedIn, ServiceError> {
+    ) -> Result<SessionOpened, ServiceError> {
         let operator = account.as_ref().map(|(user, _)| user).filter(|user| user.role == Role::Operator);
         let operator = operator.map(|user| user.user_id);
         let result = self.open_session(account, password).await;
@@ -118,7 +118,7 @@ impl BoxOffice {
         &self,
         account: Option<(User, String)>,
         password: &Password,
-    ) -> Result<SignedIn, ServiceError> {
+    ) -> Result<SessionOpened, ServiceError> {
         let (user, hash) = account.unzip();
         let right = self.passwords.verify(password, hash).await?;
         let Some(user) = user.filter(|_| right) else { return Err(ServiceError::WrongCredentials) };
@@ -138,7 +138,7 @@ impl BoxOffice {
         };
         let command = Command::OpenSession { session, epoch: user.sign_in_epoch };
         let expires_at = self.run(Caller::Anonymous, command).await?;
-        Ok(SignedIn { secret, expires_at, user })
+        Ok(SessionOpened { secret, expires_at, user })
     }
 
     /// The account of a signed-in user, after checking the repeated password.

@@ -276,7 +276,7 @@ impl Metrics {
     }
 
     fn register(&mut self) {
-        self.process.register_collector(Box::new(process::Process));
+        self.process.register_collector(Box::new(process::ProcessMetrics));
         let registry = &mut self.registry;
         registry.register("build_info", "1, with the version of the program", self.build.clone());
         registry.register("http_requests", "Requests by method, route and status", self.requests.clone());

@@ -136,7 +136,7 @@ async fn note_failed_sign_ins(office: Arc<BoxOffice>, mut stop: watch::Receiver<
 #[cfg(test)]
 mod tests {
     use super::{
-        testing::{Place, START, ask, open, own_room, policy},
+        testing::{START, TestFolder, ask, open, own_room, policy},
         *,
     };
     use frontrow_clock::Clock;
@@ -151,7 +151,7 @@ mod tests {
     #[tokio::test]
     async fn an_instance_whose_clock_is_minutes_off_is_not_ready_until_it_is_right() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let (here, there) = (Clock::manual(START), Clock::manual(START.plus(Span::from_secs(120))));
         let store = Arc::new(MemoryStore::new(there, policy(), 10));
         let office = open(&place, store, here.clone()).await;
@@ -166,7 +166,7 @@ mod tests {
     #[tokio::test]
     async fn rooms_that_another_process_made_are_found_a_part_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let clock = Clock::manual(START);
         let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let elsewhere = open(&place, Arc::clone(&store) as Arc<dyn Store>, clock.clone()).await;

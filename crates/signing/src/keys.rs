@@ -1,6 +1,6 @@
 //! The keys that sign queue tokens, and their file.
 
-use super::Key;
+use super::PreparedKey;
 use arc_swap::ArcSwap;
 use frontrow_clock::Ids;
 use serde::{Deserialize, Serialize};
@@ -29,16 +29,16 @@ pub struct Keyring {
 
 /// An immutable set of keys.
 pub(super) struct Ring {
-    keys: Vec<Key>,
+    keys: Vec<PreparedKey>,
     signing: usize,
 }
 
 impl Ring {
-    pub(super) fn signing(&self) -> &Key {
+    pub(super) fn signing(&self) -> &PreparedKey {
         &self.keys[self.signing]
     }
 
-    pub(super) fn key(&self, id: u8) -> Option<&Key> {
+    pub(super) fn key(&self, id: u8) -> Option<&PreparedKey> {
         self.keys.iter().find(|key| key.id == id)
     }
 }
@@ -60,8 +60,8 @@ impl Keyring {
     /// # Errors
     /// Two keys have the same id, or none has the id `signing`.
     pub fn from_secrets(secrets: &[(u8, [u8; 32])], signing: u8) -> Result<Self, KeyError> {
-        let keys: Vec<_> = secrets.iter().map(|(id, secret)| Key::new(*id, *secret)).collect();
-        let twice = |key: &Key| keys.iter().filter(|other| other.id == key.id).count() > 1;
+        let keys: Vec<_> = secrets.iter().map(|(id, secret)| PreparedKey::new(*id, *secret)).collect();
+        let twice = |key: &PreparedKey| keys.iter().filter(|other| other.id == key.id).count() > 1;
         if keys.iter().any(twice) {
             return Err(KeyError::Content("two keys have the same id"));
         }

@@ -66,12 +66,12 @@ pub enum BadToken {
 
 /// A key with a prepared HMAC state, so that a token costs two rounds of SHA-256.
 #[derive(Clone)]
-struct Key {
+struct PreparedKey {
     id: u8,
     begun: Hmac<Sha256>,
 }
 
-impl Key {
+impl PreparedKey {
     fn new(id: u8, secret: [u8; 32]) -> Self {
         // Length-prefixed like the fields, then zeros to the end of a block, so that the cached state covers whole
         // blocks.
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_mac_is_good_for_one_room_epoch_place_user_and_time() {
-        let key = Key::new(1, [0x11; 32]);
+        let key = PreparedKey::new(1, [0x11; 32]);
         let signed = SignedToken { id: token().id, epoch: EPOCH, user_id: USER, issued_at: token().issued_at };
         let mac = key.mac(&signed);
         let (room, place) = (signed.id.room_id.get(), signed.id.position.0);
@@ -281,7 +281,7 @@ mod tests {
         for other in others {
             assert_ne!(key.mac(&other), mac);
         }
-        assert_ne!(Key::new(2, [0x11; 32]).mac(&signed), mac, "the key's id is signed too");
+        assert_ne!(PreparedKey::new(2, [0x11; 32]).mac(&signed), mac, "the key's id is signed too");
     }
 
     #[test]

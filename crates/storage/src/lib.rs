@@ -23,6 +23,6 @@ pub mod trouble;
 pub use error::{Damage, StoreError};
 pub use filter::{ConcertFilter, DebtFilter, PaymentFilter, ReservationFilter};
 pub use instances::{Instance, Instances};
-pub use line::{Life, Line, Standing};
+pub use line::{Life, Line, RoomSummary};
 pub use lists::{ConcertPlace, DoorLine, Page, Remnant, SeatCounts, TicketPlace};
 pub use store::{COMMIT_VISIBILITY_MAX, Committed, Decide, GAP_GRACE, Sharing, Store};

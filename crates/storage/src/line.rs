@@ -27,7 +27,7 @@ pub struct Line {
 
 /// A room's summary.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct RoomSummary {
     /// The room.
     pub room: Room,
     /// The highest position.
@@ -38,7 +38,7 @@ pub struct Standing {
     pub now: Time,
 }
 
-impl Standing {
+impl RoomSummary {
     /// The line of a room without live tokens.
     #[must_use]
     pub fn empty_line(self) -> Line {

@@ -2,7 +2,7 @@
 
 use crate::{
     Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, Life, Line, Page, PaymentFilter, Remnant,
-    ReservationFilter, SeatCounts, Standing, Store, StoreError, TicketPlace,
+    ReservationFilter, RoomSummary, SeatCounts, Store, StoreError, TicketPlace,
     filter::contains,
     noted::{Noted, outage_pending},
 };
@@ -33,11 +33,11 @@ use std::{
 pub struct MemoryStore {
     clock: Clock,
     policy: Policy,
-    state: Mutex<State>,
+    state: Mutex<MemoryState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct MemoryState {
     model: Model,
     high_water: Time,
     /// The last note that the box office works; none before it has served.
@@ -50,16 +50,16 @@ impl MemoryStore {
     pub fn new(clock: Clock, policy: Policy, house_max_active: i64) -> Self {
         let clock = clock.steady();
         let now = clock.now();
-        let state = Mutex::new(State { model: Model::new(house_max_active, now), high_water: now, noted: None });
+        let state = Mutex::new(MemoryState { model: Model::new(house_max_active, now), high_water: now, noted: None });
         Self { clock, policy, state }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, MemoryState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl MemoryState {
     fn now(&mut self, clock: &Clock) -> Time {
         self.high_water = self.high_water.max(clock.now());
         self.high_water
@@ -209,13 +209,13 @@ impl Store for MemoryStore {
         }))
     }
 
-    async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
+    async fn standings(&self) -> Result<Vec<RoomSummary>, StoreError> {
         let mut state = self.state();
         let now = state.now(&self.clock);
         let model = &state.model;
         let busy: HashSet<RoomId> =
             model.tokens.values().filter(|token| is_live_token(token)).map(|token| token.id.room_id).collect();
-        let standing = |room: &Room| Standing {
+        let standing = |room: &Room| RoomSummary {
             room: room.clone(),
             highest: model.highest.get(&room.room_id).copied().unwrap_or(Position(0)),
             life: if busy.contains(&room.room_id) { Life::Live } else { Life::Empty },

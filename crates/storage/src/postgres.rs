@@ -23,11 +23,11 @@ mod tls;
 mod transact;
 mod unanswered_commit;
 
-pub use settings::{Settings, Statements};
+pub use settings::{PostgresSettings, Statements};
 
 use crate::{
     Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, Instance, Instances, Line, Page,
-    PaymentFilter, Remnant, ReservationFilter, SeatCounts, Sharing, Standing, Store, StoreError, TicketPlace,
+    PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Sharing, Store, StoreError, TicketPlace,
     migrate::{self, Migration},
     postgres::{
         clock::Times,
@@ -65,7 +65,7 @@ use uuid::Uuid;
 /// # Errors
 /// [`StoreError::Misfit`] if the database is newer than this program or belongs to another one;
 /// [`StoreError::Unavailable`] if the server cannot be reached or another instance takes too long.
-pub async fn migrate(settings: &Settings) -> Result<(), StoreError> {
+pub async fn migrate(settings: &PostgresSettings) -> Result<(), StoreError> {
     migrate_to(settings, migrate::POSTGRES).await
 }
 
@@ -73,7 +73,7 @@ pub async fn migrate(settings: &Settings) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// As for [`migrate()`].
-pub async fn migrate_to(settings: &Settings, steps: &[Migration]) -> Result<(), StoreError> {
+pub async fn migrate_to(settings: &PostgresSettings, steps: &[Migration]) -> Result<(), StoreError> {
     settings.check()?;
     schema::migrate(&settings.reader_pool()?, steps).await
 }
@@ -101,7 +101,7 @@ impl PostgresStore {
     /// [`StoreError::Unavailable`] if the server cannot be reached, is not safe for a sale, or the settings cannot be
     /// used; [`StoreError::Misfit`] if the database is newer than this program or belongs to another one.
     pub async fn open(
-        settings: &Settings,
+        settings: &PostgresSettings,
         clock: Clock,
         policy: Policy,
         house_max_active: i64,
@@ -169,7 +169,7 @@ impl Store for PostgresStore {
         room::page(&self.reads, page).await
     }
 
-    async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
+    async fn standings(&self) -> Result<Vec<RoomSummary>, StoreError> {
         room::standings(&self.reads, &self.times).await
     }
 

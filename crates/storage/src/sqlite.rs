@@ -13,7 +13,7 @@ mod writer;
 
 use crate::{
     Committed, ConcertFilter, ConcertPlace, Damage, DebtFilter, Decide, DoorLine, Line, Page, PaymentFilter, Remnant,
-    ReservationFilter, SeatCounts, Standing, Store, StoreError, TicketPlace,
+    ReservationFilter, RoomSummary, SeatCounts, Store, StoreError, TicketPlace,
     sqlite::{
         files::Files,
         read_pool::ReadPool,
@@ -219,7 +219,7 @@ impl Store for SqliteStore {
         self.read(move |conn| room::page(conn, page)).await
     }
 
-    async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
+    async fn standings(&self) -> Result<Vec<RoomSummary>, StoreError> {
         let clock = self.clock.clone();
         self.read(move |conn| room::standings(conn, || clock.now())).await
     }

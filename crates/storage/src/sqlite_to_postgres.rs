@@ -11,16 +11,16 @@ use crate::{
     StoreError,
     lock::FolderLock,
     postgres::{
-        Settings,
-        admin::{AdminConnection, Cursor, failure},
+        PostgresSettings,
+        admin::{AdminConnection, RowCursor, failure},
     },
     sqlite::SqliteStore,
 };
 use anyhow::{Context as _, bail, ensure};
 use frontrow_signing::Keyring;
-use source::{Part, Parts};
+use source::{TablePart, TableParts};
 use std::{fmt, path::Path, sync::Arc};
-use tables::{Column, Kind, SEQUENCES, TABLES, Table};
+use tables::{Column, CopiedTable, Kind, SEQUENCES, TABLES};
 use tokio_postgres::{
     Client, Row,
     types::{ToSql, Type},
@@ -51,7 +51,7 @@ impl fmt::Display for Moved {
 /// # Errors
 /// A server runs over the file, one of the two has another version's tables, the target has rows, a token is live but
 /// the keys are missing, or a row did not arrive unchanged. The target then has its tables, but no row.
-pub async fn run(from: &Path, keys: &Path, to: &Settings) -> anyhow::Result<Moved> {
+pub async fn run(from: &Path, keys: &Path, to: &PostgresSettings) -> anyhow::Result<Moved> {
     ensure!(from.exists(), "there is no file {}", from.display());
     let _alone = FolderLock::take(from)?;
     let source = SqliteStore::open_read_only(from).with_context(|| format!("cannot read {}", from.display()))?;
@@ -131,8 +131,8 @@ async fn check_clock(source: &SqliteStore, client: &Client) -> anyhow::Result<()
 }
 
 async fn copy(source: &Arc<SqliteStore>, client: &Client) -> anyhow::Result<()> {
-    let mut parts = Parts::start(source, |table| table.copied_by);
-    while let Some(Part { table, rows }) = parts.next().await {
+    let mut parts = TableParts::start(source, |table| table.copied_by);
+    while let Some(TablePart { table, rows }) = parts.next().await {
         let columns = table.columns.len();
         let mut values: Vec<Vec<Option<String>>> = (0..columns).map(|_| Vec::with_capacity(rows.len())).collect();
         for row in rows {
@@ -151,7 +151,7 @@ fn list(columns: &[Column], write: impl Fn(usize, &Column) -> String) -> String 
     columns.iter().enumerate().map(|(at, column)| write(at, column)).collect::<Vec<_>>().join(", ")
 }
 
-fn insert(Table { name, columns, .. }: &Table) -> String {
+fn insert(CopiedTable { name, columns, .. }: &CopiedTable) -> String {
     let names = list(columns, |_, column| format!("\"{}\"", column.name));
     let values = list(columns, |at, column| column.value_of(&format!("c{at}")));
     let arrays = list(columns, |at, _| format!("${}::text[]", at + 1));
@@ -213,7 +213,7 @@ async fn copy_keys(client: &Client, secrets: &[(u8, [u8; 32])]) -> anyhow::Resul
 
 /// Reads both databases in the order of the key and compares every value. Returns the row count of each table.
 async fn compare(source: &Arc<SqliteStore>, client: &Client) -> anyhow::Result<Vec<(&'static str, u64)>> {
-    let mut parts = Parts::start(source, |table| table.key);
+    let mut parts = TableParts::start(source, |table| table.key);
     let mut part = parts.next().await;
     let mut counts = Vec::with_capacity(TABLES.len());
     for table in TABLES {
@@ -221,10 +221,10 @@ async fn compare(source: &Arc<SqliteStore>, client: &Client) -> anyhow::Result<V
         // Without the alias, ORDER BY would use the selected text.
         let key = table.key.split(", ").map(|column| format!("t.{column}")).collect::<Vec<_>>().join(", ");
         let query = format!("SELECT {columns} FROM \"{}\" AS t ORDER BY {key}", table.name);
-        let mut cursor = said(Cursor::open(client, &format!("all_of_{}", table.name), &query).await)?;
+        let mut cursor = said(RowCursor::open(client, &format!("all_of_{}", table.name), &query).await)?;
         let mut there: std::vec::IntoIter<Row> = Vec::new().into_iter();
         let mut count = 0_u64;
-        while let Some(Part { table: of, rows }) = part.take_if(|part| part.table.name == table.name) {
+        while let Some(TablePart { table: of, rows }) = part.take_if(|part| part.table.name == table.name) {
             for row in rows {
                 if there.as_slice().is_empty() {
                     there = said(cursor.next_part().await)?.into_iter();

@@ -2,7 +2,7 @@
 
 use crate::{
     ConcertFilter, ConcertPlace, Damage, DebtFilter, DoorLine, Instances, Life, Line, Page, PaymentFilter, Remnant,
-    ReservationFilter, SeatCounts, Standing, StoreError, TicketPlace,
+    ReservationFilter, RoomSummary, SeatCounts, StoreError, TicketPlace,
 };
 use async_trait::async_trait;
 use frontrow_domain::{
@@ -72,7 +72,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// Every room with its highest position and whether it has a live token, by number: one query, whose cost does not
     /// depend on the number of tokens.
-    async fn standings(&self) -> Result<Vec<Standing>, StoreError>;
+    async fn standings(&self) -> Result<Vec<RoomSummary>, StoreError>;
 
     /// The rooms with a live token, by number. If instances share the database, the cost depends on the number of those
     /// rooms alone.

@@ -27,7 +27,7 @@ struct Lasting {
 
 /// The log line for a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Line {
+enum LogLine {
     None,
     /// The failure begins.
     First,
@@ -45,9 +45,9 @@ impl Trouble {
     /// Records a failure.
     pub fn came(&self, error: &dyn Display) {
         match self.note(Instant::now()) {
-            Line::None => tracing::debug!(%error, "{}", self.what),
-            Line::First => tracing::warn!(%error, "{}", self.what),
-            Line::Still(times) => tracing::warn!(%error, times, "{} (continues)", self.what),
+            LogLine::None => tracing::debug!(%error, "{}", self.what),
+            LogLine::First => tracing::warn!(%error, "{}", self.what),
+            LogLine::Still(times) => tracing::warn!(%error, times, "{} (continues)", self.what),
         }
     }
 
@@ -73,19 +73,19 @@ impl Trouble {
         }
     }
 
-    fn note(&self, now: Instant) -> Line {
+    fn note(&self, now: Instant) -> LogLine {
         let mut lasting = self.lasting.lock().unwrap_or_else(PoisonError::into_inner);
         let is_the_same = |known: &&mut Lasting| now.saturating_duration_since(known.last) < LOGGED_EVERY;
         let Some(known) = lasting.as_mut().filter(is_the_same) else {
             *lasting = Some(Lasting { since: now, last: now, logged: now, times: 1 });
-            return Line::First;
+            return LogLine::First;
         };
         (known.last, known.times) = (now, known.times.saturating_add(1));
         if now.saturating_duration_since(known.logged) < LOGGED_EVERY {
-            return Line::None;
+            return LogLine::None;
         }
         known.logged = now;
-        Line::Still(known.times)
+        LogLine::Still(known.times)
     }
 }
 
@@ -99,15 +99,15 @@ mod tests {
         let from = Instant::now();
         let lines = |quarters: std::ops::Range<u32>| {
             let notes = quarters.map(|quarter| trouble.note(from + Duration::from_millis(250) * quarter));
-            notes.filter(|line| *line != Line::None).collect::<Vec<_>>()
+            notes.filter(|line| *line != LogLine::None).collect::<Vec<_>>()
         };
         assert_eq!(
             lines(0..241),
-            [Line::First, Line::Still(121), Line::Still(241)],
+            [LogLine::First, LogLine::Still(121), LogLine::Still(241)],
             "four times a second for a minute"
         );
         trouble.is_over();
-        assert_eq!(lines(241..300), [Line::First]);
-        assert_eq!(lines(420..421), [Line::First], "half a minute later");
+        assert_eq!(lines(241..300), [LogLine::First]);
+        assert_eq!(lines(420..421), [LogLine::First], "half a minute later");
     }
 }

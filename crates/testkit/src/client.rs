@@ -19,9 +19,9 @@ pub struct Client {
 
 /// A request on its way.
 #[must_use]
-pub struct Call(reqwest::RequestBuilder);
+pub struct ApiCall(reqwest::RequestBuilder);
 
-impl Call {
+impl ApiCall {
     pub fn header(self, name: &str, value: &str) -> Self {
         Self(self.0.header(name, value))
     }
@@ -45,27 +45,27 @@ impl Call {
         Self(self.0.header("content-type", "application/json").body(body.into()))
     }
 
-    pub async fn send(self) -> Answer {
+    pub async fn send(self) -> ApiAnswer {
         self.try_send().await.unwrap()
     }
 
     /// The answer, unless the server is gone before it is whole.
-    pub async fn try_send(self) -> reqwest::Result<Answer> {
+    pub async fn try_send(self) -> reqwest::Result<ApiAnswer> {
         let response = self.0.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer { status, headers, body: response.bytes().await? })
+        Ok(ApiAnswer { status, headers, body: response.bytes().await? })
     }
 }
 
 /// What the server answered.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct ApiAnswer {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-impl Answer {
+impl ApiAnswer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
@@ -141,36 +141,36 @@ impl Client {
     }
 
     /// A call of the API.
-    pub fn call(&self, method: Method, path: &str) -> Call {
+    pub fn call(&self, method: Method, path: &str) -> ApiCall {
         self.call_at(method, &format!("/api/v1{path}"))
     }
 
     /// A call of anything that the server has.
-    pub fn call_at(&self, method: Method, path: &str) -> Call {
+    pub fn call_at(&self, method: Method, path: &str) -> ApiCall {
         let request = self.http.request(method, format!("{}{path}", self.root)).timeout(PATIENCE);
-        Call(match &self.secret {
+        ApiCall(match &self.secret {
             Some(secret) => request.bearer_auth(secret),
             None => request,
         })
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> ApiAnswer {
         self.call(Method::GET, path).send().await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, path: &str, body: &Value) -> ApiAnswer {
         self.call(Method::POST, path).json(body).send().await
     }
 
-    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+    pub async fn put(&self, path: &str, body: &Value) -> ApiAnswer {
         self.call(Method::PUT, path).json(body).send().await
     }
 
-    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+    pub async fn patch(&self, path: &str, body: &Value) -> ApiAnswer {
         self.call(Method::PATCH, path).json(body).send().await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub async fn delete(&self, path: &str) -> ApiAnswer {
         self.call(Method::DELETE, path).send().await
     }
 
@@ -203,7 +203,7 @@ impl Client {
         .await
     }
 
-    pub async fn activate(&self, token: &str) -> Answer {
+    pub async fn activate(&self, token: &str) -> ApiAnswer {
         self.call(Method::PATCH, &format!("/queue/tokens/{token}/activate")).send().await
     }
 
@@ -215,19 +215,19 @@ impl Client {
         token
     }
 
-    pub fn hold_call(&self, token: &str, seat: i64) -> Call {
+    pub fn hold_call(&self, token: &str, seat: i64) -> ApiCall {
         self.call(Method::POST, "/reservations").token(token).json(&json!({ "seat_id": seat }))
     }
 
-    pub async fn hold(&self, token: &str, seat: i64) -> Answer {
+    pub async fn hold(&self, token: &str, seat: i64) -> ApiAnswer {
         self.hold_call(token, seat).send().await
     }
 
-    pub fn pay_call(&self, token: &str, reservation: i64) -> Call {
+    pub fn pay_call(&self, token: &str, reservation: i64) -> ApiCall {
         self.call(Method::POST, "/payments").token(token).json(&json!({ "reservation_id": reservation }))
     }
 
-    pub async fn pay(&self, token: &str, reservation: i64) -> Answer {
+    pub async fn pay(&self, token: &str, reservation: i64) -> ApiAnswer {
         self.pay_call(token, reservation).send().await
     }
 

@@ -1,6 +1,6 @@
 //! A box office to test, with the steps of a sale as short calls.
 
-use crate::{START, servers::postgres::Database};
+use crate::{START, servers::postgres::TestDatabase};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     changes::Changes,
@@ -16,7 +16,7 @@ use frontrow_domain::{
 };
 use frontrow_storage::{
     Page, Store,
-    postgres::{PostgresStore, Settings},
+    postgres::{PostgresSettings, PostgresStore},
     sqlite::SqliteStore,
 };
 use std::{
@@ -44,7 +44,7 @@ pub struct Fixture {
     /// Keeps the store's folder until the test ends.
     pub folder: Option<TempDir>,
     /// Keeps the store's database until the test ends.
-    pub database: Option<Database>,
+    pub database: Option<TestDatabase>,
 }
 
 impl Fixture {
@@ -62,7 +62,7 @@ impl Fixture {
 
     /// A box office in a new `PostgreSQL` database.
     pub async fn postgres() -> Self {
-        let database = Database::new().await;
+        let database = TestDatabase::new().await;
         let clock = Clock::manual(START);
         let store = open_postgres(&database, &clock).await;
         Self { database: Some(database), ..Self::new(clock, Arc::new(store), None) }
@@ -233,8 +233,8 @@ pub fn open_sqlite(path: &Path, clock: &Clock) -> SqliteStore {
     SqliteStore::open(path, clock.clone(), policy(), HOUSE_MAX_ACTIVE).unwrap()
 }
 
-pub async fn open_postgres(database: &Database, clock: &Clock) -> PostgresStore {
-    let settings = Settings { lanes: 2, readers: 2, ..Settings::new(&database.url()) };
+pub async fn open_postgres(database: &TestDatabase, clock: &Clock) -> PostgresStore {
+    let settings = PostgresSettings { lanes: 2, readers: 2, ..PostgresSettings::new(&database.url()) };
     PostgresStore::open(&settings, clock.clone(), policy(), HOUSE_MAX_ACTIVE).await.unwrap()
 }
 

@@ -21,7 +21,7 @@ pub mod program;
 pub mod server;
 pub mod servers;
 
-pub use client::{Answer, Call, Client, id, items};
+pub use client::{ApiAnswer, ApiCall, Client, id, items};
 pub use server::{Hall, PRICE, Server, draft, range, settings};
 
 use frontrow_domain::time::Time;

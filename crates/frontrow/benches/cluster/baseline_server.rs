@@ -14,7 +14,7 @@ use frontrow::{app, config::Cli};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::id::{RoomId, SeatId};
 use frontrow_service::metrics::Metrics;
-use frontrow_testkit::bench::baseline::{Baseline, Pace, ServiceError};
+use frontrow_testkit::bench::baseline::{Baseline, BaselineError, SendMode};
 use frontrow_web::edge::{
     auth::{QueueToken, SignedIn},
     extract::{JsonBody, PathText},
@@ -87,7 +87,7 @@ pub(crate) async fn serve(places: &Places<'_>, flags: &[&str]) -> Result<()> {
     }
     let desk = Desk {
         app: Arc::clone(&opened.app),
-        way: Baseline::connect(places.database, places.connections, Pace::OneByOne)?,
+        way: Baseline::connect(places.database, places.connections, SendMode::OneByOne)?,
         redis: redis.into(),
         turn: Arc::new(AtomicUsize::new(0)),
     };
@@ -129,11 +129,11 @@ async fn hold(
     let done = tokio::spawn(async move { desk.way.hold(user_id, token.id, request.seat_id, key).await }).await;
     Ok(match done.map_err(Problem::internal)? {
         Ok(body) => answer(StatusCode::CREATED, "application/json", body),
-        Err(ServiceError::Refused(code)) => {
+        Err(BaselineError::Refused(code)) => {
             let body = format!("{{\"status\":409,\"code\":\"{code}\"}}");
             answer(StatusCode::CONFLICT, "application/problem+json", body)
         }
-        Err(ServiceError::Failed(text)) => return Err(Problem::internal(text)),
+        Err(BaselineError::Failed(text)) => return Err(Problem::internal(text)),
     })
 }
 

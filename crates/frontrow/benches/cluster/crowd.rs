@@ -4,7 +4,7 @@ use crate::http::{self, Buyer, Serving, Side};
 use anyhow::{Result, ensure};
 use frontrow_testkit::{
     bench::{
-        load::Connection,
+        load::LoadConnection,
         median,
         office::{Plan, Postgres},
         spread,
@@ -110,7 +110,7 @@ async fn rush(serving: &Serving, buyers: &Arc<Vec<Buyer>>, way: Served, round: u
     let mut tasks = JoinSet::new();
     for number in 0..buyers.len() {
         // The sessions are looked up before the rush, as they are where buyers wait in line first.
-        let mut connection = Connection::open(serving.address).await?;
+        let mut connection = LoadConnection::open(serving.address).await?;
         let (buyers, seat, mut went) = (Arc::clone(buyers), rng.random_range(1..=SEATS), went.clone());
         tasks.spawn(async move {
             let mut request = Vec::new();

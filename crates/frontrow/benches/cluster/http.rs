@@ -11,7 +11,7 @@ use frontrow_domain::{
     time::Time,
 };
 use frontrow_signing::Keyring;
-use frontrow_storage::postgres::{PostgresStore, Settings, keys::SigningKeys};
+use frontrow_storage::postgres::{PostgresSettings, PostgresStore, keys::SigningKeys};
 use frontrow_testkit::{
     bench::{
         load::{Load, Requests, UNLIMITED, load, load_at},
@@ -151,7 +151,7 @@ fn bearer(number: i64) -> String {
 pub(crate) async fn prepare(server: &Postgres, plan: Plan, waiting: i64) -> Result<Keyring> {
     server.execute("postgres", &[&format!("CREATE DATABASE {TEMPLATE}")]).await?;
     let url = server.url(TEMPLATE);
-    let settings = Settings::new(&url);
+    let settings = PostgresSettings::new(&url);
     drop(PostgresStore::open(&settings, Clock::System, Policy::default(), 0).await?);
     let keyring = SigningKeys::new(&settings)?.load_or_create(&Ids::from_os()).await?;
     office::fill(&url, plan).await?;

@@ -11,7 +11,7 @@ use frontrow_domain::{
 };
 use frontrow_line::{
     Peers as _, Rebuild,
-    redis::{RedisPeers, Settings},
+    redis::{RedisPeers, RedisSettings},
 };
 use frontrow_storage::{Store, memory::MemoryStore};
 use frontrow_testkit::servers::redis::RedisServer;
@@ -112,7 +112,7 @@ async fn instance(
 ) -> Result<(Arc<RedisPeers>, mpsc::Receiver<frontrow_line::redis::Notice>)> {
     let (notices, received) = mpsc::channel(1_024);
     // The store has none of these rows, so no refresh from the rows may heal what was lost.
-    let settings = Settings { refresh_every: PATIENCE * 60, ..Settings::new(vec![redis.url()]) };
+    let settings = RedisSettings { refresh_every: PATIENCE * 60, ..RedisSettings::new(vec![redis.url()]) };
     let queue =
         RedisPeers::start(settings, Arc::clone(store), office, Uuid::from_u128(number), Clock::System, notices).await?;
     Ok((queue, received))

@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use frontrow_testkit::bench::{
-    engine::{self, Instance},
+    engine::{self, EngineInstance},
     median,
     office::{self, Plan, Postgres, TEMPLATE},
 };
@@ -125,7 +125,7 @@ impl Running {
 /// The arguments are not what [`Running::start`] gives, or the server is gone.
 pub(crate) async fn child(args: &[String]) -> Result<()> {
     let [url, first, last] = args else { anyhow::bail!("three arguments are needed") };
-    let instance = Instance::open(url, LANES).await?;
+    let instance = EngineInstance::open(url, LANES).await?;
     println!("ready");
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;

@@ -8,7 +8,7 @@ use frontrow_domain::{
 };
 use frontrow_testkit::bench::{
     Rates,
-    baseline::{Baseline, Pace},
+    baseline::{Baseline, SendMode},
     office::{self, Plan},
     per_second,
 };
@@ -29,7 +29,7 @@ pub(crate) struct Setup {
     /// Callers that each wait for their answer before they ask again.
     pub(crate) callers: usize,
     /// How statements are sent.
-    pub(crate) pace: Pace,
+    pub(crate) pace: SendMode,
 }
 
 /// Holds and payments per second of the buyers with these numbers, who want the seats of the same numbers.

@@ -8,7 +8,7 @@ use frontrow_domain::{
     line::Fence,
     user::Caller,
 };
-use frontrow_testkit::bench::{engine::Instance, office, office::Postgres};
+use frontrow_testkit::bench::{engine::EngineInstance, office, office::Postgres};
 
 /// How many claims are timed.
 const CLAIMS: i64 = 8_000;
@@ -34,7 +34,7 @@ pub(crate) async fn run(server: &Postgres) -> Result<()> {
 async fn rate(server: &Postgres, active: i64) -> Result<f64> {
     let url = server.copy("round").await?;
     let client = office::connect(&url).await?;
-    let instance = Instance::open(&url, LANES).await?;
+    let instance = EngineInstance::open(&url, LANES).await?;
     let join = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
     let joins = (1..=active + CLAIMS).map(|buyer| (Caller::Buyer(office::user_id(buyer)), join.clone()));
     instance.give(joins.collect(), 1_024).await?;

@@ -14,7 +14,7 @@ use anyhow::Result;
 use baseline::Setup;
 use frontrow_testkit::bench::{
     Rates,
-    baseline::Pace,
+    baseline::SendMode,
     engine, median,
     office::{self, Plan, Postgres, TEMPLATE},
     spread,
@@ -73,7 +73,7 @@ async fn prepare(server: &Postgres) -> Result<()> {
 /// A way to sell, by name.
 #[derive(Clone, Copy)]
 enum Way {
-    Usual(Pace),
+    Usual(SendMode),
     /// One by one, with the foreign keys declared.
     UsualDeclared,
     Plain,
@@ -89,15 +89,15 @@ impl Way {
         Self::Batches(500),
         Self::Engine(CALLERS),
         Self::Engine(4 * CALLERS),
-        Self::Usual(Pace::OneByOne),
+        Self::Usual(SendMode::OneByOne),
         Self::UsualDeclared,
-        Self::Usual(Pace::Pipelined),
+        Self::Usual(SendMode::Pipelined),
     ];
 
     fn name(self) -> String {
         match self {
-            Self::Usual(Pace::OneByOne) => format!("the usual way, {CALLERS} callers, {CONNECTIONS} connections"),
-            Self::Usual(Pace::Pipelined) => "the same, statements pipelined".to_owned(),
+            Self::Usual(SendMode::OneByOne) => format!("the usual way, {CALLERS} callers, {CONNECTIONS} connections"),
+            Self::Usual(SendMode::Pipelined) => "the same, statements pipelined".to_owned(),
             Self::UsualDeclared => "the same, foreign keys declared".to_owned(),
             Self::Plain => "a plain loop, batches of 200".to_owned(),
             Self::Batches(batch) => format!("the store, batches of {batch}"),
@@ -108,7 +108,7 @@ impl Way {
     async fn run(self, url: &str, buyers: &[i64]) -> Result<Rates> {
         match self {
             Self::Usual(_) | Self::UsualDeclared => {
-                let pace = if let Self::Usual(pace) = self { pace } else { Pace::OneByOne };
+                let pace = if let Self::Usual(pace) = self { pace } else { SendMode::OneByOne };
                 if matches!(self, Self::UsualDeclared) {
                     office::connect(url).await?.batch_execute(office::DECLARED).await?;
                 }
@@ -118,7 +118,7 @@ impl Way {
             Self::Plain => raw_loop::run(url, buyers, 200).await,
             Self::Batches(batch) => engine::batches(url, PLAN, buyers, batch).await,
             Self::Engine(callers) => {
-                let instance = engine::Instance::open(url, LANES).await?;
+                let instance = engine::EngineInstance::open(url, LANES).await?;
                 let rates = instance.sell(PLAN, buyers, callers).await?;
                 instance.close().await?;
                 Ok(rates)
@@ -160,7 +160,7 @@ async fn lanes(server: &Postgres) -> Result<()> {
     for callers in [CALLERS, 4 * CALLERS] {
         for lanes in [1, 2, 4, 8, 16] {
             let url = server.copy("round").await?;
-            let instance = engine::Instance::open(&url, lanes).await?;
+            let instance = engine::EngineInstance::open(&url, lanes).await?;
             let rates = instance.sell(PLAN, &shuffled(1), callers).await?;
             instance.close().await?;
             println!(
@@ -174,7 +174,7 @@ async fn lanes(server: &Postgres) -> Result<()> {
 
 /// The engine and the usual way alone, in turn, over and over: to compare two builds.
 async fn builds(server: &Postgres) -> Result<()> {
-    let ways = [Way::Engine(CALLERS), Way::Engine(4 * CALLERS), Way::Usual(Pace::OneByOne)];
+    let ways = [Way::Engine(CALLERS), Way::Engine(4 * CALLERS), Way::Usual(SendMode::OneByOne)];
     for round in 0..ROUNDS {
         for way in ways {
             let url = server.copy("round").await?;
@@ -205,7 +205,7 @@ fn shuffled(round: u64) -> Vec<i64> {
 
 async fn sweep(server: &Postgres) -> Result<()> {
     for (references, changes) in [("triggers", ""), ("foreign keys", office::DECLARED)] {
-        for pace in [Pace::OneByOne, Pace::Pipelined] {
+        for pace in [SendMode::OneByOne, SendMode::Pipelined] {
             for connections in [8, 16, 32, 64] {
                 let url = server.copy("round").await?;
                 server.execute("round", &[changes, "CHECKPOINT"]).await?;

@@ -9,7 +9,7 @@ use frontrow_domain::{
     line::Fence,
     user::Caller,
 };
-use frontrow_testkit::bench::{engine::Instance, office, office::Postgres};
+use frontrow_testkit::bench::{engine::EngineInstance, office, office::Postgres};
 use tokio_postgres::Client;
 
 /// Prints the figures.
@@ -26,7 +26,7 @@ pub(crate) async fn run(server: &Postgres) -> Result<()> {
 async fn round(server: &Postgres) -> Result<()> {
     let url = server.copy("round").await?;
     let client = office::connect(&url).await?;
-    let instance = Instance::open(&url, LANES).await?;
+    let instance = EngineInstance::open(&url, LANES).await?;
     let join = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
     let joins = (1..=BUYERS).map(|buyer| (Caller::Buyer(office::user_id(buyer)), join.clone()));
     let before = log(&client).await?;

@@ -8,7 +8,7 @@
 mod world;
 
 use frontrow_service::metrics::MetricsFormat;
-use frontrow_testkit::bench::load::{Connection as Http, Load, Requests, load};
+use frontrow_testkit::bench::load::{Load, LoadConnection, Requests, load};
 use hdrhistogram::Histogram;
 use rusqlite::Connection;
 use std::{
@@ -258,7 +258,7 @@ fn idle() {
     .unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (mut holds, mut commits) = (Histogram::<u64>::new(3).unwrap(), Histogram::<u64>::new(3).unwrap());
-    let mut connection = runtime.block_on(Http::open(server.address)).unwrap();
+    let mut connection = runtime.block_on(LoadConnection::open(server.address)).unwrap();
     for number in 0..count * SEATS_PER_BUYER {
         let mut request = Vec::new();
         hold_request(&mut request, &buyers[number / SEATS_PER_BUYER], first.get() + i64::try_from(number).unwrap());
@@ -298,7 +298,7 @@ fn pruning() {
         let (_, room, first) = server.run(concert(server.office(), seats, Some(2_000)));
         let admitted = server.run(buyers(server.office(), 1, u64::try_from(count).unwrap(), room));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let mut connection = runtime.block_on(Http::open(server.address)).unwrap();
+        let mut connection = runtime.block_on(LoadConnection::open(server.address)).unwrap();
         let left =
             || file.query_row("SELECT count(*) FROM idempotency WHERE created_at <= ?1", (old,), |row| row.get(0));
         let (started, before): (_, i64) = (Instant::now(), left().unwrap());

@@ -16,7 +16,7 @@ use frontrow_signing::Keyring;
 use frontrow_storage::{
     Instance, Sharing, Store,
     lock::make_folder,
-    postgres::{PostgresStore, Settings, Statements, keys::SigningKeys},
+    postgres::{PostgresSettings, PostgresStore, Statements, keys::SigningKeys},
     sqlite::SqliteStore,
     trouble::Trouble,
 };
@@ -83,7 +83,8 @@ async fn open_shared(
     loading: Loading,
 ) -> anyhow::Result<RunningApp> {
     let instance = ids.uuid(clock.now());
-    let settings = Settings { instance: instance_of(config, instance, loading), ..postgres_settings(config, url) };
+    let settings =
+        PostgresSettings { instance: instance_of(config, instance, loading), ..postgres_settings(config, url) };
     let store = PostgresStore::open(&settings, clock.clone(), config.policy(), i64::from(config.max_active))
         .await
         .context("cannot open the database")?;
@@ -145,10 +146,10 @@ fn keys_in_file(config: &Config, ids: &Ids) -> anyhow::Result<Keyring> {
 
 /// The settings of the database at `url`.
 #[must_use]
-pub fn postgres_settings(config: &Config, url: &ServerUrl) -> Settings {
+pub fn postgres_settings(config: &Config, url: &ServerUrl) -> PostgresSettings {
     let servers = &config.servers;
     let len = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
-    Settings {
+    PostgresSettings {
         ca_file: servers.database_ca_file.clone(),
         lanes: len(servers.database_lanes),
         readers: len(servers.database_readers),
@@ -159,15 +160,15 @@ pub fn postgres_settings(config: &Config, url: &ServerUrl) -> Settings {
             Switch::Off => Statements::Unnamed,
         },
         replica_url: servers.database_replica_url.as_ref().map(|url| url.expose().to_owned()),
-        ..Settings::new(url.expose())
+        ..PostgresSettings::new(url.expose())
     }
 }
 
 /// The settings of Redis at `url`.
-fn redis_settings(config: &Config, url: &ServerUrl) -> redis::Settings {
+fn redis_settings(config: &Config, url: &ServerUrl) -> redis::RedisSettings {
     let urls = redis_urls(url.expose());
     let client = ClientSettings { ca_file: config.servers.redis_ca_file.clone(), ..ClientSettings::new(urls.clone()) };
-    redis::Settings { client, ..redis::Settings::new(urls) }
+    redis::RedisSettings { client, ..redis::RedisSettings::new(urls) }
 }
 
 /// The addresses in a setting: one with several hosts, or several with one each.

@@ -26,12 +26,12 @@ pub struct Cli {
     pub config: Config,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CliCommand,
 }
 
 /// What the program is asked to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum CliCommand {
     /// Run the box office until it is told to stop
     #[command(after_help = "\
 Examples:

@@ -1,6 +1,6 @@
 //! An account over its life: password, sign out everywhere, lock, reset link, erasure.
 
-use frontrow_testkit::{Answer, Client, Server};
+use frontrow_testkit::{ApiAnswer, Client, Server};
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse";
@@ -11,7 +11,7 @@ async fn register(server: &Server, email: &str) -> Value {
     server.anonymous().post("/users", &form).await.expect(201)
 }
 
-async fn try_sign_in(server: &Server, email: &str, password: &str) -> Answer {
+async fn try_sign_in(server: &Server, email: &str, password: &str) -> ApiAnswer {
     server.anonymous().post("/sessions", &json!({ "email": email, "password": password })).await
 }
 

@@ -1,11 +1,11 @@
 //! What an answer says about being stored, and how large answers are sent.
 
-use frontrow_testkit::{Answer, PRICE, Server};
+use frontrow_testkit::{ApiAnswer, PRICE, Server};
 use reqwest::Method;
 use serde_json::json;
 
 /// Asserts the two headers that every answer has, and returns its `cache-control`.
-pub(crate) fn cache_control(answer: &Answer) -> &str {
+pub(crate) fn cache_control(answer: &ApiAnswer) -> &str {
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{answer:?}");
     answer.header("cache-control").unwrap_or_else(|| panic!("nothing is said about being kept: {answer:?}"))
 }

@@ -1,17 +1,17 @@
 //! Many at once for one thing: the first gets it, the others are refused, and the books agree.
 
-use frontrow_testkit::{Answer, Call, Client, PRICE, Server, id, items};
+use frontrow_testkit::{ApiAnswer, ApiCall, Client, PRICE, Server, id, items};
 use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
 
 /// Sends every call at the same time and waits for all answers.
-async fn all_at_once(calls: impl IntoIterator<Item = Call>) -> Vec<Answer> {
-    let sent: JoinSet<_> = calls.into_iter().map(Call::send).collect();
+async fn all_at_once(calls: impl IntoIterator<Item = ApiCall>) -> Vec<ApiAnswer> {
+    let sent: JoinSet<_> = calls.into_iter().map(ApiCall::send).collect();
     sent.join_all().await
 }
 
-fn count(answers: &[Answer], status: u16) -> usize {
+fn count(answers: &[ApiAnswer], status: u16) -> usize {
     answers.iter().filter(|answer| answer.status == status).count()
 }
 

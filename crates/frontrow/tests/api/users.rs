@@ -7,7 +7,7 @@ use frontrow_domain::{
     user::{NewUser, Role},
 };
 use frontrow_service::testing;
-use frontrow_testkit::{Answer, Server};
+use frontrow_testkit::{ApiAnswer, Server};
 use reqwest::Method;
 use serde_json::json;
 use tokio::{
@@ -118,7 +118,7 @@ async fn one_users_flood_is_limited_and_the_others_are_served() {
 }
 
 /// How many of so many requests are answered 429; each of those must say when to come again.
-async fn limited(asked: u32, ask: impl AsyncFn() -> Answer) -> u32 {
+async fn limited(asked: u32, ask: impl AsyncFn() -> ApiAnswer) -> u32 {
     let mut limited = 0;
     for _ in 0..asked {
         let answer = ask().await;

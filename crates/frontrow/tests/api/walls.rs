@@ -1,6 +1,9 @@
 //! Walls between the crates that the compiler does not build.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// The Rust files under a folder.
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -31,4 +34,48 @@ fn outside_the_service_nothing_names_a_command_or_the_door_for_tests() {
         let found = named.find(&text).map(|found| found.as_str());
         assert_eq!(found, None, "{}", file.display());
     }
+}
+
+/// Pairs of modules that name the same things alike: the module says whose they are.
+const TWINS: [&[&str]; 2] = [
+    // One kind of row, column or pool in each database.
+    &["storage/src/sqlite", "storage/src/postgres"],
+    // What the crowd reads of the API: it uses no code of the server.
+    &["rush/src/api.rs", "domain/src", "line/src", "service/src", "storage/src", "web/src"],
+];
+
+/// Whether these files are in different modules of one row of [`TWINS`].
+fn are_twins(files: &[String]) -> bool {
+    TWINS.iter().any(|modules| {
+        let of = |file: &String| modules.iter().position(|module| file.starts_with(module));
+        let mut found: Vec<_> = files.iter().map(of).collect();
+        found.sort_unstable();
+        let first = found.first().is_some_and(|module| *module == Some(0));
+        found.dedup();
+        first && found.len() == files.len()
+    })
+}
+
+#[test]
+fn no_type_has_the_name_of_another() {
+    let crates = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(crates).unwrap() {
+        sources(&entry.unwrap().path().join("src"), &mut files);
+    }
+    let defined = regex::Regex::new(
+        r"(?m)^ *(?:pub(?:\([a-z]+\))? )?(?:struct|enum|trait) (\w+)|^(?:pub(?:\([a-z]+\))? )?type (\w+)",
+    )
+    .unwrap();
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in files {
+        let name = file.strip_prefix(crates).unwrap().display().to_string();
+        for found in defined.captures_iter(&std::fs::read_to_string(&file).unwrap()) {
+            let defined = found.get(1).or(found.get(2)).unwrap().as_str();
+            places.entry(defined.to_owned()).or_default().push(name.clone());
+        }
+    }
+    assert!(places.len() > 400, "{}", places.len());
+    places.retain(|_, files| files.len() > 1 && !are_twins(files));
+    assert!(places.is_empty(), "{places:#?}");
 }

@@ -4,7 +4,7 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{policy::Policy, time::Time};
 use frontrow_line::{
     SoleInstance,
-    redis::{Notice, RedisPeers, Settings},
+    redis::{Notice, RedisPeers, RedisSettings},
 };
 use frontrow_storage::{Store, memory::MemoryStore};
 use frontrow_testkit::servers::redis::RedisServer;
@@ -68,7 +68,7 @@ pub(crate) fn sole() -> SoleInstance {
 
 /// One box office's part of a Redis.
 pub(crate) struct Namespace {
-    settings: Settings,
+    settings: RedisSettings,
     office: Uuid,
     ids: Ids,
     pub(crate) clock: Clock,
@@ -77,7 +77,7 @@ pub(crate) struct Namespace {
 impl Namespace {
     pub(crate) fn new(urls: Vec<String>) -> Self {
         let ids = Ids::from_os();
-        let mut settings = Settings::new(urls);
+        let mut settings = RedisSettings::new(urls);
         // These tests stand for all instances.
         settings.warm_up = Duration::ZERO;
         // A loaded machine is no outage.

@@ -3,7 +3,7 @@
 use super::{hall, instance};
 use frontrow::app;
 use frontrow_storage::{check, migrate::POSTGRES_GUARDS};
-use frontrow_testkit::{PRICE, servers::postgres::Database};
+use frontrow_testkit::{PRICE, servers::postgres::TestDatabase};
 use std::collections::BTreeSet;
 
 const GUARDED: &str = "every constraint, index and trigger is in force";
@@ -99,7 +99,7 @@ const DAMAGES: &[(&str, &str, &str)] = &[
 
 #[tokio::test]
 async fn the_list_of_guards_is_what_the_migrations_make() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let there = check::postgres::in_force(&database.client().await).await.unwrap();
     let listed: BTreeSet<String> = POSTGRES_GUARDS.lines().map(str::to_owned).collect();
     let apart: Vec<_> = listed.symmetric_difference(&there).collect();
@@ -108,7 +108,7 @@ async fn the_list_of_guards_is_what_the_migrations_make() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_check_names_the_invariant_that_does_not_hold() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let server = instance(&database).await;
     let hall = hall(&server, 1).await;
     server.buyer_with("first", PRICE).await.buy(hall.seats[0]).await;

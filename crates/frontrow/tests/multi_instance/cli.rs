@@ -8,15 +8,15 @@ use frontrow_domain::{
     time::Time,
 };
 use frontrow_signing::Keyring;
-use frontrow_storage::postgres::{Settings, keys::SigningKeys};
+use frontrow_storage::postgres::{PostgresSettings, keys::SigningKeys};
 use frontrow_testkit::{
     TOUR, eventually,
     program::succeeds,
-    servers::{postgres::Database, shared_redis},
+    servers::{postgres::TestDatabase, shared_redis},
 };
 use std::process::Command;
 
-fn tool(folder: &std::path::Path, name: &str, database: &Database) -> Command {
+fn tool(folder: &std::path::Path, name: &str, database: &TestDatabase) -> Command {
     let mut command = PROGRAM.command(folder, name);
     command.args(["--database-url", &database.url(), "--redis-url", &shared_redis()]);
     command
@@ -24,7 +24,7 @@ fn tool(folder: &std::path::Path, name: &str, database: &Database) -> Command {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_command_line_does_is_known_at_once_where_instances_run() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let server = instance(&database).await;
     let folder = tempfile::tempdir().unwrap();
     let buyer = server.buyer("buyer").await;
@@ -66,9 +66,9 @@ fn signed(ring: &Keyring) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn instances_share_their_keys_and_a_new_one_signs_when_all_have_it() {
-    let database = Database::new().await;
-    let keys = SigningKeys::new(&Settings::new(&database.url())).unwrap();
-    let others = SigningKeys::new(&Settings::new(&database.url())).unwrap();
+    let database = TestDatabase::new().await;
+    let keys = SigningKeys::new(&PostgresSettings::new(&database.url())).unwrap();
+    let others = SigningKeys::new(&PostgresSettings::new(&database.url())).unwrap();
     let ids = Ids::from_os();
     assert!(keys.load().await.unwrap().is_none());
     let (one, two) = tokio::join!(keys.load_or_create(&ids), others.load_or_create(&ids));

@@ -8,7 +8,7 @@ use frontrow_testkit::{
     Hall, Server, eventually, id,
     program::succeeds,
     servers::{
-        postgres::{Database, PostgresServer, programs},
+        postgres::{PostgresServer, TestDatabase, programs},
         redis::RedisServer,
     },
     settings,
@@ -26,7 +26,7 @@ const CHANCE: u64 = 25;
 struct Office {
     postgres: PostgresServer,
     redis: RedisServer,
-    database: Database,
+    database: TestDatabase,
     counts: Client,
 }
 
@@ -34,7 +34,7 @@ impl Office {
     async fn open() -> Self {
         let settings = "shared_preload_libraries = 'pg_stat_statements'";
         let postgres = PostgresServer::start_with(&programs(), settings).await;
-        let database = Database::on(&postgres.url("postgres")).await;
+        let database = TestDatabase::on(&postgres.url("postgres")).await;
         let counts = postgres.client().await;
         counts.batch_execute("CREATE EXTENSION pg_stat_statements").await.unwrap();
         Self { postgres, redis: RedisServer::start(), database, counts }

@@ -2,11 +2,11 @@
 
 use super::{PROGRAM, instance};
 use frontrow_clock::Clock;
-use frontrow_testkit::{Server, eventually, servers::postgres::Database, settings};
+use frontrow_testkit::{Server, eventually, servers::postgres::TestDatabase, settings};
 use reqwest::Method;
 
 /// An instance over this database that has no Redis.
-async fn lone(database: &Database) -> Server {
+async fn lone(database: &TestDatabase) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let config = settings(folder.path(), &[("--database-url", &database.url())]);
     Server::over(folder, config, Clock::System).await
@@ -23,7 +23,7 @@ fn ready() -> (u16, String) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_without_redis_beside_others_is_not_ready_and_says_why() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let one = instance(&database).await;
     let without = lone(&database).await;
     let (status, reason) = said(&without).await;
@@ -37,7 +37,7 @@ async fn an_instance_without_redis_beside_others_is_not_ready_and_says_why() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_instances_without_redis_the_older_serves_and_the_other_takes_its_place() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let older = lone(&database).await;
     assert_eq!(said(&older).await, ready());
     let younger = lone(&database).await;
@@ -51,7 +51,7 @@ async fn of_two_instances_without_redis_the_older_serves_and_the_other_takes_its
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_beside_the_instances_counts_for_none_and_warns_of_nothing() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let one = instance(&database).await;
     let folder = tempfile::tempdir().unwrap();
     let password = folder.path().join("password");
@@ -68,7 +68,7 @@ async fn a_command_beside_the_instances_counts_for_none_and_warns_of_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn instances_that_may_ask_for_more_connections_than_the_database_has_say_so() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let limit = format!("ALTER DATABASE {} CONNECTION LIMIT 30", database.name());
     database.client().await.batch_execute(&limit).await.unwrap();
     let one = instance(&database).await;

@@ -18,14 +18,14 @@ use frontrow_domain::time::Time;
 use frontrow_testkit::{
     Hall, Server,
     program::Program,
-    servers::{postgres::Database, shared_redis},
+    servers::{postgres::TestDatabase, shared_redis},
     settings,
 };
 
 const PROGRAM: Program = Program::at(env!("CARGO_BIN_EXE_frontrow"));
 
 /// An instance over this database, in this process.
-async fn instance(database: &Database) -> Server {
+async fn instance(database: &TestDatabase) -> Server {
     instance_at(database.url(), Clock::System).await
 }
 

@@ -5,14 +5,14 @@ use frontrow_clock::Clock;
 use frontrow_testkit::{
     PRICE, Server, id,
     program::{refused, succeeds, text},
-    servers::postgres::Database,
+    servers::postgres::TestDatabase,
     settings,
 };
 use reqwest::Method;
 use serde_json::json;
 use std::{path::Path, process::Command};
 
-fn moving(folder: &Path, database: &Database) -> Command {
+fn moving(folder: &Path, database: &TestDatabase) -> Command {
     moving_as(folder, &database.url())
 }
 
@@ -24,7 +24,7 @@ fn moving_as(folder: &Path, url: &str) -> Command {
 }
 
 /// The database's URL for a role that owns it and has no other rights.
-async fn plain_owner(database: &Database) -> String {
+async fn plain_owner(database: &TestDatabase) -> String {
     let role = format!("owner_{}", database.name());
     let own = format!("CREATE ROLE {role} LOGIN; ALTER DATABASE {} OWNER TO {role}", database.name());
     database.client().await.batch_execute(&own).await.unwrap();
@@ -54,7 +54,7 @@ async fn a_box_office_moves_with_everything_and_sells_on() {
     let place = waiting.join(None).await;
     let folder = old.stop().await;
 
-    let database = Database::empty().await;
+    let database = TestDatabase::empty().await;
     let process = PROGRAM.start(folder.path(), &[]);
     let (status, said) = refused(&mut moving(folder.path(), &database)).await;
     assert!(status.code() == Some(2) && said.contains("a server runs over"), "{said}");
@@ -97,7 +97,7 @@ async fn a_box_office_moves_with_everything_and_sells_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_of_another_version_is_not_moved() {
     let folder = tempfile::tempdir().unwrap();
-    let database = Database::empty().await;
+    let database = TestDatabase::empty().await;
     let (status, said) = refused(&mut moving(folder.path(), &database)).await;
     assert!(status.code() == Some(2) && said.contains("there is no file"), "{said}");
     succeeds(&mut PROGRAM.command(folder.path(), "migrate"));

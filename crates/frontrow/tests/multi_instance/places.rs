@@ -15,7 +15,7 @@ use frontrow_testkit::{
     Client, START, Server, draft, eventually,
     servers::{
         port::Port,
-        postgres::{self, Database},
+        postgres::{self, TestDatabase},
     },
 };
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ fn no_redis(port: &Port) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_no_token_whose_turn_comes_is_reported_as_gone() {
-    let (database, port) = (Database::new().await, Port::take());
+    let (database, port) = (TestDatabase::new().await, Port::take());
     let one = instance_over(database.url(), no_redis(&port), Clock::System).await;
     let two = instance_over(database.url(), no_redis(&port), Clock::System).await;
     for turn in 1..=20 {
@@ -97,7 +97,7 @@ async fn while_the_rows_cannot_be_read_an_unverified_end_is_marked_as_stale() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_is_valid_at_an_instance_that_does_not_know_its_room_or_its_renewed_line_yet() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let (one, two) = (instance(&database).await, instance(&database).await);
     let buyer = one.buyer("buyer").await;
     let at_two = buyer.at(two.address);
@@ -128,7 +128,7 @@ async fn a_token_is_valid_at_an_instance_that_does_not_know_its_room_or_its_rene
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_place_that_another_instance_has_just_given_is_not_put_aside_as_silent() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let (one, two) = (instance(&database).await, instance(&database).await);
     set_house(&one, RoomChange { gate: Some(Gate::Paused), ..RoomChange::default() }).await;
     one.buyer("early").await.join(None).await;
@@ -164,7 +164,7 @@ fn can_judge(server: &Server, room: RoomId) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_that_polled_at_any_instance_while_their_sale_was_postponed_are_not_put_aside_when_it_goes_on() {
-    let (database, clock) = (Database::new().await, Clock::manual(START));
+    let (database, clock) = (TestDatabase::new().await, Clock::manual(START));
     let one = instance_at(database.url(), clock.clone()).await;
     let two = instance_at(database.url(), clock.clone()).await;
     let servers = [&one, &two];

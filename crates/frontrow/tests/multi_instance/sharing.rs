@@ -4,12 +4,12 @@ use super::{assert_books_in_order, hall, instance, instance_at};
 use frontrow_clock::Clock;
 use frontrow_domain::time::Span;
 use frontrow_service::testing;
-use frontrow_testkit::{PRICE, Server, eventually, id, servers::postgres::Database};
+use frontrow_testkit::{PRICE, Server, eventually, id, servers::postgres::TestDatabase};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_buyer_may_meet_another_instance_with_every_request() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let (one, two) = (instance(&database).await, instance(&database).await);
     let hall = hall(&one, 3).await;
     let at_one = one.buyer_with("buyer", PRICE).await;
@@ -45,7 +45,7 @@ async fn a_buyer_may_meet_another_instance_with_every_request() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_at_one_instance_is_known_at_the_others() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let (one, two) = (instance(&database).await, instance(&database).await);
     let hall = hall(&one, 1).await;
     let (operator, buyer) = (one.operator().await, one.buyer("buyer").await);
@@ -76,7 +76,7 @@ async fn leads(server: &Server) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_has_lost_its_database_leaves_the_line_to_another() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let admin = database.client().await;
     let role = format!("cut_{}", database.name());
     admin.batch_execute(&format!("CREATE ROLE {role} LOGIN SUPERUSER")).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_leader_that_has_lost_its_database_leaves_the_line_to_another() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_has_one_leader_and_another_one_when_that_stops() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let (one, two) = (instance(&database).await, instance(&database).await);
     // A room without a live token has no leader.
     one.buyer("early").await.enter(None).await;
@@ -119,7 +119,7 @@ async fn a_room_has_one_leader_and_another_one_when_that_stops() {
 }
 
 /// Batches are decided by `clock_micros()` of the database.
-async fn set_database_ahead(database: &Database, seconds: i64) {
+async fn set_database_ahead(database: &TestDatabase, seconds: i64) {
     let sql = format!(
         "CREATE OR REPLACE FUNCTION clock_micros() RETURNS bigint LANGUAGE sql VOLATILE
          RETURN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + {seconds} * 1000000"
@@ -129,7 +129,7 @@ async fn set_database_ahead(database: &Database, seconds: i64) {
 
 #[tokio::test]
 async fn a_buyer_who_asks_at_an_instance_whose_clock_is_behind_stays_active() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     drop(instance(&database).await.stop().await);
     set_database_ahead(&database, 10).await;
     let server = instance(&database).await;

@@ -6,7 +6,7 @@ use frontrow_testkit::{
     Client, eventually,
     program::refused,
     servers::{
-        postgres::{self, Database},
+        postgres::{self, TestDatabase},
         redis::RedisServer,
     },
 };
@@ -43,18 +43,18 @@ async fn a_database_that_cannot_be_used_is_refused() {
     let missing = format!("{}_missing", postgres::shared_url());
     assert_refused(&[("--database-url", &missing)], "does not exist").await;
 
-    let newer = Database::new().await;
+    let newer = TestDatabase::new().await;
     let client = newer.client().await;
     client.batch_execute("INSERT INTO frontrow_schema (version, name) VALUES (999, 'later')").await.unwrap();
     assert_refused(&[("--database-url", &newer.url())], "version 999").await;
-    let others = Database::empty().await;
+    let others = TestDatabase::empty().await;
     others.client().await.batch_execute("CREATE TABLE customers (id bigint)").await.unwrap();
     assert_refused(&[("--database-url", &others.url())], "another program's tables").await;
 }
 
 #[tokio::test]
 async fn a_redis_that_cannot_be_used_is_refused_and_one_that_is_away_is_waited_for() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let mut redis = RedisServer::start();
     redis.add_user("plain", &["on", &format!(">{PASSWORD}"), "~*", "&*", "+@all", "-@scripting"]);
     let with = |user: &str| format!("redis://{user}@127.0.0.1:{}", redis.port());
@@ -85,7 +85,7 @@ async fn a_redis_that_cannot_be_used_is_refused_and_one_that_is_away_is_waited_f
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_whose_database_is_away_is_not_ready_until_it_is_back() {
     let mut server = postgres::PostgresServer::start().await;
-    let database = Database::on(&server.url("postgres")).await;
+    let database = TestDatabase::on(&server.url("postgres")).await;
     let one = instance(&database).await;
     let ready = async || one.anonymous().call_at(Method::GET, "/readyz").send().await;
     assert_eq!(ready().await.text(), "ready\n");

@@ -1,6 +1,6 @@
 //! What buyers were answered, held against the rows of the database.
 
-use frontrow_rush::{Place, Sold};
+use frontrow_rush::{IssuedPlace, Sold};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tokio_postgres::Client;
 
@@ -36,7 +36,7 @@ async fn present(client: &Client, what: &str, query: &str, acknowledged: HashSet
 /// A place that was answered before another was asked for is in front of it; over all buyers of a room, whatever they wait
 /// for, and over all instances. Says how many pairs of neighbours were compared.
 pub(crate) fn order_was_kept(sales: &[Sold]) -> usize {
-    let mut rooms: BTreeMap<i64, Vec<&Place>> = BTreeMap::new();
+    let mut rooms: BTreeMap<i64, Vec<&IssuedPlace>> = BTreeMap::new();
     for sold in sales {
         rooms.entry(sold.room_id).or_default().extend(sold.acknowledged.places.iter().filter(|place| place.is_new));
     }
@@ -49,7 +49,7 @@ pub(crate) fn order_was_kept(sales: &[Sold]) -> usize {
         }
         // From the back of the line to its front: no token may have been asked for after a token behind it was answered.
         places.sort_unstable_by_key(|place| std::cmp::Reverse(place.position));
-        let mut earliest: Option<&Place> = None;
+        let mut earliest: Option<&IssuedPlace> = None;
         for place in places {
             if let Some(behind) = earliest {
                 assert!(

@@ -5,7 +5,7 @@ use frontrow_clock::Ids;
 use frontrow_domain::time::Time;
 use frontrow_rush::Sold;
 use frontrow_testkit::{
-    Call, PATIENCE,
+    ApiCall, PATIENCE,
     servers::{self, postgres, redis::RedisServer},
     wait_until,
 };
@@ -137,7 +137,7 @@ async fn concert_in_the_house_room(url: &str, seats: u32) -> i64 {
 }
 
 /// The body of a positive answer. While something is broken, the call is sent again with the same key.
-async fn answered(what: &str, call: impl Fn() -> Call) -> Value {
+async fn answered(what: &str, call: impl Fn() -> ApiCall) -> Value {
     let started = Instant::now();
     loop {
         let answer = call().try_send().await;

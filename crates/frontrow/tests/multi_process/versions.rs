@@ -6,7 +6,7 @@ use crate::{
 };
 use frontrow_storage::{
     migrate::{self, Migration},
-    postgres::{Settings, migrate_to},
+    postgres::{PostgresSettings, migrate_to},
 };
 use std::path::PathBuf;
 
@@ -40,7 +40,7 @@ async fn instances_go_on_while_the_next_version_adds_to_the_tables() {
     office.begins().await;
 
     // The next version's instances start: all at once, and one of them changes the tables.
-    let (settings, steps) = (Settings::new(&url), next_steps());
+    let (settings, steps) = (PostgresSettings::new(&url), next_steps());
     let (first, second) = tokio::join!(migrate_to(&settings, &steps), migrate_to(&settings, &steps));
     first.and(second).unwrap();
     let client = office.client().await.unwrap();

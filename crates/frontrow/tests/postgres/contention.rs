@@ -11,7 +11,7 @@ use frontrow_domain::{
     time::Span,
     user::Caller,
 };
-use frontrow_storage::{check, postgres::Settings};
+use frontrow_storage::{check, postgres::PostgresSettings};
 use frontrow_testkit::fixture::{keyed, request};
 use std::{
     sync::{
@@ -239,7 +239,7 @@ async fn claims_through_both_never_exceed_the_cap() {
 
 /// Whether the room counts what there is in it, by the audit of the books.
 async fn assert_counted(office: &Two) {
-    let report = check::postgres::run(&Settings::new(&office.database.url())).await.unwrap();
+    let report = check::postgres::run(&PostgresSettings::new(&office.database.url())).await.unwrap();
     assert!(report.is_clean(), "{report}");
 }
 
@@ -316,10 +316,10 @@ async fn a_payment_and_a_user_who_leaves_do_not_wait_for_the_row_that_claims_wai
 #[tokio::test]
 async fn claims_get_through_though_their_rooms_row_is_waited_for_for_more_than_a_second() {
     const HELD_FOR: Duration = Duration::from_millis(600);
-    let patient = |url: &str| Settings {
+    let patient = |url: &str| PostgresSettings {
         lock_timeout: Duration::from_millis(5_500),
         statement_timeout: Duration::from_secs(6),
-        ..Settings::new(url)
+        ..PostgresSettings::new(url)
     };
     let office = Two::open_with(patient).await;
     let turns = turns(&office, 2, 2).await;

@@ -8,11 +8,11 @@ use frontrow_domain::{
     policy::Policy,
     user::Caller,
 };
-use frontrow_storage::postgres::{PostgresStore, Settings};
+use frontrow_storage::postgres::{PostgresSettings, PostgresStore};
 use frontrow_testkit::{
     START,
     fixture::{Fixture, HOUSE_MAX_ACTIVE, keyed},
-    servers::postgres::Database,
+    servers::postgres::TestDatabase,
 };
 use std::sync::{Arc, Mutex};
 use tokio::{
@@ -133,13 +133,13 @@ fn key(number: usize) -> u8 {
 
 #[tokio::test]
 async fn a_batch_of_holds_or_payments_is_two_round_trips_and_a_few_statements() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let url = database.url();
     let (host, name) = url.rsplit_once('/').unwrap();
     let relay = Relay::to(host.rsplit_once(':').unwrap().1.parse().unwrap()).await;
     let url = format!("postgres://postgres@127.0.0.1:{}/{name}?sslmode=disable", relay.port);
     let clock = Clock::manual(START);
-    let settings = Settings { lanes: 1, ..Settings::new(&url) };
+    let settings = PostgresSettings { lanes: 1, ..PostgresSettings::new(&url) };
     let store = PostgresStore::open(&settings, clock.clone(), Policy::default(), HOUSE_MAX_ACTIVE).await.unwrap();
     let office = Fixture::new(clock, Arc::new(store), None);
     let mut buyers = buyers(&office, BATCH).await;

@@ -4,12 +4,12 @@ use frontrow_clock::Clock;
 use frontrow_domain::{command::Request, decide::decide_all, policy::Policy};
 use frontrow_storage::{
     Committed, StoreError,
-    postgres::{PostgresStore, Settings},
+    postgres::{PostgresSettings, PostgresStore},
 };
 use frontrow_testkit::{
     PATIENCE, START,
     fixture::{Fixture, HOUSE_MAX_ACTIVE},
-    servers::postgres::Database,
+    servers::postgres::TestDatabase,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
@@ -24,17 +24,17 @@ pub(crate) struct Two {
     /// Sees everything and takes part in nothing.
     pub(crate) admin: Client,
     // Dropped last.
-    pub(crate) database: Database,
+    pub(crate) database: TestDatabase,
 }
 
 impl Two {
     pub(crate) async fn open() -> Self {
-        Self::open_with(Settings::new).await
+        Self::open_with(PostgresSettings::new).await
     }
 
-    pub(crate) async fn open_with(settings: impl Fn(&str) -> Settings) -> Self {
-        let database = Database::new().await;
-        let settings = Settings { lanes: 8, readers: 2, ..settings(&database.url()) };
+    pub(crate) async fn open_with(settings: impl Fn(&str) -> PostgresSettings) -> Self {
+        let database = TestDatabase::new().await;
+        let settings = PostgresSettings { lanes: 8, readers: 2, ..settings(&database.url()) };
         let open = async || {
             let clock = Clock::manual(START);
             let store = PostgresStore::open(&settings, clock.clone(), Policy::default(), HOUSE_MAX_ACTIVE).await;

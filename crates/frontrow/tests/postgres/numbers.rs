@@ -4,7 +4,7 @@ use crate::crowd::Two;
 use frontrow_domain::id::{Position, RoomId};
 use frontrow_line::{
     Peers, Rebuild,
-    redis::{RedisPeers, Settings},
+    redis::{RedisPeers, RedisSettings},
 };
 use frontrow_testkit::servers::shared_redis;
 use std::{sync::Arc, time::Duration};
@@ -35,7 +35,7 @@ async fn a_number_without_a_row_is_unsettled_as_long_as_a_batch_may_bring_it() {
 
 /// An instance that looks often, and knows soon what no batch can bring any more.
 async fn lines(office: &Two) -> Arc<RedisPeers> {
-    let mut settings = Settings::new(vec![shared_redis()]);
+    let mut settings = RedisSettings::new(vec![shared_redis()]);
     settings.gap_grace = Duration::from_millis(300);
     settings.refresh_every = Duration::from_millis(50);
     settings.refresh_down_every = Duration::from_millis(50);

@@ -8,7 +8,7 @@ use frontrow_domain::{
     time::Span,
     user::Caller,
 };
-use frontrow_storage::{Page, StoreError, postgres::Settings};
+use frontrow_storage::{Page, StoreError, postgres::PostgresSettings};
 use frontrow_testkit::{
     PATIENCE,
     fixture::{keyed, request},
@@ -129,7 +129,8 @@ async fn a_batch_that_waited_until_its_note_is_old_notes_anew_before_it_decides(
 
 #[tokio::test]
 async fn going_on_is_given_up_if_the_database_keeps_it_waiting_for_too_long() {
-    let impatient = |url: &str| Settings { resume_timeout: Duration::from_millis(200), ..Settings::new(url) };
+    let impatient =
+        |url: &str| PostgresSettings { resume_timeout: Duration::from_millis(200), ..PostgresSettings::new(url) };
     let office = Two::open_with(impatient).await;
     let store = &office.one.store;
     let obstacle = office.stand_in_the_way("SELECT FROM office FOR UPDATE").await;
@@ -144,12 +145,12 @@ async fn going_on_is_given_up_if_the_database_keeps_it_waiting_for_too_long() {
 }
 
 /// Readers that wait longer for their rows than anything waits for a reader.
-fn few_readers(url: &str) -> Settings {
-    Settings {
+fn few_readers(url: &str) -> PostgresSettings {
+    PostgresSettings {
         lock_timeout: Duration::from_secs(5),
         statement_timeout: Duration::from_secs(6),
         connect_timeout: Duration::from_secs(2),
-        ..Settings::new(url)
+        ..PostgresSettings::new(url)
     }
 }
 
@@ -269,7 +270,8 @@ async fn a_connection_that_ends_in_its_commit_leaves_the_outcome_unknown() {
 
 #[tokio::test]
 async fn a_lock_that_is_not_to_be_had_is_given_up_and_nothing_is_saved() {
-    let impatient = |url: &str| Settings { lock_timeout: Duration::from_millis(50), ..Settings::new(url) };
+    let impatient =
+        |url: &str| PostgresSettings { lock_timeout: Duration::from_millis(50), ..PostgresSettings::new(url) };
     let office = Two::open_with(impatient).await;
     let buyer = Buyer::of(&office).await;
     let obstacle = office.stand_in_the_way("SELECT FROM seat FOR UPDATE").await;
@@ -284,7 +286,8 @@ async fn a_lock_that_is_not_to_be_had_is_given_up_and_nothing_is_saved() {
 
 #[tokio::test]
 async fn a_lock_that_comes_free_in_time_is_waited_for() {
-    let impatient = |url: &str| Settings { lock_timeout: Duration::from_millis(50), ..Settings::new(url) };
+    let impatient =
+        |url: &str| PostgresSettings { lock_timeout: Duration::from_millis(50), ..PostgresSettings::new(url) };
     let office = Two::open_with(impatient).await;
     let buyer = Buyer::of(&office).await;
     let obstacle = office.stand_in_the_way("SELECT FROM seat FOR UPDATE").await;

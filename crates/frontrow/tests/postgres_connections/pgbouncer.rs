@@ -5,11 +5,11 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{id::RoomId, sale::SeatStatus, time::Span};
 use frontrow_storage::{
     Page, Store,
-    postgres::{Settings, Statements},
+    postgres::{PostgresSettings, Statements},
 };
 use frontrow_testkit::servers::{
     pgbouncer::Pooler,
-    postgres::{Database, shared_url},
+    postgres::{TestDatabase, shared_url},
 };
 use std::sync::Arc;
 
@@ -19,10 +19,11 @@ const BUYERS: usize = 40;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sale_runs_through_a_pooler_in_transaction_mode() {
-    let database = Database::empty().await;
+    let database = TestDatabase::empty().await;
     let pooler = Pooler::start(&shared_url(), POOLED).await;
     let clock = Clock::manual(START);
-    let settings = Settings { statements: Statements::Unnamed, ..Settings::new(&pooler.url(database.name())) };
+    let settings =
+        PostgresSettings { statements: Statements::Unnamed, ..PostgresSettings::new(&pooler.url(database.name())) };
     // Two instances, each with more connections than there are.
     let one = Arc::new(open(&settings, &clock).await);
     let two = Arc::new(open(&settings, &clock).await);

@@ -17,7 +17,7 @@ use frontrow_domain::{
 };
 use frontrow_storage::{
     ConcertFilter, ConcertPlace, Page, PaymentFilter, ReservationFilter, Store, check,
-    postgres::{self, Settings, Statements},
+    postgres::{self, PostgresSettings, Statements},
 };
 use frontrow_testkit::servers::postgres::{PostgresServer, programs};
 use std::collections::BTreeMap;
@@ -286,8 +286,8 @@ fn fault(plan: &str) -> Option<String> {
 /// Makes a box office whose large tables have so many rows. Where it is.
 async fn filled(server: &PostgresServer, rows: i64) -> String {
     let url = server.url("postgres");
-    postgres::migrate(&Settings::new(&url)).await.unwrap();
-    drop(open(&Settings::new(&url), &Clock::manual(START)).await);
+    postgres::migrate(&PostgresSettings::new(&url)).await.unwrap();
+    drop(open(&PostgresSettings::new(&url), &Clock::manual(START)).await);
     let fill = FILL.replace("ROWS", &rows.to_string()).replace("T0", &START.micros().to_string());
     server.client().await.batch_execute(&fill).await.unwrap();
     url
@@ -305,7 +305,7 @@ async fn every_statement_goes_by_an_index() {
         client.batch_execute(analyze).await.unwrap();
         let before = server.log().len();
         for statements in [Statements::Named, Statements::Unnamed] {
-            let settings = Settings { lanes: 1, readers: 1, statements, ..Settings::new(&url) };
+            let settings = PostgresSettings { lanes: 1, readers: 1, statements, ..PostgresSettings::new(&url) };
             let store = open(&settings, &clock).await;
             for _ in 0..if statements == Statements::Named { ROUNDS } else { 1 } {
                 sell(&store, &ids).await;
@@ -373,7 +373,7 @@ async fn a_check_of_many_rows_does_not_compare_each_with_each() {
     for analyze in ["", "VACUUM ANALYZE"] {
         server.client().await.batch_execute(analyze).await.unwrap();
         let before = server.log().len();
-        check::postgres::run(&Settings::new(&url)).await.unwrap();
+        check::postgres::run(&PostgresSettings::new(&url)).await.unwrap();
         let log = server.log().split_off(before);
         let plans: Vec<&str> = log.split("LOG:  duration: ").skip(1).collect();
         assert!(plans.iter().any(|plan| plan.contains("confirmed_at IS NOT NULL")), "{log}");

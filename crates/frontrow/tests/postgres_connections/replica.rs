@@ -12,11 +12,11 @@ use frontrow_domain::{
 };
 use frontrow_storage::{
     ConcertFilter, Page, ReservationFilter, Store, StoreError,
-    postgres::{PostgresStore, Settings},
+    postgres::{PostgresSettings, PostgresStore},
 };
 use frontrow_testkit::{
     PATIENCE,
-    servers::postgres::{Database, PostgresServer, connect},
+    servers::postgres::{PostgresServer, TestDatabase, connect},
 };
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ fn all<K>() -> Page<K> {
 async fn lists_come_from_the_copy_and_a_users_own_rows_do_not() {
     let server = PostgresServer::start().await;
     let mut replica = server.replica().await;
-    let mut settings = Settings::new(&server.url("postgres"));
+    let mut settings = PostgresSettings::new(&server.url("postgres"));
     settings.replica_url = Some(replica.url("postgres"));
     let store = open(&settings, &Clock::manual(START)).await;
     let users = buyers(&store, &Ids::from_seed(7), 2).await;
@@ -82,9 +82,9 @@ async fn lists_come_from_the_copy_and_a_users_own_rows_do_not() {
 #[tokio::test]
 async fn a_copy_is_refused_as_the_primary() {
     let server = PostgresServer::start().await;
-    drop(open(&Settings::new(&server.url("postgres")), &Clock::System).await);
+    drop(open(&PostgresSettings::new(&server.url("postgres")), &Clock::System).await);
     let replica = server.replica().await;
-    let settings = Settings::new(&replica.url("postgres"));
+    let settings = PostgresSettings::new(&replica.url("postgres"));
     let text = PostgresStore::open(&settings, Clock::System, Policy::default(), 1).await.unwrap_err().to_string();
     assert!(text.contains("does not allow writes"), "{text}");
 }
@@ -97,7 +97,7 @@ fn top_up(user_id: UserId) -> Request {
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_go_on_after_a_restart_without_an_error() {
     let mut server = PostgresServer::start().await;
-    let store = open(&Settings::new(&server.url("postgres")), &Clock::System).await;
+    let store = open(&PostgresSettings::new(&server.url("postgres")), &Clock::System).await;
     let users = buyers(&store, &Ids::from_seed(7), 4).await;
     for clean in [true, false] {
         // Connections in the pool, all of which break.
@@ -129,8 +129,8 @@ async fn reads_go_on_after_a_restart_without_an_error() {
 /// On one thread, which is busy while the server ends the connections: the store cannot know before it uses them.
 #[tokio::test]
 async fn a_read_whose_connection_has_ended_unnoticed_goes_on_with_another() {
-    let database = Database::new().await;
-    let store = open(&Settings::new(&database.url()), &Clock::System).await;
+    let database = TestDatabase::new().await;
+    let store = open(&PostgresSettings::new(&database.url()), &Clock::System).await;
     let users = buyers(&store, &Ids::from_seed(7), 1).await;
     assert!(store.user(users[0]).await.unwrap().is_some());
     let url = database.url();
@@ -154,7 +154,7 @@ async fn a_url_with_two_hosts_follows_the_primary() {
     let mut server = PostgresServer::start().await;
     let replica = server.replica().await;
     let url = format!("postgres://postgres@127.0.0.1:{},127.0.0.1:{}/postgres", replica.port(), server.port());
-    let store = open(&Settings::new(&url), &Clock::System).await;
+    let store = open(&PostgresSettings::new(&url), &Clock::System).await;
     let users = buyers(&store, &Ids::from_seed(7), 1).await;
     caught_up(&server, &replica).await;
     server.kill();

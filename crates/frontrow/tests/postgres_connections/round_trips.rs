@@ -14,14 +14,14 @@ use frontrow_domain::{
 };
 use frontrow_line::{
     Peers, Rebuild,
-    redis::{RedisPeers, Settings as RedisSettings},
+    redis::{RedisPeers, RedisSettings},
 };
 use frontrow_storage::{
     Store,
-    postgres::{PostgresStore, Settings},
+    postgres::{PostgresSettings, PostgresStore},
 };
 use frontrow_testkit::servers::{
-    postgres::{Database, PostgresServer, programs},
+    postgres::{PostgresServer, TestDatabase, programs},
     redis::RedisServer,
 };
 use std::sync::Arc;
@@ -39,19 +39,19 @@ struct Counted {
     counts: Arc<Counts>,
     /// Asks the server, without the proxy and from another database.
     observer: Client,
-    database: Database,
+    database: TestDatabase,
     _server: PostgresServer,
 }
 
 impl Counted {
     async fn new() -> Self {
         let server = PostgresServer::start_with(&programs(), SETTINGS).await;
-        let database = Database::on(&server.url("postgres")).await;
+        let database = TestDatabase::on(&server.url("postgres")).await;
         let observer = server.client().await;
         observer.batch_execute("CREATE EXTENSION pg_stat_statements").await.unwrap();
         let (port, counts) = crate::proxy::start(server.port()).await;
         let url = format!("postgres://postgres@127.0.0.1:{port}/{}?sslmode=disable", database.name());
-        let settings = Settings { lanes: 1, readers: 1, ..Settings::new(&url) };
+        let settings = PostgresSettings { lanes: 1, readers: 1, ..PostgresSettings::new(&url) };
         let store =
             PostgresStore::open(&settings, Clock::manual(sale::START), Policy::default(), 1_000_000).await.unwrap();
         Self { store, counts, observer, database, _server: server }
@@ -148,8 +148,8 @@ fn must_cost(what: &str, (trips, statements): (u64, u64), statements_max: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_hold_and_a_payment_read_does_not_grow_with_the_tables() {
     let server = PostgresServer::start_with(&programs(), SETTINGS).await;
-    let database = Database::on(&server.url("postgres")).await;
-    let settings = Settings { lanes: 1, readers: 1, ..Settings::new(&database.url()) };
+    let database = TestDatabase::on(&server.url("postgres")).await;
+    let settings = PostgresSettings { lanes: 1, readers: 1, ..PostgresSettings::new(&database.url()) };
     let store = PostgresStore::open(&settings, Clock::manual(sale::START), Policy::default(), 1_000).await.unwrap();
     let ids = Ids::from_seed(2);
     let buyers = 4_000;

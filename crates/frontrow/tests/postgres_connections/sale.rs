@@ -13,12 +13,12 @@ use frontrow_domain::{
 };
 use frontrow_storage::{
     Store,
-    postgres::{PostgresStore, Settings},
+    postgres::{PostgresSettings, PostgresStore},
 };
 pub(crate) use frontrow_testkit::START;
 use frontrow_testkit::fixture::{new_concert, new_seat};
 
-pub(crate) async fn open(settings: &Settings, clock: &Clock) -> PostgresStore {
+pub(crate) async fn open(settings: &PostgresSettings, clock: &Clock) -> PostgresStore {
     PostgresStore::open(settings, clock.clone(), Policy::default(), 1_000).await.unwrap()
 }
 

@@ -11,9 +11,9 @@ use frontrow_domain::{
 use frontrow_storage::{
     ConcertFilter, Page, Store,
     memory::MemoryStore,
-    postgres::{PostgresStore, Settings},
+    postgres::{PostgresSettings, PostgresStore},
 };
-use frontrow_testkit::{START, fixture::new_concert, servers::postgres::Database};
+use frontrow_testkit::{START, fixture::new_concert, servers::postgres::TestDatabase};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -69,8 +69,8 @@ fn commands() -> Vec<Request> {
 #[tokio::test]
 async fn text_is_found_as_the_store_in_memory_finds_it() {
     let clock = Clock::manual(START);
-    let database = Database::new().await;
-    let settings = Settings { lanes: 1, readers: 1, ..Settings::new(&database.url()) };
+    let database = TestDatabase::new().await;
+    let settings = PostgresSettings { lanes: 1, readers: 1, ..PostgresSettings::new(&database.url()) };
     let store = PostgresStore::open(&settings, clock.clone(), Policy::default(), 1).await.unwrap();
     let oracle = MemoryStore::new(clock, Policy::default(), 1);
     for store in [&store as &dyn Store, &oracle] {

@@ -4,9 +4,9 @@ use frontrow_clock::Clock;
 use frontrow_domain::{policy::Policy, retention::Leftover, time::Time};
 use frontrow_storage::{
     Store, StoreError, migrate,
-    postgres::{self, PostgresStore, Settings, Statements},
+    postgres::{self, PostgresSettings, PostgresStore, Statements},
 };
-use frontrow_testkit::servers::postgres::{Database, PostgresServer, programs, shared_url};
+use frontrow_testkit::servers::postgres::{PostgresServer, TestDatabase, programs, shared_url};
 use std::time::Duration;
 
 #[track_caller]
@@ -20,10 +20,10 @@ fn assert_says<T: std::fmt::Debug>(result: Result<T, StoreError>, words: &[&str]
 
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_that_start_at_once_build_the_tables_once() {
-    let database = Database::empty().await;
+    let database = TestDatabase::empty().await;
     let mut starting = Vec::new();
     for number in 0..8 {
-        let mut settings = Settings::new(&database.url());
+        let mut settings = PostgresSettings::new(&database.url());
         settings.statements = if number % 2 == 0 { Statements::Named } else { Statements::Unnamed };
         starting.push(tokio::spawn(async move { postgres::migrate(&settings).await }));
     }
@@ -37,11 +37,11 @@ async fn instances_that_start_at_once_build_the_tables_once() {
 
 #[tokio::test]
 async fn an_instance_waits_for_one_that_is_changing_the_tables() {
-    let database = Database::empty().await;
+    let database = TestDatabase::empty().await;
     let mut other = database.client().await;
     let changing = other.transaction().await.unwrap();
     changing.execute("SELECT pg_advisory_xact_lock(x'46524f575343484d'::bigint)", &[]).await.unwrap();
-    let settings = Settings::new(&database.url());
+    let settings = PostgresSettings::new(&database.url());
     let starting = tokio::spawn(async move { postgres::migrate(&settings).await });
     let client = database.client().await;
     // It has asked for the lock at least twice by then.
@@ -60,10 +60,10 @@ async fn an_instance_waits_for_one_that_is_changing_the_tables() {
 
 #[tokio::test]
 async fn a_database_of_a_newer_program_is_refused() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let newer = "INSERT INTO frontrow_schema (version, name) VALUES (999, 'from the future')";
     database.client().await.execute(newer, &[]).await.unwrap();
-    let refused = postgres::migrate(&Settings::new(&database.url())).await;
+    let refused = postgres::migrate(&PostgresSettings::new(&database.url())).await;
     assert!(matches!(&refused, Err(StoreError::Misfit(_))), "{refused:?}");
     assert!(!format!("{}", refused.as_ref().unwrap_err()).contains("damaged"));
     assert_says(refused, &["version 999", "newer program"]);
@@ -71,11 +71,11 @@ async fn a_database_of_a_newer_program_is_refused() {
 
 #[tokio::test]
 async fn another_programs_database_is_refused() {
-    let database = Database::empty().await;
+    let database = TestDatabase::empty().await;
     let client = database.client().await;
     // What an extension brings along belongs to no office.
     client.batch_execute("CREATE TABLE theirs (id bigint)").await.unwrap();
-    let refused = postgres::migrate(&Settings::new(&database.url())).await;
+    let refused = postgres::migrate(&PostgresSettings::new(&database.url())).await;
     assert!(matches!(&refused, Err(StoreError::Misfit(_))), "{refused:?}");
     assert_says(refused, &["theirs", "a database of its own"]);
     client
@@ -84,17 +84,17 @@ async fn another_programs_database_is_refused() {
         .unwrap();
     client.batch_execute("ALTER ROLE keeper SET search_path = ours").await.unwrap();
     let url = database.url().replace("postgres@", "keeper@");
-    postgres::migrate(&Settings::new(&url)).await.unwrap();
+    postgres::migrate(&PostgresSettings::new(&url)).await.unwrap();
     client.batch_execute("DROP OWNED BY keeper; DROP ROLE keeper").await.unwrap();
 }
 
 #[tokio::test]
 async fn a_user_who_may_not_create_tables_is_refused_with_the_reason() {
-    let database = Database::empty().await;
+    let database = TestDatabase::empty().await;
     let client = database.client().await;
     client.batch_execute("CREATE ROLE guest LOGIN").await.unwrap();
     let url = database.url().replace("postgres@", "guest@");
-    let refused = postgres::migrate(&Settings::new(&url)).await;
+    let refused = postgres::migrate(&PostgresSettings::new(&url)).await;
     client.batch_execute("DROP ROLE guest").await.unwrap();
     assert!(matches!(&refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert_says(refused, &["permission denied"]);
@@ -103,12 +103,12 @@ async fn a_user_who_may_not_create_tables_is_refused_with_the_reason() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
     let url = "postgres://frontrow:secret@127.0.0.1:1/tickets";
-    let refused = postgres::migrate(&Settings::new(url)).await;
+    let refused = postgres::migrate(&PostgresSettings::new(url)).await;
     assert_says(refused, &["127.0.0.1:1/tickets", "frontrow", "refused"]);
     let url = "postgres://frontrow:secret@nowhere.invalid/tickets";
-    assert_says(postgres::migrate(&Settings::new(url)).await, &["nowhere.invalid:5432/tickets"]);
+    assert_says(postgres::migrate(&PostgresSettings::new(url)).await, &["nowhere.invalid:5432/tickets"]);
     let missing = format!("{}_missing", shared_url());
-    assert_says(postgres::migrate(&Settings::new(&missing)).await, &["postgres_missing", "does not exist"]);
+    assert_says(postgres::migrate(&PostgresSettings::new(&missing)).await, &["postgres_missing", "does not exist"]);
 }
 
 #[tokio::test]
@@ -120,10 +120,10 @@ async fn urls_that_cannot_be_understood_are_refused_without_a_call() {
         ("postgres://u:secret@h/d?sslmode=maybe", "sslmode"),
         ("postgres://u:secret@h/d?colour=red", "colour"),
     ] {
-        assert_says(Settings::new(url).check(), &[word]);
-        assert!(!format!("{:?}", Settings::new(url)).contains("secret"));
+        assert_says(PostgresSettings::new(url).check(), &[word]);
+        assert!(!format!("{:?}", PostgresSettings::new(url)).contains("secret"));
     }
-    let mut settings = Settings::new("postgres://u:secret@h/d");
+    let mut settings = PostgresSettings::new("postgres://u:secret@h/d");
     settings.check().unwrap();
     settings.replica_url = Some("redis://h".to_owned());
     assert_says(settings.check(), &["postgres://"]);
@@ -140,25 +140,25 @@ async fn a_wrong_password_is_reported_and_not_shown() {
     let url = |password| server.url("postgres").replace("postgres@", &format!("frontrow:{password}@"));
     // The server rereads its files in a moment.
     let wrong = loop {
-        if let Err(refused) = postgres::migrate(&Settings::new(&url("secret"))).await {
+        if let Err(refused) = postgres::migrate(&PostgresSettings::new(&url("secret"))).await {
             break refused;
         }
     };
     assert_says(Err::<(), _>(wrong), &["password authentication failed", "frontrow"]);
-    postgres::migrate(&Settings::new(&url("right"))).await.unwrap();
+    postgres::migrate(&PostgresSettings::new(&url("right"))).await.unwrap();
 }
 
 #[tokio::test]
 async fn another_version_of_the_server_can_be_named() {
     let server = PostgresServer::start_with(&programs(), "max_connections = 20").await;
-    postgres::migrate(&Settings::new(&server.url("postgres"))).await.unwrap();
+    postgres::migrate(&PostgresSettings::new(&server.url("postgres"))).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_server_that_could_lose_an_acknowledged_sale_is_refused() {
     let mut server = PostgresServer::start().await;
     let open = async |server: &PostgresServer, database: &str| {
-        let settings = Settings::new(&server.url(database));
+        let settings = PostgresSettings::new(&server.url(database));
         PostgresStore::open(&settings, Clock::System, Policy::default(), 1).await
     };
     let latin = "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0";
@@ -178,10 +178,10 @@ async fn a_server_that_could_lose_an_acknowledged_sale_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_that_open_a_new_database_at_once_share_one_office() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let mut opening = Vec::new();
     for house_max_active in 1..=6 {
-        let settings = Settings::new(&database.url());
+        let settings = PostgresSettings::new(&database.url());
         opening.push(tokio::spawn(async move {
             let store =
                 PostgresStore::open(&settings, Clock::System, Policy::default(), house_max_active).await.unwrap();
@@ -199,9 +199,10 @@ async fn instances_that_open_a_new_database_at_once_share_one_office() {
 
 #[tokio::test]
 async fn instances_over_one_database_are_one_box_office_and_a_copy_of_it_is_another() {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let office = async |url: String| {
-        let store = PostgresStore::open(&Settings::new(&url), Clock::System, Policy::default(), 1).await.unwrap();
+        let store =
+            PostgresStore::open(&PostgresSettings::new(&url), Clock::System, Policy::default(), 1).await.unwrap();
         let office = store.installation_id().await.unwrap();
         store.shutdown().await.unwrap();
         office
@@ -209,7 +210,7 @@ async fn instances_over_one_database_are_one_box_office_and_a_copy_of_it_is_anot
     let of_one = office(database.url()).await;
     assert_eq!(office(database.url()).await, of_one);
     let copy = format!("{}_copy", database.name());
-    let admin = Database::empty().await;
+    let admin = TestDatabase::empty().await;
     let admin = admin.client().await;
     admin.batch_execute(&format!("CREATE DATABASE {copy} TEMPLATE {}", database.name())).await.unwrap();
     let of_copy = office(database.url().replace(database.name(), &copy)).await;
@@ -220,11 +221,11 @@ async fn instances_over_one_database_are_one_box_office_and_a_copy_of_it_is_anot
 #[tokio::test]
 async fn a_server_that_is_frozen_is_given_up_and_found_again() {
     let server = PostgresServer::start().await;
-    let settings = Settings {
+    let settings = PostgresSettings {
         statement_timeout: Duration::from_millis(200),
         lock_timeout: Duration::from_millis(100),
         connect_timeout: Duration::from_millis(500),
-        ..Settings::new(&server.url("postgres"))
+        ..PostgresSettings::new(&server.url("postgres"))
     };
     let store = PostgresStore::open(&settings, Clock::System, Policy::default(), 1).await.unwrap();
     // Each of those that follow finds a connection that worked a moment ago.

@@ -15,9 +15,9 @@ use frontrow_domain::{
 };
 use frontrow_storage::{
     Page, ReservationFilter, Store,
-    postgres::{Settings, Statements},
+    postgres::{PostgresSettings, Statements},
 };
-use frontrow_testkit::servers::postgres::{Database, PostgresServer, programs};
+use frontrow_testkit::servers::postgres::{PostgresServer, TestDatabase, programs};
 use std::fmt::Write as _;
 use tokio_postgres::Client;
 
@@ -186,14 +186,17 @@ async fn claim(store: &dyn Store, first: i64) {
 
 async fn assert_cheap(day: Day) {
     let server = PostgresServer::start_with(&programs(), SETTINGS).await;
-    let database = Database::on(&server.url("postgres")).await;
+    let database = TestDatabase::on(&server.url("postgres")).await;
     let (clock, ids) = (Clock::manual(START), Ids::from_seed(7));
-    drop(open(&Settings::new(&database.url()), &clock).await);
+    drop(open(&PostgresSettings::new(&database.url()), &clock).await);
     let first = sale(&database.client().await, day).await;
     let before = server.log().len();
     for statements in [Statements::Named, Statements::Unnamed] {
-        let store =
-            open(&Settings { lanes: 1, readers: 1, statements, ..Settings::new(&database.url()) }, &clock).await;
+        let store = open(
+            &PostgresSettings { lanes: 1, readers: 1, statements, ..PostgresSettings::new(&database.url()) },
+            &clock,
+        )
+        .await;
         for _ in 0..2 {
             sell(&store, &ids).await;
             claim(&store, first).await;
@@ -231,9 +234,9 @@ async fn no_statement_costs_more_with_the_line_where_the_statistics_are_of_an_en
 /// The most rows and the most pages that a statement looks at, from an offer to claims and departures, in a room where so
 /// many are active.
 async fn claims_among(active: i64, server: &PostgresServer) -> (u64, u64) {
-    let database = Database::on(&server.url("postgres")).await;
+    let database = TestDatabase::on(&server.url("postgres")).await;
     let clock = Clock::manual(START);
-    drop(open(&Settings::new(&database.url()), &clock).await);
+    drop(open(&PostgresSettings::new(&database.url()), &clock).await);
     let client = database.client().await;
     let someone = "CREATE FUNCTION someone(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
         RETURN ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid";
@@ -247,7 +250,8 @@ async fn claims_among(active: i64, server: &PostgresServer) -> (u64, u64) {
     run(&client, &counted).await;
     client.batch_execute("VACUUM ANALYZE").await.unwrap();
     let before = server.log().len();
-    let store = open(&Settings { lanes: 1, readers: 1, ..Settings::new(&database.url()) }, &clock).await;
+    let store =
+        open(&PostgresSettings { lanes: 1, readers: 1, ..PostgresSettings::new(&database.url()) }, &clock).await;
     for _ in 0..3 {
         claim(&store, active + 1).await;
     }
@@ -281,9 +285,9 @@ fn others(status: &str, closed_at: &str) -> String {
 /// The most rows and the most pages that a statement of two holds looks at, and a statement of the first page of each list
 /// of the user's reservations, of which so many have ended.
 async fn holds_after(history: i64, day: Day, server: &PostgresServer) -> [(u64, u64); 2] {
-    let database = Database::on(&server.url("postgres")).await;
+    let database = TestDatabase::on(&server.url("postgres")).await;
     let (clock, ids) = (Clock::manual(START), Ids::from_seed(7));
-    let store = open(&Settings::new(&database.url()), &clock).await;
+    let store = open(&PostgresSettings::new(&database.url()), &clock).await;
     let (concert_id, seats) = concert(&store, 4).await;
     let users = buyers(&store, &ids, 1).await;
     let tokens = activate(&store, concert_id, &users).await;
@@ -324,7 +328,7 @@ async fn holds_after(history: i64, day: Day, server: &PostgresServer) -> [(u64, 
     };
     let mut costs = [(0, 0); 2];
     for (number, statements) in [Statements::Named, Statements::Unnamed].into_iter().enumerate() {
-        let settings = Settings { lanes: 1, readers: 1, statements, ..Settings::new(&database.url()) };
+        let settings = PostgresSettings { lanes: 1, readers: 1, statements, ..PostgresSettings::new(&database.url()) };
         let store = open(&settings, &clock).await;
         let before = server.log().len();
         for seat in &seats[2 * number..2 * number + 2] {

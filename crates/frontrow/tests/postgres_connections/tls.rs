@@ -2,7 +2,7 @@
 
 use frontrow_storage::{
     StoreError,
-    postgres::{self, Settings},
+    postgres::{self, PostgresSettings},
 };
 use frontrow_testkit::servers::{folder, postgres::PostgresServer, run};
 use std::{
@@ -60,7 +60,7 @@ async fn encrypted(authority: &Authority, name: &str) -> PostgresServer {
 }
 
 async fn try_with(server: &PostgresServer, mode: &str, ca_file: Option<PathBuf>) -> Result<(), StoreError> {
-    let mut settings = Settings::new(&format!("{}?sslmode={mode}", server.url("postgres")));
+    let mut settings = PostgresSettings::new(&format!("{}?sslmode={mode}", server.url("postgres")));
     settings.ca_file = ca_file;
     postgres::migrate(&settings).await
 }

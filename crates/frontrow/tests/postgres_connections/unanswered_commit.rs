@@ -17,7 +17,7 @@ use frontrow_service::{
 };
 use frontrow_storage::{
     Committed, Store, StoreError,
-    postgres::{PostgresStore, Settings, Statements},
+    postgres::{PostgresSettings, PostgresStore, Statements},
 };
 use frontrow_testkit::{
     PATIENCE, START,
@@ -63,15 +63,15 @@ async fn wait_for_standbys(admin: &Client, names: &str) {
     }
 }
 
-fn impatient(url: &str, statements: Statements) -> Settings {
+fn impatient(url: &str, statements: Statements) -> PostgresSettings {
     let short = Duration::from_millis(400);
-    Settings {
+    PostgresSettings {
         lanes: LANES,
         readers: 1,
         statement_timeout: short,
         lock_timeout: short / 2,
         statements,
-        ..Settings::new(url)
+        ..PostgresSettings::new(url)
     }
 }
 
@@ -216,7 +216,7 @@ impl Cable {
 async fn a_commit_whose_connection_broke_is_followed_until_the_server_has_ended_it() {
     let server = PostgresServer::start().await;
     let cable = Cable::to(server.port()).await;
-    let settings = Settings::new(&format!("postgres://postgres@127.0.0.1:{}/postgres", cable.port));
+    let settings = PostgresSettings::new(&format!("postgres://postgres@127.0.0.1:{}/postgres", cable.port));
     let clock = Clock::manual(START);
     let store = PostgresStore::open(&settings, clock.clone(), Policy::default(), HOUSE_MAX_ACTIVE).await.unwrap();
     let office = Fixture::new(clock, Arc::new(store), None);

@@ -3,7 +3,7 @@
 use crate::PROGRAM;
 use frontrow_clock::Clock;
 use frontrow_testkit::{
-    Answer, Client, PATIENCE, PRICE, Server, TOUR, items,
+    ApiAnswer, Client, PATIENCE, PRICE, Server, TOUR, items,
     program::{Process, refused, succeeds, text},
     settings,
 };
@@ -130,7 +130,7 @@ impl Registered {
         Self { folder, process, anonymous }
     }
 
-    async fn sign_in(&self, password: &str) -> Answer {
+    async fn sign_in(&self, password: &str) -> ApiAnswer {
         let body = serde_json::json!({ "email": "ops@venue.example", "password": password });
         self.anonymous.post("/sessions", &body).await
     }

@@ -3,7 +3,9 @@
 use crate::PROGRAM;
 use frontrow_clock::Clock;
 use frontrow_domain::time::Span;
-use frontrow_testkit::{Answer, Call, Client, Hall, PRICE, Server, eventually, id, items, program::refused, settings};
+use frontrow_testkit::{
+    ApiAnswer, ApiCall, Client, Hall, PRICE, Server, eventually, id, items, program::refused, settings,
+};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use reqwest::Method;
 use rusqlite::Connection;
@@ -39,7 +41,7 @@ async fn prepared(seats: i32, buyers: usize, flags: &[(&str, &str)]) -> (TempDir
 
 /// A write that a buyer asked for.
 #[derive(Debug, Clone)]
-enum Ask {
+enum BuyerWrite {
     Join,
     Activate { token: String },
     Hold { token: String, seat: i64 },
@@ -51,29 +53,29 @@ enum Ask {
 struct Sent {
     buyer: usize,
     key: String,
-    ask: Ask,
-    answer: Option<Answer>,
+    ask: BuyerWrite,
+    answer: Option<ApiAnswer>,
 }
 
 impl Sent {
-    fn call(&self, client: &Client) -> Call {
+    fn call(&self, client: &Client) -> ApiCall {
         let call = match &self.ask {
-            Ask::Join => client.call(Method::POST, "/queue/tokens").json(&json!({})),
-            Ask::Activate { token } => client.call(Method::PATCH, &format!("/queue/tokens/{token}/activate")),
-            Ask::Hold { token, seat } => client.hold_call(token, *seat),
-            Ask::Pay { token, reservation } => client.pay_call(token, *reservation),
+            BuyerWrite::Join => client.call(Method::POST, "/queue/tokens").json(&json!({})),
+            BuyerWrite::Activate { token } => client.call(Method::PATCH, &format!("/queue/tokens/{token}/activate")),
+            BuyerWrite::Hold { token, seat } => client.hold_call(token, *seat),
+            BuyerWrite::Pay { token, reservation } => client.pay_call(token, *reservation),
         };
         call.key(&self.key)
     }
 
     /// What of an answer must be the same for ever: a place in line moves, the rest does not.
-    fn lasting(&self, answer: &Answer) -> (u16, Value) {
+    fn lasting(&self, answer: &ApiAnswer) -> (u16, Value) {
         let mut body = answer.json();
         match self.ask {
-            Ask::Join | Ask::Activate { .. } => {
+            BuyerWrite::Join | BuyerWrite::Activate { .. } => {
                 body = json!([body["token"], body["position"], body["issued_at"], body["activated_at"]]);
             }
-            Ask::Hold { .. } | Ask::Pay { .. } => {
+            BuyerWrite::Hold { .. } | BuyerWrite::Pay { .. } => {
                 body.as_object_mut().unwrap().remove("request_id");
             }
         }
@@ -94,7 +96,7 @@ struct Shopper {
 
 impl Shopper {
     /// Sends a write and notes it; none where no answer came.
-    async fn ask(&mut self, ask: Ask) -> Option<Answer> {
+    async fn ask(&mut self, ask: BuyerWrite) -> Option<ApiAnswer> {
         let key = format!("{:016x}{:016x}", self.random.random::<u64>(), self.random.random::<u64>());
         let sent = Sent { buyer: self.buyer, key, ask, answer: None };
         let call = sent.call(&self.client);
@@ -116,21 +118,21 @@ impl Shopper {
     /// Returns as soon as a request stays without an answer.
     async fn shop(mut self) -> Option<()> {
         loop {
-            let token = self.ask(Ask::Join).await?.json()["token"].as_str().unwrap().to_owned();
+            let token = self.ask(BuyerWrite::Join).await?.json()["token"].as_str().unwrap().to_owned();
             loop {
                 match &*self.status(&token).await? {
                     "active" => break,
                     "offered" => {
-                        self.ask(Ask::Activate { token: token.clone() }).await?;
+                        self.ask(BuyerWrite::Activate { token: token.clone() }).await?;
                     }
                     _ => tokio::time::sleep(Duration::from_millis(5)).await,
                 }
             }
             let seat = self.seats[self.random.random_range(0..self.seats.len())];
-            let held = self.ask(Ask::Hold { token: token.clone(), seat }).await?;
+            let held = self.ask(BuyerWrite::Hold { token: token.clone(), seat }).await?;
             if held.status == 201 {
                 let reservation = id(&held.json(), "reservation_id");
-                self.ask(Ask::Pay { token, reservation }).await?.expect(201);
+                self.ask(BuyerWrite::Pay { token, reservation }).await?.expect(201);
             }
         }
     }
@@ -155,7 +157,7 @@ const KEPT: [&str; 5] = ["seat_held", "seat_held_by_you", "seat_sold", "too_many
 
 /// Whether an answer is one that is kept under its key: it had an effect, or it is a refusal of [`KEPT`]. A join
 /// that found the place that the buyer had changed nothing.
-fn is_stored(ask: &Ask, answer: &Answer) -> bool {
+fn is_stored(ask: &BuyerWrite, answer: &ApiAnswer) -> bool {
     match (ask, answer.status) {
         (_, 201) => true,
         (_, 402 | 409) => answer.json()["code"].as_str().is_some_and(|code| KEPT.contains(&code)),
@@ -190,7 +192,7 @@ async fn after_a_kill_at_any_moment_every_answer_is_true_and_every_retry_has_one
             let again = one.call(&client).send().await;
             if let Some(first) = &one.answer {
                 // Whether an activation was the first is not in its answer.
-                let is_replay = matches!(one.ask, Ask::Activate { .. }) && again.is_replay();
+                let is_replay = matches!(one.ask, BuyerWrite::Activate { .. }) && again.is_replay();
                 if is_replay || is_stored(&one.ask, first) {
                     assert_eq!(one.lasting(&again), one.lasting(first), "{one:?}");
                     assert!(again.is_replay(), "{one:?}");
@@ -211,7 +213,7 @@ async fn after_a_kill_at_any_moment_every_answer_is_true_and_every_retry_has_one
         process.kill();
     }
     let log = log.lock().unwrap();
-    let paid = log.iter().filter(|one| matches!(one.ask, Ask::Pay { .. })).count();
+    let paid = log.iter().filter(|one| matches!(one.ask, BuyerWrite::Pay { .. })).count();
     assert!(paid >= 8, "{paid} payments are too few to tell anything");
     assert!(unanswered >= 4, "the kills came when nothing was in flight");
 }
@@ -220,7 +222,7 @@ async fn after_a_kill_at_any_moment_every_answer_is_true_and_every_retry_has_one
 async fn effects_match(sent: &[Sent], clients: &[Client], address: SocketAddr) {
     for (number, client) in clients.iter().enumerate() {
         let client = client.at(address);
-        let answered = |of: fn(&Ask) -> bool, field: &str| {
+        let answered = |of: fn(&BuyerWrite) -> bool, field: &str| {
             let answers = sent.iter().filter(|one| one.buyer == number && of(&one.ask));
             let success = answers.filter_map(|one| one.answer.as_ref()).filter(|answer| answer.status == 201);
             let mut ids: Vec<_> = success.map(|answer| id(&answer.json(), field)).collect();
@@ -232,9 +234,9 @@ async fn effects_match(sent: &[Sent], clients: &[Client], address: SocketAddr) {
             ids.sort_unstable();
             ids
         };
-        let reservations = answered(|ask| matches!(ask, Ask::Hold { .. }), "reservation_id");
+        let reservations = answered(|ask| matches!(ask, BuyerWrite::Hold { .. }), "reservation_id");
         assert_eq!(found("/reservations", "reservation_id").await, reservations);
-        let payments = answered(|ask| matches!(ask, Ask::Pay { .. }), "payment_id");
+        let payments = answered(|ask| matches!(ask, BuyerWrite::Pay { .. }), "payment_id");
         assert_eq!(found("/payments", "payment_id").await, payments);
         let cost = PRICE * i64::try_from(payments.len()).unwrap();
         assert_eq!(client.balance().await, PLENTY - cost);
@@ -300,7 +302,7 @@ async fn a_stop_finishes_what_is_in_flight_and_exits_with_0() {
     // Another program has the database, so that the requests stay in flight until it lets go.
     let locked = Connection::open(folder.path().join("frontrow.db")).unwrap();
     locked.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let in_flight: JoinSet<_> = holds.into_iter().map(Call::send).collect();
+    let in_flight: JoinSet<_> = holds.into_iter().map(ApiCall::send).collect();
     let watcher = clients[0].at(process.address);
     eventually("all four are in flight", async || {
         let metrics = watcher.call_at(Method::GET, "/metrics").send().await.text();

@@ -17,7 +17,7 @@ use frontrow_domain::{
 use frontrow_line::{
     Peers as _, Rebuild,
     redis::{
-        RedisPeers, Settings,
+        RedisPeers, RedisSettings,
         client::{ClientSettings, RedisClient},
         keys::RedisKeys,
     },
@@ -75,7 +75,7 @@ fn at(position: i64) -> TokenId {
 }
 
 /// An instance over this store, with the house room loaded.
-async fn peers_over(store: &Arc<dyn Store>, settings: &Settings, clock: &Clock, number: u128) -> Arc<RedisPeers> {
+async fn peers_over(store: &Arc<dyn Store>, settings: &RedisSettings, clock: &Clock, number: u128) -> Arc<RedisPeers> {
     let notices = tokio::sync::mpsc::channel(1).0;
     let (office, own) = (instance(9), instance(number));
     let queue =

@@ -4,14 +4,14 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::policy::Policy;
 use frontrow_line::{
     Peers, PeersError,
-    redis::{RedisPeers, Settings},
+    redis::{RedisPeers, RedisSettings},
 };
 use frontrow_storage::memory::MemoryStore;
 use frontrow_testkit::servers::{port::Port, redis::RedisServer};
 use std::{path::Path, process::Command, sync::Arc};
 use tempfile::TempDir;
 
-async fn start(settings: Settings) -> Result<Arc<RedisPeers>, PeersError> {
+async fn start(settings: RedisSettings) -> Result<Arc<RedisPeers>, PeersError> {
     let clock = Clock::System;
     let store = Arc::new(MemoryStore::new(clock.clone(), Policy::default(), 10));
     let ids = Ids::from_os();
@@ -57,7 +57,7 @@ fn encrypted() -> (RedisServer, Port, TempDir) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_encrypted_way_needs_a_certificate_that_is_trusted() {
     let (_server, port, folder) = encrypted();
-    let mut settings = Settings::new(vec![format!("rediss://127.0.0.1:{}", port.number())]);
+    let mut settings = RedisSettings::new(vec![format!("rediss://127.0.0.1:{}", port.number())]);
     let distrusted = start(settings.clone()).await.unwrap().check().unwrap_err();
     assert!(distrusted.0.contains("certificate"), "{distrusted}");
     settings.client.ca_file = Some(folder.path().join("ca.pem"));
@@ -74,11 +74,11 @@ async fn a_wrong_password_and_missing_rights_are_reported_at_the_start() {
     server.add_user("box", &["on", ">secret", "~*", "+@all"]);
     server.add_user("poor", &["on", ">secret", "~*", "+@all", "-@scripting"]);
     let url = |user: &str| vec![format!("redis://{user}@127.0.0.1:{}", server.port())];
-    start(Settings::new(url("box:secret"))).await.unwrap().check().unwrap();
-    let wrong = start(Settings::new(url("box:guess"))).await.unwrap_err();
+    start(RedisSettings::new(url("box:secret"))).await.unwrap().check().unwrap();
+    let wrong = start(RedisSettings::new(url("box:guess"))).await.unwrap_err();
     assert!(!wrong.0.contains("guess"), "{wrong}");
-    let poor = start(Settings::new(url("poor:secret"))).await.unwrap_err();
+    let poor = start(RedisSettings::new(url("poor:secret"))).await.unwrap_err();
     assert!(poor.0.contains("scripts"), "{poor}");
-    let none = start(Settings::new(vec!["http://127.0.0.1".into()])).await.unwrap_err();
+    let none = start(RedisSettings::new(vec!["http://127.0.0.1".into()])).await.unwrap_err();
     assert!(none.0.contains("address of Redis"), "{none}");
 }

@@ -14,7 +14,7 @@ use frontrow_domain::{
 };
 use frontrow_line::{
     Peers, Rebuild,
-    redis::{Notice, RedisPeers, Settings},
+    redis::{Notice, RedisPeers, RedisSettings},
     view::RoomView,
 };
 use frontrow_storage::{Store, memory::MemoryStore};
@@ -40,7 +40,7 @@ pub(crate) struct Office {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: Clock,
     pub(crate) instances: Vec<Instance>,
-    settings: Settings,
+    settings: RedisSettings,
     id: Uuid,
     ids: Ids,
     chance: u64,
@@ -50,11 +50,11 @@ pub(crate) struct Office {
 impl Office {
     /// An open house room for `max_active`, and `count` instances that have built its line.
     pub(crate) async fn open(urls: Vec<String>, count: usize, max_active: i64) -> Self {
-        Self::open_with(Settings::new(urls), count, max_active).await
+        Self::open_with(RedisSettings::new(urls), count, max_active).await
     }
 
     /// The same with other settings of Redis.
-    pub(crate) async fn open_with(mut settings: Settings, count: usize, max_active: i64) -> Self {
+    pub(crate) async fn open_with(mut settings: RedisSettings, count: usize, max_active: i64) -> Self {
         let clock = Clock::System;
         // Claims and idle times are long: what a test does not do does not happen.
         let policy =

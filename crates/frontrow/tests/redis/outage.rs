@@ -13,7 +13,7 @@ use frontrow_domain::{
 };
 use frontrow_line::{
     Leadership, Peers,
-    redis::{Notice, Settings},
+    redis::{Notice, RedisSettings},
 };
 use frontrow_storage::Store;
 use frontrow_testkit::{
@@ -106,7 +106,7 @@ async fn a_paused_redis_blocks_no_caller_and_missed_events_are_announced() {
 async fn commits_are_answered_while_a_redis_that_does_not_answer_is_still_waited_for() {
     let server = RedisServer::start();
     // Whatever waits for an answer of Redis waits for an hour.
-    let mut settings = Settings::new(vec![server.url()]);
+    let mut settings = RedisSettings::new(vec![server.url()]);
     settings.client.response_timeout = Duration::from_hours(1);
     let mut office = Office::open_with(settings, 2, 12).await;
     office.join(0, 60).await;

@@ -32,7 +32,7 @@ pub(crate) struct Sighting {
 }
 
 /// The times, to be compared with one moment.
-pub(super) struct Reader {
+pub(super) struct LastSeenReader {
     chunks: Guard<Arc<Chunks>>,
     since: u32,
 }
@@ -147,12 +147,12 @@ impl LastSeen {
     }
 
     /// Compares the times with `since`, to the second.
-    pub(super) fn reader(&self, since: Time) -> Reader {
-        Reader { chunks: self.chunks.load(), since: slot_at(since) }
+    pub(super) fn reader(&self, since: Time) -> LastSeenReader {
+        LastSeenReader { chunks: self.chunks.load(), since: slot_at(since) }
     }
 }
 
-impl Reader {
+impl LastSeenReader {
     /// Whether the token was seen. One without a slot is not called unresponsive.
     pub(super) fn is_responsive(&self, position: Position) -> bool {
         slot(&self.chunks, position).is_none_or(|slot| slot.load(Ordering::Relaxed) >= self.since)

@@ -50,7 +50,7 @@ pub(super) async fn limited<T>(
 }
 
 /// The server or servers to connect to.
-pub(super) enum Server {
+pub(super) enum RedisServers {
     /// One server.
     One(Box<Client>),
     /// The server that the sentinels name.
@@ -78,7 +78,7 @@ fn wrong(text: impl Into<String>) -> PeersError {
     PeersError(text.into())
 }
 
-pub(super) fn parse(settings: &ClientSettings) -> Result<Server, PeersError> {
+pub(super) fn parse(settings: &ClientSettings) -> Result<RedisServers, PeersError> {
     let certificates = match &settings.ca_file {
         None => None,
         Some(path) => {
@@ -92,11 +92,11 @@ pub(super) fn parse(settings: &ClientSettings) -> Result<Server, PeersError> {
         [url] => match url.split_once("://") {
             Some((scheme @ ("redis+sentinel" | "rediss+sentinel"), rest)) => {
                 sentinels(scheme.starts_with("rediss"), rest, certificates)
-                    .map(|sentinels| Server::Sentinel(Box::new(sentinels)))
+                    .map(|sentinels| RedisServers::Sentinel(Box::new(sentinels)))
             }
             Some(("redis-cluster", rest)) => cluster("redis", rest, certificates),
             Some(("rediss-cluster", rest)) => cluster("rediss", rest, certificates),
-            _ => one(url, certificates.as_ref()).map(|client| Server::One(Box::new(client))),
+            _ => one(url, certificates.as_ref()).map(|client| RedisServers::One(Box::new(client))),
         },
         urls => nodes(urls.iter().map(String::as_str), certificates),
     }
@@ -120,7 +120,7 @@ fn client(address: ConnectionInfo, certificates: Option<&TlsCertificates>) -> Re
     }
 }
 
-fn cluster(scheme: &str, rest: &str, certificates: Option<TlsCertificates>) -> Result<Server, PeersError> {
+fn cluster(scheme: &str, rest: &str, certificates: Option<TlsCertificates>) -> Result<RedisServers, PeersError> {
     let (user, hosts) = rest.rsplit_once('@').map_or(("", rest), |(user, hosts)| (user, hosts));
     let at = if user.is_empty() { "" } else { "@" };
     let urls: Vec<_> =
@@ -128,11 +128,14 @@ fn cluster(scheme: &str, rest: &str, certificates: Option<TlsCertificates>) -> R
     nodes(urls.iter().map(String::as_str), certificates)
 }
 
-fn nodes<'a>(urls: impl Iterator<Item = &'a str>, certificates: Option<TlsCertificates>) -> Result<Server, PeersError> {
+fn nodes<'a>(
+    urls: impl Iterator<Item = &'a str>,
+    certificates: Option<TlsCertificates>,
+) -> Result<RedisServers, PeersError> {
     let addresses: Vec<_> = urls.map(address).collect::<Result<_, _>>()?;
     let is_tls = |address: &ConnectionInfo| matches!(address.addr(), ConnectionAddr::TcpTls { .. });
     let certificates = certificates.filter(|_| addresses.iter().all(is_tls));
-    Ok(Server::Cluster(Nodes { addresses, certificates }))
+    Ok(RedisServers::Cluster(Nodes { addresses, certificates }))
 }
 
 fn sentinels(is_tls: bool, rest: &str, certificates: Option<TlsCertificates>) -> Result<Sentinels, PeersError> {

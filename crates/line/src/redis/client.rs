@@ -4,7 +4,7 @@
 
 pub use super::address::ClientSettings;
 
-use super::address::{self, Server, limited};
+use super::address::{self, RedisServers, limited};
 use crate::peers::PeersError;
 use arc_swap::ArcSwapOption;
 use redis::{
@@ -32,12 +32,12 @@ const BLOCKING_MORE: Duration = Duration::from_millis(500);
 
 /// A connection, to one server or to a cluster.
 #[derive(Clone)]
-enum Connection {
+enum RedisConnection {
     One(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
 
-impl ConnectionLike for Connection {
+impl ConnectionLike for RedisConnection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
             Self::One(connection) => connection.req_packed_command(cmd),
@@ -66,8 +66,8 @@ impl ConnectionLike for Connection {
 }
 
 /// A connection that is in use.
-struct Live {
-    connection: Connection,
+struct LiveConnection {
+    connection: RedisConnection,
     generation: u64,
 }
 
@@ -80,10 +80,10 @@ pub enum Reach {
     Down(String),
 }
 
-struct Shared {
-    server: Server,
+struct ClientState {
+    server: RedisServers,
     settings: ClientSettings,
-    live: ArcSwapOption<Live>,
+    live: ArcSwapOption<LiveConnection>,
     reach: watch::Sender<Reach>,
     /// The connection was lost, or is to be probed.
     probe_requested: Notify,
@@ -93,7 +93,7 @@ struct Shared {
 /// The connections of an instance to Redis. A call fails within the response time-out, and at once while Redis is down;
 /// one task reconnects.
 pub struct RedisClient {
-    shared: Arc<Shared>,
+    shared: Arc<ClientState>,
     keeper: tokio::task::AbortHandle,
 }
 
@@ -117,7 +117,7 @@ impl RedisClient {
     pub async fn open(settings: ClientSettings) -> Result<Self, PeersError> {
         let server = address::parse(&settings)?;
         let (reach, _) = watch::channel(Reach::Down("not connected yet".into()));
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ClientState {
             server,
             settings,
             live: ArcSwapOption::empty(),
@@ -185,7 +185,7 @@ impl RedisClient {
 /// Sends each command over the connection that is in use, within the time-out; fails at once while Redis is down.
 /// Clones share it.
 #[derive(Clone)]
-pub struct RedisHandle(Arc<Shared>);
+pub struct RedisHandle(Arc<ClientState>);
 
 impl std::fmt::Debug for RedisHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -235,8 +235,8 @@ impl ConnectionLike for RedisHandle {
 
 /// A connection for the blocking reads of one task.
 pub struct Blocking {
-    connection: Connection,
-    shared: Arc<Shared>,
+    connection: RedisConnection,
+    shared: Arc<ClientState>,
     generation: u64,
     within: Duration,
 }
@@ -266,7 +266,7 @@ impl Blocking {
 }
 
 /// Reconnects whenever the connection is lost, and gives up a connection that takes no writes.
-async fn reconnect_loop(shared: Arc<Shared>) {
+async fn reconnect_loop(shared: Arc<ClientState>) {
     loop {
         if shared.live.load().is_some() {
             // Without a request it is time for the next probe.
@@ -289,8 +289,8 @@ async fn reconnect_loop(shared: Arc<Shared>) {
     }
 }
 
-impl Shared {
-    fn live(&self) -> Result<Arc<Live>, RedisError> {
+impl ClientState {
+    fn live(&self) -> Result<Arc<LiveConnection>, RedisError> {
         self.live.load_full().ok_or_else(|| {
             let why = match &*self.reach.borrow() {
                 Reach::Down(why) => why.clone(),
@@ -335,36 +335,36 @@ impl Shared {
         let mut connection = self.make(self.settings.response_timeout).await?;
         self.probe(&mut connection).await?;
         let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
-        self.live.store(Some(Arc::new(Live { connection, generation })));
+        self.live.store(Some(Arc::new(LiveConnection { connection, generation })));
         self.reach.send_replace(Reach::Up(generation));
         Ok(())
     }
 
     /// Probes whether the server takes writes. The error says why it does not.
-    async fn probe(&self, connection: &mut Connection) -> Result<(), RedisError> {
+    async fn probe(&self, connection: &mut RedisConnection) -> Result<(), RedisError> {
         // Refused like any write that may need memory, and leaves nothing behind.
         let mut write = redis::cmd("SETRANGE");
         write.arg(&self.settings.probe).arg(0).arg("");
         limited(self.settings.response_timeout, write.query_async(connection)).await
     }
 
-    async fn make(&self, response_timeout: Duration) -> Result<Connection, RedisError> {
+    async fn make(&self, response_timeout: Duration) -> Result<RedisConnection, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.settings.connect_timeout))
             .set_response_timeout(Some(response_timeout));
         // A limit for a handshake that never ends: the driver's own limit is on parts of it.
         let longest = self.settings.connect_timeout + self.settings.response_timeout;
         match &self.server {
-            Server::One(client) => {
+            RedisServers::One(client) => {
                 let connection = client.get_multiplexed_async_connection_with_config(&config);
-                Ok(Connection::One(limited(longest, connection).await?))
+                Ok(RedisConnection::One(limited(longest, connection).await?))
             }
-            Server::Sentinel(sentinels) => {
+            RedisServers::Sentinel(sentinels) => {
                 let client = sentinels.master(&config, longest).await?;
                 let connection = client.get_multiplexed_async_connection_with_config(&config);
-                Ok(Connection::One(limited(longest, connection).await?))
+                Ok(RedisConnection::One(limited(longest, connection).await?))
             }
-            Server::Cluster(nodes) => {
+            RedisServers::Cluster(nodes) => {
                 let builder = ClusterClient::builder(nodes.addresses.iter().cloned())
                     .connection_timeout(self.settings.connect_timeout)
                     .response_timeout(response_timeout)
@@ -374,7 +374,7 @@ impl Shared {
                     None => builder,
                 };
                 let client = builder.build()?;
-                Ok(Connection::Cluster(limited(longest, client.get_async_connection()).await?))
+                Ok(RedisConnection::Cluster(limited(longest, client.get_async_connection()).await?))
             }
         }
     }

@@ -19,7 +19,7 @@ const VERSION: u8 = 3;
 
 /// The content of an event.
 #[derive(Debug, Clone)]
-pub(super) enum Body {
+pub(super) enum EventBody {
     /// The changes of a batch.
     Changes(Box<BatchChanges>),
     /// Changes that were not published: their rows must be read.
@@ -65,7 +65,7 @@ pub(super) struct Event {
     pub(super) first: u64,
     /// Its place among the events of this instance, from 1; of a gap, the last that was not published.
     pub(super) number: u64,
-    pub(super) body: Body,
+    pub(super) body: EventBody,
 }
 
 /// Why an event cannot be read.
@@ -87,7 +87,7 @@ impl From<postcard::Error> for Unreadable {
 
 /// What stands before the body.
 #[derive(Serialize, Deserialize)]
-struct Head {
+struct EventHead {
     version: u8,
     instance: Uuid,
     first: u64,
@@ -173,7 +173,7 @@ pub(super) fn of_gap(gap: &Gap) -> Vec<u8> {
 
 /// The event with this body that stands for the numbers from `first` to `number`.
 pub(super) fn event(instance: Uuid, first: u64, number: u64, body: &[u8]) -> Vec<u8> {
-    let mut event = written(&Head { version: VERSION, instance, first, number });
+    let mut event = written(&EventHead { version: VERSION, instance, first, number });
     event.extend_from_slice(body);
     event
 }
@@ -188,11 +188,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Event, Unreadable> {
     if version != VERSION {
         return Err(Unreadable::Version(version));
     }
-    let (Head { instance, first, number, .. }, body) = postcard::take_from_bytes(bytes)?;
+    let (EventHead { instance, first, number, .. }, body) = postcard::take_from_bytes(bytes)?;
     let body = match postcard::from_bytes(body)? {
-        WrittenBody::Changes(changes) => Body::Changes(Box::new(changes.read().ok_or(Unreadable::Broken)?)),
+        WrittenBody::Changes(changes) => EventBody::Changes(Box::new(changes.read().ok_or(Unreadable::Broken)?)),
         WrittenBody::Gap { rooms, caches } => {
-            Body::Gap(Gap { rooms: rooms.into_iter().map(RoomId::new).collect(), caches })
+            EventBody::Gap(Gap { rooms: rooms.into_iter().map(RoomId::new).collect(), caches })
         }
     };
     Ok(Event { instance, first: first.min(number), number, body })

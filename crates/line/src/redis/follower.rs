@@ -2,7 +2,7 @@
 //! missed.
 
 use super::{
-    events::{BatchChanges, Body, CacheValidity, Event, Gap},
+    events::{BatchChanges, CacheValidity, Event, EventBody, Gap},
     gaps::Gaps,
     notices::{Notice, Notices},
     recent::Recent,
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     lines::{Lines, Rebuild},
     lock::lock,
-    replicas::{Applied, Reconciled, Replicas, Source},
+    replicas::{Applied, ChangeOrigin, Reconciled, Replicas},
     view::{Delta, deltas},
 };
 use frontrow_clock::Clock;
@@ -18,7 +18,7 @@ use frontrow_domain::{
     id::{RoomId, TokenId},
     time::Time,
 };
-use frontrow_storage::{COMMIT_VISIBILITY_MAX, Life, Line, Standing, Store, StoreError, trouble::Trouble};
+use frontrow_storage::{COMMIT_VISIBILITY_MAX, Life, Line, RoomSummary, Store, StoreError, trouble::Trouble};
 use std::{
     collections::BTreeSet,
     sync::{
@@ -130,13 +130,13 @@ impl Follower {
     /// Applies an event of another instance.
     pub(super) fn apply_event(&self, event: Event) {
         match event.body {
-            Body::Gap(Gap { rooms, caches }) => {
+            EventBody::Gap(Gap { rooms, caches }) => {
                 self.request_rebuild(rooms);
                 if caches == CacheValidity::Stale {
                     self.notices.send(Notice::Missed);
                 }
             }
-            Body::Changes(batch) => self.apply_batch(*batch),
+            EventBody::Changes(batch) => self.apply_batch(*batch),
         }
     }
 
@@ -145,7 +145,7 @@ impl Follower {
             self.replicas.put_new(room, changes.now);
         }
         for (room, delta) in deltas(&changes) {
-            match self.replicas.apply(room, &delta, Source::Remote) {
+            match self.replicas.apply(room, &delta, ChangeOrigin::Remote) {
                 Applied::Unknown => self.request_rebuild([room]),
                 Applied::Done(unverified) => {
                     for token in unverified {
@@ -225,7 +225,7 @@ impl Follower {
         let standings = self.store.standings().await?.into_iter().filter(|one| is_wanted(one.room.room_id));
         let (quiet, busy): (Vec<_>, Vec<_>) = standings.partition(|one| one.life == Life::Empty);
         let mut rooms: BTreeSet<_> = busy.iter().map(|one| one.room.room_id).collect();
-        let quiet: Vec<_> = quiet.into_iter().map(Standing::empty_line).collect();
+        let quiet: Vec<_> = quiet.into_iter().map(RoomSummary::empty_line).collect();
         rooms.extend(self.load_quiet_rooms(&quiet));
         Ok(rooms)
     }
@@ -318,7 +318,7 @@ impl Follower {
                 let positions = unused.len();
                 tracing::debug!(room = room.get(), positions, "unassigned positions were removed from a line");
                 let unused: Vec<_> = unused.into_iter().map(|position| TokenId { room_id: room, position }).collect();
-                self.replicas.apply(room, &Delta { unused: &unused, ..Delta::none(line.now) }, Source::Local);
+                self.replicas.apply(room, &Delta { unused: &unused, ..Delta::none(line.now) }, ChangeOrigin::Local);
             }
             Err(error) => {
                 tracing::debug!(%error, room = room.get(), "unassigned positions cannot be looked up");

@@ -2,7 +2,7 @@
 //! work; it protects nothing. The fence that comes with it protects the line: the room's row refuses a leader whose
 //! fence is lower than one it has seen.
 
-use super::{keys::RedisKeys, script::Shared};
+use super::{keys::RedisKeys, script::SharedConnection};
 use crate::{lock::lock, peers::Leadership};
 use frontrow_domain::{id::RoomId, line::Fence, time::Span};
 use redis::{RedisError, RedisResult, Script};
@@ -35,12 +35,12 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("le
 pub struct Leases {
     keys: RedisKeys,
     instance: String,
-    rooms: Mutex<HashMap<RoomId, Standing>>,
+    rooms: Mutex<HashMap<RoomId, KnownLease>>,
 }
 
 /// One line, as of the last answer.
 #[derive(Debug, Clone, Copy)]
-struct Standing {
+struct KnownLease {
     /// The fence that the room's row is known to have.
     known: Fence,
     /// The fence that this instance leads under, and until when at least.
@@ -49,7 +49,7 @@ struct Standing {
 }
 
 /// The answer of Redis for some lines: for each a fence and a time in milliseconds.
-type Answers = Vec<i64>;
+type LeaseAnswers = Vec<i64>;
 
 /// Lines that could not be asked for.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Leases {
     /// Redis must be asked and could not be. While the last term runs, the room is led without an answer.
     pub async fn lead(
         &self,
-        connection: &impl Shared,
+        connection: &impl SharedConnection,
         room: RoomId,
         fence: Fence,
         term: Span,
@@ -93,7 +93,7 @@ impl Leases {
     /// Some rooms were due and could not be asked for.
     pub async fn ask_for(
         &self,
-        connection: &impl Shared,
+        connection: &impl SharedConnection,
         rooms: &[(RoomId, Fence)],
         term: Span,
     ) -> Result<(), Unasked> {
@@ -112,7 +112,7 @@ impl Leases {
             }
             // Taken before the call, so that the term ends here before it ends in Redis.
             let from = Instant::now();
-            let answers: RedisResult<Answers> = call.invoke_async(&mut connection.clone()).await;
+            let answers: RedisResult<LeaseAnswers> = call.invoke_async(&mut connection.clone()).await;
             match answers {
                 Ok(answers) => self.note_answers(part, &answers, from),
                 Err(error) => {
@@ -134,7 +134,7 @@ impl Leases {
     pub fn standing(&self, room: RoomId) -> Leadership {
         let now = Instant::now();
         match lock(&self.rooms).get(&room) {
-            Some(Standing { leads: Some((fence, until)), .. }) if now < *until => Leadership::Leader(*fence),
+            Some(KnownLease { leads: Some((fence, until)), .. }) if now < *until => Leadership::Leader(*fence),
             Some(_) | None => Leadership::Follower,
         }
     }
@@ -144,7 +144,7 @@ impl Leases {
         let mut rooms = lock(&self.rooms);
         let mut due = Vec::new();
         for (room, fence) in wanted {
-            let standing = rooms.entry(*room).or_insert(Standing { known: *fence, leads: None, ask_at: at });
+            let standing = rooms.entry(*room).or_insert(KnownLease { known: *fence, leads: None, ask_at: at });
             standing.known = standing.known.max(*fence);
             if standing.leads.is_some_and(|(leads, until)| leads < standing.known || until <= at) {
                 // Another instance has led since, or the term is over.
@@ -216,7 +216,7 @@ impl Leases {
     ///
     /// # Errors
     /// Redis could not be reached; the terms end by themselves.
-    pub async fn release(&self, connection: &impl Shared) -> RedisResult<()> {
+    pub async fn release(&self, connection: &impl SharedConnection) -> RedisResult<()> {
         let held: Vec<RoomId> = {
             let mut rooms = lock(&self.rooms);
             let held = rooms.iter().filter(|(_, standing)| standing.leads.is_some()).map(|(room, _)| *room).collect();

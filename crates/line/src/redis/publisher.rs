@@ -208,7 +208,7 @@ impl Publisher {
         &self,
         published_up_to: u64,
         events: impl Iterator<Item = Numbered>,
-        rest: impl FnOnce() -> Rest,
+        rest: impl FnOnce() -> Remaining,
     ) -> Vec<Numbered> {
         let unpublished = lock(&self.unpublished);
         let mut next = published_up_to + 1;
@@ -229,7 +229,7 @@ impl Publisher {
             pieces.push(event);
         }
         // Asked for now: all events before one that did not fit by now are in the channel by now.
-        if unpublished.last >= next && rest() == Rest::None {
+        if unpublished.last >= next && rest() == Remaining::None {
             pieces.push(gap(next, unpublished.last));
         }
         pieces
@@ -248,7 +248,7 @@ impl Publisher {
 
 /// Whether more events wait to be published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rest {
+enum Remaining {
     None,
     Some,
 }
@@ -332,7 +332,9 @@ impl PublishTask {
                 }
             }
             published_up_to = self
-                .publish_events(published_up_to, &batches, || if inbox.is_empty() { Rest::None } else { Rest::Some })
+                .publish_events(published_up_to, &batches, || {
+                    if inbox.is_empty() { Remaining::None } else { Remaining::Some }
+                })
                 .await;
             pending.apply(batches);
             if self.client.is_up() {
@@ -353,7 +355,12 @@ impl PublishTask {
 
     /// Sends the events, and announces those that were not sent. Returns the number up to which this is done, which is
     /// `published_up_to` or more.
-    async fn publish_events(&self, mut published_up_to: u64, batches: &[Batch], rest: impl FnOnce() -> Rest) -> u64 {
+    async fn publish_events(
+        &self,
+        mut published_up_to: u64,
+        batches: &[Batch],
+        rest: impl FnOnce() -> Remaining,
+    ) -> u64 {
         let events = batches.iter().filter_map(|batch| batch.event.clone());
         let mut is_published = self.client.is_up();
         let pieces = if is_published { self.publisher.pieces(published_up_to, events, rest) } else { Vec::new() };
@@ -417,7 +424,7 @@ impl PublishTask {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::events::Body, *};
+    use super::{super::events::EventBody, *};
     use crate::view::tests::START;
     use frontrow_domain::id::{Position, TokenId, UserId};
 
@@ -443,7 +450,7 @@ mod tests {
     /// The first and last numbers of each piece, and of a gap its rooms and the validity of caches.
     type Piece = (u64, u64, Option<(Vec<i64>, CacheValidity)>);
 
-    fn pieces(publisher: &Publisher, published_up_to: u64, events: Vec<Numbered>, rest: Rest) -> Vec<Piece> {
+    fn pieces(publisher: &Publisher, published_up_to: u64, events: Vec<Numbered>, rest: Remaining) -> Vec<Piece> {
         let pieces = publisher.pieces(published_up_to, events.into_iter(), || rest);
         pieces
             .iter()
@@ -451,8 +458,8 @@ mod tests {
                 let event = events::read(&piece.bytes).unwrap();
                 assert_eq!(event.number, piece.number);
                 let gap = match event.body {
-                    Body::Gap(gap) => Some((gap.rooms.iter().map(|room| room.get()).collect(), gap.caches)),
-                    Body::Changes(_) => None,
+                    EventBody::Gap(gap) => Some((gap.rooms.iter().map(|room| room.get()).collect(), gap.caches)),
+                    EventBody::Changes(_) => None,
                 };
                 (event.first, event.number, gap)
             })
@@ -471,9 +478,9 @@ mod tests {
         issue(&publisher, 0, most + 1);
         issue(&publisher, 0, most + 2);
         issue(&publisher, 9, 1);
-        assert_eq!(pieces(&publisher, 0, early, Rest::Some), [(1, 1, None), (2, 2, None)], "its place is later");
+        assert_eq!(pieces(&publisher, 0, early, Remaining::Some), [(1, 1, None), (2, 2, None)], "its place is later");
         let late = taken(&mut items, usize::MAX);
-        let late = pieces(&publisher, 2, late, Rest::None);
+        let late = pieces(&publisher, 2, late, Remaining::None);
         assert_eq!(late[WAITING_MAX - 3], (most_number, most_number, None));
         let gap = |first, last, rooms: &[i64], caches| (first, last, Some((rooms.to_vec(), caches)));
         let expected = [
@@ -486,7 +493,7 @@ mod tests {
         assert!(publisher.is_behind(most_number + 4));
         publisher.announced(most_number + 5);
         assert!(!publisher.is_behind(most_number + 5));
-        assert_eq!(pieces(&publisher, most_number + 5, Vec::new(), Rest::None), []);
+        assert_eq!(pieces(&publisher, most_number + 5, Vec::new(), Remaining::None), []);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The events of the last seconds, this instance's own and the others': a line that is rebuilt applies them after its
 //! rows.
 
-use super::events::{self, Body};
+use super::events::{self, EventBody};
 use crate::lock::lock;
 use frontrow_domain::{changes::Changes, time::Time};
 use std::{
@@ -18,11 +18,11 @@ const BYTES_MAX: usize = 64 << 20;
 /// Events in the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    kept: Mutex<Kept>,
+    kept: Mutex<RecentEvents>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct RecentEvents {
     events: VecDeque<(Instant, Arc<[u8]>)>,
     bytes: usize,
     /// How many came before the first that is kept.
@@ -59,7 +59,9 @@ impl Recent {
             (events, kept.before)
         };
         let changes = events.iter().zip(before..).filter_map(|(event, number)| match events::read(event) {
-            Ok(events::Event { body: Body::Changes(batch), .. }) if number >= count || batch.changes.now >= from => {
+            Ok(events::Event { body: EventBody::Changes(batch), .. })
+                if number >= count || batch.changes.now >= from =>
+            {
                 Some(batch.changes)
             }
             Ok(_) | Err(_) => None,

@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 static PROBE: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.call('TIME')"));
 
 /// A connection that many tasks use at once, each through a clone: their commands share it and are answered in turn.
-pub trait Shared: ConnectionLike + Clone + Send + Sync + 'static {}
+pub trait SharedConnection: ConnectionLike + Clone + Send + Sync + 'static {}
 
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> Shared for C {}
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> SharedConnection for C {}
 
 /// Why this Redis cannot be used though it answers.
 #[derive(Debug, thiserror::Error)]

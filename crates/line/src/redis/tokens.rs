@@ -3,7 +3,7 @@
 
 mod copy;
 
-use super::{keys::RedisKeys, script::Shared};
+use super::{keys::RedisKeys, script::SharedConnection};
 use frontrow_domain::{
     id::{RoomId, TokenId},
     line::{Token, TokenStatus},
@@ -85,12 +85,12 @@ fn key(keys: &RedisKeys, room: RoomId, hash: i64) -> String {
 /// of `changes`. A room whose node refuses or is down does not hold up the others: its rest stays in `changes`, and its
 /// error is returned. Publishing twice does no harm.
 pub async fn publish(
-    connection: &impl Shared,
+    connection: &impl SharedConnection,
     keys: &RedisKeys,
     changes: &mut TokenChanges,
     is_wanted: impl Fn(RoomId) -> bool,
 ) -> BTreeMap<RoomId, RedisError> {
-    let mut task = PublishTask { changes, calls: JoinSet::new(), refused: BTreeMap::new() };
+    let mut task = TokenPublish { changes, calls: JoinSet::new(), refused: BTreeMap::new() };
     let rooms: Vec<_> = task.changes.rooms.keys().copied().filter(|room| is_wanted(*room)).collect();
     for room in rooms {
         while !task.refused.contains_key(&room)
@@ -112,13 +112,13 @@ pub async fn publish(
     task.refused
 }
 
-struct PublishTask<'a> {
+struct TokenPublish<'a> {
     changes: &'a mut TokenChanges,
     calls: JoinSet<(RoomId, i64, Entries, RedisResult<()>)>,
     refused: BTreeMap<RoomId, RedisError>,
 }
 
-impl PublishTask<'_> {
+impl TokenPublish<'_> {
     async fn finish_one(&mut self) {
         // A call that was cut off leaves an older copy behind, or none.
         if let Some(Ok((room, hash, entries, Err(error)))) = self.calls.join_next().await {
@@ -128,7 +128,7 @@ impl PublishTask<'_> {
     }
 }
 
-async fn put(connection: &mut impl Shared, key: &str, entries: &Entries) -> RedisResult<()> {
+async fn put(connection: &mut impl SharedConnection, key: &str, entries: &Entries) -> RedisResult<()> {
     let mut put = PUT.key(key);
     put.arg(COPY_TTL.millis());
     let mut remove = redis::cmd("HDEL");
@@ -156,7 +156,7 @@ async fn put(connection: &mut impl Shared, key: &str, entries: &Entries) -> Redi
 ///
 /// # Errors
 /// Redis could not be reached or refused.
-pub async fn get(connection: &impl Shared, keys: &RedisKeys, id: TokenId) -> RedisResult<Option<Token>> {
+pub async fn get(connection: &impl SharedConnection, keys: &RedisKeys, id: TokenId) -> RedisResult<Option<Token>> {
     let (hash, field) = place(id);
     let mut get = redis::cmd("HGET");
     let found: Option<Vec<u8>> =

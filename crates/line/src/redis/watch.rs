@@ -42,13 +42,13 @@ struct Incarnation {
 }
 
 /// What holds answers of this Redis, and must forget them when it is another one.
-pub(super) struct Answers {
+pub(super) struct RedisCaches {
     pub(super) follower: Arc<Follower>,
     pub(super) leases: Arc<Leases>,
     pub(super) heartbeats: Arc<Heartbeats>,
 }
 
-impl Answers {
+impl RedisCaches {
     /// Also has all lines rebuilt: events and heartbeats may be lost, and every token of a rebuilt line counts as just
     /// seen.
     fn forget(&self) {
@@ -64,7 +64,7 @@ pub(super) struct Watch {
     client: Arc<RedisClient>,
     keys: RedisKeys,
     ids: Ids,
-    answers: Answers,
+    answers: RedisCaches,
     /// Asks the reader to skip to the stream's end.
     from_end: mpsc::Sender<FromEnd>,
     /// Requests that Redis be seeded again.
@@ -81,7 +81,7 @@ impl Watch {
         instance: Uuid,
         client: Arc<RedisClient>,
         keys: RedisKeys,
-        answers: Answers,
+        answers: RedisCaches,
         seeding: Seeding,
         (from_end, invalidated): (mpsc::Sender<FromEnd>, Arc<Notify>),
     ) -> Self {

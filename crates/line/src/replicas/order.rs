@@ -19,7 +19,7 @@ const REMEMBERED: Span = Span::from_secs(30);
 
 /// The origin of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum ChangeOrigin {
     /// This instance committed it a moment ago.
     Local,
     /// Another instance published it, or it is applied again in a rebuild.
@@ -28,7 +28,7 @@ pub(crate) enum Source {
 
 /// The last applied change of a token.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct LastApplied {
     /// When it was decided.
     now: Time,
     /// The number of the delta it came with.
@@ -38,8 +38,8 @@ struct Seen {
 /// The changes applied lately.
 #[derive(Debug, Default)]
 pub(crate) struct ChangeOrder {
-    young: HashMap<Position, Seen>,
-    old: HashMap<Position, Seen>,
+    young: HashMap<Position, LastApplied>,
+    old: HashMap<Position, LastApplied>,
     /// Since when changes are among the young.
     since: Time,
     newest: Time,
@@ -71,7 +71,7 @@ impl ChangeOrder {
         self.deltas
     }
 
-    fn seen(&self, position: Position) -> Option<Seen> {
+    fn seen(&self, position: Position) -> Option<LastApplied> {
         self.young.get(&position).or_else(|| self.old.get(&position)).copied()
     }
 
@@ -87,7 +87,7 @@ impl ChangeOrder {
         view: &RoomView,
         known: &RoomView,
         delta: &Delta<'a>,
-        source: Source,
+        source: ChangeOrigin,
     ) -> News<'a> {
         self.deltas += 1;
         self.age(delta.now);
@@ -102,7 +102,7 @@ impl ChangeOrder {
         let mut updated = self.later(delta.updated, |order, token| {
             let position = token.id.position;
             let is_alive = token.status() != TokenStatus::Ended;
-            if source == Source::Remote && is_alive && has_ended(known, position) {
+            if source == ChangeOrigin::Remote && is_alive && has_ended(known, position) {
                 // Even if an earlier change of it is known: a refresh may have shown its end since.
                 if order.seen(position).is_none_or(|seen| seen.now <= delta.now) {
                     unverified.push(token.id);
@@ -121,7 +121,7 @@ impl ChangeOrder {
             if is_behind || view.is_live(position) {
                 return false;
             }
-            if source == Source::Remote && (position <= cursor || has_ended(view, position)) {
+            if source == ChangeOrigin::Remote && (position <= cursor || has_ended(view, position)) {
                 unverified.push(token.id);
                 return false;
             }
@@ -195,7 +195,7 @@ impl ChangeOrder {
         if token.status() == TokenStatus::Waiting && token.id.position > cursor {
             self.note_joined(token.id.position, now);
         }
-        self.young.insert(token.id.position, Seen { now, delta: self.deltas });
+        self.young.insert(token.id.position, LastApplied { now, delta: self.deltas });
         true
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::view::tests::{Event, START, event, line, request};
+use crate::view::tests::{LineEvent, START, event, line, request};
 use frontrow_domain::{id::Position, line::TokenStatus, model::Model, policy::Policy, time::Span};
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ fn policy() -> Policy {
 }
 
 /// The history of a line: the changes in the order of their commits, and the rows before and after.
-fn history(batches: &[Vec<Event>]) -> (Line, Vec<Changes>, Model, Time) {
+fn history(batches: &[Vec<LineEvent>]) -> (Line, Vec<Changes>, Model, Time) {
     let mut model = Model::new(3, START);
     let before = line(&model, START);
     let mut now = START;
@@ -40,7 +40,7 @@ fn replicas() -> Replicas {
 /// Applies a change as from another instance; the store, which is ahead of it, answers for unverified tokens.
 fn apply_remote(replicas: &Replicas, changes: &Changes, model: &Model) {
     for (room, delta) in deltas(changes) {
-        let Applied::Done(unverified) = replicas.apply(room, &delta, Source::Remote) else {
+        let Applied::Done(unverified) = replicas.apply(room, &delta, ChangeOrigin::Remote) else {
             panic!("the house is there")
         };
         resolve_unverified(replicas, unverified.into_iter().map(|id| (id, changes.now)).collect(), model);
@@ -69,13 +69,13 @@ fn assert_same(view: &RoomView, rows: &RoomView) {
 #[test]
 fn a_token_requeued_during_a_refresh_is_at_the_head() {
     let batches = [
-        vec![Event::Join(34)],
-        vec![Event::Join(0)],
-        vec![Event::Advance(Vec::new())],
-        vec![Event::Join(0)],
-        vec![Event::Join(0)],
-        vec![Event::Join(0)],
-        vec![Event::Activate(34)],
+        vec![LineEvent::Join(34)],
+        vec![LineEvent::Join(0)],
+        vec![LineEvent::Advance(Vec::new())],
+        vec![LineEvent::Join(0)],
+        vec![LineEvent::Join(0)],
+        vec![LineEvent::Join(0)],
+        vec![LineEvent::Activate(34)],
     ];
     let (before, all, model, now) = history(&batches);
     let replicas = replicas();
@@ -109,7 +109,7 @@ fn an_unassigned_position_stays_so_in_a_rebuild() {
     let token = |position| Token::issued(id(position), frontrow_domain::id::UserId(uuid::Uuid::nil()), START);
     let mut replica = Changes { now: START, unused: vec![id(2), id(3)], ..Changes::default() };
     replica.tokens.inserted = vec![token(1), token(4)];
-    replicas.apply(HOUSE, &deltas(&replica)[&HOUSE], Source::Remote);
+    replicas.apply(HOUSE, &deltas(&replica)[&HOUSE], ChangeOrigin::Remote);
     assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(4)), 1);
     // The rows alone do not tell whether a batch may still bring these positions.
     let rows = rebuilt(4, &[1, 4], &[2, 3], START.plus(Span::from_secs(2)));

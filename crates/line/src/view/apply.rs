@@ -149,7 +149,7 @@ impl RoomView {
         let mut may_move = self.apply_room(delta.room);
         let old_tail = self.tail();
         self.raise_tail(delta);
-        let mut step = Step { old_tail, departed: Vec::new(), restored: Vec::new(), turns: 0, joined: 0 };
+        let mut step = AppliedTokens { old_tail, departed: Vec::new(), restored: Vec::new(), turns: 0, joined: 0 };
         for token in delta.updated.iter().chain(delta.inserted) {
             self.apply_token(token, &mut step);
         }
@@ -198,7 +198,7 @@ impl RoomView {
         changed
     }
 
-    fn apply_token(&mut self, token: &Token, step: &mut Step) {
+    fn apply_token(&mut self, token: &Token, step: &mut AppliedTokens) {
         let position = token.id.position;
         let beyond = position > self.room.cursor;
         let entry = entry_of(token);
@@ -277,7 +277,7 @@ impl RoomView {
 }
 
 /// Collected while the tokens of a batch are applied.
-struct Step {
+struct AppliedTokens {
     old_tail: Position,
     departed: Vec<Position>,
     restored: Vec<Position>,

@@ -16,7 +16,7 @@ pub(crate) const START: Time = Time::from_micros(1_900_000_000_000_000);
 
 /// The events of a line. Numbers pick a user.
 #[derive(Debug, Clone)]
-pub(crate) enum Event {
+pub(crate) enum LineEvent {
     Join(u8),
     Leave(u8),
     Activate(u8),
@@ -27,16 +27,16 @@ pub(crate) enum Event {
     Later(i64),
 }
 
-pub(crate) fn event() -> impl Strategy<Value = Event> {
+pub(crate) fn event() -> impl Strategy<Value = LineEvent> {
     prop_oneof![
-        6 => any::<u8>().prop_map(Event::Join),
-        2 => any::<u8>().prop_map(Event::Leave),
-        3 => any::<u8>().prop_map(Event::Activate),
-        2 => any::<u8>().prop_map(Event::Wake),
-        3 => prop::collection::vec(1..120_i64, 0..20).prop_map(Event::Advance),
-        1 => (0..20_i64).prop_map(Event::SetCap),
-        1 => any::<bool>().prop_map(Event::Pause),
-        2 => (0..900_i64).prop_map(Event::Later),
+        6 => any::<u8>().prop_map(LineEvent::Join),
+        2 => any::<u8>().prop_map(LineEvent::Leave),
+        3 => any::<u8>().prop_map(LineEvent::Activate),
+        2 => any::<u8>().prop_map(LineEvent::Wake),
+        3 => prop::collection::vec(1..120_i64, 0..20).prop_map(LineEvent::Advance),
+        1 => (0..20_i64).prop_map(LineEvent::SetCap),
+        1 => any::<bool>().prop_map(LineEvent::Pause),
+        2 => (0..900_i64).prop_map(LineEvent::Later),
     ]
 }
 
@@ -44,17 +44,17 @@ fn caller(user: u8) -> Caller {
     Caller::Buyer(UserId(Uuid::from_u128(u128::from(user % 64) + 1)))
 }
 
-pub(crate) fn request(model: &Model, event: &Event) -> Option<Request> {
+pub(crate) fn request(model: &Model, event: &LineEvent) -> Option<Request> {
     let own = |user: u8| {
         let user_id = caller(user).user_id();
         model.tokens.values().rev().find(|token| Some(token.user_id) == user_id).map(|token| token.id)
     };
     let (caller, command) = match event {
-        Event::Join(user) => (caller(*user), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None }),
-        Event::Leave(user) => (caller(*user), Command::LeaveQueue { token: own(*user)? }),
-        Event::Activate(user) => (caller(*user), Command::ActivateToken { token: own(*user)? }),
-        Event::Wake(user) => (caller(*user), Command::WakeToken { token: own(*user)? }),
-        Event::Advance(unresponsive) => {
+        LineEvent::Join(user) => (caller(*user), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None }),
+        LineEvent::Leave(user) => (caller(*user), Command::LeaveQueue { token: own(*user)? }),
+        LineEvent::Activate(user) => (caller(*user), Command::ActivateToken { token: own(*user)? }),
+        LineEvent::Wake(user) => (caller(*user), Command::WakeToken { token: own(*user)? }),
+        LineEvent::Advance(unresponsive) => {
             let unresponsive = unresponsive.iter().copied().map(Position).collect();
             (
                 Caller::System,
@@ -66,12 +66,12 @@ pub(crate) fn request(model: &Model, event: &Event) -> Option<Request> {
                 },
             )
         }
-        Event::SetCap(cap) => (Caller::System, set(RoomChange { max_active: Some(*cap), ..RoomChange::default() })),
-        Event::Pause(closed) => {
+        LineEvent::SetCap(cap) => (Caller::System, set(RoomChange { max_active: Some(*cap), ..RoomChange::default() })),
+        LineEvent::Pause(closed) => {
             let gate = if *closed { Gate::Paused } else { Gate::Open };
             (Caller::System, set(RoomChange { gate: Some(gate), ..RoomChange::default() }))
         }
-        Event::Later(_) => return None,
+        LineEvent::Later(_) => return None,
     };
     Some(Request { caller, command, idempotency: None })
 }
@@ -144,7 +144,7 @@ proptest! {
         let mut before: BTreeMap<Position, i64> = BTreeMap::new();
         for batch in batches {
             for event in &batch {
-                if let Event::Later(seconds) = event {
+                if let LineEvent::Later(seconds) = event {
                     now = now.plus(Span::from_secs(*seconds));
                 }
             }
@@ -182,7 +182,8 @@ fn move_on(model: &mut Model, view: &mut RoomView, count: i64) {
     for turn in 0..count {
         let now = START.plus(Span::from_secs(turn));
         let cap = model.rooms[&RoomId::HOUSE].max_active + 1;
-        let requests = [Event::SetCap(cap), Event::Advance(Vec::new())].map(|event| request(model, &event).unwrap());
+        let requests =
+            [LineEvent::SetCap(cap), LineEvent::Advance(Vec::new())].map(|event| request(model, &event).unwrap());
         let (_, changes) =
             model.transact(now, Policy { claim_window: Span::from_secs(100_000), ..Policy::default() }, &requests);
         apply(view, &changes);
@@ -197,7 +198,7 @@ fn the_wait_is_unknown_until_the_pace_is_measured_and_while_paused() {
     let Estimate::Known { p50, p90 } = view.estimated_wait(9, None) else { panic!("known after 29 departures") };
     assert_eq!(p50, Span::from_secs(10));
     assert!(p90 > p50);
-    let pause = request(&model, &Event::Pause(true)).unwrap();
+    let pause = request(&model, &LineEvent::Pause(true)).unwrap();
     let (_, changes) = model.transact(START, Policy::default(), &[pause]);
     apply(&mut view, &changes);
     assert_eq!(view.estimated_wait(9, None), Estimate::Unknown(WaitUnknown::Paused));

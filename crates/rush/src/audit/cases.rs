@@ -1,7 +1,7 @@
 //! A good sale that passes, and bad ones that must each be caught: a checker that never fails proves nothing.
 
 use super::*;
-use crate::history::{Ended, Fault, Op, Sighting, Stood};
+use crate::history::{Ended, Fault, Op, PlaceSeen, Stood};
 use jiff::Timestamp;
 
 const HOLD_MICROS: i64 = 300_000_000;
@@ -38,7 +38,7 @@ fn entry(id: i64, kind: &str, amount: i64, after: i64, version: i64, payment_id:
 }
 
 fn op(buyer: usize, sent: u64, asked: Asked, effect: Effect) -> Op {
-    Op { buyer, asked, sent, received: sent + 10, outcome: Outcome::Ok(effect) }
+    Op { buyer, asked, sent, received: sent + 10, outcome: RequestOutcome::Ok(effect) }
 }
 
 fn account(buyer: usize, balance: i64, entries: Vec<PointEntry>) -> Account {
@@ -73,7 +73,7 @@ fn top_ups(buyer: usize, sent: u64, id: i64) -> Op {
 }
 
 fn fails(buyer: usize, sent: u64, asked: Asked, status: u16, code: &str) -> Op {
-    Op { buyer, asked, sent, received: sent + 10, outcome: Outcome::Fail { status, code: code.to_owned() } }
+    Op { buyer, asked, sent, received: sent + 10, outcome: RequestOutcome::Fail { status, code: code.to_owned() } }
 }
 
 /// Indexes into the good sale's operations.
@@ -108,7 +108,7 @@ fn good() -> (History, Books) {
     let sightings = [2, 1, 1]
         .into_iter()
         .zip(2_310..)
-        .map(|(ahead, received)| Sighting {
+        .map(|(ahead, received)| PlaceSeen {
             token: token(2),
             buyer: 2,
             stood: Stood::InLine,
@@ -154,7 +154,7 @@ fn good() -> (History, Books) {
 #[test]
 fn a_good_sale_passes_and_puts_every_promise_to_the_test() {
     let (mut history, mut books) = good();
-    history.replays.push(Replay { buyer: 0, name: "pay", first: (201, vec![]), second: (201, vec![]), marked: true });
+    history.replays.push(KeyReuse { buyer: 0, name: "pay", first: (201, vec![]), second: (201, vec![]), marked: true });
     books.operator_acts.insert("points.top_up", 0);
     let verdict = audit(&history, &books);
     assert_eq!(verdict.breaches, []);
@@ -195,7 +195,7 @@ fn a_seat_held_by_two_at_once_is_caught() {
 #[test]
 fn a_hold_refused_as_expired_before_its_time_is_caught() {
     caught("hold_lasts", |history, _| {
-        history.ops[PAY_1].outcome = Outcome::Fail { status: 409, code: "hold_expired".to_owned() };
+        history.ops[PAY_1].outcome = RequestOutcome::Fail { status: 409, code: "hold_expired".to_owned() };
     });
 }
 
@@ -218,7 +218,7 @@ fn half_an_order_is_caught() {
 fn half_an_order_of_unknown_outcome_is_caught() {
     caught("all_or_nothing", |history, books| {
         let asked = Asked::Hold { token: token(2), seats: vec![4, 5] };
-        let unknown = Op { buyer: 2, asked, sent: 4_000, received: u64::MAX, outcome: Outcome::Unknown };
+        let unknown = Op { buyer: 2, asked, sent: 4_000, received: u64::MAX, outcome: RequestOutcome::Unknown };
         history.ops.push(unknown);
         books.reservations.push(reservation(9, 2, 4, 4_005, "pending"));
     });
@@ -308,9 +308,9 @@ fn what_was_refused_and_is_there_all_the_same_is_caught() {
 fn an_unknown_outcome_may_be_there_or_not() {
     let (mut history, mut books) = good();
     let asked = Asked::Hold { token: token(2), seats: vec![2] };
-    history.ops.push(Op { buyer: 2, asked, sent: 4_000, received: u64::MAX, outcome: Outcome::Unknown });
+    history.ops.push(Op { buyer: 2, asked, sent: 4_000, received: u64::MAX, outcome: RequestOutcome::Unknown });
     let asked = Asked::TopUp { amount: 70 };
-    history.ops.push(Op { buyer: 2, asked, sent: 5_000, received: u64::MAX, outcome: Outcome::Unknown });
+    history.ops.push(Op { buyer: 2, asked, sent: 5_000, received: u64::MAX, outcome: RequestOutcome::Unknown });
     assert_eq!(audit(&history, &books).breaches, []);
     books.seats[1].status = "held".to_owned();
     books.reservations.push(reservation(4, 2, 2, 4_005, "pending"));
@@ -326,7 +326,7 @@ fn an_unknown_outcome_may_be_there_or_not() {
 fn another_answer_to_the_same_key_is_caught() {
     caught("replays_identical", |history, _| {
         let (first, second) = ((201, b"1".to_vec()), (201, b"2".to_vec()));
-        history.replays.push(Replay { buyer: 0, name: "hold", first, second, marked: false });
+        history.replays.push(KeyReuse { buyer: 0, name: "hold", first, second, marked: false });
     });
 }
 
@@ -341,7 +341,7 @@ fn an_answer_whose_tickets_could_not_be_read_is_the_same_answer() {
     let replays = |first: &(u16, Vec<u8>), second: &(u16, Vec<u8>)| {
         let (mut history, books) = good();
         let (first, second) = (first.clone(), second.clone());
-        history.replays.push(Replay { buyer: 0, name: "pay", first, second, marked: true });
+        history.replays.push(KeyReuse { buyer: 0, name: "pay", first, second, marked: true });
         audit(&history, &books).breaches.len()
     };
     let whole = paid(1, "Midnight Tide", 7.into());

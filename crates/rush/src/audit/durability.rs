@@ -1,9 +1,9 @@
 //! Everything acknowledged is in the books with the same content, and nothing is there that was not acknowledged.
 
-use super::{Account, Books, Index, Known, Life, Verdict};
+use super::{Account, Books, Happened, Index, ReservationLife, Verdict};
 use crate::{
     api::{Payment, PointEntry, Reservation},
-    history::{Asked, Effect, History, Outcome},
+    history::{Asked, Effect, History, RequestOutcome},
 };
 use std::collections::{HashMap, HashSet};
 
@@ -22,7 +22,12 @@ pub(super) fn check(history: &History, books: &Books, index: &Index, verdict: &m
     payments_match(books, index, &reservations, verdict);
 }
 
-fn reservation_present(life: &Life, reservations: &HashMap<i64, &Reservation>, index: &Index, verdict: &mut Verdict) {
+fn reservation_present(
+    life: &ReservationLife,
+    reservations: &HashMap<i64, &Reservation>,
+    index: &Index,
+    verdict: &mut Verdict,
+) {
     let held = &life.held;
     let id = held.reservation_id;
     let Some(row) = reservations.get(&id) else {
@@ -45,25 +50,25 @@ fn reservation_present(life: &Life, reservations: &HashMap<i64, &Reservation>, i
     );
 }
 
-fn allowed_states(life: &Life) -> Vec<&'static str> {
+fn allowed_states(life: &ReservationLife) -> Vec<&'static str> {
     let mut allowed = Vec::new();
     match (life.cancelled, life.paid) {
-        (Known::Yes, _) => return vec!["cancelled"],
-        (_, Known::Yes) => {}
+        (Happened::Yes, _) => return vec!["cancelled"],
+        (_, Happened::Yes) => {}
         (cancelled, paid) => {
             allowed.extend(["pending", "expired"]);
-            if cancelled == Known::Maybe {
+            if cancelled == Happened::Maybe {
                 allowed.push("cancelled");
             }
-            if paid == Known::No {
+            if paid == Happened::No {
                 return allowed;
             }
         }
     }
-    if life.refunded != Known::Yes {
+    if life.refunded != Happened::Yes {
         allowed.push("confirmed");
     }
-    if life.refunded != Known::No {
+    if life.refunded != Happened::No {
         allowed.push("refunded");
     }
     allowed
@@ -89,7 +94,7 @@ fn top_ups_present(history: &History, books: &Books, verdict: &mut Verdict) {
         .map(|account| (account.buyer, account.entries.iter().map(|entry| (entry.history_id, entry)).collect()))
         .collect();
     for op in &history.ops {
-        let Outcome::Ok(Effect::ToppedUp(entry)) = &op.outcome else { continue };
+        let RequestOutcome::Ok(Effect::ToppedUp(entry)) = &op.outcome else { continue };
         let Some(account) = entries.get(&op.buyer) else { continue };
         let found = account.get(&entry.history_id).is_some_and(|found| *found == entry);
         verdict.note(
@@ -101,15 +106,15 @@ fn top_ups_present(history: &History, books: &Books, verdict: &mut Verdict) {
 
 /// Requests of a buyer whose outcome is unknown: they may explain what else is in the books.
 #[derive(Default)]
-struct Open {
+struct UnresolvedRequests {
     seats: HashSet<i64>,
     paid: HashSet<i64>,
     top_ups: Vec<i64>,
 }
 
-fn open_requests(history: &History) -> HashMap<usize, Open> {
-    let mut open: HashMap<usize, Open> = HashMap::new();
-    for op in history.ops.iter().filter(|op| op.outcome == Outcome::Unknown) {
+fn open_requests(history: &History) -> HashMap<usize, UnresolvedRequests> {
+    let mut open: HashMap<usize, UnresolvedRequests> = HashMap::new();
+    for op in history.ops.iter().filter(|op| op.outcome == RequestOutcome::Unknown) {
         let mine = open.entry(op.buyer).or_default();
         match &op.asked {
             Asked::Hold { seats, .. } => mine.seats.extend(seats),
@@ -153,7 +158,7 @@ fn unexplained(history: &History, books: &Books, index: &Index, verdict: &mut Ve
     }
     let mut acknowledged: HashMap<usize, HashSet<i64>> = HashMap::new();
     for op in &history.ops {
-        if let Outcome::Ok(Effect::ToppedUp(entry)) = &op.outcome {
+        if let RequestOutcome::Ok(Effect::ToppedUp(entry)) = &op.outcome {
             acknowledged.entry(op.buyer).or_default().insert(entry.history_id);
         }
     }

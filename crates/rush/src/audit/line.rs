@@ -1,7 +1,7 @@
 //! The waiting line: the cap, the order, and that no token moves back.
 
 use super::{Books, Verdict};
-use crate::history::{Asked, Effect, History, Outcome, Sighting, Stood};
+use crate::history::{Asked, Effect, History, PlaceSeen, RequestOutcome, Stood};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub(super) fn check(history: &History, books: &Books, verdict: &mut Verdict) {
@@ -20,7 +20,7 @@ fn room_cap(history: &History, books: &Books, verdict: &mut Verdict) {
     let mut ends: HashMap<&str, u64> = HashMap::new();
     for op in &history.ops {
         if let Asked::Pay { token, .. } | Asked::Leave { token } = &op.asked
-            && !matches!(op.outcome, Outcome::Fail { .. })
+            && !matches!(op.outcome, RequestOutcome::Fail { .. })
         {
             let end = ends.entry(token).or_insert(u64::MAX);
             *end = (*end).min(op.sent);
@@ -30,7 +30,7 @@ fn room_cap(history: &History, books: &Books, verdict: &mut Verdict) {
     let mut seen = HashSet::new();
     for op in &history.ops {
         let Asked::Activate { token } = &op.asked else { continue };
-        let Outcome::Ok(Effect::Activated { lasts }) = &op.outcome else { continue };
+        let RequestOutcome::Ok(Effect::Activated { lasts }) = &op.outcome else { continue };
         if !seen.insert(token.as_str()) {
             continue;
         }
@@ -65,7 +65,7 @@ fn order_kept(history: &History, verdict: &mut Verdict) {
         .ops
         .iter()
         .filter_map(|op| match &op.outcome {
-            Outcome::Ok(Effect::Joined { position, fresh: true, .. }) => {
+            RequestOutcome::Ok(Effect::Joined { position, fresh: true, .. }) => {
                 Some((op.sent, op.received, *position, op.buyer))
             }
             _ => None,
@@ -91,7 +91,7 @@ fn order_kept(history: &History, verdict: &mut Verdict) {
 
 /// No position changes, and none has more in front than an answer said that was true `lag` before.
 fn places(history: &History, lag: i64, verdict: &mut Verdict) {
-    let mut seen: HashMap<&str, Vec<&Sighting>> = HashMap::new();
+    let mut seen: HashMap<&str, Vec<&PlaceSeen>> = HashMap::new();
     for sighting in &history.sightings {
         let before = seen.entry(&sighting.token).or_default();
         let other = before.last().filter(|last| last.position != sighting.position);
@@ -127,7 +127,7 @@ fn one_place(history: &History, books: &Books, verdict: &mut Verdict) {
     let mut paid: HashSet<&str> = HashSet::new();
     for op in &history.ops {
         match (&op.asked, &op.outcome) {
-            (_, Outcome::Ok(Effect::Joined { token, position, fresh })) => {
+            (_, RequestOutcome::Ok(Effect::Joined { token, position, fresh })) => {
                 positions.insert(token, *position);
                 let other = numbers.insert(*position, token).filter(|other| other != token);
                 let mut broken = other.map(|_| format!("two tokens have place {position}"));
@@ -141,7 +141,7 @@ fn one_place(history: &History, books: &Books, verdict: &mut Verdict) {
                 verdict.note("one_place", broken);
                 places.insert(op.buyer, (token, op.received));
             }
-            (Asked::Pay { token, .. }, Outcome::Ok(_)) => {
+            (Asked::Pay { token, .. }, RequestOutcome::Ok(_)) => {
                 paid.insert(token);
             }
             _ => {}
@@ -164,7 +164,7 @@ fn one_place(history: &History, books: &Books, verdict: &mut Verdict) {
 fn end_is_true(history: &History, verdict: &mut Verdict) {
     let mut joins: HashMap<usize, Vec<(u64, &str)>> = HashMap::new();
     for op in &history.ops {
-        if let Outcome::Ok(Effect::Joined { token, .. }) = &op.outcome {
+        if let RequestOutcome::Ok(Effect::Joined { token, .. }) = &op.outcome {
             joins.entry(op.buyer).or_default().push((op.sent, token));
         }
     }
@@ -189,9 +189,9 @@ fn end_is_true(history: &History, verdict: &mut Verdict) {
 /// sent and answered. Only the first time that it is seen so is looked at, since another instance may still say so after
 /// it has woken.
 fn responsive_tokens_are_not_dormant(history: &History, dormant_after: u64, verdict: &mut Verdict) {
-    let mut signs: Vec<(u64, u64, &str, Option<&Sighting>)> = Vec::new();
+    let mut signs: Vec<(u64, u64, &str, Option<&PlaceSeen>)> = Vec::new();
     for op in &history.ops {
-        if let Outcome::Ok(Effect::Joined { token, .. }) = &op.outcome {
+        if let RequestOutcome::Ok(Effect::Joined { token, .. }) = &op.outcome {
             signs.push((op.received, op.sent, token, None));
         }
     }
@@ -224,14 +224,14 @@ fn turn_needed(history: &History, verdict: &mut Verdict) {
     let mut activated: HashMap<&str, u64> = HashMap::new();
     for op in &history.ops {
         if let Asked::Activate { token } = &op.asked
-            && matches!(op.outcome, Outcome::Unknown | Outcome::Ok(Effect::Activated { .. }))
+            && matches!(op.outcome, RequestOutcome::Unknown | RequestOutcome::Ok(Effect::Activated { .. }))
         {
             let first = activated.entry(token).or_insert(op.sent);
             *first = (*first).min(op.sent);
         }
     }
     for op in &history.ops {
-        if let (Asked::Hold { token, .. }, Outcome::Ok(_)) = (&op.asked, &op.outcome) {
+        if let (Asked::Hold { token, .. }, RequestOutcome::Ok(_)) = (&op.asked, &op.outcome) {
             let had_turn = activated.get(token.as_str()).is_some_and(|sent| *sent < op.received);
             verdict.note(
                 "turn_needed",

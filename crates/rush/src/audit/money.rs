@@ -1,7 +1,7 @@
 //! Money: no won is lost or invented, and every history can be added up.
 
 use super::{Account, Books, Index, Verdict};
-use crate::history::{Asked, Effect, History, Outcome};
+use crate::history::{Asked, Effect, History, RequestOutcome};
 use std::collections::HashMap;
 
 pub(super) fn check(history: &History, books: &Books, index: &Index, verdict: &mut Verdict) {
@@ -37,13 +37,13 @@ pub(super) fn check(history: &History, books: &Books, index: &Index, verdict: &m
 
 /// What the known requests make of a balance; requests of unknown outcome widen it.
 #[derive(Debug, Clone, Copy, Default)]
-struct Bounds {
+struct BalanceRange {
     low: i64,
     high: i64,
 }
 
-fn expected(history: &History, index: &Index) -> HashMap<usize, Bounds> {
-    let mut bounds: HashMap<usize, Bounds> = HashMap::new();
+fn expected(history: &History, index: &Index) -> HashMap<usize, BalanceRange> {
+    let mut bounds: HashMap<usize, BalanceRange> = HashMap::new();
     for op in &history.ops {
         let amount = match &op.asked {
             Asked::TopUp { amount } => *amount,
@@ -55,23 +55,23 @@ fn expected(history: &History, index: &Index) -> HashMap<usize, Bounds> {
             _ => continue,
         };
         let amount = match &op.outcome {
-            Outcome::Ok(Effect::ToppedUp(entry)) => entry.amount,
-            Outcome::Ok(Effect::Paid(payments)) => {
+            RequestOutcome::Ok(Effect::ToppedUp(entry)) => entry.amount,
+            RequestOutcome::Ok(Effect::Paid(payments)) => {
                 payments.iter().fold(0_i64, |sum, payment| sum.saturating_sub(payment.amount))
             }
             _ => amount,
         };
         let bound = bounds.entry(op.buyer).or_default();
         match op.outcome {
-            Outcome::Ok(_) => {
+            RequestOutcome::Ok(_) => {
                 bound.low = bound.low.saturating_add(amount);
                 bound.high = bound.high.saturating_add(amount);
             }
-            Outcome::Unknown => {
+            RequestOutcome::Unknown => {
                 bound.low = bound.low.saturating_add(amount.min(0));
                 bound.high = bound.high.saturating_add(amount.max(0));
             }
-            Outcome::Fail { .. } => {}
+            RequestOutcome::Fail { .. } => {}
         }
     }
     bounds

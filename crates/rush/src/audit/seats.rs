@@ -1,14 +1,14 @@
 //! Seats: sold once, held by one, all or nothing, and the map agrees with the reservations.
 
-use super::{Books, Index, Known, Life, Settled, Verdict};
-use crate::history::{Asked, Effect, History, Outcome};
+use super::{Books, Happened, Index, Readings, ReservationLife, Verdict};
+use crate::history::{Asked, Effect, History, RequestOutcome};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// How much later than its end a hold may still be paid, in microseconds: the resolution of the clocks involved.
 const CLOCK_SLACK: u64 = 10_000;
 
 pub(super) fn check(history: &History, books: &Books, index: &Index, verdict: &mut Verdict) {
-    let mut by_seat: BTreeMap<i64, Vec<(i64, &Life)>> = BTreeMap::new();
+    let mut by_seat: BTreeMap<i64, Vec<(i64, &ReservationLife)>> = BTreeMap::new();
     for (id, life) in &index.lives {
         by_seat.entry(life.held.seat_id).or_default().push((*id, life));
     }
@@ -19,16 +19,16 @@ pub(super) fn check(history: &History, books: &Books, index: &Index, verdict: &m
     hold_times(history, index, verdict);
     all_or_nothing(history, books, index, verdict);
     live_once_in_books(books, verdict);
-    if books.settled == Settled::OneMoment {
+    if books.settled == Readings::OneMoment {
         seats_add_up(books, verdict);
     }
 }
 
 /// The interval in which a seat is certainly sold: from the answer to the payment to the first wish for a refund.
-fn sold_once(seat_id: i64, lives: &[(i64, &Life)], verdict: &mut Verdict) {
+fn sold_once(seat_id: i64, lives: &[(i64, &ReservationLife)], verdict: &mut Verdict) {
     let mut sold: Vec<(u64, u64, i64)> = lives
         .iter()
-        .filter(|(_, life)| life.paid == Known::Yes)
+        .filter(|(_, life)| life.paid == Happened::Yes)
         .map(|(id, life)| (life.pay_received, life.refund_sent, *id))
         .filter(|(from, until, _)| from < until)
         .collect();
@@ -47,7 +47,7 @@ fn sold_once(seat_id: i64, lives: &[(i64, &Life)], verdict: &mut Verdict) {
 
 /// The interval in which a seat is certainly taken: from the answer to the hold until its buyer wanted out, or it
 /// may have run out. It runs out no earlier than counted from the sending.
-fn held_once(seat_id: i64, lives: &[(i64, &Life)], verdict: &mut Verdict) {
+fn held_once(seat_id: i64, lives: &[(i64, &ReservationLife)], verdict: &mut Verdict) {
     let mut in_order: Vec<_> = lives.iter().collect();
     in_order.sort_unstable_by_key(|(_, life)| life.hold_sent);
     let mut last: Option<(u64, u64, i64)> = None;
@@ -66,25 +66,25 @@ fn held_once(seat_id: i64, lives: &[(i64, &Life)], verdict: &mut Verdict) {
     }
 }
 
-fn taken_until(life: &Life) -> u64 {
-    let by_time = if life.paid == Known::Yes { u64::MAX } else { ends_at_least(life) };
+fn taken_until(life: &ReservationLife) -> u64 {
+    let by_time = if life.paid == Happened::Yes { u64::MAX } else { ends_at_least(life) };
     by_time.min(life.cancel_sent).min(life.refund_sent)
 }
 
-fn ends_at_least(life: &Life) -> u64 {
+fn ends_at_least(life: &ReservationLife) -> u64 {
     life.hold_sent.saturating_add(life.held.hold_micros())
 }
 
-fn ends_at_most(life: &Life) -> u64 {
+fn ends_at_most(life: &ReservationLife) -> u64 {
     life.hold_received.saturating_add(life.held.hold_micros())
 }
 
 fn hold_times(history: &History, index: &Index, verdict: &mut Verdict) {
     for op in &history.ops {
         let Asked::Pay { reservations, .. } = &op.asked else { continue };
-        let lives: Vec<&Life> = reservations.iter().filter_map(|id| index.lives.get(id)).collect();
+        let lives: Vec<&ReservationLife> = reservations.iter().filter_map(|id| index.lives.get(id)).collect();
         match &op.outcome {
-            Outcome::Fail { code, .. } if code == "hold_expired" => {
+            RequestOutcome::Fail { code, .. } if code == "hold_expired" => {
                 let all_alive =
                     lives.len() == reservations.len() && lives.iter().all(|life| op.received < ends_at_least(life));
                 verdict.note(
@@ -93,7 +93,7 @@ fn hold_times(history: &History, index: &Index, verdict: &mut Verdict) {
                         .then(|| format!("reservations {reservations:?} were refused as expired before their time")),
                 );
             }
-            Outcome::Ok(_) => {
+            RequestOutcome::Ok(_) => {
                 verdict.note("hold_lasts", None);
                 let dead = lives.iter().find(|life| op.sent > ends_at_most(life).saturating_add(CLOCK_SLACK));
                 verdict.note(
@@ -115,7 +115,7 @@ fn all_or_nothing(history: &History, books: &Books, index: &Index, verdict: &mut
         let Asked::Hold { seats, .. } = &op.asked else { continue };
         let wanted: HashSet<i64> = seats.iter().copied().collect();
         match &op.outcome {
-            Outcome::Ok(Effect::Held(held)) => {
+            RequestOutcome::Ok(Effect::Held(held)) => {
                 let got: HashSet<i64> = held.iter().map(|reservation| reservation.seat_id).collect();
                 let wrong = got != wanted || held.len() != seats.len();
                 verdict.note(
@@ -123,7 +123,7 @@ fn all_or_nothing(history: &History, books: &Books, index: &Index, verdict: &mut
                     wrong.then(|| format!("buyer {} asked for seats {seats:?} and was given {got:?}", op.buyer)),
                 );
             }
-            Outcome::Unknown if seats.len() > 1 => {
+            RequestOutcome::Unknown if seats.len() > 1 => {
                 // The order of an unknown outcome may be there, but then with all its seats. A buyer's own other
                 // orders are known by their numbers.
                 let Some(user) = index.user_of.get(&op.buyer) else { continue };

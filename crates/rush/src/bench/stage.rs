@@ -2,17 +2,17 @@
 
 use crate::{
     api::{QueueToken, SeatCounts, SeatMap, Session},
-    client::{Origin, Pool},
+    client::{ConnectionChoice, ConnectionPool},
     clock::Mono,
     concerts,
     crowd::run_number,
     history::Recorder,
     meter::Meter,
-    operator::Caller,
+    operator::SignedInClient,
     options::LoadOptions,
     parallel::in_parallel,
     progress::Progress,
-    retry::{Desk, Reply},
+    retry::{Desk, RequestReply},
     setup::PASSWORD,
     target::Target,
 };
@@ -35,7 +35,7 @@ pub(super) struct Active {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Hall {
+pub(super) struct BenchSize {
     /// How many concerts.
     pub(super) concerts: u32,
     /// How many seats each has.
@@ -64,11 +64,11 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Makes the concerts: one with a room of its own, or several in the house room with its cap raised.
-    pub(super) async fn build(load: &LoadOptions, target: &Target, hall: Hall) -> Result<Self> {
+    pub(super) async fn build(load: &LoadOptions, target: &Target, hall: BenchSize) -> Result<Self> {
         let run = run_number();
         let mono = Mono::start();
         let desk = Arc::new(Desk {
-            pool: Pool::new(target.clone(), 2 * WIDTH),
+            pool: ConnectionPool::new(target.clone(), 2 * WIDTH),
             mono,
             recorder: Recorder::default(),
             meter: Meter::since(mono.now()),
@@ -78,7 +78,8 @@ impl Stage {
         });
         let server = &load.server;
         let (operator, session) =
-            Caller::sign_in(&desk, &server.operator_email, &server.operator_password, Origin::Shared).await?;
+            SignedInClient::sign_in(&desk, &server.operator_email, &server.operator_password, ConnectionChoice::Shared)
+                .await?;
         let own_room = (hall.concerts == 1).then_some(i64::from(hall.users));
         let mut house_cap = None;
         if own_room.is_none() {
@@ -97,7 +98,7 @@ impl Stage {
     /// Puts the house room's cap back.
     pub(super) async fn strike(&self) -> Result<()> {
         match self.house_cap {
-            Some(cap) => set_house_cap(&Caller::new(&self.desk, Some(self.operator.clone())), cap).await,
+            Some(cap) => set_house_cap(&SignedInClient::new(&self.desk, Some(self.operator.clone())), cap).await,
             None => Ok(()),
         }
     }
@@ -116,7 +117,7 @@ impl Stage {
     /// The seats of all concerts by state.
     pub(super) async fn counts(&self) -> Result<SeatCounts> {
         let mut sum = SeatCounts::default();
-        let caller = Caller::new(&self.desk, None);
+        let caller = SignedInClient::new(&self.desk, None);
         for show in &self.shows {
             let map: SeatMap = caller.get(&format!("/concerts/{}/seats?form=compact", show.concert_id)).await?;
             let counts = map.counts();
@@ -145,7 +146,7 @@ impl Stage {
             let desk = Arc::clone(&self.desk);
             let email = format!("bench-{:016x}-{index}@crowd.example", self.run);
             let concert_id = self.shows.first().map_or(0, |show| show.concert_id);
-            let origin = Origin::Own(usize::try_from(index).unwrap_or(0));
+            let origin = ConnectionChoice::Own(usize::try_from(index).unwrap_or(0));
             async move { user(&desk, &email, concert_id, wanted, origin).await }
         };
         let results = in_parallel((0..users).collect(), WIDTH, job, |done| {
@@ -157,7 +158,7 @@ impl Stage {
     }
 }
 
-async fn set_house_cap(operator: &Caller<'_>, cap: i64) -> Result<()> {
+async fn set_house_cap(operator: &SignedInClient<'_>, cap: i64) -> Result<()> {
     let path = format!("/operator/rooms/{HOUSE}");
     let _: Value = operator.send("PATCH", &path, Some(json!({ "max_active": cap }))).await?;
     Ok(())
@@ -169,10 +170,11 @@ enum Wanted {
     Turn,
 }
 
-async fn user(desk: &Desk, email: &str, concert_id: i64, wanted: Wanted, origin: Origin) -> Result<Active> {
-    let anonymous = Caller::new(desk, None).from(origin);
+async fn user(desk: &Desk, email: &str, concert_id: i64, wanted: Wanted, origin: ConnectionChoice) -> Result<Active> {
+    let anonymous = SignedInClient::new(desk, None).from(origin);
     let _: Value = anonymous.post("/users", json!({ "name": "Bench", "email": email, "password": PASSWORD })).await?;
-    let (caller, session): (Caller<'_>, Session) = Caller::sign_in(desk, email, PASSWORD, origin).await?;
+    let (caller, session): (SignedInClient<'_>, Session) =
+        SignedInClient::sign_in(desk, email, PASSWORD, origin).await?;
     let token: QueueToken = caller.post("/queue/tokens", json!({ "concert_id": concert_id })).await?;
     let active = Active { bearer: format!("Bearer {}", session.session_token), token: token.token };
     if wanted == Wanted::Place {
@@ -181,7 +183,7 @@ async fn user(desk: &Desk, email: &str, concert_id: i64, wanted: Wanted, origin:
     let path = format!("/queue/tokens/{}/activate", active.token);
     let began = Instant::now();
     while began.elapsed() < TURN_MAX {
-        if let Reply::Definite(answer) = caller.try_send("PATCH", &path, None).await {
+        if let RequestReply::Definite(answer) = caller.try_send("PATCH", &path, None).await {
             let token: Option<QueueToken> = serde_json::from_slice(&answer.body).ok();
             if token.is_some_and(|token| token.status == "active") {
                 return Ok(active);

@@ -20,33 +20,33 @@ const READING: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Concerts {
     sharing: Sharing,
-    known: Guarded<HashMap<ConcertId, Known>>,
+    known: Guarded<HashMap<ConcertId, CachedConcert>>,
     /// Locked while a concert is read, so that concurrent requests cost one read. Holds how the last read failed, if it
     /// did.
-    reading: [Mutex<Option<Failed>>; READING],
+    reading: [Mutex<Option<FailedRead>>; READING],
 }
 
 #[derive(Debug, Clone)]
-struct Known {
+struct CachedConcert {
     concert: Arc<Concert>,
     since: Instant,
 }
 
 /// A read that failed.
 #[derive(Debug)]
-struct Failed {
+struct FailedRead {
     began: Instant,
     error: StoreError,
 }
 
 /// The store's side of the cache.
 #[async_trait]
-trait Source: Sync {
+trait ConcertReads: Sync {
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError>;
 }
 
 #[async_trait]
-impl Source for &dyn Store {
+impl ConcertReads for &dyn Store {
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
         Store::concert(*self, id).await
     }
@@ -60,7 +60,7 @@ impl Concerts {
     }
 
     fn known(&self, id: ConcertId) -> Option<Arc<Concert>> {
-        let good = |known: &&Known| self.sharing == Sharing::Alone || known.since.elapsed() < CACHE_TTL;
+        let good = |known: &&CachedConcert| self.sharing == Sharing::Alone || known.since.elapsed() < CACHE_TTL;
         self.known.look(|known| known.get(&id).filter(good).map(|known| Arc::clone(&known.concert)))
     }
 
@@ -72,7 +72,7 @@ impl Concerts {
         self.get_from(&store, id).await
     }
 
-    async fn get_from(&self, store: &impl Source, id: ConcertId) -> Result<Option<Arc<Concert>>, StoreError> {
+    async fn get_from(&self, store: &impl ConcertReads, id: ConcertId) -> Result<Option<Arc<Concert>>, StoreError> {
         let asked = Instant::now();
         if let Some(concert) = self.known(id) {
             return Ok(Some(concert));
@@ -86,7 +86,7 @@ impl Concerts {
             return Ok(Some(concert));
         }
         // A request that waited for a failed read does not retry: a failing database is asked once.
-        if let Some(Failed { began, error }) = failed.as_deref().and_then(Option::as_ref)
+        if let Some(FailedRead { began, error }) = failed.as_deref().and_then(Option::as_ref)
             && *began >= asked
         {
             return Err(error.clone());
@@ -94,16 +94,16 @@ impl Concerts {
         let (since, begun) = (Instant::now(), self.known.begin_read());
         let read = store.concert(id).await;
         if let Some(failed) = failed.as_deref_mut() {
-            *failed = read.as_ref().err().map(|error| Failed { began: since, error: error.clone() });
+            *failed = read.as_ref().err().map(|error| FailedRead { began: since, error: error.clone() });
         }
         let Some(read) = read?.map(Arc::new) else { return Ok(None) };
         Ok(Some(self.known.end_read(begun, |known, meanwhile| {
             if meanwhile == Meanwhile::Unchanged {
-                known.insert(id, Known { concert: Arc::clone(&read), since });
+                known.insert(id, CachedConcert { concert: Arc::clone(&read), since });
                 return read;
             }
             // A commit of this process may have brought a newer row.
-            let came_in = |known: &&Known| known.since >= since && known.concert.updated_at > read.updated_at;
+            let came_in = |known: &&CachedConcert| known.since >= since && known.concert.updated_at > read.updated_at;
             known.get(&id).filter(came_in).map_or(read.clone(), |newer| Arc::clone(&newer.concert))
         })))
     }
@@ -116,7 +116,10 @@ impl Concerts {
         self.known.change(|known| {
             for row in changes.concerts.iter() {
                 if known.get(&row.concert_id).is_none_or(|known| known.concert.updated_at <= row.updated_at) {
-                    known.insert(row.concert_id, Known { concert: Arc::new(row.clone()), since: Instant::now() });
+                    known.insert(
+                        row.concert_id,
+                        CachedConcert { concert: Arc::new(row.clone()), since: Instant::now() },
+                    );
                 }
             }
         });
@@ -151,10 +154,10 @@ mod tests {
 
     /// An unavailable store that counts its reads.
     #[derive(Default)]
-    struct Down(AtomicUsize);
+    struct DownStore(AtomicUsize);
 
     #[async_trait]
-    impl Source for Down {
+    impl ConcertReads for DownStore {
         async fn concert(&self, _: ConcertId) -> Result<Option<Concert>, StoreError> {
             self.0.fetch_add(1, Ordering::SeqCst);
             Err(StoreError::Unavailable("away".to_owned()))
@@ -163,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_that_is_away_is_asked_once_by_all_who_wait_for_a_concert() {
-        let (concerts, store) = (Arc::new(Concerts::new(Sharing::Alone)), Arc::new(Down::default()));
+        let (concerts, store) = (Arc::new(Concerts::new(Sharing::Alone)), Arc::new(DownStore::default()));
         let id = ConcertId::new(1);
         let held = concerts.reading[1].lock().await;
         let ask = |_| {
@@ -200,7 +203,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl Source for Slow {
+    impl ConcertReads for Slow {
         async fn concert(&self, _: ConcertId) -> Result<Option<Concert>, StoreError> {
             self.reads.fetch_add(1, Ordering::SeqCst);
             self.begun.notify_one();

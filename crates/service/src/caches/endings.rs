@@ -36,13 +36,13 @@ pub(crate) enum Ending {
 /// Rows read a moment ago.
 #[derive(Debug, Default)]
 pub(crate) struct Endings {
-    known: Mutex<Known>,
+    known: Mutex<RecentEndings>,
     /// Locked while a row is read, so that concurrent requests for one token cost one read.
     reading: [tokio::sync::Mutex<()>; READING],
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct RecentEndings {
     young: HashMap<TokenId, (Ending, Instant)>,
     old: HashMap<TokenId, (Ending, Instant)>,
 }

@@ -8,10 +8,10 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// [`end_read`](Self::end_read), which says whether a change came meanwhile: the result may lack it. The change is
 /// counted and the result cached under one lock, so no change falls between the check and the caching.
 #[derive(Debug, Default)]
-pub(crate) struct Guarded<T>(RwLock<Counted<T>>);
+pub(crate) struct Guarded<T>(RwLock<Versioned<T>>);
 
 #[derive(Debug, Default)]
-struct Counted<T> {
+struct Versioned<T> {
     values: T,
     changes: u64,
 }
@@ -32,11 +32,11 @@ pub(crate) enum Meanwhile {
 }
 
 impl<T> Guarded<T> {
-    fn reading(&self) -> RwLockReadGuard<'_, Counted<T>> {
+    fn reading(&self) -> RwLockReadGuard<'_, Versioned<T>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn writing(&self) -> RwLockWriteGuard<'_, Counted<T>> {
+    fn writing(&self) -> RwLockWriteGuard<'_, Versioned<T>> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 

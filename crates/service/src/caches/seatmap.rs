@@ -15,7 +15,7 @@ use crate::gzip;
 use bytes::Bytes;
 use frontrow_domain::{changes::Changes, id::ConcertId};
 use frontrow_storage::{Sharing, Store, StoreError};
-use hall::Hall;
+use hall::CachedHall;
 use std::{
     cmp::Reverse,
     collections::HashMap,
@@ -91,7 +91,7 @@ pub(crate) struct SeatMaps {
     boot: u64,
     sharing: Sharing,
     versions: Arc<Versions>,
-    halls: RwLock<HashMap<ConcertId, Arc<Hall>>>,
+    halls: RwLock<HashMap<ConcertId, Arc<CachedHall>>>,
     kept_max: Bounds,
     born: Instant,
     /// When halls were last dropped, in milliseconds since `born`.
@@ -171,7 +171,7 @@ impl SeatMaps {
         // newer rows than the read. A hall that is dropped meanwhile still shows all commits before this request.
         let hall = known.unwrap_or_else(|| {
             let mut halls = self.halls.write().unwrap_or_else(PoisonError::into_inner);
-            let new = || Arc::new(Hall::new(id, self.boot, self.sharing, Arc::clone(&self.versions)));
+            let new = || Arc::new(CachedHall::new(id, self.boot, self.sharing, Arc::clone(&self.versions)));
             Arc::clone(halls.entry(id).or_insert_with(new))
         });
         hall.note_look(millis(now));

@@ -25,23 +25,23 @@ const WAITS_MAX: Duration = Duration::from_millis(250);
 /// How long after a failed count the store is asked again, if there is an old count to show.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-type Counts = HashMap<ConcertId, SeatCounts>;
+type CountsByConcert = HashMap<ConcertId, SeatCounts>;
 
 /// The counts of concerts that were listed a short while ago.
 #[derive(Debug)]
 pub(crate) struct SeatsLeft {
     sharing: Sharing,
-    kept: Arc<Kept>,
+    kept: Arc<CountsCache>,
     /// Locked while seats are counted, so that concurrent lists cost one query. Holds how the last count failed, if it
     /// did.
-    counting: Arc<tokio::sync::Mutex<Option<Failed>>>,
+    counting: Arc<tokio::sync::Mutex<Option<FailedCount>>>,
 }
 
 /// The cached counts.
-type Kept = Guarded<HashMap<ConcertId, Known>>;
+type CountsCache = Guarded<HashMap<ConcertId, CachedCounts>>;
 
 #[derive(Debug)]
-struct Known {
+struct CachedCounts {
     counts: SeatCounts,
     counted: Instant,
     good_for: Duration,
@@ -51,7 +51,7 @@ struct Known {
 
 /// A count that failed.
 #[derive(Debug)]
-struct Failed {
+struct FailedCount {
     began: Instant,
     ended: Instant,
     error: StoreError,
@@ -59,7 +59,7 @@ struct Failed {
 
 /// The store's side of the cache.
 #[async_trait]
-pub(crate) trait Source: Clone + Send + Sync + 'static {
+pub(crate) trait CountReads: Clone + Send + Sync + 'static {
     /// The seats of each of these concerts by state: see [`Store::seat_counts_of`].
     ///
     /// # Errors
@@ -68,7 +68,7 @@ pub(crate) trait Source: Clone + Send + Sync + 'static {
 }
 
 #[async_trait]
-impl Source for Arc<dyn Store> {
+impl CountReads for Arc<dyn Store> {
     async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
         Store::seat_counts_of(&**self, concerts).await
     }
@@ -80,11 +80,11 @@ fn good_for(took: Duration) -> Duration {
 }
 
 /// Counts the seats of these concerts, and caches the counts.
-async fn count(kept: &Kept, store: &impl Source, ids: &[ConcertId]) -> Result<Counts, StoreError> {
+async fn count(kept: &CountsCache, store: &impl CountReads, ids: &[ConcertId]) -> Result<CountsByConcert, StoreError> {
     let (counted, read) = (Instant::now(), kept.begin_read());
-    let found: Counts = store.seat_counts_of(ids).await?.into_iter().collect();
+    let found: CountsByConcert = store.seat_counts_of(ids).await?.into_iter().collect();
     // A concert without seats is not among those found.
-    let counts: Counts = ids.iter().map(|id| (*id, found.get(id).copied().unwrap_or_default())).collect();
+    let counts: CountsByConcert = ids.iter().map(|id| (*id, found.get(id).copied().unwrap_or_default())).collect();
     let good_for = good_for(counted.elapsed());
     kept.end_read(read, |known, meanwhile| {
         if known.len() + ids.len() > CONCERTS_MAX {
@@ -93,7 +93,7 @@ async fn count(kept: &Kept, store: &impl Source, ids: &[ConcertId]) -> Result<Co
         // A count that may lack a commit is good for its time all the same, as any count is while seats are sold.
         let is_touched = meanwhile == Meanwhile::Changed;
         for (id, counts) in &counts {
-            known.insert(*id, Known { counts: *counts, counted, good_for, is_touched });
+            known.insert(*id, CachedCounts { counts: *counts, counted, good_for, is_touched });
         }
     });
     Ok(counts)
@@ -106,13 +106,13 @@ impl SeatsLeft {
         Self { sharing, kept: Arc::default(), counting: Arc::default() }
     }
 
-    fn is_good(&self, known: &Known, asked: Instant) -> bool {
+    fn is_good(&self, known: &CachedCounts, asked: Instant) -> bool {
         let is_untouched = self.sharing == Sharing::Alone && !known.is_touched;
         is_untouched || asked.saturating_duration_since(known.counted) < known.good_for
     }
 
     /// The cached counts of these concerts, fresh or stale, and the concerts whose counts are stale or missing.
-    fn look(&self, ids: &[ConcertId], asked: Instant) -> (Counts, Vec<ConcertId>) {
+    fn look(&self, ids: &[ConcertId], asked: Instant) -> (CountsByConcert, Vec<ConcertId>) {
         self.kept.look(|known| {
             let is_stale = |id: &&ConcertId| known.get(id).is_none_or(|known| !self.is_good(known, asked));
             let stale = ids.iter().filter(is_stale).copied().collect();
@@ -125,7 +125,7 @@ impl SeatsLeft {
     ///
     /// # Errors
     /// The store could not be read, and some of the concerts were not counted before.
-    pub(crate) async fn get(&self, store: &impl Source, ids: &[ConcertId]) -> Result<Counts, StoreError> {
+    pub(crate) async fn get(&self, store: &impl CountReads, ids: &[ConcertId]) -> Result<CountsByConcert, StoreError> {
         let asked = Instant::now();
         let (old, stale) = self.look(ids, asked);
         if stale.is_empty() {
@@ -148,11 +148,11 @@ impl SeatsLeft {
     /// `again_after` ago is returned again.
     async fn bring_up_to_date(
         &self,
-        store: &impl Source,
+        store: &impl CountReads,
         ids: &[ConcertId],
         asked: Instant,
         again_after: Duration,
-    ) -> Result<Counts, StoreError> {
+    ) -> Result<CountsByConcert, StoreError> {
         let mut failed = Arc::clone(&self.counting).lock_owned().await;
         let (mut counts, stale) = self.look(ids, asked);
         if stale.is_empty() {
@@ -168,7 +168,8 @@ impl SeatsLeft {
         // The task goes on if this request stops waiting: the next request finds the counts.
         let count = tokio::spawn(async move {
             let counted = count(&kept, &store, &stale).await;
-            *failed = counted.as_ref().err().map(|error| Failed { began, ended: Instant::now(), error: error.clone() });
+            *failed =
+                counted.as_ref().err().map(|error| FailedCount { began, ended: Instant::now(), error: error.clone() });
             counted
         });
         match count.await {

@@ -5,7 +5,7 @@ use crate::{engine::CommitObserver, metrics::Metrics};
 use async_trait::async_trait;
 use frontrow_domain::{changes::Changes, points::PointKind, time::Time};
 use frontrow_line::{Peers, Rebuild};
-use frontrow_storage::{Life, Line, Sharing, Standing, Store, StoreError};
+use frontrow_storage::{Life, Line, RoomSummary, Sharing, Store, StoreError};
 use std::{sync::Arc, time::Instant};
 use tokio::{sync::Mutex, task::JoinSet};
 
@@ -44,7 +44,7 @@ impl CacheUpdater {
         let standings = self.store.standings().await?;
         let (quiet, busy): (Vec<_>, Vec<_>) = standings.into_iter().partition(|one| one.life == Life::Empty);
         let mut rooms: Vec<_> = busy.iter().map(|one| one.room.room_id).collect();
-        let quiet: Vec<_> = quiet.into_iter().map(Standing::empty_line).collect();
+        let quiet: Vec<_> = quiet.into_iter().map(RoomSummary::empty_line).collect();
         rooms.extend(self.peers.load_quiet_rooms(&quiet));
         let mut readings = JoinSet::new();
         for room in rooms {

@@ -24,7 +24,7 @@ enum Home {
 
 /// The lanes that a home's commands may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Choice {
+struct LaneChoice {
     within: Range<usize>,
     /// Taken if no other lane has less to do.
     usual: usize,
@@ -37,9 +37,9 @@ struct Choice {
 ///
 /// A sale is spread by token over half of the sales' lanes: a single lane would keep only one of the database's
 /// processors busy, all lanes would leave none to the quieter sales.
-fn home_of(request: &Request, lanes: usize) -> (Home, Choice) {
+fn home_of(request: &Request, lanes: usize) -> (Home, LaneChoice) {
     if lanes <= 1 {
-        return (Home::User(None), Choice { within: 0..1, usual: 0 });
+        return (Home::User(None), LaneChoice { within: 0..1, usual: 0 });
     }
     let half = lanes / 2;
     let shares = (lanes - half).div_ceil(2);
@@ -61,7 +61,7 @@ fn home_of(request: &Request, lanes: usize) -> (Home, Choice) {
     whole.hash(&mut hasher);
     let hash = usize::try_from(hasher.finish() >> 1).unwrap_or(0);
     let usual = within.start + (hash + share) % within.len();
-    (home, Choice { within, usual })
+    (home, LaneChoice { within, usual })
 }
 
 /// The lanes of the homes that have commands in progress.
@@ -98,7 +98,7 @@ impl Berths {
     pub(super) fn take(self: &Arc<Self>, request: &Request) -> Berth {
         let mut taken = self.taken();
         let Taken { homes, lanes } = &mut *taken;
-        let (home, Choice { within, usual }) = home_of(request, lanes.len());
+        let (home, LaneChoice { within, usual }) = home_of(request, lanes.len());
         let load = |lane: usize| lanes.get(lane).copied().unwrap_or(usize::MAX);
         let place = homes.entry(home).or_insert_with(|| {
             let idlest = within.min_by_key(|lane| (load(*lane), *lane != usual));

@@ -19,7 +19,7 @@ pub enum Health {
 
 /// Whether the state has just changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum HealthChange {
     /// The state is the same.
     None,
     /// The state has changed.
@@ -36,15 +36,15 @@ impl SharedHealth {
     }
 
     /// Records the result of a transaction or a probe.
-    pub(super) fn note(&self, result: Result<&(), &StoreError>) -> News {
-        let Some(health) = Health::after(result) else { return News::None };
+    pub(super) fn note(&self, result: Result<&(), &StoreError>) -> HealthChange {
+        let Some(health) = Health::after(result) else { return HealthChange::None };
         let before = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), health);
         match result {
-            _ if before == health => return News::None,
+            _ if before == health => return HealthChange::None,
             Ok(&()) => tracing::info!("ready again: the database takes commits"),
             Err(error) => tracing::error!(%error, "not ready: the database takes no commits"),
         }
-        News::Changed
+        HealthChange::Changed
     }
 }
 
@@ -64,19 +64,19 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
-    use super::{Health, News, SharedHealth};
+    use super::{Health, HealthChange, SharedHealth};
     use frontrow_storage::StoreError;
 
     #[test]
     fn an_outage_is_news_once_and_so_is_its_end() {
         let health = SharedHealth::default();
         let away = StoreError::Unavailable("away".to_owned());
-        assert_eq!((health.note(Ok(&())), health.get()), (News::None, Health::Sound));
-        assert_eq!((health.note(Err(&away)), health.get()), (News::Changed, Health::Unwritable));
-        assert_eq!((health.note(Err(&away)), health.get()), (News::None, Health::Unwritable));
+        assert_eq!((health.note(Ok(&())), health.get()), (HealthChange::None, Health::Sound));
+        assert_eq!((health.note(Err(&away)), health.get()), (HealthChange::Changed, Health::Unwritable));
+        assert_eq!((health.note(Err(&away)), health.get()), (HealthChange::None, Health::Unwritable));
         let damaged = StoreError::Corrupt("a page".to_owned());
-        assert_eq!((health.note(Err(&damaged)), health.get()), (News::Changed, Health::Damaged));
-        assert_eq!((health.note(Ok(&())), health.get()), (News::Changed, Health::Sound));
+        assert_eq!((health.note(Err(&damaged)), health.get()), (HealthChange::Changed, Health::Damaged));
+        assert_eq!((health.note(Ok(&())), health.get()), (HealthChange::Changed, Health::Sound));
     }
 
     #[test]
@@ -84,9 +84,9 @@ mod tests {
         let health = SharedHealth::default();
         let away = StoreError::Unavailable("away".to_owned());
         for harmless in [StoreError::Conflict("a row".to_owned()), StoreError::Contended("a lock".to_owned())] {
-            assert_eq!((health.note(Err(&harmless)), health.get()), (News::None, Health::Sound));
+            assert_eq!((health.note(Err(&harmless)), health.get()), (HealthChange::None, Health::Sound));
             health.note(Err(&away));
-            assert_eq!((health.note(Err(&harmless)), health.get()), (News::None, Health::Unwritable));
+            assert_eq!((health.note(Err(&harmless)), health.get()), (HealthChange::None, Health::Unwritable));
             health.note(Ok(&()));
         }
     }

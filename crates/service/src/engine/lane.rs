@@ -2,7 +2,7 @@
 
 use super::{
     CommitObserver, EngineError, Job, QUEUED_MAX, Waiter,
-    health::{News, SharedHealth},
+    health::{HealthChange, SharedHealth},
 };
 use crate::metrics::Metrics;
 use frontrow_domain::{
@@ -67,7 +67,7 @@ impl Default for LaneFailures {
 }
 
 /// A batch, or a part of one after a split or a retry.
-struct Part {
+struct BatchPart {
     batch: Arc<[Request]>,
     replies: Vec<Waiter>,
     /// How often it has been retried.
@@ -193,8 +193,8 @@ impl Lane {
     /// for, makes them happen once.
     async fn run_batch(&self, batch: Arc<[Request]>, replies: Vec<Waiter>) -> CacheState {
         let mut cache_state = CacheState::Consistent;
-        let mut parts = vec![Part { batch, replies, repeats: 0 }];
-        while let Some(Part { batch, mut replies, repeats }) = parts.pop() {
+        let mut parts = vec![BatchPart { batch, replies, repeats: 0 }];
+        while let Some(BatchPart { batch, mut replies, repeats }) = parts.pop() {
             let started = Instant::now();
             // Load, decide, save.
             let transacted = self.store.transact(Arc::clone(&batch), decide_all).await;
@@ -213,8 +213,8 @@ impl Lane {
                 Err(StoreError::Conflict(_)) if batch.len() > 1 => {
                     let (front, back) = batch.split_at(batch.len() / 2);
                     let back_replies = replies.split_off(front.len());
-                    parts.push(Part { batch: back.into(), replies: back_replies, repeats });
-                    parts.push(Part { batch: front.into(), replies, repeats });
+                    parts.push(BatchPart { batch: back.into(), replies: back_replies, repeats });
+                    parts.push(BatchPart { batch: front.into(), replies, repeats });
                 }
                 Err(error) => {
                     let fault = of_repeat(self.note_error(&error), repeats);
@@ -232,11 +232,11 @@ impl Lane {
     }
 
     /// The repeatable commands of a batch, with their replies.
-    fn to_repeat(batch: &[Request], replies: &mut Vec<Waiter>, repeats: u32) -> Option<Part> {
+    fn to_repeat(batch: &[Request], replies: &mut Vec<Waiter>, repeats: u32) -> Option<BatchPart> {
         if repeats >= REPEATS_MAX {
             return None;
         }
-        let mut again = Part { batch: Arc::new([]), replies: Vec::new(), repeats: repeats + 1 };
+        let mut again = BatchPart { batch: Arc::new([]), replies: Vec::new(), repeats: repeats + 1 };
         let mut requests = Vec::with_capacity(batch.len());
         let mut lost = Vec::new();
         for (request, reply) in batch.iter().zip(replies.drain(..)) {
@@ -285,8 +285,8 @@ impl Lane {
         }
         // One line for an outage and one for its end, however many batches fail in between.
         match self.health.note(Err(error)) {
-            News::None if fault == EngineError::Unavailable => tracing::debug!(%error, "a batch was not saved"),
-            News::None | News::Changed => tracing::error!(%error, "a batch was not saved"),
+            HealthChange::None if fault == EngineError::Unavailable => tracing::debug!(%error, "a batch was not saved"),
+            HealthChange::None | HealthChange::Changed => tracing::error!(%error, "a batch was not saved"),
         }
         fault
     }

@@ -6,7 +6,7 @@ use frontrow_domain::{
     refusal::{EntityKind, Refusal},
 };
 use frontrow_line::{Rebuild, view::RoomView};
-use frontrow_storage::{Life, Page, Standing};
+use frontrow_storage::{Life, Page, RoomSummary};
 use std::sync::Arc;
 
 /// How many rooms each query of [`BoxOffice::find_rooms`] reads, however many there are.
@@ -75,7 +75,7 @@ impl BoxOffice {
         missing.retain(|one| self.queue.view(one.room.room_id).is_none());
         let (quiet, busy): (Vec<_>, Vec<_>) = missing.into_iter().partition(|one| one.life == Life::Empty);
         let count = quiet.len();
-        self.peers.load_quiet_rooms(&quiet.into_iter().map(Standing::empty_line).collect::<Vec<_>>());
+        self.peers.load_quiet_rooms(&quiet.into_iter().map(RoomSummary::empty_line).collect::<Vec<_>>());
         drop(room_loading);
         if count > 0 {
             tracing::info!(rooms = count, "loaded rooms that another process made");

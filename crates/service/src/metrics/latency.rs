@@ -33,10 +33,10 @@ const BOUNDS: [Duration; 14] = [
 
 /// Counts durations by size. Copies share their counts.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Latency(Arc<Counts>);
+pub(super) struct Latency(Arc<LatencyCounts>);
 
 #[derive(Debug, Default)]
-struct Counts {
+struct LatencyCounts {
     nanos: AtomicU64,
     buckets: [AtomicU64; BOUNDS.len() + 1],
 }

@@ -14,9 +14,9 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Reads the figures for each scrape.
 #[derive(Debug)]
-pub(super) struct Process;
+pub(super) struct ProcessMetrics;
 
-impl Collector for Process {
+impl Collector for ProcessMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Some(Figures { cpu_seconds, start_seconds, resident, size, threads, open_files, max_files }) =
             Figures::read()

@@ -42,7 +42,7 @@ pub struct Receipt {
 }
 
 /// Seats by reservation.
-type Places = HashMap<ReservationId, TicketPlace>;
+type PlacesByReservation = HashMap<ReservationId, TicketPlace>;
 
 /// What is printed on a ticket. A stored answer may outlive the row that it names.
 fn words(place: Option<TicketPlace>, number: impl FnOnce() -> String) -> (String, SeatPlace) {
@@ -52,13 +52,13 @@ fn words(place: Option<TicketPlace>, number: impl FnOnce() -> String) -> (String
     )
 }
 
-fn ticket_of(reservation: Reservation, places: &mut Places) -> Ticket {
+fn ticket_of(reservation: Reservation, places: &mut PlacesByReservation) -> Ticket {
     let place = places.remove(&reservation.reservation_id);
     let (title, place) = words(place, || reservation.seat_number.to_string());
     Ticket { reservation, title, place }
 }
 
-fn receipt_of(payment: Payment, places: &mut Places) -> Receipt {
+fn receipt_of(payment: Payment, places: &mut PlacesByReservation) -> Receipt {
     let place = places.remove(&payment.reservation_id);
     let concert_id = place.as_ref().map(|place| place.concert_id);
     let (seat_id, seat_number) = place.as_ref().map(|place| (place.seat_id, place.seat_number)).unzip();
@@ -113,9 +113,9 @@ impl BoxOffice {
     }
 
     /// The seats of reservations as stored now, by one query.
-    async fn places(&self, reservations: &[ReservationId]) -> Result<Places, ServiceError> {
+    async fn places(&self, reservations: &[ReservationId]) -> Result<PlacesByReservation, ServiceError> {
         if reservations.is_empty() {
-            return Ok(Places::new());
+            return Ok(PlacesByReservation::new());
         }
         let rows = self.store.tickets(reservations).await?;
         Ok(rows.into_iter().map(|row| (row.reservation_id, row)).collect())
@@ -124,15 +124,15 @@ impl BoxOffice {
     /// The seats of reservations that a command has just answered with: from the cache if it was committed here.
     ///
     /// Seats that cannot be read in time are left out: a committed command must be answered as done.
-    async fn new_places(&self, reservations: &[ReservationId]) -> Places {
-        let mut places = Places::with_capacity(reservations.len());
+    async fn new_places(&self, reservations: &[ReservationId]) -> PlacesByReservation {
+        let mut places = PlacesByReservation::with_capacity(reservations.len());
         if tokio::time::timeout(WAITS_MAX, self.find_new_places(reservations, &mut places)).await.is_err() {
             tracing::debug!("an answer does not name its seats: reads take too long");
         }
         places
     }
 
-    async fn find_new_places(&self, reservations: &[ReservationId], places: &mut Places) {
+    async fn find_new_places(&self, reservations: &[ReservationId], places: &mut PlacesByReservation) {
         let mut others = Vec::new();
         // A concert that could not be read is not read again.
         let mut concerts: HashMap<ConcertId, Option<Arc<Concert>>> = HashMap::new();

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use crate::workers::{
         lines::move_line,
-        testing::{Place, START, ask, join, open, policy},
+        testing::{START, TestFolder, ask, join, open, policy},
     };
     use frontrow_clock::Clock;
     use frontrow_domain::{
@@ -81,7 +81,7 @@ mod tests {
     #[tokio::test]
     async fn what_an_erasure_beside_the_server_ends_leaves_no_ghost_in_a_line() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let (path, clock) = (place.database(), Clock::manual(START));
         let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 1).unwrap());
         let office = open(&place, opened(), clock.clone()).await;
@@ -111,7 +111,7 @@ mod tests {
     /// A server and a command line over one file, and a buyer who waits in the server's line.
     async fn beside() -> (tempfile::TempDir, Arc<BoxOffice>, Arc<BoxOffice>, Caller) {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let (path, clock) = (place.database(), Clock::manual(START));
         let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 1).unwrap());
         let office = open(&place, opened(), clock.clone()).await;

@@ -79,7 +79,7 @@ async fn recover_due(office: &BoxOffice, most: u32, trouble: &Trouble) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workers::testing::{Place, START, hold_five, open, policy};
+    use crate::workers::testing::{START, TestFolder, hold_five, open, policy};
     use frontrow_clock::Clock;
     use frontrow_domain::{id::ReservationId, sale::ReservationStatus};
     use frontrow_storage::{Page, ReservationFilter, memory::MemoryStore, sqlite::SqliteStore};
@@ -99,7 +99,7 @@ mod tests {
     #[tokio::test]
     async fn due_holds_that_could_not_be_swept_are_swept_in_the_next_round() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let (path, clock) = (place.database(), Clock::manual(START));
         let store = Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 10).unwrap());
         let office = open(&place, Arc::clone(&store) as _, clock.clone()).await;
@@ -119,7 +119,7 @@ mod tests {
     #[tokio::test]
     async fn holds_that_the_queue_does_not_know_are_found_page_by_page() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let clock = Clock::manual(START);
         let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;

@@ -30,7 +30,7 @@ const REST_MIN: Duration = Duration::from_millis(250);
 const REST_MAX: Duration = Duration::from_secs(4);
 
 pub(super) async fn move_lines(office: Arc<BoxOffice>) {
-    let mut lines = Lines::new(office);
+    let mut lines = LineMoves::new(office);
     let mut next_round = Instant::now();
     loop {
         let rest = next_round.saturating_duration_since(Instant::now());
@@ -52,7 +52,7 @@ pub(super) async fn move_lines(office: Arc<BoxOffice>) {
 }
 
 /// The lines that this instance moves: independently, and a limited number at once.
-struct Lines {
+struct LineMoves {
     office: Arc<BoxOffice>,
     moves: JoinSet<(RoomId, Result<(), EngineError>)>,
     under_way: HashMap<RoomId, UnderWay>,
@@ -61,7 +61,7 @@ struct Lines {
     /// The rooms of these lines.
     queued: HashSet<RoomId>,
     /// Lines that could not be moved, with the end of their rest.
-    resting: HashMap<RoomId, Rest>,
+    resting: HashMap<RoomId, Backoff>,
     /// Rooms with a gauge of their leader.
     shown: BTreeSet<RoomId>,
 }
@@ -69,24 +69,24 @@ struct Lines {
 #[derive(Debug, Clone, Copy)]
 struct UnderWay {
     task: tokio::task::Id,
-    meanwhile: Meanwhile,
+    meanwhile: ChangedMeanwhile,
 }
 
 /// Whether a room changed while its line was moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meanwhile {
+enum ChangedMeanwhile {
     Nothing,
     Something,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Rest {
+struct Backoff {
     until: Instant,
     /// The length of this rest; the next one in a row is longer.
     length: Duration,
 }
 
-impl Lines {
+impl LineMoves {
     fn new(office: Arc<BoxOffice>) -> Self {
         Self {
             office,
@@ -119,7 +119,7 @@ impl Lines {
         let mut wanted = Vec::with_capacity(rooms.len());
         for room in rooms {
             if let Some(under_way) = self.under_way.get_mut(room) {
-                under_way.meanwhile = Meanwhile::Something;
+                under_way.meanwhile = ChangedMeanwhile::Something;
             } else if self.resting.get(room).is_none_or(|rest| rest.until <= now)
                 && let Some(view) = self.office.queue.view(*room)
                 && view.needs_leader(store_time)
@@ -155,7 +155,7 @@ impl Lines {
             self.queued.remove(&room);
             let office = Arc::clone(&self.office);
             let task = self.moves.spawn(async move { (room, move_line(&office, room, fence).await) }).id();
-            self.under_way.insert(room, UnderWay { task, meanwhile: Meanwhile::Nothing });
+            self.under_way.insert(room, UnderWay { task, meanwhile: ChangedMeanwhile::Nothing });
         }
     }
 
@@ -164,7 +164,7 @@ impl Lines {
         match moved {
             Ok(()) => {
                 self.resting.remove(&room);
-                if meanwhile == Some(Meanwhile::Something) {
+                if meanwhile == Some(ChangedMeanwhile::Something) {
                     self.look_at(&[room]).await;
                 }
             }
@@ -181,7 +181,7 @@ impl Lines {
         if fault != EngineError::Overloaded {
             self.office.peers.leave(room);
         }
-        self.resting.insert(room, Rest { until: Instant::now() + length, length });
+        self.resting.insert(room, Backoff { until: Instant::now() + length, length });
     }
 
     /// A move panicked, which is a bug: its line must not count as in progress for ever.
@@ -251,7 +251,7 @@ fn next_move(office: &BoxOffice, room_id: RoomId) -> Option<Move> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workers::testing::{Place, START, ask, join, join_in, open, own_room, policy};
+    use crate::workers::testing::{START, TestFolder, ask, join, join_in, open, own_room, policy};
     use frontrow_clock::Clock;
     use frontrow_domain::{
         command::{Command, ConcertChange, RoomChange},
@@ -264,7 +264,7 @@ mod tests {
     #[tokio::test]
     async fn a_line_moves_on_until_there_is_no_more_to_do() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let clock = Clock::manual(START);
         let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 2_000));
         let office = open(&place, store, clock.clone()).await;
@@ -291,7 +291,7 @@ mod tests {
     #[tokio::test]
     async fn a_rate_that_has_earned_no_turn_costs_no_command() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let clock = Clock::manual(START);
         let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;
@@ -316,7 +316,7 @@ mod tests {
     #[tokio::test]
     async fn many_lines_are_moved_at_a_time_and_none_is_left_out() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let clock = Clock::manual(START);
         let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;
@@ -326,7 +326,7 @@ mod tests {
             join_in(&office, u128::try_from(number).unwrap(), rooms[number]).await;
         }
         let quiet = own_room(&office).await;
-        let mut lines = Lines::new(Arc::clone(&office));
+        let mut lines = LineMoves::new(Arc::clone(&office));
         lines.look_at_all().await;
         assert_eq!(lines.under_way.len(), MOVES_AT_ONCE);
         while let Some(moved) = lines.moves.join_next().await {
@@ -341,7 +341,7 @@ mod tests {
     #[tokio::test]
     async fn a_line_whose_sale_is_over_needs_no_leader_while_all_in_it_wait() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let clock = Clock::manual(START);
         let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;
@@ -352,7 +352,7 @@ mod tests {
             let change = ConcertChange { status: Some(status), ..ConcertChange::default() };
             ask(&office, Caller::System, Command::UpdateConcert { concert_id, change }).await;
         };
-        let mut lines = Lines::new(Arc::clone(&office));
+        let mut lines = LineMoves::new(Arc::clone(&office));
         let change = RoomChange { max_active: Some(1), ..RoomChange::default() };
         ask(&office, Caller::System, Command::SetRoom { room_id: room, change }).await;
         move_line(&office, room, Fence(0)).await.unwrap();
@@ -374,12 +374,12 @@ mod tests {
     #[tokio::test]
     async fn a_line_that_cannot_be_moved_rests_and_the_others_are_moved() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let clock = Clock::manual(START);
         let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let (held, other) = (own_room(&office).await, own_room(&office).await);
-        let mut lines = Lines::new(Arc::clone(&office));
+        let mut lines = LineMoves::new(Arc::clone(&office));
         lines.finish(held, Err(EngineError::Overloaded)).await;
         lines.finish(held, Err(EngineError::Overloaded)).await;
         assert_eq!(lines.resting[&held].length, 2 * REST_MIN, "longer each time");

@@ -142,7 +142,7 @@ async fn erase_idle_since(office: &BoxOffice, before: Time, part: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workers::testing::{Place, RETENTION, START, ask, join, open, own_room, policy};
+    use crate::workers::testing::{RETENTION, START, TestFolder, ask, join, open, own_room, policy};
     use frontrow_clock::Clock;
     use frontrow_domain::{
         command::{Command, Proof, Worth},
@@ -158,7 +158,7 @@ mod tests {
     #[tokio::test]
     async fn an_erasure_ends_more_tokens_and_holds_than_one_command_may_name() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let clock = Clock::manual(START);
         let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 1));
         let office = open(&place, store, clock.clone()).await;
@@ -192,7 +192,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_command_waits_for_one_round_of_pruning_at_most() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let (path, clock) = (place.database(), Clock::manual(START));
         let store = Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 10).unwrap());
         let office = open(&place, Arc::clone(&store) as _, clock.clone()).await;
@@ -222,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn idle_accounts_are_erased_and_those_with_a_worth_stay() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let clock = Clock::manual(START);
         let store = Arc::new(SqliteStore::open(&place.database(), clock.clone(), policy(), 10).unwrap());
         let office = open(&place, store, clock.clone()).await;

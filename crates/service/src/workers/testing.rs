@@ -27,11 +27,11 @@ pub(super) const RETENTION: Retention =
     Retention { answers: Span::from_secs(60), tokens: None, reservations: None, idle_accounts: None };
 
 /// A box office in a folder.
-pub(super) struct Place {
+pub(super) struct TestFolder {
     folder: PathBuf,
 }
 
-impl Place {
+impl TestFolder {
     pub(super) fn in_folder(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
     }
@@ -46,7 +46,7 @@ pub(super) fn policy() -> Policy {
     Policy { max_seats_per_user: 10, ..Policy::default() }
 }
 
-pub(super) async fn open(place: &Place, store: Arc<dyn Store>, clock: Clock) -> Arc<BoxOffice> {
+pub(super) async fn open(place: &TestFolder, store: Arc<dyn Store>, clock: Clock) -> Arc<BoxOffice> {
     let ids = Ids::from_seed(1);
     let keyring = Keyring::load_or_create(&place.folder.join("keys.toml"), &ids).unwrap();
     let settings = OfficeSettings {

@@ -144,7 +144,7 @@ async fn wind_up_one(office: &BoxOffice, concert: &Concert, part: u32) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workers::testing::{Place, START, ask, hold_five, join_in, open, own_room, policy};
+    use crate::workers::testing::{START, TestFolder, ask, hold_five, join_in, open, own_room, policy};
     use frontrow_clock::Clock;
     use frontrow_domain::{
         command::{Command, ConcertChange},
@@ -162,7 +162,7 @@ mod tests {
     #[tokio::test]
     async fn refunds_that_were_cut_off_go_on_after_a_restart_and_each_is_made_once() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let (path, clock) = (place.database(), Clock::manual(START));
         let reopened = || Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 10).unwrap());
         let office = open(&place, reopened(), clock.clone()).await;
@@ -208,7 +208,7 @@ mod tests {
     #[tokio::test]
     async fn a_refund_that_an_account_cannot_take_in_keeps_back_no_other_seat_and_rests_for_a_minute() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let clock = Clock::manual(START);
         let policy = Policy { top_up_max: Money::MAX, balance_max: Money::MAX, ..policy() };
         let store = Arc::new(MemoryStore::new(clock.clone(), policy, 10));
@@ -246,7 +246,7 @@ mod tests {
     #[tokio::test]
     async fn concerts_that_rest_keep_no_other_from_being_wound_up() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let clock = Clock::manual(START);
         let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;
@@ -268,7 +268,7 @@ mod tests {
     #[tokio::test]
     async fn the_line_of_a_cancelled_concert_ends_part_by_part_and_its_room_is_quiet() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let clock = Clock::manual(START);
         let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;
@@ -295,7 +295,7 @@ mod tests {
     #[tokio::test]
     async fn places_are_kept_while_the_sale_may_go_on_and_an_hour_beyond_the_concerts_end() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::in_folder(folder.path());
+        let place = TestFolder::in_folder(folder.path());
         let clock = Clock::manual(START);
         let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;

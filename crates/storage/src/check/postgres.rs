@@ -8,8 +8,8 @@ use crate::{
     COMMIT_VISIBILITY_MAX,
     migrate::POSTGRES_GUARDS,
     postgres::{
-        Settings,
-        admin::{AdminConnection, Cursor, failure},
+        PostgresSettings,
+        admin::{AdminConnection, RowCursor, failure},
     },
 };
 use anyhow::Context as _;
@@ -118,7 +118,7 @@ const FOREIGN_KEYS: &str = "SELECT conname::text, format(
 ///
 /// # Errors
 /// The database cannot be read.
-pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
+pub async fn run(settings: &PostgresSettings) -> anyhow::Result<Report> {
     let tool = AdminConnection::new(settings)?;
     let context = || format!("cannot read the books in {}", tool.name());
     tool.check_current().await.with_context(context)?;
@@ -195,7 +195,7 @@ async fn crowded(client: &Client) -> Result<Finding, Error> {
              SELECT room_id, coalesce(expired_at, active_until), -1 FROM waiting_token WHERE activated_at IS NOT NULL
          ) AS journal ORDER BY room_id, at, change";
     // As many rows as there ever were tokens, so they are read in parts.
-    let mut rows = Cursor::open(client, "journal", changes).await?;
+    let mut rows = RowCursor::open(client, "journal", changes).await?;
     loop {
         let part = rows.next_part().await?;
         if part.is_empty() {

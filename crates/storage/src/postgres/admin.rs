@@ -1,9 +1,9 @@
 //! Connections for administrative commands, which read or write everything in one transaction, however long it takes.
 
 use super::{
-    connect::{Pool, Session},
+    connect::{Pool, PooledConnection},
     error, schema,
-    settings::Settings,
+    settings::PostgresSettings,
 };
 use crate::StoreError;
 use tokio_postgres::{Client, Error, Row};
@@ -25,7 +25,7 @@ pub struct AdminConnection {
 
 /// A transaction of an administrative command. Dropped without a commit, it changes nothing.
 pub struct AdminTransaction<'a> {
-    session: Session<'a>,
+    session: PooledConnection<'a>,
 }
 
 impl std::fmt::Debug for AdminTransaction<'_> {
@@ -39,9 +39,9 @@ impl AdminConnection {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the settings cannot be used.
-    pub fn new(settings: &Settings) -> Result<Self, StoreError> {
+    pub fn new(settings: &PostgresSettings) -> Result<Self, StoreError> {
         settings.check()?;
-        Ok(Self { pool: Settings { lanes: 1, ..settings.clone() }.lane_pool()? })
+        Ok(Self { pool: PostgresSettings { lanes: 1, ..settings.clone() }.lane_pool()? })
     }
 
     /// Brings the tables up to date without adding rows.
@@ -121,18 +121,18 @@ pub fn failure(error: &Error) -> StoreError {
 const PART: usize = 10_000;
 
 /// Fetches the rows of a query in parts, however many there are. Lives within a transaction.
-pub struct Cursor<'a> {
+pub struct RowCursor<'a> {
     client: &'a Client,
     fetch: String,
 }
 
-impl std::fmt::Debug for Cursor<'_> {
+impl std::fmt::Debug for RowCursor<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cursor").field("fetch", &self.fetch).finish_non_exhaustive()
     }
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> RowCursor<'a> {
     /// Opens a cursor under a name that no other one of the transaction has.
     ///
     /// # Errors

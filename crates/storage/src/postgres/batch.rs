@@ -5,10 +5,10 @@
 
 use super::{
     clock,
-    connect::Session,
+    connect::PooledConnection,
     load_plan::LoadPlan,
     loads::Loads,
-    saves::Saves,
+    saves::SavePipeline,
     tables::{
         audit_log, concert, debt, idempotency, payment, point, point_history, reservation, reset_link, room, seat,
         session, token, user,
@@ -23,7 +23,7 @@ use std::collections::HashSet;
 /// A cap holds because an active token counts until a batch has ended its row. A batch that offers or claims turns
 /// locks the room's row, and ends an overdue token only under the lock on that token, for which it competes with a late
 /// heartbeat. A batch that ends tokens without the room's row only frees capacity.
-pub(super) fn load<'a>(session: &'a Session<'a>, plan: &'a LoadPlan, given: Option<i64>) -> Loads<'a> {
+pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, given: Option<i64>) -> Loads<'a> {
     let mut loads = Loads::begin(session);
 
     // Rows that may change are locked table by table in one order for all batches, and by ascending key in each table.
@@ -63,12 +63,12 @@ pub(super) fn load<'a>(session: &'a Session<'a>, plan: &'a LoadPlan, given: Opti
 /// of a seat ends before a new one begins. Points are the exception: their history refers to new accounts and is
 /// checked more cheaply before the old ones change.
 pub(super) fn save<'a>(
-    session: &'a Session<'a>,
+    session: &'a PooledConnection<'a>,
     changes: &'a Changes,
     active: &HashSet<TokenId>,
     alive: &[TokenId],
-) -> Saves<'a> {
-    let mut saves = Saves::new(session);
+) -> SavePipeline<'a> {
+    let mut saves = SavePipeline::new(session);
     user::save(&mut saves, changes);
     reset_link::upsert(&mut saves, changes);
     session::save(&mut saves, changes);

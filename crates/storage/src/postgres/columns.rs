@@ -1,6 +1,6 @@
 //! Columns: those of a row that is read, and the arrays of those that are saved.
 
-use super::connect::{Params, Session, Statement};
+use super::connect::{Params, PooledConnection, Statement};
 use crate::{columns::column_readers, enum_text::EnumText};
 use frontrow_domain::{id::UserId, line::ContradictoryColumns, money::Money, time::Time};
 use std::{error::Error as StdError, str::FromStr};
@@ -52,9 +52,9 @@ impl FromSql<'_> for Contradiction {
     }
 }
 
-struct Hash([u8; 32]);
+struct HashColumn([u8; 32]);
 
-impl<'a> FromSql<'a> for Hash {
+impl<'a> FromSql<'a> for HashColumn {
     fn from_sql(kind: &Type, raw: &'a [u8]) -> Decoded<Self> {
         Ok(Self(<&[u8]>::from_sql(kind, raw)?.try_into()?))
     }
@@ -82,7 +82,7 @@ impl<'a> Columns<'a> {
     }
 
     pub(super) fn hash(&mut self) -> Result<[u8; 32], Error> {
-        self.value().map(|Hash(hash)| hash)
+        self.value().map(|HashColumn(hash)| hash)
     }
 
     column_readers!(Error);
@@ -122,7 +122,7 @@ impl<'a, R: Copy> Arrays<'a, R> {
         self.value(count)
     }
 
-    pub(super) async fn execute(self, session: &Session<'_>, statement: &Statement) -> Result<u64, Error> {
+    pub(super) async fn execute(self, session: &PooledConnection<'_>, statement: &Statement) -> Result<u64, Error> {
         let params: Vec<&(dyn ToSql + Sync)> =
             self.params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
         let params: Params<'_> = &params;

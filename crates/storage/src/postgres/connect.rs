@@ -2,7 +2,7 @@
 
 use super::{
     error,
-    settings::{Settings, Statements},
+    settings::{PostgresSettings, Statements},
     tls,
 };
 use crate::StoreError;
@@ -72,7 +72,7 @@ impl std::fmt::Debug for Pool {
 impl Pool {
     /// Sets up a pool of at most `size` connections, which are made on demand.
     pub(super) fn open(
-        settings: &Settings,
+        settings: &PostgresSettings,
         url: &str,
         size: usize,
         wanted: TargetSessionAttrs,
@@ -113,7 +113,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: the text names the server, never the password.
-    pub(super) async fn get(&self) -> Result<Session<'_>, StoreError> {
+    pub(super) async fn get(&self) -> Result<PooledConnection<'_>, StoreError> {
         let slot = self.slot().await?.ok_or_else(|| StoreError::Unavailable(self.busy()))?;
         self.connect(slot).await
     }
@@ -122,7 +122,7 @@ impl Pool {
     ///
     /// # Errors
     /// As [`Pool::get`], but [`StoreError::Contended`] if no connection becomes free in time.
-    pub(super) async fn get_if_free(&self) -> Result<Session<'_>, StoreError> {
+    pub(super) async fn get_if_free(&self) -> Result<PooledConnection<'_>, StoreError> {
         let slot = self.slot().await?.ok_or_else(|| StoreError::Contended(self.busy()))?;
         self.connect(slot).await
     }
@@ -139,9 +139,9 @@ impl Pool {
         }
     }
 
-    async fn connect(&self, slot: OwnedSemaphorePermit) -> Result<Session<'_>, StoreError> {
+    async fn connect(&self, slot: OwnedSemaphorePermit) -> Result<PooledConnection<'_>, StoreError> {
         match self.connections.get().await {
-            Ok(connection) => Ok(Session { connection: Some(connection), slot: Some(slot), pool: self }),
+            Ok(connection) => Ok(PooledConnection { connection: Some(connection), slot: Some(slot), pool: self }),
             Err(failure) => Err(match error::of_pool(&failure) {
                 StoreError::Unavailable(text) => StoreError::Unavailable(format!("{}: {text}", self.name)),
                 other => other,
@@ -230,19 +230,19 @@ fn note(notice: &DbError) {
     }
 }
 
-/// A connection in use. Dropping it closes it, unless [`Session::finish`] says that nothing is left open on it.
-/// Dropping it also frees its slot in the pool, except after [`Session::close_after`].
-pub(super) struct Session<'a> {
+/// A connection in use. Dropping it closes it, unless [`PooledConnection::finish`] says that nothing is left open on it.
+/// Dropping it also frees its slot in the pool, except after [`PooledConnection::close_after`].
+pub(super) struct PooledConnection<'a> {
     connection: Option<Object>,
     slot: Option<OwnedSemaphorePermit>,
     pool: &'a Pool,
 }
 
-impl Session<'_> {
+impl PooledConnection<'_> {
     /// Runs a statement and returns its rows. Sent when first polled: futures polled together are sent together.
     ///
     /// A statement that is not prepared on this connection yet waits for that, and others overtake it: see
-    /// [`Session::prepare`].
+    /// [`PooledConnection::prepare`].
     pub(super) async fn query(&self, statement: &Statement, params: Params<'_>) -> Result<Vec<Row>, Error> {
         let connection = self.connection();
         match self.pool.statements {
@@ -333,7 +333,7 @@ impl Session<'_> {
     }
 }
 
-impl Drop for Session<'_> {
+impl Drop for PooledConnection<'_> {
     fn drop(&mut self) {
         // Closing the connection makes the server roll back unfinished work.
         if let Some(connection) = self.connection.take() {

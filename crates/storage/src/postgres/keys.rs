@@ -1,6 +1,6 @@
 //! Token signing keys in the database, shared by all instances.
 
-use super::{admin::AdminConnection, error, settings::Settings};
+use super::{admin::AdminConnection, error, settings::PostgresSettings};
 use crate::StoreError;
 use frontrow_clock::Ids;
 use frontrow_domain::time::Span;
@@ -54,7 +54,7 @@ impl SigningKeys {
     ///
     /// # Errors
     /// The settings cannot be used.
-    pub fn new(settings: &Settings) -> Result<Self, StoreError> {
+    pub fn new(settings: &PostgresSettings) -> Result<Self, StoreError> {
         Ok(Self { tool: AdminConnection::new(settings)? })
     }
 

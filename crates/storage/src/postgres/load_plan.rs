@@ -45,22 +45,22 @@ pub(super) struct LoadPlan {
     pub(super) seat_numbers: Vec<i32>,
     /// Concerts that get new seats.
     pub(super) growing_concerts: Vec<i64>,
-    pub(super) new_places: Places,
-    pub(super) moved_places: Places,
+    pub(super) new_places: SeatPlaces,
+    pub(super) moved_places: SeatPlaces,
     /// The same keys as the domain groups them.
     pub(super) keys: Footprint,
 }
 
 /// Places in concerts' halls, one array for each column. A part that is none matches any.
 #[derive(Default)]
-pub(super) struct Places {
+pub(super) struct SeatPlaces {
     pub(super) concerts: Vec<i64>,
     pub(super) sections: Vec<Option<String>>,
     pub(super) rows: Vec<Option<String>>,
     pub(super) numbers: Vec<Option<String>>,
 }
 
-impl Places {
+impl SeatPlaces {
     fn add(&mut self, concert: ConcertId, section: Option<&String>, row: Option<&String>, number: Option<&String>) {
         self.concerts.push(concert.get());
         self.sections.push(section.cloned());
@@ -138,8 +138,8 @@ impl LoadPlan {
             numbered_concerts: numbers.iter().map(|(id, _)| ConcertId::get(*id)).collect(),
             seat_numbers: numbers.iter().map(|(_, number)| *number).collect(),
             growing_concerts: sorted(keys.new_seats.iter().map(|(id, ..)| id.get())),
-            new_places: Places::of_new(&keys),
-            moved_places: Places::of_moved(&keys),
+            new_places: SeatPlaces::of_new(&keys),
+            moved_places: SeatPlaces::of_moved(&keys),
             counted,
             locked_rooms,
             locked_concerts,

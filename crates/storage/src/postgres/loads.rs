@@ -2,7 +2,7 @@
 
 use super::{
     columns::Columns,
-    connect::{Session, Statement},
+    connect::{PooledConnection, Statement},
     load_plan::LoadPlan,
     pipeline::Pipeline,
     tables::token::Found,
@@ -23,18 +23,18 @@ use tokio_postgres::{Error, Row, types::ToSql};
 pub(super) type Take = fn(&mut Loaded, &mut Columns<'_>) -> Result<(), Error>;
 
 /// The rows of each statement, and what takes them in.
-pub(super) type Answers = Vec<(Take, Vec<Row>)>;
+pub(super) type LoadedRows = Vec<(Take, Vec<Row>)>;
 
 /// Statements that load, in the order in which the server runs them.
 pub(super) struct Loads<'a> {
-    session: &'a Session<'a>,
+    session: &'a PooledConnection<'a>,
     pipeline: Pipeline<'a, Vec<Row>>,
     takes: Vec<Take>,
 }
 
 impl<'a> Loads<'a> {
     /// Begins the transaction.
-    pub(super) fn begin(session: &'a Session<'a>) -> Self {
+    pub(super) fn begin(session: &'a PooledConnection<'a>) -> Self {
         let mut loads = Self { session, pipeline: Pipeline::new(), takes: vec![|_, _| Ok(())] };
         loads.pipeline.add_text(async { session.begin().await.map(|()| Vec::new()) });
         loads
@@ -61,7 +61,7 @@ impl<'a> Loads<'a> {
         self.takes.push(take);
     }
 
-    pub(super) const fn session(&self) -> &'a Session<'a> {
+    pub(super) const fn session(&self) -> &'a PooledConnection<'a> {
         self.session
     }
 
@@ -69,7 +69,7 @@ impl<'a> Loads<'a> {
     ///
     /// # Errors
     /// The first failure.
-    pub(super) async fn run(self) -> Result<Answers, Error> {
+    pub(super) async fn run(self) -> Result<LoadedRows, Error> {
         let results = self.pipeline.run(self.session).await?;
         self.takes.into_iter().zip(results).map(|(take, rows)| Ok((take, rows?))).collect()
     }
@@ -102,7 +102,7 @@ impl LoadedWorld {
     ///
     /// # Errors
     /// A row cannot be read.
-    pub(super) fn of(answers: &Answers, plan: &LoadPlan, policy: Policy) -> Result<Self, Error> {
+    pub(super) fn of(answers: &LoadedRows, plan: &LoadPlan, policy: Policy) -> Result<Self, Error> {
         let world = World::new(Time::default(), policy, NextIds::default());
         let mut loaded = Loaded { world, ..Loaded::default() };
         for (take, rows) in answers {

@@ -1,7 +1,7 @@
 //! Writes apart from batches: the check that writing is possible, and the removal of old rows.
 
 use super::{
-    connect::{Pool, Session, Statement},
+    connect::{Pool, PooledConnection, Statement},
     error::{self, Cause},
     outage::{self, Pulse},
     read_pool::{TRIES, in_time, no_answer},
@@ -78,7 +78,11 @@ pub(super) async fn check_writable(pool: &Pool, pulse: &Pulse, given: Option<i64
     }
 }
 
-async fn write(session: &Session<'_>, pulse: &Pulse, given: Option<i64>) -> Result<Result<(), StoreError>, Error> {
+async fn write(
+    session: &PooledConnection<'_>,
+    pulse: &Pulse,
+    given: Option<i64>,
+) -> Result<Result<(), StoreError>, Error> {
     if pulse.works() {
         return Ok(if pulse.note(session, given).await? { Ok(()) } else { Err(outage::outage_pending()) });
     }

@@ -9,7 +9,7 @@
 use super::{
     clock::CLOCK,
     columns::Columns,
-    connect::{Pool, Session, Statement},
+    connect::{Pool, PooledConnection, Statement},
     error, read_pool,
 };
 use crate::StoreError;
@@ -89,7 +89,7 @@ const LATEST: Statement =
     Statement { sql: "SELECT from_at, to_at, grace FROM outage ORDER BY from_at DESC LIMIT $1", types: &[Type::INT8] };
 
 /// The latest outages.
-pub(super) async fn latest(session: &Session<'_>) -> Result<Outages, Error> {
+pub(super) async fn latest(session: &PooledConnection<'_>) -> Result<Outages, Error> {
     let outages = session.query(&LATEST, &[&i64::from(OUTAGES_MAX)]).await?;
     Ok(Outages::new(outages.iter().map(outage).collect::<Result<_, _>>()?))
 }
@@ -128,7 +128,7 @@ async fn resume(pool: &Pool, bound: Duration, given: Option<i64>, policy: &Polic
 }
 
 async fn lengthen(
-    session: &Session<'_>,
+    session: &PooledConnection<'_>,
     patience: Duration,
     given: Option<i64>,
     policy: &Policy,
@@ -169,7 +169,7 @@ pub(super) struct Pulse {
     standing: AtomicU8,
     /// Time limit for the lengthening.
     bound: Duration,
-    notes: Mutex<Notes>,
+    notes: Mutex<OutageNotes>,
     outages: ArcSwap<Outages>,
     /// One resume at a time: each holds a connection while it waits for the others.
     resumed: tokio::sync::Mutex<Option<Resumed>>,
@@ -177,7 +177,7 @@ pub(super) struct Pulse {
 
 /// The notes of this instance.
 #[derive(Debug, Default)]
-struct Notes {
+struct OutageNotes {
     /// When a batch last began a note; none if the next batch should.
     begun: Option<Moment>,
     /// The last note that the database has taken.
@@ -263,7 +263,7 @@ impl Pulse {
         self.notes().begun = None;
     }
 
-    fn notes(&self) -> MutexGuard<'_, Notes> {
+    fn notes(&self) -> MutexGuard<'_, OutageNotes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -274,7 +274,7 @@ impl Pulse {
 
     /// Notes that the box office works. False if the last note is so old that the box office must be resumed first, or
     /// if another instance has resumed it after an outage unknown here: the caches then show old deadlines.
-    pub(super) async fn note(&self, session: &Session<'_>, given: Option<i64>) -> Result<bool, Error> {
+    pub(super) async fn note(&self, session: &PooledConnection<'_>, given: Option<i64>) -> Result<bool, Error> {
         let sent = Moment::now(given);
         let Some(noted) = session.query_opt(&NOTE_ALIVE, &[&given, &OUTAGE_MIN.micros()]).await? else {
             return Ok(false);

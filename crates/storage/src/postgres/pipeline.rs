@@ -1,6 +1,6 @@
 //! Sends several statements in one round trip.
 
-use super::connect::{Session, Statement};
+use super::connect::{PooledConnection, Statement};
 use std::{
     future::poll_fn,
     pin::Pin,
@@ -8,10 +8,10 @@ use std::{
 };
 use tokio_postgres::Error;
 
-type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+type PipelineStep<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 enum Slot<'a, T> {
-    Open(Step<'a, T>),
+    Open(PipelineStep<'a, T>),
     Done(Result<T, Error>),
 }
 
@@ -42,7 +42,7 @@ impl<'a, T: Unpin> Pipeline<'a, T> {
     ///
     /// # Errors
     /// The preparation failed: nothing was sent.
-    pub(super) async fn run(mut self, session: &Session<'_>) -> Result<Vec<Result<T, Error>>, Error> {
+    pub(super) async fn run(mut self, session: &PooledConnection<'_>) -> Result<Vec<Result<T, Error>>, Error> {
         session.prepare(&self.statements).await?;
         poll_fn(|context| self.poll(context)).await;
         let done = |slot| match slot {

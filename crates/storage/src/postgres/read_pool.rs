@@ -2,10 +2,10 @@
 
 use super::{
     columns::Columns,
-    connect::{Params, Pool, Session, Statement},
+    connect::{Params, Pool, PooledConnection, Statement},
     error::{self, Cause},
     pipeline::Pipeline,
-    settings::Settings,
+    settings::PostgresSettings,
 };
 use crate::{StoreError, trouble::Trouble};
 use tokio_postgres::{Error, Row};
@@ -38,7 +38,7 @@ impl ReadPool {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the settings cannot be used.
-    pub(super) fn open(settings: &Settings) -> Result<Self, StoreError> {
+    pub(super) fn open(settings: &PostgresSettings) -> Result<Self, StoreError> {
         Ok(Self {
             primary: settings.reader_pool()?,
             replica: settings.replica_pool()?,
@@ -138,7 +138,7 @@ async fn lists(
 }
 
 async fn pipelined(
-    session: &Session<'_>,
+    session: &PooledConnection<'_>,
     statements: &[(&Statement, Params<'_>)],
     snapshot: Snapshot,
 ) -> Result<Vec<Vec<Row>>, Error> {

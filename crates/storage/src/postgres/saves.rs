@@ -5,14 +5,14 @@
 
 use super::{
     columns::Arrays,
-    connect::{Session, Statement},
+    connect::{PooledConnection, Statement},
     pipeline::Pipeline,
 };
 use tokio_postgres::Error;
 
 /// Statements that save, in the order in which the server runs them.
-pub(super) struct Saves<'a> {
-    session: &'a Session<'a>,
+pub(super) struct SavePipeline<'a> {
+    session: &'a PooledConnection<'a>,
     pipeline: Pipeline<'a, u64>,
 }
 
@@ -24,8 +24,8 @@ pub(super) struct Saved {
     pub(super) commit: Result<u64, Error>,
 }
 
-impl<'a> Saves<'a> {
-    pub(super) const fn new(session: &'a Session<'a>) -> Self {
+impl<'a> SavePipeline<'a> {
+    pub(super) const fn new(session: &'a PooledConnection<'a>) -> Self {
         Self { session, pipeline: Pipeline::new() }
     }
 

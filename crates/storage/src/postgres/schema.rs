@@ -2,7 +2,7 @@
 
 use super::{
     admin::PLAN_FREELY,
-    connect::{Params, Pool, Session, Statement},
+    connect::{Params, Pool, PooledConnection, Statement},
     error,
 };
 use crate::{
@@ -99,7 +99,7 @@ pub(super) async fn check(pool: &Pool, clock: &Clock) -> Result<(), StoreError> 
     let after = clock.wall();
     session.finish();
     let row = rows.first().ok_or_else(|| StoreError::Unavailable("the server tells nothing of itself".to_owned()))?;
-    let server = Server::of(row).map_err(|failure| error::of_work(&failure))?;
+    let server = ServerState::of(row).map_err(|failure| error::of_work(&failure))?;
     let trusted = server.check().and_then(|()| {
         if clock.is_manual() {
             return Ok(());
@@ -110,7 +110,7 @@ pub(super) async fn check(pool: &Pool, clock: &Clock) -> Result<(), StoreError> 
 }
 
 #[derive(Debug, Clone)]
-struct Server {
+struct ServerState {
     version: i32,
     release: String,
     read_only: bool,
@@ -120,7 +120,7 @@ struct Server {
     now: Time,
 }
 
-impl Server {
+impl ServerState {
     fn of(row: &Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
             version: row.try_get("version")?,
@@ -159,13 +159,13 @@ pub(super) async fn migrate(pool: &Pool, steps: &[Migration]) -> Result<(), Stor
     let mut wait = WAIT_MIN;
     loop {
         match step(pool, steps).await {
-            Ok(Progress::Done) => return Ok(()),
-            Ok(Progress::More) => wait = WAIT_MIN,
-            Ok(Progress::Busy) if started.elapsed() < MIGRATION_PATIENCE => {
+            Ok(MigrationProgress::Done) => return Ok(()),
+            Ok(MigrationProgress::More) => wait = WAIT_MIN,
+            Ok(MigrationProgress::Busy) if started.elapsed() < MIGRATION_PATIENCE => {
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(WAIT_MAX);
             }
-            Ok(Progress::Busy) => {
+            Ok(MigrationProgress::Busy) => {
                 let text = format!("{}: another instance is still changing the tables", pool.name());
                 return Err(StoreError::Unavailable(text));
             }
@@ -174,14 +174,14 @@ pub(super) async fn migrate(pool: &Pool, steps: &[Migration]) -> Result<(), Stor
     }
 }
 
-enum Progress {
+enum MigrationProgress {
     Done,
     More,
     Busy,
 }
 
 /// Applies one step and records it, in one transaction.
-async fn step(pool: &Pool, steps: &[Migration]) -> Result<Progress, StoreError> {
+async fn step(pool: &Pool, steps: &[Migration]) -> Result<MigrationProgress, StoreError> {
     let session = pool.get().await?;
     match step_on(&session, steps).await {
         Ok(Ok(progress)) => {
@@ -193,21 +193,21 @@ async fn step(pool: &Pool, steps: &[Migration]) -> Result<Progress, StoreError> 
         Ok(Err(refused)) => Err(refused),
         // Waiting for a table that running instances use must not hold them up: the lock times out, and the step is
         // retried.
-        Err(failure) if error::cause(&failure) == error::Cause::Contended => Ok(Progress::Busy),
+        Err(failure) if error::cause(&failure) == error::Cause::Contended => Ok(MigrationProgress::Busy),
         Err(failure) => Err(error::of_work(&failure)),
     }
 }
 
 async fn step_on(
-    session: &Session<'_>,
+    session: &PooledConnection<'_>,
     steps: &[Migration],
-) -> Result<Result<Progress, StoreError>, tokio_postgres::Error> {
+) -> Result<Result<MigrationProgress, StoreError>, tokio_postgres::Error> {
     session.begin().await?;
     if !flag(session, &LOCK, &[&MIGRATION_LOCK]).await? {
-        return Ok(Ok(Progress::Busy));
+        return Ok(Ok(MigrationProgress::Busy));
     }
     let content = session.query(&CONTENT, &[]).await?;
-    let Some(content) = content.first() else { return Ok(Ok(Progress::Busy)) };
+    let Some(content) = content.first() else { return Ok(Ok(MigrationProgress::Busy)) };
     let (ours, table, schema): (bool, Option<String>, Option<String>) =
         (content.try_get(0)?, content.try_get(1)?, content.try_get(2)?);
     let Some(schema) = schema else {
@@ -230,18 +230,22 @@ async fn step_on(
         Ok(pending) => pending,
         Err(newer) => return Ok(Err(newer)),
     };
-    let Some(step) = pending.next() else { return Ok(Ok(Progress::Done)) };
+    let Some(step) = pending.next() else { return Ok(Ok(MigrationProgress::Done)) };
     tracing::info!(schema.version = step.version, schema.step = step.name, "changing the database's tables");
     session.batch(step.sql).await?;
     session.execute(&APPLIED, &[&step.version, &step.name]).await?;
-    Ok(Ok(if pending.next().is_some() { Progress::More } else { Progress::Done }))
+    Ok(Ok(if pending.next().is_some() { MigrationProgress::More } else { MigrationProgress::Done }))
 }
 
-async fn flag(session: &Session<'_>, statement: &Statement, params: Params<'_>) -> Result<bool, tokio_postgres::Error> {
+async fn flag(
+    session: &PooledConnection<'_>,
+    statement: &Statement,
+    params: Params<'_>,
+) -> Result<bool, tokio_postgres::Error> {
     session.query_opt(statement, params).await?.map_or(Ok(false), |row| row.try_get(0))
 }
 
-async fn number(session: &Session<'_>, statement: &Statement) -> Result<i64, tokio_postgres::Error> {
+async fn number(session: &PooledConnection<'_>, statement: &Statement) -> Result<i64, tokio_postgres::Error> {
     session.query_opt(statement, &[]).await?.map_or(Ok(0), |row| row.try_get(0))
 }
 
@@ -254,7 +258,7 @@ pub(super) async fn seed(pool: &Pool, now: Time, house_max_active: i64) -> Resul
 }
 
 async fn seed_on(
-    session: &Session<'_>,
+    session: &PooledConnection<'_>,
     now: Time,
     house_max_active: i64,
 ) -> Result<Option<Uuid>, tokio_postgres::Error> {
@@ -284,8 +288,8 @@ fn installation_id(office: Uuid, system: i64, database: i64) -> Uuid {
 mod tests {
     use super::*;
 
-    fn good() -> Server {
-        Server {
+    fn good() -> ServerState {
+        ServerState {
             version: 150_004,
             release: "15.4".to_owned(),
             read_only: false,
@@ -299,10 +303,10 @@ mod tests {
     fn a_server_that_cannot_be_trusted_with_a_sale_is_refused() {
         assert_eq!(good().check(), Ok(()));
         for (bad, word) in [
-            (Server { version: 140_010, release: "14.10".to_owned(), ..good() }, "14.10"),
-            (Server { read_only: true, ..good() }, "read-only"),
-            (Server { off: Some("fsync".to_owned()), ..good() }, "fsync is off"),
-            (Server { encoding: "SQL_ASCII".to_owned(), ..good() }, "SQL_ASCII"),
+            (ServerState { version: 140_010, release: "14.10".to_owned(), ..good() }, "14.10"),
+            (ServerState { read_only: true, ..good() }, "read-only"),
+            (ServerState { off: Some("fsync".to_owned()), ..good() }, "fsync is off"),
+            (ServerState { encoding: "SQL_ASCII".to_owned(), ..good() }, "SQL_ASCII"),
         ] {
             let text = bad.check().unwrap_err();
             assert!(text.contains(word), "{text}");

@@ -10,7 +10,7 @@ use tokio_postgres::{
 
 /// Where the database is and how to connect to it.
 #[derive(Clone)]
-pub struct Settings {
+pub struct PostgresSettings {
     /// `postgres://user:password@host:port/database`, with `sslmode` and the driver's other options behind a `?`.
     /// If it names several hosts, the writable one is used.
     pub url: String,
@@ -66,7 +66,7 @@ const PLANNING: [(&str, &str); 4] =
 /// The port of a URL that names none.
 const PORT_DEFAULT: u16 = 5432;
 
-impl Settings {
+impl PostgresSettings {
     /// Defaults for a dedicated server that instances share: eight lanes, eight readers, named statements.
     #[must_use]
     pub fn new(url: &str) -> Self {
@@ -128,8 +128,8 @@ impl Settings {
         self.replica_url.as_ref().map(open).transpose()
     }
 
-    pub(super) fn target(&self, url: &str) -> Result<Target, StoreError> {
-        let mut target = Target::parse(url)?;
+    pub(super) fn target(&self, url: &str) -> Result<ParsedUrl, StoreError> {
+        let mut target = ParsedUrl::parse(url)?;
         if self.ca_file.is_some() && target.check == tls::Check::Nothing {
             target.check = tls::Check::AuthorityAndName;
         }
@@ -189,9 +189,9 @@ impl Settings {
     }
 }
 
-impl std::fmt::Debug for Settings {
+impl std::fmt::Debug for PostgresSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = |url: &String| Target::parse(url).map_or("not a URL".to_owned(), |target| target.name());
+        let name = |url: &String| ParsedUrl::parse(url).map_or("not a URL".to_owned(), |target| target.name());
         f.debug_struct("Settings")
             .field("server", &name(&self.url))
             .field("replica", &self.replica_url.as_ref().map(name))
@@ -203,13 +203,13 @@ impl std::fmt::Debug for Settings {
 }
 
 /// A parsed URL.
-pub(super) struct Target {
+pub(super) struct ParsedUrl {
     pub(super) config: Config,
     pub(super) check: tls::Check,
     pub(super) ca_file: Option<PathBuf>,
 }
 
-impl Target {
+impl ParsedUrl {
     /// Parses a URL. `sslrootcert` and three of the six values of `sslmode` are handled here, because the driver does
     /// not know them.
     fn parse(url: &str) -> Result<Self, StoreError> {

@@ -2,7 +2,7 @@
 
 use super::{
     batch,
-    connect::{Pool, Session},
+    connect::{Pool, PooledConnection},
     error::{self, Cause},
     load_plan::LoadPlan,
     loads::LoadedWorld,
@@ -39,13 +39,13 @@ pub(super) struct Transactor {
     orphans: Mutex<Vec<TokenId>>,
 }
 
-enum Failure {
+enum FailedAttempt {
     /// A retry may pass, after the rows are loaded and the batch is decided again.
     Again(StoreError),
     Final(StoreError),
 }
 
-impl Failure {
+impl FailedAttempt {
     /// For a failure before the commit was sent.
     fn of_work(failure: &Error) -> Self {
         let store_error = error::of_work(failure);
@@ -80,13 +80,13 @@ impl Transactor {
                     }
                     return Ok(committed);
                 }
-                Err(Failure::Again(failure)) if tries < TRIES_MAX && started.elapsed() < TRY_FOR => {
+                Err(FailedAttempt::Again(failure)) if tries < TRIES_MAX && started.elapsed() < TRY_FOR => {
                     tracing::debug!(error = %failure, tries, "retrying a batch");
                     tries += 1;
                     sleep(pause).await;
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
-                Err(Failure::Again(failure) | Failure::Final(failure)) => return Err(failure),
+                Err(FailedAttempt::Again(failure) | FailedAttempt::Final(failure)) => return Err(failure),
             }
         }
     }
@@ -112,7 +112,12 @@ impl Transactor {
     }
 
     /// Notes that the box office works, if a note is due.
-    async fn note(&self, session: &Session<'_>, pulse: &Pulse, given: Option<i64>) -> Result<(), Failure> {
+    async fn note(
+        &self,
+        session: &PooledConnection<'_>,
+        pulse: &Pulse,
+        given: Option<i64>,
+    ) -> Result<(), FailedAttempt> {
         if !pulse.is_due(given) {
             return Ok(());
         }
@@ -122,9 +127,9 @@ impl Transactor {
         }
         match noted {
             Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(Failure::Final(outage::outage_pending())),
-            Ok(Err(failure)) => Err(Failure::of_work(&failure)),
-            Err(_) => Err(Failure::Again(silent())),
+            Ok(Ok(false)) => Err(FailedAttempt::Final(outage::outage_pending())),
+            Ok(Err(failure)) => Err(FailedAttempt::of_work(&failure)),
+            Err(_) => Err(FailedAttempt::Again(silent())),
         }
     }
 
@@ -145,11 +150,11 @@ impl Transactor {
         pulse: &Pulse,
         plan: &LoadPlan,
         given: &(impl Fn() -> Option<i64> + Sync),
-    ) -> Result<Committed, Failure> {
-        self.check_not_stalled().map_err(Failure::Final)?;
+    ) -> Result<Committed, FailedAttempt> {
+        self.check_not_stalled().map_err(FailedAttempt::Final)?;
         let session = self.pool.get().await.map_err(|failure| match failure {
-            StoreError::Unavailable(_) => Failure::Again(failure),
-            other => Failure::Final(other),
+            StoreError::Unavailable(_) => FailedAttempt::Again(failure),
+            other => FailedAttempt::Final(other),
         })?;
         let patience = self.pool.answer_timeout();
         self.note(&session, pulse, given()).await?;
@@ -157,7 +162,7 @@ impl Transactor {
         let answers = match timeout(patience, batch::load(&session, plan, given()).run()).await {
             Ok(Ok(answers)) => answers,
             Ok(Err(failure)) => return Err(give_up(session, &failure, patience).await),
-            Err(_) => return Err(Failure::Again(silent())),
+            Err(_) => return Err(FailedAttempt::Again(silent())),
         };
         let LoadedWorld { mut world, active, alive, transaction } = match LoadedWorld::of(&answers, plan, self.policy) {
             Ok(loaded) => loaded,
@@ -184,7 +189,7 @@ impl Transactor {
             }
             Err(_) => {
                 self.close_after(session, transaction);
-                return Err(Failure::Final(StoreError::Unknown("the database did not answer".to_owned())));
+                return Err(FailedAttempt::Final(StoreError::Unknown("the database did not answer".to_owned())));
             }
         };
         match outcome(&saved) {
@@ -193,9 +198,9 @@ impl Transactor {
                 Ok(Committed { answers, changes })
             }
             // The connection broke, or the pooler's did: the server may still be in the middle of the commit.
-            Err(Failure::Final(StoreError::Unknown(text))) => {
+            Err(FailedAttempt::Final(StoreError::Unknown(text))) => {
                 self.close_after(session, transaction);
-                Err(Failure::Final(StoreError::Unknown(text)))
+                Err(FailedAttempt::Final(StoreError::Unknown(text)))
             }
             Err(failure) => {
                 self.orphan(positions(&changes));
@@ -207,7 +212,7 @@ impl Transactor {
         }
     }
 
-    fn close_after(&self, session: Session<'_>, transaction: Transaction) {
+    fn close_after(&self, session: PooledConnection<'_>, transaction: Transaction) {
         let watch = Arc::clone(&self.watch);
         session.close_after(async move { transaction.wait_until_ended(&watch).await });
     }
@@ -228,13 +233,13 @@ fn positions(changes: &frontrow_domain::changes::Changes) -> Vec<TokenId> {
 }
 
 /// The failure of a batch that waited for its rows until the last note was too old to decide by.
-fn outlasted(pulse: &Pulse) -> Failure {
+fn outlasted(pulse: &Pulse) -> FailedAttempt {
     if pulse.works() {
         pulse.is_still_due();
         let text = "a batch waited for its rows for so long that it must note anew that the box office works";
-        return Failure::Again(StoreError::Contended(text.to_owned()));
+        return FailedAttempt::Again(StoreError::Contended(text.to_owned()));
     }
-    Failure::Final(outage::outage_pending())
+    FailedAttempt::Final(outage::outage_pending())
 }
 
 fn silent() -> StoreError {
@@ -243,14 +248,14 @@ fn silent() -> StoreError {
 
 /// The outcome of a save. The server answers in order: its own error before the commit means that the commit rolled
 /// back. If the connection or the pooler's broke before any other failure, the commit may or may not have happened.
-fn outcome(saved: &Saved) -> Result<(), Failure> {
+fn outcome(saved: &Saved) -> Result<(), FailedAttempt> {
     let failed = saved.changes.iter().find_map(|result| result.as_ref().err());
     match (failed, &saved.commit) {
-        (Some(failure), _) if error::is_the_servers(failure) => Err(Failure::of_work(failure)),
-        (Some(failure), _) => Err(Failure::Final(StoreError::Unknown(error::text(failure)))),
+        (Some(failure), _) if error::is_the_servers(failure) => Err(FailedAttempt::of_work(failure)),
+        (Some(failure), _) => Err(FailedAttempt::Final(StoreError::Unknown(error::text(failure)))),
         (None, Err(failure)) => match error::of_commit(failure) {
-            unknown @ StoreError::Unknown(_) => Err(Failure::Final(unknown)),
-            _ => Err(Failure::of_work(failure)),
+            unknown @ StoreError::Unknown(_) => Err(FailedAttempt::Final(unknown)),
+            _ => Err(FailedAttempt::of_work(failure)),
         },
         (None, Ok(_)) => Ok(()),
     }
@@ -258,16 +263,16 @@ fn outcome(saved: &Saved) -> Result<(), Failure> {
 
 /// Rolls back a transaction that saved nothing. A connection that does not confirm it in time is closed, which rolls
 /// back too.
-async fn roll_back(session: Session<'_>, patience: Duration) {
+async fn roll_back(session: PooledConnection<'_>, patience: Duration) {
     if let Ok(Ok(())) = timeout(patience, session.batch("ROLLBACK")).await {
         session.finish();
     }
 }
 
 /// Rolls back a failed transaction, or closes its connection if that is lost.
-async fn give_up(session: Session<'_>, failure: &Error, patience: Duration) -> Failure {
+async fn give_up(session: PooledConnection<'_>, failure: &Error, patience: Duration) -> FailedAttempt {
     if error::cause(failure) != Cause::Lost {
         roll_back(session, patience).await;
     }
-    Failure::of_work(failure)
+    FailedAttempt::of_work(failure)
 }

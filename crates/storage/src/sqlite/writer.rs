@@ -55,27 +55,27 @@ pub(super) struct Writer {
     elsewhere: (Option<i64>, u64),
     /// Shared with the store, which reads it without the writer.
     outages: Arc<ArcSwap<Outages>>,
-    role: Role,
+    purpose: WriterPurpose,
     /// The last note that the box office works; none in an administrative command.
     alive: Option<Noted>,
     /// When commits began to fail; none while they work, or once the box office has resumed.
     failed_at: Option<Time>,
     /// Whether the connection must be replaced.
-    health: Health,
+    health: ConnectionHealth,
     /// In bytes; fixed when the file is created.
     page_size: u64,
 }
 
 /// The purpose of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum WriterPurpose {
     /// An administrative command: its commits do not show that the box office works.
     Admin,
     Serves,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Health {
+enum ConnectionHealth {
     Sound,
     MustReopen,
 }
@@ -106,10 +106,10 @@ impl Writer {
             data_version: None,
             elsewhere: (None, 0),
             outages: Arc::default(),
-            role: Role::Admin,
+            purpose: WriterPurpose::Admin,
             alive: None,
             failed_at: None,
-            health: Health::Sound,
+            health: ConnectionHealth::Sound,
         };
         writer.read_counters().map_err(error::of_work)?;
         writer.outages.store(Arc::new(outage::latest(&writer.conn).map_err(error::of_work)?));
@@ -132,9 +132,9 @@ impl Writer {
         let outages = self.guarded(|writer| {
             let now = writer.begin()?;
             let alive_at = clock::alive_at(&writer.conn)?;
-            let from = match writer.role {
-                Role::Admin => alive_at,
-                Role::Serves => failed_at.max(alive_at.filter(|_| failed_at.is_some())),
+            let from = match writer.purpose {
+                WriterPurpose::Admin => alive_at,
+                WriterPurpose::Serves => failed_at.max(alive_at.filter(|_| failed_at.is_some())),
             };
             let outage = from.and_then(|from| Outage::between(from, now, &writer.policy));
             if let Some(outage) = &outage {
@@ -147,7 +147,7 @@ impl Writer {
             writer.run("COMMIT").map_err(Failure::Commit)?;
             Ok(outages)
         })?;
-        (self.role, self.failed_at) = (Role::Serves, None);
+        (self.purpose, self.failed_at) = (WriterPurpose::Serves, None);
         let worked = self.clock.worked();
         self.alive = Some(Noted::new(self.now(), worked));
         let newest = outages.iter().max_by_key(|outage| outage.to).copied();
@@ -158,7 +158,7 @@ impl Writer {
 
     /// The note that a commit at `now` takes; none for an administrative command, or between a failure and the resume.
     fn alive_at(&self, now: Time) -> Option<Time> {
-        (self.role == Role::Serves && self.failed_at.is_none()).then_some(now)
+        (self.purpose == WriterPurpose::Serves && self.failed_at.is_none()).then_some(now)
     }
 
     pub(super) fn set_busy_timeout(&mut self, busy: Duration) -> Result<(), StoreError> {
@@ -256,9 +256,9 @@ impl Writer {
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, StoreError> {
         let log = self.files.check()?;
         if !self.conn.is_autocommit() && self.conn.execute_batch("ROLLBACK").is_err() {
-            self.health = Health::MustReopen;
+            self.health = ConnectionHealth::MustReopen;
         }
-        if self.health == Health::MustReopen {
+        if self.health == ConnectionHealth::MustReopen {
             self.reopen()?;
         }
         let checked = if log == Log::Shorter { self.check_log() } else { Ok(()) };
@@ -270,7 +270,7 @@ impl Writer {
             }
             let rolled_back = self.conn.is_autocommit() || self.conn.execute_batch("ROLLBACK").is_ok();
             if !rolled_back || failure.invalidates_connection() {
-                self.health = Health::MustReopen;
+                self.health = ConnectionHealth::MustReopen;
             }
             failure.into()
         })
@@ -287,7 +287,7 @@ impl Writer {
         self.files.check()?;
         self.conn = conn;
         self.data_version = None;
-        self.health = Health::Sound;
+        self.health = ConnectionHealth::Sound;
         Ok(())
     }
 
@@ -369,7 +369,7 @@ impl Writer {
         let ahead = mark.since(self.clock.now());
         // While this process serves, it ignores a far later time of another process, as it does a jump of the machine's
         // clock.
-        if self.role == Role::Serves && ahead > JUMP_MIN {
+        if self.purpose == WriterPurpose::Serves && ahead > JUMP_MIN {
             let seconds = ahead.millis() / 1_000;
             tracing::warn!(seconds, "another program wrote with a clock that is ahead: its time is ignored");
         } else {
@@ -443,7 +443,7 @@ mod tests {
         let path = folder.path().join("frontrow.db");
         let mut writer = writer(&path);
         std::fs::rename(&path, folder.path().join("elsewhere.db")).unwrap();
-        writer.health = Health::MustReopen;
+        writer.health = ConnectionHealth::MustReopen;
         let refused = writer.transact(&register(1), decide_all);
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
         assert!(!path.exists(), "no new box office is made under the old name");

@@ -1,6 +1,6 @@
 //! Reads the rows of a `SQLite` file, table by table and in parts.
 
-use super::tables::{TABLES, Table};
+use super::tables::{CopiedTable, TABLES};
 use crate::{StoreError, sqlite::SqliteStore};
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -16,21 +16,21 @@ const WAITING: usize = 4;
 
 /// Rows of one table, each with its values as text.
 #[derive(Debug)]
-pub(super) struct Part {
-    pub(super) table: &'static Table,
+pub(super) struct TablePart {
+    pub(super) table: &'static CopiedTable,
     pub(super) rows: Vec<Vec<Option<String>>>,
 }
 
 /// All rows of all tables in one snapshot, part after part.
 #[derive(Debug)]
-pub(super) struct Parts {
-    parts: Receiver<Part>,
+pub(super) struct TableParts {
+    parts: Receiver<TablePart>,
     reading: JoinHandle<Result<(), StoreError>>,
 }
 
-impl Parts {
+impl TableParts {
     /// Starts to read; `order` is the order of a table's rows.
-    pub(super) fn start(source: &Arc<SqliteStore>, order: fn(&Table) -> &'static str) -> Self {
+    pub(super) fn start(source: &Arc<SqliteStore>, order: fn(&CopiedTable) -> &'static str) -> Self {
         let (sender, parts) = mpsc::channel(WAITING);
         let source = Arc::clone(source);
         let reading = tokio::spawn(async move { source.read(move |conn| pour(conn, order, &sender)).await });
@@ -38,7 +38,7 @@ impl Parts {
     }
 
     /// The next part; none at the end or after a failure.
-    pub(super) async fn next(&mut self) -> Option<Part> {
+    pub(super) async fn next(&mut self) -> Option<TablePart> {
         self.parts.recv().await
     }
 
@@ -52,7 +52,7 @@ impl Parts {
     }
 }
 
-fn pour(conn: &Connection, order: fn(&Table) -> &'static str, parts: &Sender<Part>) -> rusqlite::Result<()> {
+fn pour(conn: &Connection, order: fn(&CopiedTable) -> &'static str, parts: &Sender<TablePart>) -> rusqlite::Result<()> {
     let moment = conn.unchecked_transaction()?;
     for table in TABLES {
         let columns: Vec<_> = table.columns.iter().map(super::tables::Column::in_sqlite).collect();
@@ -62,11 +62,12 @@ fn pour(conn: &Connection, order: fn(&Table) -> &'static str, parts: &Sender<Par
         let mut rows = Vec::new();
         while let Some(row) = found.next()? {
             rows.push((0..columns.len()).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?);
-            if rows.len() == PART && parts.blocking_send(Part { table, rows: std::mem::take(&mut rows) }).is_err() {
+            if rows.len() == PART && parts.blocking_send(TablePart { table, rows: std::mem::take(&mut rows) }).is_err()
+            {
                 return Ok(());
             }
         }
-        if !rows.is_empty() && parts.blocking_send(Part { table, rows }).is_err() {
+        if !rows.is_empty() && parts.blocking_send(TablePart { table, rows }).is_err() {
             return Ok(());
         }
     }

@@ -2,7 +2,7 @@
 
 /// A table in both databases.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct CopiedTable {
     pub(super) name: &'static str,
     pub(super) columns: &'static [Column],
     /// The order for comparing rows: a key of the table, the same in both databases.
@@ -82,13 +82,13 @@ const fn text(name: &'static str) -> Column {
 
 const USER_ID: Column = column("user_id", Kind::Uuid);
 
-const fn table(name: &'static str, key: &'static str, columns: &'static [Column]) -> Table {
-    Table { name, columns, key, copied_by: key }
+const fn table(name: &'static str, key: &'static str, columns: &'static [Column]) -> CopiedTable {
+    CopiedTable { name, columns, key, copied_by: key }
 }
 
 /// Every table except the clock, which `PostgreSQL` has itself; the last note that the box office worked, which is in
 /// the row of `office` there; the highest seat id; and the sequences, which follow from it and from the rows.
-pub(super) const TABLES: &[Table] = &[
+pub(super) const TABLES: &[CopiedTable] = &[
     table(
         "user",
         "user_id",
@@ -134,7 +134,7 @@ pub(super) const TABLES: &[Table] = &[
         ],
     ),
     table("outage", "from_at", &[number("from_at"), number("to_at"), number("grace")]),
-    Table {
+    CopiedTable {
         name: "room_cap",
         columns: &[number("room_id"), number("max_active"), number("since")],
         key: "room_id, since, max_active",
@@ -294,7 +294,7 @@ pub(super) const TABLES: &[Table] = &[
             number("settled_at"),
         ],
     ),
-    Table {
+    CopiedTable {
         name: "idempotency",
         columns: &[
             column("key", Kind::Bytes),

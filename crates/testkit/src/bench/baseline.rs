@@ -22,7 +22,7 @@ macro_rules! params {
 
 /// How the statements of a transaction are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
+pub enum SendMode {
     /// Each after the answer to the one before: what most programs do.
     OneByOne,
     /// What does not need an answer goes together: two round trips a transaction.
@@ -31,7 +31,7 @@ pub enum Pace {
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
+pub enum BaselineError {
     /// A rule says no. The word is the code that the client sees.
     #[error("refused: {0}")]
     Refused(&'static str),
@@ -40,13 +40,13 @@ pub enum ServiceError {
     Failed(String),
 }
 
-impl From<tokio_postgres::Error> for ServiceError {
+impl From<tokio_postgres::Error> for BaselineError {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Failed(format!("{error:?}"))
     }
 }
 
-impl From<deadpool_postgres::PoolError> for ServiceError {
+impl From<deadpool_postgres::PoolError> for BaselineError {
     fn from(error: deadpool_postgres::PoolError) -> Self {
         Self::Failed(error.to_string())
     }
@@ -61,7 +61,7 @@ const MAX_SEATS_PER_USER: i64 = 4;
 #[derive(Debug, Clone)]
 pub struct Baseline {
     pool: Pool,
-    pace: Pace,
+    pace: SendMode,
 }
 
 /// Microseconds of the database's clock, read after the rows before it were locked.
@@ -118,7 +118,7 @@ impl Baseline {
     ///
     /// # Errors
     /// The address cannot be read.
-    pub fn connect(url: &str, connections: usize, pace: Pace) -> anyhow::Result<Self> {
+    pub fn connect(url: &str, connections: usize, pace: SendMode) -> anyhow::Result<Self> {
         let manager = Manager::from_config(
             office::config(url)?,
             NoTls,
@@ -137,7 +137,7 @@ impl Baseline {
         token: TokenId,
         seat: SeatId,
         key: Idempotency,
-    ) -> Result<String, ServiceError> {
+    ) -> Result<String, BaselineError> {
         let client = self.pool.get().await?;
         let done = hold(&client, self.pace, user, token, seat, &key).await;
         settle(&client, &key, done).await
@@ -153,7 +153,7 @@ impl Baseline {
         token: TokenId,
         reservation: ReservationId,
         key: Idempotency,
-    ) -> Result<String, ServiceError> {
+    ) -> Result<String, BaselineError> {
         let client = self.pool.get().await?;
         let done = pay(&client, self.pace, user, token, reservation, &key).await;
         settle(&client, &key, done).await
@@ -164,11 +164,11 @@ impl Baseline {
 async fn settle(
     client: &Object,
     key: &Idempotency,
-    done: Result<String, ServiceError>,
-) -> Result<String, ServiceError> {
+    done: Result<String, BaselineError>,
+) -> Result<String, BaselineError> {
     let Err(stop) = done else { return done };
     client.batch_execute("ROLLBACK").await?;
-    if !matches!(stop, ServiceError::Refused("replay")) {
+    if !matches!(stop, BaselineError::Refused("replay")) {
         return Err(stop);
     }
     let kept = client.prepare_cached(KEPT).await?;
@@ -176,39 +176,39 @@ async fn settle(
     if row.get::<_, &[u8]>(0) == key.fingerprint {
         Ok(row.get(1))
     } else {
-        Err(ServiceError::Refused("idempotency_key_reused"))
+        Err(BaselineError::Refused("idempotency_key_reused"))
     }
 }
 
 /// The key's row was there before: its first request was done.
-fn key_taken(error: tokio_postgres::Error) -> ServiceError {
+fn key_taken(error: tokio_postgres::Error) -> BaselineError {
     let taken = error.as_db_error().is_some_and(|error| {
         *error.code() == SqlState::UNIQUE_VIOLATION && error.constraint() == Some("idempotency_key_unique")
     });
-    if taken { ServiceError::Refused("replay") } else { error.into() }
+    if taken { BaselineError::Refused("replay") } else { error.into() }
 }
 
-fn refuse_unless(condition: bool, why: &'static str) -> Result<(), ServiceError> {
-    if condition { Ok(()) } else { Err(ServiceError::Refused(why)) }
+fn refuse_unless(condition: bool, why: &'static str) -> Result<(), BaselineError> {
+    if condition { Ok(()) } else { Err(BaselineError::Refused(why)) }
 }
 
-fn check_token(token: &Row, user: UserId, now: i64) -> Result<(), ServiceError> {
+fn check_token(token: &Row, user: UserId, now: i64) -> Result<(), BaselineError> {
     refuse_unless(token.get::<_, Uuid>(0) == user.0, "token_invalid")?;
     let is_active = token.get::<_, &str>(1) == "active" && token.get::<_, Option<i64>>(2).is_some_and(|end| end > now);
     refuse_unless(is_active, "token_not_active")
 }
 
 /// The statements, prepared once a connection.
-async fn prepared<const N: usize>(client: &Object, texts: [&str; N]) -> Result<[Statement; N], ServiceError> {
+async fn prepared<const N: usize>(client: &Object, texts: [&str; N]) -> Result<[Statement; N], BaselineError> {
     let mut statements = Vec::with_capacity(N);
     for text in texts {
         statements.push(client.prepare_cached(text).await?);
     }
-    statements.try_into().map_err(|_| ServiceError::Failed("statements are missing".to_owned()))
+    statements.try_into().map_err(|_| BaselineError::Failed("statements are missing".to_owned()))
 }
 
 /// Runs a statement that changes one row.
-async fn change(client: &Object, statement: &Statement, row: &[&(dyn ToSql + Sync)]) -> Result<(), ServiceError> {
+async fn change(client: &Object, statement: &Statement, row: &[&(dyn ToSql + Sync)]) -> Result<(), BaselineError> {
     client.execute(statement, row).await?;
     Ok(())
 }
@@ -217,20 +217,20 @@ async fn change(client: &Object, statement: &Statement, row: &[&(dyn ToSql + Syn
 macro_rules! send {
     ($pace:expr, $($step:expr),+ $(,)?) => {
         match $pace {
-            Pace::OneByOne => ($($step.await?,)+),
-            Pace::Pipelined => tokio::try_join!($($step),+)?,
+            SendMode::OneByOne => ($($step.await?,)+),
+            SendMode::Pipelined => tokio::try_join!($($step),+)?,
         }
     };
 }
 
 async fn hold(
     client: &Object,
-    pace: Pace,
+    pace: SendMode,
     user: UserId,
     token: TokenId,
     seat: SeatId,
     key: &Idempotency,
-) -> Result<String, ServiceError> {
+) -> Result<String, BaselineError> {
     let (room, number, seat_id) = (token.room_id.get(), token.position.0, seat.get());
     let [by_token, by_seat, reserve, hold_seat, lift_token, keep] =
         prepared(client, [TOKEN, SEAT, RESERVE, HOLD_SEAT, LIFT_TOKEN, KEEP]).await?;
@@ -242,8 +242,8 @@ async fn hold(
         client.query_opt(&by_seat, seat_keys),
     );
 
-    let token_row = token_row.ok_or(ServiceError::Refused("token_invalid"))?;
-    let seat_row = seat_row.ok_or(ServiceError::Refused("not_found"))?;
+    let token_row = token_row.ok_or(BaselineError::Refused("token_invalid"))?;
+    let seat_row = seat_row.ok_or(BaselineError::Refused("not_found"))?;
     let (id, now): (i64, i64) = (seat_row.get(11), seat_row.get(12));
     check_token(&token_row, user, now)?;
     refuse_unless(seat_row.get::<_, i64>(4) == room, "token_of_another_room")?;
@@ -257,7 +257,7 @@ async fn hold(
             let [expire] = prepared(client, [EXPIRE]).await?;
             change(client, &expire, params![seat_row.get::<_, i64>(9), now]).await?;
         }
-        _ => return Err(ServiceError::Refused("seat_sold")),
+        _ => return Err(BaselineError::Refused("seat_sold")),
     }
     refuse_unless(seat_row.get::<_, i64>(10) < MAX_SEATS_PER_USER, "too_many_seats")?;
 
@@ -285,23 +285,23 @@ async fn hold(
     Ok(answer)
 }
 
-async fn store_answer(client: &Object, keep: &Statement, row: &[&(dyn ToSql + Sync)]) -> Result<(), ServiceError> {
+async fn store_answer(client: &Object, keep: &Statement, row: &[&(dyn ToSql + Sync)]) -> Result<(), BaselineError> {
     client.execute(keep, row).await.map_err(key_taken)?;
     Ok(())
 }
 
-async fn commit(client: &Object) -> Result<(), ServiceError> {
+async fn commit(client: &Object) -> Result<(), BaselineError> {
     Ok(client.batch_execute("COMMIT").await?)
 }
 
 async fn pay(
     client: &Object,
-    pace: Pace,
+    pace: SendMode,
     user: UserId,
     token: TokenId,
     reservation: ReservationId,
     key: &Idempotency,
-) -> Result<String, ServiceError> {
+) -> Result<String, BaselineError> {
     let (room, position, reservation) = (token.room_id.get(), token.position.0, reservation.get());
     let [by_token, by_account, by_reservation] = prepared(client, [TOKEN, ACCOUNT, RESERVATION]).await?;
     let [store, note, deduct, sell, confirm, end_token, keep] =
@@ -315,9 +315,9 @@ async fn pay(
         client.query_opt(&by_reservation, reservation_keys),
     );
 
-    let row = row.filter(|row| row.get::<_, Uuid>(0) == user.0).ok_or(ServiceError::Refused("not_found"))?;
-    let token_row = token_row.ok_or(ServiceError::Refused("token_invalid"))?;
-    let account = account.ok_or(ServiceError::Refused("insufficient_balance"))?;
+    let row = row.filter(|row| row.get::<_, Uuid>(0) == user.0).ok_or(BaselineError::Refused("not_found"))?;
+    let token_row = token_row.ok_or(BaselineError::Refused("token_invalid"))?;
+    let account = account.ok_or(BaselineError::Refused("insufficient_balance"))?;
     let (id, history, now): (i64, i64, i64) = (row.get(11), row.get(12), row.get(13));
     check_token(&token_row, user, now)?;
     refuse_unless(row.get::<_, i64>(9) == room, "token_of_another_room")?;

@@ -23,7 +23,7 @@ use frontrow_service::{
 };
 use frontrow_storage::{
     Store,
-    postgres::{PostgresStore, Settings},
+    postgres::{PostgresSettings, PostgresStore},
 };
 use std::{
     sync::{
@@ -44,7 +44,7 @@ const IDLE_LIMIT: Span = Span::from_secs(7_200);
 /// # Errors
 /// The server is gone.
 pub async fn open(url: &str, lanes: usize) -> Result<PostgresStore> {
-    let settings = Settings { lanes, ..Settings::new(url) };
+    let settings = PostgresSettings { lanes, ..PostgresSettings::new(url) };
     let policy = Policy { active_limit: ACTIVE_LIMIT, idle_limit: IDLE_LIMIT, ..Policy::default() };
     Ok(PostgresStore::open(&settings, Clock::System, policy, 1_000_000).await?)
 }
@@ -121,7 +121,7 @@ async fn run(store: &PostgresStore, batches: &[Arc<[Request]>]) -> Result<Vec<An
 }
 
 /// An instance without HTTP: the engine over a store.
-pub struct Instance {
+pub struct EngineInstance {
     engine: Arc<Engine>,
     threads: Vec<std::thread::JoinHandle<()>>,
 }
@@ -138,7 +138,7 @@ impl CommitObserver for Anonymous {
     }
 }
 
-impl Instance {
+impl EngineInstance {
     /// Opens the box office with so many lanes.
     ///
     /// # Errors

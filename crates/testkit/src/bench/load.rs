@@ -48,12 +48,12 @@ pub trait Requests: Send + 'static {
 }
 
 /// One connection.
-pub struct Connection {
+pub struct LoadConnection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-impl Connection {
+impl LoadConnection {
     pub async fn open(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -113,7 +113,7 @@ pub async fn load_at(
     for mut source in sources {
         let stop = Arc::clone(&stop);
         tasks.push(tokio::spawn(async move {
-            let mut connection = Connection::open(address).await.unwrap();
+            let mut connection = LoadConnection::open(address).await.unwrap();
             let mut latency = Histogram::<u64>::new(3).unwrap();
             let mut by_class = [0_u64; 6];
             let mut request = Vec::with_capacity(1_024);

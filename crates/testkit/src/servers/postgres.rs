@@ -5,7 +5,7 @@ use crate::PATIENCE;
 use frontrow_clock::Ids;
 use frontrow_storage::{
     migrate,
-    postgres::{self, Settings},
+    postgres::{self, PostgresSettings},
 };
 use std::{
     ffi::OsStr,
@@ -52,12 +52,12 @@ fn with_database(url: &str, name: &str) -> String {
 }
 
 /// A database that a test has for itself; dropped with this.
-pub struct Database {
+pub struct TestDatabase {
     server: String,
     name: String,
 }
 
-impl Database {
+impl TestDatabase {
     /// A copy of a migrated one, on the server that the run shares: the schema without a row.
     pub async fn new() -> Self {
         Self::on(&shared_url()).await
@@ -99,7 +99,7 @@ impl Database {
     }
 }
 
-impl Drop for Database {
+impl Drop for TestDatabase {
     fn drop(&mut self) {
         let (server, name) = (self.server.clone(), self.name.clone());
         // A runtime of its own: that of the test may be ending.
@@ -133,7 +133,7 @@ async fn template(admin: &Client, server: &str) -> String {
             // One that another run left half done is made anew.
             admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await.unwrap();
             admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
-            postgres::migrate(&Settings::new(&with_database(server, &name))).await.unwrap();
+            postgres::migrate(&PostgresSettings::new(&with_database(server, &name))).await.unwrap();
             wait_until_unused(admin, &name).await;
             admin.batch_execute(&format!("ALTER DATABASE {name} IS_TEMPLATE true")).await.unwrap();
         }

@@ -58,7 +58,7 @@ impl IdempotencyKey {
         body: &impl Serialize,
     ) -> HttpResult<Option<Idempotency>> {
         let Some(key) = &self.0 else { return Ok(None) };
-        let mut scope = Hash::new();
+        let mut scope = RequestHash::new();
         match caller {
             Caller::Anonymous => scope.add(b"anonymous"),
             Caller::Buyer(user) | Caller::Operator(user) => scope.add(user.0.as_bytes()),
@@ -68,7 +68,7 @@ impl IdempotencyKey {
         scope.add(method.as_str().as_bytes());
         scope.add(route.as_bytes());
         scope.add(key.as_bytes());
-        let mut request = Hash::new();
+        let mut request = RequestHash::new();
         request.add(method.as_str().as_bytes());
         for argument in path_args {
             request.add(argument.to_string().as_bytes());
@@ -113,9 +113,9 @@ fn unquoted(inner: &str) -> Option<String> {
 }
 
 /// SHA-256 over parts with their lengths, so that no two lists of parts are the same bytes.
-struct Hash(Sha256);
+struct RequestHash(Sha256);
 
-impl Hash {
+impl RequestHash {
     fn new() -> Self {
         Self(Sha256::new())
     }

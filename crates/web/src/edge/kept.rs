@@ -125,10 +125,10 @@ fn mark(headers: &mut HeaderMap, fresh: Fresh, etag: Option<HeaderValue>) {
 
 /// A document that never changes while the program runs. Its tag and its compressed form are made once, on first use.
 #[derive(Debug, Clone)]
-pub struct Document(Arc<Parts>);
+pub struct Document(Arc<StoredParts>);
 
 #[derive(Debug)]
-struct Parts {
+struct StoredParts {
     media_type: &'static str,
     body: Bytes,
     etag: OnceLock<String>,
@@ -140,13 +140,13 @@ impl Document {
     #[must_use]
     pub fn new(media_type: &'static str, body: impl Into<Bytes>) -> Self {
         let (etag, packed) = (OnceLock::new(), OnceLock::new());
-        Self(Arc::new(Parts { media_type, body: body.into(), etag, packed }))
+        Self(Arc::new(StoredParts { media_type, body: body.into(), etag, packed }))
     }
 
     /// The answer to a request for it.
     #[must_use]
     pub fn answer(&self, request: &HeaderMap) -> Response {
-        let Parts { media_type, body, etag, packed } = &*self.0;
+        let StoredParts { media_type, body, etag, packed } = &*self.0;
         let etag = etag.get_or_init(|| tag_of(body));
         if has(request, etag) {
             return unchanged(Fresh::Never, etag);

@@ -67,7 +67,7 @@ fn address_in(hop: &str) -> Option<IpAddr> {
 
 /// The limits. A burst is twice the rate a second if it has no setting of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct RateLimitSettings {
     /// Requests of a user that may change something, per second.
     pub requests_per_second_per_user: u32,
     /// How many of them may come at once.
@@ -182,7 +182,7 @@ pub enum SignInEnd {
 impl RateLimits {
     /// The limits of these settings.
     #[must_use]
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(settings: &RateLimitSettings) -> Self {
         let per_minute = |count| Quota::per_minute(at_least_one(count));
         let per_second =
             |count: u32| Quota::per_second(at_least_one(count)).allow_burst(at_least_one(count.saturating_mul(2)));
@@ -425,7 +425,7 @@ fn at_least_one(count: u32) -> NonZeroU32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{RateLimits, Settings, SignInEnd, client_address};
+    use super::{RateLimitSettings, RateLimits, SignInEnd, client_address};
     use axum::http::{HeaderMap, HeaderValue};
     use frontrow_domain::id::UserId;
     use frontrow_service::net::AddressRange;
@@ -482,7 +482,7 @@ mod tests {
     }
 
     fn limits_with(login_per_minute_per_account: u32, login_per_minute_per_address: u32) -> RateLimits {
-        RateLimits::new(&Settings {
+        RateLimits::new(&RateLimitSettings {
             requests_per_second_per_user: 50,
             request_burst_per_user: 100,
             changes_per_hour_per_user: 1_200,

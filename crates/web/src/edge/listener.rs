@@ -117,7 +117,7 @@ pub async fn serve(
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let mut connections = JoinSet::new();
     let by_address = Arc::new(ByAddress::new(limits.max_per_address, limits.trusted_proxies.clone()));
-    let server = Arc::new(Server { limits, metrics, http: builder(), closing: AtomicBool::new(false) });
+    let server = Arc::new(ListenerState { limits, metrics, http: builder(), closing: AtomicBool::new(false) });
     let mut back_off = BACK_OFF_MIN;
     let (close, closing) = watch::channel(false);
     let mut stopped = pin!(stop.wait_for(|stop| *stop));
@@ -164,7 +164,7 @@ pub async fn serve(
     Ok(())
 }
 
-struct Server {
+struct ListenerState {
     limits: Limits,
     metrics: Arc<Metrics>,
     http: http1::Builder,
@@ -206,18 +206,18 @@ enum End {
 }
 
 async fn serve_connection(
-    server: Arc<Server>,
+    server: Arc<ListenerState>,
     socket: TcpStream,
     peer: SocketAddr,
     app: Router,
     mut closing: watch::Receiver<bool>,
 ) {
-    let Server { limits, metrics, http, .. } = &*server;
+    let ListenerState { limits, metrics, http, .. } = &*server;
     // Answers are written whole: waiting to fill a packet only delays them.
     if socket.set_nodelay(true).is_err() {
         return;
     }
-    let _open = Open::new(metrics);
+    let _open = OpenConnection::new(metrics);
     let state = Arc::new(State::new());
     let for_service = Arc::clone(&state);
     let body_timeout = limits.body_timeout;
@@ -320,16 +320,16 @@ async fn refuse(socket: &mut TcpStream, definition: &Definition) {
 }
 
 /// Counts an open connection.
-struct Open<'a>(&'a Metrics);
+struct OpenConnection<'a>(&'a Metrics);
 
-impl<'a> Open<'a> {
+impl<'a> OpenConnection<'a> {
     fn new(metrics: &'a Metrics) -> Self {
         metrics.connections.inc();
         Self(metrics)
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for OpenConnection<'_> {
     fn drop(&mut self) {
         self.0.connections.dec();
     }

@@ -7,7 +7,7 @@
 mod export;
 mod spans;
 
-pub use export::{Choice, Collector, start};
+pub use export::{Collector, Sampling, start};
 
 use axum::{
     extract::{ConnectInfo, Request},
@@ -47,7 +47,7 @@ pub struct Tracer {
     spans: BatchSpanProcessor,
     /// How many spans are not sent yet.
     waiting: Arc<AtomicUsize>,
-    choice: Choice,
+    choice: Sampling,
     ids: Ids,
     clock: Clock,
     metrics: Arc<Metrics>,
@@ -254,7 +254,7 @@ mod tests {
     /// A tracer that trusts the proxy 10.0.0.1.
     fn tracer(one_in: u32, kept: &Kept) -> Arc<Tracer> {
         let (ids, clock) = (Ids::from_seed(1), Clock::manual(Time::from_micros(1)));
-        let choice = Choice { one_in, trusted_proxies: vec!["10.0.0.1".parse().unwrap()] };
+        let choice = Sampling { one_in, trusted_proxies: vec!["10.0.0.1".parse().unwrap()] };
         let spans = export::gathered(kept.clone());
         Arc::new(Tracer { spans, waiting: Arc::default(), choice, ids, clock, metrics: Arc::new(Metrics::new()) })
     }

@@ -4,7 +4,7 @@ use super::{deploy, instance, scrape};
 use frontrow_domain::time::Time;
 use frontrow_testkit::{
     Server,
-    servers::{postgres::Database, shared_redis},
+    servers::{postgres::TestDatabase, shared_redis},
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -142,7 +142,7 @@ impl Query {
 
 /// What instances of both kinds tell after a sale with a refusal in it.
 async fn scraped() -> Scrape {
-    let database = Database::new().await;
+    let database = TestDatabase::new().await;
     let redis = shared_redis();
     let mut text = String::new();
     for server in [instance(&database.url(), &redis, &[]).await, Server::start().await] {

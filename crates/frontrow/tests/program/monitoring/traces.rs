@@ -8,7 +8,7 @@ use axum::{
 use frontrow_clock::{Clock, Ids};
 use frontrow_service::metrics::Metrics;
 use frontrow_testkit::{PATIENCE, START, Server, eventually, servers::port::Port};
-use frontrow_web::edge::traces::{self, Choice};
+use frontrow_web::edge::traces::{self, Sampling};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{KeyValue, any_value::Value},
@@ -203,7 +203,7 @@ async fn a_strangers_trace_is_not_continued() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_not_sent_yet_is_sent_at_the_end() {
     let collector = Collector::start().await;
-    let choice = Choice { one_in: 1, trusted_proxies: Vec::new() };
+    let choice = Sampling { one_in: 1, trusted_proxies: Vec::new() };
     let (ids, metrics) = (Ids::from_seed(1), Arc::new(Metrics::new()));
     let clock = Clock::manual(START);
     let tracer = traces::start(collector.url().parse().unwrap(), choice, ids, clock, Arc::clone(&metrics)).unwrap();

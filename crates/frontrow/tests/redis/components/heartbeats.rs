@@ -14,7 +14,7 @@ use frontrow_domain::{
 };
 use frontrow_line::{
     Peers, Rebuild,
-    redis::{RedisPeers, Settings},
+    redis::{RedisPeers, RedisSettings},
 };
 use frontrow_storage::{Store, memory::MemoryStore};
 use std::{
@@ -29,7 +29,7 @@ const AN_EXCHANGE: Duration = Duration::from_millis(2_500);
 /// Instances over a line of twenty tokens, which count as seen at the start.
 struct Office {
     pair: Pair,
-    settings: Settings,
+    settings: RedisSettings,
     store: Arc<dyn Store>,
     clock: Clock,
 }
@@ -44,7 +44,7 @@ impl Office {
             let request = Request { caller: Caller::Buyer(user(number)), command, idempotency: None };
             store.transact([request].into(), decide_all).await.unwrap();
         }
-        let mut settings = Settings::new(vec![pair.server.url()]);
+        let mut settings = RedisSettings::new(vec![pair.server.url()]);
         settings.warm_up = Duration::ZERO;
         settings.publishes_at_rest_every = Duration::ZERO;
         Self { pair, settings, store, clock }

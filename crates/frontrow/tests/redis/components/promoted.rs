@@ -13,7 +13,7 @@ use frontrow_domain::{
 };
 use frontrow_line::{
     Leadership, Peers,
-    redis::{RedisPeers, Settings},
+    redis::{RedisPeers, RedisSettings},
 };
 use frontrow_storage::{Store, memory::MemoryStore};
 use frontrow_testkit::servers::redis::RedisSentinel;
@@ -31,7 +31,7 @@ impl Office {
     async fn open(url: String) -> Self {
         let clock = Clock::manual(START);
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Policy::default(), 5));
-        let mut settings = Settings::new(vec![url]);
+        let mut settings = RedisSettings::new(vec![url]);
         // What one instance does reaches the other through Redis, not through the rows.
         settings.refresh_every = Duration::from_hours(1);
         settings.refresh_down_every = Duration::from_hours(1);

@@ -28,8 +28,8 @@ fn read_back(changes: &Changes) -> Option<Box<BatchChanges>> {
     let event = read(&event_of(changes)?).unwrap();
     assert_eq!((event.instance, event.first, event.number), (INSTANCE, 7, 7));
     match event.body {
-        Body::Changes(batch) => Some(batch),
-        Body::Gap(_) => None,
+        EventBody::Changes(batch) => Some(batch),
+        EventBody::Gap(_) => None,
     }
 }
 
@@ -122,7 +122,7 @@ fn a_gap_names_unpublished_rooms_and_other_versions_are_refused() {
     let mut event = super::event(INSTANCE, 300, 312, &of_gap(&gap));
     let Event { instance, first, number, body } = read(&event).unwrap();
     assert_eq!((instance, first, number), (INSTANCE, 300, 312));
-    assert!(matches!(body, Body::Gap(read) if read == gap));
+    assert!(matches!(body, EventBody::Gap(read) if read == gap));
     event[0] = 9;
     assert_eq!(read(&event).unwrap_err(), Unreadable::Version(9));
     assert_eq!(read(&[]).unwrap_err(), Unreadable::Broken);

@@ -11,12 +11,12 @@ use frontrow_domain::{
 use uuid::Uuid;
 
 /// What a copy has after its moment: state, user, and when the token was issued.
-type Rest = (WrittenState, [u8; 16], i64);
+type CopyRest = (WrittenState, [u8; 16], i64);
 
 /// A copy of a token as it was at `at`; every token has one.
 pub(super) fn write(token: &Token, at: Time) -> Option<Vec<u8>> {
     let issued = token.issued_at.micros().wrapping_sub(at.micros());
-    let rest: Rest = (WrittenState::of(token.state, at), token.user_id.0.into_bytes(), issued);
+    let rest: CopyRest = (WrittenState::of(token.state, at), token.user_id.0.into_bytes(), issued);
     postcard::to_extend(&rest, at.micros().to_be_bytes().to_vec()).ok()
 }
 
@@ -24,7 +24,7 @@ pub(super) fn write(token: &Token, at: Time) -> Option<Vec<u8>> {
 pub(super) fn read(bytes: &[u8], id: TokenId) -> Option<Token> {
     let (moment, rest) = bytes.split_first_chunk()?;
     let at = Time::from_micros(i64::from_be_bytes(*moment));
-    let Ok(((state, user, issued), [])) = postcard::take_from_bytes::<Rest>(rest) else { return None };
+    let Ok(((state, user, issued), [])) = postcard::take_from_bytes::<CopyRest>(rest) else { return None };
     let token = Token::issued(id, UserId(Uuid::from_bytes(user)), at.plus(Span::from_micros(issued)));
     match state.read(at) {
         TokenState::Ended { .. } => None,

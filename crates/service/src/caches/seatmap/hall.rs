@@ -36,7 +36,7 @@ const TOLD_LATE_MAX: Duration = Duration::from_micros(COMMIT_VISIBILITY_MAX.micr
 const WHOLE_EVERY: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
-pub(super) struct Hall {
+pub(super) struct CachedHall {
     concert_id: ConcertId,
     boot: u64,
     sharing: Sharing,
@@ -113,14 +113,14 @@ struct Removed {
 
 /// The store's side of a hall.
 #[async_trait]
-pub(super) trait Source: Sync {
+pub(super) trait SeatReads: Sync {
     async fn now(&self) -> Result<Time, StoreError>;
     async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError>;
     async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError>;
 }
 
 #[async_trait]
-impl Source for &dyn Store {
+impl SeatReads for &dyn Store {
     async fn now(&self) -> Result<Time, StoreError> {
         Store::now(*self).await
     }
@@ -136,7 +136,7 @@ impl Source for &dyn Store {
 
 /// Which rows a read returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum ReadScope {
     /// Every seat: one that is not among them was removed.
     All,
     Changed,
@@ -209,7 +209,7 @@ impl Seats {
     }
 }
 
-impl Hall {
+impl CachedHall {
     pub(super) fn new(concert_id: ConcertId, boot: u64, sharing: Sharing, versions: Arc<Versions>) -> Self {
         let version = AtomicU64::new(versions.next());
         Self {
@@ -277,7 +277,7 @@ impl Hall {
     }
 
     /// Reads the store, unless the rows are fresh enough or a concurrent request makes them so.
-    pub(super) async fn bring_up_to_date(&self, store: &impl Source) -> Result<(), StoreError> {
+    pub(super) async fn bring_up_to_date(&self, store: &impl SeatReads) -> Result<(), StoreError> {
         let asked = Instant::now();
         if self.is_good_at(asked) {
             return Ok(());
@@ -317,23 +317,23 @@ impl Hall {
     }
 
     /// Reads every seat. Returns the store's clock before the read.
-    async fn read_all(&self, store: &impl Source) -> Result<Time, StoreError> {
+    async fn read_all(&self, store: &impl SeatReads) -> Result<Time, StoreError> {
         let now = match self.sharing {
             Sharing::Alone => Time::default(),
             Sharing::Shared => store.now().await?,
         };
         let (began, seen) = (Instant::now(), self.version.load(Ordering::Acquire));
         let rows = store.seats(self.concert_id).await?;
-        self.take(rows, Part::All, seen);
+        self.take(rows, ReadScope::All, seen);
         self.seats().forget_removed(began);
         Ok(now)
     }
 
     /// Reads the seats that may have changed unseen since a read at `since`. Returns the store's clock.
-    async fn read_changed(&self, store: &impl Source, since: Time) -> Result<Time, StoreError> {
+    async fn read_changed(&self, store: &impl SeatReads, since: Time) -> Result<Time, StoreError> {
         let seen = self.version.load(Ordering::Acquire);
         let (rows, now) = store.changed_seats(self.concert_id, since.minus(COMMIT_VISIBILITY_MAX)).await?;
-        self.take(rows, Part::Changed, seen);
+        self.take(rows, ReadScope::Changed, seen);
         // If the store's clock went back, as it may after a fail-over, `updated_at` does not tell which row is newer.
         if now < since {
             return self.read_all(store).await;
@@ -341,17 +341,17 @@ impl Hall {
         Ok(now)
     }
 
-    fn take(&self, rows: Vec<Seat>, part: Part, seen: u64) {
+    fn take(&self, rows: Vec<Seat>, part: ReadScope, seen: u64) {
         let there: HashSet<_> = match part {
-            Part::All => rows.iter().map(|seat| seat.seat_id).collect(),
-            Part::Changed => HashSet::new(),
+            ReadScope::All => rows.iter().map(|seat| seat.seat_id).collect(),
+            ReadScope::Changed => HashSet::new(),
         };
         let mut seats = self.seats();
         let mut changed = false;
         for seat in rows {
             changed |= seats.take(seat, seen);
         }
-        if part == Part::All {
+        if part == ReadScope::All {
             let gone = seats.rows.iter().filter(|row| row.touched <= seen && !there.contains(&row.seat.seat_id));
             let gone: Vec<_> = gone.map(|row| (row.seat.seat_id, row.seat.updated_at)).collect();
             changed |= !gone.is_empty();

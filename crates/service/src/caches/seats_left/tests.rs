@@ -44,7 +44,7 @@ impl Counting {
 }
 
 #[async_trait]
-impl Source for Arc<Counting> {
+impl CountReads for Arc<Counting> {
     async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
         self.counts.fetch_add(1, Ordering::SeqCst);
         let available = self.available.load(Ordering::SeqCst);
@@ -86,7 +86,7 @@ fn sold() -> Changes {
     Changes { seats: Saves { updated: vec![seat], inserted: Vec::new() }, ..Changes::default() }
 }
 
-fn available(counts: &Counts, id: ConcertId) -> Option<i64> {
+fn available(counts: &CountsByConcert, id: ConcertId) -> Option<i64> {
     counts.get(&id).map(|counts| counts.available)
 }
 
@@ -95,7 +95,7 @@ fn lists(
     count: usize,
     seats: &Arc<SeatsLeft>,
     store: &Arc<Counting>,
-) -> Vec<tokio::task::JoinHandle<Result<Counts, StoreError>>> {
+) -> Vec<tokio::task::JoinHandle<Result<CountsByConcert, StoreError>>> {
     let list = |_| {
         let (seats, store) = (Arc::clone(seats), Arc::clone(store));
         tokio::spawn(async move { seats.get(&store, &[ONE]).await })

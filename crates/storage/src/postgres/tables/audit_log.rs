@@ -3,7 +3,7 @@
 use super::{ID, IDS, NUMBER, Rows, TEXTS, TIMES, UUIDS};
 use crate::{
     Page, StoreError,
-    postgres::{columns::Columns, connect::Statement, read_pool::ReadPool, saves::Saves},
+    postgres::{columns::Columns, connect::Statement, read_pool::ReadPool, saves::SavePipeline},
 };
 use frontrow_domain::{
     changes::{AuditEntry, Changes},
@@ -45,7 +45,7 @@ fn bind(rows: Rows<'_, AuditEntry>) -> Rows<'_, AuditEntry> {
         .column(|row| row.created_at.micros())
 }
 
-pub(crate) fn insert<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn insert<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     saves.add(&INSERT, &changes.audit, bind);
 }
 

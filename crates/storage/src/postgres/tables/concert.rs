@@ -10,7 +10,7 @@ use crate::{
         load_plan::LoadPlan,
         loads::{Loaded, Loads},
         read_pool::{ReadPool, is_enough, rows_at_once, size},
-        saves::Saves,
+        saves::SavePipeline,
         search::{certain_part, may_contain},
     },
 };
@@ -163,7 +163,7 @@ fn bind(rows: Rows<'_, Concert>) -> Rows<'_, Concert> {
         .column(|row| micros(row.opened_at))
 }
 
-pub(crate) fn save<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn save<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     saves.add(&UPDATE, &changes.concerts.updated, |rows| bind(rows).count());
     saves.add(&INSERT, &changes.concerts.inserted, bind);
 }

@@ -10,7 +10,7 @@ use crate::{
         load_plan::LoadPlan,
         loads::{Loaded, Loads},
         read_pool::ReadPool,
-        saves::Saves,
+        saves::SavePipeline,
     },
 };
 use frontrow_domain::{changes::Changes, id::DebtId, points::Debt};
@@ -77,7 +77,7 @@ const UPDATE: Statement = Statement {
     types: &[IDS, TEXTS, TIMES, NUMBER],
 };
 
-pub(crate) fn save<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn save<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     saves.add(&INSERT, &changes.debts.inserted, |rows| {
         rows.column(|row| row.debt_id.get())
             .column(|row| row.user_id.0)

@@ -1,7 +1,7 @@
 //! `idempotency`: answers by their idempotency keys.
 
 use super::{HASHES, TEXTS, TIMES};
-use crate::postgres::{connect::Statement, load_plan::LoadPlan, loads::Loads, saves::Saves};
+use crate::postgres::{connect::Statement, load_plan::LoadPlan, loads::Loads, saves::SavePipeline};
 use frontrow_domain::{
     changes::Changes,
     command::{Idempotency, IdempotencyRecord},
@@ -38,7 +38,7 @@ const INSERT: Statement = Statement {
     types: &[HASHES, HASHES, TEXTS, TIMES],
 };
 
-pub(crate) fn insert<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn insert<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     // Already in the order of their keys.
     saves.add(&INSERT, &changes.kept, |rows| {
         rows.column(|row| row.idempotency.key.as_slice())

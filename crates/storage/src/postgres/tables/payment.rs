@@ -10,7 +10,7 @@ use crate::{
         load_plan::LoadPlan,
         loads::Loads,
         read_pool::ReadPool,
-        saves::Saves,
+        saves::SavePipeline,
     },
 };
 use frontrow_domain::{
@@ -68,7 +68,7 @@ const INSERT: Statement = Statement {
     types: &[IDS, UUIDS, IDS, IDS, TEXTS, TIMES, TIMES, TIMES],
 };
 
-pub(crate) fn save<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn save<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     saves.add(&UPDATE, &changes.payments.updated, |rows| {
         rows.column(|row| row.payment_id.get())
             .column(|row| row.status.word())

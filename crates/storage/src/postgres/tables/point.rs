@@ -9,7 +9,7 @@ use crate::{
         load_plan::LoadPlan,
         loads::{Loaded, Loads},
         read_pool::ReadPool,
-        saves::Saves,
+        saves::SavePipeline,
     },
 };
 use frontrow_domain::{
@@ -72,7 +72,7 @@ const INSERT: Statement = Statement {
     types: &[IDS, UUIDS, IDS, IDS, TIMES, TIMES],
 };
 
-pub(crate) fn insert<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn insert<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     saves.add(&INSERT, &changes.points.inserted, |rows| {
         rows.column(|row| row.point_id.get())
             .column(|row| row.user_id.0)
@@ -92,7 +92,7 @@ const UPDATE: Statement = Statement {
     types: &[IDS, IDS, IDS, TIMES, NUMBER],
 };
 
-pub(crate) fn update<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn update<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     saves.add(&UPDATE, &changes.points.updated, |rows| {
         rows.column(|row| row.point_id.get())
             .column(|row| row.amount.get())

@@ -5,7 +5,8 @@ use crate::{
     Page, StoreError,
     enum_text::EnumText,
     postgres::{
-        columns::Columns, connect::Statement, load_plan::LoadPlan, loads::Loads, read_pool::ReadPool, saves::Saves,
+        columns::Columns, connect::Statement, load_plan::LoadPlan, loads::Loads, read_pool::ReadPool,
+        saves::SavePipeline,
     },
 };
 use frontrow_domain::{
@@ -72,7 +73,7 @@ const INSERT: Statement = Statement {
     types: &[IDS, UUIDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, TEXTS, TIMES],
 };
 
-pub(crate) fn insert<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn insert<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     let mut entries: Vec<_> = changes.history.iter().collect();
     entries.sort_by(|a, b| a.reference.cmp(&b.reference));
     saves.add(&INSERT, entries, |rows| {

@@ -11,7 +11,7 @@ use crate::{
         load_plan::LoadPlan,
         loads::Loads,
         read_pool::{Read, ReadPool, SEARCH_ROWS, is_enough, size},
-        saves::Saves,
+        saves::SavePipeline,
         tables::seat::{read_label, read_place},
     },
 };
@@ -104,7 +104,7 @@ const INSERT: Statement = Statement {
     types: &[IDS, UUIDS, IDS, IDS, SMALLS, IDS, TEXTS, TIMES, TIMES, TIMES, TIMES],
 };
 
-pub(crate) fn save<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn save<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     saves.add(&UPDATE, &changes.reservations.updated, |rows| {
         rows.column(|row| row.reservation_id.get())
             .column(|row| row.status().word())

@@ -1,7 +1,7 @@
 //! `reset_link`: links by which users set a new password, one for a user.
 
 use super::{HASHES, IDS, TIMES, UUIDS};
-use crate::postgres::{columns::Columns, connect::Statement, load_plan::LoadPlan, loads::Loads, saves::Saves};
+use crate::postgres::{columns::Columns, connect::Statement, load_plan::LoadPlan, loads::Loads, saves::SavePipeline};
 use frontrow_domain::{changes::Changes, user::ResetLink};
 use tokio_postgres::Error;
 
@@ -32,7 +32,7 @@ const UPSERT: Statement = Statement {
     types: &[UUIDS, HASHES, IDS, TIMES],
 };
 
-pub(crate) fn upsert<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn upsert<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     saves.add(&UPSERT, &changes.reset_links, |rows| {
         rows.column(|row| row.user_id.0)
             .column(|row| row.secret_hash.as_slice())

@@ -2,7 +2,7 @@
 
 use super::{ID, IDS, NUMBER, Rows, SMALLS, TEXTS, TIME, TIMES};
 use crate::{
-    COMMIT_VISIBILITY_MAX, Life, Page, Standing, StoreError,
+    COMMIT_VISIBILITY_MAX, Life, Page, RoomSummary, StoreError,
     enum_text::EnumText,
     postgres::{
         clock::{Times, now},
@@ -11,7 +11,7 @@ use crate::{
         load_plan::LoadPlan,
         loads::Loads,
         read_pool::{Read, ReadPool},
-        saves::Saves,
+        saves::SavePipeline,
     },
 };
 use frontrow_domain::{
@@ -163,7 +163,7 @@ const INSERT_CAPS: Statement = Statement {
     types: &[IDS, IDS, TIME],
 };
 
-pub(crate) fn save<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn save<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     saves.add(&UPDATE, &changes.rooms.updated, |rows| bind(rows).count());
     saves.add(&INSERT, &changes.rooms.inserted, bind);
     // A new room's sequence begins after the tokens that joined in the batch that made the room.
@@ -193,14 +193,14 @@ const INSERT_DEPARTURES: Statement = Statement {
     types: &[IDS, IDS, IDS],
 };
 
-pub(crate) fn save_counts<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn save_counts<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     saves.add(&UPDATE_COUNTS, &changes.counts, |rows| bind_counts(rows).count());
     saves.add(&INSERT_DEPARTURES, &changes.departed, bind_counts);
 }
 
-type Counts<'a> = Arrays<'a, (&'a RoomId, &'a RoomCounts)>;
+type CountRows<'a> = Arrays<'a, (&'a RoomId, &'a RoomCounts)>;
 
-fn bind_counts(rows: Counts<'_>) -> Counts<'_> {
+fn bind_counts(rows: CountRows<'_>) -> CountRows<'_> {
     rows.column(|(room, _)| room.get()).column(|(_, counts)| counts.active).column(|(_, counts)| counts.offered)
 }
 
@@ -244,11 +244,11 @@ const STANDINGS: Statement = Statement {
     types: &[TIME, NUMBER],
 };
 
-pub(crate) async fn standings(reads: &ReadPool, times: &Times) -> Result<Vec<Standing>, StoreError> {
-    let read: Read<Standing> = |row| {
+pub(crate) async fn standings(reads: &ReadPool, times: &Times) -> Result<Vec<RoomSummary>, StoreError> {
+    let read: Read<RoomSummary> = |row| {
         let (room, highest, now) = read_standing(row)?;
         let life = if row.value()? { Life::Live } else { Life::Empty };
-        Ok(Standing { room, highest, life, now })
+        Ok(RoomSummary { room, highest, life, now })
     };
     reads.list(&STANDINGS, &[&times.given(), &COMMIT_VISIBILITY_MAX.micros()], read).await
 }

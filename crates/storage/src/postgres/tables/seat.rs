@@ -8,10 +8,10 @@ use crate::{
         clock::{Times, now},
         columns::{Columns, micros},
         connect::{Params, Statement},
-        load_plan::{LoadPlan, Places},
+        load_plan::{LoadPlan, SeatPlaces},
         loads::{Loaded, Loads},
         read_pool::{Read, ReadPool, Snapshot, no_row, read_all},
-        saves::Saves,
+        saves::SavePipeline,
     },
 };
 use frontrow_domain::{
@@ -128,10 +128,10 @@ pub(crate) fn load_places<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
             loaded.world.highest_seats.insert(row.id(ConcertId::new)?, row.value()?);
             Ok(())
         });
-        let Places { concerts, sections, rows, numbers } = &plan.new_places;
+        let SeatPlaces { concerts, sections, rows, numbers } = &plan.new_places;
         loads.add(&PLACES, [concerts, sections, rows, numbers], take_place);
     }
-    let Places { concerts, sections, rows, numbers } = &plan.moved_places;
+    let SeatPlaces { concerts, sections, rows, numbers } = &plan.moved_places;
     if !concerts.is_empty() {
         loads.add(&PLACES_OF_MOVES, [concerts, sections, rows, numbers], take_place);
     }
@@ -178,7 +178,7 @@ const INSERT: Statement = Statement {
 };
 
 /// Removes seats, then adds the new ones, which may take their places.
-pub(crate) fn replace<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn replace<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     saves.add(&DELETE, &changes.removed_seats, |rows| rows.column(|row| row.seat_id.get()).count());
     saves.add(&INSERT, &changes.seats.inserted, |rows| {
         let rows = rows
@@ -236,7 +236,7 @@ const CHANGE: Statement = Statement {
     types: &[IDS, IDS, TEXTS, TEXTS, TEXTS, TEXTS, NUMBER],
 };
 
-pub(crate) fn update<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn update<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     saves.add(&UPDATE, &changes.seats.updated, |rows| {
         let rows = bind_state(rows.column(|row| row.seat_id.get())).column(|row| row.updated_at.micros());
         bind_let_go(rows).count()

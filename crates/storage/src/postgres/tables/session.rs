@@ -4,7 +4,7 @@ use super::{HASHES, TEXTS, TIMES, UUIDS};
 use crate::{
     StoreError,
     enum_text::EnumText,
-    postgres::{columns::Columns, connect::Statement, read_pool::ReadPool, saves::Saves},
+    postgres::{columns::Columns, connect::Statement, read_pool::ReadPool, saves::SavePipeline},
 };
 use frontrow_domain::{changes::Changes, user::Session};
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ const UPSERT: Statement = Statement {
     types: &[HASHES, UUIDS, TEXTS, TIMES],
 };
 
-pub(crate) fn save<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn save<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     saves.add(&END, &changes.ended_sessions, |rows| {
         rows.column(|row| row.user_id.0).column(|row| row.kept.as_ref().map_or(&[][..], <[u8; 32]>::as_slice))
     });

@@ -11,7 +11,7 @@ use crate::{
         load_plan::LoadPlan,
         loads::{Loaded, Loads},
         read_pool::{ReadPool, Snapshot, no_row, read_all},
-        saves::Saves,
+        saves::SavePipeline,
     },
 };
 use frontrow_domain::{
@@ -210,7 +210,7 @@ const INSERT: Statement = Statement {
 };
 
 /// `active` are the tokens that were active before the batch.
-pub(crate) fn save<'a>(saves: &mut Saves<'a>, changes: &'a Changes, active: &HashSet<TokenId>) {
+pub(crate) fn save<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes, active: &HashSet<TokenId>) {
     // If a token stays active, only its end and its number of holds can change: that touches no index.
     let stays = |row: &&Token| row.status() == TokenStatus::Active && active.contains(&row.id);
     let (renewed, others): (Vec<&Token>, Vec<&Token>) = changes.tokens.updated.iter().partition(stays);
@@ -252,7 +252,7 @@ const PUT_OFF: Statement = Statement {
 };
 
 /// The next search for overdue tokens skips those in `alive` until they may be overdue.
-pub(crate) fn put_off<'a>(saves: &mut Saves<'a>, changes: &'a Changes, alive: &[TokenId]) {
+pub(crate) fn put_off<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes, alive: &[TokenId]) {
     // The next search checks those that the batch changes again.
     let is_changed = |id: &TokenId| changes.tokens.updated.binary_search_by_key(id, |row| row.id).is_ok();
     let alive = alive.iter().copied().filter(|id| !is_changed(id));
@@ -359,17 +359,17 @@ const POSITIONS_IN_FLIGHT: Statement = Statement {
 
 /// A room's line with all its waiting tokens, and the positions in flight.
 pub(crate) async fn line(reads: &ReadPool, times: &Times, room: RoomId) -> Result<Option<Line>, StoreError> {
-    read_line(reads, times, room, &WAITING, InFlight::Sought).await
+    read_line(reads, times, room, &WAITING, InFlightPositions::Sought).await
 }
 
 /// A room's line without the waiting tokens beyond its cursor.
 pub(crate) async fn live_line(reads: &ReadPool, times: &Times, room: RoomId) -> Result<Option<Line>, StoreError> {
-    read_line(reads, times, room, &WAITING_BEHIND_THE_CURSOR, InFlight::Left).await
+    read_line(reads, times, room, &WAITING_BEHIND_THE_CURSOR, InFlightPositions::Left).await
 }
 
 /// Whether reading a line includes the positions in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum InFlight {
+enum InFlightPositions {
     Sought,
     Left,
 }
@@ -381,7 +381,7 @@ async fn read_line(
     times: &Times,
     id: RoomId,
     waiting: &Statement,
-    sought: InFlight,
+    sought: InFlightPositions,
 ) -> Result<Option<Line>, StoreError> {
     let (given, id, late) = (times.given(), id.get(), COMMIT_VISIBILITY_MAX.micros());
     let keys: [(&Statement, Params<'_>); 4] = [
@@ -390,7 +390,7 @@ async fn read_line(
         (&NEITHER_WAITING_NOR_ENDED, &[&id]),
         (&POSITIONS_IN_FLIGHT, &[&id, &given, &late]),
     ];
-    let wanted = if sought == InFlight::Sought { keys.as_slice() } else { &keys[..3] };
+    let wanted = if sought == InFlightPositions::Sought { keys.as_slice() } else { &keys[..3] };
     let results = reads.lists(wanted, Snapshot::One).await?;
     let [standing, waiting, others, in_flight @ ..] = results.as_slice() else { return Err(no_row()) };
     let Some((room, highest, now)) = read_all(standing, room::read_standing)?.pop() else { return Ok(None) };

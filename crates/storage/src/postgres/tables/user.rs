@@ -11,7 +11,7 @@ use crate::{
         load_plan::LoadPlan,
         loads::{Loaded, Loads},
         read_pool::{ReadPool, is_enough, rows_at_once, size},
-        saves::Saves,
+        saves::SavePipeline,
         search::{certain_part, may_contain},
     },
 };
@@ -104,7 +104,7 @@ const UPDATE_PASSWORDS: Statement = Statement {
     types: &[UUIDS, TEXTS, NUMBER],
 };
 
-pub(crate) fn save<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+pub(crate) fn save<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     let now = changes.now.micros();
     let mut new: Vec<_> = changes.new_users.iter().collect();
     new.sort_unstable_by_key(|row| &row.email);

@@ -1,7 +1,7 @@
 //! `room`, with `room_cap`.
 
 use super::{clock::snapshot_time, find_by, list, micros, one};
-use crate::{Life, Page, Standing, enum_text::EnumText, sqlite::columns::Columns};
+use crate::{Life, Page, RoomSummary, enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
     changes::{Changes, RoomCounts},
     id::{Position, RoomId},
@@ -166,14 +166,14 @@ const STANDINGS: &str = concat!(
      FROM room ORDER BY room_id"
 );
 
-pub(crate) fn standings(conn: &Connection, now: impl FnOnce() -> Time) -> Result<Vec<Standing>> {
+pub(crate) fn standings(conn: &Connection, now: impl FnOnce() -> Time) -> Result<Vec<RoomSummary>> {
     let snapshot = conn.unchecked_transaction()?;
     let rooms = list(&snapshot, STANDINGS, (), |row| {
         let (room, highest) = read_standing(row)?;
         Ok((room, highest, if row.value()? { Life::Live } else { Life::Empty }))
     })?;
     let now = snapshot_time(&snapshot, now())?;
-    Ok(rooms.into_iter().map(|(room, highest, life)| Standing { room, highest, life, now }).collect())
+    Ok(rooms.into_iter().map(|(room, highest, life)| RoomSummary { room, highest, life, now }).collect())
 }
 
 const STANDING: &str = concat!("SELECT ", columns!(), ", last_position FROM room WHERE room_id = ?1");

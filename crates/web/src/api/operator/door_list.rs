@@ -40,7 +40,7 @@ pub(in crate::api) async fn door_list(
     _operator: OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
 ) -> HttpResult<Response> {
-    let rows = Rows::begin(app.office.door_list(concert_id).await?).await?;
+    let rows = PagedBody::begin(app.office.door_list(concert_id).await?).await?;
     let mut response = Response::new(Body::new(rows));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
@@ -53,9 +53,9 @@ pub(in crate::api) async fn door_list(
 
 /// A body that is read while it is sent: the next page is read when the client has taken the one before.
 #[derive(Debug)]
-struct Rows(mpsc::Receiver<Result<Bytes, StoreError>>);
+struct PagedBody(mpsc::Receiver<Result<Bytes, StoreError>>);
 
-impl Rows {
+impl PagedBody {
     /// Reads the first page, before the answer begins.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Rows {
     }
 }
 
-impl hyper::body::Body for Rows {
+impl hyper::body::Body for PagedBody {
     type Data = Bytes;
     type Error = StoreError;
 

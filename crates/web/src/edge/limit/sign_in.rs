@@ -14,18 +14,18 @@ const GENERATION_LEN: usize = 50_000;
 
 /// A bounded map that drops the keys written longest ago, many at a time.
 #[derive(Debug)]
-struct Recent<V> {
+struct RecentKeys<V> {
     young: HashMap<u128, V>,
     old: HashMap<u128, V>,
 }
 
-impl<V> Default for Recent<V> {
+impl<V> Default for RecentKeys<V> {
     fn default() -> Self {
         Self { young: HashMap::new(), old: HashMap::new() }
     }
 }
 
-impl<V: Copy> Recent<V> {
+impl<V: Copy> RecentKeys<V> {
     fn get(&self, key: u128) -> Option<V> {
         self.young.get(&key).or_else(|| self.old.get(&key)).copied()
     }
@@ -60,7 +60,7 @@ pub(super) struct Tries {
     interval_us: u64,
     holds_us: u64,
     /// When each budget is full again, in microseconds after the start.
-    full_at: Mutex<Recent<u64>>,
+    full_at: Mutex<RecentKeys<u64>>,
 }
 
 impl Tries {
@@ -124,7 +124,7 @@ impl Tries {
 
 /// The networks that accounts have recently signed in from, by the digest of both.
 #[derive(Debug, Default)]
-pub(super) struct KnownNetworks(Mutex<Recent<()>>);
+pub(super) struct KnownNetworks(Mutex<RecentKeys<()>>);
 
 impl KnownNetworks {
     pub(super) fn contains(&self, key: u128) -> bool {

@@ -18,11 +18,11 @@ const SAY_EVERY: Duration = Duration::from_mins(1);
 pub(super) struct ByAddress {
     most: Option<usize>,
     exempt: Vec<AddressRange>,
-    open: Mutex<Open>,
+    open: Mutex<OpenByNetwork>,
 }
 
 #[derive(Debug, Default)]
-struct Open {
+struct OpenByNetwork {
     by_network: HashMap<IpAddr, usize>,
     said: Option<Instant>,
 }
@@ -32,23 +32,23 @@ impl ByAddress {
         Self { most, exempt, open: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Open> {
+    fn lock(&self) -> MutexGuard<'_, OpenByNetwork> {
         // Every update leaves the counts consistent, so a panic while they were locked does no harm.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for one more connection from this address; none if the address is at its limit.
-    pub(super) fn enter(this: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    pub(super) fn enter(this: &Arc<Self>, address: IpAddr) -> Option<ConnectionSlot> {
         let address = address.to_canonical();
         let Some(most) = this.most.filter(|_| !this.exempt.iter().any(|range| range.contains(address))) else {
-            return Some(Place(None));
+            return Some(ConnectionSlot(None));
         };
         let network = network_of(address);
         let mut open = this.lock();
         let count = open.by_network.entry(network).or_default();
         if *count < most {
             *count += 1;
-            return Some(Place(Some((Arc::clone(this), network))));
+            return Some(ConnectionSlot(Some((Arc::clone(this), network))));
         }
         if open.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
             open.said = Some(Instant::now());
@@ -73,9 +73,9 @@ fn wide_network_of(address: IpAddr) -> String {
 
 /// The place of one connection, released on drop. Empty if its address is not limited.
 #[derive(Debug)]
-pub(super) struct Place(Option<(Arc<ByAddress>, IpAddr)>);
+pub(super) struct ConnectionSlot(Option<(Arc<ByAddress>, IpAddr)>);
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let Some((all, network)) = &self.0 else { return };
         let mut open = all.lock();
@@ -92,7 +92,7 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn enter(all: &Arc<ByAddress>, address: &str) -> Option<Place> {
+    fn enter(all: &Arc<ByAddress>, address: &str) -> Option<ConnectionSlot> {
         ByAddress::enter(all, address.parse().unwrap())
     }
 

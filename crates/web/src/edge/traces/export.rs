@@ -70,7 +70,7 @@ impl fmt::Display for Collector {
 
 /// The choice of traced requests.
 #[derive(Debug, Clone)]
-pub struct Choice {
+pub struct Sampling {
     /// One of so many requests is traced, beside the slow and the failed ones.
     pub one_in: u32,
     /// The proxies whose `traceparent` is trusted.
@@ -83,13 +83,13 @@ pub struct Choice {
 /// There is no runtime, or the exporter cannot be made.
 pub fn start(
     collector: Collector,
-    choice: Choice,
+    choice: Sampling,
     ids: Ids,
     clock: Clock,
     metrics: Arc<Metrics>,
 ) -> anyhow::Result<Arc<Tracer>> {
     let instance = ids.uuid(clock.now()).to_string();
-    let cause = Cause::default();
+    let cause = LastFailure::default();
     let client = OnRuntime::new(Handle::try_current()?, SEND_MAX, Arc::clone(&cause));
     let mut exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
@@ -111,7 +111,7 @@ pub fn start(
             .build(),
     );
     let waiting = Arc::default();
-    let counted = Counted {
+    let counted = CountingExporter {
         exporter,
         collector,
         waiting: Arc::clone(&waiting),
@@ -132,21 +132,21 @@ pub(super) fn gathered<E: SpanExporter + 'static>(exporter: E) -> BatchSpanProce
 }
 
 /// Why the last message was not sent: the library reports only a network error.
-type Cause = Arc<Mutex<Option<String>>>;
+type LastFailure = Arc<Mutex<Option<String>>>;
 
 /// Counts the exporter's spans, and logs the beginning and the end of its failures.
 #[derive(Debug)]
-struct Counted<E> {
+struct CountingExporter<E> {
     exporter: E,
     collector: Collector,
     waiting: Arc<AtomicUsize>,
     metrics: Arc<Metrics>,
     /// How many spans were dropped since the last success.
     lost: AtomicU64,
-    cause: Cause,
+    cause: LastFailure,
 }
 
-impl<E: SpanExporter> SpanExporter for Counted<E> {
+impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
     async fn export(&self, spans: Vec<SpanData>) -> OTelSdkResult {
         let len = spans.len();
         let count = u64::try_from(len).unwrap_or(u64::MAX);
@@ -179,13 +179,13 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
 struct OnRuntime {
     runtime: Handle,
     client: HyperClient,
-    cause: Cause,
+    cause: LastFailure,
 }
 
 impl OnRuntime {
     /// A client that abandons a request unless it is fully answered within this time: the SDK's thread waits without a
     /// limit of its own.
-    fn new(runtime: Handle, within: Duration, cause: Cause) -> Self {
+    fn new(runtime: Handle, within: Duration, cause: LastFailure) -> Self {
         Self { runtime, client: HyperClient::with_default_connector(within, None), cause }
     }
 }
@@ -227,7 +227,7 @@ mod tests {
     #[tokio::test]
     async fn a_message_that_could_not_be_sent_has_a_cause() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let client = OnRuntime::new(Handle::current(), SEND_MAX, Cause::default());
+        let client = OnRuntime::new(Handle::current(), SEND_MAX, LastFailure::default());
         let request = Request::post(format!("http://{free}/v1/traces")).body(Bytes::new()).unwrap();
         let said = client.send_bytes(request).await.unwrap_err().to_string();
         assert!(said.contains("refused"), "{said}");
@@ -244,7 +244,7 @@ mod tests {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n").await;
             std::future::pending::<()>().await;
         });
-        let client = OnRuntime::new(Handle::current(), Duration::from_millis(250), Cause::default());
+        let client = OnRuntime::new(Handle::current(), Duration::from_millis(250), LastFailure::default());
         let request = Request::post(url).body(Bytes::from_static(b"spans")).unwrap();
         client.send_bytes(request).await.unwrap_err();
         assert!(client.cause.lock().unwrap().is_some());

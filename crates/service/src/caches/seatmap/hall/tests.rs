@@ -16,14 +16,14 @@ const BLOCKED: SeatState = SeatState::Blocked { reason: String::new() };
 
 /// A store of one concert that counts how often it is asked.
 #[derive(Default)]
-struct Counted {
+struct CountedSeats {
     rows: Mutex<Vec<Seat>>,
     /// Everything and what changed.
     reads: [AtomicUsize; 2],
     fails: std::sync::atomic::AtomicBool,
 }
 
-impl Counted {
+impl CountedSeats {
     fn put(&self, seat: Seat) {
         let mut rows = self.rows.lock().unwrap();
         rows.retain(|row| row.seat_id != seat.seat_id);
@@ -44,7 +44,7 @@ impl Counted {
 }
 
 #[async_trait]
-impl Source for Counted {
+impl SeatReads for CountedSeats {
     async fn now(&self) -> Result<Time, StoreError> {
         Ok(Time::from_micros(100_000_000))
     }
@@ -73,19 +73,19 @@ fn seat(number: i32, state: SeatState, at: i64) -> Seat {
     }
 }
 
-async fn looked_at(sharing: Sharing, store: &Counted) -> Arc<Hall> {
-    let hall = Arc::new(Hall::new(CONCERT, 1, sharing, Arc::default()));
+async fn looked_at(sharing: Sharing, store: &CountedSeats) -> Arc<CachedHall> {
+    let hall = Arc::new(CachedHall::new(CONCERT, 1, sharing, Arc::default()));
     hall.bring_up_to_date(store).await.unwrap();
     hall
 }
 
 /// As if a tenth of a second had passed.
-fn grow_old(hall: &Hall) {
+fn grow_old(hall: &CachedHall) {
     hall.read_at.store(0, Ordering::SeqCst);
 }
 
 /// The seats in the order of the map. Sorted here, since a map that took long to render is served a little old.
-fn letters(hall: &Hall) -> String {
+fn letters(hall: &CachedHall) -> String {
     let mut seats = hall.seats();
     seats.sort();
     seats.rows.iter().map(|row| char::from(row.seat.status().letter())).collect()
@@ -94,8 +94,8 @@ fn letters(hall: &Hall) -> String {
 /// So many concurrent reads of the map.
 fn viewers(
     count: usize,
-    hall: &Arc<Hall>,
-    store: &Arc<Counted>,
+    hall: &Arc<CachedHall>,
+    store: &Arc<CountedSeats>,
 ) -> Vec<tokio::task::JoinHandle<Result<(), StoreError>>> {
     let look = |_| {
         let (hall, store) = (Arc::clone(hall), Arc::clone(store));
@@ -106,7 +106,7 @@ fn viewers(
 
 #[tokio::test]
 async fn concurrent_requests_share_one_read() {
-    let store = Arc::new(Counted::default());
+    let store = Arc::new(CountedSeats::default());
     store.put(seat(1, SeatState::FREE, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
     assert_eq!(store.reads(), [1, 0]);
@@ -127,7 +127,7 @@ async fn concurrent_requests_share_one_read() {
 
 #[tokio::test]
 async fn a_process_that_is_alone_reads_once() {
-    let store = Counted::default();
+    let store = CountedSeats::default();
     store.put(seat(1, SeatState::FREE, 1));
     let hall = looked_at(Sharing::Alone, &store).await;
     for _ in 0..10 {
@@ -138,7 +138,7 @@ async fn a_process_that_is_alone_reads_once() {
 
 #[tokio::test]
 async fn a_map_is_good_for_a_tenth_of_a_second() {
-    let store = Counted::default();
+    let store = CountedSeats::default();
     let hall = looked_at(Sharing::Shared, &store).await;
     let read_at = hall.read_at().unwrap();
     assert!(hall.is_good_at(read_at + (AGE_MAX.saturating_sub(Duration::from_micros(1)))));
@@ -147,7 +147,7 @@ async fn a_map_is_good_for_a_tenth_of_a_second() {
 
 #[tokio::test]
 async fn what_others_change_and_add_is_seen_with_the_next_reading() {
-    let store = Counted::default();
+    let store = CountedSeats::default();
     store.put(seat(1, SeatState::FREE, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
     let before = hall.map(MapForm::Compact);
@@ -168,7 +168,7 @@ async fn what_others_change_and_add_is_seen_with_the_next_reading() {
 
 #[tokio::test]
 async fn the_later_of_two_reordered_commits_wins() {
-    let store = Counted::default();
+    let store = CountedSeats::default();
     store.put(seat(1, SeatState::FREE, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
     hall.publish(&[seat(1, SOLD, 30)]);
@@ -178,24 +178,24 @@ async fn the_later_of_two_reordered_commits_wins() {
 
 #[tokio::test]
 async fn a_row_that_was_read_before_a_commit_of_this_process_does_not_undo_it() {
-    let store = Counted::default();
+    let store = CountedSeats::default();
     store.put(seat(1, SeatState::FREE, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
     let seen = hall.version.load(Ordering::SeqCst);
     hall.publish(&[seat(1, HELD, 20)]);
-    hall.take(vec![seat(1, SeatState::FREE, 1)], Part::Changed, seen);
+    hall.take(vec![seat(1, SeatState::FREE, 1)], ReadScope::Changed, seen);
     assert_eq!(letters(&hall), "H");
-    hall.take(vec![seat(1, SOLD, 30)], Part::Changed, seen);
+    hall.take(vec![seat(1, SOLD, 30)], ReadScope::Changed, seen);
     assert_eq!(letters(&hall), "S", "another instance changed it after that");
     // The store's present rows count, even if its clock went back.
     let seen = hall.version.load(Ordering::SeqCst);
-    hall.take(vec![seat(1, SeatState::FREE, 10)], Part::Changed, seen);
+    hall.take(vec![seat(1, SeatState::FREE, 10)], ReadScope::Changed, seen);
     assert_eq!(letters(&hall), "A");
 }
 
 #[tokio::test]
 async fn a_seat_that_was_removed_is_gone_though_an_older_reading_brings_it_again() {
-    let store = Counted::default();
+    let store = CountedSeats::default();
     store.put(seat(1, SeatState::FREE, 1));
     store.put(seat(2, BLOCKED, 1));
     let hall = looked_at(Sharing::Alone, &store).await;
@@ -203,13 +203,13 @@ async fn a_seat_that_was_removed_is_gone_though_an_older_reading_brings_it_again
     hall.remove(&seat(1, SeatState::FREE, 1));
     assert_ne!(before.etag, hall.map(MapForm::Compact).etag);
     assert_eq!(letters(&hall), "B");
-    hall.take(vec![seat(1, SeatState::FREE, 1), seat(2, BLOCKED, 1)], Part::All, seen);
+    hall.take(vec![seat(1, SeatState::FREE, 1), seat(2, BLOCKED, 1)], ReadScope::All, seen);
     assert_eq!(letters(&hall), "B");
 }
 
 #[tokio::test]
 async fn a_seat_that_was_removed_does_not_come_back_with_an_older_commit_that_is_told_later() {
-    let store = Counted::default();
+    let store = CountedSeats::default();
     store.put(seat(1, SeatState::FREE, 1));
     store.put(seat(2, BLOCKED, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
@@ -231,26 +231,26 @@ async fn a_seat_that_was_removed_does_not_come_back_with_an_older_commit_that_is
 
 #[tokio::test]
 async fn a_seat_that_another_instance_removed_is_gone_when_every_seat_is_read() {
-    let store = Counted::default();
+    let store = CountedSeats::default();
     store.put(seat(1, SeatState::FREE, 1));
     store.put(seat(2, BLOCKED, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
     let seen = hall.version.load(Ordering::SeqCst);
     hall.publish(&[seat(3, SeatState::FREE, 5)]);
-    hall.take(vec![seat(2, BLOCKED, 1)], Part::All, seen);
+    hall.take(vec![seat(2, BLOCKED, 1)], ReadScope::All, seen);
     assert_eq!(letters(&hall), "BA", "what was added here since the reading began stays");
 }
 
 #[tokio::test]
 async fn a_reading_that_lacks_a_removed_seat_does_not_make_room_for_its_older_commits() {
-    let store = Counted::default();
+    let store = CountedSeats::default();
     store.put(seat(1, SeatState::FREE, 1));
     store.put(seat(2, BLOCKED, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
     let blocked = seat(1, BLOCKED, 20);
     hall.remove(&blocked);
     let seen = hall.version.load(Ordering::SeqCst);
-    hall.take(vec![seat(2, BLOCKED, 1)], Part::All, seen);
+    hall.take(vec![seat(2, BLOCKED, 1)], ReadScope::All, seen);
     hall.publish(&[blocked]);
     hall.map(MapForm::Compact);
     assert_eq!(letters(&hall), "B");
@@ -258,7 +258,7 @@ async fn a_reading_that_lacks_a_removed_seat_does_not_make_room_for_its_older_co
 
 #[tokio::test]
 async fn seats_that_were_removed_are_forgotten_when_every_seat_was_read_long_after() {
-    let store = Counted::default();
+    let store = CountedSeats::default();
     let hall = looked_at(Sharing::Shared, &store).await;
     hall.remove(&seat(1, BLOCKED, 20));
     hall.remove(&seat(2, BLOCKED, 20));
@@ -272,9 +272,9 @@ async fn seats_that_were_removed_are_forgotten_when_every_seat_was_read_long_aft
 
 #[tokio::test]
 async fn a_store_in_trouble_is_asked_once_by_all_who_wait() {
-    let store = Arc::new(Counted::default());
+    let store = Arc::new(CountedSeats::default());
     store.fails.store(true, Ordering::SeqCst);
-    let hall = Arc::new(Hall::new(CONCERT, 1, Sharing::Alone, Arc::default()));
+    let hall = Arc::new(CachedHall::new(CONCERT, 1, Sharing::Alone, Arc::default()));
     let held = hall.reading.lock().await;
     let viewers = viewers(100, &hall, &store);
     tokio::task::yield_now().await;
