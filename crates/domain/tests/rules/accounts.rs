@@ -1,7 +1,7 @@
 //! What becomes of accounts: passwords, locks, reset links, erasure, and who may do what about them.
 
 use crate::support::{
-    self, BOSS, CLOCK, DAY, HOUSE, JUNHO, MIN, MINJI, Office, S, SHOW, SORA, at, pay, refund, register, top_up,
+    self, BOSS, CLOCK, DAY, HOUSE, JUNHO, MIN, MINJI, S, SHOW, SORA, SaleModel, at, pay, refund, register, top_up,
     update_concert, user,
 };
 use frontrow_domain::{
@@ -70,7 +70,7 @@ fn erase(caller: Caller, proof: Proof, worth: Worth, tokens: &[TokenId], reserva
     })
 }
 
-fn sessions(office: &Office, caller: Caller) -> Vec<u8> {
+fn sessions(office: &SaleModel, caller: Caller) -> Vec<u8> {
     let mut secrets: Vec<u8> = office
         .model
         .sessions
@@ -82,13 +82,13 @@ fn sessions(office: &Office, caller: Caller) -> Vec<u8> {
     secrets
 }
 
-fn account(office: &Office, caller: Caller) -> &User {
+fn account(office: &SaleModel, caller: Caller) -> &User {
     &office.model.users[&user(caller)]
 }
 
 #[test]
 fn a_new_password_ends_every_other_session_of_its_user_and_no_other_users() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([
         (0, Caller::Anonymous, open(MINJI, 1, 0), "signed_in"),
         (0, Caller::Anonymous, open(MINJI, 2, 0), "signed_in"),
@@ -101,8 +101,8 @@ fn a_new_password_ends_every_other_session_of_its_user_and_no_other_users() {
 
 #[test]
 fn what_buyers_do_about_their_own_accounts_leaves_no_line_in_the_audit_log_but_for_an_erasure() {
-    let mut office = Office::new();
-    let actions = |office: &Office| {
+    let mut office = SaleModel::new();
+    let actions = |office: &SaleModel| {
         office
             .model
             .audit
@@ -131,7 +131,7 @@ fn what_buyers_do_about_their_own_accounts_leaves_no_line_in_the_audit_log_but_f
 
 #[test]
 fn a_password_is_set_by_its_user_and_by_the_box_office_alone() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     for caller in [JUNHO, BOSS, Caller::Service, Caller::Anonymous] {
         office.expect(caller, set_password(MINJI, Proof::Password(0), None), "not_found");
     }
@@ -146,7 +146,7 @@ fn a_password_that_was_checked_before_all_sessions_ended_opens_and_changes_nothi
         Command::CloseSessions { user_id: user(MINJI) },
         Command::SetRole { user_id: user(MINJI), role: Role::Operator },
     ] {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         office.ask(CLOCK, end).unwrap();
         office.expect(Caller::Anonymous, open(MINJI, 1, 0), "account_changed");
         office.expect(MINJI, set_password(MINJI, Proof::Password(0), None), "account_changed");
@@ -157,7 +157,7 @@ fn a_password_that_was_checked_before_all_sessions_ended_opens_and_changes_nothi
 
 #[test]
 fn a_session_that_is_opened_and_ended_in_one_batch_is_gone() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let answers = office.batch(&[(Caller::Anonymous, open(MINJI, 1, 0)), (BOSS, lock(MINJI))]);
     assert_eq!(answers, ["signed_in", "done"]);
     assert!(office.model.sessions.is_empty());
@@ -172,7 +172,7 @@ fn a_session_that_is_opened_and_ended_in_one_batch_is_gone() {
 
 #[test]
 fn a_locked_account_is_signed_out_and_cannot_sign_in_until_it_is_unlocked() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([
         (0, Caller::Anonymous, open(MINJI, 1, 0), "signed_in"),
         (0, BOSS, lock(MINJI), "done"),
@@ -192,7 +192,7 @@ fn operators_touch_no_operators_account_and_buyers_touch_none() {
     let other = Caller::Operator(frontrow_domain::id::UserId(uuid::Uuid::from_u128(10)));
     let commands: [fn(Caller) -> Command; 3] = [lock, unlock, issue_link];
     for command in commands {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         office.expect(CLOCK, register(other), "registered");
         for target in [other, BOSS] {
             office.expect(BOSS, command(target), "operator_account");
@@ -209,7 +209,7 @@ fn operators_touch_no_operators_account_and_buyers_touch_none() {
 
 #[test]
 fn a_reset_link_sets_a_password_once_within_half_an_hour() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([
         (0, Caller::Anonymous, open(MINJI, 1, 0), "signed_in"),
         (0, BOSS, issue_link(MINJI), "reset_link_issued"),
@@ -231,7 +231,7 @@ fn a_reset_link_is_void_once_the_account_is_locked_or_has_another_password() {
     let ends =
         [lock(MINJI), set_password(MINJI, Proof::Unneeded, None), Command::CloseSessions { user_id: user(MINJI) }];
     for end in ends {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         office.run([(0, BOSS, issue_link(MINJI), "reset_link_issued")]);
         office.ask(CLOCK, end).unwrap();
         office.expect(Caller::Anonymous, redeem(MINJI, SECRET), "reset_link_invalid");
@@ -242,7 +242,7 @@ fn a_reset_link_is_void_once_the_account_is_locked_or_has_another_password() {
 
 #[test]
 fn an_erased_account_is_nobodys_and_the_books_keep_its_id() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     office.expect(MINJI, pay(token, &[1]), "paid");
     office.expect(Caller::Anonymous, open(MINJI, 1, 0), "signed_in");
     let (history, payments) = (office.model.history.clone(), office.model.payments.clone());
@@ -275,7 +275,7 @@ fn an_erased_account_is_nobodys_and_the_books_keep_its_id() {
 
 #[test]
 fn erasure_ends_live_tokens_and_gives_held_seats_back() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1, 2]);
     office.expect(CLOCK, erase(MINJI, Proof::Unneeded, Worth::Abandoned, &[token], &[1, 2]), "user");
     assert_eq!(office.status(token), TokenStatus::Ended);
     assert_eq!((office.letter(1), office.letter(2)), ('A', 'A'));
@@ -283,14 +283,14 @@ fn erasure_ends_live_tokens_and_gives_held_seats_back() {
 
 #[test]
 fn erasure_touches_nothing_of_another_user() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     office.expect(SORA, erase(SORA, Proof::Password(0), Worth::Kept, &[token], &[1]), "user");
     assert_eq!((office.status(token), office.letter(1)), (TokenStatus::Active, 'H'));
 }
 
 #[test]
 fn an_account_with_points_or_a_ticket_to_come_is_erased_by_the_box_office_alone_and_on_purpose() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     office.expect(MINJI, erase(MINJI, Proof::Password(0), Worth::Kept, &[token], &[1]), "balance_left");
     office.expect(MINJI, pay(token, &[1]), "paid");
     let kept = erase(MINJI, Proof::Unneeded, Worth::Kept, &[], &[1]);
@@ -321,7 +321,7 @@ fn an_account_with_an_open_debt_is_erased_once_it_is_settled() {
         Command::SettleDebt { user_id: user(MINJI), debt_id, how: Settlement::Waive, reason }
     };
     let own = || erase(MINJI, Proof::Password(0), Worth::Kept, &[], &[]);
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.expect(BOSS, adjust(-5_000), "adjusted");
     office.expect(BOSS, adjust(-3_000), "adjusted");
     office.expect(BOSS, settle(1), "debt");
@@ -344,7 +344,7 @@ fn request(command: Command) -> frontrow_domain::command::Request {
 
 #[test]
 fn a_refunded_ticket_and_an_empty_account_let_their_user_go() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     office.expect(MINJI, pay(token, &[1]), "paid");
     office.expect(MINJI, refund(1), "refunded");
     let Ok(Outcome::User(user)) = office.ask(CLOCK, erase(MINJI, Proof::Unneeded, Worth::Abandoned, &[], &[1])) else {
@@ -356,7 +356,7 @@ fn a_refunded_ticket_and_an_empty_account_let_their_user_go() {
 }
 
 /// When, by whom and what.
-type Event = (i64, Caller, Command);
+type TimedCommand = (i64, Caller, Command);
 
 fn erase_idle(caller: Caller, before: i64) -> Command {
     let Command::EraseUser(erasure) = erase(caller, Proof::Unneeded, Worth::Kept, &[], &[]) else {
@@ -367,7 +367,7 @@ fn erase_idle(caller: Caller, before: i64) -> Command {
 
 #[test]
 fn a_sign_in_is_noted_when_none_was_for_a_day() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let registered = account(&office, MINJI).signed_in_at;
     assert_eq!(registered, account(&office, MINJI).created_at);
     for (moment, noted) in [(0, 0), (DAY - 1, 0), (DAY, DAY), (2 * DAY - 1, DAY), (5 * DAY, 5 * DAY)] {
@@ -382,14 +382,14 @@ fn an_account_is_erased_for_idleness_only_if_it_was_neither_signed_in_to_nor_cha
     let last = 10 * DAY;
     // What happened last before the account was left alone, and since when it is idle. The sign-in that was not noted
     // comes just before the end of a day.
-    let cases: [(&[Event], i64); 4] = [
+    let cases: [(&[TimedCommand], i64); 4] = [
         (&[], DAY),
         (&[(DAY, Caller::Anonymous, open(MINJI, 1, 0)), (2 * DAY - 1, Caller::Anonymous, open(MINJI, 2, 0))], 2 * DAY),
         (&[(3 * DAY, CLOCK, set_password(MINJI, Proof::Unneeded, None))], 3 * DAY + 1),
         (&[(3 * DAY, BOSS, lock(MINJI)), (5 * DAY, BOSS, unlock(MINJI))], 5 * DAY + 1),
     ];
     for (events, idle_since) in cases {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         for (moment, caller, command) in events {
             office.at(*moment);
             office.ask(*caller, command.clone()).unwrap();
@@ -406,7 +406,7 @@ fn an_account_is_erased_for_idleness_only_if_it_was_neither_signed_in_to_nor_cha
 
 #[test]
 fn a_sign_in_in_the_same_batch_keeps_an_idle_account() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.at(10 * DAY);
     let answers = office.batch(&[(Caller::Anonymous, open(MINJI, 1, 0)), (CLOCK, erase_idle(MINJI, 5 * DAY))]);
     assert_eq!(answers, ["signed_in", "account_changed"]);
@@ -414,7 +414,7 @@ fn a_sign_in_in_the_same_batch_keeps_an_idle_account() {
 
 #[test]
 fn idleness_erases_no_operator_no_locked_account_and_nothing_of_worth() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.ask(BOSS, lock(JUNHO)).unwrap();
     office.top_up(MINJI, 1);
     office.at(10 * DAY);
@@ -434,7 +434,7 @@ fn a_ticket_that_may_still_be_refunded_keeps_its_account() {
         (cancel, "tickets_left"),
         (change(ConcertStatus::Closed), "user"),
     ] {
-        let (mut office, token) = Office::with_hold(MINJI, &[1]);
+        let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
         office.expect(MINJI, pay(token, &[1]), "paid");
         office.expect(BOSS, stop, "concert");
         // The balance is another reason, and comes first.
@@ -448,7 +448,7 @@ fn a_ticket_that_may_still_be_refunded_keeps_its_account() {
 
 #[test]
 fn no_top_up_reaches_an_erased_account() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.expect(SORA, erase(SORA, Proof::Password(0), Worth::Kept, &[], &[]), "user");
     for caller in [Caller::Service, BOSS, CLOCK] {
         office.expect(caller, top_up(SORA, 1_000, Some("pg-1")), "not_found");
@@ -463,7 +463,7 @@ fn no_top_up_reaches_an_erased_account() {
 
 #[test]
 fn what_is_kept_of_a_lock_names_no_person_and_repeating_it_changes_nothing() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.expect(BOSS, lock(MINJI), "done");
     office.expect(BOSS, unlock(MINJI), "done");
     let locked = office.ask_with_key(1, 1, BOSS, lock(MINJI));

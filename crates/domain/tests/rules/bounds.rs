@@ -1,7 +1,7 @@
 //! Commands that carry more than one command may.
 
 use crate::support::{
-    BOSS, CLOCK, HOUSE, MINJI, Office, create_concert, idempotency, register, token_id, update_concert, user,
+    BOSS, CLOCK, HOUSE, MINJI, SaleModel, create_concert, idempotency, register, token_id, update_concert, user,
 };
 use frontrow_domain::{
     command::{
@@ -175,7 +175,7 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
 
 #[test]
 fn a_command_that_carries_too_much_is_refused() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let _token = office.active(MINJI, HOUSE);
     for (caller, command) in too_much() {
         office.expect(caller, command, "malformed");

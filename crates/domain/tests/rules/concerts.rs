@@ -1,7 +1,7 @@
 //! The life of a concert, rule by rule: when it is sold, postponed, cancelled and over.
 
 use crate::support::{
-    self, BOSS, CLOCK, CLOSES, DAY, ENDS, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, SORA, START, add_seats,
+    self, BOSS, CLOCK, CLOSES, DAY, ENDS, HOUSE, JUNHO, MIN, MINJI, OWN, S, SHOW, SORA, START, SaleModel, add_seats,
     advance, at, block, cancel, free, hold, issue, new_concert, pay, refund, set_cap, sweep, token_id, update_concert,
 };
 use frontrow_domain::{
@@ -35,7 +35,7 @@ fn wind_up(seats: &[i64], payments: &[i64]) -> Command {
     }
 }
 
-fn concert(office: &Office) -> Concert {
+fn concert(office: &SaleModel) -> Concert {
     office.model.concerts[&ConcertId::new(1)].clone()
 }
 
@@ -45,7 +45,7 @@ fn join() -> Command {
 
 /// What becomes of the concert of the table below.
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum ConcertCase {
     Scheduled,
     Closed,
     Postponed,
@@ -60,24 +60,24 @@ enum State {
 
 /// Minji has paid for seat 1 (payment 1) and holds seat 2 (reservation 2); Junho waits for a turn in the concert's own
 /// room. The sale closes long after the concert, so that nothing is refused because of the closing time.
-fn sold(state: State) -> (Office, frontrow_domain::id::TokenId) {
-    let (mut office, first) = Office::with_hold(MINJI, &[1]);
+fn sold(state: ConcertCase) -> (SaleModel, frontrow_domain::id::TokenId) {
+    let (mut office, first) = SaleModel::with_hold(MINJI, &[1]);
     let late = ConcertChange { closes_at: Some(Some(at(ENDS + 100 * DAY))), ..ConcertChange::default() };
     office.run([(0, BOSS, update_concert(1, late), "concert"), (0, MINJI, pay(first, &[1]), "paid")]);
     // What is held was held a moment ago, whenever that is.
     office.at(match state {
-        State::Over | State::ClosedAndOver | State::PostponedBeyondItsDay => ENDS - S,
+        ConcertCase::Over | ConcertCase::ClosedAndOver | ConcertCase::PostponedBeyondItsDay => ENDS - S,
         _ => 0,
     });
     let token = office.active(MINJI, HOUSE);
     office.expect(MINJI, hold(token, &[2]), "held");
     match state {
-        State::Scheduled | State::Over => {}
-        State::Closed | State::ClosedAndOver => office.expect(BOSS, to(ConcertStatus::Closed), "concert"),
-        State::Postponed | State::PostponedBeyondItsDay => {
+        ConcertCase::Scheduled | ConcertCase::Over => {}
+        ConcertCase::Closed | ConcertCase::ClosedAndOver => office.expect(BOSS, to(ConcertStatus::Closed), "concert"),
+        ConcertCase::Postponed | ConcertCase::PostponedBeyondItsDay => {
             office.expect(BOSS, to(ConcertStatus::Postponed), "concert");
         }
-        State::Cancelled => office.expect(BOSS, call_off(1), "concert"),
+        ConcertCase::Cancelled => office.expect(BOSS, call_off(1), "concert"),
     }
     office.at(office.micros() + S);
     (office, token)
@@ -85,7 +85,7 @@ fn sold(state: State) -> (Office, frontrow_domain::id::TokenId) {
 
 #[test]
 fn each_state_of_a_concert_allows_what_it_should() {
-    use State::{Cancelled, Closed, ClosedAndOver, Over, Postponed, PostponedBeyondItsDay, Scheduled};
+    use ConcertCase::{Cancelled, Closed, ClosedAndOver, Over, Postponed, PostponedBeyondItsDay, Scheduled};
     let table = [
         (Scheduled, "new held paid cancelled refunded refunded seats_added seats_set"),
         (Closed, "sale_closed sale_closed sale_closed cancelled refunded refunded seats_added seats_set"),
@@ -125,12 +125,12 @@ fn each_state_of_a_concert_allows_what_it_should() {
 fn a_seat_goes_where_the_concerts_state_sends_it() {
     // What the map shows of a seat that was refunded, and of one whose hold was given up.
     let table = [
-        (State::Scheduled, ['A', 'A']),
-        (State::Closed, ['B', 'A']),
-        (State::Postponed, ['A', 'A']),
-        (State::Cancelled, ['B', 'B']),
-        (State::Over, ['B', 'A']),
-        (State::PostponedBeyondItsDay, ['A', 'A']),
+        (ConcertCase::Scheduled, ['A', 'A']),
+        (ConcertCase::Closed, ['B', 'A']),
+        (ConcertCase::Postponed, ['A', 'A']),
+        (ConcertCase::Cancelled, ['B', 'B']),
+        (ConcertCase::Over, ['B', 'A']),
+        (ConcertCase::PostponedBeyondItsDay, ['A', 'A']),
     ];
     for (state, expected) in table {
         let (mut office, _) = sold(state);
@@ -142,7 +142,7 @@ fn a_seat_goes_where_the_concerts_state_sends_it() {
 
 #[test]
 fn a_hold_of_a_cancelled_concert_that_runs_out_puts_no_seat_on_sale() {
-    let (mut office, _) = sold(State::Cancelled);
+    let (mut office, _) = sold(ConcertCase::Cancelled);
     office.at(6 * MIN);
     office.expect(CLOCK, sweep(&[2]), "swept 1");
     assert_eq!(office.letter(2), 'B');
@@ -157,14 +157,14 @@ fn buyers_of_a_cancelled_or_postponed_concert_have_their_points_back_even_after_
         (ConcertStatus::Cancelled, "refunded"),
     ] {
         for moment in [SHOW - DAY, SHOW - S, SHOW + S, ENDS + DAY] {
-            let (mut office, token) = Office::with_hold(MINJI, &[1]);
+            let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
             office.expect(MINJI, pay(token, &[1]), "paid");
             let command = if status == ConcertStatus::Cancelled { call_off(1) } else { to(status) };
             office.run([(SHOW - 2 * DAY, BOSS, command, "concert"), (moment, MINJI, refund(1), expected)]);
         }
     }
     // The new day of a postponed one has the cut-off of any other.
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     let later = ConcertChange {
         concert_date: Some(jiff::civil::date(2027, 3, 14)),
         status: Some(ConcertStatus::Scheduled),
@@ -183,11 +183,11 @@ fn buyers_of_a_cancelled_or_postponed_concert_have_their_points_back_even_after_
 
 #[test]
 fn a_closing_time_that_was_left_out_is_the_start_whenever_that_is() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let mut new = new_concert(None);
     new.closes_at = None;
     office.expect(BOSS, Command::CreateConcert(new), "concert");
-    let ask = |office: &mut Office, change: ConcertChange| {
+    let ask = |office: &mut SaleModel, change: ConcertChange| {
         let Ok(Outcome::Concert(concert)) = office.ask(BOSS, update_concert(3, change)) else { panic!() };
         (concert.starts_at, concert.closes_at, concert.closing)
     };
@@ -213,7 +213,7 @@ fn a_closing_time_that_was_left_out_is_the_start_whenever_that_is() {
 
 #[test]
 fn two_operators_who_move_a_concert_at_once_both_have_their_change() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let date = ConcertChange { concert_date: Some(jiff::civil::date(2027, 2, 20)), ..ConcertChange::default() };
     let time = ConcertChange {
         start_time: Some(jiff::civil::time(18, 0, 0, 0)),
@@ -229,7 +229,7 @@ fn two_operators_who_move_a_concert_at_once_both_have_their_change() {
 
 #[test]
 fn a_concert_is_over_at_its_end_whatever_closed_later() {
-    let (office, _) = sold(State::Scheduled);
+    let (office, _) = sold(ConcertCase::Scheduled);
     let status = |micros| concert(&office).status_at(at(micros));
     assert_eq!(
         [status(SHOW), status(ENDS - 1), status(ENDS)],
@@ -249,7 +249,7 @@ fn a_concert_is_over_at_its_end_whatever_closed_later() {
 
 #[test]
 fn a_postponed_sale_goes_on_when_it_is_scheduled_again() {
-    let (mut office, token) = sold(State::Postponed);
+    let (mut office, token) = sold(ConcertCase::Postponed);
     office.run([
         (2 * S, MINJI, pay(token, &[2]), "concert_postponed"),
         (3 * S, BOSS, to(ConcertStatus::Scheduled), "concert"),
@@ -259,7 +259,7 @@ fn a_postponed_sale_goes_on_when_it_is_scheduled_again() {
 
 #[test]
 fn a_status_that_follows_from_time_or_is_final_is_not_set_by_hand() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([
         (0, BOSS, to(ConcertStatus::Over), "malformed"),
         (0, BOSS, to(ConcertStatus::Cancelled), "malformed"),
@@ -286,7 +286,7 @@ fn a_status_that_follows_from_time_or_is_final_is_not_set_by_hand() {
 
 #[test]
 fn a_new_status_takes_the_old_reason_away() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let says = |status, reason: Option<&str>| {
         let status_reason = reason.map(|reason| Some(reason.to_owned()));
         update_concert(1, ConcertChange { status, status_reason, ..ConcertChange::default() })
@@ -304,8 +304,8 @@ fn a_new_status_takes_the_old_reason_away() {
 
 #[test]
 fn the_own_room_of_a_concert_that_is_not_sold_counts_as_over() {
-    let mut office = Office::new();
-    let closes = |office: &Office| office.room(OWN).closes_at;
+    let mut office = SaleModel::new();
+    let closes = |office: &SaleModel| office.room(OWN).closes_at;
     let to = |status| update_concert(2, ConcertChange { status: Some(status), ..ConcertChange::default() });
     office.run([(S, BOSS, to(ConcertStatus::Postponed), "concert")]);
     assert_eq!(closes(&office), Some(at(S)));
@@ -321,7 +321,7 @@ fn the_own_room_of_a_concert_that_is_not_sold_counts_as_over() {
 
 #[test]
 fn a_cancelled_concert_is_wound_up_part_by_part_and_each_payment_given_back_once() {
-    let (mut office, _) = sold(State::Cancelled);
+    let (mut office, _) = sold(ConcertCase::Cancelled);
     let paid = office.balance(MINJI);
     // Nobody asked for refunds yet: seats go off sale, holds end, payments stay.
     office.run([(2 * S, CLOCK, wind_up(&[1, 2, 3], &[1]), "wound_up")]);
@@ -333,7 +333,7 @@ fn a_cancelled_concert_is_wound_up_part_by_part_and_each_payment_given_back_once
 
     office.run([(3 * S, BOSS, refund_all(1), "concert"), (4 * S, BOSS, refund_all(1), "concert")]);
     assert_eq!(concert(&office).refund_all_at, Some(at(3 * S)), "asking again changes nothing");
-    let wound_up = |office: &mut Office, command| {
+    let wound_up = |office: &mut SaleModel, command| {
         let Ok(Outcome::WoundUp { seats, refunds }) = office.ask(CLOCK, command) else { panic!() };
         (seats, refunds)
     };
@@ -351,7 +351,7 @@ fn a_cancelled_concert_is_wound_up_part_by_part_and_each_payment_given_back_once
 
 #[test]
 fn winding_up_touches_nothing_of_another_concert() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     let other = office.active(JUNHO, OWN);
     office.top_up(JUNHO, 100_000);
     office.run([
@@ -370,9 +370,9 @@ fn winding_up_touches_nothing_of_another_concert() {
 
 #[test]
 fn a_concert_is_settled_when_nothing_can_come_any_more() {
-    let (mut office, _) = sold(State::Cancelled);
+    let (mut office, _) = sold(ConcertCase::Cancelled);
     let settle = |seen: Time| Command::SettleConcert { concert_id: ConcertId::new(1), seen };
-    let wound_up_at = |office: &Office| concert(office).wound_up_at;
+    let wound_up_at = |office: &SaleModel| concert(office).wound_up_at;
     let cancelled = concert(&office).updated_at;
     let late = cancelled.since(START).micros() + LATE_SALES.micros();
     office.run([
@@ -398,7 +398,7 @@ fn end_line(concert: i64, limit: u32) -> Command {
 
 #[test]
 fn the_line_of_a_cancelled_concert_ends_from_its_head_on() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([
         (0, BOSS, set_cap(OWN, 1), "room"),
         (0, MINJI, issue(OWN), "new"),
@@ -433,7 +433,7 @@ fn a_line_ends_an_hour_after_its_concert_and_never_while_that_is_closed_or_postp
         (Some(ConcertStatus::Closed), "offered 0, lapsed 1"),
         (Some(ConcertStatus::Postponed), "offered 0, lapsed 0"),
     ] {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         office.run([(0, MINJI, issue(OWN), "new")]);
         if let Some(status) = status {
             office.run([(S, BOSS, to(status), "concert")]);

@@ -2,8 +2,8 @@
 //! every state that can be reached, everything that can happen next does, and the books must be in order after it.
 
 use crate::support::{
-    self, CLOCK, HOUSE, JUNHO, MIN, MINJI, Office, activate, advance, books, cancel, hold, issue, name, oracle::Oracle,
-    pay, refund, sweep, token_id, top_up,
+    self, CLOCK, HOUSE, JUNHO, MIN, MINJI, SaleModel, activate, advance, books, cancel, hold, issue, name,
+    oracle::Oracle, pay, refund, sweep, token_id, top_up,
 };
 use frontrow_domain::{
     command::{Command, Idempotency, Request},
@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry};
 const DEPTH: usize = 6;
 
 #[derive(Clone)]
-struct State {
+struct SearchState {
     model: Model,
     oracle: Oracle,
     now: Time,
@@ -28,7 +28,7 @@ struct State {
 
 /// Something that may happen next.
 #[derive(Debug, Clone)]
-enum Event {
+enum NextEvent {
     Asks {
         caller: Caller,
         command: Box<Command>,
@@ -40,11 +40,11 @@ enum Event {
     },
 }
 
-fn asks(caller: Caller, command: Command) -> Event {
-    Event::Asks { caller, command: Box::new(command), key: None }
+fn asks(caller: Caller, command: Command) -> NextEvent {
+    NextEvent::Asks { caller, command: Box::new(command), key: None }
 }
 
-fn events(state: &State, tokens: [TokenId; 2]) -> Vec<Event> {
+fn events(state: &SearchState, tokens: [TokenId; 2]) -> Vec<NextEvent> {
     let mut events = Vec::new();
     let reservations: Vec<_> = state.model.reservations.values().cloned().collect();
     for (caller, token) in [MINJI, JUNHO].into_iter().zip(tokens) {
@@ -60,7 +60,7 @@ fn events(state: &State, tokens: [TokenId; 2]) -> Vec<Event> {
             let id = row.reservation_id.get();
             // One of the two repeats with a key, the other without.
             let key = if caller == MINJI { u8::try_from(id).ok() } else { None };
-            events.push(Event::Asks { caller, command: Box::new(pay(token, &[id])), key });
+            events.push(NextEvent::Asks { caller, command: Box::new(pay(token, &[id])), key });
             events.push(asks(caller, cancel(id)));
         }
         let both: Vec<_> = mine().take(2).map(|row| row.reservation_id.get()).collect();
@@ -75,14 +75,14 @@ fn events(state: &State, tokens: [TokenId; 2]) -> Vec<Event> {
     events.push(asks(CLOCK, sweep(&ids)));
     for micros in [5 * MIN - 1, 5 * MIN] {
         if support::at(micros) > state.now {
-            events.push(Event::Clock { micros });
+            events.push(NextEvent::Clock { micros });
         }
     }
     events
 }
 
 /// What tells one state from another, as far as it makes a difference to what can come.
-fn fingerprint(state: &State) -> String {
+fn fingerprint(state: &SearchState) -> String {
     let model = &state.model;
     let seats: Vec<_> = model.seats.values().map(|seat| (seat.status(), seat.reservation_id())).collect();
     let rows = model.reservations.values();
@@ -95,15 +95,15 @@ fn fingerprint(state: &State) -> String {
     format!("{seats:?}{rows:?}{payments:?}{points:?}{tokens:?}{kept:?}{:?}", state.now)
 }
 
-fn next(state: &State, policy: Policy, event: &Event) -> (State, String) {
+fn next(state: &SearchState, policy: Policy, event: &NextEvent) -> (SearchState, String) {
     let mut after = state.clone();
     after.depth += 1;
     let what = match event {
-        Event::Clock { micros } => {
+        NextEvent::Clock { micros } => {
             after.now = support::at(*micros);
             "clock".to_owned()
         }
-        Event::Asks { caller, command, key } => {
+        NextEvent::Asks { caller, command, key } => {
             let idempotency = key.map(|key| Idempotency { key: [key; 32], fingerprint: [0; 32] });
             let request = Request { caller: *caller, command: Command::clone(command), idempotency };
             let (answers, _) = after.model.transact(after.now, policy, std::slice::from_ref(&request));
@@ -122,11 +122,11 @@ fn next(state: &State, policy: Policy, event: &Event) -> (State, String) {
 
 #[test]
 fn no_order_of_events_brings_the_books_out_of_order() {
-    let office = Office::new();
+    let office = SaleModel::new();
     // Long enough that a payment, not the clock, is what ends a token here.
     let policy = Policy { idle_limit: Span::from_secs(580), ..office.policy };
     let oracle = Oracle::beside(&office.model, policy);
-    let mut start = State { model: office.model, oracle, now: office.now, depth: 0 };
+    let mut start = SearchState { model: office.model, oracle, now: office.now, depth: 0 };
     let tokens = [token_id(HOUSE, 1), token_id(HOUSE, 2)];
     for event in [
         asks(MINJI, issue(HOUSE)),

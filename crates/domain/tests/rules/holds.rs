@@ -1,7 +1,7 @@
 //! Seats and holds, rule by rule.
 
 use crate::support::{
-    BOSS, CLOCK, CLOSES, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, at, block, cancel, free, hold, leave, pay,
+    BOSS, CLOCK, CLOSES, HOUSE, JUNHO, MIN, MINJI, OWN, S, SORA, SaleModel, at, block, cancel, free, hold, leave, pay,
     refund, sweep, token_id, update_concert, wake,
 };
 use frontrow_domain::{
@@ -21,7 +21,7 @@ const END: i64 = 5 * MIN;
 
 #[test]
 fn a_seat_has_one_holder_and_the_refusal_says_until_when() {
-    let (mut office, mine) = Office::with_hold(MINJI, &[1]);
+    let (mut office, mine) = SaleModel::with_hold(MINJI, &[1]);
     let theirs = office.active(JUNHO, HOUSE);
     office.run([
         (0, JUNHO, hold(theirs, &[1]), "seat_held"),
@@ -36,7 +36,7 @@ fn a_seat_has_one_holder_and_the_refusal_says_until_when() {
 
 #[test]
 fn of_one_batch_the_first_gets_the_seat() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let (minji, junho) = (office.active(MINJI, HOUSE), office.active(JUNHO, HOUSE));
     let answers = office.batch(&[
         (JUNHO, hold(junho, &[2, 1])),
@@ -53,7 +53,7 @@ fn of_one_batch_the_first_gets_the_seat() {
 fn a_hold_ends_by_itself_swept_or_not() {
     let rows = [(END - 1, false, "seat_held"), (END, false, "held"), (END, true, "held")];
     for (micros, sweeps, expected) in rows {
-        let (mut office, _) = Office::with_hold(MINJI, &[1]);
+        let (mut office, _) = SaleModel::with_hold(MINJI, &[1]);
         office.at(micros);
         if sweeps {
             office.expect(CLOCK, sweep(&[1]), "swept 1");
@@ -70,7 +70,7 @@ fn a_hold_ends_by_itself_swept_or_not() {
 
 #[test]
 fn sweeping_takes_what_is_due_once_and_nothing_else() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1, 2]);
     office.run([
         (S, MINJI, hold(token, &[3]), "held"),
         (S, MINJI, cancel(2), "cancelled"),
@@ -87,7 +87,7 @@ fn sweeping_takes_what_is_due_once_and_nothing_else() {
 
 #[test]
 fn a_late_sweep_leaves_the_next_holder_alone() {
-    let (mut office, _) = Office::with_hold(MINJI, &[1]);
+    let (mut office, _) = SaleModel::with_hold(MINJI, &[1]);
     office.at(END);
     let theirs = office.active(JUNHO, HOUSE);
     office.run([(END, JUNHO, hold(theirs, &[1]), "held"), (END, CLOCK, sweep(&[1]), "swept 0")]);
@@ -96,7 +96,7 @@ fn a_late_sweep_leaves_the_next_holder_alone() {
 
 #[test]
 fn a_user_has_so_many_seats_in_a_concert_held_or_bought() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1, 2]);
     office.run([
         (0, MINJI, hold(token, &[3, 4, 5]), "too_many_seats"),
         (0, MINJI, hold(token, &[3, 4]), "held"),
@@ -131,7 +131,7 @@ fn a_seat_that_its_user_let_go_is_for_others_first() {
         (END, CLOCK, sweep(&[]), "swept 0"),
     ];
     for (ends, by, command, done) in ways {
-        let (mut office, _) = Office::with_hold(MINJI, &[1]);
+        let (mut office, _) = SaleModel::with_hold(MINJI, &[1]);
         office.run([(ends, by, command, done)]);
         let mine = office.active(MINJI, HOUSE);
         let theirs = office.active(JUNHO, HOUSE);
@@ -148,14 +148,14 @@ fn a_seat_that_its_user_let_go_is_for_others_first() {
             (ends + MIN - 1, MINJI, hold(mine, &[1]), "held"),
         ]);
     }
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     office.policy.seat_cooldown = Span::ZERO;
     office.run([(S, MINJI, cancel(1), "cancelled"), (S, MINJI, hold(token, &[1]), "held")]);
 }
 
 #[test]
 fn a_seat_that_was_refunded_cools_down_too_and_one_that_an_operator_takes_away_does_not() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1, 2]);
     office.run([(0, MINJI, pay(token, &[1, 2]), "paid")]);
     let token = office.active(MINJI, HOUSE);
     office.run([
@@ -175,7 +175,7 @@ fn a_seat_that_was_refunded_cools_down_too_and_one_that_an_operator_takes_away_d
 
 #[test]
 fn no_user_keeps_a_seat_by_holding_it_again_and_again() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let (mine, theirs) = (office.active(MINJI, HOUSE), office.active(JUNHO, HOUSE));
     office.run([(0, MINJI, hold(mine, &[1]), "held")]);
     for round in 1..=10 {
@@ -190,7 +190,7 @@ fn no_user_keeps_a_seat_by_holding_it_again_and_again() {
 
 #[test]
 fn one_turn_holds_so_often_and_no_more() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.policy.holds_per_turn = 3;
     let token = office.active(MINJI, HOUSE);
     office.run([
@@ -210,7 +210,7 @@ fn one_turn_holds_so_often_and_no_more() {
 
 #[test]
 fn the_limit_binds_inside_one_batch() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let token = office.active(MINJI, HOUSE);
     let answers = office.batch(&[
         (MINJI, hold(token, &[1, 2, 3])),
@@ -223,7 +223,7 @@ fn the_limit_binds_inside_one_batch() {
 
 #[test]
 fn one_hold_names_one_to_twenty_seats_of_one_concert_once_each() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let token = office.active(MINJI, HOUSE);
     let many: Vec<i64> = (1..=21).collect();
     office.run([
@@ -245,7 +245,7 @@ fn seats_are_held_while_the_sale_is_open_only() {
     let opens = ConcertChange { opens_at: Some(at(MIN)), ..ConcertChange::default() };
     let closed = ConcertChange { status: Some(ConcertStatus::Closed), ..ConcertChange::default() };
     let reopened = ConcertChange { status: Some(ConcertStatus::Scheduled), ..ConcertChange::default() };
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let token = office.active(MINJI, HOUSE);
     office.run([
         (0, BOSS, update_concert(1, opens), "concert"),
@@ -263,7 +263,7 @@ fn seats_are_held_while_the_sale_is_open_only() {
 
 #[test]
 fn a_blocked_seat_is_not_for_sale_until_it_is_freed() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let token = office.active(MINJI, HOUSE);
     office.run([
         (0, BOSS, block(&[1, 2]), "seats_set"),
@@ -281,7 +281,7 @@ fn a_blocked_seat_is_not_for_sale_until_it_is_freed() {
 #[test]
 fn a_hold_that_is_over_does_not_keep_an_operator_from_its_seat() {
     for (command, letter) in [(block(&[1]), 'B'), (free(&[1]), 'A')] {
-        let (mut office, token) = Office::with_hold(MINJI, &[1]);
+        let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
         office.run([
             (END - 1, BOSS, command.clone(), "seat_in_use"),
             (END, BOSS, command, "seats_set"),
@@ -294,7 +294,7 @@ fn a_hold_that_is_over_does_not_keep_an_operator_from_its_seat() {
 
 #[test]
 fn the_price_cannot_change_under_a_hold() {
-    let (mut office, token) = Office::with_hold(MINJI, &[2]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[2]);
     office.model.seats.get_mut(&SeatId::new(2)).unwrap().price = Money::new(999_000);
     let Ok(Outcome::Paid(payments)) = office.ask(MINJI, pay(token, &[1])) else { panic!() };
     assert_eq!(payments[0].amount, Money::new(20_000));
@@ -314,7 +314,7 @@ fn a_hold_is_given_up_by_its_user_or_an_operator_while_it_lasts() {
         (END, MINJI, "hold_expired"),
     ];
     for (micros, caller, expected) in rows {
-        let (mut office, _) = Office::with_hold(MINJI, &[1]);
+        let (mut office, _) = SaleModel::with_hold(MINJI, &[1]);
         office.run([(micros, caller, cancel(1), expected)]);
         assert_eq!(office.letter(1), if expected == "cancelled" { 'A' } else { 'H' });
     }
@@ -322,7 +322,7 @@ fn a_hold_is_given_up_by_its_user_or_an_operator_while_it_lasts() {
 
 #[test]
 fn a_reservation_is_cancelled_once_and_never_when_paid_or_expired() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1, 2, 3]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1, 2, 3]);
     office.run([
         (0, MINJI, cancel(1), "cancelled"),
         (0, MINJI, cancel(1), "reservation_not_pending"),
@@ -337,7 +337,7 @@ fn a_reservation_is_cancelled_once_and_never_when_paid_or_expired() {
 
 #[test]
 fn a_hold_outlives_the_token_that_made_it() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     office.run([(S, MINJI, leave(token), "ended"), (S, MINJI, pay(token, &[1]), "token_ended")]);
     assert_eq!(office.letter(1), 'H');
     // Back in line in time, the user may still pay.
@@ -349,7 +349,7 @@ fn a_hold_outlives_the_token_that_made_it() {
 }
 
 /// Keeps tokens alive until now, as polling does.
-fn wake_all(office: &mut Office, tokens: &[(Caller, TokenId)]) {
+fn wake_all(office: &mut SaleModel, tokens: &[(Caller, TokenId)]) {
     for (_, id) in tokens {
         let Some(token) = office.model.tokens.get_mut(id) else { panic!("there is no {id:?}") };
         let TokenState::Active { since, .. } = token.state else { panic!("{token:?} is not active") };
@@ -358,13 +358,18 @@ fn wake_all(office: &mut Office, tokens: &[(Caller, TokenId)]) {
 }
 
 /// The refusal from memory for a seat that another caller was refused `age` before.
-fn cached_refusal(office: &Office, seen: &SeenTaken, (caller, token): (Caller, TokenId), age: Span) -> Option<Refusal> {
+fn cached_refusal(
+    office: &SaleModel,
+    seen: &SeenTaken,
+    (caller, token): (Caller, TokenId),
+    age: Span,
+) -> Option<Refusal> {
     seen.refuses(caller, &office.model.tokens[&token], age, office.now, &office.policy)
 }
 
 #[test]
 fn a_cached_refusal_equals_a_fresh_one() {
-    let (mut office, _) = Office::with_hold(MINJI, &[1]);
+    let (mut office, _) = SaleModel::with_hold(MINJI, &[1]);
     let (junho, sora) = (office.active(JUNHO, HOUSE), office.active(SORA, HOUSE));
     for micros in [0, END - 1, END] {
         office.at(micros);
@@ -383,7 +388,7 @@ fn a_cached_refusal_equals_a_fresh_one() {
 
 #[test]
 fn a_refusal_is_good_for_others_for_a_moment_and_until_the_hold_ends() {
-    let (mut office, _) = Office::with_hold(MINJI, &[1]);
+    let (mut office, _) = SaleModel::with_hold(MINJI, &[1]);
     let (junho, sora) = (office.active(JUNHO, HOUSE), office.active(SORA, HOUSE));
     let refusal = office.ask(JUNHO, hold(junho, &[1])).unwrap_err();
     let seen = SeenTaken::of(&refusal, junho).unwrap();
@@ -398,7 +403,7 @@ fn a_refusal_is_good_for_others_for_a_moment_and_until_the_hold_ends() {
 
 #[test]
 fn a_caller_who_may_not_hold_gets_no_refusal_from_memory() {
-    let (mut office, _) = Office::with_hold(MINJI, &[1]);
+    let (mut office, _) = SaleModel::with_hold(MINJI, &[1]);
     let (junho, sora) = (office.active(JUNHO, HOUSE), office.active(SORA, OWN));
     let refusal = office.ask(JUNHO, hold(junho, &[1])).unwrap_err();
     let seen = SeenTaken::of(&refusal, junho).unwrap();
@@ -415,7 +420,7 @@ fn a_caller_who_may_not_hold_gets_no_refusal_from_memory() {
 
 #[test]
 fn only_what_became_of_a_seat_is_good_for_others() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let token = office.active(MINJI, HOUSE);
     for (command, is_good) in [(hold(token, &[99]), false), (hold(token, &[1, 1]), false), (hold(token, &[2]), true)] {
         office.ask(BOSS, block(&[2])).unwrap();

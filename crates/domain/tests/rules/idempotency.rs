@@ -1,7 +1,7 @@
 //! One effect for one key: what a repeated request is answered with.
 
 use crate::support::{
-    self, BOSS, CLOCK, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, activate, add_seats, advance, at, cancel,
+    self, BOSS, CLOCK, HOUSE, JUNHO, MIN, MINJI, OWN, S, SORA, SaleModel, activate, add_seats, advance, at, cancel,
     create_concert, hold, idempotency, issue, leave, name, pay, refund, set_cap, top_up, update_concert, user,
 };
 use frontrow_domain::{
@@ -17,7 +17,7 @@ fn seen(answer: &Answer) -> serde_json::Value {
 
 /// Asks twice under one key: the second time nothing changes, and the answer is the first.
 #[track_caller]
-fn ask_twice(office: &mut Office, key: u8, caller: Caller, command: &Command) -> Answer {
+fn ask_twice(office: &mut SaleModel, key: u8, caller: Caller, command: &Command) -> Answer {
     let first = office.ask_with_key(key, 0, caller, command.clone());
     assert_eq!(first.replay, Replay::Fresh);
     let before = office.model.clone();
@@ -32,9 +32,9 @@ fn ask_twice(office: &mut Office, key: u8, caller: Caller, command: &Command) ->
 
 #[test]
 fn every_command_has_one_effect_for_one_key() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let mut key = 0;
-    let mut twice = |office: &mut Office, caller, command: &Command, expected: &str| {
+    let mut twice = |office: &mut SaleModel, caller, command: &Command, expected: &str| {
         key += 1;
         let answer = ask_twice(office, key, caller, command);
         assert_eq!(name(&answer.decision), expected);
@@ -62,7 +62,7 @@ fn every_command_has_one_effect_for_one_key() {
 
 #[test]
 fn the_same_key_with_another_body_is_refused_and_the_first_answer_stays() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.ask_with_key(1, 1, MINJI, top_up(MINJI, 1_000, None)).decision.unwrap();
     let other = office.ask_with_key(1, 2, MINJI, top_up(MINJI, 2_000, None));
     assert_eq!(other.decision, Err(Refusal::IdempotencyKeyReused));
@@ -73,7 +73,7 @@ fn the_same_key_with_another_body_is_refused_and_the_first_answer_stays() {
 
 #[test]
 fn two_keys_are_two_effects() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     for key in 1..=3 {
         office.ask_with_key(key, 0, MINJI, top_up(MINJI, 1_000, None)).decision.unwrap();
     }
@@ -82,7 +82,7 @@ fn two_keys_are_two_effects() {
 
 #[test]
 fn a_key_is_good_for_a_request_that_comes_twice_in_one_batch() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let request =
         |body| Request { caller: MINJI, command: top_up(MINJI, 1_000, None), idempotency: Some(idempotency(1, body)) };
     let (answers, _) = office.model.transact(office.now, office.policy, &[request(0), request(0), request(9)]);
@@ -95,7 +95,7 @@ fn a_key_is_good_for_a_request_that_comes_twice_in_one_batch() {
 
 #[test]
 fn a_refusal_over_seats_holds_or_money_is_repeated_whatever_changed() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let token = office.active(MINJI, HOUSE);
     let theirs = office.active(JUNHO, HOUSE);
     office.run([(0, MINJI, hold(token, &[1]), "held")]);
@@ -120,7 +120,7 @@ fn a_refusal_over_seats_holds_or_money_is_repeated_whatever_changed() {
 
 #[test]
 fn a_refusal_that_came_from_the_request_or_the_caller_is_not_kept() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let token = office.active(MINJI, HOUSE);
     let other = office.active(MINJI, OWN);
     office.run([(0, JUNHO, issue(HOUSE), "new")]);
@@ -150,9 +150,9 @@ fn a_refusal_that_came_from_the_request_or_the_caller_is_not_kept() {
 
 #[test]
 fn an_answer_that_changed_nothing_is_not_kept() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let token = office.active(MINJI, HOUSE);
-    let unkept = |office: &mut Office, key, caller, command: Command, expected: &str| {
+    let unkept = |office: &mut SaleModel, key, caller, command: Command, expected: &str| {
         let before = office.model.kept.len();
         for _ in 0..2 {
             let answer = office.ask_with_key(key, 0, caller, command.clone());
@@ -179,7 +179,7 @@ fn an_answer_that_changed_nothing_is_not_kept() {
 
 #[test]
 fn a_hold_that_came_too_early_is_granted_with_its_key_once_the_sale_is_open() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let opens = ConcertChange { opens_at: Some(at(MIN)), ..ConcertChange::default() };
     office.run([(0, BOSS, update_concert(1, opens), "concert")]);
     let token = office.active(MINJI, HOUSE);
@@ -192,7 +192,7 @@ fn a_hold_that_came_too_early_is_granted_with_its_key_once_the_sale_is_open() {
 
 #[test]
 fn every_token_refusal_lets_the_key_be_used_again() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([(0, MINJI, issue(HOUSE), "new"), (0, CLOCK, advance(HOUSE), "offered 1, lapsed 0")]);
     let token = support::token_id(HOUSE, 1);
     for (micros, expected) in [(0, "token_not_activated"), (MIN, "token_missed"), (11 * MIN, "token_ended")] {
@@ -205,7 +205,7 @@ fn every_token_refusal_lets_the_key_be_used_again() {
 
 #[test]
 fn a_turn_that_waits_for_a_place_may_be_claimed_again_with_the_same_key() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([
         (0, BOSS, set_cap(OWN, 2), "room"),
         (0, MINJI, issue(OWN), "new"),
@@ -224,7 +224,7 @@ fn a_turn_that_waits_for_a_place_may_be_claimed_again_with_the_same_key() {
 
 #[test]
 fn a_request_whose_kept_answer_cannot_be_read_does_not_happen_twice() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.ask_with_key(1, 0, MINJI, top_up(MINJI, 1_000, None)).decision.unwrap();
     for kept in office.model.kept.values_mut() {
         kept.answer = "{\"Ok\":{\"outcome\":\"of another version\"}}".to_owned();
@@ -236,7 +236,7 @@ fn a_request_whose_kept_answer_cannot_be_read_does_not_happen_twice() {
 
 #[test]
 fn a_crash_before_the_commit_costs_nothing_and_the_retry_has_one_effect() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let token = office.active(MINJI, HOUSE);
     office.top_up(MINJI, 50_000);
     office.run([(0, MINJI, hold(token, &[1]), "held")]);

@@ -1,7 +1,7 @@
 //! What operators may do, what they may not, and the trace it leaves.
 
 use crate::support::{
-    BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, START, add_seats, at, block, cancel,
+    BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, S, SHOW, START, SaleModel, add_seats, at, block, cancel,
     create_concert, free, hold, new_concert, pay, refund, register, set_cap, set_room, top_up, update_concert, user,
 };
 use frontrow_domain::{
@@ -32,7 +32,7 @@ fn commands() -> Vec<Command> {
 #[test]
 fn running_the_sale_takes_the_role() {
     for command in commands() {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         for caller in [MINJI, Caller::Service, Caller::Anonymous] {
             office.expect(caller, command.clone(), "forbidden");
         }
@@ -46,7 +46,7 @@ fn running_the_sale_takes_the_role() {
 fn everything_an_operator_does_is_one_line_in_the_audit_log() {
     let actions = ["concert.create", "concert.update", "seats.add", "seats.block", "seats.free", "room.set"];
     for (command, action) in commands().into_iter().zip(actions) {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         let before = office.model.audit.len();
         office.at(S);
         office.ask(BOSS, command).unwrap();
@@ -60,7 +60,7 @@ fn everything_an_operator_does_is_one_line_in_the_audit_log() {
 fn the_audit_log_tells_a_limit_that_was_lifted_from_one_that_was_left_alone() {
     let lifted = RoomChange { admit_per_minute: Some(None), ..RoomChange::default() };
     let cleared = RoomChange { message: Some(None), ..RoomChange::default() };
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     for (change, detail) in [
         (lifted, json!({ "admit_per_minute": null })),
         (cleared, json!({ "message": null })),
@@ -78,7 +78,7 @@ fn the_audit_log_tells_a_limit_that_was_lifted_from_one_that_was_left_alone() {
 #[test]
 fn what_operators_do_to_users_is_audited_and_what_users_do_is_not() {
     let audited = |caller: Caller| {
-        let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
+        let (mut office, token) = SaleModel::with_hold(MINJI, &[1, 2]);
         let before = office.model.audit.len();
         office.run([
             (0, caller, cancel(1), "cancelled"),
@@ -96,7 +96,7 @@ fn what_operators_do_to_users_is_audited_and_what_users_do_is_not() {
 
 #[test]
 fn what_operators_get_that_buyers_do_not_is_audited_even_for_themselves() {
-    let (mut office, token) = Office::with_hold(BOSS, &[1]);
+    let (mut office, token) = SaleModel::with_hold(BOSS, &[1]);
     office.run([(0, BOSS, pay(token, &[1]), "paid")]);
     let before = office.model.audit.len();
     office.run([(SHOW - DAY, BOSS, refund(1), "refunded")]);
@@ -105,8 +105,8 @@ fn what_operators_get_that_buyers_do_not_is_audited_even_for_themselves() {
 
 #[test]
 fn an_operator_buys_like_everybody_else() {
-    let mut office = Office::new();
-    let (mut holding, theirs) = Office::with_hold(MINJI, &[1]);
+    let mut office = SaleModel::new();
+    let (mut holding, theirs) = SaleModel::with_hold(MINJI, &[1]);
     holding.run([(0, BOSS, hold(theirs, &[2]), "token_invalid"), (0, BOSS, pay(theirs, &[1]), "not_found")]);
     let token = office.active(BOSS, HOUSE);
     office.top_up(BOSS, 10_000);
@@ -115,7 +115,7 @@ fn an_operator_buys_like_everybody_else() {
 
 #[test]
 fn a_concert_has_sensible_times_prices_and_caps() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let with = |change: fn(&mut _)| {
         let mut concert = new_concert(None);
         change(&mut concert);
@@ -134,7 +134,7 @@ fn a_concert_has_sensible_times_prices_and_caps() {
 
 #[test]
 fn changing_a_concert_changes_what_is_named_only() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let before = office.model.concerts[&frontrow_domain::id::ConcertId::new(1)].clone();
     let change = |change| update_concert(1, change);
     let backwards = ConcertChange { opens_at: Some(at(9)), closes_at: Some(Some(at(9))), ..ConcertChange::default() };
@@ -161,8 +161,8 @@ fn changing_a_concert_changes_what_is_named_only() {
 
 #[test]
 fn a_concerts_own_room_knows_when_the_sale_opens_and_is_over() {
-    let mut office = Office::new();
-    let window = |office: &Office, room| (office.room(room).opens_at, office.room(room).closes_at);
+    let mut office = SaleModel::new();
+    let window = |office: &SaleModel, room| (office.room(room).opens_at, office.room(room).closes_at);
     assert_eq!(window(&office, HOUSE), (None, None));
     assert_eq!(window(&office, OWN), (Some(START), Some(at(CLOSES))));
 
@@ -199,7 +199,7 @@ fn a_concerts_own_room_knows_when_the_sale_opens_and_is_over() {
 
 #[test]
 fn seats_of_one_row_have_different_numbers_and_cost_nothing_or_more() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let one = |seat_number, price| Command::AddSeats {
         concert_id: frontrow_domain::id::ConcertId::new(1),
         seats: vec![NewSeat {
@@ -228,7 +228,7 @@ fn seats_of_one_row_have_different_numbers_and_cost_nothing_or_more() {
 
 #[test]
 fn a_concert_is_moved_and_repriced_but_its_seats_and_its_closing_stay() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     // Two days before the sale closes.
     let moved = ConcertChange {
         time_zone: Some("Asia/Tokyo".to_owned()),
@@ -241,7 +241,7 @@ fn a_concert_is_moved_and_repriced_but_its_seats_and_its_closing_stay() {
         base_price: Some(Money::new(won)),
         ..ConcertChange::default()
     };
-    let prices = |office: &Office| office.model.seats.values().map(|seat| seat.price).collect::<Vec<_>>();
+    let prices = |office: &SaleModel| office.model.seats.values().map(|seat| seat.price).collect::<Vec<_>>();
     let (before, seats) = (office.model.concerts[&ConcertId::new(1)].clone(), prices(&office));
     office.run([
         (0, MINJI, pay(token, &[1]), "paid"),
@@ -272,7 +272,7 @@ fn a_concert_is_moved_and_repriced_but_its_seats_and_its_closing_stay() {
 
 #[test]
 fn seats_are_blocked_all_or_nothing_and_once_each() {
-    let (mut office, token) = Office::with_hold(MINJI, &[3]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[3]);
     office.run([
         (0, BOSS, block(&[1, 99]), "not_found"),
         (0, BOSS, block(&[1, 3]), "seat_in_use"),
@@ -292,7 +292,7 @@ fn seats_are_blocked_all_or_nothing_and_once_each() {
 
 #[test]
 fn the_log_names_seats_by_ranges_and_says_where_it_is_cut() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([(0, BOSS, block(&[5, 1, 2, 3]), "seats_set")]);
     let expected = serde_json::json!({ "count": 4, "seat_id_ranges": [[1, 3], [5, 5]], "reason": "camera" });
     assert_eq!(office.model.audit.last().unwrap().detail, expected);
@@ -311,7 +311,7 @@ fn the_log_names_seats_by_ranges_and_says_where_it_is_cut() {
 
 #[test]
 fn a_rooms_settings_have_bounds_and_change_alone() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let rate = |rate| set_room(HOUSE, RoomChange { admit_per_minute: Some(rate), ..RoomChange::default() });
     let say = |message| set_room(HOUSE, RoomChange { message: Some(message), ..RoomChange::default() });
     office.run([
@@ -350,7 +350,7 @@ fn an_address_has_one_account_and_only_the_box_office_makes_operators() {
             role,
         })
     };
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([
         (0, Caller::Anonymous, new(20, "new@frontrow.example", Role::Buyer), "registered"),
         (0, Caller::Anonymous, new(21, "new@frontrow.example", Role::Buyer), "email_taken"),
@@ -370,7 +370,7 @@ fn an_address_has_one_account_and_only_the_box_office_makes_operators() {
 
 #[test]
 fn a_session_has_the_role_of_its_user_whatever_it_asks_for() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let session = |user_id| Session { secret_hash: [7; 32], user_id, role: Role::Operator, expires_at: at(DAY) };
     let open = |caller| Command::OpenSession { session: session(user(caller)), epoch: 0 };
     office.run([(0, Caller::Anonymous, open(JUNHO), "signed_in")]);
@@ -386,7 +386,7 @@ fn a_session_has_the_role_of_its_user_whatever_it_asks_for() {
 
 #[test]
 fn a_role_is_given_by_the_box_office_alone_and_sessions_end() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let user_id = user(MINJI);
     let session = Session { secret_hash: [1; 32], user_id, role: Role::Buyer, expires_at: at(DAY) };
     office.ask(Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).unwrap();
@@ -408,7 +408,7 @@ fn a_role_is_given_by_the_box_office_alone_and_sessions_end() {
 
 #[test]
 fn a_line_is_renewed_by_the_box_office_alone_and_places_stay() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let join = Command::IssueToken { room_id: HOUSE, concert_id: None };
     let Ok(Outcome::Joined { token, .. }) = office.ask(MINJI, join.clone()) else { panic!("Minji joins") };
     let renew = Command::RenewLine { room_id: HOUSE };

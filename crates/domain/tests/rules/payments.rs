@@ -1,7 +1,7 @@
 //! Payments and refunds, rule by rule.
 
 use crate::support::{
-    BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, SORA, at, cancel, free, hold, pay,
+    BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, S, SHOW, SORA, SaleModel, at, cancel, free, hold, pay,
     refund, sweep, update_concert, user,
 };
 use frontrow_domain::{
@@ -24,7 +24,7 @@ fn closed() -> ConcertChange {
 
 #[test]
 fn a_payment_moves_everything_at_once() {
-    let (mut office, token) = Office::with_hold(MINJI, &[2]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[2]);
     office.at(S);
     let Ok(Outcome::Paid(payments)) = office.ask(MINJI, pay(token, &[1])) else { panic!() };
     let payment = &payments[0];
@@ -53,7 +53,7 @@ fn a_hold_is_paid_until_a_microsecond_before_its_end() {
         (END + 20 * S, false, "hold_expired"),
     ];
     for (micros, sweeps, expected) in rows {
-        let (mut office, token) = Office::with_hold(MINJI, &[1]);
+        let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
         office.at(micros);
         if sweeps {
             office.expect(CLOCK, sweep(&[1]), "swept 1");
@@ -61,7 +61,7 @@ fn a_hold_is_paid_until_a_microsecond_before_its_end() {
         office.expect(MINJI, pay(token, &[1]), expected);
         assert_eq!(office.balance(MINJI), if expected == "paid" { 490_000 } else { 500_000 });
     }
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     office.at(END);
     let refusal = office.ask(MINJI, pay(token, &[1])).unwrap_err();
     assert_eq!(refusal, Refusal::HoldExpired { expired_at: at(END) });
@@ -69,7 +69,7 @@ fn a_hold_is_paid_until_a_microsecond_before_its_end() {
 
 #[test]
 fn an_expired_hold_is_not_paid_when_the_seat_has_the_next_holder() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     office.at(END);
     let theirs = office.active(JUNHO, HOUSE);
     office.top_up(JUNHO, 10_000);
@@ -83,7 +83,7 @@ fn an_expired_hold_is_not_paid_when_the_seat_has_the_next_holder() {
 
 #[test]
 fn a_reservation_is_paid_once() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1, 2]);
     office.run([(0, MINJI, pay(token, &[1]), "paid"), (0, MINJI, pay(token, &[1]), "reservation_not_pending")]);
     let again = office.active(MINJI, HOUSE);
     office.run([
@@ -97,7 +97,7 @@ fn a_reservation_is_paid_once() {
 
 #[test]
 fn the_second_payment_of_one_batch_finds_the_first() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1, 2]);
     let answers = office.batch(&[
         (MINJI, pay(token, &[1])),
         (MINJI, pay(token, &[1])),
@@ -112,7 +112,7 @@ fn the_second_payment_of_one_batch_finds_the_first() {
 
 #[test]
 fn several_reservations_are_paid_all_or_nothing() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let token = office.active(MINJI, HOUSE);
     office.top_up(MINJI, 89_999);
     office.run([
@@ -124,7 +124,7 @@ fn several_reservations_are_paid_all_or_nothing() {
     assert_eq!(refusal, Refusal::InsufficientPoints { balance: Money::new(89_999), price: Money::new(90_000) });
     office.top_up(MINJI, 1);
     office.run([(END, MINJI, pay(token, &[3, 1]), "hold_expired"), (END, MINJI, pay(token, &[3]), "paid")]);
-    let (mut office, token) = Office::with_hold(MINJI, &[1, 2, 6]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1, 2, 6]);
     office.run([(0, MINJI, pay(token, &[1, 2, 3]), "paid")]);
     assert_eq!((office.balance(MINJI), office.model.payments.len()), (410_000, 3));
 }
@@ -132,20 +132,20 @@ fn several_reservations_are_paid_all_or_nothing() {
 #[test]
 fn the_last_won_is_enough() {
     for (points, expected) in [(9_999, "insufficient_points"), (10_000, "paid")] {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         let token = office.active(MINJI, HOUSE);
         office.top_up(MINJI, points);
         office.run([(0, MINJI, hold(token, &[1]), "held"), (0, MINJI, pay(token, &[1]), expected)]);
     }
     // An account that was never opened is empty.
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let token = office.active(MINJI, HOUSE);
     office.run([(0, MINJI, hold(token, &[1]), "held"), (0, MINJI, pay(token, &[1]), "insufficient_points")]);
 }
 
 #[test]
 fn a_payment_names_the_callers_own_reservations_of_one_concert_once_each() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1, 2]);
     let own = office.active(MINJI, OWN);
     let theirs = office.active(JUNHO, HOUSE);
     let many: Vec<i64> = (1..=21).collect();
@@ -171,13 +171,13 @@ fn a_payment_names_the_callers_own_reservations_of_one_concert_once_each() {
 
 #[test]
 fn a_hold_made_in_time_is_paid_after_the_closing_time_but_not_after_an_operator_closed() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.at(CLOSES - 1);
     let token = office.active(MINJI, HOUSE);
     office.top_up(MINJI, 500_000);
     office.run([(CLOSES - 1, MINJI, hold(token, &[1]), "held"), (CLOSES + S, MINJI, pay(token, &[1]), "paid")]);
 
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     office.run([
         (S, BOSS, update_concert(1, closed()), "concert"),
         (S, MINJI, pay(token, &[1]), "sale_closed"),
@@ -187,7 +187,7 @@ fn a_hold_made_in_time_is_paid_after_the_closing_time_but_not_after_an_operator_
 
 #[test]
 fn a_refund_gives_everything_back_once() {
-    let (mut office, token) = Office::with_hold(MINJI, &[2]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[2]);
     office.run([
         (0, MINJI, pay(token, &[1]), "paid"),
         (S, JUNHO, refund(1), "not_found"),
@@ -222,10 +222,10 @@ fn refunds_end_a_day_before_the_concert_but_for_operators() {
         (until, BOSS, "refunded"),
         (until, CLOCK, "refunded"),
     ] {
-        let (mut office, token) = Office::with_hold(MINJI, &[1]);
+        let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
         office.run([(0, MINJI, pay(token, &[1]), "paid"), (micros, caller, refund(1), expected)]);
     }
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     office.run([(0, MINJI, pay(token, &[1]), "paid")]);
     office.at(until);
     assert_eq!(office.ask(MINJI, refund(1)), Err(Refusal::RefundTooLate { until: at(until) }));
@@ -233,7 +233,7 @@ fn refunds_end_a_day_before_the_concert_but_for_operators() {
 
 #[test]
 fn a_refund_after_the_sale_blocks_the_seat_until_an_operator_frees_it() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1, 2]);
     let later = ConcertChange { closes_at: Some(Some(at(CLOSES + DAY))), ..ConcertChange::default() };
     office.run([(0, MINJI, pay(token, &[1, 2]), "paid"), (CLOSES, MINJI, refund(1), "refunded")]);
     assert_eq!(office.letter(1), 'B');
@@ -253,21 +253,21 @@ fn a_refund_after_the_sale_blocks_the_seat_until_an_operator_frees_it() {
 
 #[test]
 fn a_refund_in_the_last_moment_of_the_sale_frees_the_seat() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     office.run([(0, MINJI, pay(token, &[1]), "paid"), (CLOSES - 1, MINJI, refund(1), "refunded")]);
     assert_eq!(office.letter(1), 'A');
 }
 
 #[test]
 fn a_refund_may_lift_a_balance_above_the_top_up_limit_but_not_above_what_an_amount_may_be() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     office.policy.balance_max = Money::new(500_000);
     office.run([(0, MINJI, pay(token, &[1]), "paid")]);
     office.top_up(MINJI, 10_000);
     office.run([(0, MINJI, refund(1), "refunded")]);
     assert_eq!(office.balance(MINJI), 510_000);
 
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     office.policy.balance_max = Money::MAX;
     office.policy.top_up_max = Money::MAX;
     office.run([(0, MINJI, pay(token, &[1]), "paid")]);

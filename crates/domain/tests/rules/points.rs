@@ -1,6 +1,6 @@
 //! Points, rule by rule: who may top up, how much, and what the history says.
 
-use crate::support::{self, BOSS, CLOCK, HOUSE, JUNHO, MINJI, Office, S, SORA, at, hold, pay, refund, top_up, user};
+use crate::support::{self, BOSS, CLOCK, HOUSE, JUNHO, MINJI, S, SORA, SaleModel, at, hold, pay, refund, top_up, user};
 use frontrow_domain::{
     command::{Command, NewAdjustment, Outcome},
     id::{DebtId, UserId},
@@ -17,7 +17,7 @@ fn top_ups_of_minji(policy: TopUpPolicy) -> Vec<String> {
     let mut names = Vec::new();
     for caller in [MINJI, JUNHO, BOSS, Caller::Service, CLOCK, Caller::Anonymous] {
         for reference in [None, Some("receipt 1")] {
-            let mut office = Office::new();
+            let mut office = SaleModel::new();
             office.policy.top_up_policy = policy;
             names.push(support::name(&office.ask(caller, top_up(MINJI, 1_000, reference))));
         }
@@ -38,7 +38,7 @@ fn users_top_up_their_own_account_only_with_the_open_policy() {
 
 #[test]
 fn operators_top_up_their_own_account_like_users_if_the_policy_is_open_and_else_with_a_reference() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([(0, BOSS, top_up(BOSS, 1_000, None), "topped_up")]);
     let lines = office.model.audit.len();
     office.policy.top_up_policy = TopUpPolicy::Operator;
@@ -51,7 +51,7 @@ fn operators_top_up_their_own_account_like_users_if_the_policy_is_open_and_else_
 
 #[test]
 fn a_top_up_has_bounds_and_so_has_the_balance() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.policy.top_up_min = Money::new(1_000);
     office.policy.top_up_max = Money::new(50_000);
     office.policy.balance_max = Money::new(60_000);
@@ -73,7 +73,7 @@ fn a_top_up_has_bounds_and_so_has_the_balance() {
 
 #[test]
 fn a_reference_is_used_once_over_all_users() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([
         (0, Caller::Service, top_up(MINJI, 1_000, Some("receipt 1")), "topped_up"),
         (0, Caller::Service, top_up(MINJI, 1_000, Some("receipt 1")), "reference_used"),
@@ -92,7 +92,7 @@ fn a_reference_is_used_once_over_all_users() {
 
 #[test]
 fn only_a_user_has_an_account() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let unknown_user = UserId(Uuid::from_u128(77));
     let command =
         Command::TopUp { user_id: unknown_user, amount: Money::new(1_000), reference: Some("receipt 1".to_owned()) };
@@ -101,7 +101,7 @@ fn only_a_user_has_an_account() {
 
 #[test]
 fn the_history_says_what_moved_the_points_and_what_was_left() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let token = office.active(MINJI, HOUSE);
     office.run([
         (0, MINJI, top_up(MINJI, 30_000, None), "topped_up"),
@@ -130,7 +130,7 @@ fn the_history_says_what_moved_the_points_and_what_was_left() {
 
 #[test]
 fn a_top_up_answers_with_its_entry() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.ask(MINJI, top_up(MINJI, 5_000, None)).unwrap();
     let Ok(Outcome::ToppedUp(entry)) = office.ask(MINJI, top_up(MINJI, 3_000, None)) else { panic!() };
     assert_eq!((entry.amount, entry.balance_after), (Money::new(3_000), Money::new(8_000)));
@@ -159,7 +159,7 @@ fn adjust(caller: Caller, won: i64, reference: &str) -> Command {
 
 #[test]
 fn a_correction_never_takes_more_than_there_is_and_the_rest_is_owed() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.top_up(MINJI, 30_000);
     office.run([
         (0, MINJI, adjust(MINJI, 1, "a"), "forbidden"),
@@ -184,7 +184,7 @@ fn a_correction_never_takes_more_than_there_is_and_the_rest_is_owed() {
 
 #[test]
 fn a_debt_is_settled_once_and_collected_as_a_whole() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let settle = |number, caller, how| Command::SettleDebt {
         user_id: user(caller),
         debt_id: DebtId::new(number),

@@ -1,7 +1,7 @@
 //! The waiting line, rule by rule: given a box office, when these commands come, then they are answered so.
 
 use crate::support::{
-    self, BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, activate, advance, advance_as,
+    self, BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, S, SORA, SaleModel, activate, advance, advance_as,
     advance_past, at, cancel, hold, issue, leave, pay, set_cap, set_room, token_id, update_concert, wake,
 };
 use frontrow_domain::{
@@ -17,7 +17,7 @@ use frontrow_domain::{
 
 #[test]
 fn a_user_has_one_place_in_a_room_and_one_in_every_other() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([
         (0, MINJI, issue(HOUSE), "new"),
         (S, MINJI, issue(HOUSE), "existing"),
@@ -36,7 +36,7 @@ fn a_user_has_one_place_in_a_room_and_one_in_every_other() {
 
 #[test]
 fn positions_rise_by_one_and_are_never_given_again() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([
         (0, MINJI, issue(HOUSE), "new"),
         (0, JUNHO, issue(HOUSE), "new"),
@@ -50,7 +50,7 @@ fn positions_rise_by_one_and_are_never_given_again() {
 
 #[test]
 fn a_leader_that_was_replaced_moves_the_line_no_more() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([
         (0, BOSS, set_cap(HOUSE, 1), "room"),
         (0, MINJI, issue(HOUSE), "new"),
@@ -70,7 +70,7 @@ fn a_leader_that_was_replaced_moves_the_line_no_more() {
 
 #[test]
 fn reserved_positions_are_given_in_order_and_what_is_left_of_them_is_named() {
-    let office = Office::new();
+    let office = SaleModel::new();
     let requests: Vec<_> = [MINJI, MINJI, JUNHO]
         .into_iter()
         .map(|caller| Request { caller, command: issue(HOUSE), idempotency: None })
@@ -91,7 +91,7 @@ fn reserved_positions_are_given_in_order_and_what_is_left_of_them_is_named() {
 
 #[test]
 fn one_batch_gives_places_in_its_order_and_one_to_each_user() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let answers = office.batch(&[
         (SORA, issue(HOUSE)),
         (MINJI, issue(HOUSE)),
@@ -105,7 +105,7 @@ fn one_batch_gives_places_in_its_order_and_one_to_each_user() {
 
 #[test]
 fn the_line_of_a_concert_may_be_joined_before_the_sale_but_not_after() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let opens_later = ConcertChange { opens_at: Some(at(MIN)), ..ConcertChange::default() };
     let closed = ConcertChange { status: Some(ConcertStatus::Closed), ..ConcertChange::default() };
     let reopened = ConcertChange { status: Some(ConcertStatus::Scheduled), ..ConcertChange::default() };
@@ -123,7 +123,7 @@ fn the_line_of_a_concert_may_be_joined_before_the_sale_but_not_after() {
 
 #[test]
 fn a_line_joined_for_a_concert_is_the_one_that_leads_to_it() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let join = |room_id, concert| Command::IssueToken { room_id, concert_id: Some(ConcertId::new(concert)) };
     office.run([
         (0, MINJI, join(HOUSE, 2), "not_found"),
@@ -139,7 +139,7 @@ fn a_line_joined_for_a_concert_is_the_one_that_leads_to_it() {
 
 #[test]
 fn a_token_is_activated_in_its_turn_and_by_its_user_only() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let token = token_id(HOUSE, 1);
     office.run([
         (0, MINJI, issue(HOUSE), "new"),
@@ -167,7 +167,7 @@ fn a_token_is_activated_in_its_turn_and_by_its_user_only() {
 fn a_turn_may_be_claimed_until_a_microsecond_before_its_window_ends() {
     let rows = [(MIN - 1, "active", TokenStatus::Active), (MIN, "turn_pending", TokenStatus::Waiting)];
     for (micros, expected, status) in rows {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         let token = token_id(HOUSE, 1);
         office.run([
             (0, MINJI, issue(HOUSE), "new"),
@@ -184,7 +184,7 @@ fn a_missed_turn_is_recalled_to_the_head_until_its_window_ends() {
     // The line may have swept the turn or not: the answer is the same.
     for sweeps in [true, false] {
         for (micros, expected) in [(ends - 1, "turn_pending"), (ends, "token_ended")] {
-            let mut office = Office::new();
+            let mut office = SaleModel::new();
             office.run([
                 (0, MINJI, issue(OWN), "new"),
                 (0, JUNHO, issue(OWN), "new"),
@@ -214,7 +214,7 @@ fn a_missed_turn_is_recalled_to_the_head_until_its_window_ends() {
 
 #[test]
 fn a_user_who_joins_again_sees_the_token_as_it_is_now() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([(0, MINJI, issue(HOUSE), "new"), (0, CLOCK, advance(HOUSE), "offered 1, lapsed 0")]);
     office.at(MIN);
     let Ok(Outcome::Joined { token, .. }) = office.ask(MINJI, issue(HOUSE)) else { panic!() };
@@ -236,7 +236,7 @@ fn the_silent_are_put_aside_and_wait_again_when_they_show_a_sign() {
         (half_an_hour, activate, "token_ended"),
     ];
     for (micros, command, expected) in rows {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         office.run([
             (0, MINJI, issue(OWN), "new"),
             (0, JUNHO, issue(OWN), "new"),
@@ -250,7 +250,7 @@ fn the_silent_are_put_aside_and_wait_again_when_they_show_a_sign() {
 
 #[test]
 fn a_token_that_was_just_issued_counts_as_just_seen() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let silence = 90 * S;
     office.policy.dormant_after = Span::from_secs(90);
     office.run([
@@ -268,7 +268,7 @@ fn a_token_that_was_just_issued_counts_as_just_seen() {
 
 #[test]
 fn the_cursor_never_goes_back_and_tokens_behind_it_are_next() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([
         (0, MINJI, issue(OWN), "new"),
         (0, JUNHO, issue(OWN), "new"),
@@ -284,7 +284,7 @@ fn the_cursor_never_goes_back_and_tokens_behind_it_are_next() {
 
 #[test]
 fn no_sign_of_life_changes_a_turn() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([
         (0, MINJI, issue(HOUSE), "new"),
         (0, MINJI, wake(token_id(HOUSE, 1)), "waiting"),
@@ -299,13 +299,13 @@ fn no_sign_of_life_changes_a_turn() {
 fn an_active_token_ends_when_idle_and_at_its_absolute_limit() {
     // Without a sign of life: 90 seconds, and the step by which it is lengthened.
     for (micros, expected) in [(100 * S - 1, "held"), (100 * S, "token_ended")] {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         let token = office.active(MINJI, HOUSE);
         office.run([(micros, MINJI, hold(token, &[1]), expected)]);
     }
     // With one a minute: ten minutes.
     for (micros, expected) in [(10 * MIN - 1, "held"), (10 * MIN, "token_ended")] {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         let token = office.active(MINJI, HOUSE);
         for minute in 1..10 {
             office.run([(minute * MIN, MINJI, wake(token), "active")]);
@@ -318,12 +318,12 @@ fn an_active_token_ends_when_idle_and_at_its_absolute_limit() {
 fn a_hold_lifts_the_end_of_its_token_until_there_was_time_to_pay() {
     // Five minutes of the hold and half a minute of grace.
     for (micros, expected) in [(5 * MIN + 30 * S - 1, "active"), (5 * MIN + 30 * S, "ended")] {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         let token = office.active(MINJI, HOUSE);
         office.run([(0, MINJI, hold(token, &[1]), "held"), (micros, MINJI, wake(token), expected)]);
     }
     // A hold in the last moment lifts it past the absolute limit, and no later hold lifts it again.
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let token = office.active(MINJI, HOUSE);
     let last = 10 * MIN - 1;
     for minute in 1..10 {
@@ -337,7 +337,7 @@ fn a_hold_lifts_the_end_of_its_token_until_there_was_time_to_pay() {
 fn a_hold_that_is_cancelled_leaves_its_token_the_time_that_it_gave() {
     // Nothing says any more when the token would have ended without it.
     for (micros, expected) in [(5 * MIN + 30 * S - 1, "active"), (5 * MIN + 30 * S, "ended")] {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         let token = office.active(MINJI, HOUSE);
         office.run([
             (0, MINJI, hold(token, &[1]), "held"),
@@ -352,7 +352,7 @@ fn no_hold_outlasts_the_time_to_pay_for_it() {
     // Whenever it is held in a turn that was lengthened by a hold before: from the limit on it is refused, and before
     // that it can be paid to its end.
     for step in 0..=15 {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         office.top_up(MINJI, 100_000);
         let token = office.active(MINJI, HOUSE);
         for minute in 1..10 {
@@ -379,7 +379,7 @@ fn no_hold_outlasts_the_time_to_pay_for_it() {
 fn the_line_of_a_concert_does_not_move_before_its_sale_opens() {
     let opens = 30 * MIN;
     let lead = 5 * S;
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let later = ConcertChange { opens_at: Some(at(opens)), ..ConcertChange::default() };
     office.run([
         (0, BOSS, update_concert(2, later), "concert"),
@@ -425,7 +425,7 @@ fn the_line_of_a_concert_stands_still_while_nothing_is_sold_and_then_goes_on_as_
         (cancelled, 10 * S, None),
     ];
     for (stop, from, go_on) in stops {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         office.run([
             (0, BOSS, set_cap(OWN, 1), "room"),
             (0, MINJI, issue(OWN), "new"),
@@ -439,7 +439,7 @@ fn the_line_of_a_concert_stands_still_while_nothing_is_sold_and_then_goes_on_as_
             (from, CLOCK, advance_past(OWN, &[2]), "offered 0, lapsed 0"),
             (MIN, CLOCK, advance_past(OWN, &[2, 3]), "offered 0, lapsed 0"),
         ]);
-        let waiting = |office: &Office| [2, 3].map(|place| office.status(token_id(OWN, place)));
+        let waiting = |office: &SaleModel| [2, 3].map(|place| office.status(token_id(OWN, place)));
         assert_eq!(waiting(&office), [TokenStatus::Waiting; 2], "the silent are not put aside");
         let Some(go_on) = go_on else { continue };
         office.run([(2 * MIN, BOSS, go_on, "concert"), (2 * MIN, CLOCK, advance(OWN), "offered 1, lapsed 0")]);
@@ -453,13 +453,13 @@ fn somebody(number: u128) -> Caller {
 }
 
 /// Tokens of a room in one state.
-fn count(office: &Office, status: TokenStatus) -> usize {
+fn count(office: &SaleModel, status: TokenStatus) -> usize {
     office.model.tokens.values().filter(|token| token.id.room_id == HOUSE && token.status() == status).count()
 }
 
 #[test]
 fn tokens_that_are_recalled_and_never_claimed_do_not_block_the_line() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([(0, BOSS, set_cap(HOUSE, 2), "room")]);
     let all: Vec<_> = (0..36).map(somebody).collect();
     for caller in &all {
@@ -502,7 +502,7 @@ fn tokens_that_are_recalled_and_never_claimed_do_not_block_the_line() {
 
 #[test]
 fn a_token_that_let_its_turns_pass_ends_and_its_user_joins_at_the_end() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let token = token_id(OWN, 1);
     office.run([
         (0, MINJI, issue(OWN), "new"),
@@ -528,7 +528,7 @@ fn a_token_that_let_its_turns_pass_ends_and_its_user_joins_at_the_end() {
 
 #[test]
 fn no_more_are_active_than_the_room_takes_and_a_full_room_keeps_the_turn() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let (first, second) = (token_id(OWN, 1), token_id(OWN, 2));
     office.run([
         (0, BOSS, set_cap(OWN, 2), "room"),
@@ -549,7 +549,7 @@ fn no_more_are_active_than_the_room_takes_and_a_full_room_keeps_the_turn() {
 #[test]
 fn an_overdue_token_gives_its_place_up_before_any_sweep() {
     for (micros, expected) in [(100 * S - 1, "turn_pending"), (100 * S, "active")] {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         office.run([(0, BOSS, set_cap(OWN, 2), "room"), (0, JUNHO, issue(OWN), "new")]);
         let token = office.active(MINJI, OWN);
         office.run([
@@ -566,7 +566,7 @@ fn an_overdue_token_gives_its_place_up_before_any_sweep() {
 
 #[test]
 fn places_that_one_batch_frees_are_taken_in_it_but_not_more() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([
         (0, BOSS, set_cap(OWN, 3), "room"),
         (0, MINJI, issue(OWN), "new"),
@@ -588,7 +588,7 @@ fn places_that_one_batch_frees_are_taken_in_it_but_not_more() {
 
 #[test]
 fn a_payment_ends_its_token_and_frees_its_place() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     office.run([(S, MINJI, pay(token, &[1]), "paid"), (S, MINJI, hold(token, &[2]), "token_ended")]);
     assert_eq!(office.token(token).end_reason(), Some(EndReason::Paid));
     office.run([(S, MINJI, issue(HOUSE), "new")]);
@@ -596,7 +596,7 @@ fn a_payment_ends_its_token_and_frees_its_place() {
 
 #[test]
 fn service_needs_an_active_token_of_the_right_room() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let own = office.active(MINJI, OWN);
     office.run([
         (0, MINJI, hold(own, &[1]), "token_of_another_room"),
@@ -614,7 +614,7 @@ fn service_needs_an_active_token_of_the_right_room() {
 
 #[test]
 fn a_paused_gate_offers_nothing_but_offered_turns_may_be_claimed() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let gate = |gate| set_room(HOUSE, RoomChange { gate: Some(gate), ..RoomChange::default() });
     office.run([
         (0, MINJI, issue(HOUSE), "new"),
@@ -632,7 +632,7 @@ fn a_paused_gate_offers_nothing_but_offered_turns_may_be_claimed() {
 
 #[test]
 fn the_rate_binds_where_it_is_tighter_than_the_cap() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let rate = |admit_per_minute| set_room(HOUSE, RoomChange { admit_per_minute, ..RoomChange::default() });
     office.run([
         (0, BOSS, rate(Some(Some(60))), "room"),
@@ -652,7 +652,7 @@ fn the_rate_binds_where_it_is_tighter_than_the_cap() {
 
 #[test]
 fn offers_exceed_the_free_places_by_half_at_most() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.run([(0, BOSS, set_cap(HOUSE, 2), "room")]);
     let mut room = office.room(HOUSE).clone();
     room.no_show_ppm = 990_000;
@@ -673,7 +673,7 @@ fn offers_exceed_the_free_places_by_half_at_most() {
 
 #[test]
 fn the_no_show_share_follows_what_users_do() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let mut share = 0;
     for turn in 0..20 {
         let start = turn * 20 * MIN;

@@ -39,7 +39,7 @@ fn number(number: &str) -> SeatChange {
 }
 
 /// Ordinal and printed number of the seats of concert 2, in their order.
-fn numbers(office: &Office) -> Vec<(i32, String)> {
+fn numbers(office: &SaleModel) -> Vec<(i32, String)> {
     let seats = office.model.seats.values().filter(|seat| seat.concert_id == ConcertId::new(2));
     let mut all: Vec<_> = seats.map(|seat| (seat.seat_number, seat.label.number.clone())).collect();
     all.sort();
@@ -48,7 +48,7 @@ fn numbers(office: &Office) -> Vec<(i32, String)> {
 
 #[test]
 fn every_row_of_a_hall_is_numbered_from_one() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let row = |row: &str| add((1..=2).map(|number| new_seat(row, Some(number), "")).collect());
     office.expect(BOSS, row("A"), "seats_added");
     office.expect(BOSS, row("B"), "seats_added");
@@ -64,7 +64,7 @@ fn every_row_of_a_hall_is_numbered_from_one() {
 
 #[test]
 fn the_same_number_in_two_rows_of_one_call_is_two_seats() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let both = vec![new_seat("A", Some(1), ""), new_seat("B", Some(1), "")];
     office.expect(BOSS, add(both), "seats_added");
     let twice = vec![new_seat("C", Some(1), ""), new_seat("C", Some(1), "")];
@@ -73,7 +73,7 @@ fn the_same_number_in_two_rows_of_one_call_is_two_seats() {
 
 #[test]
 fn a_printed_number_is_text_and_the_seats_keep_the_order_of_the_call() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let printed = ["가-3", "12A", "12", "1"].map(|number| new_seat("A", None, number)).to_vec();
     office.expect(BOSS, add(printed), "seats_added");
     let expected = [(4, "가-3"), (5, "12A"), (6, "12"), (7, "1")];
@@ -85,7 +85,7 @@ fn a_printed_number_is_text_and_the_seats_keep_the_order_of_the_call() {
 
 #[test]
 fn named_numbers_stay_where_all_of_them_are_free() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.expect(BOSS, add(vec![new_seat("A", Some(30), "x"), new_seat("A", Some(20), "y")]), "seats_added");
     let expected = [(20, "y"), (30, "x")];
     assert_eq!(numbers(&office)[3..], expected.map(|(ordinal, number)| (ordinal, number.to_owned())));
@@ -93,7 +93,7 @@ fn named_numbers_stay_where_all_of_them_are_free() {
 
 #[test]
 fn the_buyer_reads_the_printed_number() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.expect(BOSS, change(&[2], SeatChange { row: Some("C".into()), ..number("12A") }), "seats_set");
     let token = office.active(MINJI, HOUSE);
     office.top_up(MINJI, 500_000);
@@ -104,7 +104,7 @@ fn the_buyer_reads_the_printed_number() {
 
 #[test]
 fn a_new_seat_without_a_price_gets_the_base_price_of_its_concert() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let base_price = Some(Money::new(70_000));
     office.expect(BOSS, update_concert(2, ConcertChange { base_price, ..ConcertChange::default() }), "concert");
     let free = NewSeat { price: Some(Money::ZERO), ..new_seat("A", None, "1") };
@@ -119,10 +119,10 @@ fn a_new_seat_without_a_price_gets_the_base_price_of_its_concert() {
 
 #[test]
 fn price_and_label_of_a_seat_without_a_holder_are_changed() {
-    let (mut office, _) = Office::with_hold(MINJI, &[1]);
+    let (mut office, _) = SaleModel::with_hold(MINJI, &[1]);
     office.expect(BOSS, block(&[3]), "seats_set");
     office.expect(BOSS, change(&[2, 3], price(180_000)), "seats_set");
-    let seat = |office: &Office, id| office.model.seats[&SeatId::new(id)].clone();
+    let seat = |office: &SaleModel, id| office.model.seats[&SeatId::new(id)].clone();
     assert_eq!([2, 3].map(|id| seat(&office, id).price.get()), [180_000; 2]);
     assert_eq!(seat(&office, 3).status(), SeatStatus::Blocked);
     let last = office.model.audit.last().unwrap();
@@ -151,7 +151,7 @@ fn price_and_label_of_a_seat_without_a_holder_are_changed() {
 
 #[test]
 fn a_seat_that_was_never_held_is_removed_and_one_that_was_stays() {
-    let (mut office, _) = Office::with_hold(MINJI, &[1]);
+    let (mut office, _) = SaleModel::with_hold(MINJI, &[1]);
     office.expect(BOSS, remove(&[1]), "seat_in_use");
     office.expect(MINJI, cancel(1), "cancelled");
     let refused = office.ask(BOSS, remove(&[2, 1])).unwrap_err();
@@ -169,7 +169,7 @@ fn a_seat_that_was_never_held_is_removed_and_one_that_was_stays() {
 
 #[test]
 fn a_free_seat_is_held_paid_and_given_back_without_any_points() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     office.expect(BOSS, change(&[1, 2], price(0)), "seats_set");
     let token = office.active(MINJI, HOUSE);
     office.expect(MINJI, hold(token, &[1, 2]), "held");
@@ -184,7 +184,7 @@ fn a_free_seat_is_held_paid_and_given_back_without_any_points() {
 
 #[test]
 fn the_holder_of_a_seat_gets_another_refusal_than_other_users() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     let refused = office.ask(MINJI, hold(token, &[2, 1])).unwrap_err();
     let Refusal::SeatHeldByYou { seat_id, reservation_id, .. } = refused else { panic!("{refused:?}") };
     assert_eq!((seat_id.get(), reservation_id.get()), (1, 1));
@@ -202,10 +202,10 @@ fn room(max_active: i64) -> ConcertChange {
 
 #[test]
 fn a_concert_whose_sale_was_ever_open_stays_in_the_house_room_with_its_holds() {
-    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     let opened = Refusal::SaleOpened { opened_at: at(0) };
     let refused =
-        |office: &mut Office, change| assert_eq!(office.ask(BOSS, update_concert(1, change)), Err(opened.clone()));
+        |office: &mut SaleModel, change| assert_eq!(office.ask(BOSS, update_concert(1, change)), Err(opened.clone()));
     refused(&mut office, room(5));
     refused(&mut office, ConcertChange { opens_at: Some(at(DAY)), ..room(5) });
     // Put off, and put off once more.
@@ -221,7 +221,7 @@ fn a_concert_whose_sale_was_ever_open_stays_in_the_house_room_with_its_holds() {
 
 #[test]
 fn a_concert_gets_a_room_of_its_own_before_its_sale_opens() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     let later = NewConcert { opens_at: at(DAY), ..new_concert(None) };
     office.expect(BOSS, Command::CreateConcert(later), "concert");
     office.expect(BOSS, add_seats(3, [1]), "seats_added");
@@ -243,7 +243,7 @@ fn a_concert_gets_a_room_of_its_own_before_its_sale_opens() {
 
 #[test]
 fn a_sale_counts_as_opened_when_a_change_may_be_saved_after_its_first_holds() {
-    let mut office = Office::new();
+    let mut office = SaleModel::new();
     for _ in 3..=6 {
         let later = NewConcert { opens_at: at(DAY), ..new_concert(None) };
         office.expect(BOSS, Command::CreateConcert(later), "concert");

@@ -4,7 +4,7 @@
 //! `PROPTEST_CASES=10000` makes it a long run from a random seed; without it the run is short and always the same.
 
 use crate::support::{
-    self, BOSS, CLOCK, DAY, HOUSE, MINJI, OWN, Office, S, SHOW,
+    self, BOSS, CLOCK, DAY, HOUSE, MINJI, OWN, S, SHOW, SaleModel,
     action::{Action, Keyed, Step, USERS, step},
     at, books, name,
     oracle::Oracle,
@@ -29,7 +29,7 @@ use proptest::{
 use std::{cell::RefCell, collections::BTreeMap};
 
 /// What happened in the whole run, by name.
-type Seen = BTreeMap<String, u64>;
+type Coverage = BTreeMap<String, u64>;
 
 struct Machine {
     model: Model,
@@ -41,7 +41,7 @@ struct Machine {
 
 impl Machine {
     fn new() -> Self {
-        let mut office = Office::new();
+        let mut office = SaleModel::new();
         office.ask(BOSS, support::set_cap(HOUSE, 2)).expect("an operator may");
         let later = ConcertChange { opens_at: Some(at(20 * S)), ..ConcertChange::default() };
         office.ask(BOSS, support::update_concert(2, later)).expect("an operator may");
@@ -58,7 +58,7 @@ impl Machine {
         Self { model: office.model, oracle, policy, now: office.now, sent: Vec::new() }
     }
 
-    fn step(&mut self, step: &Step, seen: &mut Seen) {
+    fn step(&mut self, step: &Step, seen: &mut Coverage) {
         let before = self.model.clone();
         match step {
             Step::Wait { micros } => self.now = self.now.plus(Span::from_micros(*micros)),
@@ -115,7 +115,7 @@ impl Machine {
         }
     }
 
-    fn transact(&mut self, batch: &[Request], seen: &mut Seen) {
+    fn transact(&mut self, batch: &[Request], seen: &mut Coverage) {
         let before = self.model.clone();
         let (answers, changes) = self.model.transact(self.now, self.policy, batch);
         assert_eq!(answers.len(), batch.len());
@@ -300,7 +300,7 @@ fn one_by_one(mut model: Model, now: Time, policy: Policy, batch: &[Request]) ->
 }
 
 /// Counts how rows moved from state to state.
-fn note_moves(before: &Model, after: &Model, seen: &mut Seen) {
+fn note_moves(before: &Model, after: &Model, seen: &mut Coverage) {
     let mut note = |from: String, to: String| {
         if from != to {
             *seen.entry(format!("{from} > {to}")).or_default() += 1;
@@ -386,7 +386,7 @@ fn random_sales_keep_the_books_in_order() {
         Some(_) => TestRunner::new(config),
         None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
     };
-    let seen = RefCell::new(Seen::new());
+    let seen = RefCell::new(Coverage::new());
     let result = runner.run(&vec(step(), 1..=180), |steps| {
         let mut machine = Machine::new();
         for step in &steps {

@@ -50,13 +50,13 @@ pub(crate) type Row = (i64, Caller, Command, &'static str);
 
 /// A box office and its clock.
 #[derive(Debug, Clone)]
-pub(crate) struct Office {
+pub(crate) struct SaleModel {
     pub(crate) model: Model,
     pub(crate) policy: Policy,
     pub(crate) now: Time,
 }
 
-impl Office {
+impl SaleModel {
     pub(crate) fn new() -> Self {
         // Those whom a test names as silent are, however young their tokens.
         let policy = Policy { dormant_after: Span::ZERO, ..Policy::default() };

@@ -62,7 +62,7 @@ impl axum::extract::FromRef<Desk> for SharedState {
 }
 
 /// Where everything is.
-pub(crate) struct Places<'a> {
+pub(crate) struct Addresses<'a> {
     pub(crate) database: &'a str,
     pub(crate) redis: &'a str,
     /// A folder for what the settings ask one for.
@@ -75,7 +75,7 @@ pub(crate) struct Places<'a> {
 ///
 /// # Errors
 /// A server is gone.
-pub(crate) async fn serve(places: &Places<'_>, flags: &[&str]) -> Result<()> {
+pub(crate) async fn serve(places: &Addresses<'_>, flags: &[&str]) -> Result<()> {
     let args = ["frontrow", "serve", "--data", places.data, "--database-url", places.database];
     let config = Cli::load(args.iter().chain(flags).map(|arg| (*arg).into()))?.config;
     // Sessions and signatures are checked as the server checks them, from its memory.

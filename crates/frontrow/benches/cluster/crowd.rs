@@ -49,7 +49,7 @@ impl Served {
 }
 
 /// What became of a crowd, in milliseconds from the start.
-struct Outcome {
+struct CrowdTimes {
     /// When the last seat was held.
     sold_out: f64,
     /// When all but one in a hundred had their answer.
@@ -68,7 +68,7 @@ pub(crate) async fn run(connections: usize) -> Result<()> {
     let (server, redis) = (Postgres::start(env!("CARGO_TARGET_TMPDIR"), None, &[])?, RedisServer::start());
     let keyring = http::prepare(&server, PLAN, 1).await?;
     let buyers = http::buyers(&keyring, PLAN);
-    let mut all: [Vec<Outcome>; 3] = Default::default();
+    let mut all: [Vec<CrowdTimes>; 3] = Default::default();
     for round in 0..ROUNDS {
         for turn in 0..Served::ALL.len() {
             let index = (turn + round) % Served::ALL.len();
@@ -84,7 +84,7 @@ pub(crate) async fn run(connections: usize) -> Result<()> {
         }
     }
     for (name, pick) in [
-        ("sold out", (|outcome| outcome.sold_out) as fn(&Outcome) -> f64),
+        ("sold out", (|outcome| outcome.sold_out) as fn(&CrowdTimes) -> f64),
         ("p99 of the answers", |outcome| outcome.p99),
         ("all answered", |outcome| outcome.all),
     ] {
@@ -104,7 +104,7 @@ pub(crate) async fn run(connections: usize) -> Result<()> {
     Ok(())
 }
 
-async fn rush(serving: &Serving, buyers: &Arc<Vec<Buyer>>, way: Served, round: u64) -> Result<Outcome> {
+async fn rush(serving: &Serving, buyers: &Arc<Vec<Buyer>>, way: Served, round: u64) -> Result<CrowdTimes> {
     let mut rng = StdRng::seed_from_u64(round);
     let (go, went) = watch::channel(None::<Instant>);
     let mut tasks = JoinSet::new();
@@ -142,5 +142,5 @@ async fn rush(serving: &Serving, buyers: &Arc<Vec<Buyer>>, way: Served, round: u
     answered.sort_by(f64::total_cmp);
     let last = |times: &[f64]| times.last().copied().unwrap_or_default();
     let p99 = answered.get(answered.len() * 99 / 100).copied().unwrap_or_default();
-    Ok(Outcome { sold_out: last(&held), p99, all: last(&answered), troubled })
+    Ok(CrowdTimes { sold_out: last(&held), p99, all: last(&answered), troubled })
 }

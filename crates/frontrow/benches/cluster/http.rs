@@ -125,7 +125,7 @@ impl Drop for Serving {
 /// The arguments are not what that gives, or a server is gone.
 pub(crate) async fn usual_server(args: &[String]) -> Result<()> {
     let [database, redis, data, connections] = args else { anyhow::bail!("four arguments are needed") };
-    let places = server::Places { database, redis, data, connections: connections.parse()? };
+    let places = server::Addresses { database, redis, data, connections: connections.parse()? };
     server::serve(&places, &[UNLIMITED.as_slice(), FLAGS.as_slice()].concat()).await
 }
 

@@ -23,7 +23,7 @@ const ROUNDS: usize = 3;
 
 /// Where processes run.
 #[derive(Debug, Clone, Copy)]
-enum Places {
+enum Placement {
     /// The database on the first processor, all instances on the second.
     Apart,
     /// Anywhere.
@@ -35,10 +35,10 @@ enum Places {
 /// # Errors
 /// The server or an instance is gone.
 pub(crate) async fn run() -> Result<()> {
-    for places in [Places::Apart, Places::Together] {
+    for places in [Placement::Apart, Placement::Together] {
         let pinned = match places {
-            Places::Apart => Some("0"),
-            Places::Together => None,
+            Placement::Apart => Some("0"),
+            Placement::Together => None,
         };
         let server = Postgres::start(env!("CARGO_TARGET_TMPDIR"), pinned, &[])?;
         server.execute("postgres", &[&format!("CREATE DATABASE {TEMPLATE}")]).await?;
@@ -63,7 +63,7 @@ pub(crate) async fn run() -> Result<()> {
     Ok(())
 }
 
-async fn round(server: &Postgres, places: Places, instances: i64) -> Result<(f64, f64)> {
+async fn round(server: &Postgres, places: Placement, instances: i64) -> Result<(f64, f64)> {
     let url = server.copy("round").await?;
     let share = BUYERS / instances;
     let mut running = Vec::new();
@@ -87,15 +87,15 @@ struct Running {
 }
 
 impl Running {
-    fn start(url: &str, places: Places, first: i64, last: i64) -> Result<Self> {
+    fn start(url: &str, places: Placement, first: i64, last: i64) -> Result<Self> {
         let own = std::env::current_exe()?;
         let mut command = match places {
-            Places::Apart => {
+            Placement::Apart => {
                 let mut command = Command::new("taskset");
                 command.args(["-c", "1"]).arg(own);
                 command
             }
-            Places::Together => Command::new(own),
+            Placement::Together => Command::new(own),
         };
         command.args([CHILD, url, &first.to_string(), &last.to_string()]);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;

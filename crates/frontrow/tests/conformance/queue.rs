@@ -41,14 +41,14 @@ every_queue!(
 );
 
 /// A box office whose every change goes to the queue, as the engine would send it.
-struct Office<'a> {
+struct QueueFixture<'a> {
     queue: &'a dyn Peers,
     model: Model,
     policy: Policy,
     now: Time,
 }
 
-impl<'a> Office<'a> {
+impl<'a> QueueFixture<'a> {
     /// One with an open house room for `max_active` and its line.
     async fn open(queue: &'a dyn Peers, max_active: i64) -> Self {
         let office = Self { queue, model: Model::new(max_active, START), policy: policy(), now: START };
@@ -174,14 +174,14 @@ fn positions(of: &[i64]) -> Vec<Position> {
 pub(crate) async fn a_room_that_was_not_built_has_no_view(queue: &dyn Peers) {
     assert!(queue.lines().view(HOUSE).is_none());
     assert!(queue.lines().rooms().is_empty());
-    Office::open(queue, 1).await;
+    QueueFixture::open(queue, 1).await;
     assert!(queue.lines().view(HOUSE).is_some());
     assert!(queue.lines().view(RoomId::new(7)).is_none());
     assert_eq!(queue.lines().rooms(), [HOUSE]);
 }
 
 pub(crate) async fn places_are_exact_while_others_join_leave_and_get_their_turn(queue: &dyn Peers) {
-    let mut office = Office::open(queue, 10).await;
+    let mut office = QueueFixture::open(queue, 10).await;
     for first in (1..=5_000).step_by(500) {
         office.join(first..=first + 499);
     }
@@ -208,7 +208,7 @@ pub(crate) async fn places_are_exact_while_others_join_leave_and_get_their_turn(
 }
 
 pub(crate) async fn a_token_issued_and_ended_in_one_batch_leaves_no_trace(queue: &dyn Peers) {
-    let mut office = Office::open(queue, 10).await;
+    let mut office = QueueFixture::open(queue, 10).await;
     let leave = Command::LeaveQueue { token: at(2) };
     let mut batch: Vec<_> =
         (1..=3).map(|user| (buyer(user), Command::IssueToken { room_id: HOUSE, concert_id: None })).collect();
@@ -219,7 +219,7 @@ pub(crate) async fn a_token_issued_and_ended_in_one_batch_leaves_no_trace(queue:
 }
 
 pub(crate) async fn a_dormant_token_that_returns_is_at_the_head(queue: &dyn Peers) {
-    let mut office = Office::open(queue, 2).await;
+    let mut office = QueueFixture::open(queue, 2).await;
     office.join(1..=10);
     office.advance(&[1, 2]);
     assert_eq!([1, 2].map(|at| office.status(at)), [TokenStatus::Dormant; 2]);
@@ -241,7 +241,7 @@ pub(crate) async fn a_dormant_token_that_returns_is_at_the_head(queue: &dyn Peer
 }
 
 pub(crate) async fn a_missed_turn_can_be_recalled(queue: &dyn Peers) {
-    let mut office = Office::open(queue, 1).await;
+    let mut office = QueueFixture::open(queue, 1).await;
     office.join(1..=3);
     office.advance(&[]);
     office.later(office.policy.claim_window);
@@ -275,7 +275,7 @@ async fn silent(queue: &dyn Peers, since: Time) -> usize {
 }
 
 pub(crate) async fn unresponsive_tokens_are_found_and_responsive_ones_are_not(queue: &dyn Peers) {
-    let mut office = Office::open(queue, 0).await;
+    let mut office = QueueFixture::open(queue, 0).await;
     office.join(1..=20);
     let later = START.plus(Span::from_secs(60));
     assert_eq!(queue.unresponsive(HOUSE, 20, START), [], "who was just issued a token is awake");
@@ -293,7 +293,7 @@ pub(crate) async fn unresponsive_tokens_are_found_and_responsive_ones_are_not(qu
 }
 
 pub(crate) async fn building_a_room_counts_every_token_as_just_seen(queue: &dyn Peers) {
-    let mut office = Office::open(queue, 0).await;
+    let mut office = QueueFixture::open(queue, 0).await;
     office.join(1..=20);
     office.later(Span::from_secs(600));
     assert_eq!(silent(queue, office.now).await, 20);
@@ -302,7 +302,7 @@ pub(crate) async fn building_a_room_counts_every_token_as_just_seen(queue: &dyn 
 }
 
 pub(crate) async fn a_due_hold_is_handed_out_once(queue: &dyn Peers) {
-    let mut office = Office::open(queue, 1).await;
+    let mut office = QueueFixture::open(queue, 1).await;
     let held = office.hold_two_seats();
     let end = START.plus(office.policy.hold);
     let before = end.minus(Span::from_micros(1));
@@ -315,7 +315,7 @@ pub(crate) async fn a_due_hold_is_handed_out_once(queue: &dyn Peers) {
 }
 
 pub(crate) async fn a_hold_that_was_cancelled_or_paid_is_never_due(queue: &dyn Peers) {
-    let mut office = Office::open(queue, 1).await;
+    let mut office = QueueFixture::open(queue, 1).await;
     let held = office.hold_two_seats();
     office.one(buyer(1), Command::CancelReservation { reservation_id: held[0] });
     let Some(top_up) = top_up(&mut office) else { panic!("the house tops up points") };
@@ -326,7 +326,7 @@ pub(crate) async fn a_hold_that_was_cancelled_or_paid_is_never_due(queue: &dyn P
     assert_eq!((office.status(1), office.view().active()), (TokenStatus::Ended, 0), "paying ends the token");
 }
 
-fn top_up(office: &mut Office<'_>) -> Option<Money> {
+fn top_up(office: &mut QueueFixture<'_>) -> Option<Money> {
     use frontrow_domain::user::{NewUser, Role};
     let user = NewUser {
         user_id: user_id(1),
@@ -344,7 +344,7 @@ fn top_up(office: &mut Office<'_>) -> Option<Money> {
 }
 
 pub(crate) async fn settings_reach_the_view(queue: &dyn Peers) {
-    let mut office = Office::open(queue, 5).await;
+    let mut office = QueueFixture::open(queue, 5).await;
     let gate = Some(Gate::Paused);
     office.set_room(RoomChange {
         max_active: Some(7),
@@ -359,7 +359,7 @@ pub(crate) async fn settings_reach_the_view(queue: &dyn Peers) {
 }
 
 pub(crate) async fn a_built_room_is_not_rebuilt_from_older_rows(queue: &dyn Peers) {
-    let mut office = Office::open(queue, 1).await;
+    let mut office = QueueFixture::open(queue, 1).await;
     let empty = |room_id| {
         let room = Room::new(room_id, 3, START);
         Line { room, highest: Position(0), waiting: Vec::new(), in_flight: Vec::new(), others: Vec::new(), now: START }
@@ -372,7 +372,7 @@ pub(crate) async fn a_built_room_is_not_rebuilt_from_older_rows(queue: &dyn Peer
 }
 
 pub(crate) async fn a_concerts_own_room_is_there_from_the_start(queue: &dyn Peers) {
-    let mut office = Office::open(queue, 1).await;
+    let mut office = QueueFixture::open(queue, 1).await;
     let room = frontrow_domain::line::Room::new(RoomId::new(7), 3, START);
     let mut changes = frontrow_domain::changes::Changes { now: START, ..Default::default() };
     changes.rooms.inserted.push(room);
@@ -384,7 +384,7 @@ pub(crate) async fn a_concerts_own_room_is_there_from_the_start(queue: &dyn Peer
 }
 
 pub(crate) async fn a_view_from_rows_equals_the_one_that_applied_every_change(queue: &dyn Peers) {
-    let mut office = Office::open(queue, 4).await;
+    let mut office = QueueFixture::open(queue, 4).await;
     let mut chance = 42_u64;
     let mut pick = move |below: i64| {
         // Knuth's linear congruential generator: the same steps in every run.
@@ -427,7 +427,7 @@ pub(crate) async fn a_view_from_rows_equals_the_one_that_applied_every_change(qu
 
 pub(crate) async fn a_reader_on_another_thread_never_sees_its_place_rise(queue: &dyn Peers) {
     const PLACE: i64 = 400;
-    let mut office = Office::open(queue, 0).await;
+    let mut office = QueueFixture::open(queue, 0).await;
     office.join(1..=PLACE);
     let (started, has_started) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
@@ -470,7 +470,7 @@ async fn wakes(queue: &dyn Peers) -> bool {
 }
 
 pub(crate) async fn a_line_that_may_move_wakes_its_worker(queue: &dyn Peers) {
-    let mut office = Office::open(queue, 1).await;
+    let mut office = QueueFixture::open(queue, 1).await;
     assert!(wakes(queue).await, "a room was built");
     office.join(1..=2);
     assert!(wakes(queue).await, "a token came while a place was free");
@@ -490,7 +490,7 @@ pub(crate) async fn a_line_that_may_move_wakes_its_worker(queue: &dyn Peers) {
 }
 
 pub(crate) async fn a_room_is_busy_while_something_lives_in_it(queue: &dyn Peers) {
-    let mut office = Office::open(queue, 1).await;
+    let mut office = QueueFixture::open(queue, 1).await;
     assert_eq!(queue.lines().busy_rooms(), []);
     office.join(1..=2);
     assert_eq!(queue.lines().busy_rooms(), [HOUSE], "two wait");
@@ -512,7 +512,7 @@ pub(crate) async fn a_room_is_busy_while_something_lives_in_it(queue: &dyn Peers
 }
 
 pub(crate) async fn quiet_rooms_are_loaded_at_once_and_disagreeing_ones_are_returned(queue: &dyn Peers) {
-    let mut office = Office::open(queue, 1).await;
+    let mut office = QueueFixture::open(queue, 1).await;
     let quiet = |room: i64| Line {
         room: Room { cursor: Position(2), ..Room::new(RoomId::new(room), 3, START) },
         highest: Position(5),

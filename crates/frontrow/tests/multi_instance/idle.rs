@@ -23,14 +23,14 @@ const LISTENS: u64 = 60;
 const CHANCE: u64 = 25;
 
 /// Two instances over servers of their own, which count.
-struct Office {
+struct CountedPair {
     postgres: PostgresServer,
     redis: RedisServer,
     database: TestDatabase,
     counts: Client,
 }
 
-impl Office {
+impl CountedPair {
     async fn open() -> Self {
         let settings = "shared_preload_libraries = 'pg_stat_statements'";
         let postgres = PostgresServer::start_with(&programs(), settings).await;
@@ -139,7 +139,7 @@ async fn metrics(server: &Server) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finished_rooms_cost_idle_instances_nothing() {
-    let office = Office::open().await;
+    let office = CountedPair::open().await;
     // Somebody waits in each, until the instances have ended the lines.
     let retire = async || {
         let (one, two) = (office.instance().await, office.instance().await);
@@ -188,7 +188,7 @@ async fn finished_rooms_cost_idle_instances_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_in_which_nothing_lived_moves_wherever_somebody_joins() {
-    let office = Office::open().await;
+    let office = CountedPair::open().await;
     let (one, two) = (office.instance().await, office.instance().await);
     let hall = own_room(&one, 4).await;
     let room = hall.id().to_string();
@@ -227,7 +227,7 @@ async fn given_up(server: &Server) -> u64 {
 /// The row of one room is held by somebody who is no instance, so that the transaction that would move its line waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_whose_row_is_held_keeps_no_other_room_waiting() {
-    let office = Office::open().await;
+    let office = CountedPair::open().await;
     let patient = [("--database-lock-timeout-ms", "5900"), ("--database-statement-timeout-ms", "6000")];
     let one = office.instance_with(&patient).await;
     let held = own_room(&one, 1).await;
@@ -269,7 +269,7 @@ async fn a_room_whose_row_is_held_keeps_no_other_room_waiting() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_in_a_finished_room_works_at_any_instance() {
-    let office = Office::open().await;
+    let office = CountedPair::open().await;
     let (one, two) = (office.instance().await, office.instance().await);
     let hall = own_room(&one, 2).await;
     let buyer = one.buyer_with("buyer", 200_000).await;

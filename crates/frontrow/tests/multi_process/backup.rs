@@ -2,8 +2,10 @@
 
 use crate::{
     books::every_acknowledged_write_is_there,
+    cluster::{
+        Cluster, CrowdConcert, DATABASE, Manners, Season, SeasonRoom, assert_kept, check, crowd, flags, succeeds,
+    },
     instance::{Instance, PROGRAM},
-    office::{Concert, DATABASE, Line, Manners, Office, Season, assert_kept, check, crowd, flags, succeeds},
 };
 use frontrow_testkit::{
     servers::{postgres, run},
@@ -22,8 +24,8 @@ async fn payments(client: &Client) -> HashSet<(i64, i64)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dump_made_during_a_sale_is_restored_and_sells() {
-    let mut office = Office::open(1).await;
-    let season = Season::begin(office.proxy.url(), 1, SEATS, BUYERS, Line::Own, Manners::Plain);
+    let mut office = Cluster::open(1).await;
+    let season = Season::begin(office.proxy.url(), 1, SEATS, BUYERS, SeasonRoom::Own, Manners::Plain);
     office.begins().await;
     let client = office.client().await.unwrap();
     let before = payments(&client).await;
@@ -51,7 +53,7 @@ async fn a_dump_made_during_a_sale_is_restored_and_sells() {
     let url = office.instances[0].address("");
     let client = postgres::connect(&restored).await;
     let unsold = client.query_opt("SELECT concert_id FROM seat WHERE status <> 'sold' LIMIT 1", &[]).await.unwrap();
-    let concert = unsold.map_or(Concert::New(SEATS), |row| Concert::Known(row.get(0)));
+    let concert = unsold.map_or(CrowdConcert::New(SEATS), |row| CrowdConcert::Known(row.get(0)));
     let sold = crowd(url, 2, BUYERS, concert, Manners::Plain).await.unwrap();
     assert_kept(&sold, SEATS);
     every_acknowledged_write_is_there(&client, &[sold]).await;
@@ -65,8 +67,8 @@ async fn a_base_backup_and_the_archived_log_bring_everything_back() {
     run(Command::new("chmod").arg("777").arg(archive.path()));
     let keep = format!("archive_mode = on\narchive_command = 'cp %p {}/%f'\n", archive.path().display());
     let postgres = postgres::PostgresServer::start_with(&postgres::programs(), &keep).await;
-    let mut office = Office::open_over(postgres, Path::new(PROGRAM), 1).await;
-    let sale = crowd(office.proxy.url(), 1, BUYERS, Concert::New(SEATS), Manners::Plain);
+    let mut office = Cluster::open_over(postgres, Path::new(PROGRAM), 1).await;
+    let sale = crowd(office.proxy.url(), 1, BUYERS, CrowdConcert::New(SEATS), Manners::Plain);
     office.begins().await;
     let copy = office.postgres.base_backup();
     let sold = sale.await.unwrap();
@@ -85,7 +87,8 @@ async fn a_base_backup_and_the_archived_log_bring_everything_back() {
     every_acknowledged_write_is_there(&office.client().await.unwrap(), &[sold]).await;
     let flags = flags(&office.postgres.url(DATABASE), &office.redis.url());
     office.instances[0] = Instance::start(&flags).await;
-    let sold = crowd(office.instances[0].address(""), 2, BUYERS, Concert::New(SEATS), Manners::Plain).await.unwrap();
+    let sold =
+        crowd(office.instances[0].address(""), 2, BUYERS, CrowdConcert::New(SEATS), Manners::Plain).await.unwrap();
     assert_kept(&sold, SEATS);
     office.check();
 }

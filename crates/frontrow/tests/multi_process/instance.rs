@@ -137,13 +137,13 @@ impl Drop for Instance {
 }
 
 /// `HAProxy` with the settings that are shipped, in front of these instances.
-pub(crate) struct Proxy {
+pub(crate) struct HaProxy {
     child: Child,
     port: Port,
     folder: TempDir,
 }
 
-impl Proxy {
+impl HaProxy {
     pub(crate) async fn start(instances: &[Instance]) -> Self {
         let (folder, port) = (folder(), Port::take());
         let shipped = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("deploy/compose");
@@ -172,7 +172,7 @@ impl Proxy {
     }
 }
 
-impl Drop for Proxy {
+impl Drop for HaProxy {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();

@@ -4,7 +4,7 @@
 
 mod backup;
 mod books;
+mod cluster;
 mod instance;
-mod office;
 mod sale;
 mod versions;

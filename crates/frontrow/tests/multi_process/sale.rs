@@ -2,7 +2,7 @@
 
 use crate::{
     books::{every_acknowledged_write_is_there, order_was_kept},
-    office::{Line, Manners, Office, Season},
+    cluster::{Cluster, Manners, Season, SeasonRoom},
 };
 use std::{collections::BTreeSet, path::Path};
 
@@ -15,10 +15,11 @@ const BUYERS: u32 = 95;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sale_over_three_instances_keeps_its_promises_while_everything_breaks() {
-    let mut office = Office::open(3).await;
+    let mut office = Cluster::open(3).await;
     let url = office.proxy.url();
     let season = |(number, line)| Season::begin(url.clone(), number, SEATS, BUYERS, line, Manners::All);
-    let seasons: Vec<_> = (1..).zip([Line::House, Line::House, Line::Own, Line::Own]).map(season).collect();
+    let seasons: Vec<_> =
+        (1..).zip([SeasonRoom::House, SeasonRoom::House, SeasonRoom::Own, SeasonRoom::Own]).map(season).collect();
 
     office.begins().await;
     let mut metrics = metrics(&office).await;
@@ -37,7 +38,7 @@ async fn a_sale_over_three_instances_keeps_its_promises_while_everything_breaks(
 }
 
 /// The metrics of all instances.
-async fn metrics(office: &Office) -> String {
+async fn metrics(office: &Cluster) -> String {
     let mut metrics = String::new();
     for instance in &office.instances {
         metrics += &reqwest::get(instance.address("/metrics")).await.unwrap().text().await.unwrap();
@@ -60,7 +61,7 @@ fn alerts_and_pages_name_metrics_that_exist(metrics: &str) {
     }
 }
 
-async fn break_things(office: &mut Office) {
+async fn break_things(office: &mut Cluster) {
     let leader = office.leader(None).await;
     office.instances[leader].kill();
     office.leader(Some(leader)).await;

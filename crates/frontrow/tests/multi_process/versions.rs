@@ -2,7 +2,7 @@
 
 use crate::{
     books::every_acknowledged_write_is_there,
-    office::{DATABASE, Line, Manners, Office, Season, flags, run},
+    cluster::{Cluster, DATABASE, Manners, Season, SeasonRoom, flags, run},
 };
 use frontrow_storage::{
     migrate::{self, Migration},
@@ -34,9 +34,9 @@ fn next_steps() -> Vec<Migration> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn instances_go_on_while_the_next_version_adds_to_the_tables() {
-    let mut office = Office::open(2).await;
+    let mut office = Cluster::open(2).await;
     let url = office.postgres.url(DATABASE);
-    let season = Season::begin(office.proxy.url(), 1, SEATS, BUYERS, Line::Own, Manners::Plain);
+    let season = Season::begin(office.proxy.url(), 1, SEATS, BUYERS, SeasonRoom::Own, Manners::Plain);
     office.begins().await;
 
     // The next version's instances start: all at once, and one of them changes the tables.
@@ -61,8 +61,8 @@ async fn instances_go_on_while_the_next_version_adds_to_the_tables() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn instances_are_replaced_one_after_the_other_during_a_sale() {
-    let mut office = Office::open_with(&before(), 2).await;
-    let season = Season::begin(office.proxy.url(), 1, SEATS, BUYERS, Line::Own, Manners::Plain);
+    let mut office = Cluster::open_with(&before(), 2).await;
+    let season = Season::begin(office.proxy.url(), 1, SEATS, BUYERS, SeasonRoom::Own, Manners::Plain);
     office.begins().await;
     for instance in &mut office.instances {
         assert_eq!(instance.stop().await.code(), Some(0));

@@ -126,14 +126,14 @@ async fn nor_do_they_through_a_pooler() {
 }
 
 /// Counts what a lane has it do, and how many were in line each time that it read the rows.
-struct Counting {
+struct CountedCommits {
     store: Arc<dyn Store>,
     commits: AtomicUsize,
     seen: Mutex<Vec<usize>>,
 }
 
 #[async_trait]
-impl CommitObserver for Counting {
+impl CommitObserver for CountedCommits {
     fn committed(&self, _: &Changes) {
         self.commits.fetch_add(1, Ordering::SeqCst);
     }
@@ -153,8 +153,11 @@ async fn what_comes_of_a_commit_that_was_given_up_is_read_when_the_server_has_en
     let store = PostgresStore::open(&settings, clock.clone(), Policy::default(), HOUSE_MAX_ACTIVE).await.unwrap();
     let office = Fixture::new(clock, Arc::new(store), None);
     let user = office.register().await;
-    let follower =
-        Arc::new(Counting { store: Arc::clone(&office.store), commits: AtomicUsize::new(0), seen: Mutex::default() });
+    let follower = Arc::new(CountedCommits {
+        store: Arc::clone(&office.store),
+        commits: AtomicUsize::new(0),
+        seen: Mutex::default(),
+    });
     let limits = EngineLimits { queue_len: 8, batch_max: 8, lanes: 1 };
     let metrics = Arc::new(Metrics::new());
     let (engine, threads) =

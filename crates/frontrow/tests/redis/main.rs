@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod components;
+mod fixture;
 mod links;
-mod office;
 mod outage;
 mod private_servers;
 mod replication;

@@ -1,7 +1,7 @@
 //! Instances whose Redis is killed, paused, full, emptied or replaced by an older copy: order is kept, places never rise,
 //! no ended token comes back, and within seconds of its return all views are what the rows say.
 
-use crate::office::{HOUSE, Office, at, buyer, until};
+use crate::fixture::{HOUSE, RedisFixture, at, buyer, until};
 use frontrow_domain::{
     changes::Changes,
     command::{Command, NewConcert, Outcome},
@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// Two instances with a crowd in line.
-async fn crowd(urls: Vec<String>) -> Office {
-    let mut office = Office::open(urls, 2, 12).await;
+async fn crowd(urls: Vec<String>) -> RedisFixture {
+    let mut office = RedisFixture::open(urls, 2, 12).await;
     office.join(0, 60).await;
     office.join(1, 60).await;
     office.churn(40).await;
@@ -45,7 +45,7 @@ fn relieve(server: &RedisServer) {
 }
 
 /// What must work without Redis: the line moves, and both instances show it.
-async fn goes_on(office: &mut Office) {
+async fn goes_on(office: &mut RedisFixture) {
     office.wait_reach(false).await;
     office.churn(40).await;
     let cursor = office.store.line(HOUSE).await.unwrap().unwrap().room.cursor;
@@ -108,7 +108,7 @@ async fn commits_are_answered_while_a_redis_that_does_not_answer_is_still_waited
     // Whatever waits for an answer of Redis waits for an hour.
     let mut settings = RedisSettings::new(vec![server.url()]);
     settings.client.response_timeout = Duration::from_hours(1);
-    let mut office = Office::open_with(settings, 2, 12).await;
+    let mut office = RedisFixture::open_with(settings, 2, 12).await;
     office.join(0, 60).await;
     office.agree().await;
     server.pause();
@@ -155,7 +155,7 @@ async fn an_event_that_a_full_redis_refused_is_read_from_the_rows() {
     let office = crowd(vec![server.url()]).await;
     fill(&server);
     // The event is refused before an instance has checked whether writes are taken.
-    let answers = office.commit(0, vec![Office::advance()]).await;
+    let answers = office.commit(0, vec![RedisFixture::advance()]).await;
     assert!(answers[0].decision.is_ok(), "{answers:?}");
     let cursor = office.store.line(HOUSE).await.unwrap().unwrap().room.cursor;
     until("the other instance to see it", || office.view(1).cursor() == cursor).await;
@@ -191,7 +191,7 @@ async fn a_refused_event_of_a_line_leaves_the_caches_alone() {
 async fn an_instance_starts_while_redis_is_full() {
     let server = RedisServer::start();
     fill(&server);
-    let mut office = Office::open(vec![server.url()], 2, 12).await;
+    let mut office = RedisFixture::open(vec![server.url()], 2, 12).await;
     assert!(office.instances[0].queue.check().unwrap_err().0.contains("OOM"));
     office.join(0, 20).await;
     relieve(&server);
@@ -345,7 +345,7 @@ async fn a_full_node_of_a_cluster_blocks_events_of_its_own_rooms_only() {
 }
 
 /// The room of a new concert, with one user in line.
-async fn room_of_one(office: &Office, user: u128) -> TokenId {
+async fn room_of_one(office: &RedisFixture, user: u128) -> TokenId {
     let (now, day) = (office.clock.now(), Span::from_secs(86_400));
     let new = NewConcert {
         title: "Midnight Tide".to_owned(),
@@ -402,10 +402,10 @@ async fn a_full_node_blocks_rebuilds_of_its_own_rooms_only() {
 async fn an_instance_starts_while_redis_is_away() {
     let mut server = RedisServer::start();
     server.kill();
-    let mut office = Office::open(vec![server.url()], 2, 12).await;
+    let mut office = RedisFixture::open(vec![server.url()], 2, 12).await;
     assert!(office.instances[0].queue.check().is_err());
     office.join(0, 60).await;
-    office.commit(0, vec![Office::advance()]).await;
+    office.commit(0, vec![RedisFixture::advance()]).await;
     office.commit(0, vec![(buyer(50), Command::LeaveQueue { token: at(50) })]).await;
     server.restart_empty();
     office.wait_reach(true).await;

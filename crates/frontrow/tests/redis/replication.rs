@@ -1,6 +1,6 @@
 //! Instances with a Redis that is well.
 
-use crate::office::{HOUSE, Office, at, buyer, until};
+use crate::fixture::{HOUSE, RedisFixture, at, buyer, until};
 use frontrow_domain::{
     changes::Changes,
     command::{Command, RoomChange},
@@ -18,12 +18,12 @@ use uuid::Uuid;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_instance_commits_the_other_shows() {
     let server = RedisServer::start();
-    let mut office = Office::open(vec![server.url()], 2, 10).await;
+    let mut office = RedisFixture::open(vec![server.url()], 2, 10).await;
     let watch = office.watch();
     office.join(0, 100).await;
     office.agree().await;
     office.leave(1, 50).await;
-    office.commit(0, vec![Office::advance()]).await;
+    office.commit(0, vec![RedisFixture::advance()]).await;
     office.agree().await;
     assert_eq!(office.view(1).place(Position(1)).status(), TokenStatus::Offered);
     office.churn(300).await;
@@ -34,7 +34,7 @@ async fn what_one_instance_commits_the_other_shows() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_line_does_not_look_stale() {
     let server = RedisServer::start();
-    let office = Office::open(vec![server.url()], 1, 10).await;
+    let office = RedisFixture::open(vec![server.url()], 1, 10).await;
     until("a first round trip", || !office.view(0).is_stale(office.clock.now())).await;
     // Nothing is committed, and the view goes on being confirmed.
     for _ in 0..10 {
@@ -50,7 +50,7 @@ async fn an_idle_line_does_not_look_stale() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_line_of_another_instance_wakes_this_ones_worker() {
     let server = RedisServer::start();
-    let mut office = Office::open(vec![server.url()], 2, 10).await;
+    let mut office = RedisFixture::open(vec![server.url()], 2, 10).await;
     let second = std::sync::Arc::clone(&office.instances[1].queue);
     // The rebuild of the room.
     second.lines().moved(PATIENCE).await;
@@ -62,7 +62,7 @@ async fn the_line_of_another_instance_wakes_this_ones_worker() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_roles_and_concerts_are_published() {
     let server = RedisServer::start();
-    let office = Office::open(vec![server.url()], 2, 10).await;
+    let office = RedisFixture::open(vec![server.url()], 2, 10).await;
     let user_id = UserId(Uuid::from_u128(7));
     let user = User {
         user_id,
@@ -92,7 +92,7 @@ async fn sessions_roles_and_concerts_are_published() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_that_starts_late_shows_the_line_as_it_is() {
     let server = RedisServer::start();
-    let mut office = Office::open(vec![server.url()], 1, 10).await;
+    let mut office = RedisFixture::open(vec![server.url()], 1, 10).await;
     office.join(0, 50).await;
     office.churn(50).await;
     office.start_instance().await;
@@ -103,10 +103,10 @@ async fn an_instance_that_starts_late_shows_the_line_as_it_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_event_heals_by_a_refresh() {
     let server = RedisServer::start();
-    let mut office = Office::open(vec![server.url()], 2, 10).await;
+    let mut office = RedisFixture::open(vec![server.url()], 2, 10).await;
     office.join(0, 50).await;
     office.agree().await;
-    office.commit_unpublished(vec![Office::advance()]).await;
+    office.commit_unpublished(vec![RedisFixture::advance()]).await;
     let user = office.store.token(at(1)).await.unwrap().unwrap().user_id;
     let activate = Command::ActivateToken { token: at(1) };
     office.commit_unpublished(vec![(Caller::Buyer(user), activate)]).await;
@@ -123,7 +123,7 @@ async fn a_lost_event_heals_by_a_refresh() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_quiet_room_wakes_at_every_instance_after_an_unpublished_change() {
     let server = RedisServer::start();
-    let office = Office::open(vec![server.url()], 2, 10).await;
+    let office = RedisFixture::open(vec![server.url()], 2, 10).await;
     let busy = |instance: usize| office.instances[instance].queue.lines().busy_rooms();
     assert_eq!((busy(0), busy(1)), (vec![], vec![]));
     // As where an instance dies right after its commit.
@@ -143,7 +143,7 @@ async fn a_quiet_room_wakes_at_every_instance_after_an_unpublished_change() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unpublished_change_of_a_quiet_room_is_found_once_the_room_is_unverified() {
     let server = RedisServer::start();
-    let office = Office::open(vec![server.url()], 1, 10).await;
+    let office = RedisFixture::open(vec![server.url()], 1, 10).await;
     let change = RoomChange { max_active: Some(7), ..RoomChange::default() };
     office.commit_unpublished(vec![(Caller::System, Command::SetRoom { room_id: HOUSE, change })]).await;
     office.instances[0].queue.request_refresh(vec![HOUSE]);
@@ -153,7 +153,7 @@ async fn an_unpublished_change_of_a_quiet_room_is_found_once_the_room_is_unverif
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_that_missed_a_commit_of_its_own_has_the_others_read_the_rows_too() {
     let server = RedisServer::start();
-    let mut office = Office::open(vec![server.url()], 2, 10).await;
+    let mut office = RedisFixture::open(vec![server.url()], 2, 10).await;
     office.join(0, 50).await;
     office.agree().await;
     let leave = Command::LeaveQueue { token: at(30) };
@@ -169,9 +169,9 @@ async fn an_instance_that_missed_a_commit_of_its_own_has_the_others_read_the_row
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_instance_leads_and_another_takes_over() {
     let server = RedisServer::start();
-    let mut office = Office::open(vec![server.url()], 2, 10).await;
+    let mut office = RedisFixture::open(vec![server.url()], 2, 10).await;
     let term = Span::from_secs(2);
-    let lead = async |office: &Office, instance: usize| {
+    let lead = async |office: &RedisFixture, instance: usize| {
         office.instances[instance].queue.lead(&[(HOUSE, Fence(0))], term).await[0]
     };
     let Leadership::Leader(first) = lead(&office, 0).await else { panic!("no other instance asks") };
@@ -191,7 +191,7 @@ async fn one_instance_leads_and_another_takes_over() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_of_another_version_is_skipped_and_the_lines_are_rebuilt() {
     let server = RedisServer::start();
-    let mut office = Office::open(vec![server.url()], 2, 10).await;
+    let mut office = RedisFixture::open(vec![server.url()], 2, 10).await;
     office.join(0, 20).await;
     office.agree().await;
     // In line, so that no glance shows it.
@@ -205,7 +205,7 @@ async fn an_event_of_another_version_is_skipped_and_the_lines_are_rebuilt() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gap_covers_the_events_it_stands_for_and_no_others() {
     let server = RedisServer::start();
-    let mut office = Office::open(vec![server.url()], 1, 10).await;
+    let mut office = RedisFixture::open(vec![server.url()], 1, 10).await;
     office.join(0, 20).await;
     office.agree().await;
     let keys: Vec<String> = server.ask(&["KEYS", "*events"]);
@@ -229,7 +229,7 @@ async fn a_gap_covers_the_events_it_stands_for_and_no_others() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn holds_are_taken_once_by_any_instance_and_tokens_are_found() {
     let server = RedisServer::start();
-    let mut office = Office::open(vec![server.url()], 2, 10).await;
+    let mut office = RedisFixture::open(vec![server.url()], 2, 10).await;
     office.join(0, 3).await;
     let queue = &office.instances[1].queue;
     let mut found = None;

@@ -77,11 +77,11 @@ pub(crate) struct Oracle {
 struct FirstAnswer {
     fingerprint: [u8; 32],
     answer: serde_json::Value,
-    kept: Kept,
+    kept: Stored,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
+enum Stored {
     Yes,
     No,
     /// It is kept if it changed something, which this box office does not know.
@@ -140,14 +140,14 @@ impl Oracle {
                 if first.fingerprint != used.fingerprint && code == "idempotency_key_reused" {
                     return;
                 }
-                assert_eq!(first.kept, Kept::IfItChanged, "{request:?} was answered before");
+                assert_eq!(first.kept, Stored::IfItChanged, "{request:?} was answered before");
             }
             let kept = match &answer.decision {
                 Ok(outcome) => self.is_stored(request, outcome, now),
-                Err(_) if KEPT.contains(&code) => Kept::Yes,
-                Err(_) => Kept::No,
+                Err(_) if KEPT.contains(&code) => Stored::Yes,
+                Err(_) => Stored::No,
             };
-            if kept != Kept::No {
+            if kept != Stored::No {
                 self.answers.insert(used.key, FirstAnswer { fingerprint: used.fingerprint, answer: answered, kept });
             }
         }
@@ -162,16 +162,16 @@ impl Oracle {
     }
 
     /// Whether what was granted changed something, so that its answer is kept.
-    fn is_stored(&self, request: &Request, outcome: &Outcome, now: Time) -> Kept {
+    fn is_stored(&self, request: &Request, outcome: &Outcome, now: Time) -> Stored {
         match (&request.command, outcome) {
-            (_, Outcome::TurnPending(_)) => Kept::No,
-            (Command::ActivateToken { token }, _) if self.pass(*token, now).is_some() => Kept::No,
+            (_, Outcome::TurnPending(_)) => Stored::No,
+            (Command::ActivateToken { token }, _) if self.pass(*token, now).is_some() => Stored::No,
             (
                 _,
                 Outcome::Joined { issue: Issue::Existing, .. } | Outcome::HoldsExpired(_) | Outcome::Advanced { .. },
             )
-            | (Command::LeaveQueue { .. } | Command::WakeToken { .. }, _) => Kept::IfItChanged,
-            _ => Kept::Yes,
+            | (Command::LeaveQueue { .. } | Command::WakeToken { .. }, _) => Stored::IfItChanged,
+            _ => Stored::Yes,
         }
     }
 

@@ -25,7 +25,7 @@ const SHIPPED: [&str; 3] = ["compose/haproxy.cfg", "kubernetes/haproxy.cfg", "ha
 const IN_A_ROW: usize = 20;
 
 /// `HAProxy` with shipped settings.
-struct Proxy {
+struct HaProxy {
     child: Child,
     port: Port,
     /// Where it says that it lives, if it does.
@@ -33,7 +33,7 @@ struct Proxy {
     folder: TempDir,
 }
 
-impl Proxy {
+impl HaProxy {
     fn start(settings: &str, instances: &[SocketAddr]) -> Self {
         let (folder, port, other_port, path) = (folder(), Port::take(), Port::take(), deploy(settings));
         let text = adapted(&std::fs::read_to_string(path).unwrap(), &port, &other_port, instances);
@@ -80,7 +80,7 @@ impl Proxy {
     }
 }
 
-impl Drop for Proxy {
+impl Drop for HaProxy {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -130,7 +130,7 @@ async fn while_no_instance_is_ready_those_that_live_answer_through_every_proxy()
     let instances =
         [0, 1].map(|number| PROGRAM.start(folders[number].path(), &[("--metrics-listen", &metrics[number])]));
     let addresses = instances.each_ref().map(|instance| instance.address);
-    let proxies = SHIPPED.map(|settings| Proxy::start(settings, &addresses));
+    let proxies = SHIPPED.map(|settings| HaProxy::start(settings, &addresses));
     let all_answer = async |path, status, text| {
         for proxy in &proxies {
             proxy.answers(path, status, text).await;
@@ -187,7 +187,7 @@ async fn mirror() -> SocketAddr {
 async fn a_clients_word_for_its_address_is_believed_behind_an_ingress_controller_alone() {
     let mirror = mirror().await;
     for settings in SHIPPED {
-        let proxy = Proxy::start(settings, &[mirror]);
+        let proxy = HaProxy::start(settings, &[mirror]);
         proxy.answers("/readyz", 200, "GET /readyz").await;
         let request = reqwest::Client::new().get(proxy.url("/")).header("X-Forwarded-For", "203.0.113.7");
         let head = request.send().await.unwrap().text().await.unwrap().to_lowercase();
@@ -203,7 +203,7 @@ async fn a_clients_word_for_its_address_is_believed_behind_an_ingress_controller
 async fn a_clients_word_for_its_trace_does_not_get_through_any_proxy() {
     let mirror = mirror().await;
     for settings in SHIPPED {
-        let proxy = Proxy::start(settings, &[mirror]);
+        let proxy = HaProxy::start(settings, &[mirror]);
         proxy.answers("/readyz", 200, "GET /readyz").await;
         let request =
             reqwest::Client::new().get(proxy.url("/")).header("tracestate", "vendor=1").header("x-other", "1");

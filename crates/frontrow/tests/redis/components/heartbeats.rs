@@ -27,14 +27,14 @@ const SILENCE: Span = Span::from_secs(60);
 const AN_EXCHANGE: Duration = Duration::from_millis(2_500);
 
 /// Instances over a line of twenty tokens, which count as seen at the start.
-struct Office {
+struct HeartbeatFixture {
     pair: Pair,
     settings: RedisSettings,
     store: Arc<dyn Store>,
     clock: Clock,
 }
 
-impl Office {
+impl HeartbeatFixture {
     async fn start() -> Self {
         let pair = Pair::start().await;
         let clock = Clock::manual(START);
@@ -107,7 +107,7 @@ fn all_but(positions: &[i64]) -> Vec<i64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_that_poll_at_another_instance_are_responsive() {
-    let office = Office::start().await;
+    let office = HeartbeatFixture::start().await;
     let (leader, one, other) = (office.instance(1).await, office.instance(2).await, office.instance(3).await);
     office.later(100);
     office.poll(&one, &[2, 3, 17]);
@@ -123,7 +123,7 @@ async fn tokens_that_poll_at_another_instance_are_responsive() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn heartbeats_of_a_resting_line_outlive_the_instance_that_recorded_them() {
-    let office = Office::start().await;
+    let office = HeartbeatFixture::start().await;
     let room_id = resting_line(&office.store).await;
     let (leader, other) = (office.instance(1).await, office.instance(2).await);
     for instance in [&leader, &other] {
@@ -194,7 +194,7 @@ async fn go_on(store: &Arc<dyn Store>, room_id: RoomId, queues: &[&Arc<RedisPeer
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_that_polled_elsewhere_in_a_resting_line_are_not_unresponsive_though_redis_lost_their_heartbeats() {
-    let office = Office::start().await;
+    let office = HeartbeatFixture::start().await;
     let room_id = resting_line(&office.store).await;
     let (leader, other) = (office.instance(1).await, office.instance(2).await);
     for instance in [&leader, &other] {
@@ -222,7 +222,7 @@ async fn tokens_that_polled_elsewhere_in_a_resting_line_are_not_unresponsive_tho
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_starts_late_counts_every_token_as_just_seen_and_follows_from_then_on() {
-    let office = Office::start().await;
+    let office = HeartbeatFixture::start().await;
     let first = office.instance(1).await;
     office.later(100);
     office.poll(&first, &[3]);
@@ -241,7 +241,7 @@ async fn an_instance_that_starts_late_counts_every_token_as_just_seen_and_follow
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_that_poll_at_an_instance_with_a_slow_clock_are_responsive() {
     for behind in [7, 60] {
-        let office = Office::start().await;
+        let office = HeartbeatFixture::start().await;
         let slow = Clock::manual(START);
         let (leader, late) = (office.instance(1).await, office.instance_at(&slow, 2).await);
         office.later(300);
@@ -255,7 +255,7 @@ async fn tokens_that_poll_at_an_instance_with_a_slow_clock_are_responsive() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_heartbeats_of_all_rooms_cost_one_command_and_their_stream_stays_short() {
-    let office = Office::start().await;
+    let office = HeartbeatFixture::start().await;
     let room_id = resting_line(&office.store).await;
     let instance = office.instance(1).await;
     instance.rebuild(office.store.line(room_id).await.unwrap().unwrap(), Rebuild::IfMissing).await;
@@ -279,7 +279,7 @@ async fn the_heartbeats_of_all_rooms_cost_one_command_and_their_stream_stays_sho
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unpublished_heartbeats_follow_later_and_no_token_is_unresponsive_meanwhile() {
-    let office = Office::start().await;
+    let office = HeartbeatFixture::start().await;
     let (leader, other) = (office.instance(1).await, office.instance(2).await);
     wait_can_judge(&leader, HOUSE).await;
     office.later(100);
@@ -293,7 +293,7 @@ async fn unpublished_heartbeats_follow_later_and_no_token_is_unresponsive_meanwh
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_token_is_unresponsive_before_the_others_had_time_to_publish() {
-    let mut office = Office::start().await;
+    let mut office = HeartbeatFixture::start().await;
     office.settings.warm_up = Duration::from_secs(3);
     let from = Instant::now();
     let instance = office.instance(1).await;
@@ -303,7 +303,7 @@ async fn no_token_is_unresponsive_before_the_others_had_time_to_publish() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_another_version_publishes_heartbeats_no_token_is_unresponsive() {
-    let office = Office::start().await;
+    let office = HeartbeatFixture::start().await;
     let instance = office.instance(1).await;
     wait_can_judge(&instance, HOUSE).await;
     let key = instance.keys().installation_part("heartbeats");

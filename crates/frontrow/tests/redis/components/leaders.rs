@@ -27,13 +27,13 @@ use tokio::sync::Mutex;
 const MAX_ACTIVE: i64 = 7;
 
 /// One store, and all that was ever changed about its tokens, in the order of the commits.
-struct Office {
+struct LeaderFixture {
     store: MemoryStore,
     journal: Mutex<Vec<Token>>,
     superseded: AtomicU32,
 }
 
-impl Office {
+impl LeaderFixture {
     fn open() -> Arc<Self> {
         let store = MemoryStore::new(Clock::manual(START), Policy::default(), MAX_ACTIVE);
         Arc::new(Self { store, journal: Mutex::default(), superseded: AtomicU32::new(0) })
@@ -68,7 +68,12 @@ impl Office {
     }
 }
 
-async fn lead(leases: &Leases, way: &frontrow_line::redis::client::RedisHandle, office: &Office, term: Span) -> Fence {
+async fn lead(
+    leases: &Leases,
+    way: &frontrow_line::redis::client::RedisHandle,
+    office: &LeaderFixture,
+    term: Span,
+) -> Fence {
     eventually("the line to be led", async || {
         match leases.lead(way, HOUSE, office.fence().await, term).await.unwrap() {
             Leadership::Leader(fence) => Some(fence),
@@ -81,7 +86,7 @@ async fn lead(leases: &Leases, way: &frontrow_line::redis::client::RedisHandle, 
 #[tokio::test]
 async fn a_leader_that_was_paused_cannot_move_the_line_any_more() {
     let pair = Pair::start().await;
-    let office = Office::open();
+    let office = LeaderFixture::open();
     office.join(30).await;
     let (one, other) = (Leases::new(keys(), instance(1)), Leases::new(keys(), instance(2)));
 
@@ -98,7 +103,7 @@ async fn a_leader_that_was_paused_cannot_move_the_line_any_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_that_believe_to_lead_offer_no_turn_twice_and_keep_the_cap() {
     let pair = Pair::start().await;
-    let office = Office::open();
+    let office = LeaderFixture::open();
     let users = 120;
     office.join(users).await;
     let mut leaders = tokio::task::JoinSet::new();

@@ -22,12 +22,12 @@ use std::{sync::Arc, time::Duration};
 const TERM: Span = Span::from_secs(2);
 
 /// Two instances over one store.
-struct Office {
+struct PromotedPair {
     store: Arc<dyn Store>,
     queues: [Arc<RedisPeers>; 2],
 }
 
-impl Office {
+impl PromotedPair {
     async fn open(url: String) -> Self {
         let clock = Clock::manual(START);
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Policy::default(), 5));
@@ -95,7 +95,7 @@ impl Office {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_line_goes_on_with_a_promoted_replica() {
     let mut group = RedisSentinel::start();
-    let office = Office::open(group.url()).await;
+    let office = PromotedPair::open(group.url()).await;
     office.join(0, 1..=10).await;
     office.both_see(10, 0).await;
     let before = office.advance().await;

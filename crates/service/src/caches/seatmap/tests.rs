@@ -15,12 +15,12 @@ use frontrow_domain::{
 use frontrow_storage::memory::MemoryStore;
 
 /// An office with concerts of one seat each.
-struct Office {
+struct MapFixture {
     store: MemoryStore,
     maps: SeatMaps,
 }
 
-impl Office {
+impl MapFixture {
     fn new() -> Self {
         let store = MemoryStore::new(Clock::manual(Time::from_micros(1)), Policy::default(), 10);
         Self { store, maps: SeatMaps::new(1, Sharing::Alone) }
@@ -80,7 +80,7 @@ impl Office {
     }
 }
 
-impl Office {
+impl MapFixture {
     /// The concerts whose maps are cached.
     fn kept(&self) -> Vec<ConcertId> {
         let mut kept: Vec<_> = self.maps.halls.read().unwrap().keys().copied().collect();
@@ -98,7 +98,7 @@ struct Look {
 
 #[tokio::test]
 async fn no_tag_and_no_version_comes_again_after_the_maps_were_forgotten() {
-    let office = Office::new();
+    let office = MapFixture::new();
     let (concert, seat) = office.concert().await;
     let first = office.look(concert).await;
     // Committed, but not published here.
@@ -112,7 +112,7 @@ async fn no_tag_and_no_version_comes_again_after_the_maps_were_forgotten() {
 
 #[tokio::test]
 async fn an_unused_map_is_dropped_and_a_used_one_stays() {
-    let office = Office::new();
+    let office = MapFixture::new();
     let [(idle, _), (watched, _)] = [office.concert().await, office.concert().await];
     office.look_at(idle, 0).await;
     for secs in (0..IDLE_MAX.as_secs()).step_by(60) {
@@ -126,7 +126,7 @@ async fn an_unused_map_is_dropped_and_a_used_one_stays() {
 #[tokio::test]
 async fn of_too_many_maps_those_looked_at_last_are_kept() {
     for kept_max in [Bounds { halls: 3, seats: 100 }, Bounds { halls: 100, seats: 3 }] {
-        let mut office = Office::new();
+        let mut office = MapFixture::new();
         office.maps.kept_max = kept_max;
         let mut concerts = Vec::new();
         for secs in 0..10 {
@@ -141,7 +141,7 @@ async fn of_too_many_maps_those_looked_at_last_are_kept() {
 
 #[tokio::test]
 async fn a_map_larger_than_all_that_may_be_kept_is_shown() {
-    let mut office = Office::new();
+    let mut office = MapFixture::new();
     office.maps.kept_max = Bounds { halls: 0, seats: 0 };
     let (concert, _) = office.concert().await;
     for _ in 0..2 {
@@ -152,7 +152,7 @@ async fn a_map_larger_than_all_that_may_be_kept_is_shown() {
 
 #[tokio::test]
 async fn what_is_committed_while_a_map_is_dropped_is_seen_by_the_next_look() {
-    let office = Office::new();
+    let office = MapFixture::new();
     let (concert, seat) = office.concert().await;
     let first = office.look(concert).await;
     // A request is about to read the hall that is dropped.

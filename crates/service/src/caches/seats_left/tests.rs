@@ -16,14 +16,14 @@ const OTHER: ConcertId = ConcertId::new(2);
 
 /// A store of concerts with as many free seats each. It answers as often as it is allowed to.
 #[derive(Debug)]
-struct Counting {
+struct CountingStore {
     available: AtomicI64,
     counts: AtomicUsize,
     fails: AtomicBool,
     allowed: Semaphore,
 }
 
-impl Counting {
+impl CountingStore {
     /// One that answers at once.
     fn new(available: i64) -> Arc<Self> {
         let allowed = Semaphore::new(1_000);
@@ -44,7 +44,7 @@ impl Counting {
 }
 
 #[async_trait]
-impl CountReads for Arc<Counting> {
+impl CountReads for Arc<CountingStore> {
     async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
         self.counts.fetch_add(1, Ordering::SeqCst);
         let available = self.available.load(Ordering::SeqCst);
@@ -94,7 +94,7 @@ fn available(counts: &CountsByConcert, id: ConcertId) -> Option<i64> {
 fn lists(
     count: usize,
     seats: &Arc<SeatsLeft>,
-    store: &Arc<Counting>,
+    store: &Arc<CountingStore>,
 ) -> Vec<tokio::task::JoinHandle<Result<CountsByConcert, StoreError>>> {
     let list = |_| {
         let (seats, store) = (Arc::clone(seats), Arc::clone(store));
@@ -105,7 +105,7 @@ fn lists(
 
 #[tokio::test]
 async fn a_count_is_shown_until_a_seat_changes() {
-    let (seats, store) = (SeatsLeft::new(Sharing::Alone), Counting::new(5));
+    let (seats, store) = (SeatsLeft::new(Sharing::Alone), CountingStore::new(5));
     for _ in 0..3 {
         assert_eq!(available(&seats.get(&store, &[ONE]).await.unwrap(), ONE), Some(5));
     }
@@ -119,7 +119,7 @@ async fn a_count_is_shown_until_a_seat_changes() {
 
 #[tokio::test]
 async fn a_count_that_a_commit_overtakes_is_not_shown_as_the_last_word() {
-    let (seats, store) = (Arc::new(SeatsLeft::new(Sharing::Alone)), Counting::new(5));
+    let (seats, store) = (Arc::new(SeatsLeft::new(Sharing::Alone)), CountingStore::new(5));
     store.hang();
     let list = lists(1, &seats, &store).remove(0);
     while store.counts() == 0 {
@@ -135,7 +135,7 @@ async fn a_count_that_a_commit_overtakes_is_not_shown_as_the_last_word() {
 
 #[tokio::test]
 async fn while_a_count_hangs_the_last_counts_are_shown_and_no_other_count_begins() {
-    let (seats, store) = (Arc::new(SeatsLeft::new(Sharing::Alone)), Counting::new(5));
+    let (seats, store) = (Arc::new(SeatsLeft::new(Sharing::Alone)), CountingStore::new(5));
     seats.get(&store, &[ONE]).await.unwrap();
     grow_old(&seats);
     store.hang();
@@ -159,7 +159,7 @@ async fn while_a_count_hangs_the_last_counts_are_shown_and_no_other_count_begins
 
 #[tokio::test]
 async fn a_count_that_fails_is_tried_once_however_many_wait_for_it() {
-    let (seats, store) = (Arc::new(SeatsLeft::new(Sharing::Shared)), Counting::new(5));
+    let (seats, store) = (Arc::new(SeatsLeft::new(Sharing::Shared)), CountingStore::new(5));
     store.fails.store(true, Ordering::SeqCst);
     let waiting = |seats: &Arc<SeatsLeft>| {
         let held = Arc::clone(&seats.counting).try_lock_owned().unwrap();
@@ -189,7 +189,7 @@ async fn a_count_that_fails_is_tried_once_however_many_wait_for_it() {
 
 #[tokio::test]
 async fn a_concert_whose_count_is_forgotten_while_another_one_is_counted_is_shown_with_its_seats() {
-    let (seats, store) = (SeatsLeft::new(Sharing::Alone), Counting::new(5));
+    let (seats, store) = (SeatsLeft::new(Sharing::Alone), CountingStore::new(5));
     let many: Vec<_> = (1..=CONCERTS_MAX).map(|id| ConcertId::new(i64::try_from(id).unwrap())).collect();
     seats.get(&store, &many).await.unwrap();
     // The cache is full: one more concert empties it.

@@ -1,6 +1,6 @@
 //! A box office of several instances over one `PostgreSQL` and one Redis, behind `HAProxy`.
 
-use crate::instance::{Instance, PROGRAM, Proxy};
+use crate::instance::{HaProxy, Instance, PROGRAM};
 use frontrow_clock::Ids;
 use frontrow_domain::time::Time;
 use frontrow_rush::Sold;
@@ -32,15 +32,15 @@ const LOOK: Duration = Duration::from_millis(50);
 const GOES_ON: i64 = 20;
 
 /// Everything that a sale over several instances needs.
-pub(crate) struct Office {
+pub(crate) struct Cluster {
     // Dropped before the servers that they lean on.
-    pub(crate) proxy: Proxy,
+    pub(crate) proxy: HaProxy,
     pub(crate) instances: Vec<Instance>,
     pub(crate) postgres: postgres::PostgresServer,
     pub(crate) redis: RedisServer,
 }
 
-impl Office {
+impl Cluster {
     /// So many instances over new servers, with an operator.
     pub(crate) async fn open(count: usize) -> Self {
         Self::open_with(Path::new(PROGRAM), count).await
@@ -60,7 +60,7 @@ impl Office {
         for _ in 0..count {
             instances.push(Instance::start_program(program, &flags).await);
         }
-        let proxy = Proxy::start(&instances).await;
+        let proxy = HaProxy::start(&instances).await;
         Self { proxy, instances, postgres, redis }
     }
 
@@ -212,7 +212,7 @@ pub(crate) fn check(database: &str) {
 
 /// For whom a crowd comes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Concert {
+pub(crate) enum CrowdConcert {
     /// This one, which is there.
     Known(i64),
     /// A new one with so many seats and a room of its own.
@@ -221,7 +221,7 @@ pub(crate) enum Concert {
 
 /// In which room the buyers of a season wait.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Line {
+pub(crate) enum SeasonRoom {
     /// In the house room, for all concerts that use it.
     House,
     /// In a room of the concert's own.
@@ -240,7 +240,7 @@ pub(crate) struct Season {
 
 impl Season {
     /// Begins a season of concerts with so many seats, for each of which so many buyers come.
-    pub(crate) fn begin(url: String, number: u32, seats: u32, buyers: u32, line: Line, manners: Manners) -> Self {
+    pub(crate) fn begin(url: String, number: u32, seats: u32, buyers: u32, line: SeasonRoom, manners: Manners) -> Self {
         let enough = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&enough);
         let sales = tokio::spawn(async move {
@@ -248,8 +248,8 @@ impl Season {
             for concert in 0..CONCERTS_MAX {
                 let seed = number * CONCERTS_MAX + concert;
                 let concert = match line {
-                    Line::House => Concert::Known(concert_in_the_house_room(&url, seats).await),
-                    Line::Own => Concert::New(seats),
+                    SeasonRoom::House => CrowdConcert::Known(concert_in_the_house_room(&url, seats).await),
+                    SeasonRoom::Own => CrowdConcert::New(seats),
                 };
                 let sold = crowd(url.clone(), seed, buyers, concert, manners).await.unwrap();
                 eprintln!("{}", sold.report);
@@ -284,7 +284,7 @@ pub(crate) enum Manners {
 }
 
 /// Lets a crowd loose, until the concert is sold out.
-pub(crate) fn crowd(url: String, seed: u32, buyers: u32, concert: Concert, manners: Manners) -> JoinHandle<Sold> {
+pub(crate) fn crowd(url: String, seed: u32, buyers: u32, concert: CrowdConcert, manners: Manners) -> JoinHandle<Sold> {
     let (seed, buyers) = (seed.to_string(), buyers.to_string());
     let manners: &[&str] = match manners {
         // Redis is away for some seconds, and who left the line meanwhile is known everywhere five seconds after that.
@@ -294,8 +294,10 @@ pub(crate) fn crowd(url: String, seed: u32, buyers: u32, concert: Concert, manne
         Manners::Plain => &["--view-lag", "2000"],
     };
     let concert = match concert {
-        Concert::Known(id) => ["--concert".to_owned(), id.to_string()].to_vec(),
-        Concert::New(seats) => ["--new-concert", &seats.to_string(), "--max-active", "12"].map(str::to_owned).to_vec(),
+        CrowdConcert::Known(id) => ["--concert".to_owned(), id.to_string()].to_vec(),
+        CrowdConcert::New(seats) => {
+            ["--new-concert", &seats.to_string(), "--max-active", "12"].map(str::to_owned).to_vec()
+        }
     };
     tokio::spawn(async move {
         let mut args = vec!["--url", &url, "--operator-email", OPERATOR, "--operator-password", PASSWORD];

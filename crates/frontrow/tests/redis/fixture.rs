@@ -36,7 +36,7 @@ pub(crate) struct Instance {
 }
 
 /// A box office.
-pub(crate) struct Office {
+pub(crate) struct RedisFixture {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: Clock,
     pub(crate) instances: Vec<Instance>,
@@ -47,7 +47,7 @@ pub(crate) struct Office {
     users: u128,
 }
 
-impl Office {
+impl RedisFixture {
     /// An open house room for `max_active`, and `count` instances that have built its line.
     pub(crate) async fn open(urls: Vec<String>, count: usize, max_active: i64) -> Self {
         Self::open_with(RedisSettings::new(urls), count, max_active).await
@@ -189,9 +189,9 @@ impl Office {
     }
 
     /// Watches the places of all instances from now on.
-    pub(crate) fn watch(&self) -> Watch {
+    pub(crate) fn watch(&self) -> LineWatch {
         let queues: Vec<_> = self.instances.iter().map(|instance| Arc::clone(&instance.queue)).collect();
-        Watch(tokio::spawn(async move {
+        LineWatch(tokio::spawn(async move {
             let mut aheads: HashMap<(usize, i64), i64> = HashMap::new();
             loop {
                 for (instance, queue) in queues.iter().enumerate() {
@@ -213,10 +213,10 @@ impl Office {
     }
 }
 
-/// See [`Office::watch`].
-pub(crate) struct Watch(JoinHandle<String>);
+/// See [`RedisFixture::watch`].
+pub(crate) struct LineWatch(JoinHandle<String>);
 
-impl Watch {
+impl LineWatch {
     /// Ends the watch: no place has risen, and no ended token has come back.
     pub(crate) async fn end(self) {
         tokio::time::sleep(Duration::from_millis(20)).await;
