@@ -219,7 +219,7 @@ impl Steady {
             return;
         }
         let seconds = ahead.millis() / 1_000;
-        tracing::warn!(seconds, "this machine's clock has stayed ahead: it is believed, and time moves on at once");
+        tracing::warn!(seconds, "this machine's clock has stayed ahead for a minute: its time counts from now on");
         (state.logged, state.jumped) = (Logged::Agrees, None);
         self.move_by(ahead);
         self.ahead.store(0, Ordering::Relaxed);
@@ -263,11 +263,11 @@ impl ClockState {
             Logged::Agrees => tracing::info!("this machine's clock agrees with the time of the box office again"),
             Logged::Ahead => tracing::warn!(
                 seconds,
-                "this machine's clock has jumped ahead: it is not believed unless it stays there for a minute"
+                "this machine's clock has jumped ahead: it is ignored unless it stays ahead for a minute"
             ),
             Logged::Behind => tracing::warn!(
                 seconds,
-                "this machine's clock is behind the time of the box office: time goes on without it, a tenth slower"
+                "this machine's clock is behind the time of the box office: that runs a tenth slower until it is caught up"
             ),
         }
     }

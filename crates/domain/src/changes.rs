@@ -90,7 +90,7 @@ pub struct AuditEntry {
     pub audit_id: AuditId,
     /// Which operator; none for the command line and the service key.
     pub actor: Option<UserId>,
-    /// What they did, such as `room.set`.
+    /// The action, such as `room.set`.
     pub action: String,
     /// To what, such as `room 3`.
     pub object: String,

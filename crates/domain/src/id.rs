@@ -81,7 +81,7 @@ numeric_id!(
     HistoryId
 );
 numeric_id!(
-    /// What a user owes.
+    /// A user's debt.
     DebtId
 );
 numeric_id!(

@@ -26,7 +26,7 @@ pub struct Point {
     pub created_at: Time,
 }
 
-/// What moved the points.
+/// The cause of the movement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -50,7 +50,7 @@ pub struct PointEntry {
     pub user_id: UserId,
     /// The change: negative for a use, and for an adjustment that takes.
     pub amount: Money,
-    /// What moved the points.
+    /// The cause of the movement.
     #[serde(rename = "type")]
     pub kind: PointKind,
     /// A line for the statement.
@@ -68,7 +68,7 @@ pub struct PointEntry {
     pub created_at: Time,
 }
 
-/// Where a debt stands.
+/// The status of a debt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -81,7 +81,7 @@ pub enum DebtStatus {
     Waived,
 }
 
-/// What an adjustment could not take, because a balance is never below zero.
+/// The rest of an adjustment that could not be taken, because a balance is never below zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Debt {
     /// Which debt.
@@ -92,9 +92,9 @@ pub struct Debt {
     pub amount: Money,
     /// Why the points were to be taken.
     pub reason: String,
-    /// What the adjustment was booked under.
+    /// The reference of the adjustment.
     pub reference: String,
-    /// Where it stands.
+    /// Its status.
     pub status: DebtStatus,
     /// When it arose.
     pub created_at: Time,

@@ -53,13 +53,13 @@ macro_rules! refusals {
     };
 }
 
-/// What a replay of the same idempotency key gets.
+/// The answer to a replay of the same idempotency key.
 enum OnReplay {
     /// The refusal again: another command can lift it, and the client was told to do something else. A late duplicate
     /// must not take a seat or money after the client was refused.
     Stored,
-    /// A new decision: time or another step of the caller lifts the refusal, and the client then sends the same request;
-    /// or the refusal is permanent, and the same request is refused again anyway.
+    /// A new decision: time or another step of the caller lifts the refusal, and the client then sends the same
+    /// request; or the refusal is permanent, and the same request is refused again anyway.
     Passing,
 }
 
@@ -91,7 +91,7 @@ refusals! {
     /// The e-mail address has an account.
     #[error("There is an account with this e-mail address.")]
     EmailTaken = "email_taken" Passing,
-    /// The account is locked. Told only to a caller that has proved to be its owner.
+    /// The account is locked. Answered only to a caller that has proved to be its owner.
     #[error("The account is locked.")]
     AccountLocked = "account_locked" Passing,
     /// The password or the sessions of the account changed after the caller's proof of identity.

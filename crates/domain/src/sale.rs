@@ -1,4 +1,4 @@
-//! What is sold: concerts, their seats, the reservations of seats and the payments for them.
+//! The sale: concerts, their seats, the reservations of seats and the payments for them.
 
 mod concert;
 mod payment;

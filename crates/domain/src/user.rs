@@ -3,7 +3,7 @@
 use crate::{id::UserId, policy::SIGN_IN_RECORD_INTERVAL, time::Time};
 use serde::{Deserialize, Serialize};
 
-/// What a user may do.
+/// The rights of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -37,7 +37,7 @@ pub struct User {
     pub name: String,
     /// Their e-mail address in lower case; unique.
     pub email: String,
-    /// What they may do.
+    /// Their rights.
     pub role: Role,
     /// Whether they may sign in.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! What a position costs, by the length of the line: `cargo bench --bench position`.
+//! The cost of a position, by the length of the line: `cargo bench --bench position`.
 //!
 //! A tenth of each line has left. Times are means over many runs; memory is what the process grew by.
 

@@ -212,7 +212,7 @@ pub async fn serve(
     }
     peers.shutdown().await;
     if let Err(error) = store.shutdown().await {
-        tracing::warn!(%error, "the database's log was not emptied: keep it with the file");
+        tracing::warn!(%error, "the database's log was not written back into its file: keep the two together");
     }
     served.and(served_apart).context("the server failed")
 }

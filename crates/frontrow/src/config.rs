@@ -20,7 +20,7 @@ pub use load::{LoadError, ReadableSecret, Setting};
 pub use servers::{Database, ServerUrl, Servers, Switch};
 pub use validate::Invalid;
 
-/// How short the service key may be, in characters.
+/// The shortest service key, in characters.
 pub const SERVICE_KEY_LEN_MIN: usize = 32;
 
 /// Every setting, each with its unit and default in its help.
@@ -554,7 +554,7 @@ impl Config {
         }
     }
 
-    /// How long rows are kept after their end.
+    /// How long rows are stored after their end.
     #[must_use]
     pub fn retention(&self) -> Retention {
         let days = |days: u32| Span::from_secs(i64::from(days).saturating_mul(86_400));

@@ -193,7 +193,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         if !config.listen.ip().is_loopback() {
             tracing::warn!(
                 listen = %config.listen,
-                "the demo listens beyond this machine: everybody who reaches it can be its operator, since the password \
+                "the demo listens beyond this machine: all who reach it can be its operator, since the password \
                  is published. Listen on 127.0.0.1, or serve without --demo"
             );
         }
@@ -243,7 +243,7 @@ impl StopSignals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
-        tracing::info!("stopping: finishing what is in flight");
+        tracing::info!("stopping: finishing the requests in flight");
     }
 }
 

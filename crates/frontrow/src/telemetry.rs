@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use tracing::subscriber::set_global_default;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt};
 
-/// How log lines look.
+/// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     /// Text on a terminal, JSON otherwise.

@@ -1,4 +1,4 @@
-//! What one process knows of its rooms: the view of each, when its tokens were last seen, which rooms have live tokens,
+//! The rooms of one process: the view of each, when its tokens were last seen, which rooms have live tokens,
 //! and which lines may be able to move.
 
 mod last_seen;
@@ -139,7 +139,8 @@ impl Lines {
         }
     }
 
-    /// Records that the clients of these tokens polled another instance at `at`, which may be before the last time here.
+    /// Records that the clients of these tokens polled another instance at `at`, which may be before the last time
+    /// here.
     pub(crate) fn record_remote_heartbeats(&self, room: RoomId, positions: impl Iterator<Item = Position>, at: Time) {
         if let Some(cell) = self.rooms.load().get(&room) {
             cell.last_seen.record_known(positions, at);

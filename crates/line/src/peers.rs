@@ -12,8 +12,8 @@ use frontrow_domain::{
 use frontrow_storage::{Line, Sharing};
 use std::{sync::Arc, time::Duration};
 
-/// What crosses instances. Every change of a line goes through here, in the order of the commits; an implementation
-/// applies it to the lines of this process, and lets the other instances know.
+/// The port to the other instances. Every change of a line goes through here, in the order of the commits; an
+/// implementation applies it to the lines of this process, and lets the other instances know.
 ///
 /// Every implementation passes the conformance suite in `tests/conformance`.
 #[async_trait]
@@ -53,8 +53,8 @@ pub trait Peers: std::fmt::Debug + Send + Sync + 'static {
     /// Adds hold deadlines that were not published, such as those found in the store at start.
     fn add_hold_deadlines(&self, holds: &[(Time, ReservationId)]);
 
-    /// Whether this instance leads each room's line for the next `term`, in the order of `rooms`. A leader's fence is at
-    /// least the one given with the room, the highest that its row is known to have.
+    /// Whether this instance leads each room's line for the next `term`, in the order of `rooms`. A leader's fence is
+    /// at least the one given with the room, the highest that its row is known to have.
     async fn lead(&self, rooms: &[(RoomId, Fence)], term: Span) -> Vec<Leadership>;
 
     /// Leaves a line that this instance cannot move to the others for a while.
@@ -84,7 +84,7 @@ pub struct PeerStatus {
     pub rebuilds: u64,
 }
 
-/// Why what instances share cannot be used. The log says more.
+/// Why the state that instances share cannot be used. The log says more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Down {
     /// It does not answer, or refuses this instance.
@@ -104,7 +104,7 @@ pub enum Leadership {
     Follower,
 }
 
-/// What instances share could not be reached. The text is for the log, never for a client.
+/// The state that instances share could not be reached. The text is for the log, never for a client.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the exchange with other instances is unavailable: {0}")]
 pub struct PeersError(pub String);

@@ -76,7 +76,7 @@ const LEFT_FOR: Duration = Duration::from_secs(4);
 /// How an instance uses Redis.
 #[derive(Debug, Clone)]
 pub struct RedisSettings {
-    /// How to connect. The probe key is the installation's own, whatever is given here.
+    /// The address to connect to. The probe key is the installation's own, whatever is given here.
     pub client: ClientSettings,
     /// How often the rows of each busy line are refreshed.
     pub refresh_every: Duration,

@@ -54,7 +54,9 @@ impl SoleInstance {
                         unused.into_iter().map(|position| TokenId { room_id: room, position }).collect();
                     lines.apply(room, &Delta { unused: &unused, ..Delta::none(now) });
                 }
-                (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "unassigned positions stay in a line"),
+                (Err(error), _) | (_, Err(error)) => {
+                    tracing::warn!(%error, "unassigned positions count as waiting until a restart");
+                }
             }
         });
     }

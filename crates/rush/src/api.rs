@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 #[derive(Debug, Deserialize)]
 pub(crate) struct Items<T> {
     pub(crate) items: Vec<T>,
-    /// Where the next page begins.
+    /// The start of the next page.
     #[serde(default)]
     pub(crate) next_cursor: Option<String>,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Concert {
     pub(crate) room_id: i64,
 }
 
-/// Where a token stands in line.
+/// The state and place of a token.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct QueuePosition {
     /// waiting, dormant, offered, missed, active or ended.
@@ -72,7 +72,7 @@ pub(crate) struct QueueToken {
     pub(crate) status: String,
     /// When it was activated.
     pub(crate) activated_at: Option<Timestamp>,
-    /// What its state lasts until.
+    /// The end of its state.
     pub(crate) deadline: Option<Timestamp>,
     /// Its place in line.
     #[serde(default)]
@@ -86,7 +86,7 @@ pub(crate) struct Reservation {
     pub(crate) user_id: String,
     pub(crate) concert_id: i64,
     pub(crate) seat_id: i64,
-    /// What it costs, in won.
+    /// The price in won.
     pub(crate) price: i64,
     /// pending, confirmed, cancelled, expired or refunded.
     pub(crate) status: String,
@@ -226,7 +226,7 @@ impl SeatMap {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct AuditEntry {
     pub(crate) audit_id: i64,
-    /// What was done, such as `room.set`.
+    /// The action, such as `room.set`.
     pub(crate) action: String,
     #[serde(default)]
     pub(crate) detail: serde_json::Value,

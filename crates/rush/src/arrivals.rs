@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_at_once_is_a_spike_of_no_length() {
+    fn all_at_once_is_a_spike_of_no_length() {
         assert!(schedule("spike:0", 100, 3).iter().all(Duration::is_zero));
     }
 

@@ -15,7 +15,7 @@ use crate::{
 };
 use std::collections::{BTreeMap, HashMap};
 
-/// What the server says after the sale.
+/// The server's books after the sale.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Books {
     pub(crate) seats: Vec<SeatRow>,
@@ -35,7 +35,7 @@ pub(crate) struct Books {
     pub(crate) operator_acts: BTreeMap<&'static str, u64>,
     /// The highest cap that the room had during the run.
     pub(crate) max_active: i64,
-    /// What answers about the line may be apart, in microseconds.
+    /// How far answers about the line may be apart, in microseconds.
     pub(crate) view_lag: i64,
     /// No token is unresponsive that was seen within so many microseconds.
     pub(crate) dormant_after: u64,
@@ -160,7 +160,7 @@ pub(crate) fn audit(history: &History, books: &Books) -> Verdict {
     verdict
 }
 
-/// Whether a repeated request got the same answer. What is printed on a ticket is read when an answer is written, and
+/// Whether a repeated request got the same answer. The text of a ticket is read when an answer is written, and
 /// left empty if it cannot be read in time: an answer with it is the same as one without.
 fn is_same_answer(first: &(u16, Vec<u8>), second: &(u16, Vec<u8>)) -> bool {
     first == second || (first.0 == second.0 && is_same_but_for_tickets(&first.1, &second.1))
@@ -206,7 +206,7 @@ fn blank_tickets(answer: &mut serde_json::Value) {
     }
 }
 
-/// What happened to a reservation as far as its buyer knows.
+/// The end of a reservation as far as its buyer knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Happened {
     /// It was not asked for, or refused.

@@ -79,7 +79,7 @@ impl Holds {
     }
 }
 
-/// What one connection, or all of them, saw.
+/// The figures of one connection, or of all.
 #[derive(Debug)]
 struct Tally {
     latency: Histogram<u64>,

@@ -35,10 +35,10 @@ pub(crate) struct Login {
     pub(crate) before: (i64, i64),
 }
 
-/// What all buyers of a sale share.
+/// The context shared by all buyers of a sale.
 #[derive(Debug)]
 pub(crate) struct SaleContext {
-    /// How to ask.
+    /// The client for requests.
     pub(crate) desk: Desk,
     pub(crate) options: SaleOptions,
     pub(crate) concert_id: i64,

@@ -277,7 +277,7 @@ impl ConnectionPool {
         Self { target, permits: Semaphore::new(connections), idle: Mutex::new(Vec::new()) }
     }
 
-    /// What the Host header must say.
+    /// The value of the Host header.
     pub(crate) fn host(&self) -> &str {
         &self.target.host
     }

@@ -48,23 +48,23 @@ pub(crate) struct CrowdResult {
     /// How long the sale ran.
     pub(crate) took: Duration,
     pub(crate) measured: Measured,
-    /// How visits ended.
+    /// The number of visits by their end.
     pub(crate) endings: BTreeMap<VisitEnding, u64>,
     /// The seats at the end.
     pub(crate) seats: SeatCounts,
     pub(crate) verdict: Verdict,
-    /// What buyers asked and were answered.
+    /// The buyers' requests and answers.
     pub(crate) history: History,
     /// The clock of the history.
     pub(crate) mono: Mono,
     /// The room that the buyers waited in.
     pub(crate) room_id: i64,
     pub(crate) user_ids: Vec<String>,
-    /// What came up.
+    /// Notes for the report.
     pub(crate) exercised: BTreeMap<&'static str, u64>,
-    /// What the verdict does not cover.
+    /// Checks that the verdict does not cover.
     pub(crate) warnings: Vec<String>,
-    /// What the command after the sale said, and whether it succeeded.
+    /// The output of the command after the sale, and whether it succeeded.
     pub(crate) check: Option<CheckRun>,
 }
 
@@ -201,7 +201,7 @@ async fn open(sale: &Arc<SaleContext>, ready: &Ready) -> (Vec<ReturningBuyer>, B
             _ = &mut interrupted => break,
         }
     }
-    // Whoever is still asking is cut off: what they asked for last stays of unknown outcome.
+    // Buyers with a request in flight are cut off: its outcome stays unknown.
     let cut = u64::try_from(buyers.len()).unwrap_or(0);
     if cut > 0 {
         *endings.entry(VisitEnding::TimeUp).or_default() += cut;

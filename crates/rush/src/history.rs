@@ -1,4 +1,4 @@
-//! What every buyer asked and was answered, with times from one monotonic clock. The audit reads nothing else of the sale.
+//! Every buyer's requests and answers, with times from one monotonic clock. The audit reads nothing else of the sale.
 
 use crate::{
     api::{Payment, PointEntry, Reservation},
@@ -53,7 +53,7 @@ impl Asked {
     }
 }
 
-/// What an acknowledged request brought.
+/// The effect of an acknowledged request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Nothing to say, or a turn that is kept for later.
@@ -97,16 +97,16 @@ pub(crate) struct Op {
     pub(crate) sent: At,
     /// When the definite answer was there; the end of time without one.
     pub(crate) received: At,
-    /// What is known of it.
+    /// Its known outcome.
     pub(crate) outcome: RequestOutcome,
 }
 
-/// Where a token stood that was seen in line.
+/// The state of a token seen in line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stood {
     /// In line, or at its head.
     InLine,
-    /// Put aside because its user was silent.
+    /// Dormant, because its user did not poll.
     Aside,
 }
 

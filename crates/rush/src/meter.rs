@@ -47,7 +47,7 @@ pub(crate) struct Sample {
     pub(crate) seats: SeatCounts,
 }
 
-/// What happened in one second.
+/// The counts of one second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Second {
     pub(crate) requests: u64,
@@ -135,7 +135,7 @@ impl Meter {
         (sum(|second| second.requests), sum(|second| second.sold))
     }
 
-    /// What has been measured so far; the meter begins anew.
+    /// Takes the figures measured so far; the meter begins anew.
     pub(crate) fn take(&self) -> Measured {
         std::mem::take(&mut *self.lock())
     }

@@ -1,4 +1,4 @@
-//! What the crowd does as an operator: look at rooms, top up points, and read the books.
+//! The crowd's requests as an operator: rooms, top-ups, and the books.
 
 use crate::{
     api::{Items, Room, Session},

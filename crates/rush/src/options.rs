@@ -1,4 +1,4 @@
-//! What the command line offers.
+//! The command line.
 
 use crate::{arrivals::Arrivals, client::ConnectionChoice};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -83,13 +83,13 @@ pub(crate) struct SaleOptions {
     /// When they come: spike:SECONDS, ramp:SECONDS, steady:SECONDS or poisson:RATE/s.
     #[arg(long, default_value = "spike:10")]
     pub(crate) arrivals: Arrivals,
-    /// What the buyers' choices are drawn from. The same seed makes the same crowd.
+    /// The seed of the buyers' choices. The same seed makes the same crowd.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     /// The end, whatever has happened by then, in seconds after the opening.
     #[arg(long, default_value_t = 120, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub(crate) duration: u32,
-    /// Who held, lapsed, refunded or found no seat comes back, until the concert is sold out or time is up.
+    /// Buyers whose hold lapsed, who refunded or found no seat come back until the concert is sold out or time is up.
     #[arg(long)]
     pub(crate) sold_out: bool,
     /// The share that gives up in line: half of them say so, half just go silent.
@@ -128,11 +128,11 @@ pub(crate) struct SaleOptions {
     /// How often a buyer looks for another seat before going home.
     #[arg(long, default_value_t = 30)]
     pub(crate) tries: u32,
-    /// What answers of several instances about the line may be apart, in milliseconds: places are compared where one is
-    /// newer by so much. 0 is for one instance, where no place moves back from one answer to the next.
+    /// How far answers of several instances about the line may be apart, in milliseconds: places are compared where one
+    /// is newer by so much. 0 is for one instance, where no place moves back from one answer to the next.
     #[arg(long, default_value_t = 0, value_name = "MS")]
     pub(crate) view_lag: u32,
-    /// A buyer who was put aside sooner than this after asking or joining was not silent, in seconds: the server's
+    /// A token that became dormant sooner than this after a join or a poll is a fault, in seconds: the server's
     /// `dormant_after_seconds`, less what the last signs of life may lose where instances fail.
     #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub(crate) dormant_after: u32,
@@ -170,7 +170,7 @@ impl SaleOptions {
     }
 }
 
-/// Who tops up points.
+/// The party that tops up points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TopUpBy {
     /// An operator, with a reference.
@@ -182,17 +182,17 @@ pub(crate) enum TopUpBy {
 /// A ceiling.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BenchOptions {
-    /// What is asked.
+    /// The kind of request.
     #[command(subcommand)]
     pub(crate) what: Bench,
 }
 
-/// What is asked.
+/// The kind of request.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Bench {
     /// Any address that needs no body.
     Get {
-        /// How hard.
+        /// The load.
         #[command(flatten)]
         load: LoadOptions,
         /// The address, such as /healthz or /api/v1/concerts.
@@ -201,7 +201,7 @@ pub(crate) enum Bench {
     },
     /// Places in line: GET /queue/tokens/{token}/position, of many tokens.
     Positions {
-        /// How hard.
+        /// The load.
         #[command(flatten)]
         load: LoadOptions,
         /// How many users stand in line.
@@ -210,7 +210,7 @@ pub(crate) enum Bench {
     },
     /// The compact seat map of a concert made for it.
     Seatmap {
-        /// How hard.
+        /// The load.
         #[command(flatten)]
         load: LoadOptions,
         /// How many seats it has.
@@ -222,7 +222,7 @@ pub(crate) enum Bench {
     },
     /// Holds: POST /reservations, each of another seat of a concert made for it.
     Holds {
-        /// How hard.
+        /// The load.
         #[command(flatten)]
         load: LoadOptions,
         /// How many buyers hold, in turn. Each gets seats ÷ users ÷ concerts seats of a concert: within the server's
@@ -238,7 +238,7 @@ pub(crate) enum Bench {
     },
 }
 
-/// How hard a ceiling is pressed.
+/// The load of a measurement of the ceiling.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LoadOptions {
     /// Which server, and who runs it.

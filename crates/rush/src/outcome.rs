@@ -1,4 +1,4 @@
-//! What a sale came to, for programs that compare it with more than this crowd can see.
+//! The result of a sale, for programs that compare it with more than this crowd can see.
 
 use crate::{
     crowd::CrowdResult,
@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, time::Instant};
 
-/// What a sale came to.
+/// The result of a sale.
 #[derive(Debug)]
 pub struct Sold {
     pub concert_id: i64,
@@ -21,7 +21,7 @@ pub struct Sold {
     pub seats_sold: u64,
     /// How many seats were held, or free.
     pub seats_left: u64,
-    /// How visits ended, and how many.
+    /// The number of visits by their end.
     pub endings: BTreeMap<&'static str, u64>,
     /// Requests that were given up: repeat after repeat brought no definite answer.
     pub given_up: Vec<String>,
@@ -55,7 +55,7 @@ pub struct IssuedPlace {
     pub answered: Instant,
 }
 
-/// What of an outcome others may want to know.
+/// The part of a result that other programs may use.
 pub(crate) fn sold(outcome: &CrowdResult) -> Sold {
     let seats = outcome.seats;
     Sold {

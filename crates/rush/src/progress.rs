@@ -1,4 +1,4 @@
-//! What is shown while it runs: one line that is written over on a terminal, a line every few seconds elsewhere.
+//! The progress display: one line, overwritten, on a terminal; a line every few seconds elsewhere.
 
 use std::{
     io::{IsTerminal, Write},
@@ -19,7 +19,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Looks whether somebody is watching.
+    /// Checks whether standard error is a terminal.
     pub(crate) fn new() -> Self {
         Self { terminal: std::io::stderr().is_terminal(), last: None }
     }

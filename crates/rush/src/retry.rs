@@ -19,7 +19,7 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 /// The longest pause before a repeat.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
-/// What everybody who asks shares.
+/// The parts shared by all senders of requests.
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) pool: ConnectionPool,
@@ -37,7 +37,7 @@ pub(crate) struct Desk {
 /// A request to be sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask<'a> {
-    /// What it is called in reports.
+    /// Its name in reports.
     pub(crate) call: &'static str,
     pub(crate) method: &'static str,
     /// The path under /api/v1.

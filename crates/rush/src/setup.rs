@@ -26,7 +26,7 @@ const ROOM_CAP: i64 = 100;
 /// The password of every buyer of the crowd.
 pub(crate) const PASSWORD: &str = "front-row-crowd";
 
-/// What a sale starts from.
+/// The starting point of a sale.
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) concert: Concert,

@@ -25,7 +25,7 @@ pub(crate) struct Picture {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Panel {
-    /// What its vertical axis counts.
+    /// The unit of the vertical axis.
     pub(crate) name: &'static str,
     pub(crate) curves: Vec<Curve>,
 }
@@ -43,7 +43,7 @@ pub(crate) enum Style {
 pub(crate) struct Curve {
     pub(crate) name: &'static str,
     pub(crate) colour: &'static str,
-    /// How it is drawn.
+    /// Its style.
     pub(crate) style: Style,
     /// Seconds and values, in order of time.
     pub(crate) points: Vec<(f64, f64)>,

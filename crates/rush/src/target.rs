@@ -1,5 +1,5 @@
-//! Which server is driven. A crowd is a denial of service to a server whose owner did not ask for it, so only this machine's own
-//! addresses are allowed unless the user says that the server is theirs.
+//! Which server is driven. A crowd is a denial of service to a server whose owner did not ask for it, so only this
+//! machine's own addresses are allowed unless the user says that the server is theirs.
 
 use anyhow::{Context, Result, bail};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -16,7 +16,7 @@ pub(crate) enum AllowedHosts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
-    /// What the Host header says.
+    /// The value of the Host header.
     pub(crate) host: String,
 }
 

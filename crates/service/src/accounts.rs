@@ -278,7 +278,7 @@ impl BoxOffice {
                 tracing::warn!(user.id = %user_id, %balance, tickets, "an account was erased that had points or tickets");
             }
             Err(error) => {
-                tracing::warn!(user.id = %user_id, %error, "cannot look for what is left of an erased account");
+                tracing::warn!(user.id = %user_id, %error, "cannot look up the points and tickets of an erased account");
             }
         }
     }
@@ -373,7 +373,7 @@ impl BoxOffice {
         Ok(self.store.user(id).await?)
     }
 
-    /// How full the queue for password hashes is, in per cent.
+    /// The filled share of the queue for password hashes, in per cent.
     #[must_use]
     pub fn password_crowding(&self) -> u32 {
         self.passwords.crowding()

@@ -1,4 +1,4 @@
-//! Lists that are bounded while they are parsed: items beyond the limit are not kept.
+//! Lists that are bounded while they are parsed: items beyond the limit are dropped.
 
 use serde::{
     Deserialize, Deserializer,

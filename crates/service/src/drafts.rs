@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 pub const NAME_LEN_MAX: usize = 200;
 /// How many concerts a file to import may list.
 pub const CONCERTS_PER_FILE_MAX: usize = 10_000;
-/// How large a file to import may be, in bytes.
+/// The largest file to import, in bytes.
 pub const IMPORT_LEN_MAX: u64 = 256 * 1_024 * 1_024;
 /// In how many parts an import file may list the seats of a concert.
 const SEAT_PARTS_MAX: usize = 1_000;
@@ -91,12 +91,12 @@ pub struct ConcertDraft {
     #[schema(value_type = String, format = "time-local", example = "22:30:00")]
     #[serde(deserialize_with = "local::de_time")]
     pub end_time: civil::Time,
-    /// Only for a start or an end that the venue's clock shows twice, in the night when it is set back: 0 is the first of
-    /// the two, 1 the second.
+    /// Only for a start or an end that the venue's clock shows twice, in the night when it is set back: 0 is the first
+    /// of the two, 1 the second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i32>, minimum = 0, maximum = 1, example = 0)]
     pub fold: Option<Fold>,
-    /// What a seat costs unless it says otherwise.
+    /// The price of a seat without one of its own.
     #[schema(value_type = i64, minimum = 0, maximum = 1_000_000_000_000_i64, example = 120_000)]
     pub base_price: Money,
     /// When the sale opens.
@@ -178,7 +178,7 @@ pub struct SeatRange {
     #[serde(default)]
     #[schema(format = "label", max_length = 40, example = "VIP")]
     pub grade: String,
-    /// What each costs; the concert's base price where it is left out.
+    /// The price of each; the concert's base price if it is left out.
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000_000_000_i64, example = 120_000)]
     pub price: Option<Money>,
@@ -210,7 +210,7 @@ pub struct SeatDraft {
     #[serde(default)]
     #[schema(format = "label", max_length = 40, example = "VIP")]
     pub grade: String,
-    /// What it costs; the concert's base price where it is left out.
+    /// The price; the concert's base price if it is left out.
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000_000_000_i64, example = 120_000)]
     pub price: Option<Money>,

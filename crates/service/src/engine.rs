@@ -87,7 +87,7 @@ pub struct Engine {
     /// How often the store has failed.
     failures: Arc<AtomicU64>,
     /// How many times another process committed changes that the caches must load.
-    doubts: Arc<AtomicU64>,
+    cache_resets: Arc<AtomicU64>,
     metrics: Arc<Metrics>,
 }
 
@@ -110,7 +110,7 @@ impl Engine {
         follower: &Arc<dyn CommitObserver>,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
         let (health, batches) = (Arc::new(SharedHealth::default()), Arc::new(AtomicUsize::new(0)));
-        let (failures, doubts) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (failures, cache_resets) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let troubles = Arc::default();
         let (mut lanes, mut threads) = (Vec::new(), Vec::new());
         for _ in 0..limits.lanes.max(1) {
@@ -122,7 +122,7 @@ impl Engine {
                 health: Arc::clone(&health),
                 batches: Arc::clone(&batches),
                 failures: Arc::clone(&failures),
-                doubts: Arc::clone(&doubts),
+                cache_resets: Arc::clone(&cache_resets),
                 batch_max: limits.batch_max,
                 troubles: Arc::clone(&troubles),
             };
@@ -132,7 +132,7 @@ impl Engine {
             lanes.push(jobs);
         }
         let berths = Berths::new(lanes.len());
-        Ok((Self { lanes, berths, health, batches, failures, doubts, metrics }, threads))
+        Ok((Self { lanes, berths, health, batches, failures, cache_resets, metrics }, threads))
     }
 
     /// Has a command decided and saved. Once it is queued, it goes on even if the caller stops waiting.
@@ -166,7 +166,7 @@ impl Engine {
 
     /// Makes every lane read the caches again before its next command: another process has committed changes.
     pub fn mark_caches_stale(&self) {
-        self.doubts.fetch_add(1, Ordering::Relaxed);
+        self.cache_resets.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many batches are in progress.

@@ -31,9 +31,7 @@ pub enum NotReady {
     #[error(transparent)]
     Clock(#[from] ClocksApart),
     /// So many other instances commit changes that this one does not receive.
-    #[error(
-        "this instance has no redis_url, so it does not hear what others over its database do; there are others: {0}"
-    )]
+    #[error("this instance has no redis_url, so it does not receive the changes of the others over its database: {0}")]
     Conflicting(usize),
 }
 
@@ -174,8 +172,8 @@ impl BoxOffice {
     /// tokens.
     fn count_rooms(&self) {
         let now = self.now();
-        let counted = self.queue.rooms().into_iter().filter_map(|room| {
-            let view = self.queue.view(room)?;
+        let counted = self.lines.rooms().into_iter().filter_map(|room| {
+            let view = self.lines.view(room)?;
             let is_over = view.room().closes_at.is_some_and(|closes_at| closes_at <= now);
             (!is_over || !view.is_quiet()).then(|| RoomFigures {
                 room,

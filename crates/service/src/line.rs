@@ -75,7 +75,7 @@ impl BoxOffice {
         let done = self.ask(caller, Command::IssueToken { room_id, concert_id }, key).await?;
         let (token, issue): (Token, Issue) = done.value;
         // Joining again is a heartbeat, as a poll is.
-        self.queue.record_heartbeat(token.id, self.now());
+        self.lines.record_heartbeat(token.id, self.now());
         Ok(Reply { value: (self.locate(token).await?, issue), replay: done.replay })
     }
 
@@ -127,7 +127,7 @@ impl BoxOffice {
     pub async fn position(&self, token: &VerifiedToken) -> LineStatus {
         let VerifiedToken { signed, view } = token;
         let mut now = self.now();
-        self.queue.record_heartbeat(signed.id, now);
+        self.lines.record_heartbeat(signed.id, now);
         let place = view.place(signed.id.position);
         let found = match place.status() {
             TokenStatus::Ended => {
@@ -189,7 +189,7 @@ impl BoxOffice {
 
     /// The token as this instance's view shows it; none if the room is not loaded.
     pub(crate) fn token_in_view(&self, token: &SignedToken) -> Option<Token> {
-        let view = self.queue.view(token.id.room_id)?;
+        let view = self.lines.view(token.id.room_id)?;
         Some(token_at(token, &view.place(token.id.position)))
     }
 
@@ -232,7 +232,7 @@ impl BoxOffice {
     /// How many tokens are active in a room (활성토큰수조회); none if the room does not exist.
     #[must_use]
     pub fn active_tokens(&self, room: RoomId) -> Option<i64> {
-        self.queue.view(room).map(|view| view.active())
+        self.lines.view(room).map(|view| view.active())
     }
 
     /// Moves a line as the leader with this fence: `limit` tokens at its head, of which the `unresponsive` ones become

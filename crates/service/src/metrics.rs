@@ -308,7 +308,7 @@ impl Metrics {
         );
         registry.register(
             "room_leader",
-            "1 where this instance moves the line of a room that somebody is in",
+            "1 if this instance moves the line of a room with live tokens",
             self.leaders.clone(),
         );
         registry.register(
@@ -318,7 +318,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "event_lag",
-            "How long ago this instance last heard what the others changed",
+            "How long ago this instance last received the changes of the others",
             Unit::Seconds,
             self.event_lag.clone(),
         );

@@ -43,9 +43,8 @@ pub enum DemoAccounts {
 pub struct BoxOffice {
     /// The database.
     pub(crate) store: Arc<dyn Store>,
-    /// The lines.
-    pub(crate) queue: Arc<Lines>,
-    /// What crosses instances.
+    pub(crate) lines: Arc<Lines>,
+    /// The port to the other instances.
     pub(crate) peers: Arc<dyn Peers>,
     /// Decides and saves every change.
     pub(crate) engine: Engine,
@@ -249,7 +248,7 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
     let (engine, threads) = Engine::start(&store, engine_limits, Arc::clone(&metrics), &(Arc::new(memory) as _))?;
     let office = Arc::new(BoxOffice {
         store,
-        queue: Arc::clone(peers.lines()),
+        lines: Arc::clone(peers.lines()),
         peers,
         engine,
         keyring,

@@ -193,9 +193,9 @@ impl BoxOffice {
     /// The rooms that this instance has loaded, by number.
     #[must_use]
     pub fn rooms(&self) -> Vec<RoomOverview> {
-        let mut rooms = self.queue.rooms();
+        let mut rooms = self.lines.rooms();
         rooms.sort_unstable();
-        rooms.into_iter().filter_map(|room| Some(RoomOverview::of(&*self.queue.view(room)?))).collect()
+        rooms.into_iter().filter_map(|room| Some(RoomOverview::of(&*self.lines.view(room)?))).collect()
     }
 
     /// A room.

@@ -86,7 +86,7 @@ impl Passwords {
         .await
     }
 
-    /// How full the queue for hashes is, in per cent.
+    /// The filled share of the queue for hashes, in per cent.
     #[must_use]
     pub(crate) fn crowding(&self) -> u32 {
         let waiting = WAITING_MAX.saturating_sub(self.waiting.available_permits());

@@ -11,12 +11,12 @@ use frontrow_domain::{
 };
 use frontrow_storage::{DebtFilter, Page};
 
-/// What a correction of a balance came to.
+/// The result of a correction of a balance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adjusted {
     /// The history's new entry; none if the balance was 0 and nothing could be taken.
     pub entry: Option<PointEntry>,
-    /// What is owed, if not all could be taken.
+    /// The debt, if not all could be taken.
     pub debt: Option<Debt>,
 }
 
@@ -36,7 +36,7 @@ impl BoxOffice {
         self.ask(caller, Command::TopUp { user_id, amount, reference }, key).await
     }
 
-    /// Corrects a balance. What cannot be taken becomes a debt.
+    /// Corrects a balance. The rest that cannot be taken becomes a debt.
     ///
     /// # Errors
     /// The refusal that says why not.

@@ -17,7 +17,7 @@ pub fn store(office: &BoxOffice) -> &Arc<dyn Store> {
 
 #[must_use]
 pub fn lines(office: &BoxOffice) -> &Lines {
-    &office.queue
+    &office.lines
 }
 
 #[must_use]

@@ -83,7 +83,7 @@ fn granted<T>(call: Result<T, ServiceError>) -> Result<Option<T>, EngineError> {
 /// Finds rooms that another process made (an import, for example), so that operators see them and their gauges, and
 /// changes of rooms that were not published.
 async fn find_rooms(office: Arc<BoxOffice>) {
-    let trouble = Trouble::new("cannot look for rooms that another process made");
+    let trouble = Trouble::new("cannot look up rooms that another process made");
     let mut after = None;
     loop {
         rest(&office, ROOMS_TICK).await;
@@ -125,7 +125,7 @@ async fn note_failed_sign_ins(office: Arc<BoxOffice>, mut stop: watch::Receiver<
             _ = stop.changed() => true,
         };
         if let Err(error) = office.write_failed_sign_ins().await {
-            tracing::warn!(%error, "failed sign-ins of operators are not in the audit log yet");
+            tracing::warn!(%error, "cannot write failed sign-ins of operators to the audit log yet");
         }
         if is_last {
             return;
@@ -180,7 +180,7 @@ mod tests {
         }
         let office = open(&place, store, clock).await;
         let newest = own_room(&elsewhere).await;
-        let knows = |room: RoomId| office.queue.view(room).is_some();
+        let knows = |room: RoomId| office.lines.view(room).is_some();
         assert_eq!((knows(newest), knows(rooms[249])), (false, true));
         let first = office.find_rooms(None).await.unwrap();
         assert!(knows(newest), "new rooms are found at once");

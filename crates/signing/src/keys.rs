@@ -18,7 +18,7 @@ const KEYS_KEPT: usize = 4;
 /// Only the owner can read and write the file.
 const FILE_MODE: u32 = 0o600;
 /// The comment at the top of the file.
-const FILE_HEAD: &str = "# Keys that sign queue tokens. Secret: whoever has them can forge a place in line.\n\
+const FILE_HEAD: &str = "# Keys that sign queue tokens. Secret: with them one can forge a place in line.\n\
     # `signing` names the key for new tokens; the others still verify old ones.\n";
 
 /// The keys of an installation: one signs, all verify. They can be replaced while in use.

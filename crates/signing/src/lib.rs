@@ -56,7 +56,7 @@ pub enum BadToken {
     /// A layout that this server does not know.
     #[error("the token has an unknown version")]
     Version,
-    /// Signed with a key that is unknown here, or no longer kept.
+    /// Signed with a key that is unknown here, or no longer stored.
     #[error("the token names an unknown key")]
     UnknownKey,
     /// Forged or altered.

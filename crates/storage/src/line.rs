@@ -1,4 +1,4 @@
-//! What a room's view is built from.
+//! The rows that a room's view is built from.
 
 use frontrow_domain::{
     id::Position,
@@ -16,8 +16,8 @@ pub struct Line {
     /// The positions of all waiting tokens, ascending.
     pub waiting: Vec<Position>,
     /// Positions below the highest without a row, ascending, whose batch may still commit: drawn within the last
-    /// [`COMMIT_VISIBILITY_MAX`](crate::COMMIT_VISIBILITY_MAX), judging by their neighbours. They count as waiting, so that `ahead` cannot rise when
-    /// their rows appear.
+    /// [`COMMIT_VISIBILITY_MAX`](crate::COMMIT_VISIBILITY_MAX), judging by their neighbours. They count as waiting, so
+    /// that `ahead` cannot rise when their rows appear.
     pub in_flight: Vec<Position>,
     /// The tokens that are neither waiting nor ended.
     pub others: Vec<Token>,

@@ -1,5 +1,5 @@
-//! What the benchmarks share: a database with a box office to measure, ways to sell from it, and a client that costs
-//! little.
+//! The helpers shared by the benchmarks: a database with a box office to measure, ways to sell from it, and a client
+//! that costs little.
 
 pub mod baseline;
 pub mod engine;

@@ -57,7 +57,7 @@ impl ApiCall {
     }
 }
 
-/// What the server answered.
+/// An answer of the server.
 #[derive(Debug, Clone)]
 pub struct ApiAnswer {
     pub status: u16,

@@ -28,7 +28,7 @@ use tempfile::TempDir;
 /// How many tokens may be active in the house room.
 pub const HOUSE_MAX_ACTIVE: i64 = 100;
 
-/// The usual rules, but that a token may be put aside however young it is.
+/// The usual policy, except that a token may become dormant at any age.
 pub fn policy() -> Policy {
     Policy { dormant_after: Span::ZERO, ..Policy::default() }
 }
@@ -106,7 +106,7 @@ impl Fixture {
         database.client().await.batch_execute(&sql).await.unwrap();
     }
 
-    /// Where its `SQLite` file is.
+    /// The path of its `SQLite` file.
     pub fn path(&self) -> PathBuf {
         self.folder.as_ref().unwrap().path().join("frontrow.db")
     }

@@ -1,4 +1,4 @@
-//! What the tests and benchmarks of Frontrow share. Nothing that is shipped depends on this crate.
+//! The helpers shared by the tests and benchmarks of Frontrow. Nothing that is shipped depends on this crate.
 //!
 //! - [`server::Server`]: a whole box office in the test's process, and [`client::Client`], which calls its API.
 //! - [`fixture::Fixture`]: a store with a clock that stands still and the steps of a sale as short calls.
@@ -27,7 +27,7 @@ pub use server::{Hall, PRICE, Server, draft, range, settings};
 use frontrow_domain::time::Time;
 use std::time::{Duration, Instant};
 
-/// Where the manual clocks start: 2027-01-15T08:00:00Z.
+/// The start of the manual clocks: 2027-01-15T08:00:00Z.
 pub const START: Time = Time::from_micros(1_800_000_000_000_000);
 /// How long a test waits for something that must come. It says nothing about how fast that is: a machine that is busy
 /// with other work takes its time, and only what never comes has failed.

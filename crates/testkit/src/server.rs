@@ -34,7 +34,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-/// What a seat costs unless a test says otherwise.
+/// The price of a seat unless a test sets another.
 pub const PRICE: i64 = 100_000;
 
 /// A running server.
@@ -132,7 +132,7 @@ impl Server {
         Self { address, clock, ids, config, folder, app, stop, done, http: reqwest::Client::new() }
     }
 
-    /// What the handlers share. To be dropped at once: the server ends only when nothing else holds it.
+    /// The state of the handlers. To be dropped at once: the server ends only when nothing else holds it.
     pub fn app(&self) -> Arc<AppState> {
         self.app.upgrade().unwrap()
     }

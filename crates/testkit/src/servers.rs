@@ -13,7 +13,7 @@ pub fn shared_redis() -> String {
     std::env::var("FRONTROW_TEST_REDIS").expect("FRONTROW_TEST_REDIS names the Redis of the run")
 }
 
-/// Where servers that a test starts keep their files: the run's folder, which is removed at its end.
+/// The folder for the files of servers that a test starts: the run's folder, which is removed at its end.
 pub fn folder() -> tempfile::TempDir {
     let parent = std::env::var_os("FRONTROW_TEST_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = tempfile::tempdir_in(parent).unwrap();

@@ -1,4 +1,4 @@
-//! What commands bring with them: new concerts, changes, corrections, passwords.
+//! The data of commands: new concerts, changes, corrections, passwords.
 
 use crate::{
     id::{ReservationId, TokenId, UserId},

@@ -1,5 +1,5 @@
 //! The answer that is stored under an idempotency key. It is read by every version of the program that may run within
-//! the days for which answers are kept: neither the rows of the domain nor the shapes of the API may change it.
+//! the days for which answers are stored: neither the rows of the domain nor the shapes of the API may change it.
 
 use super::Decision;
 

@@ -1,4 +1,4 @@
-//! What is true after every decision, whatever was asked. Checked in debug builds, and so by every test: a rule that
+//! The invariants of every decision. Checked in debug builds, and so by every test: a rule that
 //! breaks one of these is wrong.
 
 use crate::{

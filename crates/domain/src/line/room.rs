@@ -61,7 +61,7 @@ pub struct Room {
 /// One turn, in millionths, the unit of credit and shares.
 const ONE_PPM: i64 = 1_000_000;
 
-/// How fast the no-show share adapts: one part in 32 a turn.
+/// The speed at which the no-show share adapts: one part in 32 a turn.
 const NO_SHOW_WEIGHT: i64 = 32;
 
 /// Offers may exceed the free places by at most this much, in millionths: 1.5 ×.

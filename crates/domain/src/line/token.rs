@@ -10,7 +10,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Where a token stands.
+/// The status of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -159,8 +159,8 @@ impl Token {
         self
     }
 
-    /// Whether it has let as many turns pass as it may: it ends then, so that tokens that never claim do not come before
-    /// the others again and again.
+    /// Whether it has let as many turns pass as it may: it ends then, so that tokens that never claim do not come
+    /// before the others again and again.
     const fn has_passed_its_last_turn(&self, policy: &Policy) -> bool {
         self.turns_passed >= policy.missed_turns_max
     }

@@ -22,7 +22,7 @@ pub const LATE_SALES: Span = Span::from_secs(15);
 /// a wrong date.
 pub const LINE_KEPT: Span = Span::from_secs(3_600);
 
-/// What is to become of a concert.
+/// The status of a concert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -39,7 +39,7 @@ pub enum ConcertStatus {
     Over,
 }
 
-/// What the end of the sale depends on.
+/// The end of the sale: absolute, or with the concert's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -186,11 +186,11 @@ impl LocalHours {
 pub struct Concert {
     /// Which concert.
     pub concert_id: ConcertId,
-    /// What it is called.
+    /// Its title.
     pub title: String,
-    /// Who plays.
+    /// The artist.
     pub artist: String,
-    /// Where.
+    /// The venue.
     pub venue: String,
     /// The venue's time zone, by its IANA name.
     pub time_zone: String,
@@ -204,7 +204,7 @@ pub struct Concert {
     pub starts_at: Time,
     /// The moment it ends. From then on nothing of it is sold.
     pub ends_at: Time,
-    /// What a seat costs unless its grade says otherwise.
+    /// The price of a seat unless its grade has one.
     pub base_price: Money,
     /// When the sale opens.
     pub opens_at: Time,
@@ -217,7 +217,7 @@ pub struct Concert {
     pub closing: Closing,
     /// The waiting room that leads to its seats: 0 for the house room, or its own number.
     pub room_id: RoomId,
-    /// What is to become of it.
+    /// Its status.
     pub status: ConcertStatus,
     /// Why, for the buyers.
     pub status_reason: Option<String>,

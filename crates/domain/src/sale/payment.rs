@@ -7,7 +7,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Where a payment stands.
+/// The status of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -23,13 +23,13 @@ pub enum PaymentStatus {
 pub struct Payment {
     /// Which payment.
     pub payment_id: PaymentId,
-    /// Who paid.
+    /// The user who paid.
     pub user_id: UserId,
     /// For which reservation.
     pub reservation_id: ReservationId,
     /// How much, the reservation's price.
     pub amount: Money,
-    /// Where it stands.
+    /// Its status.
     pub status: PaymentStatus,
     /// When it was paid.
     pub paid_at: Time,

@@ -16,7 +16,7 @@ pub const REFUNDED_AFTER_SALE: &str = "refunded after the sale";
 /// Why a seat is blocked: its concert was cancelled.
 pub const CONCERT_CANCELLED: &str = "concert cancelled";
 
-/// What may be done with a seat.
+/// The status of a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]

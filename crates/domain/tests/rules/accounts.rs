@@ -1,4 +1,4 @@
-//! What becomes of accounts: passwords, locks, reset links, erasure, and who may do what about them.
+//! Accounts over their life: passwords, locks, reset links, erasure, and who may do what about them.
 
 use crate::support::{
     self, BOSS, CLOCK, DAY, HOUSE, JUNHO, MIN, MINJI, S, SHOW, SORA, SaleModel, at, pay, refund, register, top_up,
@@ -241,7 +241,7 @@ fn a_reset_link_is_void_once_the_account_is_locked_or_has_another_password() {
 }
 
 #[test]
-fn an_erased_account_is_nobodys_and_the_books_keep_its_id() {
+fn an_erased_account_has_no_owner_and_the_books_keep_its_id() {
     let (mut office, token) = SaleModel::with_hold(MINJI, &[1]);
     office.expect(MINJI, pay(token, &[1]), "paid");
     office.expect(Caller::Anonymous, open(MINJI, 1, 0), "signed_in");
@@ -462,7 +462,7 @@ fn no_top_up_reaches_an_erased_account() {
 }
 
 #[test]
-fn what_is_kept_of_a_lock_names_no_person_and_repeating_it_changes_nothing() {
+fn the_record_of_a_lock_names_no_person_and_repeating_it_changes_nothing() {
     let mut office = SaleModel::new();
     office.expect(BOSS, lock(MINJI), "done");
     office.expect(BOSS, unlock(MINJI), "done");

@@ -43,7 +43,7 @@ fn join() -> Command {
     Command::IssueToken { room_id: HOUSE, concert_id: Some(ConcertId::new(1)) }
 }
 
-/// What becomes of the concert of the table below.
+/// The states of the concert of the table below.
 #[derive(Debug, Clone, Copy)]
 enum ConcertCase {
     Scheduled,

@@ -81,7 +81,7 @@ fn events(state: &SearchState, tokens: [TokenId; 2]) -> Vec<NextEvent> {
     events
 }
 
-/// What tells one state from another, as far as it makes a difference to what can come.
+/// The distinguishing part of a state, as far as it affects later events.
 fn fingerprint(state: &SearchState) -> String {
     let model = &state.model;
     let seats: Vec<_> = model.seats.values().map(|seat| (seat.status(), seat.reservation_id())).collect();

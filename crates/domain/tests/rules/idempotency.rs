@@ -119,7 +119,7 @@ fn a_refusal_over_seats_holds_or_money_is_repeated_whatever_changed() {
 }
 
 #[test]
-fn a_refusal_that_came_from_the_request_or_the_caller_is_not_kept() {
+fn a_refusal_that_came_from_the_request_or_the_caller_is_not_stored() {
     let mut office = SaleModel::new();
     let token = office.active(MINJI, HOUSE);
     let other = office.active(MINJI, OWN);
@@ -149,7 +149,7 @@ fn a_refusal_that_came_from_the_request_or_the_caller_is_not_kept() {
 }
 
 #[test]
-fn an_answer_that_changed_nothing_is_not_kept() {
+fn an_answer_that_changed_nothing_is_not_stored() {
     let mut office = SaleModel::new();
     let token = office.active(MINJI, HOUSE);
     let unkept = |office: &mut SaleModel, key, caller, command: Command, expected: &str| {
@@ -223,7 +223,7 @@ fn a_turn_that_waits_for_a_place_may_be_claimed_again_with_the_same_key() {
 }
 
 #[test]
-fn a_request_whose_kept_answer_cannot_be_read_does_not_happen_twice() {
+fn a_request_whose_stored_answer_cannot_be_read_does_not_happen_twice() {
     let mut office = SaleModel::new();
     office.ask_with_key(1, 0, MINJI, top_up(MINJI, 1_000, None)).decision.unwrap();
     for kept in office.model.kept.values_mut() {

@@ -1,4 +1,4 @@
-//! What operators may do, what they may not, and the trace it leaves.
+//! Operators' rights, their limits, and the audit trail.
 
 use crate::support::{
     BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, S, SHOW, START, SaleModel, add_seats, at, block, cancel,
@@ -57,7 +57,7 @@ fn everything_an_operator_does_is_one_line_in_the_audit_log() {
 }
 
 #[test]
-fn the_audit_log_tells_a_limit_that_was_lifted_from_one_that_was_left_alone() {
+fn the_audit_log_distinguishes_a_lifted_limit_from_one_left_alone() {
     let lifted = RoomChange { admit_per_minute: Some(None), ..RoomChange::default() };
     let cleared = RoomChange { message: Some(None), ..RoomChange::default() };
     let mut office = SaleModel::new();
@@ -104,7 +104,7 @@ fn what_operators_get_that_buyers_do_not_is_audited_even_for_themselves() {
 }
 
 #[test]
-fn an_operator_buys_like_everybody_else() {
+fn an_operator_buys_like_any_user() {
     let mut office = SaleModel::new();
     let (mut holding, theirs) = SaleModel::with_hold(MINJI, &[1]);
     holding.run([(0, BOSS, hold(theirs, &[2]), "token_invalid"), (0, BOSS, pay(theirs, &[1]), "not_found")]);

@@ -226,7 +226,7 @@ fn a_user_who_joins_again_sees_the_token_as_it_is_now() {
 }
 
 #[test]
-fn the_silent_are_put_aside_and_wait_again_when_they_show_a_sign() {
+fn unresponsive_tokens_become_dormant_and_wait_again_after_a_poll() {
     let half_an_hour = 30 * MIN;
     let rows: [(i64, fn(_) -> _, &str); 5] = [
         (MIN, wake, "waiting"),

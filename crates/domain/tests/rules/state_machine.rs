@@ -28,7 +28,7 @@ use proptest::{
 };
 use std::{cell::RefCell, collections::BTreeMap};
 
-/// What happened in the whole run, by name.
+/// The events of the whole run, by name.
 type Coverage = BTreeMap<String, u64>;
 
 struct Machine {
@@ -104,7 +104,7 @@ impl Machine {
         note_moves(&before, &self.model, seen);
     }
 
-    /// Nobody is put aside who came a moment ago.
+    /// No token that has just joined becomes dormant.
     fn check_put_aside(&self, before: &Model) {
         let is_dormant =
             |model: &Model, id| model.tokens.get(id).is_some_and(|row| row.status() == TokenStatus::Dormant);
@@ -317,7 +317,7 @@ fn note_moves(before: &Model, after: &Model, seen: &mut Coverage) {
     }
 }
 
-/// What must have happened somewhere in the run, or the run proves nothing.
+/// Events that must have occurred in the run, or it proves nothing.
 const MUST_HAPPEN: [&str; 56] = [
     "new",
     "existing",

@@ -199,7 +199,7 @@ impl SaleModel {
     }
 }
 
-/// What an answer is called in the tables: a refusal's code, or the outcome with what tells it from others.
+/// The name of an answer in the tables: a refusal's code, or the outcome with its distinguishing part.
 pub(crate) fn name(decision: &Decision) -> String {
     match decision {
         Err(refusal) => refusal.code().to_owned(),

@@ -36,7 +36,7 @@ pub(crate) fn line_key(room: RoomId) -> String {
     format!("usual:line:{}", room.get())
 }
 
-/// What is kept of a token: its user and its state.
+/// The stored part of a token: its user and its state.
 pub(crate) fn token_key(room: RoomId, place: i64) -> String {
     format!("usual:token:{}:{place}", room.get())
 }
@@ -46,7 +46,7 @@ pub(crate) fn active_key(room: RoomId) -> String {
     format!("usual:active:{}", room.get())
 }
 
-/// What the handlers share.
+/// The state of the handlers.
 #[derive(Clone)]
 struct Desk {
     app: SharedState,
@@ -61,7 +61,7 @@ impl axum::extract::FromRef<Desk> for SharedState {
     }
 }
 
-/// Where everything is.
+/// The addresses of the servers.
 pub(crate) struct Addresses<'a> {
     pub(crate) database: &'a str,
     pub(crate) redis: &'a str,

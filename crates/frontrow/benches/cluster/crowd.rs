@@ -48,13 +48,13 @@ impl Served {
     }
 }
 
-/// What became of a crowd, in milliseconds from the start.
+/// The milestones of a crowd, in milliseconds from the start.
 struct CrowdTimes {
     /// When the last seat was held.
     sold_out: f64,
     /// When all but one in a hundred had their answer.
     p99: f64,
-    /// When everybody had it.
+    /// When all had an answer.
     all: f64,
     /// Answers that were neither a hold nor a refusal.
     troubled: usize,

@@ -41,7 +41,7 @@ pub(crate) const PLAN: Plan = Plan { concerts: 1, buyers: 30_000, seats: 120_000
 pub(crate) const WAITING: i64 = 100_000;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
-/// What both servers are started with beside [`UNLIMITED`]: no token's time runs out while it is measured. The idle
+/// The flags of both servers beside [`UNLIMITED`]: no token's time runs out while it is measured. The idle
 /// limit is longer than the template's tokens live, so that each hold changes its token.
 const FLAGS: [&str; 10] = [
     "--active-limit-seconds",
@@ -177,7 +177,7 @@ fn signed(keyring: &Keyring, id: TokenId, user: i64) -> String {
     keyring.sign(&Token::issued(id, office::user_id(user), Time::from_micros(1_800_000_000_000_000)), 1)
 }
 
-/// Somebody who may hold.
+/// A buyer who may hold.
 pub(crate) struct Buyer {
     bearer: String,
     token: String,
@@ -237,7 +237,7 @@ impl Requests for Positions {
     }
 }
 
-/// What the rounds of one side came to.
+/// The results of the rounds of one side.
 #[derive(Default)]
 struct Sides {
     rates: Vec<f64>,
@@ -383,7 +383,7 @@ async fn fill_baseline_line(line: &mut redis::aio::MultiplexedConnection) -> Res
     Ok(())
 }
 
-/// Who answers positions, and how.
+/// The server that answers positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reader {
     Ours,

@@ -1,5 +1,5 @@
-//! What a box office with many rooms costs: at the start and while nothing happens with thousands of finished ones, and
-//! how long a turn takes in an empty room beside hundreds in which somebody waits for a rate.
+//! The cost of a box office with many rooms: at the start and while nothing happens with thousands of finished ones,
+//! and how long a turn takes in an empty room beside hundreds in which somebody waits for a rate.
 
 use crate::http::{Serving, Side};
 use anyhow::{Context as _, Result, bail};
@@ -111,7 +111,7 @@ async fn idle(rooms: u32) -> Result<()> {
     Ok(())
 }
 
-/// Somebody waits in each of these rooms, whose rates have earned no turn.
+/// A token waits in each of these rooms, whose rates have earned no turn.
 async fn let_wait(client: &Client, rooms: u32) -> Result<()> {
     client
         .batch_execute(&format!(

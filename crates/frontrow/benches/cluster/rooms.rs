@@ -1,4 +1,4 @@
-//! What a line costs in Redis: memory a waiter, work a token, bytes of a frame, and how soon another instance knows.
+//! The cost of a line in Redis: memory a waiter, work a token, bytes of a frame, and how soon another instance knows.
 
 use crate::http::cpu;
 use anyhow::{Context as _, Result, ensure};
@@ -67,7 +67,7 @@ async fn measure(waiting: i64) -> Result<()> {
         ensure!(started.elapsed() < PATIENCE, "the other instance does not follow");
     }
     let took = started.elapsed();
-    // What is still on its way to Redis beside the frames.
+    // Data still on its way to Redis beside the frames.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let (used, busy) = (info(&mut asked, "used_memory:").await? - used, cpu(&mut asked).await? - busy);
     let stream: String = named(&mut asked, "*events*").await?;
@@ -118,7 +118,7 @@ async fn instance(
     Ok((queue, received))
 }
 
-/// What the batches change by which so many users join the line.
+/// The changes of the batches by which so many users join the line.
 fn joins(waiting: i64) -> Vec<Changes> {
     let ids = Ids::from_seed(1);
     let mut batches = Vec::new();
@@ -162,7 +162,7 @@ async fn payload(connection: &mut MultiplexedConnection, stream: &str) -> Result
     Ok(i64::try_from(bytes)?)
 }
 
-/// What a waiter takes in the usual way's sorted set.
+/// The memory of a waiting token in the baseline's sorted set.
 async fn usual_memory(connection: &mut MultiplexedConnection, waiting: i64) -> Result<i64> {
     let places: Vec<i64> = (1..=waiting).collect();
     for part in places.chunks(1_000) {

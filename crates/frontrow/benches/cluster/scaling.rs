@@ -21,7 +21,7 @@ const CALLERS: usize = 256;
 const LANES: usize = 8;
 const ROUNDS: usize = 3;
 
-/// Where processes run.
+/// The placement of processes.
 #[derive(Debug, Clone, Copy)]
 enum Placement {
     /// The database on the first processor, all instances on the second.

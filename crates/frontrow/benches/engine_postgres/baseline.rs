@@ -21,21 +21,21 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// How it is run.
+/// Its configuration.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setup {
     /// Connections in the pool.
     pub(crate) connections: usize,
     /// Callers that each wait for their answer before they ask again.
     pub(crate) callers: usize,
-    /// How statements are sent.
+    /// The way in which statements are sent.
     pub(crate) pace: SendMode,
 }
 
 /// Holds and payments per second of the buyers with these numbers, who want the seats of the same numbers.
 ///
 /// # Errors
-/// The server is gone, or somebody was refused.
+/// The server is gone, or a request was refused.
 pub(crate) async fn run(url: &str, plan: Plan, buyers: &[i64], setup: Setup) -> Result<Rates> {
     let way = Baseline::connect(url, setup.connections, setup.pace)?;
     // The connections are there and the statements prepared before the clock runs.

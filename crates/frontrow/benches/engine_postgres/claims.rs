@@ -1,4 +1,4 @@
-//! What a claim costs where few and where many are active: `-- claims`.
+//! The cost of a claim with few and with many active tokens: `-- claims`.
 
 use crate::LANES;
 use anyhow::Result;

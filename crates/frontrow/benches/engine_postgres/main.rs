@@ -221,7 +221,7 @@ async fn sweep(server: &Postgres) -> Result<()> {
     Ok(())
 }
 
-/// Where the database's time went, by statement: those of foreign keys too.
+/// The database's time by statement: those of foreign keys too.
 async fn statements(url: &str) -> Result<()> {
     let client = office::connect(url).await?;
     client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements").await?;

@@ -1,4 +1,4 @@
-//! What a plan for a large sale needs to know: how fast tokens are issued and turns are given, and what each row takes
+//! Figures for the plan of a large sale: how fast tokens are issued and turns are given, and what each row takes
 //! on disk and in the log.
 
 use crate::{BUYERS, CALLERS, LANES, PLAN, shuffled};

@@ -1,4 +1,4 @@
-//! What the server does over HTTP, beside bare handlers and bare commits on the same machine in the same run.
+//! The server over HTTP, beside bare handlers and bare commits on the same machine in the same run.
 //!
 //! `cargo bench --bench http` runs everything; a name such as `holds` runs that part alone, and the word `alone` leaves
 //! the bare side away, for a profiler.
@@ -225,7 +225,7 @@ fn holds() {
     batches(&server);
 }
 
-/// How large the batches were and how long their transactions took, in all.
+/// The sizes of the batches and the durations of their transactions, in all.
 fn batches(server: &Server) {
     let text = server.office().metrics(MetricsFormat::OpenMetrics);
     let read = |name: &str| -> f64 {

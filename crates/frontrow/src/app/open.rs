@@ -107,7 +107,7 @@ async fn open_shared(
         opened.app.office.check_instances().await;
         return Ok(opened);
     };
-    let (notices, heard) = mpsc::channel(NOTICES_MAX);
+    let (notices, notices_read) = mpsc::channel(NOTICES_MAX);
     let office = store.installation_id().await?;
     let settings = redis_settings(config, redis);
     let peers = RedisPeers::start(settings, Arc::clone(&store) as _, office, instance, clock.clone(), notices)
@@ -116,15 +116,15 @@ async fn open_shared(
     let shared = SharedLimits::new(peers.handle(), peers.keys().clone());
     let limits = RateLimits::new(&config.rate_limits()).shared_by(shared);
     if let Err(error) = peers.check() {
-        tracing::warn!(%error, "starting without Redis: it is used as soon as it is there");
+        tracing::warn!(%error, "starting without Redis: connecting as soon as it can be reached");
     }
     let parts = OfficeParts { store, peers, keyring: keyring.clone(), clock, ids };
     let mut opened = assemble_with(config, parts, limits, loading).await?;
     if loading == Loading::AtOnce {
-        tracing::info!(%office, %instance, "one of the instances over this database");
+        tracing::info!(%office, %instance, "joined the instances over this database");
     }
     opened.app.office.check_instances().await;
-    opened.tasks.spawn(opened.app.office.follow_notices(heard));
+    opened.tasks.spawn(opened.app.office.follow_notices(notices_read));
     opened.tasks.extend(keys.map(|keys| follow_keys(keys, keyring)));
     Ok(opened)
 }
@@ -186,7 +186,9 @@ async fn follow_keys(keys: SigningKeys, keyring: Keyring) {
         tokio::time::sleep(KEYS_TICK).await;
         match trouble.noted(keys.load().await) {
             Some(Some(newest)) => keyring.adopt(&newest),
-            Some(None) => tracing::error!("the database has no token keys any more"),
+            Some(None) => {
+                tracing::error!("the database has no token keys any more: the keys loaded before stay in use");
+            }
             None => {}
         }
     }

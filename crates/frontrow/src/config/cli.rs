@@ -1,4 +1,4 @@
-//! What the program can be asked to do, with the help that teaches it.
+//! The program's commands and their help.
 
 use super::{Config, ServerUrl};
 use clap::{Parser, Subcommand};
@@ -24,15 +24,15 @@ pub struct Cli {
     /// The settings.
     #[command(flatten)]
     pub config: Config,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: CliCommand,
 }
 
-/// What the program is asked to do.
+/// The command to run.
 #[derive(Debug, Subcommand)]
 pub enum CliCommand {
-    /// Run the box office until it is told to stop
+    /// Run the box office until it is stopped
     #[command(after_help = "\
 Examples:
   frontrow serve --demo
@@ -88,7 +88,7 @@ Example:
     Config,
 }
 
-/// What to do about operators.
+/// Commands about operators.
 #[derive(Debug, Subcommand)]
 pub enum OperatorCommand {
     /// Add an operator, or with --promote make an account one
@@ -134,7 +134,7 @@ Example:
     },
 }
 
-/// What to do about accounts.
+/// Commands about accounts.
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
     /// Lock an account: its sessions end, and signing in is refused
@@ -198,7 +198,7 @@ operator collects it or writes it off first.")]
     },
 }
 
-/// What to do about concerts.
+/// Commands about concerts.
 #[derive(Debug, Subcommand)]
 pub enum ConcertCommand {
     /// Add a concert and its seats from a JSON file
@@ -244,7 +244,7 @@ beside a server.")]
     },
 }
 
-/// What to do about keys.
+/// Commands about keys.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum KeysCommand {
     /// Make a new key that signs from the next start on
@@ -255,11 +255,11 @@ Example:
 The three keys before it go on verifying, so no place is lost. A server that runs signs with
 the old key until it is restarted. Keys in PostgreSQL (where no --key-file is named) need no restart:
 every instance takes the new key up in seconds and signs with it from a minute on. After a leak rotate four times: then every old token is refused,
-and whoever joins again gets the same place.")]
+and a user who joins again gets the same place.")]
     Rotate,
 }
 
-/// What to do about lines.
+/// Commands about lines.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum LineCommand {
     /// Refuse every queue token that was signed before, after a backup was restored

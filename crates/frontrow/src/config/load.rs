@@ -31,7 +31,7 @@ pub struct Setting {
     pub value: String,
     /// `flag`, the variable's name, the file's name, or `default`.
     pub origin: String,
-    /// What it is for.
+    /// Its purpose.
     pub help: String,
 }
 

@@ -1,4 +1,4 @@
-//! Who may do what: every route without a session, with the wrong one, and for what is another user's.
+//! Rights: every route without a session, with the wrong one, and for what is another user's.
 
 use frontrow_testkit::{Client, PRICE, Server, id};
 use reqwest::Method;

@@ -56,7 +56,7 @@ async fn signing_out_everywhere_ends_every_session_of_the_user_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_locked_account_is_signed_out_at_once_and_tells_only_those_who_know_the_password() {
+async fn a_locked_account_is_signed_out_at_once_and_says_so_only_to_the_right_password() {
     let server = Server::start().await;
     let user = register(&server, "kim@example.com").await;
     let (kim, operator) = (sign_in(&server, "kim@example.com", PASSWORD).await, server.operator().await);

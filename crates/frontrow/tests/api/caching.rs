@@ -1,4 +1,4 @@
-//! What an answer says about being stored, and how large answers are sent.
+//! Caching headers and the compression of answers.
 
 use frontrow_testkit::{ApiAnswer, PRICE, Server};
 use reqwest::Method;
@@ -11,7 +11,7 @@ pub(crate) fn cache_control(answer: &ApiAnswer) -> &str {
 }
 
 #[tokio::test]
-async fn no_answer_may_be_kept_but_what_is_the_same_for_all() {
+async fn only_answers_that_are_the_same_for_all_may_be_cached() {
     let server = Server::start().await;
     let hall = server.hall(2).await;
     let buyer = server.buyer_with("buyer", PRICE).await;
@@ -102,7 +102,7 @@ async fn what_has_a_tag_is_sent_once_and_then_answered_304_until_it_changes() {
 }
 
 #[tokio::test]
-async fn what_is_large_is_packed_for_who_takes_it_and_what_is_small_is_not() {
+async fn large_answers_are_compressed_for_clients_that_accept_it_and_small_ones_are_not() {
     let server = Server::start().await;
     let hall = server.hall(200).await;
     for _ in 0..10 {

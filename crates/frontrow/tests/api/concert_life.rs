@@ -1,4 +1,4 @@
-//! What becomes of a concert: when its sale ends, when it is over, and what cancelling it does for its buyers.
+//! A concert's life: when its sale ends, when it is over, and what cancelling it does for its buyers.
 
 use frontrow_domain::time::Span;
 use frontrow_service::{concert_import, drafts::ConcertFile};

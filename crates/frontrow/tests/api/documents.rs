@@ -331,7 +331,7 @@ async fn the_sale_of_the_readme_ends_in_every_state_of_a_token() {
     buyer.wait_for(&token, "missed").await;
     run("missed").await;
 
-    // Silent until the gate opens.
+    // No polls until the gate opens.
     set_gate(&operator, "paused").await;
     let place = buyer.join(Some(1)).await["position"].as_i64();
     server.advance(91);

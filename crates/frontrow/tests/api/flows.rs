@@ -72,7 +72,7 @@ async fn flow_2_a_seat_is_held_for_five_minutes_and_is_available_again_by_itself
     let path = format!("/reservations/{}", id(&reservation, "reservation_id"));
     assert_eq!(buyer.get(&path).await.expect(200), reservation, "예약조회");
 
-    // Nobody else gets it while it is held.
+    // No other user gets it while it is held.
     let other_token = other.enter(None).await;
     let refused = other.hold(&other_token, seat).await.problem(409, "seat_held");
     assert_eq!(refused["held_until"], "2027-01-15T08:05:00.000000Z");

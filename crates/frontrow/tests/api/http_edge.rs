@@ -96,7 +96,7 @@ struct Server {
     metrics: Arc<Metrics>,
     /// Lets the handler of `/wait` answer.
     release: Arc<Notify>,
-    /// Told when the handler of `/wait` is at work.
+    /// Notified when the handler of `/wait` is at work.
     waiting: Arc<Notify>,
 }
 

@@ -1,4 +1,4 @@
-//! What operators do, over HTTP.
+//! Operators' calls over HTTP.
 
 use frontrow_testkit::{PRICE, Server, id, items};
 use reqwest::Method;

@@ -80,7 +80,7 @@ impl RawClient {
         rest
     }
 
-    /// What comes until the server closes.
+    /// The bytes until the server closes.
     pub(crate) async fn rest(&mut self) -> String {
         let mut rest = Vec::new();
         let _ = timeout(PATIENCE, self.0.read_to_end(&mut rest)).await.expect("the server closes the connection");

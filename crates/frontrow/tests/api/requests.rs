@@ -1,4 +1,4 @@
-//! What holds for every request, whatever it is about: its head, its query, its method.
+//! Properties of every request: its head, its query, its method.
 
 use super::raw::RawClient;
 use frontrow_testkit::{PRICE, Server};

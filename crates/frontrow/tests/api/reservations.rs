@@ -229,7 +229,7 @@ async fn the_same_key_returns_the_stored_hold_and_another_body_is_refused() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_came_from_the_seats_is_kept_under_its_key() {
+async fn a_refusal_that_came_from_the_seats_is_stored_under_its_key() {
     let server = Server::start().await;
     let hall = server.hall(1).await;
     let (buyer, other) = (server.buyer("buyer").await, server.buyer("other").await);
@@ -269,7 +269,7 @@ async fn one_request_sent_ten_times_at_once_is_done_once() {
 }
 
 #[tokio::test]
-async fn of_a_crowd_that_wants_a_taken_seat_not_everybody_asks_the_store() {
+async fn most_of_a_crowd_for_a_held_seat_is_refused_without_the_store() {
     let server = Server::start().await;
     let hall = server.hall(2).await;
     let (holder, loser) = (server.buyer("holder").await, server.buyer("loser").await);

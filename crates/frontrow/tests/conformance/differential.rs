@@ -146,7 +146,7 @@ fn operator(rng: &mut StdRng) -> Command {
     }
 }
 
-/// What a user has at the time, so that commands often name something of their own.
+/// The rows of a user at the time, so that commands often name something of their own.
 struct Own {
     tokens: Vec<Token>,
     reservations: Vec<ReservationId>,
@@ -256,7 +256,7 @@ fn system(rng: &mut StdRng, number: usize) -> Command {
     }
 }
 
-/// What becomes of accounts: seldom of a buyer's.
+/// Commands about accounts: seldom about a buyer's.
 async fn account(rng: &mut StdRng, office: &Fixture) -> (Caller, Command) {
     let user_id =
         if rng.random_ratio(1, 4) { user(rng) } else { UserId(Uuid::from_u128(rng.random_range(1..=2 * USERS))) };

@@ -1,4 +1,5 @@
-//! What every backend must do, as lists of plain functions that each backend runs: see `store.rs` and `queue.rs`.
+//! The requirements on every backend, as lists of plain functions that each backend runs: see `store.rs` and
+//! `queue.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,4 +1,4 @@
-//! What every queue must do, as plain functions over the port. Each one starts with a queue without any room.
+//! The requirements on every queue, as plain functions over the port. Each one starts with a queue without any room.
 
 use frontrow_domain::{
     command::{Command, Decision, NewConcert, Outcome, Request, RoomChange},
@@ -261,8 +261,8 @@ pub(crate) async fn a_missed_turn_can_be_recalled(queue: &dyn Peers) {
     assert_eq!((office.status(1), office.status(3)), (TokenStatus::Offered, TokenStatus::Waiting));
 }
 
-/// How many of the first twenty in line are silent, once the queue can judge: of a room that was quiet it first fetches the heartbeats of
-/// the other instances.
+/// How many of the first twenty in line are silent, once the queue can judge: of a room that was quiet it first fetches
+/// the heartbeats of the other instances.
 async fn silent(queue: &dyn Peers, since: Time) -> usize {
     for _ in 0..2_000 {
         let silent = queue.unresponsive(HOUSE, 20, since).len();

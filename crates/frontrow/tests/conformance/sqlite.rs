@@ -1,4 +1,4 @@
-//! What only the `SQLite` store can be asked: its file, its constraints, and how it recovers.
+//! Properties of the `SQLite` store alone: its file, its constraints, and how it recovers.
 
 mod older_files;
 
@@ -362,7 +362,7 @@ async fn assert_takes_nothing(office: &Fixture, user: frontrow_domain::id::UserI
     office.store.check_writable().await.unwrap_err();
 }
 
-/// Where the log of the database is.
+/// The path of the database's log.
 fn log_of(office: &Fixture) -> std::path::PathBuf {
     office.path().with_file_name("frontrow.db-wal")
 }

@@ -1,4 +1,4 @@
-//! What every store must do.
+//! The requirements on every store.
 //!
 //! Each test is a plain function over a [`Fixture`]. A backend takes part by naming a function that opens an empty
 //! box office on it, in a module of its own at the end of this file.
@@ -42,7 +42,7 @@ macro_rules! conformance {
                 one_advance_looks_at_so_many_tokens_and_the_next_at_the_rest,
                 a_token_that_ended_frees_its_users_place,
                 a_room_with_a_small_cap_keeps_to_it,
-                a_claim_ends_who_is_overdue_before_it_meets_a_full_room,
+                a_claim_ends_overdue_tokens_before_it_meets_a_full_room,
                 the_line_of_an_unknown_room_is_none,
                 a_cancelled_concerts_line_ends_part_by_part_from_its_head,
                 all_rooms_tell_at_once_whether_something_lives_in_them,
@@ -86,7 +86,7 @@ macro_rules! conformance {
             },
             keys::{
                 a_key_answers_the_same_again,
-                a_refusal_is_kept_too,
+                a_refusal_is_stored_too,
                 a_key_in_one_batch_twice_has_one_effect,
                 a_key_with_another_request_is_refused,
                 a_reference_is_used_once,
@@ -114,7 +114,7 @@ macro_rules! conformance {
                 a_users_sessions_end_when_their_role_changes,
                 the_next_expiries_come_first,
                 live_tokens_of_a_user_come_by_room,
-                those_who_wait_come_by_position_and_are_paged,
+                waiting_tokens_come_by_position_in_pages,
                 what_does_not_exist_is_none,
             },
             outage::{

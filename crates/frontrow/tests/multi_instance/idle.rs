@@ -1,4 +1,4 @@
-//! What rooms cost in which nothing lives: nothing. So a box office may have had any number of sales.
+//! Rooms without a live token cost nothing. So a box office may have had any number of sales.
 
 use crate::PROGRAM;
 use frontrow_clock::Clock;
@@ -19,7 +19,7 @@ use tokio_postgres::Client;
 
 /// How often the instances listen for frames, which they do at a steady pace, while everything else is counted.
 const LISTENS: u64 = 60;
-/// What a few rooms may cost more than others by chance: where a round begins, a look that fell due.
+/// The difference that a few rooms may make by chance: where a round begins, a look that fell due.
 const CHANCE: u64 = 25;
 
 /// Two instances over servers of their own, which count.
@@ -187,7 +187,7 @@ async fn finished_rooms_cost_idle_instances_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_room_in_which_nothing_lived_moves_wherever_somebody_joins() {
+async fn a_quiet_room_moves_whichever_instance_a_user_joins_at() {
     let office = CountedPair::open().await;
     let (one, two) = (office.instance().await, office.instance().await);
     let hall = own_room(&one, 4).await;

@@ -1,4 +1,4 @@
-//! What instances over one database know of each other before any of them has published anything.
+//! The knowledge of instances over one database about each other before any has published anything.
 
 use super::{PROGRAM, instance};
 use frontrow_clock::Clock;

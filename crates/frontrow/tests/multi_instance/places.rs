@@ -60,7 +60,8 @@ async fn without_redis_no_token_whose_turn_comes_is_reported_as_gone() {
     for turn in 1..=20 {
         let buyer = one.buyer(&format!("buyer-{turn}")).await;
         let token = text(&buyer.join(None).await, "token");
-        // The first instance gives the place and the turn. The second learns that the line has moved, by a change of its own.
+        // The first instance gives the place and the turn. The second learns that the line has moved, by a change of
+        // its own.
         let advance = Command::AdvanceRoom { room_id: HOUSE, fence: Fence(0), limit: 20, unresponsive: Vec::new() };
         commit_unpublished(&one, Caller::System, advance).await;
         let message = Some(Some(format!("Turn {turn}")));
@@ -127,7 +128,7 @@ async fn a_token_is_valid_at_an_instance_that_does_not_know_its_room_or_its_rene
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_place_that_another_instance_has_just_given_is_not_put_aside_as_silent() {
+async fn a_token_that_another_instance_just_issued_is_not_made_dormant() {
     let database = TestDatabase::new().await;
     let (one, two) = (instance(&database).await, instance(&database).await);
     set_house(&one, RoomChange { gate: Some(Gate::Paused), ..RoomChange::default() }).await;
@@ -193,8 +194,8 @@ async fn tokens_that_polled_at_any_instance_while_their_sale_was_postponed_are_n
     for server in servers {
         eventually("the line rests", async || (!can_judge(server, room_id)).then_some(())).await;
     }
-    // Longer than a token may be silent, in which the box office works. Each asks at an instance of its own, just before
-    // the sale goes on.
+    // Longer than a token may be silent, in which the box office works. Each asks at an instance of its own, just
+    // before the sale goes on.
     for _ in 0..10 {
         clock.advance(Span::from_secs(10));
         one.command(Command::ExpireHolds { reservation_ids: Vec::new() }).await;

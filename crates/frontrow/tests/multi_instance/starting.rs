@@ -1,4 +1,4 @@
-//! What is wrong with a server is said in one line at the start, without a password; what comes later makes an
+//! A fault of a server is reported in one line at the start, without a password; what comes later makes an
 //! instance not ready.
 
 use super::{PROGRAM, instance};

@@ -1,4 +1,4 @@
-//! What buyers were answered, held against the rows of the database.
+//! The buyers' answers, compared with the rows of the database.
 
 use frontrow_rush::{IssuedPlace, Sold};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -33,8 +33,8 @@ async fn present(client: &Client, what: &str, query: &str, acknowledged: HashSet
     assert!(missing.is_empty(), "{} of {} are not there: {what} {missing:?}", missing.len(), acknowledged.len());
 }
 
-/// A place that was answered before another was asked for is in front of it; over all buyers of a room, whatever they wait
-/// for, and over all instances. Says how many pairs of neighbours were compared.
+/// A place that was answered before another was asked for is in front of it; over all buyers of a room, whatever they
+/// wait for, and over all instances. Says how many pairs of neighbours were compared.
 pub(crate) fn order_was_kept(sales: &[Sold]) -> usize {
     let mut rooms: BTreeMap<i64, Vec<&IssuedPlace>> = BTreeMap::new();
     for sold in sales {
@@ -47,7 +47,8 @@ pub(crate) fn order_was_kept(sales: &[Sold]) -> usize {
             let other = numbers.insert(place.position, &place.user_id);
             assert!(other.is_none_or(|other| *other == place.user_id), "{} was given twice", place.position);
         }
-        // From the back of the line to its front: no token may have been asked for after a token behind it was answered.
+        // From the back of the line to its front: no token may have been asked for after a token behind it was
+        // answered.
         places.sort_unstable_by_key(|place| std::cmp::Reverse(place.position));
         let mut earliest: Option<&IssuedPlace> = None;
         for place in places {

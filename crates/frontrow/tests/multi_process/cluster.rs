@@ -149,13 +149,13 @@ async fn answered(what: &str, call: impl Fn() -> ApiCall) -> Value {
     }
 }
 
-/// What an instance says of itself; none where it says nothing.
+/// The health that an instance reports; none without an answer.
 async fn metrics(instance: &Instance) -> Option<String> {
     let answer = reqwest::Client::new().get(instance.address("/metrics")).timeout(Duration::from_millis(500)).send();
     answer.await.ok()?.text().await.ok()
 }
 
-/// What every instance is started with.
+/// The flags of every instance.
 pub(crate) fn flags(database: &str, redis: &str) -> Vec<String> {
     let flags = [
         ("--database-url", database),

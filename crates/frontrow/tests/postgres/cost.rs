@@ -1,4 +1,4 @@
-//! What a batch costs: statements, as the server counts them, and round trips, as a relay in between sees them.
+//! The cost of a batch: statements, as the server counts them, and round trips, as a relay in between sees them.
 
 use crate::crowd::Two;
 use frontrow_clock::Clock;
@@ -23,7 +23,7 @@ use tokio::{
 /// How many holds a batch has.
 const BATCH: usize = 100;
 
-/// What went through the relay.
+/// The traffic through the relay.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Traffic {
     /// Requests that are not answered yet.
@@ -56,7 +56,7 @@ impl Relay {
         relay
     }
 
-    /// What has gone through since the last time.
+    /// The traffic since the last call.
     fn take(&self) -> Traffic {
         let mut traffic = self.traffic.lock().unwrap();
         let taken = *traffic;

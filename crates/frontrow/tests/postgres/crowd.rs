@@ -67,7 +67,7 @@ impl Two {
         waited.await.unwrap_or_else(|_| panic!("{sql} never gave {count}"));
     }
 
-    /// A number that the database tells.
+    /// A number from the database.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         self.admin.query_one(sql, &[]).await.unwrap().get(0)
     }

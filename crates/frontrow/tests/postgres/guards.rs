@@ -1,4 +1,4 @@
-//! What the tables refuse, whatever program asks.
+//! The constraints of the tables, whatever program writes.
 
 use crate::crowd::{Two, give};
 use frontrow_domain::{command::Command, id::RoomId, user::Caller};

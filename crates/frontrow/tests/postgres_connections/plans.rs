@@ -1,4 +1,4 @@
-//! What the server does to answer: over tables of a grown box office, every statement finds its rows by an index,
+//! The server's work for an answer: over tables of a grown box office, every statement finds its rows by an index,
 //! whether the tables have been analyzed or not, and whether the plan is made for the values or for all values.
 //!
 //! The server itself tells, by its module `auto_explain`: of everything that the store really sends, the statements
@@ -266,7 +266,7 @@ pub(crate) async fn sell(store: &dyn Store, ids: &Ids) {
     assert!(matches!(outcomes.as_slice(), [Outcome::Refunded { .. }]), "{outcomes:?}");
 }
 
-/// What is wrong with a plan: nothing, where it goes by an index.
+/// The fault of a plan: none if it goes by an index.
 fn fault(plan: &str) -> Option<String> {
     let scans = |table: &&&str| {
         [format!("Seq Scan on {table} "), format!("Seq Scan on \"{table}\" ")].iter().any(|scan| plan.contains(scan))
@@ -337,8 +337,9 @@ fn assert_no_faults(log: &str) {
 
 /// How many rows each large table has when its books are checked.
 const CHECKED: i64 = 20_000;
-/// How many rows all steps of one query of the check may look at together, for each that a large table has: the histories
-/// have two, and a query reads, sorts and joins them once. Row by row with each other they would be thousands.
+/// How many rows all steps of one query of the check may look at together, for each that a large table has: the
+/// histories have two, and a query reads, sorts and joins them once. Row by row with each other they would be
+/// thousands.
 const LOOKS_MAX: u64 = 40;
 
 /// How many rows the steps of a plan gave and threw away.

@@ -15,7 +15,7 @@ use tokio::{
 /// How far away the server seems. Everything that goes in one round trip has been sent long before it comes back.
 const DISTANCE: Duration = Duration::from_millis(20);
 
-/// What has gone through, on all connections.
+/// The traffic on all connections.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     /// How often a client that waited for nothing sent something.

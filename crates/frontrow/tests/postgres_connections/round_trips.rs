@@ -1,4 +1,4 @@
-//! What a request costs between the machines: round trips, statements, rows read, and commands to Redis.
+//! The cost of a request between the machines: round trips, statements, rows read, and commands to Redis.
 //!
 //! Counted by a proxy that seems far away, by the server's own `pg_stat_statements`, and by what Redis says of itself.
 

@@ -1,4 +1,4 @@
-//! What statements cost where the server's statistics are of another day: no batch, and no read that is asked often,
+//! The cost of statements when the server's statistics are of another day: no batch, and no read that is asked often,
 //! looks at more of a line the longer it is.
 
 use crate::{
@@ -40,7 +40,7 @@ auto_explain.log_nested_statements = on
 log_min_messages = warning
 ";
 
-/// What a day of the sale brought, but for the line.
+/// The rows of a day of the sale, except the line.
 const REST: &str = "
 INSERT INTO \"user\" SELECT someone(n), 'Kim ' || n, n || '@example.com', '$argon2id$', 'buyer', T0, T0
     FROM generate_series(1, 2 * LINE) AS n;
@@ -68,8 +68,8 @@ SELECT setval('concert_ids', LINE), setval('seat_ids', LINE), setval('reservatio
     setval('payment_ids', LINE), setval('point_ids', LINE), setval('history_ids', 2 * LINE), setval('audit_ids', LINE);
 ";
 
-/// Tokens of the house room, from the first position to the last: those that have paid, those that are active, those that
-/// wait.
+/// Tokens of the house room, from the first position to the last: those that have paid, those that are active, those
+/// that wait.
 fn tokens(first: i64, paid: i64, active: i64, waiting: i64) -> String {
     let ended = "'ended', T0 - 60000000, T0, NULL, NULL, T0, 'paid', NULL";
     let active_now = "'active', T0 - 60000000, T0, NULL, T0 + 600000000, NULL, NULL, T0 + 600000000";
@@ -231,8 +231,8 @@ async fn no_statement_costs_more_with_the_line_where_the_statistics_are_of_an_en
     assert_cheap(Day::Ended).await;
 }
 
-/// The most rows and the most pages that a statement looks at, from an offer to claims and departures, in a room where so
-/// many are active.
+/// The most rows and the most pages that a statement looks at, from an offer to claims and departures, in a room where
+/// so many are active.
 async fn claims_among(active: i64, server: &PostgresServer) -> (u64, u64) {
     let database = TestDatabase::on(&server.url("postgres")).await;
     let clock = Clock::manual(START);
@@ -282,8 +282,8 @@ fn others(status: &str, closed_at: &str) -> String {
     )
 }
 
-/// The most rows and the most pages that a statement of two holds looks at, and a statement of the first page of each list
-/// of the user's reservations, of which so many have ended.
+/// The most rows and the most pages that a statement of two holds looks at, and a statement of the first page of each
+/// list of the user's reservations, of which so many have ended.
 async fn holds_after(history: i64, day: Day, server: &PostgresServer) -> [(u64, u64); 2] {
     let database = TestDatabase::on(&server.url("postgres")).await;
     let (clock, ids) = (Clock::manual(START), Ids::from_seed(7));

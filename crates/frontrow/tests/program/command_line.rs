@@ -164,7 +164,7 @@ async fn ends(session: &Client) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_address_that_somebody_registered_is_made_an_operators_on_purpose_alone() {
+async fn an_address_that_another_user_registered_becomes_an_operators_on_purpose_alone() {
     let office = Registered::new().await;
     let mallory = office.session(FIRST).await;
     mallory.get("/users/me").await.expect(200);

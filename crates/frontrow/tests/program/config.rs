@@ -255,7 +255,7 @@ fn the_service_key_comes_from_its_file() {
 }
 
 #[test]
-fn a_file_with_a_secret_that_everybody_can_read_is_named() {
+fn a_file_with_a_secret_that_all_can_read_is_named() {
     let with_mode = |file: &NamedTempFile, mode| {
         std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
     };

@@ -10,7 +10,7 @@ use frontrow_testkit::{Server, settings};
 use reqwest::Method;
 use std::path::PathBuf;
 
-/// What is shipped to run the program with.
+/// The shipped deployment files.
 fn deploy(file: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("deploy").join(file)
 }
@@ -23,7 +23,7 @@ async fn instance(database: &str, redis: &str, flags: &[(&str, &str)]) -> Server
     Server::over(folder, config, Clock::System).await
 }
 
-/// What an instance tells Prometheus.
+/// The metrics of an instance.
 async fn scrape(server: &Server) -> String {
     server.anonymous().call_at(Method::GET, "/metrics").send().await.text()
 }

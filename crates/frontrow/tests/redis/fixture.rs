@@ -198,7 +198,7 @@ impl RedisFixture {
                     let view = queue.lines().view(HOUSE).unwrap();
                     for at in 1..=view.tail().0 {
                         let place = view.place(Position(at));
-                        // Who has ended stands before everybody, for ever.
+                        // An ended token counts as ahead of all others, for ever.
                         let ahead = if place.status() == TokenStatus::Ended { -1 } else { place.ahead };
                         if let Some(before) = aheads.insert((instance, at), ahead)
                             && ahead > before

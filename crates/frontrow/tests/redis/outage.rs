@@ -1,5 +1,5 @@
-//! Instances whose Redis is killed, paused, full, emptied or replaced by an older copy: order is kept, places never rise,
-//! no ended token comes back, and within seconds of its return all views are what the rows say.
+//! Instances whose Redis is killed, paused, full, emptied or replaced by an older copy: order is kept, places never
+//! rise, no ended token comes back, and within seconds of its return all views are what the rows say.
 
 use crate::fixture::{HOUSE, RedisFixture, at, buyer, until};
 use frontrow_domain::{
@@ -44,7 +44,7 @@ fn relieve(server: &RedisServer) {
     server.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
 }
 
-/// What must work without Redis: the line moves, and both instances show it.
+/// Properties without Redis: the line moves, and both instances show it.
 async fn goes_on(office: &mut RedisFixture) {
     office.wait_reach(false).await;
     office.churn(40).await;
@@ -55,7 +55,7 @@ async fn goes_on(office: &mut RedisFixture) {
         assert!(queue.unresponsive(HOUSE, 100, Time::from_micros(i64::MAX)).is_empty(), "no token is unresponsive");
         let from = Instant::now();
         while queue.lead(&[(HOUSE, Fence(0))], Span::from_secs(2)).await[0] == Leadership::Follower {
-            assert!(from.elapsed() < PATIENCE, "somebody must move the line");
+            assert!(from.elapsed() < PATIENCE, "an instance must move the line");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let looked = Instant::now();
@@ -95,7 +95,7 @@ async fn a_paused_redis_blocks_no_caller_and_missed_events_are_announced() {
         office.leave(0, place.0).await;
     }
     server.resume();
-    // Nothing more is committed: only the announcement can tell.
+    // Nothing more is committed: only the announcement can show it.
     office.agree().await;
     office.churn(40).await;
     office.agree().await;
@@ -142,7 +142,7 @@ async fn a_redis_that_is_full_counts_as_away_until_it_takes_writes_again() {
     }
     relieve(&server);
     office.wait_reach(true).await;
-    // Nothing more is committed: only the announcement can tell.
+    // Nothing more is committed: only the announcement can show it.
     office.agree().await;
     office.churn(40).await;
     office.agree().await;

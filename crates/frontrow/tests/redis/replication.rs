@@ -244,7 +244,7 @@ async fn holds_are_taken_once_by_any_instance_and_tokens_are_found() {
     let holds: Vec<_> =
         (1..=100).map(|id| (Time::from_micros(id), frontrow_domain::id::ReservationId::new(id))).collect();
     queue.add_hold_deadlines(&holds);
-    // Told by the second instance before it takes any itself.
+    // Published by the second instance before it takes any itself.
     let mut taken = queue.take_due_holds(Time::from_micros(1_000), 30).await.unwrap();
     taken.extend(office.instances[0].queue.take_due_holds(Time::from_micros(1_000), 100).await.unwrap());
     taken.sort_unstable();

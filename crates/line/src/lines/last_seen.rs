@@ -18,7 +18,7 @@ const UNPUBLISHED: u32 = 1;
 
 type Chunks = Vec<Option<Arc<[AtomicU32]>>>;
 
-/// Twice the whole seconds, and [`UNPUBLISHED`], by position; chunks without a waiting token are not kept.
+/// Twice the whole seconds, and [`UNPUBLISHED`], by position; chunks without a waiting token are dropped.
 #[derive(Debug, Default)]
 pub(crate) struct LastSeen {
     chunks: ArcSwap<Chunks>,

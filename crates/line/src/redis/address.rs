@@ -63,7 +63,7 @@ pub(super) enum RedisServers {
 pub(super) struct Sentinels {
     addresses: Vec<(String, u16)>,
     master: String,
-    /// How to connect to the server, except for its address.
+    /// The settings of connections to the server, except for its address.
     like: ConnectionInfo,
     certificates: Option<TlsCertificates>,
 }

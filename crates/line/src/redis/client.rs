@@ -279,7 +279,7 @@ async fn reconnect_loop(shared: Arc<ClientState>) {
             continue;
         }
         match shared.connect().await {
-            Ok(()) => tracing::info!("reached Redis"),
+            Ok(()) => tracing::info!("connected to Redis"),
             Err(error) => {
                 tracing::debug!(%error, "cannot reach Redis");
                 shared.reach.send_replace(Reach::Down(error.to_string()));
@@ -318,7 +318,7 @@ impl ClientState {
             other => other.clone(),
         });
         if lost.is_some_and(|live| live.generation == generation) {
-            tracing::warn!(%error, "lost Redis");
+            tracing::warn!(%error, "lost the connection to Redis: connecting again");
             // A task that has reconnected meanwhile has said so, or is about to.
             self.reach.send_if_modified(|reach| {
                 let is_lost = self.live.load().is_none();

@@ -85,7 +85,7 @@ impl From<postcard::Error> for Unreadable {
     }
 }
 
-/// What stands before the body.
+/// The fields before the body.
 #[derive(Serialize, Deserialize)]
 struct EventHead {
     version: u8,

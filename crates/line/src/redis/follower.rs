@@ -44,7 +44,7 @@ const WHOLE_READS_MAX: usize = 8;
 /// How many tokens may be unverified at once; beyond, the whole line is rebuilt.
 const UNVERIFIED_MAX: usize = 4_096;
 
-/// The lines of this instance, and what keeps them true.
+/// The lines of this instance, kept up to date.
 #[derive(Debug)]
 pub(super) struct Follower {
     replicas: Replicas,

@@ -13,7 +13,7 @@ use std::{
 /// Positions looked up in one query.
 const POSITIONS_PER_QUERY_MAX: i64 = 100_000;
 
-/// Up to where the positions of each line are resolved.
+/// The position up to which each line's positions are resolved.
 #[derive(Debug)]
 pub(super) struct Gaps {
     /// After how long a position that was drawn and has no row counts as unassigned.
@@ -34,8 +34,8 @@ impl Gaps {
         Self { grace, resolved: Mutex::default() }
     }
 
-    /// Notes up to where the positions of a rebuilt line are resolved: one without a row that is not in flight counts
-    /// as unassigned.
+    /// Notes the position up to which those of a rebuilt line are resolved: one without a row that is not in flight
+    /// counts as unassigned.
     pub(super) fn note_rebuilt(&self, line: &Line, rebuild: Rebuild) {
         let to = line.in_flight.first().map_or(line.highest, |first| Position(first.0 - 1));
         let resolved = ResolvedUpTo { to, next: (line.highest > to).then(|| (line.highest, Instant::now())) };

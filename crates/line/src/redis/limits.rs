@@ -130,7 +130,8 @@ impl SharedLimits {
         asked(call.arg(interval(per_minute)).invoke_async::<()>(&mut self.handle.clone()).await);
     }
 
-    /// Remembers for a month that an account has signed in from a network; the latest [`KNOWN_MAX`] networks are kept.
+    /// Remembers for a month that an account has signed in from a network; the latest [`KNOWN_MAX`] networks are
+    /// stored.
     pub async fn remember(&self, known: KnownNetwork<'_>) {
         let mut call = KNOWN.key(known.key(&self.keys));
         call.arg(known.member()).arg(KNOWN_SECONDS).arg(KNOWN_MAX);

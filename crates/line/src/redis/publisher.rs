@@ -297,11 +297,11 @@ impl Pending {
     /// found in the store.
     fn drop_refused(&mut self) {
         if self.has_many_tokens() {
-            tracing::warn!(rooms = self.refused.len(), "token copies are dropped: Redis refuses them");
+            tracing::warn!(rooms = self.refused.len(), "Redis refuses token copies of some rooms: they are dropped");
             self.tokens = TokenChanges::default();
         }
         if self.has_many_holds() {
-            tracing::warn!("hold deadlines are dropped: Redis refuses them");
+            tracing::warn!("Redis refuses hold deadlines: they are dropped, and holds end by the database alone");
             self.holds = HoldChanges::default();
         }
     }

@@ -101,7 +101,7 @@ impl Reader {
         let mut last = match self.last.clone() {
             Some(last) if !self.has_missed(&mut connection, &last).await? => last,
             Some(_) => {
-                tracing::warn!("events were dropped before they were read");
+                tracing::warn!("Redis dropped events before this instance read them: rebuilding all lines");
                 let last = self.skip_to_end(&mut connection).await?;
                 self.follower.request_rebuild_of_all();
                 last
@@ -176,7 +176,7 @@ impl Reader {
             Ok(event) => {
                 let last = self.numbers.entry(event.instance).or_insert(event.number);
                 if event.first > last.saturating_add(1) {
-                    tracing::warn!(instance = %event.instance, "events are missing");
+                    tracing::warn!(instance = %event.instance, "events are missing: rebuilding all lines");
                     self.follower.request_rebuild_of_all();
                 }
                 *last = event.number.max(*last);

@@ -12,7 +12,7 @@ use std::{
 
 /// Longer than it takes to read the rows of a line, and than a commit may be in flight.
 const REMEMBERED_FOR: Duration = Duration::from_secs(20);
-/// No more than this is kept: 64 MiB.
+/// No more than this is stored: 64 MiB.
 const BYTES_MAX: usize = 64 << 20;
 
 /// Events in the order in which they came.
@@ -25,7 +25,7 @@ pub(super) struct Recent {
 struct RecentEvents {
     events: VecDeque<(Instant, Arc<[u8]>)>,
     bytes: usize,
-    /// How many came before the first that is kept.
+    /// How many came before the first that is stored.
     before: u64,
 }
 

@@ -6,7 +6,7 @@ use frontrow_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A state as it is written. Of an ended token views keep nothing: when and why it ended is left out.
+/// A state as it is written. Views store nothing of an ended token: when and why it ended is left out.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum WrittenState {
     Waiting,

@@ -41,7 +41,7 @@ struct Incarnation {
     must_seed: bool,
 }
 
-/// What holds answers of this Redis, and must forget them when it is another one.
+/// The caches of answers of this Redis, which must be emptied when it is another one.
 pub(super) struct RedisCaches {
     pub(super) follower: Arc<Follower>,
     pub(super) leases: Arc<Leases>,
@@ -167,7 +167,7 @@ impl Watch {
         self.task = JoinSet::new();
         self.task.spawn(async move {
             match seeding.run(nonce).await {
-                Ok(0) => tracing::info!("hold deadlines and token copies are in Redis again"),
+                Ok(0) => tracing::info!("hold deadlines and token copies are stored in Redis again"),
                 Ok(refused) => tracing::warn!(
                     refused,
                     "Redis refuses the token copies of some rooms: they are published again later"

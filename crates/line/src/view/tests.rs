@@ -287,7 +287,7 @@ fn clients_ask_often_at_the_head_and_seldom_at_the_back() {
 }
 
 #[test]
-fn a_number_that_this_view_has_not_seen_yet_waits_behind_everybody() {
+fn an_unseen_position_waits_behind_all_others() {
     let (_, view) = full_room(10);
     assert_eq!(view.place(Position(15)), Place { state: Some(TokenState::Waiting), ahead: 14 });
 }

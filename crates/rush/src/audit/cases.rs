@@ -417,7 +417,7 @@ fn a_place_that_is_put_aside_right_after_it_was_given_or_asked_for_is_caught() {
 }
 
 #[test]
-fn a_buyer_who_was_silent_may_be_put_aside_and_may_still_be_shown_so_after_asking_once() {
+fn a_silent_buyers_token_may_be_dormant_and_may_be_shown_so_after_one_poll() {
     let (mut history, books) = good();
     for (sighting, at) in history.sightings.iter_mut().skip(1).zip([70_000_000, 70_001_000]) {
         (sighting.stood, sighting.sent, sighting.received) = (Stood::Aside, at, at + 10);

@@ -185,9 +185,9 @@ fn end_is_true(history: &History, verdict: &mut Verdict) {
     }
 }
 
-/// Joining and asking are signs of life: a token is not seen put aside sooner than `dormant_after` after one of them was
-/// sent and answered. Only the first time that it is seen so is looked at, since another instance may still say so after
-/// it has woken.
+/// Joins and polls are signs of life: no token is seen dormant sooner than `dormant_after` after one of them was sent
+/// and answered. Only the first time that it is seen so is looked at, since another instance may still say so after it
+/// has woken.
 fn responsive_tokens_are_not_dormant(history: &History, dormant_after: u64, verdict: &mut Verdict) {
     let mut signs: Vec<(u64, u64, &str, Option<&PlaceSeen>)> = Vec::new();
     for op in &history.ops {

@@ -35,7 +35,7 @@ pub(super) fn check(history: &History, books: &Books, index: &Index, verdict: &m
     }
 }
 
-/// What the known requests make of a balance; requests of unknown outcome widen it.
+/// The balance that follows from the known requests; requests of unknown outcome widen the range.
 #[derive(Debug, Clone, Copy, Default)]
 struct BalanceRange {
     low: i64,

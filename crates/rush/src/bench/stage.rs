@@ -1,4 +1,4 @@
-//! What a ceiling needs on the server: a concert of its own, users, places in line, active tokens.
+//! The stage of a measurement on the server: a concert of its own, users, places in line, active tokens.
 
 use crate::{
     api::{QueueToken, SeatCounts, SeatMap, Session},

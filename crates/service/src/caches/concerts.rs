@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_is_away_is_asked_once_by_all_who_wait_for_a_concert() {
+    async fn an_unavailable_store_is_read_once_for_all_who_wait_for_a_concert() {
         let (concerts, store) = (Arc::new(Concerts::new(Sharing::Alone)), Arc::new(DownStore::default()));
         let id = ConcertId::new(1);
         let held = concerts.reading[1].lock().await;

@@ -23,7 +23,7 @@ pub(crate) struct ReadBegun {
     changes: u64,
 }
 
-/// What happened to the cached values during a read of the store.
+/// Whether the cached values changed during a read of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meanwhile {
     Unchanged,

@@ -44,7 +44,7 @@ pub(super) struct Lane {
     pub(super) batches: Arc<AtomicUsize>,
     pub(super) failures: Arc<AtomicU64>,
     /// How many times another process committed changes that the caches must load.
-    pub(super) doubts: Arc<AtomicU64>,
+    pub(super) cache_resets: Arc<AtomicU64>,
     pub(super) batch_max: usize,
     /// Shared by all lanes, so that each trouble is logged once.
     pub(super) troubles: Arc<LaneFailures>,
@@ -61,7 +61,7 @@ impl Default for LaneFailures {
     fn default() -> Self {
         Self {
             unread: Trouble::new("the caches cannot be rebuilt from the store"),
-            contended: Trouble::new("batches are not saved: other transactions hold their rows"),
+            contended: Trouble::new("batches are not saved: other transactions lock their rows"),
         }
     }
 }
@@ -84,7 +84,7 @@ impl Lane {
         let mut jobs = Vec::with_capacity(self.batch_max);
         let mut cache_state = CacheState::Consistent;
         let mut overcome = self.failures.load(Ordering::Relaxed);
-        let mut allayed = self.doubts.load(Ordering::Relaxed);
+        let mut resets_done = self.cache_resets.load(Ordering::Relaxed);
         loop {
             let taken = match cache_state {
                 CacheState::Consistent => Some(queue.blocking_recv_many(&mut jobs, self.batch_max)),
@@ -96,9 +96,9 @@ impl Lane {
             if taken == Some(0) {
                 return;
             }
-            let doubts = self.doubts.load(Ordering::Relaxed);
-            if doubts != allayed {
-                (cache_state, allayed) = (CacheState::Stale, doubts);
+            let cache_resets = self.cache_resets.load(Ordering::Relaxed);
+            if cache_resets != resets_done {
+                (cache_state, resets_done) = (CacheState::Stale, cache_resets);
             }
             let is_over = cache_state == CacheState::AwaitingCommit && !self.store.has_unanswered_commits();
             if cache_state == CacheState::Stale || is_over {
@@ -123,9 +123,10 @@ impl Lane {
             // A panic is a bug in a decision or in its saving. The replies are dropped, so the callers learn that the
             // outcome is unknown; the lane goes on once the caches agree with the store.
             self.batches.fetch_add(1, Ordering::Relaxed);
-            let settled = catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.run_batch(requests.into(), replies))));
+            let batch_run =
+                catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.run_batch(requests.into(), replies))));
             self.batches.fetch_sub(1, Ordering::Relaxed);
-            match settled {
+            match batch_run {
                 Ok(CacheState::Consistent) => continue,
                 Ok(CacheState::Stale | CacheState::AwaitingCommit) => {}
                 Err(_) => tracing::error!("the engine panicked in a batch"),
@@ -145,7 +146,7 @@ impl Lane {
                 tracing::warn!(
                     seconds,
                     grace,
-                    "the database could not be used: turns and holds last longer by that time"
+                    "the database was unavailable: turns and holds last longer by that time"
                 );
                 Ok(Some(self.catch_up(runtime)))
             }
@@ -341,7 +342,7 @@ mod tests {
             health: Arc::new(SharedHealth::default()),
             batches: Arc::new(AtomicUsize::new(0)),
             failures: Arc::new(AtomicU64::new(0)),
-            doubts: Arc::default(),
+            cache_resets: Arc::default(),
             batch_max: 1,
             troubles: Arc::default(),
         };

@@ -21,16 +21,16 @@ impl BoxOffice {
     /// # Errors
     /// [`Refusal::NotFound`] if the room does not exist.
     pub(crate) async fn view(&self, room: RoomId) -> Result<Arc<RoomView>, ServiceError> {
-        if let Some(view) = self.queue.view(room) {
+        if let Some(view) = self.lines.view(room) {
             return Ok(view);
         }
         let _loading = self.room_loading.lock().await;
-        if self.queue.view(room).is_none() {
+        if self.lines.view(room).is_none() {
             let line = self.store.line(room).await?.ok_or(Refusal::NotFound { what: EntityKind::Room })?;
             self.peers.rebuild(line, Rebuild::IfMissing).await;
             tracing::info!(room = room.get(), "loaded a room that another process made");
         }
-        self.queue.view(room).ok_or(ServiceError::Internal("a room has no view"))
+        self.lines.view(room).ok_or(ServiceError::Internal("a room has no view"))
     }
 
     /// Loads rooms that other processes made, and requests a refresh of rooms whose rows are newer than their views.
@@ -43,14 +43,14 @@ impl BoxOffice {
     /// The store could not be read.
     pub async fn find_rooms(&self, after: Option<RoomId>) -> Result<Option<RoomId>, ServiceError> {
         let limit = ROOMS_AT_ONCE;
-        let newest = self.queue.rooms().last().copied();
+        let newest = self.lines.rooms().last().copied();
         let new = self.store.some_rooms(Page { after: newest, limit }).await?;
         let part = self.store.some_rooms(Page { after, limit }).await?;
         let is_end = part.len() < usize::try_from(limit).unwrap_or(usize::MAX);
         let last = part.last().filter(|_| !is_end).map(|row| row.room_id);
         let (mut is_any_missing, mut old) = (false, Vec::new());
         for row in new.into_iter().chain(part) {
-            match self.queue.view(row.room_id) {
+            match self.lines.view(row.room_id) {
                 None => is_any_missing = true,
                 Some(view) => {
                     let known = view.room();
@@ -72,7 +72,7 @@ impl BoxOffice {
     async fn load_missing_rooms(&self) -> Result<(), ServiceError> {
         let room_loading = self.room_loading.lock().await;
         let mut missing = self.store.standings().await?;
-        missing.retain(|one| self.queue.view(one.room.room_id).is_none());
+        missing.retain(|one| self.lines.view(one.room.room_id).is_none());
         let (quiet, busy): (Vec<_>, Vec<_>) = missing.into_iter().partition(|one| one.life == Life::Empty);
         let count = quiet.len();
         self.peers.load_quiet_rooms(&quiet.into_iter().map(RoomSummary::empty_line).collect::<Vec<_>>());

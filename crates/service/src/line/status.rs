@@ -1,4 +1,4 @@
-//! What a client is shown of its place in a line.
+//! The status of a place in a line, as clients see it.
 
 use frontrow_domain::{
     id::Position,

@@ -44,7 +44,7 @@ pub struct Receipt {
 /// Seats by reservation.
 type PlacesByReservation = HashMap<ReservationId, TicketPlace>;
 
-/// What is printed on a ticket. A stored answer may outlive the row that it names.
+/// The text of a ticket. A stored answer may outlive the row that it names.
 fn words(place: Option<TicketPlace>, number: impl FnOnce() -> String) -> (String, SeatPlace) {
     place.map_or_else(
         || (String::new(), SeatPlace { section: String::new(), row: String::new(), number: number() }),

@@ -95,7 +95,7 @@ mod tests {
         let tool = open(&place, opened(), clock.clone()).await;
         tool.erase(Caller::System, buyer.user_id().unwrap(), Proof::Unneeded, Worth::Kept).await.unwrap();
         let counts = |office: &BoxOffice| {
-            let view = office.queue.view(RoomId::HOUSE).unwrap();
+            let view = office.lines.view(RoomId::HOUSE).unwrap();
             (view.active(), view.offered(), view.total_waiting())
         };
         assert_eq!(counts(&office), (1, 0, 1), "the server has not looked yet");
@@ -103,9 +103,9 @@ mod tests {
         assert_eq!(counts(&office), (0, 0, 1));
         move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
         assert_eq!(counts(&office), (0, 1, 0), "the next has the free place");
-        let rebuilt = office.queue.view(RoomId::HOUSE).unwrap();
+        let rebuilt = office.lines.view(RoomId::HOUSE).unwrap();
         known.look(&office).await.unwrap();
-        assert!(Arc::ptr_eq(&rebuilt, &office.queue.view(RoomId::HOUSE).unwrap()), "lines are rebuilt once");
+        assert!(Arc::ptr_eq(&rebuilt, &office.lines.view(RoomId::HOUSE).unwrap()), "lines are rebuilt once");
     }
 
     /// A server and a command line over one file, and a buyer who waits in the server's line.
@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn waiting(office: &BoxOffice) -> i64 {
-        office.queue.view(RoomId::HOUSE).unwrap().total_waiting()
+        office.lines.view(RoomId::HOUSE).unwrap().total_waiting()
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ const CLOCK_MARGIN: Span = Span::from_millis(50);
 const RECOVER_TICK: Duration = Duration::from_secs(10);
 
 pub(super) async fn sweep_holds(office: Arc<BoxOffice>) {
-    let trouble = Trouble::new("cannot take the holds that are due; the database is searched for them");
+    let trouble = Trouble::new("cannot take due holds from Redis; searching the database for them");
     loop {
         tokio::time::sleep(SWEEP_TICK).await;
         sweep_due(&office, HOLDS_PER_SWEEP_MAX, &trouble).await;
@@ -52,7 +52,7 @@ async fn sweep_due(office: &BoxOffice, most: u32, trouble: &Trouble) {
 
 /// Finds due holds without a deadline in the queue: from before a start, or lost on the way.
 pub(super) async fn recover_holds(office: Arc<BoxOffice>) {
-    let trouble = Trouble::new("cannot look for holds that are over");
+    let trouble = Trouble::new("cannot search the database for expired holds");
     loop {
         recover_due(&office, HOLDS_PER_SWEEP_MAX, &trouble).await;
         rest(&office, RECOVER_TICK).await;

@@ -35,7 +35,7 @@ pub(super) async fn move_lines(office: Arc<BoxOffice>) {
     loop {
         let rest = next_round.saturating_duration_since(Instant::now());
         tokio::select! {
-            moved = lines.office.queue.moved(rest) => {
+            moved = lines.office.lines.moved(rest) => {
                 if next_round <= Instant::now() {
                     next_round = Instant::now() + LINE_TICK;
                     lines.look_at_all().await;
@@ -102,8 +102,8 @@ impl LineMoves {
     /// Checks every line in which something can move; the others need no leader.
     async fn look_at_all(&mut self) {
         let now = self.office.now();
-        let mut busy = self.office.queue.busy_rooms();
-        busy.retain(|room| self.office.queue.view(*room).is_some_and(|view| view.needs_leader(now)));
+        let mut busy = self.office.lines.busy_rooms();
+        busy.retain(|room| self.office.lines.view(*room).is_some_and(|view| view.needs_leader(now)));
         let now_busy: BTreeSet<_> = busy.iter().copied().collect();
         for quiet in self.shown.difference(&now_busy) {
             self.office.metrics.leader(*quiet, None);
@@ -121,7 +121,7 @@ impl LineMoves {
             if let Some(under_way) = self.under_way.get_mut(room) {
                 under_way.meanwhile = ChangedMeanwhile::Something;
             } else if self.resting.get(room).is_none_or(|rest| rest.until <= now)
-                && let Some(view) = self.office.queue.view(*room)
+                && let Some(view) = self.office.lines.view(*room)
                 && view.needs_leader(store_time)
             {
                 wanted.push((*room, view.room().fence));
@@ -215,7 +215,7 @@ fn work_in(office: &BoxOffice, view: &RoomView, now: Time) -> (i64, bool) {
 }
 
 fn may_move(office: &BoxOffice, room: RoomId) -> bool {
-    office.queue.view(room).is_some_and(|view| {
+    office.lines.view(room).is_some_and(|view| {
         let (turns, due) = work_in(office, &view, office.now());
         turns > 0 || due
     })
@@ -231,7 +231,7 @@ struct Move {
 
 /// The next advance of a line, if there is work: none while the admission rate has not earned a turn.
 fn next_move(office: &BoxOffice, room_id: RoomId) -> Option<Move> {
-    let view = office.queue.view(room_id)?;
+    let view = office.lines.view(room_id)?;
     let now = office.now();
     let (turns, due) = work_in(office, &view, now);
     if !due && turns <= 0 {
@@ -277,10 +277,10 @@ mod tests {
         clock.advance(Span::from_secs(1));
         for position in all - 9..=all {
             let token = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
-            office.queue.record_heartbeat(token, clock.now());
+            office.lines.record_heartbeat(token, clock.now());
         }
         move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
-        let view = office.queue.view(RoomId::HOUSE).unwrap();
+        let view = office.lines.view(RoomId::HOUSE).unwrap();
         assert_eq!((view.offered(), view.total_waiting()), (10, 0));
         clock.advance(policy().dormant_limit);
         move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
@@ -300,7 +300,7 @@ mod tests {
         for number in 1..=3 {
             join(&office, number).await;
         }
-        let offered = || office.queue.view(RoomId::HOUSE).unwrap().offered();
+        let offered = || office.lines.view(RoomId::HOUSE).unwrap().offered();
         for turn in 0..3 {
             let can_move = || next_move(&office, RoomId::HOUSE).is_some();
             assert_eq!((offered(), can_move()), (turn, false));
@@ -333,7 +333,7 @@ mod tests {
             let (room, moved) = moved.unwrap();
             lines.finish(room, moved).await;
         }
-        let view = |room| office.queue.view(room).unwrap();
+        let view = |room| office.lines.view(room).unwrap();
         assert!(rooms.iter().all(|room| view(*room).offered() == 1));
         assert!(lines.shown.iter().eq(&rooms), "the line of {quiet} needs no leader");
     }
@@ -368,7 +368,7 @@ mod tests {
         assert!(lines.shown.contains(&room), "the sale goes on");
         let (_, moved) = lines.moves.join_next().await.unwrap().unwrap();
         moved.unwrap();
-        assert_eq!(office.queue.view(room).unwrap().offered(), 1, "the place was kept");
+        assert_eq!(office.lines.view(room).unwrap().offered(), 1, "the place was kept");
     }
 
     #[tokio::test]

@@ -27,7 +27,7 @@ const ACCOUNTS_PART: u32 = 500;
 /// How often the worker checks whether the engine is idle.
 const IDLE_TICK: Duration = Duration::from_millis(50);
 
-/// How long rows are kept after their end. None is for ever.
+/// How long rows are stored after their end. None is for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Answers under idempotency keys.
@@ -73,7 +73,7 @@ async fn prune_all(office: &BoxOffice, what: Leftover, before: Time) {
             Ok(0) => break,
             Ok(rows) => office.metrics.removed(what, rows),
             Err(error) => {
-                tracing::warn!(%error, ?what, "cannot remove rows that are over");
+                tracing::warn!(%error, ?what, "cannot delete rows that are no longer needed");
                 break;
             }
         }
@@ -116,7 +116,7 @@ async fn erase_idle_since(office: &BoxOffice, before: Time, part: u32) {
         let users = match office.store.users(None, page).await {
             Ok(users) => users,
             Err(error) => {
-                tracing::warn!(%error, "cannot look for idle accounts");
+                tracing::warn!(%error, "cannot look up idle accounts");
                 break;
             }
         };

@@ -46,9 +46,9 @@ async fn end_lines(office: &BoxOffice, part: u32, kept: &mut HashMap<RoomId, Tim
     }
     let now = office.now();
     kept.retain(|_, until| now < *until);
-    for room in office.queue.busy_rooms() {
+    for room in office.lines.busy_rooms() {
         let Some(concert_id) = room.concert().filter(|_| !kept.contains_key(&room)) else { continue };
-        let Some(view) = office.queue.view(room) else { continue };
+        let Some(view) = office.lines.view(room) else { continue };
         if !view.room().is_sale_over(now) || view.total_waiting() == 0 {
             continue;
         }
@@ -88,7 +88,7 @@ async fn wind_up_all(office: &BoxOffice, part: u32, resting: &mut HashMap<Concer
             if resting.contains_key(&concert_id) {
                 continue;
             }
-            let left = "what is left of a cancelled concert cannot be wound up for now; the next try is in a minute";
+            let left = "cannot wind up the rest of a cancelled concert; the next try is in a minute";
             match wind_up_one(office, &concert, part).await {
                 Ok(WindUpRound::Fine) => continue,
                 Ok(WindUpRound::Stuck) => tracing::warn!(%concert_id, "{left}"),
@@ -279,11 +279,11 @@ mod tests {
         }
         let mut kept = HashMap::new();
         end_lines(&office, 2, &mut kept).await.unwrap();
-        assert_eq!((office.queue.view(room).unwrap().total_waiting(), kept.len()), (5, 0), "it is on sale");
+        assert_eq!((office.lines.view(room).unwrap().total_waiting(), kept.len()), (5, 0), "it is on sale");
         let reason = "The singer is ill.".to_owned();
         ask(&office, Caller::System, Command::CancelConcert { concert_id, reason }).await;
         end_lines(&office, 2, &mut kept).await.unwrap();
-        assert_eq!(office.queue.busy_rooms(), []);
+        assert_eq!(office.lines.busy_rooms(), []);
         for position in (1..=5).map(Position) {
             let token = office.store.token(TokenId { room_id: room, position }).await.unwrap().unwrap();
             assert_eq!((token.status(), token.end_reason()), (TokenStatus::Ended, Some(EndReason::Expired)));
@@ -310,9 +310,9 @@ mod tests {
         let mut kept = HashMap::new();
         clock.advance(ends_at.plus(LINE_KEPT).minus(Span::from_secs(1)).since(START));
         end_lines(&office, 10, &mut kept).await.unwrap();
-        assert_eq!((office.queue.busy_rooms(), kept.len()), (vec![closed, postponed], 2));
+        assert_eq!((office.lines.busy_rooms(), kept.len()), (vec![closed, postponed], 2));
         clock.advance(KEPT_LINE_REST);
         end_lines(&office, 10, &mut kept).await.unwrap();
-        assert_eq!(office.queue.busy_rooms(), [postponed]);
+        assert_eq!(office.lines.busy_rooms(), [postponed]);
     }
 }

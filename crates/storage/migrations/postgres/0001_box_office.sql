@@ -1,13 +1,14 @@
 -- The tables of a box office.
 --
 -- Instants are microseconds since 1970-01-01T00:00:00Z, money is whole won.
--- The constraints make the impossible impossible even where a rule has a bug: one live reservation per seat,
+-- The constraints rule out impossible states even if a rule has a bug: one live reservation per seat,
 -- one payment per reservation, one live token per user and room, no negative balance, a history that only grows.
 --
--- What is updated all the time (seats, points, rooms, a reservation that is paid, the deadlines of active tokens) stands
--- in no index, and its pages keep room, so that an update writes one row and no index (a "heap-only" update).
+-- Rows that are updated all the time (seats, points, rooms, a reservation that is paid, the deadlines of active
+-- tokens) are in no index, and their pages keep free space, so that an update writes one row and no index (a
+-- "heap-only" update).
 
--- Ids. A batch reserves as many as it may need; gaps are allowed but for seats, whose takers hold a lock.
+-- Ids. A batch reserves as many as it may need; gaps are allowed except for seats, whose ids are drawn under a lock.
 CREATE SEQUENCE concert_ids;
 CREATE SEQUENCE seat_ids;
 CREATE SEQUENCE reservation_ids;
@@ -20,9 +21,8 @@ CREATE SEQUENCE debt_ids;
 -- References of the tables that grow with the sale are checked once a statement, for all its new rows together, by a
 -- trigger of each table. A declared foreign key looks up and locks one row for each new row, which costs a third of a
 -- hold; the checks here cost a fifth of that and lock nothing. They are as strict: no row that is referred to is ever
--- removed and no key is ever changed, and `stays` sees to that. Each reference is looked up by a query of its own in
--- parentheses and by an index: without statistics a server would make a table of everything that could be referred to,
--- or read all of it.
+-- removed and no key is ever changed: `stays` enforces that. Each reference is looked up by a subquery of its own
+-- through an index: without statistics a server would hash or read the whole referenced table.
 CREATE FUNCTION stays() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'rows of % stay, and so do their keys', TG_TABLE_NAME
@@ -52,11 +52,11 @@ CREATE TABLE office (
     one        boolean NOT NULL DEFAULT true CONSTRAINT office_is_one_row PRIMARY KEY CHECK (one),
     office_id  uuid    NOT NULL DEFAULT gen_random_uuid(),
     created_at bigint  NOT NULL,
-    -- When an instance last noted that the box office works; none before the first has served.
+    -- The time of the last note of an instance that the box office works; null before the first has served.
     alive_at   bigint
 );
 
--- Times in which nothing could be decided, and by how much each lengthened what was live when it began.
+-- Outages: periods without decisions, and by how much each extended the deadlines that were live at its start.
 CREATE TABLE outage (
     from_at bigint NOT NULL PRIMARY KEY,
     to_at   bigint NOT NULL CONSTRAINT outage_ends_after_it_began CHECK (to_at > from_at),
@@ -70,7 +70,7 @@ CREATE TABLE token_key (
     secret     bytea    NOT NULL CONSTRAINT token_key_secret_is_32_bytes CHECK (octet_length(secret) = 32),
     created_at bigint   NOT NULL,
     signs_from bigint   NOT NULL,
-    -- From then on it verifies no more.
+    -- From then on tokens signed with it are refused.
     retired_at bigint
 );
 
@@ -84,9 +84,9 @@ CREATE TABLE "user" (
     updated_at    bigint NOT NULL,
     status        text   NOT NULL DEFAULT 'active'
         CONSTRAINT user_status CHECK (status IN ('active', 'locked', 'erased')),
-    -- How often all sessions of the user were ended: what was proved before that proves nothing after it.
+    -- How often all sessions of the user were ended: earlier proofs of identity are invalid after it.
     sign_in_epoch bigint NOT NULL DEFAULT 0,
-    -- Noted once a day at most.
+    -- Updated once a day at most.
     signed_in_at  bigint NOT NULL DEFAULT 0
 );
 
@@ -102,7 +102,7 @@ CREATE TABLE session (
 CREATE INDEX session_by_end ON session (expires_at);
 CREATE INDEX session_by_user ON session (user_id);
 
--- A way back into an account without its password; one for a user at most.
+-- Links that reset a password; one for a user at most.
 CREATE TABLE reset_link (
     user_id     uuid   NOT NULL PRIMARY KEY REFERENCES "user" (user_id),
     secret_hash bytea  NOT NULL CONSTRAINT reset_link_hash_is_sha256 CHECK (octet_length(secret_hash) = 32),
@@ -122,20 +122,20 @@ CREATE TABLE room (
     no_show_ppm      bigint NOT NULL,
     credit_ppm       bigint NOT NULL,
     credit_at        bigint NOT NULL,
-    -- The number of the leader that moved the line last.
+    -- The fence of the leader that last moved the line.
     fence            bigint NOT NULL,
     -- When the sale of the concert opens whose own room it is, and when that sale is over.
     opens_at         bigint,
     closes_at        bigint,
     updated_at       bigint NOT NULL,
-    -- How many tokens of the room are active and offered, once the rows of room_departure are added. Changed by those
-    -- who have locked the row.
+    -- How many tokens of the room are active and offered, once the rows of room_departure are added. Changed only
+    -- under the row's lock.
     active           bigint NOT NULL DEFAULT 0 CONSTRAINT room_active CHECK (active >= 0),
     offered          bigint NOT NULL DEFAULT 0 CONSTRAINT room_offered CHECK (offered >= 0)
 ) WITH (fillfactor = 20);
 
--- By how much the counts of a room have changed since its row was written: a payment, or a user who leaves, must not wait
--- for the row that offers and claims wait for. The next transaction that locks the room adds these to its row and
+-- Changes of a room's counts since its row was written: a payment, or a leaving user, must not wait for the lock of the
+-- row, which offers and claims wait for. The next transaction that locks the room adds these to its row and
 -- removes them.
 CREATE TABLE room_departure (
     room_id bigint NOT NULL, -- room
@@ -145,8 +145,8 @@ CREATE TABLE room_departure (
 
 CREATE INDEX room_departure_by_room ON room_departure (room_id);
 
--- A room gives its positions from a sequence of its own, room_position_<room_id>: nothing is locked to join a line,
--- and no position is ever given twice. pg_sequence_last_value() tells the highest one given.
+-- A room's positions come from a sequence of its own, room_position_<room_id>: joining a line locks nothing, and no
+-- position is ever issued twice. pg_sequence_last_value() returns the highest one issued.
 CREATE FUNCTION room_gets_positions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('CREATE SEQUENCE %I', 'room_position_' || NEW.room_id);
@@ -174,37 +174,37 @@ CREATE TABLE waiting_token (
         status IN ('waiting', 'offered', 'active', 'dormant', 'missed', 'ended')),
     issued_at    bigint NOT NULL,
     activated_at bigint,
-    -- What the state lasts until, if it is offered, missed or dormant.
+    -- The end of the state, if it is offered, missed or dormant.
     deadline     bigint CONSTRAINT token_deadline CHECK (
         (deadline IS NOT NULL) = (status IN ('offered', 'dormant', 'missed'))),
-    -- What the state lasts until, if it is active. Apart from the other deadlines because it moves with every hold
-    -- and every sign of life, and must not take an index along.
+    -- The end of the state, if it is active. Apart from the other deadlines because it moves with every hold
+    -- and every sign of life, and must not write an index.
     active_until bigint CONSTRAINT token_active_until CHECK ((active_until IS NOT NULL) = (status = 'active')),
-    -- From when on an active token is looked at whether its time is over: never later than that is, and moved on only by
-    -- who looks. So the overdue are found by an index that a sign of life does not write.
+    -- When an active token is next checked for its end: never later than the end, and moved on by that check alone. So
+    -- overdue tokens are found by an index that a sign of life does not write.
     due_from     bigint CONSTRAINT token_due_from CHECK (
         (due_from IS NOT NULL) = (status = 'active') AND due_from <= active_until),
     expired_at   bigint CONSTRAINT token_expired_at CHECK ((expired_at IS NOT NULL) = (status = 'ended')),
     end_reason   text   CONSTRAINT token_end_reason CHECK (end_reason IN ('paid', 'left', 'expired', 'missed')),
-    -- How many turns it let pass, and how many times seats were held with it.
+    -- The turns that it let pass, and the holds that were made with it.
     turns_passed integer NOT NULL DEFAULT 0 CONSTRAINT token_turns_passed CHECK (turns_passed >= 0),
     holds        integer NOT NULL DEFAULT 0 CONSTRAINT token_holds CHECK (holds >= 0),
     PRIMARY KEY (room_id, position)
 ) WITH (fillfactor = 70);
 
--- The key finds a token by its place, and no other index may be tried for that; for everything else the key must not be
--- tried, since it would look through all that ever stood in the room. A server whose statistics are of an empty line, of
--- a full one or of an ended sale takes them for equally good. So the other indexes name the columns of the key as sums,
+-- The key finds a token by its position, and no other index may be used for that; every other query must not use the
+-- key, since it would scan all tokens that the room ever had. A server whose statistics are of an empty line, of
+-- a full one or of an ended sale estimates the same cost for both. So the other indexes name the columns of the key as sums,
 -- and a query that is meant for them writes `room_id + 0`. The same holds for the other tables below.
 --
--- One live token per user and room; also finds the live tokens of a user. A live one is one without an end, in words that
--- no query for waiting or active tokens uses: such a query would be led to this index otherwise.
+-- One live token per user and room; also finds the live tokens of a user. A live one is one without an end: no
+-- query for waiting or active tokens has that condition, which would lead it to this index.
 CREATE UNIQUE INDEX one_live_token_per_user_and_room ON waiting_token (user_id, room_id) WHERE expired_at IS NULL;
 -- The head of a line, and the whole line when a view is made.
 CREATE INDEX token_in_line ON waiting_token ((room_id + 0), (position + 0)) WHERE status = 'waiting';
--- The active tokens, those first whose time may be over.
+-- The active tokens, by the time of their next check.
 CREATE INDEX token_active ON waiting_token ((room_id + 0), due_from) WHERE status = 'active';
--- The other tokens with a deadline: finds the due.
+-- The other tokens with a deadline: finds the overdue.
 CREATE INDEX token_by_deadline ON waiting_token ((room_id + 0), status, deadline) WHERE deadline IS NOT NULL;
 
 CREATE FUNCTION token_refers() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
@@ -254,7 +254,7 @@ CREATE TABLE concert (
     -- Whether the sale closes with the start, whenever that is, or at a moment of its own.
     closing      text   NOT NULL CONSTRAINT concert_closing CHECK (closing IN ('with_start', 'apart')),
     status_reason text,
-    -- When an operator asked for every payment to be given back, and when nothing was left to do.
+    -- When an operator asked for all refunds, and when nothing was left to wind up.
     refund_all_at bigint CONSTRAINT concert_refund_all CHECK (refund_all_at IS NULL OR status = 'cancelled'),
     wound_up_at   bigint CONSTRAINT concert_wound_up CHECK (wound_up_at IS NULL OR status = 'cancelled'),
     CONSTRAINT concert_starts_before_it_ends CHECK (starts_at < ends_at),
@@ -271,18 +271,18 @@ CREATE TABLE seat (
     seat_number    integer NOT NULL CONSTRAINT seat_number_from_one CHECK (seat_number >= 1),
     price          bigint  NOT NULL CONSTRAINT seat_price CHECK (price >= 0),
     status         text    NOT NULL CONSTRAINT seat_status CHECK (status IN ('available', 'held', 'sold', 'blocked')),
-    -- The reservation that has the seat. No foreign key: the two tables would refer to each other.
+    -- The reservation that has the seat. No foreign key: the two tables would reference each other.
     reservation_id bigint  CONSTRAINT seat_reservation CHECK (
         (reservation_id IS NOT NULL) = (status IN ('held', 'sold'))),
     blocked_reason text,
     section        text    NOT NULL,
     "row"          text    NOT NULL,
-    -- As it is printed. seat_number is the seat's place in the order of all.
+    -- The printed label. seat_number is the seat's rank among all.
     number         text    NOT NULL,
     grade          text    NOT NULL,
     created_at     bigint  NOT NULL,
     updated_at     bigint  NOT NULL,
-    -- Who gave the seat up or let its hold end last, if it is free since, and when.
+    -- The user who gave the seat up or let its hold end last, if it is free since, and when.
     let_go_by      uuid,
     let_go_at      bigint  CONSTRAINT seat_let_go CHECK ((let_go_at IS NULL) = (let_go_by IS NULL)),
     -- Whether a reservation has ever named it.
@@ -292,7 +292,7 @@ CREATE TABLE seat (
 ) WITH (fillfactor = 50);
 
 CREATE TRIGGER seat_stays BEFORE TRUNCATE OR UPDATE OF seat_id, concert_id ON seat EXECUTE FUNCTION stays();
--- A seat that was never held may be removed: whoever holds it and whoever removes it lock its row.
+-- A seat that was never held may be removed: a hold and a removal both lock its row.
 CREATE TRIGGER seat_stays_once_held BEFORE DELETE ON seat FOR EACH ROW WHEN (OLD.was_held) EXECUTE FUNCTION stays();
 
 CREATE TABLE reservation (
@@ -310,18 +310,18 @@ CREATE TABLE reservation (
         (confirmed_at IS NOT NULL) = (status IN ('confirmed', 'refunded'))),
     closed_at      bigint  CONSTRAINT reservation_closed_at CHECK (
         (closed_at IS NULL) = (status IN ('pending', 'confirmed'))),
-    -- How it ended, none before it has: what an index may speak of where it must not of `status`.
+    -- How it ended, none before: an index may use this column where it must not use `status`.
     ended_as       text    GENERATED ALWAYS AS (CASE WHEN closed_at IS NOT NULL THEN status END) STORED
 ) WITH (fillfactor = 45); -- a paid one is a little longer
 
--- No index here speaks of `status` or `confirmed_at`, not even in a condition: a payment changes these two, and so
+-- No index here uses `status` or `confirmed_at`, not even in a condition: a payment changes these two, and so
 -- writes one row and no index.
 --
--- A live reservation is one without an end. Each index says so in words of its own, and one query uses them: a server
--- without statistics would take any index of all live ones for a short one, and look through it.
+-- A live reservation is one without an end. Each index has a condition of its own, which one query repeats: a
+-- server without statistics would expect any index of all live ones to be short, and scan it.
 CREATE UNIQUE INDEX one_live_reservation_per_seat ON reservation (seat_id) WHERE coalesce(closed_at, -1) = -1;
--- The live ones by their holds' ends, the paid ones among them: who looks for the pending remembers how far all are
--- settled.
+-- The live ones by their holds' ends, the paid ones among them: the search for pending ones remembers up to
+-- which end all are decided.
 CREATE INDEX reservation_by_expiry ON reservation (expires_at, reservation_id) WHERE coalesce(closed_at, -2) = -2;
 -- A user's reservations, newest first: the live ones, which a hold looks at, apart from those that ended, so that a long
 -- history costs a hold nothing and each query finds one index. A reservation stands in one of the two. The sum keeps the
@@ -433,7 +433,7 @@ EXECUTE FUNCTION history_refers();
 CREATE TRIGGER point_history_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON point_history
 EXECUTE FUNCTION is_append_only();
 
--- What adjustments could not take, because a balance is never below zero.
+-- The rests of adjustments that could not be taken, because a balance is never below zero.
 CREATE TABLE debt (
     debt_id    bigint NOT NULL DEFAULT nextval('debt_ids') PRIMARY KEY,
     user_id    uuid   NOT NULL REFERENCES "user" (user_id),
@@ -451,7 +451,7 @@ CREATE INDEX debt_of_user ON debt (user_id, (debt_id + 0));
 CREATE TRIGGER debt_stays BEFORE DELETE OR TRUNCATE OR UPDATE OF debt_id, user_id, amount ON debt
 EXECUTE FUNCTION stays();
 
--- Answers kept under idempotency keys.
+-- Answers stored under idempotency keys.
 CREATE TABLE idempotency (
     key         bytea  NOT NULL CONSTRAINT idempotency_key_unique PRIMARY KEY,
     fingerprint bytea  NOT NULL,
@@ -459,10 +459,10 @@ CREATE TABLE idempotency (
     created_at  bigint NOT NULL
 );
 
--- The oldest are pruned from the front.
+-- Pruning starts with the oldest.
 CREATE INDEX idempotency_by_time ON idempotency (created_at);
 
--- The actor has no foreign key: the log outlives everything it speaks of.
+-- The actor has no foreign key: the log outlives all rows that it names.
 CREATE TABLE audit_log (
     audit_id   bigint NOT NULL DEFAULT nextval('audit_ids') PRIMARY KEY,
     actor      uuid,

@@ -73,7 +73,7 @@ CREATE TABLE waiting_token (
 
 -- One live token per user and room; also finds the live tokens of a user.
 CREATE UNIQUE INDEX one_live_token_per_user_and_room ON waiting_token (user_id, room_id) WHERE status <> 'ended';
--- The head of a line, and the whole line when a view is laid.
+-- The head of a line, and the whole line when a view is built.
 CREATE INDEX token_in_line ON waiting_token (room_id, position) WHERE status = 'waiting';
 -- Every token with a deadline: counts the active, finds the due.
 CREATE INDEX token_by_deadline ON waiting_token (room_id, status, deadline) WHERE deadline IS NOT NULL;

@@ -224,14 +224,14 @@ where
 fn note(notice: &DbError) {
     let (said, code) = (notice.message(), notice.code().code());
     if notice.parsed_severity() == Some(Severity::Warning) {
-        tracing::warn!(said, code, "a warning of the database");
+        tracing::warn!(said, code, "the database sent a warning");
     } else {
         tracing::debug!(said, code, "a notice of the database");
     }
 }
 
-/// A connection in use. Dropping it closes it, unless [`PooledConnection::finish`] says that nothing is left open on it.
-/// Dropping it also frees its slot in the pool, except after [`PooledConnection::close_after`].
+/// A connection in use. Dropping it closes it, unless [`PooledConnection::finish`] says that nothing is left open on
+/// it. Dropping it also frees its slot in the pool, except after [`PooledConnection::close_after`].
 pub(super) struct PooledConnection<'a> {
     connection: Option<Object>,
     slot: Option<OwnedSemaphorePermit>,

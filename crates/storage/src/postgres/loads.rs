@@ -19,10 +19,10 @@ use frontrow_domain::{
 use std::collections::{HashMap, HashSet};
 use tokio_postgres::{Error, Row, types::ToSql};
 
-/// Takes in a row that a statement has loaded.
+/// Adds a loaded row to the world.
 pub(super) type Take = fn(&mut Loaded, &mut Columns<'_>) -> Result<(), Error>;
 
-/// The rows of each statement, and what takes them in.
+/// The rows of each statement, and the function that adds them to the world.
 pub(super) type LoadedRows = Vec<(Take, Vec<Row>)>;
 
 /// Statements that load, in the order in which the server runs them.
@@ -75,7 +75,7 @@ impl<'a> Loads<'a> {
     }
 }
 
-/// What the statements of a batch have loaded.
+/// The rows that the statements of a batch have loaded.
 #[derive(Default)]
 pub(super) struct Loaded {
     pub(super) world: World,
@@ -98,7 +98,7 @@ pub(super) struct LoadedWorld {
 }
 
 impl LoadedWorld {
-    /// Takes in all rows, and derives what the rules look up: places, counts, lines and holdings.
+    /// Adds all rows to the world, and derives the rules' indexes: places, counts, lines and holdings.
     ///
     /// # Errors
     /// A row cannot be read.

@@ -98,7 +98,8 @@ pub(super) async fn check(pool: &Pool, clock: &Clock) -> Result<(), StoreError> 
     let rows = session.query(&SERVER, &[]).await.map_err(|failure| error::of_work(&failure))?;
     let after = clock.wall();
     session.finish();
-    let row = rows.first().ok_or_else(|| StoreError::Unavailable("the server tells nothing of itself".to_owned()))?;
+    let row =
+        rows.first().ok_or_else(|| StoreError::Unavailable("the server does not state its settings".to_owned()))?;
     let server = ServerState::of(row).map_err(|failure| error::of_work(&failure))?;
     let trusted = server.check().and_then(|()| {
         if clock.is_manual() {

@@ -1,4 +1,4 @@
-//! Where the database is, and how connections to it are set up.
+//! The address of the database and the settings of connections to it.
 
 use super::{connect::Pool, error, instances, tls};
 use crate::{Instance, StoreError};
@@ -8,7 +8,7 @@ use tokio_postgres::{
     config::{Host, SslMode, TargetSessionAttrs},
 };
 
-/// Where the database is and how to connect to it.
+/// The address of the database and the settings of connections to it.
 #[derive(Clone)]
 pub struct PostgresSettings {
     /// `postgres://user:password@host:port/database`, with `sslmode` and the driver's other options behind a `?`.
@@ -38,7 +38,7 @@ pub struct PostgresSettings {
     pub instance: Option<Instance>,
 }
 
-/// How statements are sent to the server.
+/// The way in which statements are sent to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Statements {
     /// Prepared once a connection: the fastest. Needs connections that no pooler shares.
@@ -49,7 +49,7 @@ pub enum Statements {
     Unnamed,
 }
 
-/// The server ends a transaction whose client has been silent this long: the client is gone.
+/// The server ends a transaction whose client has sent nothing for this long: the client is gone.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
 /// Time limit for a transaction, if the server supports it (from version 17): below [`crate::COMMIT_VISIBILITY_MAX`].
 const TRANSACTION: Duration = Duration::from_secs(9);
@@ -57,7 +57,7 @@ const TRANSACTION: Duration = Duration::from_secs(9);
 const CLIENT_CHECK: Duration = Duration::from_secs(1);
 /// Lanes use generic plans, since each of their statements names its rows.
 const LANE_PLANS: &str = "SET plan_cache_mode = force_generic_plan; ";
-/// How long the network may be silent before a connection counts as lost.
+/// How long a connection may carry nothing before it counts as lost.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Planner settings. Every statement finds few rows among many by an index; a server with poor statistics, as while the
 /// tables grow, would at times scan them instead. That also holds for foreign keys.

@@ -1,4 +1,4 @@
-//! What the store does with each table: its columns, its statements, and how a row is read and bound.
+//! The store's work with each table: its columns, its statements, and how a row is read and bound.
 //!
 //! A statement that saves takes one array for each column, however many rows there are. An update passes to `all_found`
 //! how many rows it touched: the commit is already on its way, and only an error of the server can still stop it.

@@ -51,7 +51,10 @@ impl Transaction {
                     last_answer = Instant::now();
                     if !std::mem::replace(&mut is_logged, true) {
                         let process = self.process;
-                        tracing::warn!(process, "the database does not answer a commit: its connection stays taken");
+                        tracing::warn!(
+                            process,
+                            "the database does not answer a commit: its connection stays in use until it does"
+                        );
                     }
                 }
                 Ok(false) => break,

@@ -171,7 +171,7 @@ enum FileState {
 type FileId = (u64, u64);
 
 #[cfg(unix)]
-#[expect(clippy::unnecessary_wraps, reason = "other systems tell nothing")]
+#[expect(clippy::unnecessary_wraps, reason = "other systems cannot say")]
 fn file_id(of: &Metadata) -> Option<FileId> {
     use std::os::unix::fs::MetadataExt as _;
     Some((of.dev(), of.ino()))

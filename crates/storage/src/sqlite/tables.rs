@@ -1,4 +1,4 @@
-//! What the store does with each table: its columns, its statements, and how a row is read and bound.
+//! The store's work with each table: its columns, its statements, and how a row is read and bound.
 
 pub(super) mod audit_log;
 pub(super) mod clock;

@@ -388,7 +388,7 @@ impl Drop for Writer {
         if self.files.damage().is_some()
             && let Err(error) = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         {
-            tracing::warn!(%error, "the log of a damaged database is copied into its file");
+            tracing::warn!(%error, "cannot keep the log of a damaged database apart: closing copies it into the file");
         }
     }
 }

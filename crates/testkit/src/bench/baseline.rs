@@ -15,7 +15,7 @@ use frontrow_domain::{
 use tokio_postgres::{NoTls, Row, Statement, error::SqlState, types::ToSql};
 use uuid::Uuid;
 
-/// What a statement is given.
+/// The parameters of a statement.
 macro_rules! params {
     ($($value:expr),+ $(,)?) => { &[$(&$value as &(dyn ToSql + Sync)),+] };
 }
@@ -25,7 +25,7 @@ macro_rules! params {
 pub enum SendMode {
     /// Each after the answer to the one before: what most programs do.
     OneByOne,
-    /// What does not need an answer goes together: two round trips a transaction.
+    /// Statements whose answer is not needed are sent together: two round trips a transaction.
     Pipelined,
 }
 

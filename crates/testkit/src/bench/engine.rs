@@ -82,7 +82,7 @@ fn must_be_paid(answer: &Answer) -> Result<()> {
 /// Holds and payments per second of the buyers with these numbers, in batches of `batch`, one after the other.
 ///
 /// # Errors
-/// The server is gone, or somebody was refused.
+/// The server is gone, or a request was refused.
 pub async fn batches(url: &str, plan: Plan, buyers: &[i64], batch: usize) -> Result<Rates> {
     let store = open(url, 1).await?;
     let ids = Ids::from_seed(5);
@@ -155,7 +155,7 @@ impl EngineInstance {
     /// answer before they ask again.
     ///
     /// # Errors
-    /// The server is gone, or somebody was refused.
+    /// The server is gone, or a request was refused.
     pub async fn sell(&self, plan: Plan, buyers: &[i64], callers: usize) -> Result<Rates> {
         let (warm, buyers) = buyers.split_at(1_000.min(buyers.len() / 2));
         let hold = |buyers: &[i64]| buyers.iter().map(|buyer| (*buyer, What::Hold)).collect::<Vec<_>>();

@@ -32,7 +32,7 @@ pub const UNLIMITED: [&str; 14] = [
     "0",
 ];
 
-/// What a load brought.
+/// The figures of a load.
 pub struct Load {
     /// Requests a second.
     pub rate: f64,

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
 
-/// What the server runs with, beside its defaults. Commits are durable.
+/// The server's settings, beside its defaults. Commits are durable.
 pub const SETTINGS: [&str; 8] = [
     "fsync=on",
     "synchronous_commit=on",
@@ -40,7 +40,8 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts one with its files below `folder`. `pinned` is the list of processors it runs on, as `taskset` takes it; `more` are further settings.
+    /// Starts one with its files below `folder`. `pinned` is the list of processors it runs on, as `taskset` takes it;
+    /// `more` are further settings.
     ///
     /// # Errors
     /// There is no `PostgreSQL` on the machine, or it does not start.
@@ -170,11 +171,11 @@ fn binaries() -> Result<PathBuf> {
     bail!("there is no PostgreSQL 15 to 18 in /usr/lib/postgresql; set PG_BIN")
 }
 
-/// What the planner must leave on every connection, as on the store's own: without statistics of a new table it would
+/// The planner's settings on every connection, as on the store's own: without statistics of a new table it would
 /// read all of it.
 pub const PLANNER: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
 
-/// How to connect.
+/// The address to connect to.
 ///
 /// # Errors
 /// It is not a URL.

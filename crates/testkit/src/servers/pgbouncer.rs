@@ -50,7 +50,7 @@ impl Pooler {
         }
     }
 
-    /// Where a database is, through the pooler.
+    /// The address of a database through the pooler.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port.number())
     }

@@ -83,7 +83,7 @@ impl TestDatabase {
         Self { server: server.to_owned(), name }
     }
 
-    /// Where it is.
+    /// Its address.
     pub fn url(&self) -> String {
         with_database(&self.server, &self.name)
     }
@@ -166,7 +166,7 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// A new server of the run's version that trusts everybody on this machine.
+    /// A new server of the run's version that trusts every user of this machine.
     pub async fn start() -> Self {
         Self::start_with(&programs(), "").await
     }
@@ -237,12 +237,12 @@ impl PostgresServer {
         self
     }
 
-    /// Where a database of it is.
+    /// The address of a database of it.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port())
     }
 
-    /// Where it listens on the loopback address.
+    /// Its port on the loopback address.
     pub fn port(&self) -> u16 {
         self.port.number()
     }
@@ -306,7 +306,7 @@ impl PostgresServer {
         }
     }
 
-    /// Stops every process of it where it stands; connections stay open and silent.
+    /// Freezes all its processes; connections stay open without an answer.
     pub fn pause(&self) {
         self.processes().into_iter().for_each(|process| signal("STOP", process));
     }
@@ -338,7 +338,7 @@ impl PostgresServer {
         self.process = Some(postgres.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
     }
 
-    /// What it has said.
+    /// Its log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }

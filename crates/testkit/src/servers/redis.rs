@@ -74,12 +74,12 @@ impl RedisServer {
         panic!("redis-server on port {} does not answer", self.port());
     }
 
-    /// Where it listens, on the loopback address.
+    /// Its port on the loopback address.
     pub const fn port(&self) -> u16 {
         self.port.number()
     }
 
-    /// Where clients find it.
+    /// Its address for clients.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port())
     }
@@ -95,7 +95,7 @@ impl RedisServer {
         redis::cmd(words[0]).arg(&words[1..]).query(&mut self.connection()?)
     }
 
-    /// What it answers to a command.
+    /// Its answer to a command.
     pub fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
         self.try_ask(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
@@ -178,7 +178,7 @@ impl RedisServer {
         wait("the replica to be in step", || self.info("replication", "master_link_status") == "up");
     }
 
-    /// Makes a replica a primary without replicas. What it had not copied by now is lost.
+    /// Makes a replica a primary without replicas. Everything not copied by then is lost.
     pub fn promote(&self) {
         let _: String = self.ask(&["REPLICAOF", "NO", "ONE"]);
         wait("the replica to be a primary", || self.info("replication", "role") == "master");
@@ -201,7 +201,7 @@ impl Drop for RedisServer {
 pub struct RedisCluster {
     /// The nodes.
     pub nodes: Vec<RedisServer>,
-    /// Where they speak to each other.
+    /// The ports between the nodes.
     buses: [Port; 3],
 }
 
@@ -246,7 +246,7 @@ impl RedisCluster {
         });
     }
 
-    /// Where clients find the nodes, each one.
+    /// The addresses of all nodes.
     pub fn urls(&self) -> Vec<String> {
         self.nodes.iter().map(RedisServer::url).collect()
     }
@@ -255,11 +255,11 @@ impl RedisCluster {
 /// A primary, a replica, and one sentinel that suffices to promote the replica.
 #[derive(Debug)]
 pub struct RedisSentinel {
-    /// Who is the primary at first.
+    /// The primary at first.
     pub primary: RedisServer,
-    /// Who copies it at first.
+    /// Its replica at first.
     pub replica: RedisServer,
-    /// Who watches both.
+    /// The sentinel that watches both.
     pub sentinel: RedisServer,
 }
 
@@ -277,7 +277,7 @@ impl RedisSentinel {
         group
     }
 
-    /// Where clients find the sentinel, and the name to ask it for.
+    /// The address of the sentinel, and the name to ask it for.
     pub fn url(&self) -> String {
         format!("redis+sentinel://127.0.0.1:{}?master={SENTINEL_NAME}", self.sentinel.port())
     }
@@ -296,7 +296,7 @@ impl RedisSentinel {
     }
 }
 
-/// A sentinel that calls `primary` lost when it is silent for half a second.
+/// A sentinel that calls `primary` lost after half a second without an answer.
 fn start_sentinel(primary: &RedisServer) -> RedisServer {
     let mut sentinel = RedisServer::stopped(&[]);
     let config = sentinel.folder.path().join("sentinel.conf");

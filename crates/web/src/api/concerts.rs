@@ -39,7 +39,7 @@ pub(super) struct ConcertQuery {
     #[serde(default, deserialize_with = "local::de_date_option")]
     #[param(value_type = Option<String>, format = "date")]
     to: Option<jiff::civil::Date>,
-    /// What is to become of it, as of now: one that has ended is `over`.
+    /// Its status now: one that has ended is `over`.
     #[param(inline)]
     status: Option<ConcertStatus>,
     /// The most items on the page.
@@ -71,7 +71,7 @@ impl From<ConcertOnSale> for ListedConcert {
     }
 }
 
-/// How to write the seat map.
+/// The form of the seat map.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -129,7 +129,7 @@ fn for_a_second(request: &HeaderMap, body: &impl Serialize) -> HttpResult<Respon
 
 /// A concert.
 ///
-/// When and where it takes place, when its sale opens and closes, and what is to become of it.
+/// Its time and venue, the opening and closing of its sale, and its status.
 #[utoipa::path(get, path = "/api/v1/concerts/{concert_id}", tag = "concerts", operation_id = "concert", security(()),
     params(("concert_id" = ConcertId, Path, description = "The concert"),
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the concert that the client has")),
@@ -145,7 +145,7 @@ pub(super) async fn one(
 
 /// The seat map.
 ///
-/// At most a tenth of a second old. Send `If-None-Match` to hear 304 while nothing changed. It is a picture, not a
+/// At most a tenth of a second old. Send `If-None-Match` to get 304 while nothing changed. It is a picture, not a
 /// promise: only the hold decides.
 #[utoipa::path(get, path = "/api/v1/concerts/{concert_id}/seats", tag = "concerts", operation_id = "seats",
     security(()), params(("concert_id" = ConcertId, Path, description = "The concert"), MapQuery,

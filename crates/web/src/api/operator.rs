@@ -11,7 +11,7 @@ pub mod seats;
 use serde::{Deserialize, Deserializer};
 
 #[expect(clippy::option_option, reason = "null and left out are two things")]
-/// Tells a null field from an absent one.
+/// Distinguishes a null field from an absent one.
 fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }

@@ -26,7 +26,7 @@ use frontrow_storage::PaymentFilter;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What to pay for: one reservation, or several of one concert, all or nothing.
+/// The reservations to pay: one reservation, or several of one concert, all or nothing.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PaymentRequest {

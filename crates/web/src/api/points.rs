@@ -67,7 +67,7 @@ pub struct TopUpRequest {
     /// The amount.
     #[schema(value_type = i64, minimum = 1, maximum = 1_000_000_000_000_i64, example = 50_000)]
     amount: Money,
-    /// To whose account; the caller's where it is left out.
+    /// The user to credit; the caller if it is left out.
     #[serde(default)]
     user_id: Option<UserId>,
     /// The payment provider's reference: unique for ever, 1 to 100 characters. An operator or the service key must send
@@ -91,7 +91,7 @@ pub(super) async fn balance(
 
 /// The caller's history.
 ///
-/// What moved the points, newest first. An entry never changes.
+/// The movements of points, newest first. An entry never changes.
 #[utoipa::path(get, path = "/api/v1/points/history", tag = "points", operation_id = "history",
     params(PageQuery<HistoryId>), responses((status = 200, description = "A page", body = List<PointEntryShape>)))]
 pub(super) async fn history(

@@ -55,7 +55,7 @@ pub struct TokenBody {
     issued_at: Time,
     /// When it was activated.
     activated_at: Option<Time>,
-    /// What its state lasts until: the claim of an offered token, the end of an active one.
+    /// The end of its state: the deadline of the claim of an offered token, the end of an active one.
     deadline: Option<Time>,
     /// When it ended.
     expired_at: Option<Time>,
@@ -73,8 +73,8 @@ pub struct PositionBody {
     status: TokenStatus,
     /// The place in the line. It never changes.
     position: Position,
-    /// How many living tokens stand in front of it. It never rises, but that one of many instances may be a moment behind
-    /// another.
+    /// How many living tokens stand in front of it. It never rises, but that one of many instances may be a moment
+    /// behind another.
     #[schema(example = 41)]
     ahead: i64,
     /// How many wait in the room.
@@ -82,16 +82,16 @@ pub struct PositionBody {
     total_waiting: i64,
     /// How long it may take.
     estimated_wait: WaitBody,
-    /// What its state lasts until: the claim of an offered token, the end of an active one.
+    /// The end of its state: the deadline of the claim of an offered token, the end of an active one.
     deadline: Option<Time>,
     /// Why it ended; none while it lives, and once its row has been removed.
     end_reason: Option<EndReason>,
     /// When to ask next, in milliseconds from now.
     #[schema(minimum = 320, maximum = 36_000, example = 4_200)]
     poll_after_ms: i64,
-    /// What the organiser tells everybody in line.
+    /// The organiser's message to all in line.
     message: Option<String>,
-    /// How old the answer may be: it was true at this moment.
+    /// The moment at which the answer was true.
     as_of: Time,
     /// Whether the answer is older than a second, or a guess: the place in line was not known, and the database could
     /// not be asked. Ask again before you believe it.
@@ -163,8 +163,8 @@ impl From<TokenPlace> for TokenBody {
 
 /// Joins a line.
 ///
-/// A user has one place in a room: asking again, from any device, is answered 200 with the place from before. The answer
-/// has the queue token; ask for its position until it is `offered`.
+/// A user has one place in a room: asking again, from any device, is answered 200 with the place from before. The
+/// answer has the queue token; ask for its position until it is `offered`.
 #[utoipa::path(post, path = "/api/v1/queue/tokens", tag = "queue", operation_id = "issue_token",
     request_body(content = Option<JoinRequest>, description = "The concert, or nothing for the house room"),
     responses((status = 201, description = "A new place", body = TokenBody),

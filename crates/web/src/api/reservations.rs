@@ -104,7 +104,7 @@ pub(super) async fn one(
 
 /// Cancels a pending reservation.
 ///
-/// The seat is free at once. What is paid is refunded instead.
+/// The seat is free at once. Paid ones are refunded instead.
 #[utoipa::path(delete, path = "/api/v1/reservations/{reservation_id}", tag = "reservations",
     operation_id = "cancel_reservation",
     params(("reservation_id" = ReservationId, Path, description = "The reservation")),

@@ -1,4 +1,4 @@
-//! What the API says of rows: shapes of their own, so that a row may change without its readers.
+//! The API's shapes of rows: types of their own, so that a row may change without its readers.
 
 use frontrow_domain::{
     changes::AuditEntry,
@@ -94,7 +94,7 @@ pub(super) struct ConcertShape {
     starts_at: Time,
     /// When it ends. From then on nothing of it is sold.
     ends_at: Time,
-    /// What a seat costs unless its grade says otherwise.
+    /// The price of a seat unless its grade has one.
     base_price: Money,
     /// When the sale opens.
     opens_at: Time,
@@ -207,7 +207,7 @@ pub(super) struct UserShape {
     /// The user's e-mail address in lower case; unique.
     #[schema(example = "minji@example.com")]
     email: String,
-    /// What the user may do.
+    /// The user's rights.
     role: Role,
     /// Whether the user may sign in.
     status: UserStatus,
@@ -241,7 +241,7 @@ pub(super) struct PointEntryShape {
     user_id: UserId,
     /// The change: negative for a use, and for an adjustment that takes.
     amount: Money,
-    /// What moved the points.
+    /// The cause of the movement.
     #[serde(rename = "type")]
     kind: PointKind,
     /// A line for the statement.
@@ -277,7 +277,7 @@ impl From<PointEntry> for PointEntryShape {
     }
 }
 
-/// What an adjustment could not take, because a balance is never below zero.
+/// The rest of an adjustment that could not be taken, because a balance is never below zero.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Debt)]
 pub(super) struct DebtShape {
@@ -290,7 +290,7 @@ pub(super) struct DebtShape {
     /// Why the points were to be taken.
     #[schema(example = "Chargeback of 2027-03-02")]
     reason: String,
-    /// What the adjustment was booked under.
+    /// The reference of the adjustment.
     #[schema(example = "chargeback-000017")]
     reference: String,
     /// The debt's status.
@@ -374,10 +374,10 @@ pub(super) struct AuditEntryShape {
     pub(super) audit_id: AuditId,
     /// The operator; none for the command line and the service key.
     actor: Option<UserId>,
-    /// What was done, such as `room.set`.
+    /// The action, such as `room.set`.
     #[schema(example = "room.set")]
     action: String,
-    /// What it was done to, such as `room 3`.
+    /// The object of the action, such as `room 3`.
     #[schema(example = "room 3")]
     object: String,
     /// The particulars, as JSON.
@@ -400,13 +400,13 @@ impl From<AuditEntry> for AuditEntryShape {
     }
 }
 
-/// What a correction of a balance came to.
+/// The result of a correction of a balance.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Adjusted)]
 pub(super) struct AdjustedShape {
     /// The history's new entry; none if the balance was 0 and nothing could be taken.
     entry: Option<PointEntryShape>,
-    /// What is owed, if not all could be taken.
+    /// The debt, if not all could be taken.
     debt: Option<DebtShape>,
 }
 

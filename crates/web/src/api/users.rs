@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use utoipa::ToSchema;
 
-/// What it takes to register.
+/// The fields of a registration.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterRequest {
@@ -39,7 +39,7 @@ pub struct RegisterRequest {
     password: String,
 }
 
-/// What it takes to sign in.
+/// The fields of a sign-in.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
@@ -143,7 +143,7 @@ pub(super) async fn me(
     Ok(Json(user.ok_or(Refusal::NotFound { what: EntityKind::User })?.into()))
 }
 
-/// What it takes to change the password.
+/// The fields of a change of password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordChange {
@@ -155,7 +155,7 @@ pub struct PasswordChange {
     new_password: String,
 }
 
-/// What it takes to erase an account.
+/// The fields of an erasure.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Confirmation {
@@ -164,7 +164,7 @@ pub struct Confirmation {
     password: String,
 }
 
-/// What it takes to set a new password with a reset link.
+/// The fields of a new password by a reset link.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordReset {

@@ -26,11 +26,11 @@ use serde_json::error::Category;
 use std::{borrow::Cow, error::Error, fmt::Display};
 use uuid::Uuid;
 
-/// How large the body of a buyer's call may be, in bytes: twenty seats, or a name, an address and a password, take less.
+/// The largest body of a buyer's call, in bytes: twenty seats, or a name, an address and a password, take less.
 pub const BODY_LEN_MAX: usize = 8 * 1_024;
-/// How large the body of an operator's call may be, in bytes.
+/// The largest body of an operator's call, in bytes.
 pub const OPERATOR_BODY_LEN_MAX: usize = 64 * 1_024;
-/// How large an operator's list of seats may be, in bytes.
+/// The largest body with a list of seats, in bytes.
 pub const LARGE_BODY_LEN_MAX: usize = 16 * 1_024 * 1_024;
 /// How many items a list has if the client does not say.
 pub const LIMIT_DEFAULT: u32 = 50;

@@ -12,7 +12,7 @@ use std::fmt::Display;
 
 /// The header's name.
 pub const IDEMPOTENCY_KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
-/// How short a key may be, in bytes: shorter ones would collide by chance.
+/// The shortest key, in bytes: shorter ones would collide by chance.
 pub const KEY_LEN_MIN: usize = 16;
 /// How long a key may be, in bytes.
 pub const KEY_LEN_MAX: usize = 255;

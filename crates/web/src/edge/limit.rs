@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_have_not_asked_for_a_while_are_forgotten() {
+    async fn idle_clients_are_forgotten() {
         let limits = limits(10);
         for user in 1..=100 {
             limits.check_user(UserId(uuid::Uuid::from_u128(user))).unwrap();

@@ -102,7 +102,7 @@ impl Problem {
         self
     }
 
-    /// Keeps the cause for the log.
+    /// Stores the cause for the log.
     #[must_use]
     pub fn cause(mut self, cause: impl std::fmt::Display) -> Self {
         self.0.cause = Some(cause.to_string());

@@ -95,7 +95,7 @@ impl Tracer {
     }
 
     /// Queues the spans of a finished request if there is room for all of them.
-    fn tell(&self, head: &Head, answer: Option<Answered>, took: Duration, batches: &[BatchNote]) {
+    fn export(&self, head: &Head, answer: Option<Answered>, took: Duration, batches: &[BatchNote]) {
         let count = batches.len() + 1;
         let more = |waiting: usize| waiting.checked_add(count).filter(|waiting| *waiting <= WAITING_MAX);
         if self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
@@ -167,7 +167,7 @@ impl Drop for RequestSpan {
         if !has_failed && took < SLOW && !self.tracer.chooses(head.trace) {
             return;
         }
-        self.tracer.tell(&head, answer, took, &self.notes.batches());
+        self.tracer.export(&head, answer, took, &self.notes.batches());
     }
 }
 
@@ -260,7 +260,7 @@ mod tests {
     }
 
     /// All spans that a tracer has exported.
-    fn told(tracer: &Tracer, kept: &Kept) -> Vec<SpanData> {
+    fn exported(tracer: &Tracer, kept: &Kept) -> Vec<SpanData> {
         tracer.finish(PATIENCE).unwrap();
         std::mem::take(&mut kept.spans.lock().unwrap())
     }
@@ -290,11 +290,11 @@ mod tests {
             }
             serve(&tracer, "/readyz", StatusCode::SERVICE_UNAVAILABLE);
             assert!(tracer.begin(&request("192.0.2.1:1", None), None).is_none());
-            told(&tracer, &kept).len()
+            exported(&tracer, &kept).len()
         };
         let (without, with) = (chosen(false), chosen(true));
         assert!((1..100).contains(&without), "{without} of 200");
-        assert_eq!(with, without + 1, "a failed one is told, a probe is not");
+        assert_eq!(with, without + 1, "a failed one is exported, a probe is not");
     }
 
     #[test]
@@ -310,13 +310,13 @@ mod tests {
             let stranger = tracer.begin(&request("10.0.0.2:1", Some(&chosen)), Some("/api/v1/points"));
             stranger.unwrap().answered(StatusCode::OK, None, "stranger".to_owned());
         }
-        let told = told(&tracer, &kept);
+        let exported = exported(&tracer, &kept);
         let continued = |span: &&SpanData| span.span_context.trace_id() == TraceId::from(10_u128);
-        let proxied: Vec<_> = told.iter().filter(continued).collect();
+        let proxied: Vec<_> = exported.iter().filter(continued).collect();
         assert_eq!(proxied.len(), 2, "of the proxy's both, of the stranger's none");
         assert!(proxied.iter().all(|span| span.parent_span_id == SpanId::from(7_u64)));
-        assert_eq!(proxied[0].status, Status::error("the client went away"), "one whose client went away is told");
-        let strangers = &told[2..];
+        assert_eq!(proxied[0].status, Status::error("the client went away"), "one whose client went away is exported");
+        let strangers = &exported[2..];
         assert!((1..100).contains(&strangers.len()), "{} of 200", strangers.len());
         assert!(strangers.iter().all(|span| span.parent_span_id == SpanId::INVALID));
     }
@@ -342,7 +342,7 @@ mod tests {
         with_batches().await;
         assert_eq!(tracer.metrics.spans_dropped.get(), 17);
         drop(open);
-        let told = tokio::task::spawn_blocking(move || told(&tracer, &kept).len()).await.unwrap();
-        assert_eq!(told, WAITING_MAX / (BATCHES_MAX + 1) * (BATCHES_MAX + 1));
+        let exported = tokio::task::spawn_blocking(move || exported(&tracer, &kept).len()).await.unwrap();
+        assert_eq!(exported, WAITING_MAX / (BATCHES_MAX + 1) * (BATCHES_MAX + 1));
     }
 }

@@ -1,4 +1,4 @@
-//! What may happen in a random sale.
+//! The events of a random sale.
 
 use super::{BOSS, JUNHO, MINJI, S, SORA};
 use frontrow_domain::{
@@ -10,7 +10,7 @@ use proptest::{collection::vec, prelude::*};
 
 pub(crate) const USERS: [Caller; 4] = [MINJI, JUNHO, SORA, BOSS];
 
-/// What somebody actions; the numbers are turned into ids of what is there.
+/// The actions of a random sale; the numbers are turned into ids of what is there.
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
     Issue {
@@ -94,7 +94,7 @@ pub(crate) enum Step {
     WaitForEnd { which: usize, off: i64 },
     /// Days pass.
     WaitForCutOff,
-    /// Somebody comes as buyers do: joins, is offered a turn, claims it, and holds.
+    /// A buyer comes: joins, is offered a turn, claims it, and holds.
     Visit { user: usize, seats: Vec<i64> },
     /// One transaction. A keyed request can be repeated later.
     Batch { actions: Vec<(Action, Keyed)> },

@@ -1,4 +1,4 @@
-//! What must be true of the rows at every moment, and between one moment and the next.
+//! The invariants of the rows at every moment, and between one moment and the next.
 //!
 //! Written over the rows alone, without the functions that the rules themselves use.
 
@@ -23,7 +23,7 @@ pub(crate) fn check(model: &Model, now: Time) {
     check_caps(model);
 }
 
-/// What is counted along is what there is.
+/// The stored counts equal the rows.
 fn check_counts(model: &Model) {
     let mut counts: BTreeMap<RoomId, RoomCounts> = BTreeMap::new();
     for token in model.tokens.values() {

@@ -27,7 +27,7 @@ struct SeatBook {
     price: i128,
     blocked: bool,
     owner: Option<Owner>,
-    /// Who gave it up last, and when.
+    /// The user who gave it up last, and when.
     let_go: Option<(UserId, Time)>,
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct Oracle {
     answers: BTreeMap<[u8; 32], FirstAnswer>,
 }
 
-/// What a key was answered with for the first time.
+/// The first answer under a key.
 #[derive(Debug, Clone)]
 struct FirstAnswer {
     fingerprint: [u8; 32],

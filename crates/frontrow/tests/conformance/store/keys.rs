@@ -33,7 +33,7 @@ pub(super) async fn a_key_answers_the_same_again(office: &Fixture) {
     assert_eq!(office.store.reservations(&ReservationFilter::default(), first(10)).await.unwrap().len(), 1);
 }
 
-pub(super) async fn a_refusal_is_kept_too(office: &Fixture) {
+pub(super) async fn a_refusal_is_stored_too(office: &Fixture) {
     let concert = office.concert().await;
     let seats = office.seats(concert.concert_id, 1).await;
     let user = office.register().await;

@@ -132,7 +132,7 @@ pub(super) async fn one_advance_looks_at_so_many_tokens_and_the_next_at_the_rest
     assert_eq!(advance().await, (120, 0, 0));
     assert_eq!(advance().await, (0, 0, 0));
 
-    // Whoever keeps others waiting lapses first: the active, then the unclaimed turns in their order.
+    // The tokens that others wait for lapse first: the active, then the unclaimed turns in their order.
     let last = TokenId { room_id, position: Position(most + 120) };
     office.ask(Caller::Buyer(users[users.len() - 1]), Command::ActivateToken { token: last }).await.unwrap();
     office.advance(100);
@@ -190,7 +190,7 @@ pub(super) async fn a_room_with_a_small_cap_keeps_to_it(office: &Fixture) {
 }
 
 /// Nobody swept: the claim itself finds out whose time is over, and whose time a sign of life has lengthened.
-pub(super) async fn a_claim_ends_who_is_overdue_before_it_meets_a_full_room(office: &Fixture) {
+pub(super) async fn a_claim_ends_overdue_tokens_before_it_meets_a_full_room(office: &Fixture) {
     let mut tokens = Vec::new();
     for _ in 0..4 {
         let user = office.register().await;

@@ -389,7 +389,7 @@ pub(super) async fn live_tokens_of_a_user_come_by_room(office: &Fixture) {
     assert_eq!(office.store.live_tokens(user).await.unwrap(), [there]);
 }
 
-pub(super) async fn those_who_wait_come_by_position_and_are_paged(office: &Fixture) {
+pub(super) async fn waiting_tokens_come_by_position_in_pages(office: &Fixture) {
     let own_room = NewConcert { own_room_max_active: Some(5), ..new_concert() };
     let room = office.concert_like(own_room).await.room_id;
     let served = office.activate(office.register().await).await;

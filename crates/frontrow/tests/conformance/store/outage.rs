@@ -164,7 +164,7 @@ pub(super) async fn a_silence_in_which_nothing_failed_is_an_outage_too(office: &
     let (answers, _) = office.batch(wake()).await;
     assert!(answers[0].decision.is_ok(), "{answers:?}");
     assert_eq!(office.store.resume().await.unwrap(), None);
-    // Whoever looks first finds out.
+    // The first reader finds out.
     office.clock.stall(Span::from_secs(100));
     let refused = office.store.check_writable().await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");

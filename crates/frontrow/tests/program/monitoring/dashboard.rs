@@ -1,4 +1,4 @@
-//! Every query of the dashboard and of the alerts, held against what instances tell.
+//! Every query of the dashboard and of the alerts, held against the metrics of instances.
 
 use super::{deploy, instance, scrape};
 use frontrow_domain::time::Time;
@@ -32,7 +32,7 @@ impl Scrape {
         Self(samples)
     }
 
-    /// What is wrong with a query, as far as these samples tell.
+    /// The fault of a query, as far as these samples show.
     fn faults(&self, query: &str) -> Vec<String> {
         let Query { selectors, grouped } = Query::parse(query);
         let mut faults = Vec::new();
@@ -140,7 +140,7 @@ impl Query {
     }
 }
 
-/// What instances of both kinds tell after a sale with a refusal in it.
+/// The metrics of instances of both kinds after a sale with a refusal in it.
 async fn scraped() -> Scrape {
     let database = TestDatabase::new().await;
     let redis = shared_redis();
@@ -150,7 +150,7 @@ async fn scraped() -> Scrape {
         let buyer = server.buyer_with("buyer", 1_000_000).await;
         buyer.buy(hall.seats[0]).await;
         buyer.hold("x", hall.seats[1]).await.problem(403, "token_invalid");
-        // Somebody is in line: the room has a leader.
+        // A token is in line: the room has a leader.
         server.buyer("next").await.join(None).await;
         text += &scrape(&server).await;
         server.stop().await;

@@ -30,7 +30,7 @@ async fn holds_are_due_in_order_when_their_time_has_come() {
     assert_eq!(holds::take_due(&mut other, &keys, after(9), 10).await.unwrap(), []);
     assert_eq!(holds::take_due(&mut other, &keys, after(30), 2).await.unwrap(), ids([1, 2]));
     assert_eq!(holds::take_due(&mut one, &keys, after(30), 10).await.unwrap(), ids([3]));
-    // What could not be swept is put back.
+    // A hold that was not swept is put back.
     holds::publish(&mut one, &keys, &due([(30, 3)])).await.unwrap();
     assert_eq!(holds::take_due(&mut other, &keys, after(40), 10).await.unwrap(), ids([3, 4]));
     assert_eq!(pair.server.ask::<u64>(&["ZCARD", &keys.installation_part("holds")]), 0);

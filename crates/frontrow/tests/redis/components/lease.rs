@@ -1,4 +1,4 @@
-//! Who leads a line: one at a time as far as Redis knows, under ever higher numbers.
+//! The leader of a line: one at a time as far as Redis knows, under ever higher fences.
 
 use super::{HOUSE, Pair, eventually, instance, keys};
 use frontrow_domain::{id::RoomId, line::Fence, time::Span};
@@ -33,7 +33,7 @@ async fn one_of_two_leads_until_it_gives_up() {
 }
 
 #[tokio::test]
-async fn who_gives_up_takes_nothing_from_who_took_over() {
+async fn a_released_lease_leaves_the_new_leader_alone() {
     let pair = Pair::start().await;
     let (one, other, way) = (leases(1), leases(2), pair.one.handle());
     assert_eq!(one.lead(&way, HOUSE, NONE, LONG).await.unwrap(), leader(1));
@@ -120,7 +120,8 @@ async fn many_lines_are_asked_for_in_one_call() {
         let expected = if room.get() == 7 { Leadership::Follower } else { leader(fence.0 + 1) };
         assert_eq!(one.standing(*room), expected, "{room}");
     }
-    // Of a line in which nothing lives any more no lease is renewed; those that are led to the end are given up at once.
+    // Of a line in which nothing lives any more no lease is renewed; those that are led to the end are given up at
+    // once.
     one.keep_only(&[]);
     one.release(&pair.one.handle()).await.unwrap();
     assert_eq!(pair.server.ask::<Vec<String>>(&["KEYS", "*leader:*"]).len(), 1, "the other's");

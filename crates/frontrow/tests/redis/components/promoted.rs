@@ -40,7 +40,7 @@ impl PromotedPair {
         Self { store, queues }
     }
 
-    /// A command that the instance with this index decides and tells of.
+    /// A command that the instance with this index decides and publishes.
     async fn run(&self, index: usize, caller: Caller, command: Command) -> Outcome {
         let request = Request { caller, command, idempotency: None };
         let mut done = self.store.transact([request].into(), decide_all).await.unwrap();

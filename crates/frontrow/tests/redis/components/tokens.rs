@@ -18,7 +18,7 @@ fn changes<'a>(tokens: impl IntoIterator<Item = &'a Token>, at: Time) -> TokenCh
     changes
 }
 
-async fn tell(way: &RedisHandle, mut changes: TokenChanges) {
+async fn publish(way: &RedisHandle, mut changes: TokenChanges) {
     let refused = tokens::publish(way, &keys(), &mut changes, |_| true).await;
     assert!(refused.is_empty() && changes.is_empty(), "{refused:?}");
 }
@@ -32,7 +32,7 @@ async fn a_live_token_is_found_from_anywhere_until_it_ends() {
     let pair = Pair::start().await;
     let (one, other, keys) = (pair.one.handle(), pair.other.handle(), keys());
     let tokens: Vec<_> = (1..=1_000).map(issued).collect();
-    tell(&one, changes(&tokens, START)).await;
+    publish(&one, changes(&tokens, START)).await;
     for token in &tokens {
         assert_eq!(tokens::get(&other, &keys, token.id).await.unwrap(), Some(*token));
     }
@@ -44,13 +44,13 @@ async fn a_live_token_is_found_from_anywhere_until_it_ends() {
     let now = START.plus(Span::from_secs(1));
     let offered = tokens[6].offered(now, &Policy::default()).unwrap();
     let ended: Vec<_> = tokens[..5].iter().map(|token| token.ended(now, EndReason::Left).unwrap()).collect();
-    tell(&other, changes(ended.iter().chain([&offered]), now)).await;
+    publish(&other, changes(ended.iter().chain([&offered]), now)).await;
     assert_eq!(tokens::get(&one, &keys, at(7)).await.unwrap(), Some(offered));
     for position in 1..=5 {
         assert_eq!(tokens::get(&one, &keys, at(position)).await.unwrap(), None);
     }
     let rest: Vec<_> = tokens[5..].iter().map(|token| token.ended(now, EndReason::Paid).unwrap()).collect();
-    tell(&one, changes(&rest, now)).await;
+    publish(&one, changes(&rest, now)).await;
     assert_eq!(pair.server.ask::<i64>(&["DBSIZE"]), 0, "nothing is left behind");
 }
 
@@ -60,12 +60,12 @@ async fn an_older_copy_does_not_replace_a_later_one() {
     let (one, keys) = (pair.one.handle(), keys());
     let later = START.plus(Span::from_millis(1));
     let offered = issued(1).offered(later, &Policy::default()).unwrap();
-    tell(&one, changes([&offered], later)).await;
-    tell(&one, changes([&issued(1)], START)).await;
+    publish(&one, changes([&offered], later)).await;
+    publish(&one, changes([&issued(1)], START)).await;
     assert_eq!(tokens::get(&one, &keys, at(1)).await.unwrap(), Some(offered));
 }
 
-/// What a waiter costs in Redis: printed, and held to what is planned with.
+/// The cost of a waiting token in Redis: printed, and held to what is planned with.
 #[tokio::test]
 async fn a_waiter_costs_less_than_fifty_bytes() {
     let pair = Pair::start().await;
@@ -75,7 +75,7 @@ async fn a_waiter_costs_less_than_fifty_bytes() {
     let before = used();
     for first in (1..=i64::from(all)).step_by(500) {
         let tokens: Vec<_> = (first..first + 500).map(issued).collect();
-        tell(&one, changes(&tokens, START)).await;
+        publish(&one, changes(&tokens, START)).await;
     }
     let bytes = (used() - before) / f64::from(all);
     let hash: u32 = pair.server.ask(&["MEMORY", "USAGE", &keys.room(HOUSE, "t2:100")]);

@@ -10,7 +10,7 @@ use frontrow_domain::{
 };
 use uuid::Uuid;
 
-/// What a copy has after its moment: state, user, and when the token was issued.
+/// The fields of a copy after its moment: state, user, and when the token was issued.
 type CopyRest = (WrittenState, [u8; 16], i64);
 
 /// A copy of a token as it was at `at`; every token has one.

@@ -46,9 +46,9 @@ pub struct MapSeat<'a> {
     pub number: &'a str,
     /// The price grade.
     pub grade: &'a str,
-    /// What it costs.
+    /// The price.
     pub price: Money,
-    /// What may be done with it.
+    /// Its status.
     pub status: SeatStatus,
 }
 
@@ -72,7 +72,7 @@ pub struct MapBlock<'a> {
     pub row: &'a str,
     /// The price grade.
     pub grade: &'a str,
-    /// What each costs.
+    /// The price of each.
     pub price: Money,
     /// The first seat's id.
     pub first_seat_id: SeatId,

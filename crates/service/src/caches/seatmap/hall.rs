@@ -27,7 +27,7 @@ use std::{
 
 /// A map that takes longer than this to render may be served a little old.
 const RENDER_CHEAP: Duration = Duration::from_millis(1);
-/// How old a map may be: as old as a refusal from the cache.
+/// The greatest age of a map: that of a refusal from the cache.
 const AGE_MAX: Duration = Duration::from_micros(REFUSAL_TTL.micros().unsigned_abs());
 
 /// How long after a seat was removed an earlier commit that changed it may still be published.
@@ -82,8 +82,8 @@ struct Rendered {
 pub(super) struct Row {
     pub(super) seat: Seat,
     /// The version in which a commit of this process last changed the seat: a row that was read before must not replace
-    /// it. [`Guarded`](crate::caches::guarded::Guarded) would drop the whole read of a hall whenever one of its seats is
-    /// sold meanwhile.
+    /// it. [`Guarded`](crate::caches::guarded::Guarded) would drop the whole read of a hall whenever one of its seats
+    /// is sold meanwhile.
     touched: u64,
 }
 

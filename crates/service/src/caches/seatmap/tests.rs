@@ -124,7 +124,7 @@ async fn an_unused_map_is_dropped_and_a_used_one_stays() {
 }
 
 #[tokio::test]
-async fn of_too_many_maps_those_looked_at_last_are_kept() {
+async fn the_maps_used_last_stay_cached() {
     for kept_max in [Bounds { halls: 3, seats: 100 }, Bounds { halls: 100, seats: 3 }] {
         let mut office = MapFixture::new();
         office.maps.kept_max = kept_max;
@@ -140,7 +140,7 @@ async fn of_too_many_maps_those_looked_at_last_are_kept() {
 }
 
 #[tokio::test]
-async fn a_map_larger_than_all_that_may_be_kept_is_shown() {
+async fn a_map_larger_than_the_cache_is_shown() {
     let mut office = MapFixture::new();
     office.maps.kept_max = Bounds { halls: 0, seats: 0 };
     let (concert, _) = office.concert().await;

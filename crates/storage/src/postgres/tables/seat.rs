@@ -206,7 +206,7 @@ fn bind_label(rows: Rows<'_, Seat>) -> Rows<'_, Seat> {
         .column(|row| row.label.grade.as_str())
 }
 
-/// Who gave it up and when, and whether it was ever held.
+/// The user who gave it up and when, and whether it was ever held.
 fn bind_let_go(rows: Rows<'_, Seat>) -> Rows<'_, Seat> {
     rows.column(|row| row.let_go().map(|let_go| let_go.user_id.0))
         .column(|row| micros(row.let_go().map(|let_go| let_go.at)))

@@ -10,7 +10,7 @@ use frontrow_storage::ConcertPlace;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// How deep schemas are followed: deeper than any of ours.
+/// The depth to which schemas are followed: deeper than any of ours.
 const DEPTH_MAX: usize = 8;
 
 /// The cursor behind the concert of the examples.

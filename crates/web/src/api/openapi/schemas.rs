@@ -1,4 +1,4 @@
-//! What the program's types cannot say about their schemas.
+//! Parts of schemas that the program's types do not express.
 
 use frontrow_domain::{
     policy::SEATS_PER_OPERATOR_COMMAND_MAX,

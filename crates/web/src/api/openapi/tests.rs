@@ -1,4 +1,4 @@
-//! What the document says is so, and all of it is said.
+//! The document is true and complete.
 
 use super::{schemas::not_null, *};
 use crate::edge::problem::codes;

@@ -44,13 +44,13 @@ pub struct UserBooks {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdjustmentOrder {
-    /// How much is given; negative to take. What cannot be taken becomes a debt.
+    /// How much is given; negative to take. The rest that cannot be taken becomes a debt.
     #[schema(example = -50_000)]
     amount: Money,
     /// Why, for the user's statement and the audit log.
     #[schema(format = "text", min_length = 1, max_length = 500, example = "Chargeback of 2027-03-02")]
     reason: String,
-    /// What it is booked under: once for each user. 1 to 100 visible ASCII characters.
+    /// The reference of the booking: once for each user. 1 to 100 visible ASCII characters.
     #[schema(min_length = 1, max_length = 100, pattern = "^[!-~]+$", example = "chargeback-000017")]
     reference: String,
 }
@@ -73,7 +73,7 @@ pub struct SettlementOrder {
 pub(in crate::api) struct DebtQuery {
     /// The user.
     user_id: Option<UserId>,
-    /// Standing where.
+    /// The status to look for.
     #[param(inline)]
     status: Option<DebtStatus>,
     /// The most items on the page.

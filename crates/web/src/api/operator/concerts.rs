@@ -34,7 +34,7 @@ use jiff::civil;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What changes of a concert; what is left out stays.
+/// The changes of a concert; omitted fields stay.
 #[expect(clippy::option_option, reason = "null takes something away, leaving it out keeps it")]
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -67,12 +67,12 @@ pub struct ConcertPatch {
     #[serde(default, deserialize_with = "local::de_time_option")]
     #[schema(value_type = Option<String>, format = "time-local", example = "22:30:00")]
     end_time: Option<civil::Time>,
-    /// Only for a start or an end that the venue's clock shows twice: 0 is the first of the two, 1 the second. Send it with
-    /// every change of such hours.
+    /// Only for a start or an end that the venue's clock shows twice: 0 is the first of the two, 1 the second. Send it
+    /// with every change of such hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i32>, minimum = 0, maximum = 1, example = 0)]
     fold: Option<Fold>,
-    /// What a new seat costs unless it says otherwise. Seats that are there keep their price.
+    /// The price of a new seat without one of its own. Existing seats keep their price.
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000_000_000_i64, example = 120_000)]
     base_price: Option<Money>,
@@ -141,7 +141,7 @@ pub(in crate::api) async fn create_concert(
 
 /// Changes a concert.
 ///
-/// What is left out stays. `status` closes or postpones the sale and lets it go on.
+/// Omitted fields stay. `status` closes or postpones the sale and lets it go on.
 #[utoipa::path(patch, path = "/api/v1/operator/concerts/{concert_id}", tag = "operator", operation_id = "update_concert",
     params(("concert_id" = ConcertId, Path, description = "The concert")),
     request_body = ConcertPatch, responses((status = 200, description = "The concert", body = ConcertShape)))]
@@ -215,7 +215,7 @@ pub(in crate::api) async fn cancel_concert(
 
 /// Gives every payment of a cancelled concert back.
 ///
-/// Part by part, in the background and over restarts, until none is left. Asking again changes nothing and tells how far
+/// Part by part, in the background and over restarts, until none is left. Asking again changes nothing and says how far
 /// it has come.
 #[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/refund-all", tag = "operator",
     operation_id = "refund_concert", params(("concert_id" = ConcertId, Path, description = "The concert")),

@@ -29,8 +29,8 @@ pub struct DoorList(String);
 
 /// The door list.
 ///
-/// Who sits where: the sold seats of a concert in their order, as CSV in UTF-8 with a byte order mark and CRLF, for
-/// spreadsheets. A cell that a spreadsheet would take for a formula begins with an apostrophe.
+/// The holders of seats: the sold seats of a concert in their order, as CSV in UTF-8 with a byte order mark and CRLF,
+/// for spreadsheets. A cell that a spreadsheet would take for a formula begins with an apostrophe.
 #[utoipa::path(get, path = "/api/v1/operator/concerts/{concert_id}/door-list.csv", tag = "operator",
     operation_id = "door_list", params(("concert_id" = ConcertId, Path, description = "The concert")),
     responses((status = 200, description = "The list", content_type = "text/csv",

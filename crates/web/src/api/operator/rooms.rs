@@ -21,7 +21,7 @@ use frontrow_service::operators::RoomOverview;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What changes of a room; what is left out stays.
+/// The changes of a room; omitted fields stay.
 #[expect(clippy::option_option, reason = "null takes a setting away, leaving it out keeps it")]
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -95,7 +95,7 @@ pub(in crate::api) async fn room(
 
 /// Changes a waiting room.
 ///
-/// Its cap, its rate, its gate, its message. What is left out stays.
+/// Its cap, its rate, its gate, its message. Omitted fields stay.
 #[utoipa::path(patch, path = "/api/v1/operator/rooms/{room_id}", tag = "operator", operation_id = "set_room",
     params(("room_id" = RoomId, Path, description = "The room; 0 is the house room")),
     request_body = RoomPatch, responses((status = 200, description = "The room", body = RoomShape)))]

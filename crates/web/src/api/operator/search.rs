@@ -49,7 +49,7 @@ pub(in crate::api) struct ReservationQuery {
     user_id: Option<UserId>,
     /// The concert.
     concert_id: Option<ConcertId>,
-    /// Standing where.
+    /// The status to look for.
     #[param(inline)]
     status: Option<ReservationStatus>,
     /// The most items on the page.
@@ -72,7 +72,7 @@ pub(in crate::api) struct PaymentQuery {
     concert_id: Option<ConcertId>,
     /// The reservation.
     reservation_id: Option<ReservationId>,
-    /// Standing where.
+    /// The status to look for.
     #[param(inline)]
     status: Option<PaymentStatus>,
     /// The most items on the page.
@@ -184,8 +184,8 @@ pub(in crate::api) async fn refund(
 
 /// The audit log.
 ///
-/// What operators, the service key and the box office itself did, and which accounts were erased, newest first. The log
-/// cannot be changed.
+/// The actions of operators, of the service key and of the box office itself, and erased accounts, newest first. The
+/// log cannot be changed.
 #[utoipa::path(get, path = "/api/v1/operator/audit", tag = "operator", operation_id = "audit",
     params(PageQuery<AuditId>), responses((status = 200, description = "A page", body = List<AuditEntryShape>)))]
 pub(in crate::api) async fn audit(

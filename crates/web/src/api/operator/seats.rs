@@ -71,7 +71,7 @@ pub struct SetSeatsShape {
     count: u32,
 }
 
-/// What changes of each of the seats; what is left out stays.
+/// The changes of each of the seats; omitted fields stay.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeatPatch {

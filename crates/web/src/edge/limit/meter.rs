@@ -124,7 +124,7 @@ mod tests {
     use std::num::NonZeroU32;
 
     #[test]
-    fn a_burst_over_the_limit_is_told_to_wait_and_others_are_not() {
+    fn a_burst_over_the_limit_has_to_wait_and_others_do_not() {
         let limiter = Limiter::new(Quota::per_hour(NonZeroU32::new(3).unwrap()));
         for _ in 0..3 {
             limiter.check(&"a").unwrap();

@@ -101,7 +101,7 @@ definitions! {
     BALANCE_LEFT of BalanceLeft: 409 "The account has points" "An account is erased when its balance is 0; `balance` says how much there is. Spend it, or ask the box office.";
     TICKETS_LEFT of TicketsLeft: 409 "The account has tickets" "An account is erased when it has no ticket for a concert to come, nor for one that was postponed or cancelled; reservation `reservation_id` is one. Refund it, or ask the box office.";
     DEBT_LEFT of DebtLeft: 409 "The account has an open debt" "An account is erased when it owes nothing; debt `debt_id` of `amount` is open. Ask the box office to collect it or to write it off.";
-    SEAT_HELD of SeatHeld until held_until: 409 "The seat is held" "Somebody holds seat `seat_id` until `held_until`. Choose another one, or try again then.";
+    SEAT_HELD of SeatHeld until held_until: 409 "The seat is held" "Another buyer holds seat `seat_id` until `held_until`. Choose another one, or try again then.";
     SEAT_HELD_BY_YOU of SeatHeldByYou: 409 "You hold the seat already" "The caller holds seat `seat_id` until `held_until`. Pay for reservation `reservation_id`, or cancel it.";
     SEAT_SOLD of SeatSold: 409 "The seat is sold" "Seat `seat_id` is sold. Choose another one.";
     SEAT_BLOCKED of SeatBlocked: 409 "The seat is not for sale" "Seat `seat_id` is not for sale. Choose another one.";

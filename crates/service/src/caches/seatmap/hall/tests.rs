@@ -208,7 +208,7 @@ async fn a_seat_that_was_removed_is_gone_though_an_older_reading_brings_it_again
 }
 
 #[tokio::test]
-async fn a_seat_that_was_removed_does_not_come_back_with_an_older_commit_that_is_told_later() {
+async fn a_removed_seat_does_not_come_back_with_an_older_commit_applied_later() {
     let store = CountedSeats::default();
     store.put(seat(1, SeatState::FREE, 1));
     store.put(seat(2, BLOCKED, 1));
@@ -271,7 +271,7 @@ async fn seats_that_were_removed_are_forgotten_when_every_seat_was_read_long_aft
 }
 
 #[tokio::test]
-async fn a_store_in_trouble_is_asked_once_by_all_who_wait() {
+async fn an_unavailable_store_is_read_once_for_all_who_wait() {
     let store = Arc::new(CountedSeats::default());
     store.fails.store(true, Ordering::SeqCst);
     let hall = Arc::new(CachedHall::new(CONCERT, 1, Sharing::Alone, Arc::default()));
