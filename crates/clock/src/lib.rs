@@ -241,6 +241,13 @@ impl Ids {
     }
 }
 
+/// A random id for the log, such as a request's: nothing is decided by it, so no seed replays it and no lock is taken.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that makes ids which no seed replays")]
+pub fn log_id() -> Uuid {
+    Uuid::new_v4()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

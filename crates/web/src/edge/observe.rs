@@ -23,23 +23,20 @@ use frontrow_service::metrics::Metrics;
 use frontrow_storage::trouble::Trouble;
 use std::{
     any::Any,
-    cell::{Cell, RefCell},
+    cell::RefCell,
     convert::Infallible,
     future::poll_fn,
-    hash::{BuildHasher, RandomState},
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Layer, Service, service_fn};
 use tower_http::cors::CorsLayer;
+use uuid::Uuid;
 
 /// The header that carries the request id, in and out.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -77,19 +74,15 @@ pub struct RequestContext {
     /// The bytes that request bodies may still take, over all connections.
     bodies: Arc<Semaphore>,
     unserved: Trouble,
-    prefix: u32,
-    counter: AtomicU64,
 }
 
 /// How many bytes of bodies may be in memory at once by default ([`RequestContext::with_bodies_in_flight`]).
 const BODIES_IN_FLIGHT_LEN: usize = 64 * 1_024 * 1_024;
 
 impl RequestContext {
-    /// A context with its own random prefix for request ids.
+    /// A context without tracing, which takes any query.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>, clock: Clock, body_timeout: Duration, request_timeout: Duration) -> Self {
-        let random = RandomState::new().hash_one(0_u8);
-        let prefix = u32::try_from(random & u64::from(u32::MAX)).unwrap_or(0);
         let slow = Duration::from_secs(1);
         let bodies = Arc::new(Semaphore::new(BODIES_IN_FLIGHT_LEN));
         Self {
@@ -102,8 +95,6 @@ impl RequestContext {
             queries: QueryFields::default(),
             bodies,
             unserved: Trouble::new("requests are answered 503"),
-            prefix,
-            counter: AtomicU64::new(0),
         }
     }
 
@@ -127,37 +118,6 @@ impl RequestContext {
         self.bodies = Arc::new(Semaphore::new(len.min(Semaphore::MAX_PERMITS)));
         self
     }
-
-    fn id_for(&self, headers: &HeaderMap) -> RequestId {
-        match headers.get(REQUEST_ID_HEADER) {
-            Some(value) if is_request_id(value.as_bytes()) => RequestId(value.clone()),
-            _ => RequestId::generated(self.prefix, self.next_number()),
-        }
-    }
-}
-
-thread_local! {
-    /// The request numbers reserved by this thread: the context's prefix, the next number, and the end.
-    static NUMBERS: Cell<(u32, u64, u64)> = const { Cell::new((0, 0, 0)) };
-}
-
-/// How many numbers a thread reserves at once, so that threads seldom contend for the counter.
-const NUMBERS_TAKEN: u64 = 1_024;
-
-impl RequestContext {
-    fn next_number(&self) -> u64 {
-        NUMBERS.with(|numbers| {
-            let (prefix, next, end) = numbers.get();
-            let (next, end) = if prefix == self.prefix && next < end {
-                (next, end)
-            } else {
-                let first = self.counter.fetch_add(NUMBERS_TAKEN, Ordering::Relaxed);
-                (first, first + NUMBERS_TAKEN)
-            };
-            numbers.set((self.prefix, next + 1, end));
-            next
-        })
-    }
 }
 
 fn is_request_id(bytes: &[u8]) -> bool {
@@ -169,25 +129,24 @@ fn is_request_id(bytes: &[u8]) -> bool {
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    fn generated(prefix: u32, number: u64) -> Self {
-        let mut text = *b"00000000-000000000000";
-        let (head, tail) = text.split_at_mut(9);
-        write_hex(&mut head[..8], u64::from(prefix));
-        write_hex(tail, number);
-        Self(HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("unknown")))
+    /// The client's own if it is a good one, else a new one.
+    fn of(headers: &HeaderMap) -> Self {
+        match headers.get(REQUEST_ID_HEADER) {
+            Some(value) if is_request_id(value.as_bytes()) => Self(value.clone()),
+            _ => Self::generated(),
+        }
+    }
+
+    fn generated() -> Self {
+        let mut text = Uuid::encode_buffer();
+        let text = frontrow_clock::log_id().hyphenated().encode_lower(&mut text);
+        Self(HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unknown")))
     }
 
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or("unknown")
-    }
-}
-
-fn write_hex(out: &mut [u8], mut number: u64) {
-    for digit in out.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[usize::from((number & 0xf).to_le_bytes()[0])];
-        number >>= 4;
     }
 }
 
@@ -326,7 +285,7 @@ impl Seen {
         let tracer = edge.tracer.as_ref();
         Self {
             start: Instant::now(),
-            current: Current { id: edge.id_for(request.headers()), edge: Arc::clone(edge), spent: RefCell::default() },
+            current: Current { id: RequestId::of(request.headers()), edge: Arc::clone(edge), spent: RefCell::default() },
             method: request.method().clone(),
             span: tracer.and_then(|tracer| tracer.begin(request, route.as_ref().map(MatchedPath::as_str))),
             route,
@@ -484,8 +443,10 @@ mod tests {
     use super::{RequestId, is_request_id};
 
     #[test]
-    fn generated_ids_are_the_prefix_and_the_number() {
-        assert_eq!(RequestId::generated(0xabc, 255).as_str(), "00000abc-0000000000ff");
+    fn a_generated_id_is_one_and_is_not_repeated() {
+        let (first, second) = (RequestId::generated(), RequestId::generated());
+        assert!(is_request_id(first.as_str().as_bytes()) && first.as_str() != "unknown");
+        assert_ne!(first.as_str(), second.as_str());
     }
 
     #[test]

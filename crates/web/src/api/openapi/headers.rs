@@ -12,7 +12,7 @@ pub(super) fn definitions() -> Value {
             "description": "The request's id: the client's own, if it sent a good one. Name it when you ask for help.",
             "required": true,
             "schema": { "type": "string", "maxLength": 64 },
-            "example": "5f0e1c2d-00000000002a"
+            "example": "9d3f6a0e-52c1-4b7a-8e44-1f0c6b9d2a35"
         },
         "Idempotent-Replayed": {
             "description": "`true` where this is the first answer to the same Idempotency-Key, given again.",

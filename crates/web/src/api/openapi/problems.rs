@@ -59,7 +59,7 @@ pub(super) fn example(definition: &'static Definition) -> Value {
         }
         _ => problem,
     };
-    serde_json::from_slice(&problem.to_json(Some("5f0e1c2d-00000000002a"))).unwrap_or(Value::Null)
+    serde_json::from_slice(&problem.to_json(Some("9d3f6a0e-52c1-4b7a-8e44-1f0c6b9d2a35"))).unwrap_or(Value::Null)
 }
 
 /// The schema of every problem.
@@ -75,7 +75,7 @@ pub(super) fn schema() -> Value {
             "status": { "type": "integer", "description": "The HTTP status.", "example": 409 },
             "code": { "type": "string", "enum": codes, "description": "Stable; switch on this.", "example": "seat_held" },
             "detail": { "type": "string", "description": "What is wrong in this case, for people.", "example": "Seat 42 is held." },
-            "request_id": { "type": "string", "description": "Name it when you ask for help.", "example": "5f0e1c2d-00000000002a" },
+            "request_id": { "type": "string", "description": "Name it when you ask for help.", "example": "9d3f6a0e-52c1-4b7a-8e44-1f0c6b9d2a35" },
             "field": { "type": "string", "description": "`invalid_field`: the field, parameter or header at fault.", "example": "seat_ids[1]" },
             "reason": { "type": "string", "description": "`malformed`: what is wrong.", "example": "One request names 1 to 20 seats." },
             "what": { "type": "string", "enum": ["user", "concert", "room", "token", "seat", "reservation", "payment", "debt"],
