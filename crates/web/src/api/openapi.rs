@@ -76,13 +76,6 @@ fn complete_operation(operation: &mut Value) {
     let Some(call) = operation["operationId"].as_str().and_then(|id| CALLS.iter().find(|call| call.id == id)) else {
         return;
     };
-    if operation["security"] == json!([{}]) {
-        operation["security"] = json!([]);
-    }
-    // A summary is a heading, so it has no full stop.
-    if let Some(summary) = operation["summary"].as_str().map(|summary| summary.trim_end_matches('.').to_owned()) {
-        operation["summary"] = json!(summary);
-    }
     if call.takes_key()
         && let Some(parameters) =
             operation.as_object_mut().map(|map| map.entry("parameters").or_insert_with(|| json!([])))

@@ -285,7 +285,11 @@ impl Seen {
         let tracer = edge.tracer.as_ref();
         Self {
             start: Instant::now(),
-            current: Current { id: RequestId::of(request.headers()), edge: Arc::clone(edge), spent: RefCell::default() },
+            current: Current {
+                id: RequestId::of(request.headers()),
+                edge: Arc::clone(edge),
+                spent: RefCell::default(),
+            },
             method: request.method().clone(),
             span: tracer.and_then(|tracer| tracer.begin(request, route.as_ref().map(MatchedPath::as_str))),
             route,

@@ -35,10 +35,6 @@ pub(super) fn complete(document: &mut Value) {
             shape["properties"]["seats"]["maxItems"] = json!(SEATS_PER_OPERATOR_COMMAND_MAX);
         }
     }
-    // The seats, and at least one change.
-    if let Some(patch) = schemas.get_mut("SeatPatch") {
-        patch["minProperties"] = json!(2);
-    }
     // Cancelling is a call of its own, and a concert becomes `over` by itself.
     if let Some(status) = schemas.get_mut("ConcertPatch").map(|patch| &mut patch["properties"]["status"]) {
         let description = not_null(status.take())["description"].take();

@@ -74,6 +74,7 @@ pub struct SetSeatsShape {
 /// The changes of each of the seats; omitted fields stay.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(min_properties = 2)]
 pub struct SeatPatch {
     /// The seats, all of this concert.
     #[serde(deserialize_with = "list::<SEATS_PER_OPERATOR_COMMAND_MAX, _, _>")]
