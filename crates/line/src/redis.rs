@@ -15,8 +15,6 @@ mod notices;
 mod positions;
 mod publisher;
 mod reader;
-mod recent;
-mod refresh;
 pub mod script;
 mod seeding;
 mod states;
@@ -29,7 +27,7 @@ use crate::{
     lines::{Lines, Rebuild},
     lock::lock,
     peers::{Down, Leadership, PeerStatus, Peers, PeersError},
-    replicas::ChangeOrigin,
+    replicas::{ChangeOrigin, LineReading},
     view::deltas,
 };
 use async_trait::async_trait;
@@ -43,15 +41,12 @@ use frontrow_domain::{
     time::{Span, Time},
 };
 use frontrow_storage::{GAP_GRACE, Line, Sharing, Store};
-use gaps::Gaps;
 use heartbeats::{ExchangeTask, Heartbeats};
 use keys::RedisKeys;
 use lease::{Leases, Unasked};
 use notices::Notices;
 use publisher::{PublishTask, Publisher};
 use reader::Reader;
-use recent::Recent;
-use refresh::Refresher;
 use seeding::Seeding;
 use std::{
     collections::HashMap,
@@ -113,7 +108,6 @@ pub struct RedisPeers {
     instance: Uuid,
     keys: RedisKeys,
     follower: Arc<Follower>,
-    refresher: Arc<Refresher>,
     leases: Arc<Leases>,
     heartbeats: Arc<Heartbeats>,
     client: Arc<RedisClient>,
@@ -148,13 +142,10 @@ impl RedisPeers {
         {
             return Err(PeersError(error.to_string()));
         }
-        let recent = Arc::new(Recent::default());
-        let gaps = Gaps::new(settings.gap_grace);
-        let (follower, unverified) =
-            Follower::new(Arc::clone(&store), clock.clone(), Arc::clone(&recent), Notices::new(notices), gaps);
+        let follower = Follower::new(Arc::clone(&store), clock.clone(), Notices::new(notices), settings.gap_grace);
         let (follower, leases) = (Arc::new(follower), Arc::new(Leases::new(keys.clone(), instance)));
         let heartbeats = Arc::new(Heartbeats::new(instance, settings.warm_up));
-        let (publisher, items) = Publisher::new(instance, Arc::clone(&recent));
+        let (publisher, items) = Publisher::new(instance);
         let publisher = Arc::new(publisher);
         let invalidated = Arc::new(Notify::new());
         let (from_end, skip_requests) = mpsc::channel(1);
@@ -166,8 +157,8 @@ impl RedisPeers {
         let seeding = Seeding::new(instance, store, Arc::clone(&client), keys.clone());
         let signals = (from_end, Arc::clone(&invalidated));
         let mut watch = Watch::new(instance, Arc::clone(&client), keys.clone(), answers, seeding, signals);
-        let following = (Arc::clone(&follower), Arc::clone(&heartbeats), recent);
-        let mut reader = Reader::new(instance, following, Arc::clone(&client), &keys);
+        let mut reader =
+            Reader::new(instance, Arc::clone(&follower), Arc::clone(&heartbeats), Arc::clone(&client), &keys);
         if client.is_up()
             && let Err(error) = begin(&mut watch, &mut reader).await
             && client.is_up()
@@ -176,7 +167,6 @@ impl RedisPeers {
             return Err(error);
         }
         let (every, down_every) = (settings.refresh_every, settings.refresh_down_every);
-        let refresher = Arc::new(Refresher::new(Arc::clone(&follower), every, down_every, settings.gap_grace));
         let publish = PublishTask {
             publisher: Arc::clone(&publisher),
             client: Arc::clone(&client),
@@ -197,15 +187,12 @@ impl RedisPeers {
         tasks.spawn(exchange.run());
         tasks.spawn(reader.run(skip_requests));
         tasks.spawn(watch.run());
-        tasks.spawn(Arc::clone(&follower).run_rebuilds());
-        tasks.spawn(Arc::clone(&follower).verify_tokens(unverified));
-        tasks.spawn(Arc::clone(&refresher).run(Arc::clone(&client)));
+        tasks.spawn(Arc::clone(&follower).run(Arc::clone(&client), every, down_every));
         let (reach, alone) = (client.reach(), Mutex::default());
         Ok(Arc::new(Self {
             instance,
             keys,
             follower,
-            refresher,
             leases,
             heartbeats,
             client,
@@ -272,12 +259,12 @@ impl Peers for RedisPeers {
     }
 
     async fn rebuild(&self, line: Line, rebuild: Rebuild) {
-        // How many events had come when the rows were read is not known.
-        self.follower.rebuild(&line, rebuild, u64::MAX);
+        // How many changes had come when the rows were read is not known.
+        self.follower.replicas().rebuild(&line, rebuild, None);
     }
 
     fn load_quiet_rooms(&self, lines: &[Line]) -> Vec<RoomId> {
-        self.follower.load_quiet_rooms(lines)
+        self.follower.replicas().load_quiet_rooms(lines)
     }
 
     fn publish(&self, changes: &Changes) {
@@ -296,7 +283,7 @@ impl Peers for RedisPeers {
     }
 
     fn request_refresh(&self, rooms: Vec<RoomId>) {
-        self.refresher.request(rooms);
+        self.follower.request(rooms, LineReading::Refresh);
     }
 
     fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {

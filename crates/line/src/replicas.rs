@@ -8,14 +8,9 @@ mod tests;
 use crate::{
     lines::{LastSeen, Lines, Rebuild, RoomCell},
     lock::lock,
-    view::{Confirmed, Delta, RoomView, deltas},
+    view::{Confirmed, Delta, RoomView},
 };
-use frontrow_domain::{
-    changes::Changes,
-    id::{RoomId, TokenId},
-    line::{Room, Token},
-    time::Time,
-};
+use frontrow_domain::{id::RoomId, line::Room, time::Time};
 use frontrow_storage::Line;
 use order::ChangeOrder;
 pub(crate) use order::ChangeOrigin;
@@ -40,22 +35,13 @@ struct Replica {
     confirmed: Confirmed,
 }
 
-/// The result of applying a change.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Applied {
-    /// It was applied, but for these tokens: see [`News::unverified`](order::News::unverified).
-    Done(Vec<TokenId>),
-    /// The room is not loaded.
-    Unknown,
-}
-
-/// The result of reconciling a line with its rows.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Reconciled {
-    /// The view agrees with the rows now.
-    InStep,
-    /// The line must be rebuilt.
-    MustRebuild,
+/// How the rows of a line are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LineReading {
+    /// Those of its live tokens: the view is reconciled with them.
+    Refresh,
+    /// All of them: the line is rebuilt.
+    Rebuild,
 }
 
 impl Replicas {
@@ -81,49 +67,37 @@ impl Replicas {
         Arc::clone(lock(&self.rooms).entry(room).or_insert_with(new))
     }
 
-    /// Rebuilds a line. `since` gives the changes since its rows were read, in the order in which they came. With
-    /// [`Rebuild::IfMissing`] a loaded line stays as it is. Returns the unverified tokens, with the moments of their
-    /// changes.
-    pub(crate) fn rebuild(
-        &self,
-        line: &Line,
-        rebuild: Rebuild,
-        since: impl FnOnce() -> Vec<Changes>,
-    ) -> Vec<(TokenId, Time)> {
+    /// Rebuilds a line from its rows, which were read after `begun` deltas: see [`Self::deltas_of`]. None if that is not
+    /// known. Later changes stay applied. With [`Rebuild::IfMissing`] a loaded line stays as it is.
+    pub(crate) fn rebuild(&self, line: &Line, rebuild: Rebuild, begun: Option<u64>) {
         let room = line.room.room_id;
-        let before = self.lines.view(room);
+        let stays = |present: Option<&Arc<RoomView>>| present.is_some() && rebuild == Rebuild::IfMissing;
+        if stays(self.lines.view(room).as_ref()) {
+            return;
+        }
         // Takes long for a long line: done before the changes of the room must wait.
-        let view = match &before {
-            Some(_) if rebuild == Rebuild::IfMissing => return Vec::new(),
-            Some(before) => RoomView::rebuilt_from(line, before),
-            None => RoomView::from_rows(line),
-        };
-        let last_seen = LastSeen::seen_at(&line.waiting, line.now);
+        let (view, last_seen) = (RoomView::from_rows(line), LastSeen::seen_at(&line.waiting, line.now));
         let replica = self.replica_or_new(room, line.now);
-        let mut replica = lock(&replica);
-        let view = match (self.lines.view(room), before) {
-            (Some(_), None) if rebuild == Rebuild::IfMissing => return Vec::new(),
-            (Some(built), None) => RoomView::rebuilt_from(line, &built).with_measurements_of(&built),
-            (Some(present), Some(_)) => view.with_measurements_of(&present),
-            (None, _) => view,
+        let replica = lock(&replica);
+        let present = self.lines.view(room);
+        if stays(present.as_ref()) {
+            return;
+        }
+        let view = match &present {
+            Some(present) => view.with_measurements_of(present),
+            None => view,
         };
         let cell = RoomCell::new(view.confirmed_by(replica.confirmed.clone()), last_seen);
         self.lines.hand_unpublished_to(room, &cell, line.now);
-        let from_rows = cell.view();
-        let mut all = Vec::new();
-        for changes in since() {
-            if let Some(delta) = deltas(&changes).get(&room) {
-                let unverified =
-                    replica.apply(&cell.view(), &from_rows, delta, ChangeOrigin::Remote, |news| _ = cell.apply(news));
-                all.extend(unverified.into_iter().map(|id| (id, changes.now)));
-            }
+        if let Some(present) = present.filter(|present| present.epoch() == line.room.epoch) {
+            let later = replica.order.later_than(line, &cell.view(), &present, begun);
+            cell.apply(&later.delta(line.now));
         }
         self.lines.put(&cell, rebuild);
-        all
     }
 
-    /// Adds quiet rooms that are missing. Returns those whose views disagree with the rows. The caller has to find the
-    /// changes since the rows were read.
+    /// Adds quiet rooms that are missing. Returns those whose views disagree with the rows. A change that comes
+    /// before its room is loaded has it rebuilt.
     pub(crate) fn load_quiet_rooms(&self, lines: &[Line]) -> Vec<RoomId> {
         self.lines.put_quiet(lines, |line| self.replica_of(RoomView::from_rows(line), line.now))
     }
@@ -140,26 +114,29 @@ impl Replicas {
         view.confirmed_by(confirmed)
     }
 
-    /// Applies a change of one room.
-    pub(crate) fn apply(&self, room: RoomId, delta: &Delta<'_>, source: ChangeOrigin) -> Applied {
-        let Some(replica) = self.replica(room) else { return Applied::Unknown };
+    /// Applies a change of one room. Returns how its rows are to be read, if the view cannot be true without them.
+    pub(crate) fn apply(&self, room: RoomId, delta: &Delta<'_>, source: ChangeOrigin) -> Option<LineReading> {
+        let Some(replica) = self.replica(room) else { return Some(LineReading::Rebuild) };
         let mut replica = lock(&replica);
-        let Some(view) = self.lines.view(room) else { return Applied::Unknown };
-        Applied::Done(replica.apply(&view, &view, delta, source, |news| self.lines.apply(room, news)))
+        let Some(view) = self.lines.view(room) else { return Some(LineReading::Rebuild) };
+        let news = replica.order.admit(&view, delta, source);
+        self.lines.apply(room, &news.delta(delta.now));
+        news.reading
     }
 
-    /// How many deltas have come for the room: to be asked before a refresh reads its rows. None for a room not loaded.
-    pub(crate) fn deltas_of(&self, room: RoomId) -> Option<u64> {
-        self.replica(room).map(|replica| lock(&replica).order.deltas())
+    /// How many deltas have come for the room: to be asked before its rows are read.
+    pub(crate) fn deltas_of(&self, room: RoomId) -> u64 {
+        self.replica(room).map_or(0, |replica| lock(&replica).order.deltas())
     }
 
     /// Reconciles a line with the rows of a refresh that began at `at`, by this instance's clock, after `begun` deltas.
-    pub(crate) fn reconcile(&self, line: &Line, begun: u64, at: Time) -> Reconciled {
+    /// Returns [`LineReading::Rebuild`] if these rows do not suffice.
+    pub(crate) fn reconcile(&self, line: &Line, begun: u64, at: Time) -> Option<LineReading> {
         let room_id = line.room.room_id;
-        let Some(replica) = self.replica(room_id) else { return Reconciled::MustRebuild };
+        let Some(replica) = self.replica(room_id) else { return Some(LineReading::Rebuild) };
         let mut replica = lock(&replica);
         let Some(view) = self.lines.view(room_id).filter(|view| view.epoch() == line.room.epoch) else {
-            return Reconciled::MustRebuild;
+            return Some(LineReading::Rebuild);
         };
         replica.confirmed.note(at);
         let (room, updated) = replica.order.compare(&view, line, begun);
@@ -167,36 +144,6 @@ impl Replicas {
             let delta = Delta { room, updated: &updated, highest: line.highest, ..Delta::none(line.now) };
             self.lines.apply(room_id, &delta);
         }
-        Reconciled::InStep
-    }
-
-    /// Applies a token's row from the store, which was changed at `now` or later.
-    pub(crate) fn apply_row(&self, token: &Token, now: Time) {
-        let token = std::slice::from_ref(token);
-        self.apply(token[0].id.room_id, &Delta { inserted: token, ..Delta::none(now) }, ChangeOrigin::Local);
-    }
-}
-
-impl Replica {
-    /// Applies what is news in a change with `apply`. `known` is the view that is sure which tokens have ended. Returns
-    /// the unverified tokens.
-    fn apply(
-        &mut self,
-        view: &RoomView,
-        known: &RoomView,
-        delta: &Delta<'_>,
-        source: ChangeOrigin,
-        apply: impl FnOnce(&Delta<'_>),
-    ) -> Vec<TokenId> {
-        let news = self.order.admit(view, known, delta, source);
-        apply(&Delta {
-            now: delta.now,
-            room: news.room,
-            updated: &news.updated,
-            inserted: &news.inserted,
-            unused: news.unused,
-            highest: news.highest,
-        });
-        news.unverified
+        None
     }
 }

@@ -1,16 +1,16 @@
-//! Follows the other instances: applies their events to the lines, and rebuilds lines from their rows after events were
-//! missed.
+//! Follows the other instances: applies their events to the lines, and reads the rows. Busy lines are refreshed every
+//! few seconds, which heals the loss of an event; lines whose events were missed are rebuilt.
 
 use super::{
+    client::RedisClient,
     events::{BatchChanges, CacheValidity, Event, EventBody, Gap},
     gaps::Gaps,
     notices::{Notice, Notices},
-    recent::Recent,
 };
 use crate::{
     lines::{Lines, Rebuild},
     lock::lock,
-    replicas::{Applied, ChangeOrigin, Reconciled, Replicas},
+    replicas::{ChangeOrigin, LineReading, Replicas},
     view::{Delta, deltas},
 };
 use frontrow_clock::Clock;
@@ -18,31 +18,23 @@ use frontrow_domain::{
     id::{RoomId, TokenId},
     time::Time,
 };
-use frontrow_storage::{COMMIT_VISIBILITY_MAX, Life, Line, RoomSummary, Store, StoreError, trouble::Trouble};
+use frontrow_storage::{Life, RoomSummary, Store, StoreError, trouble::Trouble};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
-use tokio::{
-    sync::{Notify, mpsc},
-    task::JoinSet,
-};
+use tokio::{sync::Notify, task::JoinSet};
 
-/// Pause after a failed rebuild.
-const RETRY: Duration = Duration::from_millis(300);
-/// Pause after a successful rebuild.
-pub(super) const PAUSE: Duration = Duration::from_secs(1);
+/// Pause after requested readings.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Lines read from the store at a time.
-pub(super) const LINES_AT_ONCE_MAX: usize = 4;
-/// Up to this many requested lines are all read whole; of more, only those of busy rooms.
-const WHOLE_READS_MAX: usize = 8;
-
-/// How many tokens may be unverified at once; beyond, the whole line is rebuilt.
-const UNVERIFIED_MAX: usize = 4_096;
+const LINES_AT_ONCE_MAX: usize = 4;
+/// A gap that names more rooms than this has all lines rebuilt: quiet ones are read by one query then.
+const ROOMS_OF_GAP_MAX: usize = 8;
 
 /// The lines of this instance, kept up to date.
 #[derive(Debug)]
@@ -50,52 +42,52 @@ pub(super) struct Follower {
     replicas: Replicas,
     store: Arc<dyn Store>,
     clock: Clock,
-    recent: Arc<Recent>,
     gaps: Gaps,
     notices: Notices,
     /// When all lines were last known to be current, in microseconds since the epoch.
     confirmed: Arc<AtomicI64>,
     /// How many times a line was rebuilt from its rows.
     rebuilds: AtomicU64,
-    requested: Mutex<PendingRebuilds>,
-    rebuild_news: Notify,
-    unverified: mpsc::Sender<(TokenId, Time)>,
+    requested: Mutex<RequestedReadings>,
+    request_news: Notify,
 }
 
-/// Tokens to be verified with the store, with the moments of their changes.
-pub(super) type Unverified = mpsc::Receiver<(TokenId, Time)>;
-
-/// Lines to rebuild.
+/// Lines to read.
 #[derive(Debug, Default)]
-struct PendingRebuilds {
+struct RequestedReadings {
+    /// Every line is to be rebuilt.
     all: bool,
-    rooms: BTreeSet<RoomId>,
+    /// The busy lines are to be refreshed.
+    busy: bool,
+    rooms: BTreeMap<RoomId, LineReading>,
+}
+
+impl RequestedReadings {
+    fn add(&mut self, room: RoomId, reading: LineReading) {
+        let wanted = self.rooms.entry(room).or_insert(reading);
+        *wanted = reading.max(*wanted);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.all |= other.all;
+        other.rooms.into_iter().for_each(|(room, reading)| self.add(room, reading));
+    }
 }
 
 impl Follower {
-    pub(super) fn new(
-        store: Arc<dyn Store>,
-        clock: Clock,
-        recent: Arc<Recent>,
-        notices: Notices,
-        gaps: Gaps,
-    ) -> (Self, Unverified) {
+    pub(super) fn new(store: Arc<dyn Store>, clock: Clock, notices: Notices, gap_grace: Duration) -> Self {
         let confirmed = Arc::new(AtomicI64::new(0));
-        let (unverified, inbox) = mpsc::channel(UNVERIFIED_MAX);
-        let follower = Self {
+        Self {
             replicas: Replicas::new(Arc::clone(&confirmed)),
             store,
             clock,
-            recent,
-            gaps,
+            gaps: Gaps::new(gap_grace),
             notices,
             confirmed,
             rebuilds: AtomicU64::new(0),
             requested: Mutex::default(),
-            rebuild_news: Notify::new(),
-            unverified,
-        };
-        (follower, inbox)
+            request_news: Notify::new(),
+        }
     }
 
     pub(super) const fn replicas(&self) -> &Replicas {
@@ -130,8 +122,9 @@ impl Follower {
     /// Applies an event of another instance.
     pub(super) fn apply_event(&self, event: Event) {
         match event.body {
+            EventBody::Gap(Gap { rooms, .. }) if rooms.len() > ROOMS_OF_GAP_MAX => self.request_rebuild_of_all(),
             EventBody::Gap(Gap { rooms, caches }) => {
-                self.request_rebuild(rooms);
+                self.request(rooms, LineReading::Rebuild);
                 if caches == CacheValidity::Stale {
                     self.notices.send(Notice::Missed);
                 }
@@ -145,13 +138,8 @@ impl Follower {
             self.replicas.put_new(room, changes.now);
         }
         for (room, delta) in deltas(&changes) {
-            match self.replicas.apply(room, &delta, ChangeOrigin::Remote) {
-                Applied::Unknown => self.request_rebuild([room]),
-                Applied::Done(unverified) => {
-                    for token in unverified {
-                        self.verify_later(token, changes.now);
-                    }
-                }
+            if let Some(reading) = self.replicas.apply(room, &delta, ChangeOrigin::Remote) {
+                self.request([room], reading);
             }
         }
         let sessions = changes.closed_sessions.into_iter().map(Notice::SessionClosed);
@@ -164,165 +152,119 @@ impl Follower {
         if !std::mem::replace(&mut lock(&self.requested).all, true) {
             self.notices.send(Notice::Missed);
         }
-        self.rebuild_news.notify_one();
+        self.request_news.notify_one();
     }
 
-    pub(super) fn request_rebuild(&self, rooms: impl IntoIterator<Item = RoomId>) {
-        lock(&self.requested).rooms.extend(rooms);
-        self.rebuild_news.notify_one();
+    /// Requests that the rows of these lines are read.
+    pub(super) fn request(&self, rooms: impl IntoIterator<Item = RoomId>, reading: LineReading) {
+        let mut requested = lock(&self.requested);
+        rooms.into_iter().for_each(|room| requested.add(room, reading));
+        self.request_news.notify_one();
     }
 
-    /// Has the token verified with the store; if too many wait for that, its line is rebuilt.
-    fn verify_later(&self, token: TokenId, now: Time) {
-        if self.unverified.try_send((token, now)).is_err() {
-            self.request_rebuild([token.room_id]);
-        }
-    }
-
-    pub(super) async fn verify_tokens(self: Arc<Self>, mut unverified: Unverified) {
-        while let Some((id, now)) = unverified.recv().await {
-            match self.store.token(id).await {
-                Ok(Some(token)) if frontrow_domain::line::is_live_token(&token) => {
-                    self.replicas.apply_row(&token, now);
-                }
-                Ok(_) => {}
-                Err(_) => self.request_rebuild([id.room_id]),
-            }
-        }
-    }
-
-    pub(super) async fn run_rebuilds(self: Arc<Self>) {
-        let trouble = Trouble::new("the lines cannot be read from the database");
-        let of_rooms = Trouble::new("some lines cannot be read from the database");
+    /// Reads rows for ever: the requested ones, and those of busy lines `every` so often, or `down_every` while Redis is
+    /// down.
+    pub(super) async fn run(self: Arc<Self>, client: Arc<RedisClient>, every: Duration, down_every: Duration) {
+        let trouble = Trouble::new("some lines cannot be read from the database");
+        let mut refreshed_at = Instant::now();
         loop {
-            self.rebuild_news.notified().await;
-            loop {
-                let requested = std::mem::take(&mut *lock(&self.requested));
-                if requested.rooms.is_empty() && !requested.all {
-                    break;
+            // Woken or not, it takes what there is.
+            let _ = tokio::time::timeout(down_every.min(every), self.request_news.notified()).await;
+            let mut wanted = std::mem::take(&mut *lock(&self.requested));
+            let has_requests = wanted.all || !wanted.rooms.is_empty();
+            if refreshed_at.elapsed() >= if client.is_up() { every } else { down_every } {
+                refreshed_at = Instant::now();
+                wanted.busy = true;
+            }
+            let failed = match self.rooms_of(&wanted).await {
+                Ok(rooms) => self.read(rooms, &trouble).await,
+                Err(error) => {
+                    trouble.came(&error);
+                    wanted
                 }
-                let failed = match trouble.noted(self.plan_rebuilds(&requested).await) {
-                    Some(rooms) => PendingRebuilds { all: false, rooms: self.rebuild_rooms(rooms, &of_rooms).await },
-                    None => requested,
-                };
-                let has_failed = failed.all || !failed.rooms.is_empty();
-                {
-                    let mut requested = lock(&self.requested);
-                    requested.all |= failed.all;
-                    requested.rooms.extend(failed.rooms);
-                }
-                tokio::time::sleep(if has_failed { RETRY } else { PAUSE }).await;
+            };
+            if failed.rooms.is_empty() && !failed.all && !failed.busy {
+                trouble.is_over();
+            }
+            lock(&self.requested).merge(failed);
+            if has_requests {
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }
 
-    /// Of many requested rooms, loads the quiet ones after one query. Returns those to be read whole.
-    async fn plan_rebuilds(&self, requested: &PendingRebuilds) -> Result<BTreeSet<RoomId>, StoreError> {
-        if !requested.all && requested.rooms.len() <= WHOLE_READS_MAX {
-            return Ok(requested.rooms.clone());
+    /// The lines to read.
+    async fn rooms_of(&self, wanted: &RequestedReadings) -> Result<BTreeMap<RoomId, LineReading>, StoreError> {
+        let mut rooms = wanted.rooms.clone();
+        if wanted.busy {
+            let by_rows: BTreeSet<_> = self.store.busy_rooms().await?.into_iter().collect();
+            let by_views: BTreeSet<_> = self.lines().busy_rooms().into_iter().collect();
+            // A room that another process made is loaded at the first request for it.
+            for room in by_rows.union(&by_views).filter(|room| self.lines().view(**room).is_some()) {
+                // A change on its way looks like that for a moment. If it is lost, a refresh does not repair everything.
+                let is_odd = by_rows.contains(room) != by_views.contains(room);
+                rooms.entry(*room).or_insert(if is_odd { LineReading::Rebuild } else { LineReading::Refresh });
+            }
         }
-        let is_wanted = |room: RoomId| requested.all || requested.rooms.contains(&room);
-        let standings = self.store.standings().await?.into_iter().filter(|one| is_wanted(one.room.room_id));
-        let (quiet, busy): (Vec<_>, Vec<_>) = standings.partition(|one| one.life == Life::Empty);
-        let mut rooms: BTreeSet<_> = busy.iter().map(|one| one.room.room_id).collect();
-        let quiet: Vec<_> = quiet.into_iter().map(RoomSummary::empty_line).collect();
-        rooms.extend(self.load_quiet_rooms(&quiet));
+        if wanted.all {
+            // Quiet lines are loaded after one query, except for those whose views disagree with the rows.
+            let standings = self.store.standings().await?;
+            let (quiet, busy): (Vec<_>, Vec<_>) = standings.into_iter().partition(|one| one.life == Life::Empty);
+            let quiet: Vec<_> = quiet.into_iter().map(RoomSummary::empty_line).collect();
+            let busy = busy.iter().map(|one| one.room.room_id);
+            rooms.extend(busy.chain(self.replicas.load_quiet_rooms(&quiet)).map(|room| (room, LineReading::Rebuild)));
+        }
         Ok(rooms)
     }
 
-    /// Loads quiet rooms. Returns those whose views disagree with the rows: they must be read whole. A new room that a
-    /// recent event concerns is rebuilt, too.
-    pub(super) fn load_quiet_rooms(&self, lines: &[Line]) -> Vec<RoomId> {
-        let Some(now) = lines.iter().map(|line| line.now).min() else { return Vec::new() };
-        for line in lines {
-            self.gaps.note_rebuilt(line, Rebuild::IfMissing);
-        }
-        let rooms = lines.iter().map(|line| line.room.room_id);
-        let rooms: BTreeSet<_> = rooms.filter(|room| self.lines().view(*room).is_none()).collect();
-        let others = self.replicas.load_quiet_rooms(lines);
-        // After the rooms are loaded: events from now on are applied to them.
-        for changes in self.recent.received_since(u64::MAX, now.minus(COMMIT_VISIBILITY_MAX)) {
-            self.request_rebuild(deltas(&changes).into_keys().filter(|room| rooms.contains(room)));
-        }
-        others
-    }
-
-    /// Rebuilds these lines, some at a time. Returns those that failed.
-    async fn rebuild_rooms(self: &Arc<Self>, rooms: BTreeSet<RoomId>, trouble: &Trouble) -> BTreeSet<RoomId> {
-        let (mut failed, mut rebuilds, mut rooms) = (BTreeSet::new(), JoinSet::new(), rooms.into_iter());
+    /// Reads these lines, some at a time. Returns those that failed.
+    async fn read(self: &Arc<Self>, rooms: BTreeMap<RoomId, LineReading>, trouble: &Trouble) -> RequestedReadings {
+        let (mut failed, mut tasks, mut rooms) = (RequestedReadings::default(), JoinSet::new(), rooms.into_iter());
         loop {
-            while rebuilds.len() < LINES_AT_ONCE_MAX
-                && let Some(room) = rooms.next()
+            while tasks.len() < LINES_AT_ONCE_MAX
+                && let Some((room, reading)) = rooms.next()
             {
                 let follower = Arc::clone(self);
-                rebuilds.spawn(async move { (room, follower.rebuild_room(room).await) });
+                tasks.spawn(async move { (room, reading, follower.read_line(room, reading).await) });
             }
-            match rebuilds.join_next().await {
-                Some(Ok((room, Err(error)))) => {
+            match tasks.join_next().await {
+                Some(Ok((room, reading, Err(error)))) => {
                     trouble.came(&error);
-                    failed.insert(room);
+                    failed.add(room, reading);
                 }
                 Some(_) => {}
-                None => break,
+                None => return failed,
             }
         }
-        if failed.is_empty() {
-            trouble.is_over();
-        }
-        failed
     }
 
-    async fn rebuild_room(&self, room: RoomId) -> Result<(), StoreError> {
-        let begun = self.recent.count();
-        if let Some(line) = self.store.line(room).await? {
-            self.rebuild(&line, Rebuild::Replace, begun);
-            tracing::info!(room = room.get(), "line rebuilt from the database");
+    async fn read_line(&self, room: RoomId, reading: LineReading) -> Result<(), StoreError> {
+        if reading == LineReading::Rebuild || self.refresh(room).await? == Some(LineReading::Rebuild) {
+            let begun = self.replicas.deltas_of(room);
+            if let Some(line) = self.store.line(room).await? {
+                self.rebuilds.fetch_add(1, Ordering::Relaxed);
+                self.replicas.rebuild(&line, Rebuild::Replace, Some(begun));
+                tracing::info!(room = room.get(), "line rebuilt from the database");
+            }
         }
         Ok(())
     }
 
-    /// Rebuilds a line from its rows, which were read after the first `begun` events of the recent ones.
-    pub(super) fn rebuild(&self, line: &Line, rebuild: Rebuild, begun: u64) {
-        self.rebuilds.fetch_add(1, Ordering::Relaxed);
-        // The rows may not show changes this recent, nor that a position is unassigned.
-        let from = line.now.minus(COMMIT_VISIBILITY_MAX);
-        let unverified = self.replicas.rebuild(line, rebuild, || self.recent.received_since(begun, from));
-        for (token, now) in unverified {
-            self.verify_later(token, now);
+    /// Reconciles a line with its rows, and removes its unassigned positions. Returns [`LineReading::Rebuild`] if these rows
+    /// do not suffice.
+    async fn refresh(&self, room: RoomId) -> Result<Option<LineReading>, StoreError> {
+        let (begun, at) = (self.replicas.deltas_of(room), self.now());
+        let Some(line) = self.store.live_line(room).await? else { return Ok(None) };
+        if let Some(reading) = self.replicas.reconcile(&line, begun, at) {
+            return Ok(Some(reading));
         }
-        self.gaps.note_rebuilt(line, rebuild);
-    }
-
-    /// The rooms that are busy by their rows; none if these cannot be read.
-    pub(super) async fn busy_rooms_by_rows(&self) -> Option<BTreeSet<RoomId>> {
-        let read = self.store.busy_rooms().await;
-        let read = read.inspect_err(|error| tracing::debug!(%error, "the busy rooms cannot be read"));
-        read.ok().map(|rooms| rooms.into_iter().collect())
-    }
-
-    /// Reconciles a line with its rows, which had applied `begun` deltas before, and removes its unassigned positions.
-    pub(super) async fn refresh_room(&self, room: RoomId, begun: u64) {
-        let at = self.now();
-        let line = match self.store.live_line(room).await {
-            Ok(Some(line)) => line,
-            Ok(None) => return,
-            Err(error) => return tracing::debug!(%error, room = room.get(), "a line cannot be refreshed"),
-        };
-        if self.replicas.reconcile(&line, begun, at) == Reconciled::MustRebuild {
-            return self.request_rebuild([room]);
+        let Some(view) = self.lines().view(room) else { return Ok(None) };
+        let unused = self.gaps.resolve(&*self.store, &view).await?;
+        if !unused.is_empty() {
+            tracing::debug!(room = room.get(), positions = unused.len(), "unassigned positions leave a line");
+            let unused: Vec<_> = unused.into_iter().map(|position| TokenId { room_id: room, position }).collect();
+            self.replicas.apply(room, &Delta { unused: &unused, ..Delta::none(line.now) }, ChangeOrigin::Local);
         }
-        let Some(view) = self.lines().view(room) else { return };
-        match self.gaps.resolve(&*self.store, &view).await {
-            Ok(unused) if unused.is_empty() => {}
-            Ok(unused) => {
-                let positions = unused.len();
-                tracing::debug!(room = room.get(), positions, "unassigned positions were removed from a line");
-                let unused: Vec<_> = unused.into_iter().map(|position| TokenId { room_id: room, position }).collect();
-                self.replicas.apply(room, &Delta { unused: &unused, ..Delta::none(line.now) }, ChangeOrigin::Local);
-            }
-            Err(error) => {
-                tracing::debug!(%error, room = room.get(), "unassigned positions cannot be looked up");
-            }
-        }
+        Ok(None)
     }
 }

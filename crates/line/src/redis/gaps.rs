@@ -1,9 +1,9 @@
 //! The unassigned positions of each line, also those of an instance that died after drawing them, which no event
 //! reports.
 
-use crate::{lines::Rebuild, lock::lock, view::RoomView};
+use crate::{lock::lock, view::RoomView};
 use frontrow_domain::id::{Position, RoomId};
-use frontrow_storage::{Line, Store, StoreError};
+use frontrow_storage::{Store, StoreError};
 use std::{
     collections::HashMap,
     sync::Mutex,
@@ -21,29 +21,18 @@ pub(super) struct Gaps {
     resolved: Mutex<HashMap<RoomId, ResolvedUpTo>>,
 }
 
-/// Every position of a line up to `to` has a row or is known to be unassigned.
+/// Every position of a line up to `to` is passed, has a row, or is known to be unassigned.
 #[derive(Debug, Clone, Copy)]
 struct ResolvedUpTo {
     to: Position,
     /// The next bound, and since when it is known: due once no batch in flight can bring a position up to it.
-    next: Option<(Position, Instant)>,
+    next: Position,
+    since: Instant,
 }
 
 impl Gaps {
     pub(super) fn new(grace: Duration) -> Self {
         Self { grace, resolved: Mutex::default() }
-    }
-
-    /// Notes the position up to which those of a rebuilt line are resolved: one without a row that is not in flight
-    /// counts as unassigned.
-    pub(super) fn note_rebuilt(&self, line: &Line, rebuild: Rebuild) {
-        let to = line.in_flight.first().map_or(line.highest, |first| Position(first.0 - 1));
-        let resolved = ResolvedUpTo { to, next: (line.highest > to).then(|| (line.highest, Instant::now())) };
-        let mut all = lock(&self.resolved);
-        match rebuild {
-            Rebuild::Replace => _ = all.insert(line.room.room_id, resolved),
-            Rebuild::IfMissing => _ = all.entry(line.room.room_id).or_insert(resolved),
-        }
     }
 
     /// The unassigned positions of a line, once no batch in flight can bring them. The caller removes them from the
@@ -54,31 +43,20 @@ impl Gaps {
             return Ok(Vec::new());
         }
         let room = view.room().room_id;
-        let Some((from, to)) = self.due(room, view.tail()) else { return Ok(Vec::new()) };
-        let (mut after, mut unassigned) = (from, Vec::new());
-        while after < to {
-            let until = Position(after.0.saturating_add(POSITIONS_PER_QUERY_MAX)).min(to);
+        let first = ResolvedUpTo { to: view.cursor(), next: view.tail(), since: Instant::now() };
+        let ResolvedUpTo { to, next, since } = *lock(&self.resolved).entry(room).or_insert(first);
+        if since.elapsed() < self.grace {
+            return Ok(Vec::new());
+        }
+        let (mut after, mut unassigned) = (to.max(view.cursor()), Vec::new());
+        while after < next {
+            let until = Position(after.0.saturating_add(POSITIONS_PER_QUERY_MAX)).min(next);
             unassigned.extend(store.unassigned_positions(room, after, until).await?);
             after = until;
         }
-        // A line that was rebuilt meanwhile is newer.
-        if let Some(resolved) = lock(&self.resolved).get_mut(&room).filter(|resolved| resolved.to == from) {
-            let tail = view.tail();
-            *resolved = ResolvedUpTo { to, next: (tail > to).then(|| (tail, Instant::now())) };
-        }
-        unassigned.retain(|position| *position > view.cursor() && !view.has_departed(*position));
+        let resolved = ResolvedUpTo { to: next, next: view.tail(), since: Instant::now() };
+        lock(&self.resolved).insert(room, resolved);
+        unassigned.retain(|position| !view.has_departed(*position));
         Ok(unassigned)
-    }
-
-    /// The resolved bound and the next one, once no batch in flight can bring a position up to that.
-    fn due(&self, room: RoomId, tail: Position) -> Option<(Position, Position)> {
-        let mut all = lock(&self.resolved);
-        // A line that was never loaded from rows began here, empty.
-        let resolved = all.entry(room).or_insert(ResolvedUpTo { to: Position(0), next: None });
-        if resolved.next.is_none() && tail > resolved.to {
-            resolved.next = Some((tail, Instant::now()));
-        }
-        let (next, since) = resolved.next?;
-        (since.elapsed() >= self.grace).then_some((resolved.to, next))
     }
 }

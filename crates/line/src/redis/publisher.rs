@@ -9,7 +9,6 @@ use super::{
     events::{self, CacheValidity, Gap},
     holds::{self, HoldChanges},
     keys::RedisKeys,
-    recent::Recent,
     tokens::{self, TokenChanges},
 };
 use crate::lock::lock;
@@ -111,7 +110,6 @@ pub(super) struct Publisher {
     items: mpsc::Sender<QueueItem>,
     unpublished: Mutex<Unpublished>,
     unpublished_news: Notify,
-    recent: Arc<Recent>,
 }
 
 impl std::fmt::Debug for Publisher {
@@ -124,7 +122,7 @@ impl std::fmt::Debug for Publisher {
 pub(super) struct QueueItems(mpsc::Receiver<QueueItem>);
 
 impl Publisher {
-    pub(super) fn new(instance: Uuid, recent: Arc<Recent>) -> (Self, QueueItems) {
+    pub(super) fn new(instance: Uuid) -> (Self, QueueItems) {
         let (items, inbox) = mpsc::channel(WAITING_MAX);
         let publisher = Self {
             instance,
@@ -132,7 +130,6 @@ impl Publisher {
             items,
             unpublished: Mutex::default(),
             unpublished_news: Notify::new(),
-            recent,
         };
         (publisher, QueueItems(inbox))
     }
@@ -159,7 +156,6 @@ impl Publisher {
         if let Some(body) = body {
             *number += 1;
             let bytes: Arc<[u8]> = events::event(self.instance, *number, *number, &body).into();
-            self.recent.push(Arc::clone(&bytes));
             batch.event = Some(Numbered { number: *number, bytes, caches });
         }
         if let Err(full) = self.items.try_send(QueueItem::Batch(batch))
@@ -468,7 +464,7 @@ mod tests {
 
     #[test]
     fn unpublished_events_become_gaps_in_order() {
-        let (publisher, mut items) = Publisher::new(INSTANCE, Arc::default());
+        let (publisher, mut items) = Publisher::new(INSTANCE);
         let most = i64::try_from(WAITING_MAX).unwrap();
         let most_number = u64::try_from(WAITING_MAX).unwrap();
         (1..=most).for_each(|at| issue(&publisher, 0, at));

@@ -8,7 +8,6 @@ use super::{
     heartbeats::{self, Heartbeats},
     keys::RedisKeys,
     publisher,
-    recent::Recent,
 };
 use crate::peers::PeersError;
 use redis::streams::{StreamRangeReply, StreamReadReply};
@@ -40,7 +39,6 @@ pub(super) struct Reader {
     instance: Uuid,
     follower: Arc<Follower>,
     heartbeats: Arc<Heartbeats>,
-    recent: Arc<Recent>,
     client: Arc<RedisClient>,
     /// The streams of events and of heartbeats.
     keys: [String; 2],
@@ -61,13 +59,14 @@ struct Unread {
 impl Reader {
     pub(super) fn new(
         instance: Uuid,
-        (follower, heartbeats, recent): (Arc<Follower>, Arc<Heartbeats>, Arc<Recent>),
+        follower: Arc<Follower>,
+        heartbeats: Arc<Heartbeats>,
         client: Arc<RedisClient>,
         keys: &RedisKeys,
     ) -> Self {
         let keys = [publisher::stream(keys), heartbeats::stream(keys)];
         let (last, numbers, unread) = (None, HashMap::new(), Unread::default());
-        Self { instance, follower, heartbeats, recent, client, keys, last, numbers, unread }
+        Self { instance, follower, heartbeats, client, keys, last, numbers, unread }
     }
 
     /// Skips to the streams' ends, before any line is loaded.
@@ -124,7 +123,7 @@ impl Reader {
                 let of = usize::from(stream.key == self.keys[1]);
                 for entry in stream.ids {
                     match entry.get::<Vec<u8>>("f") {
-                        Some(bytes) if of == 0 => self.apply_event(bytes),
+                        Some(bytes) if of == 0 => self.apply_event(&bytes),
                         Some(bytes) => self.heartbeats.receive(&bytes, self.follower.lines(), self.follower.now()),
                         None => {}
                     }
@@ -170,8 +169,8 @@ impl Reader {
         Ok(ends)
     }
 
-    fn apply_event(&mut self, bytes: Vec<u8>) {
-        match events::read(&bytes) {
+    fn apply_event(&mut self, bytes: &[u8]) {
+        match events::read(bytes) {
             Ok(event) if event.instance == self.instance => {}
             Ok(event) => {
                 let last = self.numbers.entry(event.instance).or_insert(event.number);
@@ -180,7 +179,6 @@ impl Reader {
                     self.follower.request_rebuild_of_all();
                 }
                 *last = event.number.max(*last);
-                self.recent.push(bytes.into());
                 self.follower.apply_event(event);
             }
             Err(error) => {

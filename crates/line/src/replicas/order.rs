@@ -1,16 +1,17 @@
 //! Orders the changes of a line that several instances publish. They come late, twice and in any order; the rows' own
 //! clock says which of two changes of a token is the later one.
 
+use super::LineReading;
 use crate::view::{Delta, RoomView};
 use frontrow_domain::{
     id::{Position, TokenId, UserId},
     line::{EndReason, Room, Token, TokenState, TokenStatus},
     time::{Span, Time},
 };
-use frontrow_storage::Line;
+use frontrow_storage::{COMMIT_VISIBILITY_MAX, Line};
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
 };
 
 /// Changes are compared with those that were decided up to this long before or after them. A change that comes later
@@ -50,14 +51,35 @@ pub(crate) struct ChangeOrder {
 
 /// The part of a change that is news.
 pub(crate) struct News<'a> {
-    pub(crate) room: Option<&'a Room>,
-    pub(crate) updated: Cow<'a, [Token]>,
-    pub(crate) inserted: Cow<'a, [Token]>,
-    pub(crate) unused: &'a [TokenId],
-    pub(crate) highest: Position,
-    /// Tokens that an event reports live but this view has ended: the events came out of order, or this one is late.
-    /// Ask the store.
-    pub(crate) unverified: Vec<TokenId>,
+    room: Option<&'a Room>,
+    updated: Cow<'a, [Token]>,
+    inserted: Cow<'a, [Token]>,
+    unused: Cow<'a, [TokenId]>,
+    highest: Position,
+    /// How the rows are to be read if the change reports tokens live that this view has ended: changes came out of
+    /// order, or this one is late.
+    pub(crate) reading: Option<LineReading>,
+}
+
+impl News<'_> {
+    /// No news, except that positions up to `highest` are given.
+    fn none(highest: Position) -> Self {
+        let (updated, inserted, unused) = (Cow::default(), Cow::default(), Cow::default());
+        Self { room: None, updated, inserted, unused, highest, reading: None }
+    }
+
+    /// The same, to be applied to a view.
+    pub(crate) fn delta(&self, now: Time) -> Delta<'_> {
+        let Self { room, updated, inserted, unused, highest, .. } = self;
+        Delta { now, room: *room, updated, inserted, unused, highest: *highest }
+    }
+
+    /// Notes a token that is live and has ended by the view.
+    fn note_unverified(&mut self, position: Position, cursor: Position) {
+        // A refresh shows no tokens that wait beyond the cursor.
+        let reading = if position > cursor { LineReading::Rebuild } else { LineReading::Refresh };
+        self.reading = self.reading.max(Some(reading));
+    }
 }
 
 impl ChangeOrder {
@@ -80,32 +102,23 @@ impl ChangeOrder {
         self.seen(position).is_some_and(|seen| seen.delta > deltas)
     }
 
-    /// Passes on the news of a change, and remembers it. `known` is the view that is sure which tokens have ended: the
-    /// one built from the rows, while later events are applied to it.
-    pub(crate) fn admit<'a>(
-        &mut self,
-        view: &RoomView,
-        known: &RoomView,
-        delta: &Delta<'a>,
-        source: ChangeOrigin,
-    ) -> News<'a> {
+    /// Passes on the news of a change, and remembers it.
+    pub(crate) fn admit<'a>(&mut self, view: &RoomView, delta: &Delta<'a>, source: ChangeOrigin) -> News<'a> {
         self.deltas += 1;
         self.age(delta.now);
-        let highest = highest(delta);
-        let mut unverified = Vec::new();
+        let mut news = News::none(highest(delta));
         if delta.now < self.newest.minus(REMEMBERED) {
-            let none: &[Token] = &[];
-            return News { room: None, updated: none.into(), inserted: none.into(), unused: &[], highest, unverified };
+            return news;
         }
         let room = delta.room.filter(|room| !is_older(room, view.room()));
         let cursor = room.map_or(view.cursor(), |room| room.cursor.max(view.cursor()));
         let mut updated = self.later(delta.updated, |order, token| {
             let position = token.id.position;
             let is_alive = token.status() != TokenStatus::Ended;
-            if source == ChangeOrigin::Remote && is_alive && has_ended(known, position) {
+            if source == ChangeOrigin::Remote && is_alive && has_ended(view, position) {
                 // Even if an earlier change of it is known: a refresh may have shown its end since.
                 if order.seen(position).is_none_or(|seen| seen.now <= delta.now) {
-                    unverified.push(token.id);
+                    news.note_unverified(position, view.cursor());
                 }
                 return false;
             }
@@ -122,7 +135,7 @@ impl ChangeOrder {
                 return false;
             }
             if source == ChangeOrigin::Remote && (position <= cursor || has_ended(view, position)) {
-                unverified.push(token.id);
+                news.note_unverified(position, cursor);
                 return false;
             }
             if position > cursor {
@@ -135,7 +148,40 @@ impl ChangeOrder {
         if cursor > view.cursor() {
             self.keep_passed(view, cursor, &mut updated, |_, _| true);
         }
-        News { room, updated, inserted, unused: delta.unused, highest, unverified }
+        News { room, updated, inserted, unused: delta.unused.into(), ..news }
+    }
+
+    /// What the `present` view has that comes after the rows of a line, which the view `rebuilt` was built from: changes
+    /// after `begun` deltas, and positions that were drawn later. If the former is not known, all changes are taken
+    /// that these rows may not show yet. No token comes back that has ended by the rows.
+    pub(crate) fn later_than<'a>(
+        &self,
+        line: &Line,
+        rebuilt: &RoomView,
+        present: &'a RoomView,
+        begun: Option<u64>,
+    ) -> News<'a> {
+        let room_id = line.room.room_id;
+        let is_later = |seen: &LastApplied| match begun {
+            Some(begun) => seen.delta > begun,
+            None => seen.now >= line.now.minus(COMMIT_VISIBILITY_MAX),
+        };
+        let changes = self.old.iter().chain(&self.young).filter(|(_, seen)| is_later(seen)).map(|(at, _)| *at);
+        // Also those that the cursor has passed since, and that are at the head now.
+        let passed = line.room.cursor.0 + 1..=present.cursor().0;
+        let changes = changes.chain(passed.map(Position).filter(|position| present.is_live(*position)));
+        let changes: BTreeSet<_> = changes.filter(|position| *position <= present.tail()).collect();
+        let updated = changes.into_iter().filter_map(|position| {
+            let state = present.place(position).state.unwrap_or(ENDED);
+            let comes_back = state.status() != TokenStatus::Ended && has_ended(rebuilt, position);
+            (!comes_back).then(|| stub(TokenId { room_id, position }, state))
+        });
+        let drawn = line.highest.0 + 1..=present.tail().0;
+        let drawn = line.in_flight.iter().copied().chain(drawn.map(Position));
+        let unused = drawn.filter(|position| present.has_departed(*position));
+        let unused = unused.map(|position| TokenId { room_id, position });
+        let room = Some(present.room()).filter(|room| !is_older(room, &line.room));
+        News { room, updated: updated.collect(), unused: unused.collect(), ..News::none(present.tail()) }
     }
 
     /// Keeps tokens waiting that the cursor passed without a change of their own: they joined too late for the leader

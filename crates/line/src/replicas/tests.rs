@@ -1,6 +1,14 @@
 use super::*;
+use crate::view::deltas;
 use crate::view::tests::{LineEvent, START, event, line, request};
-use frontrow_domain::{id::Position, line::TokenStatus, model::Model, policy::Policy, time::Span};
+use frontrow_domain::{
+    changes::Changes,
+    id::{Position, TokenId},
+    line::{Token, TokenStatus},
+    model::Model,
+    policy::Policy,
+    time::Span,
+};
 use proptest::prelude::*;
 
 const HOUSE: RoomId = RoomId::HOUSE;
@@ -37,23 +45,25 @@ fn replicas() -> Replicas {
     Replicas::new(Arc::new(AtomicI64::new(0)))
 }
 
-/// Applies a change as from another instance; the store, which is ahead of it, answers for unverified tokens.
-fn apply_remote(replicas: &Replicas, changes: &Changes, model: &Model) {
-    for (room, delta) in deltas(changes) {
-        let Applied::Done(unverified) = replicas.apply(room, &delta, ChangeOrigin::Remote) else {
-            panic!("the house is there")
-        };
-        resolve_unverified(replicas, unverified.into_iter().map(|id| (id, changes.now)).collect(), model);
+/// Applies a change as from another instance. Returns how the rows are to be read after it.
+fn apply_remote(replicas: &Replicas, changes: &Changes) -> Option<LineReading> {
+    deltas(changes).iter().filter_map(|(room, delta)| replicas.apply(*room, delta, ChangeOrigin::Remote)).max()
+}
+
+/// Reads the rows if the view needs it, as an instance does a moment later.
+fn read(replicas: &Replicas, reading: Option<LineReading>, model: &Model, now: Time) {
+    let (begun, rows) = (replicas.deltas_of(HOUSE), line(model, now));
+    match reading {
+        None => {}
+        Some(LineReading::Refresh) => assert_eq!(replicas.reconcile(&live(rows), begun, now), None),
+        Some(LineReading::Rebuild) => replicas.rebuild(&rows, Rebuild::Replace, Some(begun)),
     }
 }
 
-fn resolve_unverified(replicas: &Replicas, unverified: Vec<(TokenId, Time)>, model: &Model) {
-    for (id, now) in unverified {
-        let token = &model.tokens[&id];
-        if token.status() != TokenStatus::Ended {
-            replicas.apply_row(token, now);
-        }
-    }
+/// What a refresh reads of these rows.
+fn live(mut line: Line) -> Line {
+    line.waiting.retain(|position| *position <= line.room.cursor);
+    line
 }
 
 fn assert_same(view: &RoomView, rows: &RoomView) {
@@ -77,18 +87,17 @@ fn a_token_requeued_during_a_refresh_is_at_the_head() {
         vec![LineEvent::Join(0)],
         vec![LineEvent::Activate(34)],
     ];
-    let (before, all, model, now) = history(&batches);
+    let (before, all, _, now) = history(&batches);
     let replicas = replicas();
-    replicas.rebuild(&before, Rebuild::Replace, Vec::new);
+    replicas.rebuild(&before, Rebuild::Replace, None);
     for at in [0, 1, 3, 4, 5] {
-        apply_remote(&replicas, &all[at], &model);
+        assert_eq!(apply_remote(&replicas, &all[at]), None);
     }
-    let begun = replicas.deltas_of(HOUSE).unwrap();
+    let begun = replicas.deltas_of(HOUSE);
     let (_, _, seen, seen_at) = history(&batches[..6]);
-    let mut live_line = line(&seen, seen_at);
-    live_line.waiting.retain(|position| *position <= live_line.room.cursor);
-    apply_remote(&replicas, &all[6], &model);
-    assert_eq!(replicas.reconcile(&live_line, begun, now), Reconciled::InStep);
+    let live_line = live(line(&seen, seen_at));
+    assert_eq!(apply_remote(&replicas, &all[6]), None);
+    assert_eq!(replicas.reconcile(&live_line, begun, now), None);
     assert_eq!(replicas.lines().view(HOUSE).unwrap().returned(), [Position(1)]);
 }
 
@@ -104,7 +113,7 @@ fn an_unassigned_position_stays_so_in_a_rebuild() {
         others: Vec::new(),
         now,
     };
-    replicas.rebuild(&rebuilt(0, &[], &[], START), Rebuild::Replace, Vec::new);
+    replicas.rebuild(&rebuilt(0, &[], &[], START), Rebuild::Replace, None);
     let id = |position| TokenId { room_id: HOUSE, position: Position(position) };
     let token = |position| Token::issued(id(position), frontrow_domain::id::UserId(uuid::Uuid::nil()), START);
     let mut replica = Changes { now: START, unused: vec![id(2), id(3)], ..Changes::default() };
@@ -113,10 +122,10 @@ fn an_unassigned_position_stays_so_in_a_rebuild() {
     assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(4)), 1);
     // The rows alone do not tell whether a batch may still bring these positions.
     let rows = rebuilt(4, &[1, 4], &[2, 3], START.plus(Span::from_secs(2)));
-    replicas.rebuild(&rows, Rebuild::Replace, || vec![replica.clone()]);
+    replicas.rebuild(&rows, Rebuild::Replace, None);
     assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(4)), 1);
     // A later rebuild keeps this without the event.
-    replicas.rebuild(&rebuilt(5, &[1, 4, 5], &[2, 3], START.plus(Span::from_secs(60))), Rebuild::Replace, Vec::new);
+    replicas.rebuild(&rebuilt(5, &[1, 4, 5], &[2, 3], START.plus(Span::from_secs(60))), Rebuild::Replace, None);
     assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(5)), 2);
 }
 
@@ -132,10 +141,10 @@ fn a_position_departed_in_another_epoch_may_still_come_in_this_one() {
         others: Vec::new(),
         now: START,
     };
-    replicas.rebuild(&line(&room, &[]), Rebuild::Replace, Vec::new);
+    replicas.rebuild(&line(&room, &[]), Rebuild::Replace, None);
     assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(3)), 1);
     room.epoch += 1;
-    replicas.rebuild(&line(&room, &[Position(2)]), Rebuild::Replace, Vec::new);
+    replicas.rebuild(&line(&room, &[Position(2)]), Rebuild::Replace, None);
     assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(3)), 2);
 }
 
@@ -157,10 +166,12 @@ proptest! {
             order.insert(after.index(order.len() + 1), what.index(all.len()));
         }
         let replicas = replicas();
-        replicas.rebuild(&before, Rebuild::Replace, Vec::new);
+        replicas.rebuild(&before, Rebuild::Replace, None);
+        let mut reading = None;
         for at in order {
-            apply_remote(&replicas, &all[at], &model);
+            reading = reading.max(apply_remote(&replicas, &all[at]));
         }
+        read(&replicas, reading, &model, now);
         assert_same(&replicas.lines().view(HOUSE).unwrap(), &RoomView::from_rows(&line(&model, now)));
     }
 
@@ -180,17 +191,19 @@ proptest! {
         let starting_at = (read_at + rebuilt_from).min(all.len());
         let missed: Vec<_> = missed.iter().map(|at| at.index(all.len())).filter(|at| *at < read_at).collect();
         let replicas = replicas();
-        replicas.rebuild(&before, Rebuild::Replace, Vec::new);
-        let mut aheads = std::collections::BTreeMap::new();
+        replicas.rebuild(&before, Rebuild::Replace, None);
+        let (mut aheads, mut begun, mut reading) = (std::collections::BTreeMap::new(), 0, None);
         for at in 0..=all.len() {
+            if at == read_at {
+                begun = replicas.deltas_of(HOUSE);
+            }
             if at == starting_at {
-                let unverified = replicas.rebuild(&rows, Rebuild::Replace, || all[read_at..starting_at].to_vec());
-                resolve_unverified(&replicas, unverified, &model);
+                replicas.rebuild(&rows, Rebuild::Replace, Some(begun));
             }
             if let Some(changes) = all.get(at)
                 && !missed.contains(&at)
             {
-                apply_remote(&replicas, changes, &model);
+                reading = reading.max(apply_remote(&replicas, changes));
             }
             let view = replicas.lines().view(HOUSE).unwrap();
             for position in (1..=view.tail().0).map(Position) {
@@ -202,6 +215,7 @@ proptest! {
                 }
             }
         }
+        read(&replicas, reading, &model, now);
         assert_same(&replicas.lines().view(HOUSE).unwrap(), &RoomView::from_rows(&line(&model, now)));
     }
 
@@ -215,20 +229,20 @@ proptest! {
         let during = all.len().saturating_sub(published_during);
         let missed: Vec<_> = missed.iter().map(|at| at.index(all.len())).filter(|at| *at < during).collect();
         let replicas = replicas();
-        replicas.rebuild(&before, Rebuild::Replace, Vec::new);
+        replicas.rebuild(&before, Rebuild::Replace, None);
         for (at, changes) in all[..during].iter().enumerate() {
             if !missed.contains(&at) {
-                apply_remote(&replicas, changes, &model);
+                // The refresh is such a reading.
+                apply_remote(&replicas, changes);
             }
         }
-        let begun = replicas.deltas_of(HOUSE).unwrap();
+        let begun = replicas.deltas_of(HOUSE);
         let (_, _, seen, seen_at) = history(&batches[..during]);
-        let mut live_line = line(&seen, seen_at);
-        live_line.waiting.retain(|position| *position <= live_line.room.cursor);
-        for changes in &all[during..] {
-            apply_remote(&replicas, changes, &model);
-        }
-        prop_assert_eq!(replicas.reconcile(&live_line, begun, now), Reconciled::InStep);
+        let live_line = live(line(&seen, seen_at));
+        let readings = all[during..].iter().map(|changes| apply_remote(&replicas, changes));
+        let reading = readings.max().flatten();
+        prop_assert_eq!(replicas.reconcile(&live_line, begun, now), None);
+        read(&replicas, reading, &model, now);
         let (view, rows) = (replicas.lines().view(HOUSE).unwrap(), RoomView::from_rows(&line(&model, now)));
         prop_assert_eq!((view.cursor(), view.active(), view.offered()), (rows.cursor(), rows.active(), rows.offered()));
         prop_assert_eq!(view.returned(), rows.returned());
@@ -239,7 +253,8 @@ proptest! {
         let has_ended = |view: &RoomView, at: i64| view.place(Position(at)).status() == TokenStatus::Ended;
         for late in missed {
             let before = replicas.lines().view(HOUSE).unwrap();
-            apply_remote(&replicas, &all[late], &model);
+            let reading = apply_remote(&replicas, &all[late]);
+            read(&replicas, reading, &model, now);
             let after = replicas.lines().view(HOUSE).unwrap();
             for at in (1..=before.tail().0).filter(|at| has_ended(&before, *at) && has_ended(&rows, *at)) {
                 prop_assert!(has_ended(&after, at), "{at} came back");

@@ -100,26 +100,13 @@ impl RoomView {
     /// departed.
     #[must_use]
     pub fn from_rows(line: &Line) -> Self {
-        Self::from_rows_but(line, |_| false)
-    }
-
-    /// The same for a line that has a view already. A position without a row that has departed there has departed here:
-    /// the instance that drew it has published it as unassigned. So `ahead` never rises when a line is rebuilt.
-    #[must_use]
-    pub fn rebuilt_from(line: &Line, before: &Self) -> Self {
-        let has_departed = |position| before.epoch() == line.room.epoch && before.has_departed(position);
-        Self::from_rows_but(line, has_departed)
-    }
-
-    /// As [`Self::from_rows`], without the positions in flight that are unassigned.
-    fn from_rows_but(line: &Line, is_unassigned: impl Fn(Position) -> bool) -> Self {
         let mut view = Self::empty(&line.room);
         let cursor = line.room.cursor;
         view.tail.store(line.highest.0.max(cursor.0), Ordering::Release);
         let passed = line.waiting.partition_point(|position| *position <= cursor);
         let (returned, beyond) = line.waiting.split_at(passed);
         let mut present = beyond.to_vec();
-        present.extend(line.in_flight.iter().filter(|position| **position > cursor && !is_unassigned(**position)));
+        present.extend(line.in_flight.iter().filter(|position| **position > cursor));
         present.sort_unstable();
         view.departed = Arc::new(Departed::all_but(Position(cursor.0 + 1), line.highest, &present));
         view.departed_to_cursor = view.departed.rank(Position(cursor.0 + 1));
