@@ -8,7 +8,8 @@ use std::borrow::Cow;
 /// digits as milliseconds.
 const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
-/// An instant: microseconds since 1970-01-01T00:00:00Z. In JSON an RFC 3339 string in UTC with six digits of fraction.
+/// An instant: microseconds since 1970-01-01T00:00:00Z. In JSON an RFC 3339 string in UTC with six digits of fraction, in
+/// a binary format those microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time", description = "An instant, as RFC 3339 has it, in UTC.", example = "2027-03-01T11:00:00.250000Z"))]
@@ -61,12 +62,15 @@ impl std::fmt::Display for Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
     }
 }
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return i64::deserialize(deserializer).map(Self);
+        }
         let text = Cow::<str>::deserialize(deserializer)?;
         let at = if is_instant(&text) { text.parse::<jiff::Timestamp>().ok() } else { None };
         at.map(|at| Self(at.as_microsecond())).ok_or_else(|| {

@@ -52,9 +52,10 @@ async fn seeded(redis: &mut MultiplexedConnection) -> Result<usize> {
     loop {
         let found: Vec<String> = redis::cmd("KEYS").arg("*:incarnation").query_async(redis).await?;
         if let Some(incarnation) = found.first() {
-            let ready: Option<String> = redis::cmd("HGET").arg(incarnation).arg("ready").query_async(redis).await?;
-            if ready.as_deref() == Some("1") {
-                let copies: Vec<String> = redis::cmd("KEYS").arg("*:t2:*").query_async(redis).await?;
+            let asked = redis::cmd("HMGET").arg(incarnation).arg(&["nonce", "seeded"]).query_async(redis).await?;
+            let (nonce, seeded): (Option<String>, Option<String>) = asked;
+            if seeded.is_some() && seeded == nonce {
+                let copies: Vec<String> = redis::cmd("KEYS").arg("*:t3:*").query_async(redis).await?;
                 return Ok(copies.len());
             }
         }

@@ -2,10 +2,11 @@
 
 use crate::peers::PeersError;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError,
-    TlsCertificates,
+    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult, TlsCertificates, TlsMode,
+    sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
 use std::{path::PathBuf, time::Duration};
+use tokio::sync::Mutex;
 
 /// The addresses of Redis, and its time-outs.
 #[derive(Debug, Clone)]
@@ -39,10 +40,7 @@ impl ClientSettings {
 }
 
 /// The result of a call, or an error when it takes too long.
-pub(super) async fn limited<T>(
-    longest: Duration,
-    call: impl Future<Output = Result<T, RedisError>>,
-) -> Result<T, RedisError> {
+pub(super) async fn limited<T>(longest: Duration, call: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
     match tokio::time::timeout(longest, call).await {
         Ok(done) => done,
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
@@ -52,26 +50,11 @@ pub(super) async fn limited<T>(
 /// The server or servers to connect to.
 pub(super) enum RedisServers {
     /// One server.
-    One(Box<Client>),
+    One(Client),
     /// The server that the sentinels name.
-    Sentinel(Box<Sentinels>),
-    /// The nodes of a cluster.
-    Cluster(Nodes),
-}
-
-/// Sentinels, and the name under which they know the server.
-pub(super) struct Sentinels {
-    addresses: Vec<(String, u16)>,
-    master: String,
-    /// The settings of connections to the server, except for its address.
-    like: ConnectionInfo,
-    certificates: Option<TlsCertificates>,
-}
-
-/// Nodes of a cluster that know the others.
-pub(super) struct Nodes {
-    pub(super) addresses: Vec<ConnectionInfo>,
-    pub(super) certificates: Option<TlsCertificates>,
+    Sentinel(Box<Mutex<SentinelClient>>),
+    /// The nodes of a cluster that know the others.
+    Cluster(Vec<ConnectionInfo>, Option<TlsCertificates>),
 }
 
 fn wrong(text: impl Into<String>) -> PeersError {
@@ -79,26 +62,22 @@ fn wrong(text: impl Into<String>) -> PeersError {
 }
 
 pub(super) fn parse(settings: &ClientSettings) -> Result<RedisServers, PeersError> {
-    let certificates = match &settings.ca_file {
-        None => None,
-        Some(path) => {
-            let pem = std::fs::read(path)
-                .map_err(|error| wrong(format!("cannot read the certificates in {}: {error}", path.display())))?;
-            Some(TlsCertificates { client_tls: None, root_cert: Some(pem) })
-        }
+    let read = |path: &PathBuf| {
+        let pem = std::fs::read(path);
+        pem.map_err(|error| wrong(format!("cannot read the certificates in {}: {error}", path.display())))
     };
-    match settings.urls.as_slice() {
-        [] => Err(wrong("no address of Redis was given")),
-        [url] => match url.split_once("://") {
-            Some((scheme @ ("redis+sentinel" | "rediss+sentinel"), rest)) => {
-                sentinels(scheme.starts_with("rediss"), rest, certificates)
-                    .map(|sentinels| RedisServers::Sentinel(Box::new(sentinels)))
-            }
-            Some(("redis-cluster", rest)) => cluster("redis", rest, certificates),
-            Some(("rediss-cluster", rest)) => cluster("rediss", rest, certificates),
-            _ => one(url, certificates.as_ref()).map(|client| RedisServers::One(Box::new(client))),
-        },
-        urls => nodes(urls.iter().map(String::as_str), certificates),
+    let pem = settings.ca_file.as_ref().map(read).transpose()?;
+    let certificates = pem.map(|pem| TlsCertificates { client_tls: None, root_cert: Some(pem) });
+    let [url] = settings.urls.as_slice() else { return cluster(&settings.urls, certificates) };
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    match scheme.split_once(['+', '-']) {
+        Some((scheme @ ("redis" | "rediss"), "sentinel")) => sentinels(scheme, rest, certificates),
+        Some((scheme @ ("redis" | "rediss"), "cluster")) => {
+            let (user, hosts) = split_user(rest);
+            let hosts = hosts.trim_end_matches('/').split(',');
+            cluster(&hosts.map(|host| format!("{scheme}://{user}{host}")).collect::<Vec<_>>(), certificates)
+        }
+        _ => Ok(RedisServers::One(client(address(url)?, certificates.as_ref())?)),
     }
 }
 
@@ -107,38 +86,32 @@ fn address(url: &str) -> Result<ConnectionInfo, PeersError> {
     url.into_connection_info().map_err(|error| wrong(format!("the address of Redis is wrong: {error}")))
 }
 
-fn one(url: &str, certificates: Option<&TlsCertificates>) -> Result<Client, PeersError> {
-    client(address(url)?, certificates).map_err(PeersError::from)
+/// The name and password in an address, up to the `@`, and the rest.
+fn split_user(address: &str) -> (&str, &str) {
+    address.split_at(address.rfind('@').map_or(0, |at| at + 1))
 }
 
-fn client(address: ConnectionInfo, certificates: Option<&TlsCertificates>) -> Result<Client, RedisError> {
+fn is_tls(address: &ConnectionInfo) -> bool {
+    matches!(address.addr(), ConnectionAddr::TcpTls { .. })
+}
+
+fn client(address: ConnectionInfo, certificates: Option<&TlsCertificates>) -> RedisResult<Client> {
     match certificates {
-        Some(certificates) if matches!(address.addr(), ConnectionAddr::TcpTls { .. }) => {
-            Client::build_with_tls(address, certificates.clone())
-        }
+        Some(certificates) if is_tls(&address) => Client::build_with_tls(address, certificates.clone()),
         _ => Client::open(address),
     }
 }
 
-fn cluster(scheme: &str, rest: &str, certificates: Option<TlsCertificates>) -> Result<RedisServers, PeersError> {
-    let (user, hosts) = rest.rsplit_once('@').map_or(("", rest), |(user, hosts)| (user, hosts));
-    let at = if user.is_empty() { "" } else { "@" };
-    let urls: Vec<_> =
-        hosts.trim_end_matches('/').split(',').map(|host| format!("{scheme}://{user}{at}{host}")).collect();
-    nodes(urls.iter().map(String::as_str), certificates)
+fn cluster(urls: &[String], certificates: Option<TlsCertificates>) -> Result<RedisServers, PeersError> {
+    if urls.is_empty() {
+        return Err(wrong("no address of Redis was given"));
+    }
+    let nodes: Vec<_> = urls.iter().map(|url| address(url)).collect::<Result<_, _>>()?;
+    let certificates = certificates.filter(|_| nodes.iter().all(is_tls));
+    Ok(RedisServers::Cluster(nodes, certificates))
 }
 
-fn nodes<'a>(
-    urls: impl Iterator<Item = &'a str>,
-    certificates: Option<TlsCertificates>,
-) -> Result<RedisServers, PeersError> {
-    let addresses: Vec<_> = urls.map(address).collect::<Result<_, _>>()?;
-    let is_tls = |address: &ConnectionInfo| matches!(address.addr(), ConnectionAddr::TcpTls { .. });
-    let certificates = certificates.filter(|_| addresses.iter().all(is_tls));
-    Ok(RedisServers::Cluster(Nodes { addresses, certificates }))
-}
-
-fn sentinels(is_tls: bool, rest: &str, certificates: Option<TlsCertificates>) -> Result<Sentinels, PeersError> {
+fn sentinels(scheme: &str, rest: &str, certificates: Option<TlsCertificates>) -> Result<RedisServers, PeersError> {
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let master = query
         .split('&')
@@ -146,53 +119,28 @@ fn sentinels(is_tls: bool, rest: &str, certificates: Option<TlsCertificates>) ->
         .filter(|name| !name.is_empty())
         .ok_or_else(|| wrong("an address of sentinels must end with ?master= and the server's name"))?;
     let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
-    let (user, hosts) = hosts.rsplit_once('@').map_or(("", hosts), |(user, hosts)| (user, hosts));
-    let addresses = hosts
-        .split(',')
-        .map(|host| {
-            let (name, port) = host.rsplit_once(':').unwrap_or((host, "26379"));
-            let port = port.parse().map_err(|_| wrong("the port of a sentinel is not a number"))?;
-            Ok((name.trim_matches(['[', ']']).to_owned(), port))
-        })
-        .collect::<Result<Vec<_>, PeersError>>()?;
-    let scheme = if is_tls { "rediss" } else { "redis" };
-    let at = if user.is_empty() { "" } else { "@" };
-    let like = address(&format!("{scheme}://{user}{at}sentinel:1/{database}"))?;
-    Ok(Sentinels { addresses, master: master.to_owned(), like, certificates })
-}
-
-impl Sentinels {
-    /// A client of the present master: the first sentinel that answers knows it.
-    pub(super) async fn master(&self, config: &AsyncConnectionConfig, longest: Duration) -> Result<Client, RedisError> {
-        let mut last = RedisError::from((ErrorKind::EmptySentinelList, "no sentinel was given"));
-        for (host, port) in &self.addresses {
-            match limited(longest, self.ask(host, *port, config)).await {
-                Ok(Some((host, port))) => {
-                    let address = match self.like.addr() {
-                        ConnectionAddr::TcpTls { insecure, .. } => {
-                            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: None }
-                        }
-                        _ => ConnectionAddr::Tcp(host, port),
-                    };
-                    return client(self.like.clone().set_addr(address), self.certificates.as_ref());
-                }
-                Ok(None) => {
-                    last = (ErrorKind::MasterNameNotFoundBySentinel, "the sentinels do not know the server").into();
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+    let (user, hosts) = split_user(hosts);
+    let read = |host: &str| {
+        let (name, port) = host.rsplit_once(':').unwrap_or((host, "26379"));
+        let port = port.parse().map_err(|_| wrong("the port of a sentinel is not a number"))?;
+        Ok(ConnectionAddr::Tcp(name.trim_matches(['[', ']']).to_owned(), port))
+    };
+    let sentinels = hosts.split(',').map(read).collect::<Result<Vec<_>, PeersError>>()?;
+    // How to connect to the server, except for its address.
+    let like = address(&format!("{scheme}://{user}sentinel:1/{database}"))?;
+    let mut builder = SentinelClientBuilder::new(sentinels, master, SentinelServerType::Master)?
+        .set_client_to_redis_db(like.redis_settings().db());
+    if let Some(name) = like.redis_settings().username() {
+        builder = builder.set_client_to_redis_username(name);
     }
-
-    async fn ask(
-        &self,
-        host: &str,
-        port: u16,
-        config: &AsyncConnectionConfig,
-    ) -> Result<Option<(String, u16)>, RedisError> {
-        let client = Client::open((host, port))?;
-        let mut connection = client.get_multiplexed_async_connection_with_config(config).await?;
-        redis::cmd("SENTINEL").arg("get-master-addr-by-name").arg(&self.master).query_async(&mut connection).await
+    if let Some(password) = like.redis_settings().password() {
+        builder = builder.set_client_to_redis_password(password);
     }
+    if is_tls(&like) {
+        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
+    }
+    if let Some(certificates) = certificates.filter(|_| is_tls(&like)) {
+        builder = builder.set_client_to_redis_certificates(certificates);
+    }
+    Ok(RedisServers::Sentinel(Box::new(Mutex::new(builder.build()?))))
 }

@@ -6,20 +6,14 @@ pub use super::address::ClientSettings;
 
 use super::address::{self, RedisServers, limited};
 use crate::peers::PeersError;
-use arc_swap::ArcSwapOption;
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture, ServerErrorKind, Value,
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult,
+    ServerErrorKind, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
 };
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{Notify, watch};
 
 /// Pause between two attempts to connect.
@@ -32,7 +26,7 @@ const BLOCKING_MORE: Duration = Duration::from_millis(500);
 
 /// A connection, to one server or to a cluster.
 #[derive(Clone)]
-enum RedisConnection {
+pub(super) enum RedisConnection {
     One(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
@@ -65,42 +59,45 @@ impl ConnectionLike for RedisConnection {
     }
 }
 
-/// A connection that is in use.
-struct LiveConnection {
-    connection: RedisConnection,
-    generation: u64,
-}
-
 /// Whether Redis is up and takes writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reach {
-    /// It is, over the connection with this number; each new one has a higher number.
-    Up(u64),
+#[derive(Clone)]
+pub(super) enum Reach {
+    /// It is, over this connection.
+    Up(Arc<RedisConnection>),
     /// It is not, for this reason.
     Down(String),
+}
+
+impl Reach {
+    /// Whether this is the connection in use.
+    fn is_over(&self, other: &Arc<RedisConnection>) -> bool {
+        matches!(self, Self::Up(connection) if Arc::ptr_eq(connection, other))
+    }
 }
 
 struct ClientState {
     server: RedisServers,
     settings: ClientSettings,
-    live: ArcSwapOption<LiveConnection>,
     reach: watch::Sender<Reach>,
     /// The connection was lost, or is to be probed.
     probe_requested: Notify,
-    generations: AtomicU64,
+}
+
+impl std::fmt::Debug for ClientState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &*self.reach.borrow() {
+            Reach::Up(_) => f.write_str("up"),
+            Reach::Down(why) => f.write_str(why),
+        }
+    }
 }
 
 /// The connections of an instance to Redis. A call fails within the response time-out, and at once while Redis is down;
 /// one task reconnects.
+#[derive(Debug)]
 pub struct RedisClient {
     shared: Arc<ClientState>,
     keeper: tokio::task::AbortHandle,
-}
-
-impl std::fmt::Debug for RedisClient {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedisClient").field("reach", &*self.shared.reach.borrow()).finish_non_exhaustive()
-    }
 }
 
 impl Drop for RedisClient {
@@ -116,15 +113,8 @@ impl RedisClient {
     /// The settings are wrong, or the server refuses what they say: a password, a database number.
     pub async fn open(settings: ClientSettings) -> Result<Self, PeersError> {
         let server = address::parse(&settings)?;
-        let (reach, _) = watch::channel(Reach::Down("not connected yet".into()));
-        let shared = Arc::new(ClientState {
-            server,
-            settings,
-            live: ArcSwapOption::empty(),
-            reach,
-            probe_requested: Notify::new(),
-            generations: AtomicU64::new(0),
-        });
+        let reach = watch::Sender::new(Reach::Down("not connected yet".into()));
+        let shared = Arc::new(ClientState { server, settings, reach, probe_requested: Notify::new() });
         if let Err(error) = shared.connect().await {
             if is_permanent(&error) {
                 return Err(error.into());
@@ -136,15 +126,23 @@ impl RedisClient {
     }
 
     /// Whether Redis is up, with news of each change.
-    #[must_use]
-    pub fn reach(&self) -> watch::Receiver<Reach> {
+    pub(super) fn reach(&self) -> watch::Receiver<Reach> {
         self.shared.reach.subscribe()
     }
 
     /// Whether Redis was up at the last call or probe.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.shared.live.load().is_some()
+        self.why_down().is_none()
+    }
+
+    /// Why Redis is down; none while it is up.
+    #[must_use]
+    pub fn why_down(&self) -> Option<String> {
+        match &*self.shared.reach.borrow() {
+            Reach::Up(_) => None,
+            Reach::Down(why) => Some(why.clone()),
+        }
     }
 
     /// The handle that commands are sent over.
@@ -157,52 +155,32 @@ impl RedisClient {
     ///
     /// # Errors
     /// Redis is down.
-    pub async fn blocking(&self, longest: Duration) -> Result<Blocking, PeersError> {
-        let generation = self.shared.live()?.generation;
-        let within = longest + BLOCKING_MORE;
-        match self.shared.make(within).await {
-            Ok(connection) => Ok(Blocking { connection, shared: Arc::clone(&self.shared), generation, within }),
-            Err(error) => {
-                self.shared.mark_lost(generation, &error);
-                Err(error.into())
-            }
-        }
+    pub async fn blocking(&self, longest: Duration) -> RedisResult<Blocking> {
+        let (shared, within) = (Arc::clone(&self.shared), longest + BLOCKING_MORE);
+        let live = shared.live()?;
+        let connection = shared.noted(&live, shared.make(within).await)?;
+        Ok(Blocking { connection, shared, live, within })
     }
 
     /// Requests a write probe now: a write was refused.
     pub fn probe_now(&self) {
         self.shared.probe_requested.notify_one();
     }
-
-    /// Gives the server up as lost, because it is not the one that it should be.
-    pub fn disconnect(&self, why: &str) {
-        if let Some(live) = self.shared.live.load_full() {
-            self.shared.mark_lost(live.generation, &RedisError::from((ErrorKind::Io, "disconnected", why.to_owned())));
-        }
-    }
 }
 
 /// Sends each command over the connection that is in use, within the time-out; fails at once while Redis is down.
 /// Clones share it.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct RedisHandle(Arc<ClientState>);
-
-impl std::fmt::Debug for RedisHandle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("RedisHandle").field(&*self.0.reach.borrow()).finish()
-    }
-}
 
 impl ConnectionLike for RedisHandle {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             let live = self.0.live()?;
-            let mut connection = live.connection.clone();
+            let mut connection = RedisConnection::clone(&live);
             let answer = limited(self.0.settings.response_timeout, connection.req_packed_command(cmd)).await;
-            let answer = self.0.noted(live.generation, answer)?;
-            if let Value::ServerError(error) = &answer {
-                self.0.note(live.generation, &RedisError::from(error.clone()));
-            }
+            let answer = self.0.noted(&live, answer)?;
+            self.0.note_refusals(&live, std::slice::from_ref(&answer));
             Ok(answer)
         })
     }
@@ -215,21 +193,17 @@ impl ConnectionLike for RedisHandle {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             let live = self.0.live()?;
-            let mut connection = live.connection.clone();
+            let mut connection = RedisConnection::clone(&live);
             let answers = connection.req_packed_commands(pipeline, offset, count);
             let answers = limited(self.0.settings.response_timeout, answers).await;
-            let answers = self.0.noted(live.generation, answers)?;
-            for answer in &answers {
-                if let Value::ServerError(error) = answer {
-                    self.0.note(live.generation, &RedisError::from(error.clone()));
-                }
-            }
+            let answers = self.0.noted(&live, answers)?;
+            self.0.note_refusals(&live, &answers);
             Ok(answers)
         })
     }
 
     fn get_db(&self) -> i64 {
-        self.0.live.load().as_ref().map_or(0, |live| live.connection.get_db())
+        self.0.live().map_or(0, |live| live.get_db())
     }
 }
 
@@ -237,7 +211,8 @@ impl ConnectionLike for RedisHandle {
 pub struct Blocking {
     connection: RedisConnection,
     shared: Arc<ClientState>,
-    generation: u64,
+    /// The connection that was in use when this one was made.
+    live: Arc<RedisConnection>,
     within: Duration,
 }
 
@@ -246,35 +221,28 @@ impl Blocking {
     ///
     /// # Errors
     /// Redis is down or refused the command. The connection is of no use any more.
-    pub async fn run<T: FromRedisValue>(&mut self, cmd: &Cmd) -> Result<T, PeersError> {
-        match limited(self.within, cmd.query_async(&mut self.connection)).await {
-            Ok(value) => Ok(value),
-            Err(error) => {
-                self.shared.note(self.generation, &error);
-                Err(error.into())
-            }
-        }
+    pub async fn run<T: FromRedisValue>(&mut self, cmd: &Cmd) -> RedisResult<T> {
+        let answer = limited(self.within, cmd.query_async(&mut self.connection)).await;
+        self.shared.noted(&self.live, answer)
     }
-}
 
-impl Blocking {
     /// Whether the client still uses the server that this connection was made to.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        self.shared.live.load().as_ref().is_some_and(|live| live.generation == self.generation)
+        self.shared.reach.borrow().is_over(&self.live)
     }
 }
 
 /// Reconnects whenever the connection is lost, and gives up a connection that takes no writes.
 async fn reconnect_loop(shared: Arc<ClientState>) {
     loop {
-        if shared.live.load().is_some() {
+        if shared.live().is_ok() {
             // Without a request it is time for the next probe.
             let _ = tokio::time::timeout(PROBE_EVERY, shared.probe_requested.notified()).await;
-            if let Some(live) = shared.live.load_full()
-                && let Err(error) = shared.probe(&mut live.connection.clone()).await
+            if let Ok(live) = shared.live()
+                && let Err(error) = shared.probe(&mut RedisConnection::clone(&live)).await
             {
-                shared.mark_lost(live.generation, &error);
+                shared.mark_lost(&live, &error);
             }
             continue;
         }
@@ -290,93 +258,90 @@ async fn reconnect_loop(shared: Arc<ClientState>) {
 }
 
 impl ClientState {
-    fn live(&self) -> Result<Arc<LiveConnection>, RedisError> {
-        self.live.load_full().ok_or_else(|| {
-            let why = match &*self.reach.borrow() {
-                Reach::Down(why) => why.clone(),
-                Reach::Up(_) => "lost just now".into(),
-            };
-            RedisError::from((ErrorKind::Io, "Redis is down", why))
-        })
+    fn live(&self) -> RedisResult<Arc<RedisConnection>> {
+        match &*self.reach.borrow() {
+            Reach::Up(live) => Ok(Arc::clone(live)),
+            Reach::Down(why) => Err((ErrorKind::Io, "Redis is down", why.clone()).into()),
+        }
     }
 
     /// The answer, after noting what its error says about the server.
-    fn noted<T>(&self, generation: u64, answer: Result<T, RedisError>) -> Result<T, RedisError> {
-        answer.inspect_err(|error| self.note(generation, error))
+    fn noted<T>(&self, live: &Arc<RedisConnection>, answer: RedisResult<T>) -> RedisResult<T> {
+        answer.inspect_err(|error| {
+            if is_down(error) {
+                self.mark_lost(live, error);
+            }
+        })
     }
 
-    fn note(&self, generation: u64, error: &RedisError) {
-        if is_down(error) {
-            self.mark_lost(generation, error);
+    /// Notes what these answers say about the server.
+    fn note_refusals(&self, live: &Arc<RedisConnection>, answers: &[Value]) {
+        for answer in answers {
+            if let Value::ServerError(error) = answer {
+                // The error goes to the caller with the answers.
+                let _ = self.noted::<()>(live, Err(error.clone().into()));
+            }
         }
     }
 
     /// Marks the connection as lost, unless a newer one took its place.
-    fn mark_lost(&self, generation: u64, error: &RedisError) {
-        let lost = self.live.rcu(|live| match live {
-            Some(live) if live.generation == generation => None,
-            other => other.clone(),
+    fn mark_lost(&self, live: &Arc<RedisConnection>, error: &RedisError) {
+        let was_in_use = self.reach.send_if_modified(|reach| {
+            let is_in_use = reach.is_over(live);
+            if is_in_use {
+                *reach = Reach::Down(error.to_string());
+            }
+            is_in_use
         });
-        if lost.is_some_and(|live| live.generation == generation) {
+        if was_in_use {
             tracing::warn!(%error, "lost the connection to Redis: connecting again");
-            // A task that has reconnected meanwhile has said so, or is about to.
-            self.reach.send_if_modified(|reach| {
-                let is_lost = self.live.load().is_none();
-                if is_lost {
-                    *reach = Reach::Down(error.to_string());
-                }
-                is_lost
-            });
             self.probe_requested.notify_one();
         }
     }
 
-    async fn connect(&self) -> Result<(), RedisError> {
+    async fn connect(&self) -> RedisResult<()> {
         let mut connection = self.make(self.settings.response_timeout).await?;
         self.probe(&mut connection).await?;
-        let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
-        self.live.store(Some(Arc::new(LiveConnection { connection, generation })));
-        self.reach.send_replace(Reach::Up(generation));
+        self.reach.send_replace(Reach::Up(Arc::new(connection)));
         Ok(())
     }
 
     /// Probes whether the server takes writes. The error says why it does not.
-    async fn probe(&self, connection: &mut RedisConnection) -> Result<(), RedisError> {
+    async fn probe(&self, connection: &mut RedisConnection) -> RedisResult<()> {
         // Refused like any write that may need memory, and leaves nothing behind.
         let mut write = redis::cmd("SETRANGE");
         write.arg(&self.settings.probe).arg(0).arg("");
         limited(self.settings.response_timeout, write.query_async(connection)).await
     }
 
-    async fn make(&self, response_timeout: Duration) -> Result<RedisConnection, RedisError> {
+    async fn make(&self, response_timeout: Duration) -> RedisResult<RedisConnection> {
+        let connect_timeout = self.settings.connect_timeout;
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.settings.connect_timeout))
+            .set_connection_timeout(Some(connect_timeout))
             .set_response_timeout(Some(response_timeout));
         // A limit for a handshake that never ends: the driver's own limit is on parts of it.
-        let longest = self.settings.connect_timeout + self.settings.response_timeout;
-        match &self.server {
-            RedisServers::One(client) => {
-                let connection = client.get_multiplexed_async_connection_with_config(&config);
-                Ok(RedisConnection::One(limited(longest, connection).await?))
-            }
+        let longest = connect_timeout + self.settings.response_timeout;
+        let client = match &self.server {
+            RedisServers::One(client) => client.clone(),
             RedisServers::Sentinel(sentinels) => {
-                let client = sentinels.master(&config, longest).await?;
-                let connection = client.get_multiplexed_async_connection_with_config(&config);
-                Ok(RedisConnection::One(limited(longest, connection).await?))
+                // Boxed: the driver nests its futures deeply.
+                let mut sentinels = sentinels.lock().await;
+                limited(longest, Box::pin(sentinels.async_get_client())).await?
             }
-            RedisServers::Cluster(nodes) => {
-                let builder = ClusterClient::builder(nodes.addresses.iter().cloned())
-                    .connection_timeout(self.settings.connect_timeout)
+            RedisServers::Cluster(nodes, certificates) => {
+                let mut builder = ClusterClient::builder(nodes.iter().cloned())
+                    .connection_timeout(connect_timeout)
                     .response_timeout(response_timeout)
                     .retries(2);
-                let builder = match &nodes.certificates {
-                    Some(certificates) => builder.certs(certificates.clone()),
-                    None => builder,
-                };
+                if let Some(certificates) = certificates {
+                    builder = builder.certs(certificates.clone());
+                }
                 let client = builder.build()?;
-                Ok(RedisConnection::Cluster(limited(longest, client.get_async_connection()).await?))
+                return Ok(RedisConnection::Cluster(limited(longest, client.get_async_connection()).await?));
             }
-        }
+        };
+        let connection = client.get_multiplexed_async_connection_with_config(&config);
+        Ok(RedisConnection::One(limited(longest, connection).await?))
     }
 }
 
@@ -412,6 +377,10 @@ fn is_permanent(error: &RedisError) -> bool {
 /// No such text has a password.
 impl From<RedisError> for PeersError {
     fn from(error: RedisError) -> Self {
+        if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) {
+            let grant = "grant it +@scripting, +time and the commands that the scripts call";
+            return Self(format!("the Redis user may not run scripts, or what they call; {grant}: {error}"));
+        }
         Self(error.to_string())
     }
 }

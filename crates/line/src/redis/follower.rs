@@ -2,7 +2,7 @@
 //! few seconds, which heals the loss of an event; lines whose events were missed are rebuilt.
 
 use super::{
-    client::RedisClient,
+    RedisInstance,
     events::{BatchChanges, CacheValidity, Event, EventBody, Gap},
     gaps::Gaps,
     notices::{Notice, Notices},
@@ -164,7 +164,7 @@ impl Follower {
 
     /// Reads rows for ever: the requested ones, and those of busy lines `every` so often, or `down_every` while Redis is
     /// down.
-    pub(super) async fn run(self: Arc<Self>, client: Arc<RedisClient>, every: Duration, down_every: Duration) {
+    pub(super) async fn run(self: Arc<Self>, instance: Arc<RedisInstance>, every: Duration, down_every: Duration) {
         let trouble = Trouble::new("some lines cannot be read from the database");
         let mut refreshed_at = Instant::now();
         loop {
@@ -172,7 +172,7 @@ impl Follower {
             let _ = tokio::time::timeout(down_every.min(every), self.request_news.notified()).await;
             let mut wanted = std::mem::take(&mut *lock(&self.requested));
             let has_requests = wanted.all || !wanted.rooms.is_empty();
-            if refreshed_at.elapsed() >= if client.is_up() { every } else { down_every } {
+            if refreshed_at.elapsed() >= if instance.client.is_up() { every } else { down_every } {
                 refreshed_at = Instant::now();
                 wanted.busy = true;
             }

@@ -27,12 +27,10 @@ pub struct HoldChanges {
 impl HoldChanges {
     /// Adds a reservation as a batch left it. A later batch comes after an earlier one.
     pub fn apply(&mut self, row: &Reservation) {
-        match row.status() {
-            ReservationStatus::Pending => self.due.push((row.expires_at, row.reservation_id)),
-            ReservationStatus::Confirmed
-            | ReservationStatus::Cancelled
-            | ReservationStatus::Expired
-            | ReservationStatus::Refunded => self.over.push(row.reservation_id),
+        if row.status() == ReservationStatus::Pending {
+            self.due.push((row.expires_at, row.reservation_id));
+        } else {
+            self.over.push(row.reservation_id);
         }
     }
 
@@ -54,20 +52,12 @@ fn key(keys: &RedisKeys) -> String {
 pub async fn publish(connection: &mut impl ConnectionLike, keys: &RedisKeys, changes: &HoldChanges) -> RedisResult<()> {
     let key = key(keys);
     for due in changes.due.chunks(PER_COMMAND) {
-        let mut add = redis::cmd("ZADD");
-        add.arg(&key);
-        for (at, id) in due {
-            add.arg(at.micros()).arg(id.get());
-        }
-        add.query_async::<()>(connection).await?;
+        let due: Vec<_> = due.iter().map(|(at, id)| (at.micros(), id.get())).collect();
+        redis::cmd("ZADD").arg(&key).arg(due).query_async::<()>(connection).await?;
     }
     for over in changes.over.chunks(PER_COMMAND) {
-        let mut remove = redis::cmd("ZREM");
-        remove.arg(&key);
-        for id in over {
-            remove.arg(id.get());
-        }
-        remove.query_async::<()>(connection).await?;
+        let over: Vec<_> = over.iter().map(|id| id.get()).collect();
+        redis::cmd("ZREM").arg(&key).arg(over).query_async::<()>(connection).await?;
     }
     Ok(())
 }

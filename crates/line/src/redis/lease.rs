@@ -2,13 +2,12 @@
 //! work; it protects nothing. The fence that comes with it protects the line: the room's row refuses a leader whose
 //! fence is lower than one it has seen.
 
-use super::{keys::RedisKeys, script::SharedConnection};
+use super::{client::RedisHandle, keys::RedisKeys};
 use crate::{lock::lock, peers::Leadership};
 use frontrow_domain::{id::RoomId, line::Fence, time::Span};
-use redis::{RedisError, RedisResult, Script};
+use redis::{RedisResult, Script};
 use std::{
-    collections::{HashMap, HashSet},
-    hash::{DefaultHasher, Hash, Hasher as _},
+    collections::HashMap,
     sync::{LazyLock, Mutex},
     time::{Duration, Instant},
 };
@@ -18,17 +17,12 @@ use uuid::Uuid;
 const FOLLOW_AT_MOST: Duration = Duration::from_secs(1);
 /// A follower asks again after this at the earliest.
 const FOLLOW_AT_LEAST: Duration = Duration::from_millis(50);
-/// Followers of a leader that died ask up to this much later, in an order that differs from room to room.
-const SPREAD_MS: u64 = 100;
-/// A leader without an answer asks again after this.
-const AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// Lines in one call: it blocks Redis for less than a millisecond.
 const ROOMS_PER_CALL_MAX: usize = 256;
 /// How long Redis keeps the highest fence after a take-over. Later the room's row supplies it.
 const FENCE_TTL: Span = Span::from_secs(86_400);
 
 static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease.lua")));
-static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease_release.lua")));
 
 /// The leases of an instance, by the last answers of Redis.
 #[derive(Debug)]
@@ -48,18 +42,6 @@ struct KnownLease {
     ask_at: Instant,
 }
 
-/// The answer of Redis for some lines: for each a fence and a time in milliseconds.
-type LeaseAnswers = Vec<i64>;
-
-/// Lines that could not be asked for.
-#[derive(Debug)]
-pub struct Unasked {
-    /// Their rooms.
-    pub rooms: HashSet<RoomId>,
-    /// The error of the last of them.
-    pub error: RedisError,
-}
-
 impl Leases {
     /// For an instance that has asked for nothing yet.
     #[must_use]
@@ -73,16 +55,16 @@ impl Leases {
     /// Redis must be asked and could not be. While the last term runs, the room is led without an answer.
     pub async fn lead(
         &self,
-        connection: &impl SharedConnection,
+        connection: &RedisHandle,
         room: RoomId,
         fence: Fence,
         term: Span,
     ) -> RedisResult<Leadership> {
         let asked = self.ask_for(connection, &[(room, fence)], term).await;
-        match (self.standing(room), asked) {
+        match self.standing(room) {
             // A leader whose term runs still leads.
-            (Leadership::Follower, Err(unasked)) => Err(unasked.error),
-            (standing, _) => Ok(standing),
+            Leadership::Follower => asked.map(|()| Leadership::Follower),
+            leader @ Leadership::Leader(_) => Ok(leader),
         }
     }
 
@@ -91,42 +73,30 @@ impl Leases {
     ///
     /// # Errors
     /// Some rooms were due and could not be asked for.
-    pub async fn ask_for(
-        &self,
-        connection: &impl SharedConnection,
-        rooms: &[(RoomId, Fence)],
-        term: Span,
-    ) -> Result<(), Unasked> {
-        let due = self.due(rooms, Instant::now());
-        if due.is_empty() {
-            return Ok(());
-        }
-        for (begun, part) in due.chunks(ROOMS_PER_CALL_MAX).enumerate() {
-            let mut call = LEASE.prepare_invoke();
-            for (room, _) in part {
-                call.key(self.leader_key(*room)).key(self.keys.installation_part(format_args!("fence:{room}")));
-            }
-            call.arg(&self.instance).arg(term.millis()).arg(FENCE_TTL.millis());
-            for (_, known) in part {
-                call.arg(known.0);
-            }
+    pub async fn ask_for(&self, connection: &RedisHandle, rooms: &[(RoomId, Fence)], term: Span) -> RedisResult<()> {
+        for part in self.due(rooms, Instant::now()).chunks(ROOMS_PER_CALL_MAX) {
             // Taken before the call, so that the term ends here before it ends in Redis.
             let from = Instant::now();
-            let answers: RedisResult<LeaseAnswers> = call.invoke_async(&mut connection.clone()).await;
-            match answers {
-                Ok(answers) => self.note_answers(part, &answers, from),
-                Err(error) => {
-                    let unasked = &due[begun * ROOMS_PER_CALL_MAX..];
-                    self.put_off(unasked, Instant::now());
-                    return Err(Unasked { rooms: unasked.iter().map(|(room, _)| *room).collect(), error });
-                }
-            }
+            self.note_answers(part, &self.call(connection, part, term).await?, from);
         }
         Ok(())
     }
 
-    fn leader_key(&self, room: RoomId) -> String {
-        self.keys.installation_part(format_args!("leader:{room}"))
+    /// One call for these rooms, with the fences known of them. The answers: for each a fence, and a time in
+    /// milliseconds.
+    async fn call(
+        &self,
+        connection: &RedisHandle,
+        rooms: &[(RoomId, Fence)],
+        term: Span,
+    ) -> RedisResult<Vec<(i64, i64)>> {
+        let mut call = LEASE.prepare_invoke();
+        call.arg(&self.instance).arg(term.millis()).arg(FENCE_TTL.millis());
+        for (room, known) in rooms {
+            call.key(self.keys.installation_part(format_args!("leader:{room}")));
+            call.key(self.keys.installation_part(format_args!("fence:{room}"))).arg(known.0);
+        }
+        call.invoke_async(&mut connection.clone()).await
     }
 
     /// The leadership of `room` now, by the last answer.
@@ -165,26 +135,15 @@ impl Leases {
         }
     }
 
-    /// Forgets all rooms but these, which are ascending, and those whose terms run. Other leases end by themselves.
-    pub fn keep_only(&self, rooms: &[RoomId]) {
-        let now = Instant::now();
-        lock(&self.rooms).retain(|room, standing| {
-            rooms.binary_search(room).is_ok() || standing.leads.is_some_and(|(_, until)| now < until)
-        });
-    }
-
-    fn note_answers(&self, part: &[(RoomId, Fence)], answers: &[i64], from: Instant) {
+    fn note_answers(&self, part: &[(RoomId, Fence)], answers: &[(i64, i64)], from: Instant) {
         let mut rooms = lock(&self.rooms);
-        for ((room, _), answer) in part.iter().zip(answers.chunks_exact(2)) {
-            let (fence, left_ms) = (answer[0], answer[1]);
-            let left = Duration::from_millis(left_ms.try_into().unwrap_or(0));
-            let (leads, rest) = if fence > 0 {
-                (Some((Fence(fence), from + left)), left / 2)
-            } else if left < FOLLOW_AT_MOST {
-                // Nearly over: a leader that lives asks again long before.
-                (None, left.max(FOLLOW_AT_LEAST) + self.spread(*room))
+        for ((room, _), (fence, left_ms)) in part.iter().zip(answers) {
+            let left = Duration::from_millis((*left_ms).try_into().unwrap_or(0));
+            let (leads, rest) = if *fence > 0 {
+                (Some((Fence(*fence), from + left)), left / 2)
             } else {
-                (None, FOLLOW_AT_MOST)
+                // Of a lease that is nearly over: a leader that lives asks again long before.
+                (None, left.clamp(FOLLOW_AT_LEAST, FOLLOW_AT_MOST))
             };
             if let Some(standing) = rooms.get_mut(room) {
                 standing.leads = leads;
@@ -193,43 +152,16 @@ impl Leases {
         }
     }
 
-    /// How much later than others this instance asks for a line whose leader seems to have died.
-    fn spread(&self, room: RoomId) -> Duration {
-        let mut hasher = DefaultHasher::new();
-        (room, &self.instance).hash(&mut hasher);
-        Duration::from_millis(hasher.finish() % SPREAD_MS)
-    }
-
-    /// A leader whose term runs has time to ask again, and moves the line meanwhile.
-    fn put_off(&self, part: &[(RoomId, Fence)], at: Instant) {
-        let mut rooms = lock(&self.rooms);
-        for (room, _) in part {
-            if let Some(standing) = rooms.get_mut(room)
-                && standing.leads.is_some()
-            {
-                standing.ask_at = at + AGAIN_AFTER;
-            }
-        }
-    }
-
     /// Releases every line that this instance leads, so that the others need not wait for the terms to end.
     ///
     /// # Errors
     /// Redis could not be reached; the terms end by themselves.
-    pub async fn release(&self, connection: &impl SharedConnection) -> RedisResult<()> {
-        let held: Vec<RoomId> = {
-            let mut rooms = lock(&self.rooms);
-            let held = rooms.iter().filter(|(_, standing)| standing.leads.is_some()).map(|(room, _)| *room).collect();
-            rooms.clear();
-            held
-        };
-        let mut connection = connection.clone();
+    pub async fn release(&self, connection: &RedisHandle) -> RedisResult<()> {
+        let rooms = std::mem::take(&mut *lock(&self.rooms));
+        let held = rooms.iter().filter(|(_, standing)| standing.leads.is_some());
+        let held: Vec<_> = held.map(|(room, standing)| (*room, standing.known)).collect();
         for part in held.chunks(ROOMS_PER_CALL_MAX) {
-            let mut call = RELEASE.prepare_invoke();
-            for room in part {
-                call.key(self.leader_key(*room));
-            }
-            call.arg(&self.instance).invoke_async::<()>(&mut connection).await?;
+            self.call(connection, part, Span::ZERO).await?;
         }
         Ok(())
     }

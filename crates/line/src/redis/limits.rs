@@ -14,7 +14,6 @@ const KNOWN_SECONDS: u64 = 30 * 86_400;
 pub const KNOWN_MAX: u32 = 32;
 
 static SPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("limit_spend.lua")));
-static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("limit_give_back.lua")));
 static KNOWN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("network_remember.lua")));
 static IS_KNOWN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("network_is_known.lua")));
 
@@ -38,29 +37,20 @@ pub enum Budget<'a> {
 }
 
 impl Budget<'_> {
-    const fn kind(self) -> &'static str {
-        match self {
-            Self::Tries { .. } => "tries",
-            Self::Strangers { .. } => "strangers",
-            Self::Address(_) => "address",
-        }
-    }
-
     /// A number that stands for the budget, and reveals neither account nor network.
     #[must_use]
     pub fn digest(self) -> u128 {
-        let text = match self {
-            // No e-mail address has a blank.
-            Self::Tries { email, network } => format!("{email} {network}"),
-            Self::Strangers { email } => email.to_owned(),
-            Self::Address(address) => address.to_string(),
-        };
-        digest_of(&text)
+        // No e-mail address has a blank.
+        digest_of(&match self {
+            Self::Tries { email, network } => format!("tries {email} {network}"),
+            Self::Strangers { email } => format!("strangers {email}"),
+            Self::Address(address) => format!("address {address}"),
+        })
     }
 
     /// The key holds no address of a person or a machine.
     fn key(self, keys: &RedisKeys) -> String {
-        keys.alone(format_args!("limit:{}:{:032x}", self.kind(), self.digest()))
+        keys.alone(format_args!("limit:{:032x}", self.digest()))
     }
 }
 
@@ -117,17 +107,22 @@ impl SharedLimits {
     /// left; the tries are not counted then. If Redis cannot be asked, which is known within the client's time-out, the
     /// try need not wait.
     pub async fn spend(&self, budget: Budget<'_>, per_minute: u32, tries: u32) -> Option<Duration> {
-        let interval = interval(per_minute);
-        let mut call = SPEND.key(budget.key(&self.keys));
-        call.arg(interval * i64::from(tries)).arg(interval * i64::from(per_minute.max(1)));
-        let wait: u64 = asked(call.invoke_async(&mut self.handle.clone()).await);
+        let wait = self.count(budget, per_minute, tries.into()).await;
         (wait > 0).then(|| Duration::from_micros(wait))
     }
 
     /// Gives one try back that was counted.
     pub async fn give_back(&self, budget: Budget<'_>, per_minute: u32) {
-        let mut call = GIVE_BACK.key(budget.key(&self.keys));
-        asked(call.arg(interval(per_minute)).invoke_async::<()>(&mut self.handle.clone()).await);
+        self.count(budget, per_minute, -1).await;
+    }
+
+    async fn count(&self, budget: Budget<'_>, per_minute: u32, tries: i64) -> u64 {
+        let per_minute = i64::from(per_minute.max(1));
+        // How long one try takes to refill.
+        let interval = MINUTE_MICROS / per_minute;
+        let mut call = SPEND.key(budget.key(&self.keys));
+        call.arg(interval * tries).arg(interval * per_minute);
+        asked(call.invoke_async(&mut self.handle.clone()).await)
     }
 
     /// Remembers for a month that an account has signed in from a network; the latest [`KNOWN_MAX`] networks are
@@ -152,9 +147,4 @@ fn asked<T: Default>(answer: RedisResult<T>) -> T {
         tracing::debug!(%error, "shared rate limit unavailable");
         T::default()
     })
-}
-
-/// How long one try takes to refill, in microseconds.
-fn interval(per_minute: u32) -> i64 {
-    MINUTE_MICROS / i64::from(per_minute.max(1))
 }

@@ -2,21 +2,19 @@
 //! events were missed, the lines are rebuilt.
 
 use super::{
-    client::{Blocking, Reach, RedisClient},
-    events,
-    follower::Follower,
-    heartbeats::{self, Heartbeats},
-    keys::RedisKeys,
-    publisher,
+    RedisInstance,
+    client::{Blocking, Reach},
+    events, heartbeats, publisher,
 };
-use crate::peers::PeersError;
-use redis::streams::{StreamRangeReply, StreamReadReply};
+use redis::{
+    RedisResult,
+    streams::{StreamRangeReply, StreamReadReply},
+};
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
-use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 /// How long a read waits for an event. Each answer confirms the views, so it is well below what makes them stale.
@@ -31,59 +29,40 @@ const RETRY: Duration = Duration::from_millis(100);
 /// The id before any entry.
 const BEGINNING: &str = "0-0";
 
-/// A request that the reader skip to the present end of the streams; answered when it has.
-pub(super) type FromEnd = oneshot::Sender<()>;
-
 /// The reading side of an instance.
 pub(super) struct Reader {
-    instance: Uuid,
-    follower: Arc<Follower>,
-    heartbeats: Arc<Heartbeats>,
-    client: Arc<RedisClient>,
+    instance: Arc<RedisInstance>,
     /// The streams of events and of heartbeats.
     keys: [String; 2],
-    /// The last entries that were read of them; none before the streams' ends were asked for.
+    /// The last entries that were read of them; none if reading begins at the streams' ends.
     last: Option<[String; 2]>,
     numbers: HashMap<Uuid, u64>,
-    unread: Unread,
-}
-
-/// Events of another version of the program.
-#[derive(Debug, Default)]
-struct Unread {
-    /// There were some since the last rebuild for that reason.
-    is_new: bool,
-    rebuilt_at: Option<Instant>,
+    /// There were events of another version of the program since the last rebuild for that reason.
+    has_unread: bool,
+    unread_at: Option<Instant>,
 }
 
 impl Reader {
-    pub(super) fn new(
-        instance: Uuid,
-        follower: Arc<Follower>,
-        heartbeats: Arc<Heartbeats>,
-        client: Arc<RedisClient>,
-        keys: &RedisKeys,
-    ) -> Self {
-        let keys = [publisher::stream(keys), heartbeats::stream(keys)];
-        let (last, numbers, unread) = (None, HashMap::new(), Unread::default());
-        Self { instance, follower, heartbeats, client, keys, last, numbers, unread }
+    pub(super) fn new(instance: Arc<RedisInstance>) -> Self {
+        let keys = [publisher::stream(&instance.keys), heartbeats::stream(&instance.keys)];
+        Self { instance, keys, last: None, numbers: HashMap::new(), has_unread: false, unread_at: None }
     }
 
     /// Skips to the streams' ends, before any line is loaded.
-    pub(super) async fn begin(&mut self) -> Result<(), PeersError> {
-        let mut connection = self.client.blocking(BLOCK).await?;
-        self.skip_to_end(&mut connection).await?;
+    pub(super) async fn begin(&mut self) -> RedisResult<()> {
+        let mut connection = self.instance.client.blocking(BLOCK).await?;
+        self.last = Some(self.entries(&mut connection, "XREVRANGE", ["+", "-"]).await?);
         Ok(())
     }
 
-    pub(super) async fn run(mut self, mut skip_requests: mpsc::Receiver<FromEnd>) {
-        let mut reach = self.client.reach();
+    pub(super) async fn run(mut self) {
+        let mut reach = self.instance.client.reach();
         loop {
             if reach.wait_for(|reach| matches!(reach, Reach::Up(_))).await.is_err() {
                 return;
             }
-            if let Ok(connection) = self.client.blocking(BLOCK).await
-                && let Err(error) = self.read(connection, &mut skip_requests).await
+            if let Ok(connection) = self.instance.client.blocking(BLOCK).await
+                && let Err(error) = self.read(connection).await
             {
                 tracing::debug!(%error, "the event stream cannot be read");
             }
@@ -92,27 +71,22 @@ impl Reader {
     }
 
     /// Reads until the connection is lost, or no longer the one in use.
-    async fn read(
-        &mut self,
-        mut connection: Blocking,
-        skip_requests: &mut mpsc::Receiver<FromEnd>,
-    ) -> Result<(), PeersError> {
-        let mut last = match self.last.clone() {
-            Some(last) if !self.has_missed(&mut connection, &last).await? => last,
-            Some(_) => {
-                tracing::warn!("Redis dropped events before this instance read them: rebuilding all lines");
-                let last = self.skip_to_end(&mut connection).await?;
-                self.follower.request_rebuild_of_all();
-                last
-            }
-            None => self.skip_to_end(&mut connection).await?,
-        };
+    async fn read(&mut self, mut connection: Blocking) -> RedisResult<()> {
+        if self.has_missed(&mut connection).await? {
+            tracing::warn!("Redis dropped events before this instance read them: rebuilding all lines");
+            self.last = None;
+        }
+        let follower = Arc::clone(&self.instance.follower);
         while connection.is_current() {
-            while let Ok(request) = skip_requests.try_recv() {
-                last = self.skip_to_end(&mut connection).await?;
-                // A caller that has stopped waiting asks again.
-                let _ = request.send(());
+            if self.instance.is_other_redis.swap(false, Ordering::Relaxed) {
+                self.last = None;
             }
+            let Some(mut last) = self.last.clone() else {
+                self.last = Some(self.entries(&mut connection, "XREVRANGE", ["+", "-"]).await?);
+                // Later events are read; earlier changes are in the rows.
+                follower.request_rebuild_of_all();
+                continue;
+            };
             let mut read = redis::cmd("XREAD");
             read.arg("COUNT").arg(READ_MAX).arg("BLOCK").arg(BLOCK_MS);
             read.arg("STREAMS").arg(&self.keys).arg(&last);
@@ -124,66 +98,62 @@ impl Reader {
                 for entry in stream.ids {
                     match entry.get::<Vec<u8>>("f") {
                         Some(bytes) if of == 0 => self.apply_event(&bytes),
-                        Some(bytes) => self.heartbeats.receive(&bytes, self.follower.lines(), self.follower.now()),
+                        Some(bytes) => self.instance.heartbeats.receive(&bytes, follower.lines(), follower.now()),
                         None => {}
                     }
                     last[of] = entry.id;
                 }
             }
-            self.last = Some(last.clone());
-            if self.unread.is_new && self.unread.rebuilt_at.is_none_or(|at| at.elapsed() > UNREAD_EVERY) {
+            self.last = Some(last);
+            if self.has_unread && self.unread_at.is_none_or(|at| at.elapsed() > UNREAD_EVERY) {
                 tracing::warn!("another version of the program publishes events that this one cannot read");
-                self.unread = Unread { is_new: false, rebuilt_at: Some(Instant::now()) };
-                self.follower.request_rebuild_of_all();
+                (self.has_unread, self.unread_at) = (false, Some(Instant::now()));
+                follower.request_rebuild_of_all();
             }
             if is_end {
-                self.follower.confirm();
-                self.heartbeats.note_read();
+                follower.confirm();
+                self.instance.heartbeats.note_read();
             }
         }
         Ok(())
     }
 
     /// Whether entries behind the last that were read are not in their stream any more.
-    async fn has_missed(&self, connection: &mut Blocking, last: &[String; 2]) -> Result<bool, PeersError> {
-        for (key, last) in self.keys.iter().zip(last) {
-            let first: StreamRangeReply =
-                connection.run(redis::cmd("XRANGE").arg(key).arg("-").arg("+").arg("COUNT").arg(1)).await?;
-            if last != BEGINNING && first.ids.first().is_some_and(|first| parts(&first.id) > parts(last)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    async fn has_missed(&self, connection: &mut Blocking) -> RedisResult<bool> {
+        let Some(last) = &self.last else { return Ok(false) };
+        let first = self.entries(connection, "XRANGE", ["-", "+"]).await?;
+        let has_missed = |(first, last): (&String, &String)| last != BEGINNING && parts(first) > parts(last);
+        Ok(first.iter().zip(last).any(has_missed))
     }
 
-    async fn skip_to_end(&mut self, connection: &mut Blocking) -> Result<[String; 2], PeersError> {
-        let mut ends = [BEGINNING.to_owned(), BEGINNING.to_owned()];
-        for (key, end) in self.keys.iter().zip(&mut ends) {
-            let last: StreamRangeReply =
-                connection.run(redis::cmd("XREVRANGE").arg(key).arg("+").arg("-").arg("COUNT").arg(1)).await?;
-            if let Some(last) = last.ids.into_iter().next() {
-                *end = last.id;
+    /// The first entries of both streams in a range.
+    async fn entries(&self, connection: &mut Blocking, command: &str, range: [&str; 2]) -> RedisResult<[String; 2]> {
+        let mut entries = [BEGINNING.to_owned(), BEGINNING.to_owned()];
+        for (key, first) in self.keys.iter().zip(&mut entries) {
+            let found: StreamRangeReply =
+                connection.run(redis::cmd(command).arg(key).arg(&range).arg("COUNT").arg(1)).await?;
+            if let Some(entry) = found.ids.into_iter().next() {
+                *first = entry.id;
             }
         }
-        self.last = Some(ends.clone());
-        Ok(ends)
+        Ok(entries)
     }
 
     fn apply_event(&mut self, bytes: &[u8]) {
         match events::read(bytes) {
-            Ok(event) if event.instance == self.instance => {}
+            Ok(event) if event.instance == self.instance.id => {}
             Ok(event) => {
                 let last = self.numbers.entry(event.instance).or_insert(event.number);
-                if event.first > last.saturating_add(1) {
+                if event.number > last.saturating_add(1) {
                     tracing::warn!(instance = %event.instance, "events are missing: rebuilding all lines");
-                    self.follower.request_rebuild_of_all();
+                    self.instance.follower.request_rebuild_of_all();
                 }
                 *last = event.number.max(*last);
-                self.follower.apply_event(event);
+                self.instance.follower.apply_event(event);
             }
             Err(error) => {
                 tracing::debug!(%error, "an event cannot be read");
-                self.unread.is_new = true;
+                self.has_unread = true;
             }
         }
     }

@@ -166,20 +166,19 @@ impl ChangeOrder {
             Some(begun) => seen.delta > begun,
             None => seen.now >= line.now.minus(COMMIT_VISIBILITY_MAX),
         };
-        let changes = self.old.iter().chain(&self.young).filter(|(_, seen)| is_later(seen)).map(|(at, _)| *at);
-        // Also those that the cursor has passed since, and that are at the head now.
-        let passed = line.room.cursor.0 + 1..=present.cursor().0;
-        let changes = changes.chain(passed.map(Position).filter(|position| present.is_live(*position)));
-        let changes: BTreeSet<_> = changes.filter(|position| *position <= present.tail()).collect();
-        let updated = changes.into_iter().filter_map(|position| {
+        let changed = self.old.iter().chain(&self.young).filter(|(_, seen)| is_later(seen)).map(|(at, _)| *at);
+        // Some of those that the cursor has passed since are at the head now.
+        let passed = (line.room.cursor.0 + 1..=present.cursor().0).map(Position);
+        let passed = passed.filter(|position| present.is_live(*position));
+        let drawn = (line.highest.0 + 1..=present.tail().0).map(Position);
+        let later: BTreeSet<_> = changed.chain(passed).chain(drawn).collect();
+        let updated = later.into_iter().filter(|position| *position <= present.tail()).filter_map(|position| {
             let state = present.place(position).state.unwrap_or(ENDED);
             let comes_back = state.status() != TokenStatus::Ended && has_ended(rebuilt, position);
             (!comes_back).then(|| stub(TokenId { room_id, position }, state))
         });
-        let drawn = line.highest.0 + 1..=present.tail().0;
-        let drawn = line.in_flight.iter().copied().chain(drawn.map(Position));
-        let unused = drawn.filter(|position| present.has_departed(*position));
-        let unused = unused.map(|position| TokenId { room_id, position });
+        let unused = line.in_flight.iter().filter(|position| present.has_departed(**position));
+        let unused = unused.map(|position| TokenId { room_id, position: *position });
         let room = Some(present.room()).filter(|room| !is_older(room, &line.room));
         News { room, updated: updated.collect(), unused: unused.collect(), ..News::none(present.tail()) }
     }

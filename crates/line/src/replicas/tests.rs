@@ -130,6 +130,34 @@ fn an_unassigned_position_stays_so_in_a_rebuild() {
 }
 
 #[test]
+fn a_token_that_joins_while_its_line_is_rebuilt_counts_as_seen() {
+    let rows = Line {
+        room: frontrow_domain::line::Room::new(HOUSE, 0, START),
+        // The next positions are in another chunk of what is last seen.
+        highest: Position(16_383),
+        waiting: vec![Position(16_383)],
+        in_flight: Vec::new(),
+        others: Vec::new(),
+        now: START,
+    };
+    let replicas = replicas();
+    replicas.rebuild(&rows, Rebuild::Replace, None);
+    let begun = replicas.deltas_of(HOUSE);
+    let join = |position| {
+        let id = TokenId { room_id: HOUSE, position: Position(position) };
+        let mut changes = Changes { now: START.plus(Span::from_secs(1)), ..Changes::default() };
+        changes.tokens.inserted = vec![Token::issued(id, frontrow_domain::id::UserId(uuid::Uuid::nil()), START)];
+        assert_eq!(apply_remote(&replicas, &changes), None);
+    };
+    join(16_384);
+    join(16_385);
+    replicas.rebuild(&rows, Rebuild::Replace, Some(begun));
+    join(16_386);
+    assert_eq!(replicas.lines().view(HOUSE).unwrap().total_waiting(), 4);
+    assert_eq!(replicas.lines().unresponsive(HOUSE, 10, START), []);
+}
+
+#[test]
 fn a_position_departed_in_another_epoch_may_still_come_in_this_one() {
     let mut room = frontrow_domain::line::Room::new(HOUSE, 0, START);
     let replicas = replicas();

@@ -46,7 +46,6 @@ impl HeartbeatFixture {
         }
         let mut settings = RedisSettings::new(vec![pair.server.url()]);
         settings.warm_up = Duration::ZERO;
-        settings.publishes_at_rest_every = Duration::ZERO;
         Self { pair, settings, store, clock }
     }
 
@@ -137,7 +136,7 @@ async fn heartbeats_of_a_resting_line_outlive_the_instance_that_recorded_them() 
     tokio::time::sleep(2 * AN_EXCHANGE).await;
     assert_eq!((published, office.publications()), (1, 1), "nothing new costs nothing");
     drop(other);
-    assert!(!can_judge(&leader, room_id), "the others publish seldom");
+    assert!(!can_judge(&leader, room_id), "a line at rest has no leader");
     go_on(&office.store, room_id, &[&leader]).await;
     wait_can_judge(&leader, room_id).await;
     let since = office.clock.now().minus(SILENCE);

@@ -120,9 +120,6 @@ async fn many_lines_are_asked_for_in_one_call() {
         let expected = if room.get() == 7 { Leadership::Follower } else { leader(fence.0 + 1) };
         assert_eq!(one.standing(*room), expected, "{room}");
     }
-    // Of a line in which nothing lives any more no lease is renewed; those that are led to the end are given up at
-    // once.
-    one.keep_only(&[]);
     one.release(&pair.one.handle()).await.unwrap();
     assert_eq!(pair.server.ask::<Vec<String>>(&["KEYS", "*leader:*"]).len(), 1, "the other's");
 }

@@ -1,7 +1,8 @@
 use super::*;
 use crate::view::tests::{START, event, request};
 use frontrow_domain::{
-    line::{EndReason, TokenState},
+    id::Position,
+    line::{EndReason, Gate},
     model::Model,
     policy::Policy,
     time::Span,
@@ -12,29 +13,21 @@ const INSTANCE: Uuid = Uuid::from_u128(9);
 
 /// Tokens with only what a view needs of them.
 fn bare(tokens: &[Token], now: Time) -> Vec<Token> {
-    let bare = |token: &Token| {
-        let state = match token.state {
-            TokenState::Ended { activated_at, .. } => {
-                TokenState::Ended { at: now, reason: EndReason::Expired, activated_at }
-            }
-            state => state,
-        };
-        Token { state, ..Token::issued(token.id, UserId(Uuid::nil()), now) }
-    };
+    let bare = |token: &Token| Token { state: token.state, ..Token::issued(token.id, UserId(Uuid::nil()), now) };
     tokens.iter().map(bare).collect()
 }
 
 fn read_back(changes: &Changes) -> Option<Box<BatchChanges>> {
-    let event = read(&event_of(changes)?).unwrap();
-    assert_eq!((event.instance, event.first, event.number), (INSTANCE, 7, 7));
+    let event = read(&event_of(changes)).unwrap();
+    assert_eq!((event.instance, event.number), (INSTANCE, 7));
     match event.body {
         EventBody::Changes(batch) => Some(batch),
         EventBody::Gap(_) => None,
     }
 }
 
-fn event_of(changes: &Changes) -> Option<Vec<u8>> {
-    Some(super::event(INSTANCE, 7, 7, &of_changes(changes)?))
+fn event_of(changes: &Changes) -> Vec<u8> {
+    super::event(INSTANCE, 7, &of_changes(changes))
 }
 
 proptest! {
@@ -67,7 +60,7 @@ proptest! {
     fn no_bytes_bring_the_reader_down(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0..100_usize) {
         let mut changes = Changes { now: START, ..Changes::default() };
         changes.tokens.inserted = (1..=50).map(token).collect();
-        let mut event = event_of(&changes).unwrap();
+        let mut event = event_of(&changes);
         event.truncate(cut);
         event.extend(bytes);
         // Any bytes are read or refused.
@@ -106,22 +99,49 @@ fn a_batch_is_published_in_few_bytes() {
     let mut ended = claims.clone();
     let end = |at: i64| activated(700_000 + at * 3).ended(START, EndReason::Paid).unwrap();
     ended.tokens.updated = (0..500).map(end).collect();
-    let bytes = |changes: &Changes| event_of(changes).unwrap().len();
+    let bytes = |changes: &Changes| event_of(changes).len();
     let sizes = [&issues, &claims, &scattered, &ended].map(bytes);
     assert!(sizes[0] < 64 && sizes[1] < 64 && sizes[2] < 1_600 && sizes[3] < 1_600, "{sizes:?}");
 }
 
+/// Other bytes are another format: they need another version.
+#[test]
+fn the_format_of_an_event_is_pinned() {
+    let (policy, later) = (Policy::default(), START.plus(Span::from_secs(1)));
+    let offered = |at| token(at).offered(START, &policy).unwrap();
+    let active = |at| offered(at).activated(START, &policy).unwrap();
+    let mut changes = Changes { now: START, closed_sessions: vec![[7; 32]], ..Changes::default() };
+    let (gate, opens_at, fence) = (Gate::Paused, Some(later), Fence(5));
+    let (message, cursor) = (Some("Soon.".to_owned()), Position(3));
+    changes.rooms.updated = vec![Room { gate, opens_at, fence, message, cursor, ..Room::new(RoomId::HOUSE, 3, START) }];
+    changes.tokens.updated = vec![
+        token(1).made_dormant(START, &policy).unwrap(),
+        offered(2),
+        offered(3).after_deadline(later, &policy),
+        active(4),
+        active(5).ended(later, EndReason::Paid).unwrap(),
+    ];
+    changes.tokens.inserted = vec![token(6), token(7)];
+    changes.unused = vec![token(8).id, token(10).id];
+    let hex = event_of(&changes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let expected = "041000000000000000000000000000000009070080809691c782e00601000600010105536f6f6e2e0602000180899092c782\
+         e0060080809691c782e0060080809691c782e0060a0004000180c8e4c5d482e0060102010002809cb2cac782e00601040200\
+         0480809691c782e0068084c5f0c782e006010801000580899092c782e006000180809691c782e006010a01010000010c0201\
+         0002100102010107070707070707070707070707070707070707070707070707070707070707070000";
+    assert_eq!(hex, expected);
+}
+
 #[test]
 fn a_batch_without_shared_changes_has_no_event() {
-    assert_eq!(of_changes(&Changes { now: START, ..Changes::default() }), None);
+    assert!(Gap::of(&Changes { now: START, ..Changes::default() }).is_empty());
 }
 
 #[test]
 fn a_gap_names_unpublished_rooms_and_other_versions_are_refused() {
-    let gap = Gap { rooms: vec![RoomId::HOUSE, RoomId::new(7)], caches: CacheValidity::Consistent };
-    let mut event = super::event(INSTANCE, 300, 312, &of_gap(&gap));
-    let Event { instance, first, number, body } = read(&event).unwrap();
-    assert_eq!((instance, first, number), (INSTANCE, 300, 312));
+    let gap = Gap { rooms: [RoomId::HOUSE, RoomId::new(7)].into(), caches: CacheValidity::Consistent };
+    let mut event = super::event(INSTANCE, 312, &of_gap(&gap));
+    let Event { instance, number, body } = read(&event).unwrap();
+    assert_eq!((instance, number), (INSTANCE, 312));
     assert!(matches!(body, EventBody::Gap(read) if read == gap));
     event[0] = 9;
     assert_eq!(read(&event).unwrap_err(), Unreadable::Version(9));
@@ -145,7 +165,7 @@ fn what_an_event_costs() {
     let activated = |at: i64| token(at).offered(START, &policy).unwrap().activated(START, &policy).unwrap();
     scattered.tokens.updated = (0..500).map(|at| activated(700_000 + at * 3)).collect();
     for (name, changes) in [("1 issued", one), ("500 issued", issues), ("500 scattered claims", scattered)] {
-        let event = event_of(&changes).unwrap();
+        let event = event_of(&changes);
         let nanos = |run: &dyn Fn()| {
             let start = std::time::Instant::now();
             (0..10_000).for_each(|_| run());
