@@ -1,7 +1,8 @@
 //! How much one command may carry. A larger command is refused before a row is loaded: it costs a store nothing.
 
 use crate::{
-    command::{Command, ConcertChange, Erasure, NewAdjustment, NewConcert, NewPassword},
+    command::{Command, ConcertChange, Erasure, NewAdjustment, NewConcert, NewPassword, Settlements},
+    outbox::CLAIM_MAX,
     policy::{
         HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
         TOKENS_PER_ADVANCE_MAX, WIND_UP_MAX,
@@ -79,6 +80,11 @@ impl Command {
                 count("Name", tokens.len(), 0..=LIVE_PER_ERASURE_MAX, "tokens")?;
                 count("Name", reservations.len(), 0..=LIVE_PER_ERASURE_MAX, "reservations")
             }
+            Self::SettleEvents(Settlements { delivered, failed, .. }) => {
+                let len = delivered.len().saturating_add(failed.len());
+                count("Settle", len, 0..=CLAIM_MAX, "events")?;
+                texts(failed.iter().map(|(_, error)| error.text()))
+            }
             Self::SetRole { .. }
             | Self::CloseSessions { .. }
             | Self::LockUser { .. }
@@ -96,7 +102,10 @@ impl Command {
             | Self::Refund { .. }
             | Self::RefundConcert { .. }
             | Self::SettleConcert { .. }
-            | Self::RenewLine { .. } => Ok(()),
+            | Self::RenewLine { .. }
+            | Self::ClaimEvents { .. }
+            | Self::RetryEvent { .. }
+            | Self::FeedAudit { .. } => Ok(()),
         }
     }
 }

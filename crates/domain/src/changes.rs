@@ -2,8 +2,9 @@
 
 use crate::{
     command::{IdempotencyRecord, PasswordHash},
-    id::{AuditId, Position, RoomId, TokenId, UserId},
+    id::{AuditId, EventId, Position, RoomId, TokenId, UserId},
     line::{Room, Token, TokenStatus},
+    outbox::{FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, Point, PointEntry},
     sale::{Concert, Payment, Reservation, Seat},
     time::Time,
@@ -160,6 +161,14 @@ pub struct Changes {
     pub departed: BTreeMap<RoomId, RoomCounts>,
     /// New lines of the audit log.
     pub audit: Vec<AuditEntry>,
+    /// New places in the feed of the audit log, in order.
+    pub feed: Vec<FeedPlace>,
+    /// Events of the outbox.
+    pub events: Saves<OutboxEvent>,
+    /// Events that were delivered, and are removed.
+    pub delivered: Vec<EventId>,
+    /// Leases of consumers.
+    pub leases: Saves<OutboxLease>,
 }
 
 impl Changes {
@@ -189,5 +198,9 @@ impl Changes {
             && self.counts.is_empty()
             && self.departed.is_empty()
             && self.audit.is_empty()
+            && self.feed.is_empty()
+            && self.events.is_empty()
+            && self.delivered.is_empty()
+            && self.leases.is_empty()
     }
 }

@@ -5,14 +5,15 @@ mod outcome;
 pub(crate) mod stored;
 
 pub use drafts::{
-    ConcertChange, Erasure, NewAdjustment, NewConcert, NewPassword, PasswordHash, Proof, RoomChange, Worth,
+    ConcertChange, Erasure, NewAdjustment, NewConcert, NewPassword, PasswordHash, Proof, RoomChange, Settlements, Worth,
 };
 pub use outcome::{Issue, Outcome};
 
 use crate::{
-    id::{ConcertId, DebtId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     line::Fence,
     money::Money,
+    outbox::{Consumer, LeaseHolder},
     points::Settlement,
     refusal::Refusal,
     sale::{NewSeat, SeatAction, SeatChange},
@@ -58,6 +59,10 @@ impl Request {
                     | Command::RefundConcert { .. }
                     | Command::WindUp { .. }
                     | Command::SettleConcert { .. }
+                    | Command::ClaimEvents { .. }
+                    | Command::SettleEvents(_)
+                    | Command::RetryEvent { .. }
+                    | Command::FeedAudit { .. }
             )
     }
 }
@@ -330,6 +335,25 @@ pub enum Command {
     RenewLine {
         /// The room.
         room_id: RoomId,
+    },
+    /// The box office claims the due events of a consumer, to deliver them.
+    ClaimEvents {
+        /// The consumer.
+        consumer: Consumer,
+        /// The process that delivers.
+        holder: LeaseHolder,
+    },
+    /// The box office has tried to deliver what it claimed.
+    SettleEvents(Settlements),
+    /// An operator has a dead letter delivered again.
+    RetryEvent {
+        /// The event.
+        event_id: EventId,
+    },
+    /// The box office delivers an entry of the audit log to the feed: it gets the next number, once.
+    FeedAudit {
+        /// The entry.
+        audit_id: AuditId,
     },
 }
 

@@ -6,6 +6,7 @@ mod concerts;
 mod conditions;
 mod holds;
 mod operators;
+mod outbox;
 mod payments;
 mod points;
 mod seats;
@@ -124,5 +125,9 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::RemoveSeats { concert_id, seat_ids } => seats::remove(world, caller, *concert_id, seat_ids),
         Command::SetRoom { room_id, change } => operators::set_room(world, caller, *room_id, change),
         Command::RenewLine { room_id } => operators::renew_line(world, caller, *room_id),
+        Command::ClaimEvents { consumer, holder } => outbox::claim(world, caller, *consumer, *holder),
+        Command::SettleEvents(settled) => outbox::settle(world, caller, settled),
+        Command::RetryEvent { event_id } => outbox::retry(world, caller, *event_id),
+        Command::FeedAudit { audit_id } => outbox::feed(world, caller, *audit_id),
     }
 }

@@ -1,8 +1,9 @@
 //! The rows that a batch of commands must see.
 
 use crate::{
-    command::{Command, Idempotency, NewAdjustment, NewPassword, Request},
-    id::{ConcertId, DebtId, PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
+    command::{Command, Idempotency, NewAdjustment, NewPassword, Request, Settlements},
+    id::{AuditId, ConcertId, DebtId, EventId, PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
+    outbox::Consumer,
     policy::TOKENS_PER_ADVANCE_MAX,
     sale::{SeatChange, SeatPlace},
     user::Role,
@@ -60,6 +61,14 @@ pub struct Footprint {
     pub new_seats: Vec<(ConcertId, Vec<i32>, Vec<SeatPlace>)>,
     /// Concerts whose seats move: the places there that the change may lead to.
     pub moved_seats: Vec<(ConcertId, SeatChange)>,
+    /// Consumers whose lease is taken, checked or left, or whose order of deliveries counts: the leases, locked.
+    pub leases: Vec<Consumer>,
+    /// Consumers that claim: their due events, at most [`CLAIM_MAX`](crate::outbox::CLAIM_MAX) by due time and id.
+    pub due_events: Vec<Consumer>,
+    /// Events by id, locked.
+    pub events: Vec<EventId>,
+    /// Entries of the audit log that are fed: whether they exist, their places, and the highest place of all.
+    pub fed: Vec<AuditId>,
     /// The most new rows that the batch may add.
     pub demand: Demand,
 }
@@ -85,6 +94,16 @@ pub struct Demand {
     pub audit: usize,
     /// Ids of debts.
     pub debts: usize,
+    /// Ids of events.
+    pub events: usize,
+}
+
+impl Demand {
+    /// So many more audit lines, each with its event.
+    fn raise_audit(&mut self, by: usize) {
+        raise(&mut self.audit, by);
+        raise(&mut self.events, by);
+    }
 }
 
 fn raise(count: &mut usize, by: usize) {
@@ -113,7 +132,7 @@ impl Footprint {
             Command::Register(user) => {
                 self.emails.push(user.email.clone());
                 self.users.push(user.user_id);
-                raise(&mut self.demand.audit, 1);
+                self.demand.raise_audit(usize::from(user.role == Role::Operator));
             }
             Command::SetRole { .. }
             | Command::RenameUser { .. }
@@ -126,11 +145,11 @@ impl Footprint {
             | Command::EraseUser(_) => self.add_account(&request.command),
             Command::OpenSession { session, .. } => {
                 self.users.push(session.user_id);
-                raise(&mut self.demand.audit, usize::from(session.role == Role::Operator));
+                self.demand.raise_audit(usize::from(session.role == Role::Operator));
             }
             Command::NoteFailedSignIns { user_id, .. } => {
                 self.users.push(*user_id);
-                raise(&mut self.demand.audit, 1);
+                self.demand.raise_audit(1);
             }
             Command::TopUp { .. } | Command::Adjust(_) | Command::SettleDebt { .. } => {
                 self.add_points(&request.command);
@@ -168,7 +187,7 @@ impl Footprint {
             }
             Command::CancelReservation { reservation_id } => {
                 self.reservations.push(*reservation_id);
-                raise(&mut self.demand.audit, 1);
+                self.demand.raise_audit(usize::from(request.caller.is_operator()));
             }
             Command::ExpireHolds { reservation_ids } => self.reservations.extend(reservation_ids),
             Command::Pay { token, reservation_ids } => {
@@ -181,7 +200,7 @@ impl Footprint {
             Command::Refund { payment_id } => {
                 self.payments.push(*payment_id);
                 raise(&mut self.demand.history, 1);
-                raise(&mut self.demand.audit, 1);
+                self.demand.raise_audit(usize::from(request.caller.is_operator()));
             }
             Command::CreateConcert(_)
             | Command::UpdateConcert { .. }
@@ -194,11 +213,28 @@ impl Footprint {
             | Command::RemoveSeats { .. } => self.add_concert(&request.command),
             Command::SetSeats { seat_ids, .. } => {
                 self.seats.extend(seat_ids);
-                raise(&mut self.demand.audit, 1);
+                self.demand.raise_audit(1);
             }
             Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => {
                 self.rooms.push(*room_id);
-                raise(&mut self.demand.audit, 1);
+                self.demand.raise_audit(1);
+            }
+            Command::ClaimEvents { consumer, .. } => {
+                self.leases.push(*consumer);
+                self.due_events.push(*consumer);
+            }
+            Command::SettleEvents(Settlements { consumer, delivered, failed, .. }) => {
+                self.leases.push(*consumer);
+                self.events.extend(delivered);
+                self.events.extend(failed.iter().map(|(id, _)| *id));
+            }
+            Command::RetryEvent { event_id } => {
+                self.events.push(*event_id);
+                self.demand.raise_audit(1);
+            }
+            Command::FeedAudit { audit_id } => {
+                self.leases.push(Consumer::AuditFeed);
+                self.fed.push(*audit_id);
             }
         }
     }
@@ -225,7 +261,7 @@ impl Footprint {
         self.points.push(*user_id);
         raise(&mut self.demand.points, 1);
         raise(&mut self.demand.history, 1);
-        raise(&mut self.demand.audit, 1);
+        self.demand.raise_audit(1);
     }
 
     /// A change of an account that exists: the user, and a line of the audit log.
@@ -251,7 +287,7 @@ impl Footprint {
             }
             _ => return,
         }
-        raise(&mut self.demand.audit, 1);
+        self.demand.raise_audit(1);
     }
 
     /// A new concert or a change of one, and a line of the audit log.
@@ -291,6 +327,6 @@ impl Footprint {
             }
             _ => return,
         }
-        raise(&mut self.demand.audit, 1);
+        self.demand.raise_audit(1);
     }
 }

@@ -88,6 +88,14 @@ numeric_id!(
     /// One line of the operators' audit log.
     AuditId
 );
+numeric_id!(
+    /// One event of the outbox.
+    EventId
+);
+numeric_id!(
+    /// A place in the feed of the audit log.
+    FeedNumber
+);
 
 /// A user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

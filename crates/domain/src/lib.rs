@@ -26,6 +26,7 @@ pub mod line;
 pub mod model;
 pub mod money;
 pub mod outage;
+pub mod outbox;
 pub mod points;
 pub mod policy;
 pub mod refusal;

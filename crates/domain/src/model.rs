@@ -5,9 +5,10 @@ use crate::{
     command::{Answer, IdempotencyRecord, Request},
     decide::decide_all,
     footprint::Footprint,
-    id::{ConcertId, DebtId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    id::{ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     line::{Room, Token, TokenStatus, first_due, is_live_token},
     outage::{Outage, Outages},
+    outbox::{CLAIM_MAX, Consumer, FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, DebtStatus, Point, PointEntry, PointKind},
     policy::Policy,
     retention::{Leftover, is_reservation_over, is_token_over},
@@ -61,6 +62,12 @@ pub struct Model {
     pub counts: BTreeMap<RoomId, RoomCounts>,
     /// The audit log, oldest first.
     pub audit: Vec<AuditEntry>,
+    /// The feed of the audit log, in order.
+    pub feed: Vec<FeedPlace>,
+    /// The outbox.
+    pub outbox: BTreeMap<EventId, OutboxEvent>,
+    /// The leases of consumers.
+    pub leases: BTreeMap<Consumer, OutboxLease>,
     /// The outages so far.
     pub outages: Outages,
 }
@@ -140,7 +147,40 @@ impl Model {
         }
         self.load_queue(&mut world, keys);
         self.load_sale(&mut world, keys);
+        self.load_outbox(&mut world, keys);
         world
+    }
+
+    fn load_outbox(&self, world: &mut World, keys: &Footprint) {
+        for consumer in &keys.leases {
+            if let Some(lease) = self.leases.get(consumer) {
+                world.leases.load(*consumer, *lease);
+            }
+        }
+        for consumer in &keys.due_events {
+            let is_due = |event: &&OutboxEvent| event.consumer == *consumer && event.is_due(world.now);
+            let mut due: Vec<_> = self.outbox.values().filter(is_due).collect();
+            due.sort_by_key(|event| event.state.due_at());
+            due.truncate(CLAIM_MAX);
+            world.due_events.insert(*consumer, due.iter().map(|event| event.event_id).collect());
+            for event in due {
+                world.outbox.load(event.event_id, event.clone());
+            }
+        }
+        for id in &keys.events {
+            if let Some(event) = self.outbox.get(id) {
+                world.outbox.load(*id, event.clone());
+            }
+        }
+        if !keys.fed.is_empty() {
+            world.last_fed = self.feed.last().map_or(0, |place| place.feed_number.get());
+        }
+        for id in &keys.fed {
+            if self.audit.iter().any(|entry| entry.audit_id == *id) {
+                let place = self.feed.iter().find(|place| place.audit_id == *id);
+                world.audited.insert(*id, place.map(|place| place.feed_number));
+            }
+        }
     }
 
     fn load_queue(&self, world: &mut World, keys: &Footprint) {
@@ -349,6 +389,12 @@ impl Model {
         // A room with no counts must equal one that never had any.
         self.counts.retain(|_, counts| *counts != RoomCounts::default());
         self.audit.extend(changes.audit.iter().cloned());
+        self.feed.extend(&changes.feed);
+        for delivered in &changes.delivered {
+            self.outbox.remove(delivered);
+        }
+        self.outbox.extend(changes.events.iter().map(|row| (row.event_id, row.clone())));
+        self.leases.extend(changes.leases.iter().map(|row| (row.consumer, *row)));
     }
 
     /// Removes at most `limit` rows that were over before `before`. Returns how many.

@@ -340,6 +340,10 @@ pub enum EntityKind {
     Payment,
     /// A debt.
     Debt,
+    /// An event of the outbox.
+    Event,
+    /// An entry of the audit log.
+    AuditEntry,
 }
 
 impl std::fmt::Display for EntityKind {
@@ -353,6 +357,8 @@ impl std::fmt::Display for EntityKind {
             Self::Reservation => "reservation",
             Self::Payment => "payment",
             Self::Debt => "debt",
+            Self::Event => "event",
+            Self::AuditEntry => "entry of the audit log",
         })
     }
 }

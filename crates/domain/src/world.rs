@@ -10,11 +10,12 @@ use crate::{
     changes::{AuditEntry, Changes, RoomCounts, SessionsEnd},
     command::{Idempotency, IdempotencyRecord, PasswordHash},
     id::{
-        AuditId, ConcertId, DebtId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId,
-        UserId,
+        AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, PointId, Position, ReservationId,
+        RoomId, SeatId, TokenId, UserId,
     },
     line::{Room, Token, next_position},
     outage::Outages,
+    outbox::{Consumer, EventPayload, FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, Point, PointEntry, PointKind},
     policy::Policy,
     sale::{Concert, Payment, Reservation, Seat, SeatPlace},
@@ -87,6 +88,17 @@ pub struct World {
     pub due: HashMap<RoomId, Vec<TokenId>>,
     /// The waiting tokens at the head of the line, in order, of rooms that advance.
     pub head: HashMap<RoomId, Vec<TokenId>>,
+    /// Events of the outbox: those that are named, and those that are due.
+    pub outbox: Table<EventId, OutboxEvent>,
+    /// The due events of consumers that claim, at most [`CLAIM_MAX`](crate::outbox::CLAIM_MAX) of each, those first that
+    /// are due longest.
+    pub due_events: HashMap<Consumer, Vec<EventId>>,
+    /// The leases of consumers; absent before the first claim.
+    pub leases: Table<Consumer, OutboxLease>,
+    /// Entries of the audit log that are fed, and the place of each in the feed.
+    pub audited: HashMap<AuditId, Option<FeedNumber>>,
+    /// The highest number of the feed, if entries are fed; 0 before the first.
+    pub last_fed: i64,
     /// The live token of a user in a room.
     pub places: HashMap<(UserId, RoomId), TokenId>,
     tokens: Table<TokenId, Token>,
@@ -102,6 +114,8 @@ pub struct World {
     removed_seats: Vec<Seat>,
     history: Vec<PointEntry>,
     audit: Vec<AuditEntry>,
+    delivered: Vec<EventId>,
+    feed: Vec<FeedPlace>,
     changed_caps: Vec<(RoomId, i64)>,
 }
 
@@ -272,7 +286,7 @@ impl World {
         self.history.push(entry);
     }
 
-    /// Adds a line to the audit log.
+    /// Adds a line to the audit log, and the event that brings it into the feed.
     pub fn add_audit(&mut self, actor: Option<UserId>, action: &str, object: String, detail: serde_json::Value) {
         let audit_id = AuditId::new(self.next_ids.audit.take());
         self.audit.push(AuditEntry {
@@ -283,6 +297,34 @@ impl World {
             detail,
             created_at: self.now,
         });
+        self.emit(Consumer::AuditFeed, EventPayload::AuditRecorded { audit_id });
+    }
+
+    /// Adds an event to the outbox, due at once.
+    fn emit(&mut self, consumer: Consumer, payload: EventPayload) {
+        let event_id = EventId::new(self.next_ids.event.take());
+        self.outbox.put(event_id, OutboxEvent::emitted(event_id, consumer, payload, self.now));
+    }
+
+    /// Removes an event that was delivered.
+    pub fn remove_event(&mut self, id: EventId) {
+        if self.outbox.remove(id) {
+            self.delivered.push(id);
+        }
+    }
+
+    /// The place in the feed of an entry of the audit log, if it has one; none if there is no such entry.
+    #[must_use]
+    pub fn feed_place(&self, id: AuditId) -> Option<Option<FeedNumber>> {
+        let is_new = || self.audit.iter().any(|entry| entry.audit_id == id);
+        self.audited.get(&id).copied().or_else(|| is_new().then_some(None))
+    }
+
+    /// Adds an entry of the audit log to the feed.
+    pub fn add_to_feed(&mut self, place: FeedPlace) {
+        self.last_fed = place.feed_number.get();
+        self.audited.insert(place.audit_id, Some(place.feed_number));
+        self.feed.push(place);
     }
 
     /// Records that a room's cap is `max_active` from now on.
@@ -309,6 +351,9 @@ impl World {
             self.changed_caps.len(),
             self.tokens.edits,
             self.audit.len(),
+            self.feed.len(),
+            self.outbox.edits,
+            self.leases.edits,
         ]
         .into_iter()
         .fold(0, usize::saturating_add)
@@ -362,6 +407,10 @@ impl World {
             counts: counted.map(|(room_id, counted)| (room_id, counted.now)).collect(),
             departed,
             audit: self.audit,
+            feed: self.feed,
+            events: self.outbox.into_saves(),
+            delivered: self.delivered,
+            leases: self.leases.into_saves(),
         }
     }
 }

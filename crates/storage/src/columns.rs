@@ -59,6 +59,10 @@ macro_rules! column_readers {
             Ok(self.value::<Option<Of<T>>>()?.map(|Of(value)| value))
         }
 
+        pub(crate) fn delivery_error_or_none(&mut self) -> Result<Option<DeliveryError>, $error> {
+            Ok(self.value::<Option<String>>()?.map(|text| DeliveryError::new(&text)))
+        }
+
         /// A value that is stored as its text.
         pub(crate) fn parsed<T: FromStr<Err: StdError + Send + Sync + 'static>>(&mut self) -> Result<T, $error> {
             self.value().map(|Text(value)| value)

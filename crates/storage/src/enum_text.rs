@@ -2,6 +2,7 @@
 
 use frontrow_domain::{
     line::{EndReason, Gate, TokenStatus},
+    outbox::Consumer,
     points::{DebtStatus, PointKind},
     sale::{Closing, ConcertStatus, PaymentStatus, ReservationStatus, SeatStatus},
     user::{Role, UserStatus},
@@ -43,6 +44,7 @@ enum_text!(Closing: WithStart = "with_start", Apart = "apart");
 enum_text!(SeatStatus: Available = "available", Held = "held", Sold = "sold", Blocked = "blocked");
 enum_text!(PaymentStatus: Completed = "completed", Refunded = "refunded");
 enum_text!(PointKind: TopUp = "top_up", Use = "use", Refund = "refund", Adjustment = "adjustment");
+enum_text!(Consumer: AuditFeed = "audit_feed");
 enum_text!(DebtStatus: Open = "open", Collected = "collected", Waived = "waived");
 enum_text!(EndReason: Paid = "paid", Left = "left", Expired = "expired", Missed = "missed");
 enum_text!(TokenStatus:

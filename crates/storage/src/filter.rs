@@ -2,6 +2,7 @@
 
 use frontrow_domain::{
     id::{ConcertId, ReservationId, UserId},
+    outbox::OutboxEvent,
     points::{Debt, DebtStatus},
     sale::{Concert, ConcertStatus, Payment, PaymentStatus, Reservation, ReservationStatus},
     text::folded,
@@ -32,6 +33,18 @@ pub struct ConcertFilter {
     pub status: Option<ConcertStatus>,
     /// The time for `status`.
     pub now: Time,
+}
+
+/// Selects events of the outbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EventFilter {
+    /// All that are not delivered.
+    #[default]
+    All,
+    /// Those that will be delivered by themselves.
+    Pending,
+    /// Dead letters.
+    Dead,
 }
 
 /// Selects reservations; a field that is none matches all.
@@ -91,6 +104,16 @@ impl ReservationFilter {
 impl DebtFilter {
     pub(super) fn matches(&self, row: &Debt) -> bool {
         self.user.is_none_or(|user| row.user_id == user) && self.status.is_none_or(|status| row.status == status)
+    }
+}
+
+impl EventFilter {
+    pub(super) const fn matches(self, row: &OutboxEvent) -> bool {
+        match self {
+            Self::All => true,
+            Self::Pending => row.state.dead_at().is_none(),
+            Self::Dead => row.state.dead_at().is_some(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use frontrow_domain::{
     id::{ConcertId, PaymentId, ReservationId, SeatId},
+    outbox::Consumer,
     sale::{Concert, SeatLabel, SeatPlace, SeatStatus},
     time::Time,
 };
@@ -83,6 +84,19 @@ pub struct Remnant {
     pub seat_id: SeatId,
     /// The payment to refund, if the seat is sold.
     pub payment_id: Option<PaymentId>,
+}
+
+/// What is in the outbox for a consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxTotals {
+    /// The consumer.
+    pub consumer: Consumer,
+    /// Events that will be delivered by themselves.
+    pub pending: i64,
+    /// Dead letters.
+    pub dead: i64,
+    /// When the first of the pending events is due, or was.
+    pub oldest_due_at: Option<Time>,
 }
 
 /// How many seats of a concert are in each state.

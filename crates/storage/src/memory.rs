@@ -1,8 +1,8 @@
 //! A store without persistence: the domain's model behind a lock, for tests and trials.
 
 use crate::{
-    Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, Life, Line, Page, PaymentFilter, Remnant,
-    ReservationFilter, RoomSummary, SeatCounts, Store, StoreError, TicketPlace,
+    Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, EventFilter, Life, Line, OutboxTotals, Page,
+    PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Store, StoreError, TicketPlace,
     filter::contains,
     noted::{Noted, outage_pending},
 };
@@ -12,10 +12,14 @@ use frontrow_domain::{
     changes::AuditEntry,
     command::Request,
     footprint::Footprint,
-    id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    id::{
+        AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
+        TokenId, UserId,
+    },
     line::{Room, Token, TokenStatus, is_live_token},
     model::Model,
     outage::{Outage, Outages},
+    outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
     policy::Policy,
     retention::Leftover,
@@ -375,6 +379,42 @@ impl Store for MemoryStore {
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
         let rows = &self.state().model.audit;
         Ok(newest(rows.iter(), |row| row.audit_id, page, |_| true))
+    }
+
+    async fn audit_feed(&self, page: Page<FeedNumber>) -> Result<Vec<(FeedNumber, AuditEntry)>, StoreError> {
+        let model = &self.state().model;
+        let after = model.feed.iter().filter(|place| page.after.is_none_or(|after| place.feed_number > after));
+        let entry = |id: AuditId| model.audit.iter().find(|entry| entry.audit_id == id).cloned();
+        let entries = after.take(limit(page.limit)).filter_map(|one| Some((one.feed_number, entry(one.audit_id)?)));
+        Ok(entries.collect())
+    }
+
+    async fn outbox(&self, filter: EventFilter, page: Page<EventId>) -> Result<Vec<OutboxEvent>, StoreError> {
+        let rows = &self.state().model.outbox;
+        Ok(newest(rows.values(), |row| row.event_id, page, |row| filter.matches(row)))
+    }
+
+    async fn next_due(&self, consumer: Consumer) -> Result<Option<Time>, StoreError> {
+        let model = &self.state().model;
+        let of_consumer = model.outbox.values().filter(|event| event.consumer == consumer);
+        Ok(of_consumer.filter_map(|event| event.state.due_at()).min())
+    }
+
+    async fn outbox_totals(&self) -> Result<Vec<OutboxTotals>, StoreError> {
+        let model = &self.state().model;
+        let totals = |consumer| {
+            let of_consumer = || model.outbox.values().filter(|event| event.consumer == consumer);
+            let count = |filter: EventFilter| of_consumer().filter(|event| filter.matches(event)).count();
+            let number = |count| i64::try_from(count).unwrap_or(i64::MAX);
+            OutboxTotals {
+                consumer,
+                pending: number(count(EventFilter::Pending)),
+                dead: number(count(EventFilter::Dead)),
+                oldest_due_at: of_consumer().filter_map(|event| event.state.due_at()).min(),
+            }
+        };
+        let all = Consumer::ALL.into_iter().map(totals);
+        Ok(all.filter(|of| of.pending + of.dead > 0).collect())
     }
 
     async fn prune(&self, what: Leftover, before: Time, rows: u32) -> Result<u64, StoreError> {

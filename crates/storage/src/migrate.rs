@@ -53,6 +53,7 @@ pub const SQLITE: &[Migration] = &[
     Migration { version: 16, name: "opened_sales", sql: include_str!("../migrations/sqlite/0016_opened_sales.sql") },
     Migration { version: 17, name: "seat_ids", sql: include_str!("../migrations/sqlite/0017_seat_ids.sql") },
     Migration { version: 18, name: "top_ups", sql: include_str!("../migrations/sqlite/0018_top_ups.sql") },
+    Migration { version: 19, name: "outbox", sql: include_str!("../migrations/sqlite/0019_outbox.sql") },
 ];
 
 /// The steps of the `PostgreSQL` schema.

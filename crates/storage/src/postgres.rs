@@ -26,8 +26,9 @@ mod unanswered_commit;
 pub use settings::{PostgresSettings, Statements};
 
 use crate::{
-    Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, Instance, Instances, Line, Page,
-    PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Sharing, Store, StoreError, TicketPlace,
+    Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, EventFilter, Instance, Instances, Line,
+    OutboxTotals, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Sharing, Store, StoreError,
+    TicketPlace,
     migrate::{self, Migration},
     postgres::{
         clock::Times,
@@ -35,7 +36,7 @@ use crate::{
         outage::Pulse,
         read_pool::ReadPool,
         tables::{
-            audit_log, concert, debt, payment, point, point_history,
+            audit_feed, audit_log, concert, debt, outbox, payment, point, point_history,
             reservation::{self, Expiries, Late},
             room, seat, session, token, user,
         },
@@ -47,9 +48,13 @@ use frontrow_clock::Clock;
 use frontrow_domain::{
     changes::AuditEntry,
     command::Request,
-    id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    id::{
+        AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
+        TokenId, UserId,
+    },
     line::{Room, Token},
     outage::{Outage, Outages},
+    outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
     policy::Policy,
     retention::Leftover,
@@ -285,6 +290,22 @@ impl Store for PostgresStore {
 
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
         audit_log::page(&self.reads, page).await
+    }
+
+    async fn audit_feed(&self, page: Page<FeedNumber>) -> Result<Vec<(FeedNumber, AuditEntry)>, StoreError> {
+        audit_feed::page(&self.reads, page).await
+    }
+
+    async fn outbox(&self, filter: EventFilter, page: Page<EventId>) -> Result<Vec<OutboxEvent>, StoreError> {
+        outbox::page(&self.reads, filter, page).await
+    }
+
+    async fn next_due(&self, consumer: Consumer) -> Result<Option<Time>, StoreError> {
+        outbox::next_due(&self.reads, consumer).await
+    }
+
+    async fn outbox_totals(&self) -> Result<Vec<OutboxTotals>, StoreError> {
+        outbox::totals(&self.reads).await
     }
 
     fn sharing(&self) -> Sharing {

@@ -12,14 +12,14 @@ mod tables;
 mod writer;
 
 use crate::{
-    Committed, ConcertFilter, ConcertPlace, Damage, DebtFilter, Decide, DoorLine, Line, Page, PaymentFilter, Remnant,
-    ReservationFilter, RoomSummary, SeatCounts, Store, StoreError, TicketPlace,
+    Committed, ConcertFilter, ConcertPlace, Damage, DebtFilter, Decide, DoorLine, EventFilter, Line, OutboxTotals,
+    Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Store, StoreError, TicketPlace,
     sqlite::{
         files::Files,
         read_pool::ReadPool,
         tables::{
-            audit_log, clock, concert, debt, payment, point, point_history, reservation, room, seat, session, token,
-            user,
+            audit_feed, audit_log, clock, concert, debt, outbox, payment, point, point_history, reservation, room,
+            seat, session, token, user,
         },
         writer::Writer,
     },
@@ -30,9 +30,13 @@ use frontrow_clock::Clock;
 use frontrow_domain::{
     changes::AuditEntry,
     command::Request,
-    id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    id::{
+        AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
+        TokenId, UserId,
+    },
     line::{Room, Token},
     outage::{Outage, Outages},
+    outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
     policy::Policy,
     retention::Leftover,
@@ -331,6 +335,22 @@ impl Store for SqliteStore {
 
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
         self.read(move |conn| audit_log::page(conn, page)).await
+    }
+
+    async fn audit_feed(&self, page: Page<FeedNumber>) -> Result<Vec<(FeedNumber, AuditEntry)>, StoreError> {
+        self.read(move |conn| audit_feed::page(conn, page)).await
+    }
+
+    async fn outbox(&self, filter: EventFilter, page: Page<EventId>) -> Result<Vec<OutboxEvent>, StoreError> {
+        self.read(move |conn| outbox::page(conn, filter, page)).await
+    }
+
+    async fn next_due(&self, consumer: Consumer) -> Result<Option<Time>, StoreError> {
+        self.read(move |conn| outbox::next_due(conn, consumer)).await
+    }
+
+    async fn outbox_totals(&self) -> Result<Vec<OutboxTotals>, StoreError> {
+        self.read(outbox::totals).await
     }
 
     async fn changes_elsewhere(&self) -> Result<u64, StoreError> {

@@ -20,7 +20,7 @@ use anyhow::{Context as _, bail, ensure};
 use frontrow_signing::Keyring;
 use source::{TablePart, TableParts};
 use std::{fmt, path::Path, sync::Arc};
-use tables::{Column, CopiedTable, Kind, SEQUENCES, TABLES};
+use tables::{Column, CopiedTable, HIGHEST_GIVEN, Kind, SEQUENCES, TABLES};
 use tokio_postgres::{
     Client, Row,
     types::{ToSql, Type},
@@ -165,14 +165,11 @@ async fn set_sequences(source: &SqliteStore, client: &Client) -> anyhow::Result<
         let set = format!("SELECT setval('{sequence}', max({id})) FROM {table} HAVING max({id}) IS NOT NULL");
         said(client.batch_execute(&set).await)?;
     }
-    let highest_seat: i64 = source
-        .read(|conn| {
-            let highest = "SELECT max(highest, (SELECT coalesce(max(seat_id), 0) FROM seat)) FROM seat_ids";
-            conn.query_row(highest, (), |row| row.get(0))
-        })
-        .await?;
-    if highest_seat > 0 {
-        said(client.batch_execute(&format!("SELECT setval('seat_ids', {highest_seat})")).await)?;
+    for (sequence, query) in HIGHEST_GIVEN {
+        let highest: i64 = source.read(|conn| conn.query_row(query, (), |row| row.get(0))).await?;
+        if highest > 0 {
+            said(client.batch_execute(&format!("SELECT setval('{sequence}', {highest})")).await)?;
+        }
     }
     let given: Vec<(i64, i64)> = source
         .read(|conn| {

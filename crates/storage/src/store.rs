@@ -1,16 +1,20 @@
 //! The port.
 
 use crate::{
-    ConcertFilter, ConcertPlace, Damage, DebtFilter, DoorLine, Instances, Life, Line, Page, PaymentFilter, Remnant,
-    ReservationFilter, RoomSummary, SeatCounts, StoreError, TicketPlace,
+    ConcertFilter, ConcertPlace, Damage, DebtFilter, DoorLine, EventFilter, Instances, Life, Line, OutboxTotals, Page,
+    PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, StoreError, TicketPlace,
 };
 use async_trait::async_trait;
 use frontrow_domain::{
     changes::{AuditEntry, Changes},
     command::{Answer, Request},
-    id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    id::{
+        AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
+        TokenId, UserId,
+    },
     line::{Room, Token},
     outage::{Outage, Outages},
+    outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
     retention::Leftover,
     sale::{Concert, Payment, Reservation, Seat},
@@ -183,6 +187,19 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// The operators' audit log, newest first.
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// The feed of the audit log, oldest first, after the number `page.after`. Entries that are not delivered yet are
+    /// missing, and come after all that are there.
+    async fn audit_feed(&self, page: Page<FeedNumber>) -> Result<Vec<(FeedNumber, AuditEntry)>, StoreError>;
+
+    /// Events of the outbox, newest first.
+    async fn outbox(&self, filter: EventFilter, page: Page<EventId>) -> Result<Vec<OutboxEvent>, StoreError>;
+
+    /// When the first event of a consumer is due, or was; one look into an index.
+    async fn next_due(&self, consumer: Consumer) -> Result<Option<Time>, StoreError>;
+
+    /// How many events the outbox has, by consumer; consumers without any are omitted.
+    async fn outbox_totals(&self) -> Result<Vec<OutboxTotals>, StoreError>;
 
     /// Whether other instances change this database too, so that caches must be checked against it.
     fn sharing(&self) -> Sharing {

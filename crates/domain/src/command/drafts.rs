@@ -1,9 +1,10 @@
 //! The data of commands: new concerts, changes, corrections, passwords.
 
 use crate::{
-    id::{ReservationId, TokenId, UserId},
+    id::{EventId, ReservationId, TokenId, UserId},
     line::Gate,
     money::Money,
+    outbox::{Consumer, DeliveryError, LeaseHolder},
     sale::{ConcertStatus, Fold},
     time::Time,
 };
@@ -178,4 +179,18 @@ pub struct RoomChange {
     /// The message to all clients in line; `Some(None)` removes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Option<String>>,
+}
+
+/// What became of the events that a process has claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlements {
+    /// Their consumer.
+    pub consumer: Consumer,
+    /// The process.
+    pub holder: LeaseHolder,
+    /// Events that were delivered.
+    pub delivered: Vec<EventId>,
+    /// Events whose delivery failed, and why; together with the delivered ones at most
+    /// [`CLAIM_MAX`](crate::outbox::CLAIM_MAX).
+    pub failed: Vec<(EventId, DeliveryError)>,
 }

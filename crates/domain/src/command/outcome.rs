@@ -3,6 +3,7 @@
 use crate::{
     id::SeatId,
     line::{Room, Token},
+    outbox::OutboxEvent,
     points::{Debt, PointEntry},
     sale::{Concert, Payment, Reservation},
     time::Time,
@@ -96,6 +97,17 @@ pub enum Outcome {
     SeatsSet(u32),
     /// The room as it now is.
     Room(Room),
+    /// The events to deliver, by id; the lease is the caller's if there are any.
+    Claimed(Vec<OutboxEvent>),
+    /// The events were settled. These failed, and stand as they now are.
+    Settled(Vec<OutboxEvent>),
+    /// Nothing was claimed or settled: another process has the lease, or had it since.
+    LeaseTaken {
+        /// When that lease ends; none if it was left.
+        until: Option<Time>,
+    },
+    /// The event as it now is.
+    Event(OutboxEvent),
     /// Done, with nothing to report.
     Done,
 }

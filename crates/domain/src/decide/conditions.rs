@@ -59,6 +59,13 @@ pub(super) fn check(world: &World, edits: usize, decision: &Decision) {
             check_balance(world, entry);
         }
         Ok(Outcome::Adjusted { entry: Some(entry), .. }) => check_balance(world, entry),
+        Ok(Outcome::Claimed(events)) => {
+            for event in events {
+                assert!(event.is_due(world.now), "{event:?} is due");
+                let lease = world.leases.get(event.consumer).and_then(|lease| lease.holding);
+                assert!(lease.is_some_and(|lease| world.now < lease.until), "{event:?} is claimed under {lease:?}");
+            }
+        }
         Ok(_) => {}
     }
 }

@@ -64,4 +64,6 @@ pub struct NextIds {
     pub audit: Numbers,
     /// The next debt's id.
     pub debt: Numbers,
+    /// The next event's id.
+    pub event: Numbers,
 }

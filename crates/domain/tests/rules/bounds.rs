@@ -1,16 +1,17 @@
 //! Commands that carry more than one command may.
 
 use crate::support::{
-    BOSS, CLOCK, HOUSE, MINJI, SaleModel, create_concert, idempotency, register, token_id, update_concert, user,
+    BOSS, CLOCK, HOUSE, MINJI, SaleModel, create_concert, idempotency, register, settle, token_id, update_concert, user,
 };
 use frontrow_domain::{
     command::{
         Command, ConcertChange, Erasure, NewAdjustment, NewPassword, PasswordHash, Proof, Request, RoomChange, Worth,
     },
     footprint::{Demand, Footprint},
-    id::{ConcertId, DebtId, PaymentId, Position, ReservationId, SeatId},
+    id::{ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, SeatId},
     line::Fence,
     money::Money,
+    outbox::CLAIM_MAX,
     points::Settlement,
     policy::{
         HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
@@ -84,6 +85,9 @@ fn too_much() -> Vec<(Caller, Command)> {
         (CLOCK, Command::WindUp { concert_id, seat_ids: seats(WIND_UP_MAX + 1), payment_ids: Vec::new() }),
         (CLOCK, Command::WindUp { concert_id, seat_ids: Vec::new(), payment_ids: payments(WIND_UP_MAX + 1) }),
     ];
+    let events: Vec<_> = (1..=CLAIM_MAX + 1).map(|id| EventId::new(i64::try_from(id).unwrap())).collect();
+    commands.push((CLOCK, settle(1, &events, &[])));
+    commands.push((CLOCK, settle(1, &events[..60], &events[60..])));
     commands.extend(too_much_of_an_account());
     commands.extend(too_much_of_a_correction());
     commands
@@ -159,6 +163,10 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
             debtors,
             new_seats,
             moved_seats,
+            leases,
+            due_events,
+            events,
+            fed,
             demand,
         } = Footprint::of(&[Request { caller, command, idempotency }]);
         assert_eq!(idempotency.len(), 1, "{kind}: an answer that is kept is still found");
@@ -169,6 +177,7 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
         assert!(reservations.is_empty() && payments.is_empty() && points.is_empty(), "{kind}");
         assert!(references.is_empty() && adjustments.is_empty() && debts.is_empty() && debtors.is_empty(), "{kind}");
         assert!(new_seats.is_empty() && moved_seats.is_empty(), "{kind}");
+        assert!(leases.is_empty() && due_events.is_empty() && events.is_empty() && fed.is_empty(), "{kind}");
         assert_eq!(demand, Demand::default(), "{kind}");
     }
 }

@@ -10,6 +10,7 @@ mod exhaustive;
 mod holds;
 mod idempotency;
 mod operator;
+mod outbox;
 mod payments;
 mod points;
 mod queue;

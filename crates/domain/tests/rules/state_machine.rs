@@ -13,10 +13,11 @@ use frontrow_domain::{
     command::{Answer, Command, ConcertChange, Idempotency, Replay, Request, RoomChange},
     decide::decide_all,
     footprint::Footprint,
-    id::{PaymentId, Position, ReservationId, RoomId, SeatId, TokenId},
+    id::{EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId},
     line::{TokenStatus, is_live_token},
     model::Model,
     money::Money,
+    outbox::{EventPayload, LEASE, OutboxEvent},
     policy::Policy,
     sale::ReservationStatus,
     time::{Span, Time},
@@ -91,6 +92,16 @@ impl Machine {
                     self.transact(&[request], seen);
                 }
             }
+            Step::FailDeliveries { times } => {
+                for _ in 0..*times {
+                    let failed: Vec<_> = self.model.outbox.keys().copied().take(2).collect();
+                    let due = failed.first().and_then(|id| self.model.outbox[id].state.due_at());
+                    self.now = due.map_or(self.now, |due_at| self.now.max(due_at)).plus(LEASE);
+                    for command in [support::claim(0), support::settle(0, &[], &failed)] {
+                        self.transact(&[Request { caller: CLOCK, command, idempotency: None }], seen);
+                    }
+                }
+            }
             Step::Crash { actions } => {
                 let batch: Vec<_> = actions.iter().map(|action| self.request(action, Keyed::Yes)).collect();
                 let mut world = self.model.load(self.now, self.policy, &Footprint::of(&batch));
@@ -133,8 +144,11 @@ impl Machine {
             after.highest.clone_from(&before.highest);
             assert!(after == before, "something changed that was not said");
         }
-        // What moves a line reads it as it stood before the batch, so that it may see less than one by one would.
-        let moves = batch.iter().any(|request| matches!(request.command, Command::AdvanceRoom { .. }));
+        // What moves a line or claims events reads them as they stood before the batch, so that it may see less than
+        // one by one would.
+        let reads_ahead =
+            |command: &Command| matches!(command, Command::AdvanceRoom { .. } | Command::ClaimEvents { .. });
+        let moves = batch.iter().any(|request| reads_ahead(&request.command));
         if batch.len() == 1 || !moves {
             let (model, singly) = one_by_one(before, self.now, self.policy, batch);
             assert_eq!(singly, answers, "a batch is answered as one by one would be");
@@ -233,6 +247,24 @@ impl Machine {
                 let change = ConcertChange { status: Some(*status), ..ConcertChange::default() };
                 (BOSS, support::update_concert(*concert, change))
             }
+            Action::Claim { worker } => (CLOCK, support::claim(u128::from(*worker))),
+            Action::Settle { worker, odd } => {
+                let is_fed = |id: &EventId| {
+                    let EventPayload::AuditRecorded { audit_id } = self.model.outbox[id].payload;
+                    self.model.feed.iter().any(|place| place.audit_id == audit_id)
+                };
+                let some = self.model.outbox.keys().copied().skip(usize::from(odd % 4)).take(3);
+                let (delivered, failed): (Vec<_>, Vec<_>) = some.partition(is_fed);
+                (CLOCK, support::settle(u128::from(*worker), &delivered, &failed))
+            }
+            Action::FeedAudit { which } => {
+                let count = self.model.audit.len() + 1;
+                (CLOCK, support::feed(i64::try_from(which % count).expect("few entries") + 1))
+            }
+            Action::RetryEvent { which } => {
+                let some = self.model.outbox.keys().nth(which % (self.model.outbox.len() + 1));
+                (BOSS, support::retry(some.map_or(9_999, |id| id.get())))
+            }
             // Nothing was sent yet that could be repeated.
             Action::Again { .. } | Action::Reuse { .. } => {
                 (MINJI, Command::IssueToken { room_id: HOUSE, concert_id: None })
@@ -312,13 +344,19 @@ fn note_moves(before: &Model, after: &Model, seen: &mut Coverage) {
     for (id, old) in &before.reservations {
         note(format!("{:?}", old.status()), format!("{:?}", after.reservations[id].status()));
     }
+    let state = |event: &OutboxEvent| if event.state.dead_at().is_some() { "DeadLetter" } else { "Pending" };
+    for (id, old) in &before.outbox {
+        if let Some(new) = after.outbox.get(id) {
+            note(state(old).to_owned(), state(new).to_owned());
+        }
+    }
     for (id, old) in &before.seats {
         note(format!("{:?} seat", old.status()), format!("{:?} seat", after.seats[id].status()));
     }
 }
 
 /// Events that must have occurred in the run, or it proves nothing.
-const MUST_HAPPEN: [&str; 56] = [
+const MUST_HAPPEN: [&str; 63] = [
     "new",
     "existing",
     "active",
@@ -375,6 +413,13 @@ const MUST_HAPPEN: [&str; 56] = [
     "Pending > Expired",
     "Confirmed > Refunded",
     "Held seat > Sold seat",
+    "claimed",
+    "settled",
+    "lease_taken",
+    "event",
+    "done",
+    "Pending > DeadLetter",
+    "DeadLetter > Pending",
 ];
 
 #[test]

@@ -7,11 +7,13 @@ pub(crate) mod oracle;
 use frontrow_domain::{
     command::{
         Answer, Command, ConcertChange, Decision, Idempotency, Issue, NewConcert, Outcome, Replay, Request, RoomChange,
+        Settlements,
     },
-    id::{ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    id::{AuditId, ConcertId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     line::{Fence, Room, Token, TokenStatus},
     model::Model,
     money::Money,
+    outbox::{Consumer, DeliveryError, LeaseHolder},
     policy::Policy,
     sale::{NewSeat, SeatAction, SeatLabel},
     time::{Span, Time},
@@ -352,6 +354,27 @@ pub(crate) fn pay(token: TokenId, ids: &[i64]) -> Command {
 
 pub(crate) fn refund(id: i64) -> Command {
     Command::Refund { payment_id: PaymentId::new(id) }
+}
+
+pub(crate) fn claim(worker: u128) -> Command {
+    Command::ClaimEvents { consumer: Consumer::AuditFeed, holder: LeaseHolder(Uuid::from_u128(worker)) }
+}
+
+pub(crate) fn settle(worker: u128, delivered: &[EventId], failed: &[EventId]) -> Command {
+    Command::SettleEvents(Settlements {
+        consumer: Consumer::AuditFeed,
+        holder: LeaseHolder(Uuid::from_u128(worker)),
+        delivered: delivered.to_vec(),
+        failed: failed.iter().map(|id| (*id, DeliveryError::new("away"))).collect(),
+    })
+}
+
+pub(crate) fn feed(audit_id: i64) -> Command {
+    Command::FeedAudit { audit_id: AuditId::new(audit_id) }
+}
+
+pub(crate) fn retry(event_id: i64) -> Command {
+    Command::RetryEvent { event_id: EventId::new(event_id) }
 }
 
 pub(crate) fn top_up(caller: Caller, amount: i64, reference: Option<&str>) -> Command {

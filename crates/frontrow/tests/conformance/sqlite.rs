@@ -6,7 +6,7 @@ use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Replay},
     decide::decide_all,
-    id::{Position, RoomId},
+    id::{AuditId, Position, RoomId},
     money::Money,
     retention::Leftover,
     time::Span,
@@ -579,8 +579,9 @@ async fn no_balance_and_no_price_is_ever_negative() {
 async fn the_books_are_only_added_to() {
     let office = Fixture::sqlite();
     office.sale().await;
+    office.ask(Caller::System, Command::FeedAudit { audit_id: AuditId::new(1) }).await.unwrap();
     let conn = raw(&office);
-    for table in ["point_history", "audit_log", "room_cap"] {
+    for table in ["point_history", "audit_log", "audit_feed", "room_cap"] {
         let text = format!("{table} is append-only");
         assert_refused(conn.execute(&format!("UPDATE {table} SET rowid = rowid"), ()), &text);
         assert_refused(conn.execute(&format!("DELETE FROM {table}"), ()), &text);

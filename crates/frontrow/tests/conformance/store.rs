@@ -8,6 +8,7 @@ mod keys;
 mod line;
 mod lists;
 mod outage;
+mod outbox;
 mod sale;
 
 use frontrow_clock::Clock;
@@ -116,6 +117,15 @@ macro_rules! conformance {
                 live_tokens_of_a_user_come_by_room,
                 waiting_tokens_come_by_position_in_pages,
                 what_does_not_exist_is_none,
+            },
+            outbox::{
+                an_event_is_saved_with_its_entry_of_the_audit_log,
+                a_lease_keeps_other_processes_out_until_it_is_settled_or_over,
+                what_failed_comes_again_and_is_a_dead_letter_in_the_end,
+                the_feed_is_in_the_order_of_delivery_and_is_paged,
+                the_outbox_is_paged_newest_first,
+                the_id_of_a_delivered_event_is_never_given_again,
+                a_claim_that_finds_nothing_changes_nothing,
             },
             outage::{
                 an_outage_lengthens_once_what_was_live_when_it_began,

@@ -1,7 +1,11 @@
 //! The constraints of the tables, whatever program writes.
 
 use crate::crowd::{Two, give};
-use frontrow_domain::{command::Command, id::RoomId, user::Caller};
+use frontrow_domain::{
+    command::Command,
+    id::{AuditId, RoomId},
+    user::Caller,
+};
 use frontrow_storage::{Committed, StoreError};
 use frontrow_testkit::fixture::request;
 use tokio_postgres::error::SqlState;
@@ -67,6 +71,7 @@ async fn what_is_referred_to_and_what_was_written_down_stays() {
     // One that has ended may go, one that lives may not.
     let waiting = office.one.register().await;
     office.one.join(waiting, RoomId::HOUSE).await;
+    office.one.ask(Caller::System, Command::FeedAudit { audit_id: AuditId::new(1) }).await.unwrap();
     for table in [
         "\"user\"",
         "room",
@@ -78,6 +83,7 @@ async fn what_is_referred_to_and_what_was_written_down_stays() {
         "point_history",
         "room_cap",
         "audit_log",
+        "audit_feed",
     ] {
         for sql in [format!("DELETE FROM {table}"), format!("TRUNCATE {table} CASCADE")] {
             assert_eq!(refused(&office, &sql).await, SqlState::INTEGRITY_CONSTRAINT_VIOLATION, "{sql}");
@@ -94,6 +100,7 @@ async fn what_is_referred_to_and_what_was_written_down_stays() {
         "UPDATE point_history SET amount = 5",
         "UPDATE room_cap SET max_active = 5",
         "UPDATE audit_log SET action = ''",
+        "UPDATE audit_feed SET feed_number = 5",
     ] {
         assert_eq!(refused(&office, sql).await, SqlState::INTEGRITY_CONSTRAINT_VIOLATION, "{sql}");
     }

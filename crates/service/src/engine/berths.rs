@@ -1,8 +1,9 @@
 //! Assigns commands to lanes.
 
 use frontrow_domain::{
-    command::{Command, Request},
+    command::{Command, Request, Settlements},
     id::{RoomId, UserId},
+    outbox::Consumer,
 };
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -20,6 +21,8 @@ enum Home {
     Sale(RoomId, usize),
     /// A user's commands outside of a room.
     User(Option<UserId>),
+    /// The deliveries of a consumer of the outbox, which wait for the lock on its lease.
+    Outbox(Consumer),
 }
 
 /// The lanes that a home's commands may take.
@@ -50,12 +53,16 @@ fn home_of(request: &Request, lanes: usize) -> (Home, LaneChoice) {
         Command::Hold { token, .. } | Command::Pay { token, .. } | Command::WakeToken { token } => {
             Home::Sale(token.room_id, usize::try_from(token.position.0.unsigned_abs()).unwrap_or(0) % shares)
         }
+        Command::ClaimEvents { consumer, .. } | Command::SettleEvents(Settlements { consumer, .. }) => {
+            Home::Outbox(*consumer)
+        }
+        Command::FeedAudit { .. } => Home::Outbox(Consumer::AuditFeed),
         _ => Home::User(request.caller.user_id()),
     };
     let (whole, share, within) = match home {
         Home::Line(_) => (home, 0, 0..half),
         Home::Sale(room, share) => (Home::Sale(room, 0), share, half..lanes),
-        Home::User(_) => (home, 0, half..lanes),
+        Home::User(_) | Home::Outbox(_) => (home, 0, half..lanes),
     };
     let mut hasher = DefaultHasher::new();
     whole.hash(&mut hasher);

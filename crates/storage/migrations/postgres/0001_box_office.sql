@@ -17,6 +17,7 @@ CREATE SEQUENCE point_ids;
 CREATE SEQUENCE history_ids;
 CREATE SEQUENCE audit_ids;
 CREATE SEQUENCE debt_ids;
+CREATE SEQUENCE event_ids;
 
 -- References of the tables that grow with the sale are checked once a statement, for all its new rows together, by a
 -- trigger of each table. A declared foreign key looks up and locks one row for each new row, which costs a third of a
@@ -473,4 +474,39 @@ CREATE TABLE audit_log (
 );
 
 CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
+EXECUTE FUNCTION is_append_only();
+
+-- Events that a decision emits, until they are delivered. An id is never given twice: a consumer tells by it whether it
+-- had the event before. Few rows that come and go.
+CREATE TABLE outbox (
+    event_id   bigint  NOT NULL DEFAULT nextval('event_ids') PRIMARY KEY,
+    consumer   text    NOT NULL,
+    payload    jsonb   NOT NULL,
+    created_at bigint  NOT NULL,
+    due_at     bigint,
+    dead_at    bigint,
+    attempts   integer NOT NULL CONSTRAINT outbox_attempts CHECK (attempts >= 0),
+    last_error text,
+    CONSTRAINT outbox_is_due_or_dead CHECK ((due_at IS NULL) <> (dead_at IS NULL))
+);
+
+CREATE INDEX outbox_due ON outbox (consumer, due_at, (event_id + 0)) WHERE due_at IS NOT NULL;
+CREATE INDEX outbox_dead ON outbox ((event_id + 0)) WHERE dead_at IS NOT NULL;
+
+-- The instance that delivers a consumer's events, while it does.
+CREATE TABLE outbox_lease (
+    consumer text NOT NULL PRIMARY KEY,
+    holder   uuid,
+    until    bigint,
+    CONSTRAINT outbox_lease_has_an_end CHECK ((holder IS NULL) = (until IS NULL))
+);
+
+-- The feed of the audit log: an entry's number is given after the entry is saved, one transaction after the other, so
+-- readers miss none.
+CREATE TABLE audit_feed (
+    feed_number bigint NOT NULL CONSTRAINT audit_feed_number CHECK (feed_number >= 1) PRIMARY KEY,
+    audit_id    bigint NOT NULL CONSTRAINT one_place_per_entry UNIQUE REFERENCES audit_log (audit_id)
+);
+
+CREATE TRIGGER audit_feed_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_feed
 EXECUTE FUNCTION is_append_only();

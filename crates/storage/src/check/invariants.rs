@@ -136,6 +136,28 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
          WHERE issued_at < front - {slack}",
     ),
     (
+        "every entry of the audit log is in the feed or has its event, and every event its entry",
+        "SELECT 'audit entry ' || a.audit_id || ' is neither in the feed nor in the outbox'
+         FROM audit_log a LEFT JOIN audit_feed f USING (audit_id)
+             LEFT JOIN (SELECT CAST(payload ->> 'audit_id' AS bigint) AS audit_id FROM outbox
+                        WHERE consumer = 'audit_feed') AS o USING (audit_id)
+         WHERE f.audit_id IS NULL AND o.audit_id IS NULL
+         UNION ALL
+         SELECT 'event ' || o.event_id || ' names an audit entry that is not there'
+         FROM (SELECT event_id, CAST(payload ->> 'audit_id' AS bigint) AS audit_id FROM outbox
+               WHERE consumer = 'audit_feed') AS o LEFT JOIN audit_log a USING (audit_id)
+         WHERE a.audit_id IS NULL",
+    ),
+    (
+        "the feed of the audit log has each number and each entry once, without gaps",
+        "SELECT 'feed number ' || feed_number || ' is number ' || place || ' of the feed'
+         FROM (SELECT feed_number, row_number() OVER (ORDER BY feed_number) AS place FROM audit_feed) AS feed
+         WHERE feed_number <> place
+         UNION ALL
+         SELECT 'audit entry ' || audit_id || ' is in the feed ' || count(*) || ' times' FROM audit_feed
+         GROUP BY audit_id HAVING count(*) > 1",
+    ),
+    (
         "a token was issued, activated and ended in this order",
         "SELECT 'token ' || room_id || '-' || position FROM waiting_token
          WHERE activated_at < issued_at OR expired_at < activated_at OR expired_at < issued_at

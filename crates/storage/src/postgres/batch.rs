@@ -10,8 +10,8 @@ use super::{
     loads::Loads,
     saves::SavePipeline,
     tables::{
-        audit_log, concert, debt, idempotency, payment, point, point_history, reservation, reset_link, room, seat,
-        session, token, user,
+        audit_feed, audit_log, concert, debt, idempotency, outbox, outbox_lease, payment, point, point_history,
+        reservation, reset_link, room, seat, session, token, user,
     },
 };
 use frontrow_domain::{changes::Changes, id::TokenId};
@@ -34,10 +34,13 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     point::lock(&mut loads, plan);
     seat::lock(&mut loads, plan);
     concert::lock(&mut loads, plan);
+    outbox_lease::lock(&mut loads, plan);
+    outbox::lock(&mut loads, plan);
 
     // Then come the reads without a lock: a transaction that has released a lock has committed, so its rows are
     // visible. A reservation and a payment are covered by the lock on their seat, a user's live reservations by the
-    // lock on their token, the counts of a room by the lock on the room.
+    // lock on their token, the counts of a room by the lock on the room, due events and the end of the feed by the lock
+    // on the lease.
     concert::load(&mut loads, plan);
     reservation::load(&mut loads, plan);
     payment::load(&mut loads, plan);
@@ -46,9 +49,12 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     point_history::load(&mut loads, plan);
     debt::load(&mut loads, plan);
     seat::load_places(&mut loads, plan);
+    outbox::load(&mut loads, plan, given);
+    audit_feed::load(&mut loads, plan);
     idempotency::load(&mut loads, plan);
     room::draw_positions(&mut loads, plan);
     seat::draw_ids(&mut loads, plan);
+    outbox::draw_ids(&mut loads, plan);
     room::take_departures(&mut loads, plan);
 
     // The clock is read last, with the ids for new rows: whatever freed capacity by then did so before that time.
@@ -86,6 +92,9 @@ pub(super) fn save<'a>(
     token::put_off(&mut saves, changes, alive);
     room::save_counts(&mut saves, changes);
     audit_log::insert(&mut saves, changes);
+    audit_feed::insert(&mut saves, changes);
+    outbox::save(&mut saves, changes);
+    outbox_lease::save(&mut saves, changes);
     idempotency::insert(&mut saves, changes);
     saves
 }

@@ -2,7 +2,7 @@
 
 use super::connect::{Params, PooledConnection, Statement};
 use crate::{columns::column_readers, enum_text::EnumText};
-use frontrow_domain::{id::UserId, line::ContradictoryColumns, money::Money, time::Time};
+use frontrow_domain::{id::UserId, line::ContradictoryColumns, money::Money, outbox::DeliveryError, time::Time};
 use std::{error::Error as StdError, str::FromStr};
 use tokio_postgres::{
     Error, Row,

@@ -1,5 +1,6 @@
 //! The rows that a batch needs, as sorted arrays for the statements that load them.
 
+use crate::enum_text::EnumText;
 use frontrow_domain::{
     command::{Command, Erasure, NewAdjustment, NewPassword, Request},
     footprint::Footprint,
@@ -47,6 +48,12 @@ pub(super) struct LoadPlan {
     pub(super) growing_concerts: Vec<i64>,
     pub(super) new_places: SeatPlaces,
     pub(super) moved_places: SeatPlaces,
+    pub(super) leases: Vec<&'static str>,
+    /// Consumers whose due events are loaded.
+    pub(super) claimed: Vec<&'static str>,
+    pub(super) events: Vec<i64>,
+    /// Entries of the audit log that get a place in the feed.
+    pub(super) fed: Vec<i64>,
     /// The same keys as the domain groups them.
     pub(super) keys: Footprint,
 }
@@ -140,6 +147,10 @@ impl LoadPlan {
             growing_concerts: sorted(keys.new_seats.iter().map(|(id, ..)| id.get())),
             new_places: SeatPlaces::of_new(&keys),
             moved_places: SeatPlaces::of_moved(&keys),
+            leases: sorted(keys.leases.iter().map(|consumer| consumer.word())),
+            claimed: sorted(keys.due_events.iter().map(|consumer| consumer.word())),
+            events: sorted(keys.events.iter().map(|id| id.get())),
+            fed: sorted(keys.fed.iter().map(|id| id.get())),
             counted,
             locked_rooms,
             locked_concerts,

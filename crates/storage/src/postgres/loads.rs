@@ -14,7 +14,7 @@ use frontrow_domain::{
     line::{Token, TokenStatus, first_due, is_live_token},
     policy::Policy,
     time::Time,
-    world::{NextIds, World},
+    world::{NextIds, Numbers, World},
 };
 use std::collections::{HashMap, HashSet};
 use tokio_postgres::{Error, Row, types::ToSql};
@@ -83,6 +83,8 @@ pub(super) struct Loaded {
     pub(super) tokens: Vec<(Token, Found)>,
     /// The counts in the row of each locked room, and how much they have changed since.
     pub(super) counts: HashMap<RoomId, (RoomCounts, RoomCounts)>,
+    /// The ids that were drawn for new events.
+    pub(super) event_ids: Vec<i64>,
     /// The transaction that loaded it.
     pub(super) transaction: Transaction,
 }
@@ -110,7 +112,8 @@ impl LoadedWorld {
                 take(&mut loaded, &mut Columns::of(row))?;
             }
         }
-        let Loaded { mut world, tokens, counts, transaction } = loaded;
+        let Loaded { mut world, tokens, counts, event_ids, transaction } = loaded;
+        world.next_ids.event = Numbers::reserved(event_ids);
         for (token, _) in &tokens {
             world.load_token(*token);
         }

@@ -6,10 +6,13 @@
 //! Rows are inserted in the order of a key that is unique among all instances, so that two instances that insert the
 //! same keys cannot deadlock.
 
+pub(super) mod audit_feed;
 pub(super) mod audit_log;
 pub(super) mod concert;
 pub(super) mod debt;
 pub(super) mod idempotency;
+pub(super) mod outbox;
+pub(super) mod outbox_lease;
 pub(super) mod payment;
 pub(super) mod point;
 pub(super) mod point_history;
@@ -40,4 +43,5 @@ const TIMES: Type = Type::INT8_ARRAY;
 const UUID: Type = Type::UUID;
 const UUIDS: Type = Type::UUID_ARRAY;
 const HASHES: Type = Type::BYTEA_ARRAY;
+const FLAG: Type = Type::BOOL;
 const FLAGS: Type = Type::BOOL_ARRAY;

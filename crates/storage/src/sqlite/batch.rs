@@ -1,8 +1,8 @@
 //! The statements of a batch, in their order.
 
 use super::tables::{
-    audit_log, concert, debt, idempotency, payment, point, point_history, reservation, reset_link, room, seat, session,
-    token, user,
+    audit_feed, audit_log, concert, debt, idempotency, outbox, outbox_lease, payment, point, point_history,
+    reservation, reset_link, room, seat, session, token, user,
 };
 use frontrow_domain::{
     changes::Changes,
@@ -41,6 +41,9 @@ pub(super) fn load(
     }
     load_sale(conn, world, keys)?;
     seat::load_places(conn, world, keys)?;
+    outbox_lease::load(conn, world, &keys.leases)?;
+    outbox::load(conn, world, keys)?;
+    audit_feed::load(conn, world, &keys.fed)?;
     Ok(active)
 }
 
@@ -81,6 +84,8 @@ pub(super) fn next_ids(conn: &Connection) -> Result<NextIds> {
         history: from("SELECT coalesce(max(history_id), 0) + 1 FROM point_history")?,
         audit: from("SELECT coalesce(max(audit_id), 0) + 1 FROM audit_log")?,
         debt: from("SELECT coalesce(max(debt_id), 0) + 1 FROM debt")?,
+        // The rows of delivered events are gone.
+        event: from("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'outbox'")?,
     })
 }
 
@@ -108,5 +113,8 @@ pub(super) fn save(
     debt::save(conn, changes)?;
     token::save(conn, changes, active)?;
     audit_log::insert(conn, changes)?;
+    audit_feed::insert(conn, changes)?;
+    outbox::save(conn, changes)?;
+    outbox_lease::save(conn, changes)?;
     idempotency::insert(conn, changes)
 }

@@ -1,7 +1,7 @@
 //! The columns of a row.
 
 use crate::{columns::column_readers, enum_text::EnumText};
-use frontrow_domain::{id::UserId, line::ContradictoryColumns, money::Money, time::Time};
+use frontrow_domain::{id::UserId, line::ContradictoryColumns, money::Money, outbox::DeliveryError, time::Time};
 use rusqlite::{
     Error, Result, Row,
     types::{FromSql, FromSqlError, FromSqlResult, ValueRef},

@@ -1,10 +1,13 @@
 //! The store's work with each table: its columns, its statements, and how a row is read and bound.
 
+pub(super) mod audit_feed;
 pub(super) mod audit_log;
 pub(super) mod clock;
 pub(super) mod concert;
 pub(super) mod debt;
 pub(super) mod idempotency;
+pub(super) mod outbox;
+pub(super) mod outbox_lease;
 pub(super) mod payment;
 pub(super) mod point;
 pub(super) mod point_history;
@@ -52,7 +55,7 @@ fn size(rows: u32) -> usize {
 }
 
 /// The tables, each with the first column of its key.
-const TABLES: [(&str, &str); 13] = [
+const TABLES: [(&str, &str); 16] = [
     ("user", "user_id"),
     ("session", "secret_hash"),
     ("room", "room_id"),
@@ -66,6 +69,9 @@ const TABLES: [(&str, &str); 13] = [
     ("debt", "debt_id"),
     ("idempotency", "id"),
     ("audit_log", "audit_id"),
+    ("audit_feed", "feed_number"),
+    ("outbox", "event_id"),
+    ("outbox_lease", "consumer"),
 ];
 
 /// Reads the first and last row of every table, and so the index pages on the way to them.

@@ -317,10 +317,25 @@ pub(super) const TABLES: &[CopiedTable] = &[
             number("created_at"),
         ],
     ),
+    table("audit_feed", "feed_number", &[number("feed_number"), number("audit_id")]),
+    table(
+        "outbox",
+        "event_id",
+        &[
+            number("event_id"),
+            text("consumer"),
+            column("payload", Kind::Json),
+            number("created_at"),
+            number("due_at"),
+            number("dead_at"),
+            number("attempts"),
+            text("last_error"),
+        ],
+    ),
+    table("outbox_lease", "consumer", &[text("consumer"), column("holder", Kind::Uuid), number("until")]),
 ];
 
-/// The id sequences, and the column with the highest id given. Of seats the highest may have been removed: the file has
-/// it in a table of its own.
+/// The id sequences, and the column with the highest id given.
 pub(super) const SEQUENCES: &[(&str, &str, &str)] = &[
     ("concert_ids", "concert", "concert_id"),
     ("reservation_ids", "reservation", "reservation_id"),
@@ -329,4 +344,10 @@ pub(super) const SEQUENCES: &[(&str, &str, &str)] = &[
     ("history_ids", "point_history", "history_id"),
     ("audit_ids", "audit_log", "audit_id"),
     ("debt_ids", "debt", "debt_id"),
+];
+
+/// The id sequences of rows that may be removed, and how the file knows the highest id given.
+pub(super) const HIGHEST_GIVEN: &[(&str, &str)] = &[
+    ("seat_ids", "SELECT max(highest, (SELECT coalesce(max(seat_id), 0) FROM seat)) FROM seat_ids"),
+    ("event_ids", "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'"),
 ];

@@ -3,6 +3,7 @@
 use super::{BOSS, JUNHO, MINJI, S, SORA};
 use frontrow_domain::{
     line::Gate,
+    outbox::ATTEMPTS_MAX,
     sale::{ConcertStatus, SeatAction},
     user::Caller,
 };
@@ -76,6 +77,21 @@ pub(crate) enum Action {
         concert: i64,
         status: ConcertStatus,
     },
+    /// A worker claims the due events.
+    Claim {
+        worker: u8,
+    },
+    /// A worker settles some events: those that are fed as delivered, the others as failed.
+    Settle {
+        worker: u8,
+        odd: u8,
+    },
+    FeedAudit {
+        which: usize,
+    },
+    RetryEvent {
+        which: usize,
+    },
     /// A request that was sent before, lost or not.
     Again {
         which: usize,
@@ -96,6 +112,8 @@ pub(crate) enum Step {
     WaitForCutOff,
     /// A buyer comes: joins, is offered a turn, claims it, and holds.
     Visit { user: usize, seats: Vec<i64> },
+    /// A worker claims and fails to deliver, so many times.
+    FailDeliveries { times: u32 },
     /// One transaction. A keyed request can be repeated later.
     Batch { actions: Vec<(Action, Keyed)> },
     /// One transaction that is decided and then lost.
@@ -120,7 +138,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(SeatAction::Block { reason: "camera".to_owned() }),
         3 => Just(SeatAction::Free),
     ];
-    let reference = prop_oneof![Just(None), (0..20_u8).prop_map(Some)];
+    let reference = prop_oneof![Just(None), (0..10_u8).prop_map(Some)];
     prop_oneof![
         6 => (user.clone(), room.clone()).prop_map(|(user, room)| Action::Issue { user, room }),
         10 => (user.clone(), room.clone(), any::<u8>()).prop_map(|(user, room, odd)| Action::Activate { user, room, odd }),
@@ -139,6 +157,10 @@ fn action() -> impl Strategy<Value = Action> {
         1 => (room.clone(), prop_oneof![1 => Just(0), 8 => 1..=3_i64]).prop_map(|(room, cap)| Action::SetCap { room, cap }),
         1 => (room, gate, rate).prop_map(|(room, gate, rate)| Action::SetGate { room, gate, rate }),
         1 => (1..=2_i64, status).prop_map(|(concert, status)| Action::SetStatus { concert, status }),
+        2 => (0..2_u8).prop_map(|worker| Action::Claim { worker }),
+        2 => (0..2_u8, any::<u8>()).prop_map(|(worker, odd)| Action::Settle { worker, odd }),
+        2 => any::<usize>().prop_map(|which| Action::FeedAudit { which }),
+        1 => any::<usize>().prop_map(|which| Action::RetryEvent { which }),
         5 => any::<usize>().prop_map(|which| Action::Again { which }),
         1 => any::<usize>().prop_map(|which| Action::Reuse { which }),
     ]
@@ -149,6 +171,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     let visit_seats = prop_oneof![2 => vec(1..=4_i64, 1..=1), 1 => vec(7..=9_i64, 1..=1)];
     prop_oneof![
         10 => (0..USERS.len(), visit_seats).prop_map(|(user, seats)| Step::Visit { user, seats }),
+        2 => prop_oneof![1 => 1..=3_u32, 1 => Just(ATTEMPTS_MAX)].prop_map(|times| Step::FailDeliveries { times }),
         60 => vec((action(), keyed), 1..=4).prop_map(|actions| Step::Batch { actions }),
         4 => vec(action(), 1..=3).prop_map(|actions| Step::Crash { actions }),
         14 => (0..=5 * S).prop_map(|micros| Step::Wait { micros }),

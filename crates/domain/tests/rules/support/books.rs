@@ -4,9 +4,10 @@
 
 use frontrow_domain::{
     changes::RoomCounts,
-    id::{PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
+    id::{AuditId, PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
     line::{Token, TokenStatus},
     model::Model,
+    outbox::{ATTEMPTS_MAX, EventPayload},
     points::PointKind,
     sale::{PaymentStatus, ReservationStatus, SeatStatus},
     time::Time,
@@ -21,6 +22,26 @@ pub(crate) fn check(model: &Model, now: Time) {
     check_tokens(model, now);
     check_counts(model);
     check_caps(model);
+    check_outbox(model);
+}
+
+/// Every entry of the audit log is in the feed or has its event, and the feed has no gaps.
+fn check_outbox(model: &Model) {
+    let entries: BTreeSet<_> = model.audit.iter().map(|entry| entry.audit_id).collect();
+    let mut told: BTreeSet<AuditId> = BTreeSet::new();
+    for (number, place) in (1..).zip(&model.feed) {
+        assert_eq!(place.feed_number.get(), number, "the feed has a gap");
+        assert!(told.insert(place.audit_id), "{place:?} stands in the feed twice");
+    }
+    let mut named = BTreeSet::new();
+    for (id, event) in &model.outbox {
+        let EventPayload::AuditRecorded { audit_id } = event.payload;
+        assert!(named.insert(audit_id), "event {id} is the second of its entry");
+        let is_dead = event.state.dead_at().is_some();
+        assert!(event.attempts <= ATTEMPTS_MAX && is_dead == (event.attempts == ATTEMPTS_MAX), "event {id}");
+    }
+    told.extend(named);
+    assert_eq!(told, entries, "an entry of the audit log is neither fed nor to be fed, or is not there");
 }
 
 /// The stored counts equal the rows.
@@ -221,6 +242,7 @@ pub(crate) fn check_step(before: &Model, after: &Model) {
     }
     assert!(after.history.starts_with(&before.history), "the history of points was rewritten");
     assert!(after.audit.starts_with(&before.audit), "the audit log was rewritten");
+    assert!(after.feed.starts_with(&before.feed), "the feed was rewritten");
     assert!(after.caps.starts_with(&before.caps), "the caps were rewritten");
     for (key, old) in &before.kept {
         assert_eq!(after.kept.get(key), Some(old), "a kept answer changed");

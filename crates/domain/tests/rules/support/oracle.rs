@@ -170,7 +170,15 @@ impl Oracle {
                 _,
                 Outcome::Joined { issue: Issue::Existing, .. } | Outcome::HoldsExpired(_) | Outcome::Advanced { .. },
             )
-            | (Command::LeaveQueue { .. } | Command::WakeToken { .. }, _) => Stored::IfItChanged,
+            | (
+                Command::LeaveQueue { .. }
+                | Command::WakeToken { .. }
+                | Command::ClaimEvents { .. }
+                | Command::SettleEvents(_)
+                | Command::FeedAudit { .. }
+                | Command::RetryEvent { .. },
+                _,
+            ) => Stored::IfItChanged,
             _ => Stored::Yes,
         }
     }

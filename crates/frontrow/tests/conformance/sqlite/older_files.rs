@@ -2,9 +2,10 @@
 
 use super::{assert_refused, open};
 use frontrow_domain::{
-    command::{Command, Outcome},
+    changes::AuditEntry,
+    command::{Command, Outcome, RoomChange},
     decide::decide_all,
-    id::{ConcertId, HistoryId, Position, RoomId, TokenId, UserId},
+    id::{AuditId, ConcertId, FeedNumber, HistoryId, Position, RoomId, TokenId, UserId},
     line::TokenStatus,
     money::Money,
     points::PointKind,
@@ -13,7 +14,7 @@ use frontrow_domain::{
     time::Time,
     user::Caller,
 };
-use frontrow_storage::{ConcertFilter, Store, check, migrate};
+use frontrow_storage::{ConcertFilter, EventFilter, Store, check, migrate};
 use frontrow_testkit::fixture::{first, new_seat, request};
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -167,6 +168,30 @@ async fn a_sale_of_an_older_file_that_was_put_off_after_its_first_hold_is_rememb
         opened.push(store.concert(ConcertId::new(id)).await.unwrap().unwrap().opened_at);
     }
     assert_eq!(opened, [Some(Time::from_micros(700)), None, None]);
+}
+
+#[tokio::test]
+async fn the_audit_log_of_an_older_file_is_in_the_feed_by_its_ids() {
+    let (_folder, path) = older_file(
+        18,
+        "INSERT INTO audit_log (audit_id, action, object, detail, created_at)
+             VALUES (4, 'room.set', 'room 0', '{}', 6), (2, 'line.renew', 'room 0', '{}', 5);",
+    );
+    let store = open(&path).unwrap();
+    let numbers = |fed: Vec<(FeedNumber, AuditEntry)>| {
+        fed.iter().map(|(number, entry)| (number.get(), entry.audit_id.get())).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(store.audit_feed(first(10)).await.unwrap()), [(1, 2), (2, 4)]);
+    assert_eq!(store.outbox(EventFilter::All, first(10)).await.unwrap(), []);
+    let set = Command::SetRoom { room_id: RoomId::HOUSE, change: RoomChange::default() };
+    let feed = Command::FeedAudit { audit_id: AuditId::new(5) };
+    let batch = [set, feed.clone()].map(|command| request(Caller::System, command));
+    store.transact(batch.into(), decide_all).await.unwrap();
+    store.transact([request(Caller::System, feed)].into(), decide_all).await.unwrap();
+    assert_eq!(numbers(store.audit_feed(first(10)).await.unwrap()), [(1, 2), (2, 4), (3, 5)]);
+    drop(store);
+    let report = check::sqlite::run(&path).await.unwrap();
+    assert!(report.is_clean(), "{report}");
 }
 
 #[tokio::test]

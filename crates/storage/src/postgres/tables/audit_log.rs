@@ -18,7 +18,7 @@ macro_rules! columns {
     };
 }
 
-fn read(row: &mut Columns<'_>) -> Result<AuditEntry, Error> {
+pub(super) fn read(row: &mut Columns<'_>) -> Result<AuditEntry, Error> {
     Ok(AuditEntry {
         audit_id: row.id(AuditId::new)?,
         actor: row.user_id_or_none()?,

@@ -14,7 +14,7 @@ macro_rules! columns {
     };
 }
 
-fn read(row: &mut Columns<'_>) -> Result<AuditEntry> {
+pub(super) fn read(row: &mut Columns<'_>) -> Result<AuditEntry> {
     Ok(AuditEntry {
         audit_id: row.id(AuditId::new)?,
         actor: row.user_id_or_none()?,
