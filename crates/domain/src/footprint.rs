@@ -140,16 +140,13 @@ impl Footprint {
             | Command::UnlockUser { .. }
             | Command::CloseSessions { .. }
             | Command::IssueResetLink { .. }
+            | Command::NoteFailedSignIns { .. }
             | Command::SetPassword(_)
             | Command::RedeemResetLink { .. }
             | Command::EraseUser(_) => self.add_account(&request.command),
             Command::OpenSession { session, .. } => {
                 self.users.push(session.user_id);
                 self.demand.raise_audit(usize::from(session.role == Role::Operator));
-            }
-            Command::NoteFailedSignIns { user_id, .. } => {
-                self.users.push(*user_id);
-                self.demand.raise_audit(1);
             }
             Command::TopUp { .. } | Command::Adjust(_) | Command::SettleDebt { .. } => {
                 self.add_points(&request.command);
@@ -219,6 +216,16 @@ impl Footprint {
                 self.rooms.push(*room_id);
                 self.demand.raise_audit(1);
             }
+            Command::ClaimEvents { .. }
+            | Command::SettleEvents(_)
+            | Command::RetryEvent { .. }
+            | Command::FeedAudit { .. } => self.add_outbox(&request.command),
+        }
+    }
+
+    /// Events and leases of the outbox, and entries of the audit log that are fed.
+    fn add_outbox(&mut self, command: &Command) {
+        match command {
             Command::ClaimEvents { consumer, .. } => {
                 self.leases.push(*consumer);
                 self.due_events.push(*consumer);
@@ -236,6 +243,7 @@ impl Footprint {
                 self.leases.push(Consumer::AuditFeed);
                 self.fed.push(*audit_id);
             }
+            _ => {}
         }
     }
 
@@ -273,6 +281,7 @@ impl Footprint {
             | Command::UnlockUser { user_id }
             | Command::CloseSessions { user_id }
             | Command::IssueResetLink { user_id, .. }
+            | Command::NoteFailedSignIns { user_id, .. }
             | Command::SetPassword(NewPassword { user_id, .. }) => self.users.push(*user_id),
             Command::RedeemResetLink { user_id, .. } => {
                 self.users.push(*user_id);

@@ -46,6 +46,14 @@ pub enum Consumer {
 impl Consumer {
     /// Every consumer.
     pub const ALL: [Self; 1] = [Self::AuditFeed];
+
+    /// Its name in rows, logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AuditFeed => "audit_feed",
+        }
+    }
 }
 
 /// What happened.
@@ -173,6 +181,12 @@ impl OutboxEvent {
     #[must_use]
     pub fn is_due(&self, now: Time) -> bool {
         self.state.due_at().is_some_and(|due_at| due_at <= now)
+    }
+
+    /// Why the last delivery failed, if one has.
+    #[must_use]
+    pub fn error_text(&self) -> Option<&str> {
+        self.last_error.as_ref().map(DeliveryError::text)
     }
 
     /// The event after a failed delivery: due later, or a dead letter. A dead letter stays as it is.

@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod net;
 pub mod office;
 pub mod operators;
+pub mod outbox;
 mod outcome;
 mod passwords;
 pub mod points;

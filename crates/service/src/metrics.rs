@@ -7,9 +7,15 @@ mod text;
 pub use text::MetricsFormat;
 
 use arc_swap::ArcSwap;
-use frontrow_domain::{id::RoomId, line::Gate, retention::Leftover, time::Span};
+use frontrow_domain::{
+    id::RoomId,
+    line::Gate,
+    outbox::Consumer,
+    retention::Leftover,
+    time::{Span, Time},
+};
 use frontrow_line::PeerStatus;
-use frontrow_storage::StoreError;
+use frontrow_storage::{OutboxTotals, StoreError};
 use latency::Latency;
 use prometheus_client::{
     encoding::{
@@ -76,11 +82,51 @@ struct RoomLabels {
     status: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConsumerLabel {
+    consumer: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    consumer: &'static str,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeliveryLabels {
+    consumer: &'static str,
+    outcome: &'static str,
+}
+
 /// The version of this program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BuildLabels {
     version: &'static str,
     profile: &'static str,
+}
+
+/// The end of a delivery of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryOutcome {
+    /// It was delivered.
+    Delivered,
+    /// The consumer said that it was not.
+    Failed,
+    /// The consumer did not answer in time.
+    TimedOut,
+}
+
+impl DeliveryOutcome {
+    const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::TimedOut];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+        }
+    }
 }
 
 /// Whether a server can be used.
@@ -153,6 +199,9 @@ pub struct Metrics {
     /// How many store errors were reads of a damaged page.
     corrupt_reads: AtomicU64,
     rows_removed: Family<KindLabel, Counter>,
+    outbox_events: Family<EventLabels, Gauge>,
+    outbox_overdue: Family<ConsumerLabel, Gauge<f64, AtomicU64>>,
+    deliveries: Family<DeliveryLabels, Counter>,
     rooms: Family<RoomLabels, Gauge>,
     /// The rooms with gauges.
     rooms_shown: Mutex<BTreeSet<RoomId>>,
@@ -233,6 +282,9 @@ impl Metrics {
             store_errors: Family::default(),
             corrupt_reads: AtomicU64::new(0),
             rows_removed: Family::default(),
+            outbox_events: Family::default(),
+            outbox_overdue: Family::default(),
+            deliveries: Family::default(),
             rooms: Family::default(),
             rooms_shown: Mutex::default(),
             resting: Family::default(),
@@ -270,6 +322,12 @@ impl Metrics {
         for kind in StoreError::KINDS {
             metrics.store_errors.get_or_create(&KindLabel { kind }).inc_by(0);
         }
+        for consumer in Consumer::ALL {
+            metrics.outbox(consumer, None, Time::default());
+            for outcome in DeliveryOutcome::ALL {
+                metrics.deliveries.get_or_create(&DeliveryLabels::of(consumer, outcome)).inc_by(0);
+            }
+        }
         let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
         metrics.build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION"), profile }).set(1);
         metrics
@@ -293,6 +351,18 @@ impl Metrics {
             "Rows removed because they were over, and idle accounts erased, by kind",
             self.rows_removed.clone(),
         );
+        registry.register(
+            "outbox_events",
+            "Events that are not delivered: pending ones, and dead letters, which wait for an operator",
+            self.outbox_events.clone(),
+        );
+        registry.register_with_unit(
+            "outbox_overdue",
+            "For how long the first event that is due has been due",
+            Unit::Seconds,
+            self.outbox_overdue.clone(),
+        );
+        registry.register("outbox_deliveries", "Deliveries of events by this instance", self.deliveries.clone());
         registry.register("room_tokens", "Living tokens by room and status", self.rooms.clone());
         registry.register(
             "room_resting",
@@ -431,6 +501,22 @@ impl Metrics {
         self.rows_removed.get_or_create(&KindLabel { kind: "account" }).inc_by(accounts);
     }
 
+    /// Sets the gauges of a consumer's events in the outbox; none are there without totals.
+    pub fn outbox(&self, consumer: Consumer, totals: Option<OutboxTotals>, now: Time) {
+        let consumer = consumer.name();
+        let (pending, dead) = totals.map_or((0, 0), |totals| (totals.pending, totals.dead));
+        for (state, count) in [("pending", pending), ("dead", dead)] {
+            self.outbox_events.get_or_create(&EventLabels { consumer, state }).set(count);
+        }
+        let overdue = totals.and_then(|totals| totals.oldest_due_at).map_or(Span::ZERO, |due_at| now.since(due_at));
+        self.outbox_overdue.get_or_create(&ConsumerLabel { consumer }).set(seconds(overdue));
+    }
+
+    /// Counts a delivery of an event.
+    pub fn delivery(&self, consumer: Consumer, outcome: DeliveryOutcome) {
+        self.deliveries.get_or_create(&DeliveryLabels::of(consumer, outcome)).inc();
+    }
+
     /// Sets the gauges of these rooms, and removes those of all others.
     pub fn rooms(&self, rooms: impl IntoIterator<Item = RoomFigures>) {
         let mut shown = self.rooms_shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -488,9 +574,7 @@ impl Metrics {
     /// Sets how far a clock is ahead: the `database`'s of this machine's, or the `system`'s (this machine's) of the box
     /// office's.
     pub fn clock_skew(&self, server: &'static str, ahead: Span) {
-        let most = i64::from(i32::MAX);
-        let millis = i32::try_from(ahead.millis().clamp(-most, most)).unwrap_or(i32::MAX);
-        self.clock_skew.get_or_create(&ServerLabel { server }).set(f64::from(millis) / 1_000.0);
+        self.clock_skew.get_or_create(&ServerLabel { server }).set(seconds(ahead));
     }
 
     /// Everything in the `OpenMetrics` text format.
@@ -512,6 +596,18 @@ impl Metrics {
             MetricsFormat::Prometheus => text::as_prometheus(&self.render()),
         }
     }
+}
+
+impl DeliveryLabels {
+    const fn of(consumer: Consumer, outcome: DeliveryOutcome) -> Self {
+        Self { consumer: consumer.name(), outcome: outcome.name() }
+    }
+}
+
+/// A span in seconds, as a gauge shows it: within some weeks.
+fn seconds(span: Span) -> f64 {
+    let most = i64::from(i32::MAX);
+    f64::from(i32::try_from(span.millis().clamp(-most, most)).unwrap_or(i32::MAX)) / 1_000.0
 }
 
 /// The slot of a method; the last stands for all others.

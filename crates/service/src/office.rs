@@ -28,6 +28,7 @@ use std::{
     sync::{Arc, Mutex, atomic::AtomicI64},
     thread::JoinHandle,
 };
+use tokio::sync::watch;
 
 /// Whether the demo's accounts can sign in with their published password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,8 @@ pub struct BoxOffice {
     pub(crate) instance_faults: Mutex<InstanceFaults>,
     /// Locked while a room made by another process is loaded, so that its rows are read once.
     pub(crate) room_loading: tokio::sync::Mutex<()>,
+    /// Marked as changed by each commit of this instance that emitted an event.
+    pub(crate) emitted: watch::Sender<()>,
     /// The newest line of the audit log before the caches were loaded: they may lack the changes of later lines.
     pub(crate) audited: AuditId,
 }
@@ -226,7 +229,8 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
     let clock = clock.steady();
     let metrics = Arc::new(Metrics::new());
     let caches = Arc::new(Caches::new(u64::from_le_bytes(first_eight(ids.secret())), store.sharing()));
-    let memory = CacheUpdater::new(&store, &peers, &caches, &metrics);
+    let (emitted, _) = watch::channel(());
+    let memory = CacheUpdater::new(&store, &peers, &caches, &metrics, emitted.clone());
     let audited = store.audit(Page { after: None, limit: 1 }).await?;
     let audited = audited.first().map_or(AuditId::new(0), |line| line.audit_id);
     if loading == Loading::AtOnce {
@@ -263,6 +267,7 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
         clock_skew: AtomicI64::new(0),
         instance_faults: Mutex::default(),
         room_loading: tokio::sync::Mutex::default(),
+        emitted,
         audited,
     });
     Ok(OpenedOffice { office, engine: threads, metrics, clock })

@@ -1,10 +1,14 @@
 //! The value that a call answers with, taken from the outcome of its command.
 
-use crate::points::Adjusted;
+use crate::{
+    outbox::{ClaimedEvents, PutOffEvents},
+    points::Adjusted,
+};
 use frontrow_domain::{
     command::{Issue, Outcome},
     id::SeatId,
     line::{Room, Token},
+    outbox::OutboxEvent,
     points::{Debt, PointEntry},
     sale::{Concert, Payment, Reservation},
     time::Time,
@@ -92,4 +96,7 @@ from_outcome! {
     AddedSeats: Outcome::SeatsAdded { first_seat_id, count } => Self { first_seat_id, count };
     SetSeats: Outcome::SeatsSet(count) => Self(count);
     Room: Outcome::Room(room) => room;
+    ClaimedEvents: Outcome::Claimed(events) => Self(Some(events)), Outcome::LeaseTaken { .. } => Self(None);
+    PutOffEvents: Outcome::Settled(events) => Self(Some(events)), Outcome::LeaseTaken { .. } => Self(None);
+    OutboxEvent: Outcome::Event(event) => event;
 }

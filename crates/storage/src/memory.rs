@@ -394,12 +394,6 @@ impl Store for MemoryStore {
         Ok(newest(rows.values(), |row| row.event_id, page, |row| filter.matches(row)))
     }
 
-    async fn next_due(&self, consumer: Consumer) -> Result<Option<Time>, StoreError> {
-        let model = &self.state().model;
-        let of_consumer = model.outbox.values().filter(|event| event.consumer == consumer);
-        Ok(of_consumer.filter_map(|event| event.state.due_at()).min())
-    }
-
     async fn outbox_totals(&self) -> Result<Vec<OutboxTotals>, StoreError> {
         let model = &self.state().model;
         let totals = |consumer| {

@@ -54,7 +54,7 @@ use frontrow_domain::{
     },
     line::{Room, Token},
     outage::{Outage, Outages},
-    outbox::{Consumer, OutboxEvent},
+    outbox::OutboxEvent,
     points::{Debt, Point, PointEntry},
     policy::Policy,
     retention::Leftover,
@@ -298,10 +298,6 @@ impl Store for PostgresStore {
 
     async fn outbox(&self, filter: EventFilter, page: Page<EventId>) -> Result<Vec<OutboxEvent>, StoreError> {
         outbox::page(&self.reads, filter, page).await
-    }
-
-    async fn next_due(&self, consumer: Consumer) -> Result<Option<Time>, StoreError> {
-        outbox::next_due(&self.reads, consumer).await
     }
 
     async fn outbox_totals(&self) -> Result<Vec<OutboxTotals>, StoreError> {

@@ -36,7 +36,7 @@ use frontrow_domain::{
     },
     line::{Room, Token},
     outage::{Outage, Outages},
-    outbox::{Consumer, OutboxEvent},
+    outbox::OutboxEvent,
     points::{Debt, Point, PointEntry},
     policy::Policy,
     retention::Leftover,
@@ -343,10 +343,6 @@ impl Store for SqliteStore {
 
     async fn outbox(&self, filter: EventFilter, page: Page<EventId>) -> Result<Vec<OutboxEvent>, StoreError> {
         self.read(move |conn| outbox::page(conn, filter, page)).await
-    }
-
-    async fn next_due(&self, consumer: Consumer) -> Result<Option<Time>, StoreError> {
-        self.read(move |conn| outbox::next_due(conn, consumer)).await
     }
 
     async fn outbox_totals(&self) -> Result<Vec<OutboxTotals>, StoreError> {

@@ -14,7 +14,7 @@ use frontrow_domain::{
     },
     line::{Room, Token},
     outage::{Outage, Outages},
-    outbox::{Consumer, OutboxEvent},
+    outbox::OutboxEvent,
     points::{Debt, Point, PointEntry},
     retention::Leftover,
     sale::{Concert, Payment, Reservation, Seat},
@@ -194,9 +194,6 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// Events of the outbox, newest first.
     async fn outbox(&self, filter: EventFilter, page: Page<EventId>) -> Result<Vec<OutboxEvent>, StoreError>;
-
-    /// When the first event of a consumer is due, or was; one look into an index.
-    async fn next_due(&self, consumer: Consumer) -> Result<Option<Time>, StoreError>;
 
     /// How many events the outbox has, by consumer; consumers without any are omitted.
     async fn outbox_totals(&self) -> Result<Vec<OutboxTotals>, StoreError>;

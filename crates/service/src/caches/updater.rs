@@ -7,7 +7,10 @@ use frontrow_domain::{changes::Changes, points::PointKind, time::Time};
 use frontrow_line::{Peers, Rebuild};
 use frontrow_storage::{Life, Line, RoomSummary, Sharing, Store, StoreError};
 use std::{sync::Arc, time::Instant};
-use tokio::{sync::Mutex, task::JoinSet};
+use tokio::{
+    sync::{Mutex, watch},
+    task::JoinSet,
+};
 
 /// How many lines are read at once.
 const LINES_AT_ONCE: usize = 4;
@@ -18,6 +21,8 @@ pub(crate) struct CacheUpdater {
     peers: Arc<dyn Peers>,
     caches: Arc<Caches>,
     metrics: Arc<Metrics>,
+    /// Wakes the workers of the outbox.
+    emitted: watch::Sender<()>,
     /// When the last successful catch-up began. Locked by the lane that catches up.
     caught_up: Mutex<Option<Instant>>,
 }
@@ -28,12 +33,14 @@ impl CacheUpdater {
         peers: &Arc<dyn Peers>,
         caches: &Arc<Caches>,
         metrics: &Arc<Metrics>,
+        emitted: watch::Sender<()>,
     ) -> Self {
         Self {
             store: Arc::clone(store),
             peers: Arc::clone(peers),
             caches: Arc::clone(caches),
             metrics: Arc::clone(metrics),
+            emitted,
             caught_up: Mutex::default(),
         }
     }
@@ -93,6 +100,9 @@ impl CommitObserver for CacheUpdater {
         self.peers.publish(changes);
         self.caches.publish(changes);
         count(&self.metrics, changes);
+        if !changes.events.inserted.is_empty() {
+            self.emitted.send_replace(());
+        }
     }
 
     /// After a fail-over every lane is stale: one of them reads for all that asked before it began.
@@ -143,7 +153,7 @@ mod tests {
             Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Policy::default(), 10));
         let peers: Arc<dyn Peers> = Arc::new(SoleInstance::new(Arc::clone(&store)));
         let (caches, metrics) = (Arc::new(Caches::new(1, Sharing::Alone)), Arc::new(Metrics::new()));
-        let memory = CacheUpdater::new(&store, &peers, &caches, &metrics);
+        let memory = CacheUpdater::new(&store, &peers, &caches, &metrics, watch::channel(()).0);
         let view = || peers.lines().view(RoomId::HOUSE).unwrap();
         // A line without live tokens is not read.
         let caller = Caller::Buyer(UserId(uuid::Uuid::from_u128(1)));

@@ -1,6 +1,6 @@
 //! `outbox`: events that are not delivered yet.
 
-use super::{ID, IDS, NUMBER, SMALLS, TEXT, TEXTS, TIME, TIMES};
+use super::{ID, IDS, NUMBER, SMALLS, TEXTS, TIME, TIMES};
 use crate::{
     EventFilter, OutboxTotals, Page, StoreError,
     enum_text::EnumText,
@@ -16,8 +16,7 @@ use crate::{
 use frontrow_domain::{
     changes::Changes,
     id::EventId,
-    outbox::{Consumer, EventState, OutboxEvent},
-    time::Time,
+    outbox::{EventState, OutboxEvent},
 };
 use tokio_postgres::Error;
 
@@ -139,7 +138,7 @@ pub(crate) fn save<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
             .column(|row| micros(row.state.due_at()))
             .column(|row| micros(row.state.dead_at()))
             .column(|row| number(row.attempts))
-            .column(|row| row.last_error.as_ref().map(|error| error.text()))
+            .column(|row| row.error_text())
             .count()
     });
     saves.add(&INSERT, &changes.events.inserted, |rows| {
@@ -150,17 +149,8 @@ pub(crate) fn save<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
             .column(|row| micros(row.state.due_at()))
             .column(|row| micros(row.state.dead_at()))
             .column(|row| number(row.attempts))
-            .column(|row| row.last_error.as_ref().map(|error| error.text()))
+            .column(|row| row.error_text())
     });
-}
-
-const NEXT_DUE: Statement = Statement {
-    sql: "SELECT due_at FROM outbox WHERE consumer = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1",
-    types: &[TEXT],
-};
-
-pub(crate) async fn next_due(reads: &ReadPool, consumer: Consumer) -> Result<Option<Time>, StoreError> {
-    reads.find(&NEXT_DUE, &[&consumer.word()], |row| row.time()).await
 }
 
 const TOTALS: Statement = Statement {

@@ -18,7 +18,7 @@ pub(crate) fn load(conn: &Connection, world: &mut World, fed: &[AuditId]) -> Res
     if fed.is_empty() {
         return Ok(());
     }
-    world.last_fed = find(conn, LAST, (), |row| row.value())?.unwrap_or(0);
+    world.last_fed = conn.prepare_cached(LAST)?.query_row((), |row| row.get(0))?;
     for id in fed {
         if let Some(place) = find(conn, PLACE, (id.get(),), |row| row.id_or_none(FeedNumber::new))? {
             world.audited.insert(*id, place);

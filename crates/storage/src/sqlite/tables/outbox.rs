@@ -6,8 +6,7 @@ use frontrow_domain::{
     changes::Changes,
     footprint::Footprint,
     id::EventId,
-    outbox::{CLAIM_MAX, Consumer, EventState, OutboxEvent},
-    time::Time,
+    outbox::{CLAIM_MAX, EventState, OutboxEvent},
     world::World,
 };
 use rusqlite::{Connection, Result};
@@ -79,7 +78,7 @@ pub(crate) fn save(conn: &Connection, changes: &Changes) -> Result<()> {
                 micros(event.state.due_at()),
                 micros(event.state.dead_at()),
                 event.attempts,
-                event.last_error.as_ref().map(|error| error.text()),
+                event.error_text(),
             ))
             .and_then(one)?;
     }
@@ -92,17 +91,10 @@ pub(crate) fn save(conn: &Connection, changes: &Changes) -> Result<()> {
             micros(event.state.due_at()),
             micros(event.state.dead_at()),
             event.attempts,
-            event.last_error.as_ref().map(|error| error.text()),
+            event.error_text(),
         ))?;
     }
     Ok(())
-}
-
-const NEXT_DUE: &str = "SELECT due_at FROM outbox INDEXED BY outbox_due
-     WHERE consumer = ?1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1";
-
-pub(crate) fn next_due(conn: &Connection, consumer: Consumer) -> Result<Option<Time>> {
-    super::find(conn, NEXT_DUE, (consumer.word(),), |row| row.time())
 }
 
 const TOTALS: &str = "SELECT consumer, count(due_at), count(dead_at), min(due_at) FROM outbox GROUP BY consumer";
