@@ -68,6 +68,9 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(operator::search::payments))
         .routes(routes!(operator::search::refund))
         .routes(routes!(operator::search::audit))
+        .routes(routes!(operator::outbox::audit_feed))
+        .routes(routes!(operator::outbox::outbox))
+        .routes(routes!(operator::outbox::retry))
 }
 
 /// The `OpenAPI` document of a server with or without the demo's accounts.

@@ -1,7 +1,7 @@
 //! Events are saved with what they tell, claimed by one process at a time, and settled by that process alone.
 
 use crate::support::{
-    BOSS, CLOCK, HOUSE, MINJI, SaleModel, S, at, cancel, claim, feed, hold, issue, name, pay, refund, register, retry,
+    BOSS, CLOCK, HOUSE, MINJI, S, SaleModel, at, cancel, claim, feed, hold, issue, name, pay, refund, register, retry,
     set_cap, settle,
 };
 use frontrow_domain::{

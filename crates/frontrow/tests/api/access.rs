@@ -22,7 +22,7 @@ async fn routes(server: &Server) -> Vec<(Method, String, Value)> {
 fn filled(path: &str) -> String {
     let path = path.replace("{token}", "AQEAAAAAAAAABwAAAAAAAAADAAAAAAAAACo");
     let path = path.replace("{user_id}", "01a224ba-0608-73a0-8efc-5d8f19f76856");
-    ["{concert_id}", "{reservation_id}", "{payment_id}", "{room_id}"]
+    ["{concert_id}", "{reservation_id}", "{payment_id}", "{room_id}", "{event_id}"]
         .iter()
         .fold(path, |path, id| path.replace(id, "77"))
 }
@@ -78,6 +78,7 @@ async fn a_buyer_on_an_operators_route_is_403_and_learns_nothing() {
             .replace("{concert_id}", &hall.id().to_string())
             .replace("{reservation_id}", &reservation.to_string())
             .replace("{payment_id}", &payment.to_string())
+            .replace("{event_id}", "1")
             .replace("{room_id}", "0");
         for path in [existing, filled(&path)] {
             let answer = buyer.call(method.clone(), &path).text("{}").send().await;

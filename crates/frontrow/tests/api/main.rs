@@ -19,6 +19,7 @@ mod health;
 mod http_edge;
 mod metrics;
 mod operator;
+mod outbox;
 mod payments;
 mod points;
 mod queue;

@@ -8,6 +8,7 @@ mod idle;
 mod instances;
 mod moving;
 mod outage;
+mod outbox;
 mod places;
 mod sharing;
 mod starting;

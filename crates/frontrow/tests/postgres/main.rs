@@ -6,6 +6,7 @@
 mod contention;
 mod cost;
 mod crowd;
+mod feed;
 mod guards;
 mod numbers;
 mod outage;

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod books;
 pub mod concerts;
 pub mod door_list;
+pub mod outbox;
 pub mod rooms;
 pub mod search;
 pub mod seats;

@@ -2,9 +2,13 @@
 
 use frontrow_domain::{
     changes::AuditEntry,
-    id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, SeatId, UserId},
+    id::{
+        AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId, SeatId,
+        UserId,
+    },
     line::{Gate, Room},
     money::Money,
+    outbox::{EventPayload, OutboxEvent},
     points::{Debt, DebtStatus, PointEntry, PointKind},
     sale::{Closing, Concert, ConcertStatus, Payment, PaymentStatus, Reservation, ReservationStatus},
     time::Time,
@@ -13,7 +17,7 @@ use frontrow_domain::{
 use frontrow_service::points::Adjusted;
 use frontrow_storage::ConcertPlace;
 use jiff::civil;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// One seat reserved by one user.
@@ -396,6 +400,84 @@ impl From<AuditEntry> for AuditEntryShape {
             object: row.object,
             detail: row.detail,
             created_at: row.created_at,
+        }
+    }
+}
+
+/// An entry of the audit log with its place in the feed.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = AuditFeedEntry)]
+pub(super) struct FeedEntryShape {
+    /// The number in the feed: it rises by one from entry to entry.
+    feed_number: FeedNumber,
+    /// The entry.
+    entry: AuditEntryShape,
+}
+
+/// A part of the feed of the audit log.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct AuditFeedPage {
+    /// The entries, by number. None if the reader has them all.
+    items: Vec<FeedEntryShape>,
+}
+
+impl From<Vec<(FeedNumber, AuditEntry)>> for AuditFeedPage {
+    fn from(fed: Vec<(FeedNumber, AuditEntry)>) -> Self {
+        let shape = |(feed_number, entry): (_, AuditEntry)| FeedEntryShape { feed_number, entry: entry.into() };
+        Self { items: fed.into_iter().map(shape).collect() }
+    }
+}
+
+/// Whether an event will be delivered by itself.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OutboxState {
+    /// It waits for its delivery, or for the next try.
+    Pending,
+    /// It failed too often and waits for an operator.
+    Dead,
+}
+
+/// An event that is not delivered.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = OutboxEvent)]
+pub(super) struct OutboxEventShape {
+    /// The event's id. It is never given to another event.
+    pub(super) event_id: EventId,
+    /// The part of the program that gets it.
+    #[schema(example = "audit_feed")]
+    consumer: &'static str,
+    /// What happened, with its `kind`.
+    #[schema(value_type = Object)]
+    payload: EventPayload,
+    /// Whether it will be delivered by itself.
+    state: OutboxState,
+    /// When it was decided.
+    created_at: Time,
+    /// When it is delivered or tried again; none for a dead letter.
+    due_at: Option<Time>,
+    /// Since when it is a dead letter.
+    dead_since: Option<Time>,
+    /// How many tries have failed since it was made or retried.
+    #[schema(minimum = 0, maximum = 10, example = 1)]
+    attempts: u32,
+    /// Why the last try failed.
+    #[schema(max_length = 500, example = "no answer within 10000 ms")]
+    last_error: Option<String>,
+}
+
+impl From<OutboxEvent> for OutboxEventShape {
+    fn from(row: OutboxEvent) -> Self {
+        Self {
+            event_id: row.event_id,
+            consumer: row.consumer.name(),
+            state: if row.state.dead_at().is_some() { OutboxState::Dead } else { OutboxState::Pending },
+            created_at: row.created_at,
+            due_at: row.state.due_at(),
+            dead_since: row.state.dead_at(),
+            attempts: row.attempts,
+            last_error: row.error_text().map(str::to_owned),
+            payload: row.payload,
         }
     }
 }

@@ -13,7 +13,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use frontrow_domain::{
-    id::{AuditId, ConcertId, DebtId, HistoryId, ID_MAX, PaymentId, ReservationId, RoomId, SeatId, UserId},
+    id::{AuditId, ConcertId, DebtId, EventId, HistoryId, ID_MAX, PaymentId, ReservationId, RoomId, SeatId, UserId},
     time::Time,
 };
 use frontrow_storage::ConcertPlace;
@@ -276,7 +276,7 @@ macro_rules! numeric_key {
     )+};
 }
 
-numeric_key!(ConcertId SeatId ReservationId PaymentId HistoryId AuditId DebtId);
+numeric_key!(ConcertId SeatId ReservationId PaymentId HistoryId AuditId DebtId EventId);
 
 impl PathKey for RoomId {
     fn from_text(text: &str) -> Result<Self, &'static str> {

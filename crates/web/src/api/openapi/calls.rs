@@ -140,4 +140,7 @@ calls! {
     cancel_for_user: [WITH_SESSION, WITH_KEY] [NOT_FOUND, HOLD_EXPIRED, RESERVATION_NOT_PENDING];
     refund_for_user: [WITH_SESSION, WITH_KEY] [NOT_FOUND, ALREADY_REFUNDED, BALANCE_TOO_LARGE];
     audit: [WITH_SESSION] [];
+    audit_feed: [WITH_SESSION] [];
+    outbox: [WITH_SESSION] [];
+    retry_event: [WITH_SESSION, WITH_KEY] [NOT_FOUND];
 }

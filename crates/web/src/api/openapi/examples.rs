@@ -44,6 +44,7 @@ fn by_name(name: &str) -> Option<Value> {
         "stale" => json!(false),
         // The details of a line of the audit log.
         "detail" => json!({ "max_active": 200 }),
+        "payload" => json!({ "kind": "audit_recorded", "audit_id": 1 }),
         "no_show_ppm" => json!(120_000),
         _ => return None,
     })
@@ -61,6 +62,10 @@ fn state(schema: &str) -> Option<Value> {
             "created_at": "2027-01-15T08:00:00.250000Z", "updated_at": "2027-01-15T08:00:00.250000Z"
         }),
         "MapBlock" => json!({ "first_number": 11, "states": "AAHSBA" }),
+        "OutboxEvent" => json!({
+            "state": "pending", "created_at": "2027-02-01T01:02:00.250000Z", "due_at": "2027-02-01T01:02:10.500000Z",
+            "dead_since": null, "attempts": 1, "last_error": "no answer within 10000 ms"
+        }),
         "Payment" => json!({ "status": "completed", "refunded_at": null }),
         "PointEntry" => json!({
             "type": "top_up", "amount": 50_000, "balance_after": 1_050_000, "payment_id": null
