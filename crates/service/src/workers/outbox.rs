@@ -59,15 +59,14 @@ pub(super) async fn deliver_events(office: Arc<BoxOffice>, consumer: Consumer, d
     let trouble = Trouble::new("cannot look for events of the outbox");
     let mut worker = OutboxWorker::new(&office, consumer, deliver);
     loop {
-        emitted.borrow_and_update();
+        tokio::select! {
+            () = rest(&office, OUTBOX_TICK) => {}
+            _ = emitted.changed() => {}
+        }
         if trouble.noted(worker.has_due_events().await) == Some(true) {
             worker.deliver_all().await;
             // The gauges show what is left.
             trouble.noted(worker.has_due_events().await);
-        }
-        tokio::select! {
-            () = rest(&office, OUTBOX_TICK) => {}
-            _ = emitted.changed() => {}
         }
     }
 }
