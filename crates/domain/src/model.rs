@@ -14,7 +14,7 @@ use crate::{
     retention::{Leftover, is_reservation_over, is_token_over},
     sale::{Concert, Payment, Reservation, Seat},
     time::Time,
-    user::{ResetLink, Session, User, UserStatus},
+    user::{ResetLink, Session, User},
     world::{NextIds, World},
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -331,17 +331,7 @@ impl Model {
         self.highest.extend(&changes.highest);
         self.kept.extend(changes.kept.iter().map(|kept| (kept.idempotency.key, kept.clone())));
         for new in &changes.new_users {
-            let user = User {
-                user_id: new.user_id,
-                name: new.name.clone(),
-                email: new.email.clone(),
-                role: new.role,
-                status: UserStatus::Active,
-                sign_in_epoch: 0,
-                signed_in_at: changes.now,
-                created_at: changes.now,
-                updated_at: changes.now,
-            };
+            let user = User::registered(new, changes.now);
             self.emails.insert(user.email.clone(), user.user_id);
             self.passwords.insert(user.user_id, new.password_hash.clone());
             self.users.insert(user.user_id, user);

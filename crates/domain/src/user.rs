@@ -31,7 +31,7 @@ pub enum UserStatus {
 /// A user as others may see them: without the password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
-    /// Who.
+    /// The user's id.
     pub user_id: UserId,
     /// The name they gave, 1 to 100 characters.
     pub name: String,
@@ -56,6 +56,22 @@ pub struct User {
 }
 
 impl User {
+    /// The row of a user who registers at `now`.
+    #[must_use]
+    pub fn registered(new: &NewUser, now: Time) -> Self {
+        Self {
+            user_id: new.user_id,
+            name: new.name.clone(),
+            email: new.email.clone(),
+            role: new.role,
+            status: UserStatus::Active,
+            sign_in_epoch: 0,
+            signed_in_at: now,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
     /// Whether a sign-in at this time is to be recorded.
     #[must_use]
     pub fn has_old_sign_in(&self, now: Time) -> bool {

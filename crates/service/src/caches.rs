@@ -4,6 +4,7 @@ pub(crate) mod concerts;
 pub(crate) mod endings;
 pub(crate) mod failed_sign_ins;
 pub(crate) mod guarded;
+pub(crate) mod read_failure;
 pub(crate) mod seatmap;
 pub(crate) mod seats_left;
 pub(crate) mod seen;

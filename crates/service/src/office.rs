@@ -9,7 +9,7 @@ use crate::{
     engine::{Engine, EngineError, EngineLimits},
     health::InstanceFaults,
     metrics::Metrics,
-    outcome::FromOutcome,
+    outcome::{FromOutcome, Swept},
     passwords::{PasswordError, Passwords},
 };
 use frontrow_clock::{Clock, Ids};
@@ -163,6 +163,14 @@ impl BoxOffice {
     /// As [`BoxOffice::ask`], for a command without an idempotency key.
     pub(crate) async fn run<T: FromOutcome>(&self, caller: Caller, command: Command) -> Result<T, ServiceError> {
         Ok(self.ask(caller, command, None).await?.value)
+    }
+
+    /// Has the engine run a batch that changes nothing: before it, the store resumes after a failure and stale caches
+    /// are read again. A client's next command may be long in coming.
+    pub(crate) async fn resume(&self) -> Result<(), ServiceError> {
+        let swept: Swept = self.run(Caller::System, Command::ExpireHolds { reservation_ids: Vec::new() }).await?;
+        debug_assert_eq!(swept.0, 0);
+        Ok(())
     }
 }
 

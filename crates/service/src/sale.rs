@@ -207,7 +207,7 @@ impl BoxOffice {
         Ok(Reply { value: self.new_receipt(done.value).await, replay: done.replay })
     }
 
-    /// Sweeps holds that are over. Also the harmless command that makes a store resume and the caches catch up.
+    /// Sweeps holds that are over.
     pub(crate) async fn expire_holds(&self, reservation_ids: Vec<ReservationId>) -> Result<Swept, ServiceError> {
         self.run(Caller::System, Command::ExpireHolds { reservation_ids }).await
     }

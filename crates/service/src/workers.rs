@@ -109,8 +109,7 @@ async fn probe_store(office: Arc<BoxOffice>) {
             let was_sound = office.engine.health() == Health::Sound;
             office.engine.note_probe(&probe);
             if probe.is_ok() && !was_sound {
-                // The first command after a failure makes the store resume; a client's may be long in coming.
-                decided(office.expire_holds(Vec::new()).await);
+                decided(office.resume().await);
             }
         } else if matches!(office.check_ready(), Err(NotReady::Conflicting(_))) {
             // Such as an instance that is being replaced by this one, and about to end.

@@ -18,17 +18,7 @@ pub(super) fn register(world: &mut World, caller: Caller, new: &NewUser) -> Deci
     if world.emails.contains_key(&new.email) || world.users.contains(new.user_id) {
         return Err(Refusal::EmailTaken);
     }
-    let user = User {
-        user_id: new.user_id,
-        name: new.name.clone(),
-        email: new.email.clone(),
-        role: new.role,
-        status: UserStatus::Active,
-        sign_in_epoch: 0,
-        signed_in_at: world.now,
-        created_at: world.now,
-        updated_at: world.now,
-    };
+    let user = User::registered(new, world.now);
     world.add_user(user.clone(), new.clone());
     if new.role == Role::Operator {
         world.add_audit(None, "operator.add", format!("user {}", new.user_id), serde_json::json!({}));

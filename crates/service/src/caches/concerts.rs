@@ -1,6 +1,9 @@
 //! Caches concerts, so that a request for a seat costs no query for its concert.
 
-use super::guarded::{Guarded, Meanwhile};
+use super::{
+    guarded::{Guarded, Meanwhile},
+    read_failure::ReadFailure,
+};
 use async_trait::async_trait;
 use frontrow_domain::{changes::Changes, id::ConcertId, sale::Concert};
 use frontrow_storage::{Sharing, Store, StoreError};
@@ -21,22 +24,14 @@ const READING: usize = 16;
 pub(crate) struct Concerts {
     sharing: Sharing,
     known: Guarded<HashMap<ConcertId, CachedConcert>>,
-    /// Locked while a concert is read, so that concurrent requests cost one read. Holds how the last read failed, if it
-    /// did.
-    reading: [Mutex<Option<FailedRead>>; READING],
+    /// Locked while a concert is read, so that concurrent requests cost one read.
+    reading: [Mutex<ReadFailure>; READING],
 }
 
 #[derive(Debug, Clone)]
 struct CachedConcert {
     concert: Arc<Concert>,
     since: Instant,
-}
-
-/// A read that failed.
-#[derive(Debug)]
-struct FailedRead {
-    began: Instant,
-    error: StoreError,
 }
 
 /// The store's side of the cache.
@@ -85,16 +80,13 @@ impl Concerts {
         if let Some(concert) = self.known(id) {
             return Ok(Some(concert));
         }
-        // A request that waited for a failed read does not retry: a failing database is asked once.
-        if let Some(FailedRead { began, error }) = failed.as_deref().and_then(Option::as_ref)
-            && *began >= asked
-        {
-            return Err(error.clone());
+        if let Some(failed) = failed.as_deref() {
+            failed.check(asked, Duration::ZERO)?;
         }
         let (since, begun) = (Instant::now(), self.known.begin_read());
         let read = store.concert(id).await;
         if let Some(failed) = failed.as_deref_mut() {
-            *failed = read.as_ref().err().map(|error| FailedRead { began: since, error: error.clone() });
+            failed.note(since, &read);
         }
         let Some(read) = read?.map(Arc::new) else { return Ok(None) };
         Ok(Some(self.known.end_read(begun, |known, meanwhile| {

@@ -1,7 +1,10 @@
 //! Caches how many seats concerts have left, for lists: one query counts for all concerts of a page, and none while no
 //! count can have changed.
 
-use super::guarded::{Guarded, Meanwhile};
+use super::{
+    guarded::{Guarded, Meanwhile},
+    read_failure::ReadFailure,
+};
 use async_trait::async_trait;
 use frontrow_domain::{changes::Changes, id::ConcertId, seen::REFUSAL_TTL};
 use frontrow_storage::{SeatCounts, Sharing, Store, StoreError};
@@ -32,9 +35,8 @@ type CountsByConcert = HashMap<ConcertId, SeatCounts>;
 pub(crate) struct SeatsLeft {
     sharing: Sharing,
     kept: Arc<CountsCache>,
-    /// Locked while seats are counted, so that concurrent lists cost one query. Holds how the last count failed, if it
-    /// did.
-    counting: Arc<tokio::sync::Mutex<Option<FailedCount>>>,
+    /// Locked while seats are counted, so that concurrent lists cost one query.
+    counting: Arc<tokio::sync::Mutex<ReadFailure>>,
 }
 
 /// The cached counts.
@@ -47,14 +49,6 @@ struct CachedCounts {
     good_for: Duration,
     /// Whether a commit of this process has changed a seat since.
     is_touched: bool,
-}
-
-/// A count that failed.
-#[derive(Debug)]
-struct FailedCount {
-    began: Instant,
-    ended: Instant,
-    error: StoreError,
 }
 
 /// The store's side of the cache.
@@ -158,18 +152,12 @@ impl SeatsLeft {
         if stale.is_empty() {
             return Ok(counts);
         }
-        // A request that waited for a failed count does not retry: a failing database is asked once.
-        if let Some(failed) = &*failed
-            && (failed.began >= asked || failed.ended.elapsed() < again_after)
-        {
-            return Err(failed.error.clone());
-        }
+        failed.check(asked, again_after)?;
         let (kept, store, began) = (Arc::clone(&self.kept), store.clone(), Instant::now());
         // The task goes on if this request stops waiting: the next request finds the counts.
         let count = tokio::spawn(async move {
             let counted = count(&kept, &store, &stale).await;
-            *failed =
-                counted.as_ref().err().map(|error| FailedCount { began, ended: Instant::now(), error: error.clone() });
+            failed.note(began, &counted);
             counted
         });
         match count.await {

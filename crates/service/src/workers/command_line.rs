@@ -52,8 +52,7 @@ impl Elsewhere {
         let was_erased = new.any(|line| line.action == "user.erase");
         if was_erased || self.may_leave_over {
             office.engine.mark_caches_stale();
-            // The caches are read before the next command, which may be long in coming.
-            decided(office.expire_holds(Vec::new()).await);
+            decided(office.resume().await);
         }
         self.audit_id = newest.first().map_or(self.audit_id, |line| line.audit_id);
         self.changes = Some(changes);

@@ -4,6 +4,7 @@ use super::{
     MapForm, SeatMap, Versions,
     forms::{compact, full},
 };
+use crate::caches::read_failure::ReadFailure;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -31,7 +32,7 @@ const RENDER_CHEAP: Duration = Duration::from_millis(1);
 const AGE_MAX: Duration = Duration::from_micros(REFUSAL_TTL.micros().unsigned_abs());
 
 /// How long after a seat was removed an earlier commit that changed it may still be published.
-const TOLD_LATE_MAX: Duration = Duration::from_micros(COMMIT_VISIBILITY_MAX.micros().unsigned_abs());
+const LATE_COMMIT_MAX: Duration = Duration::from_micros(COMMIT_VISIBILITY_MAX.micros().unsigned_abs());
 /// How often every seat is read again if other instances change seats too.
 const WHOLE_EVERY: Duration = Duration::from_secs(30);
 
@@ -55,18 +56,17 @@ pub(super) struct CachedHall {
     /// When the last successful read began, in microseconds since `born` plus one; 0 before the first.
     read_at: AtomicU64,
     /// Locked by the request that reads the store.
-    reading: tokio::sync::Mutex<Option<Reading>>,
+    reading: tokio::sync::Mutex<LastReads>,
 }
 
-/// The last read of the store.
-#[derive(Debug)]
-struct Reading {
-    began: Instant,
+/// The last reads of the store.
+#[derive(Debug, Default)]
+struct LastReads {
     /// The store's clock at the last successful read.
     since: Option<Time>,
     /// When the last successful read of every seat began.
     whole: Option<Instant>,
-    failed: Option<StoreError>,
+    failed: ReadFailure,
 }
 
 #[derive(Debug)]
@@ -189,7 +189,7 @@ impl Seats {
     /// Forgets removals so long before a read of every seat (which began at `began`) that no late commit can bring the
     /// seats back.
     fn forget_removed(&mut self, began: Instant) {
-        self.removed.retain(|_, removed| began.saturating_duration_since(removed.noted) <= TOLD_LATE_MAX);
+        self.removed.retain(|_, removed| began.saturating_duration_since(removed.noted) <= LATE_COMMIT_MAX);
     }
 
     /// Sorts the rows in the order of the map, without removed seats.
@@ -286,34 +286,19 @@ impl CachedHall {
         if self.is_good_at(asked) {
             return Ok(());
         }
-        // A request that waited for a failed read does not retry: a failing database is asked once.
-        if let Some(Reading { began, failed: Some(failed), .. }) = &*last
-            && *began >= asked
-        {
-            return Err(failed.clone());
-        }
+        last.failed.check(asked, Duration::ZERO)?;
         let began = Instant::now();
-        let since = last.as_ref().and_then(|last| last.since);
         // A commit that took longer than allowed is not among the changes: so every seat is read from time to time.
-        let whole = last.as_ref().and_then(|last| last.whole).filter(|whole| whole.elapsed() < WHOLE_EVERY);
-        let is_whole = whole.is_none();
-        let read = match since.filter(|_| !is_whole) {
+        let whole = last.whole.filter(|whole| whole.elapsed() < WHOLE_EVERY);
+        let read = match last.since.filter(|_| whole.is_some()) {
             Some(since) => self.read_changed(store, since).await,
             None => self.read_all(store).await,
         };
-        match read {
-            Ok(now) => {
-                let whole = if is_whole { Some(began) } else { whole };
-                *last = Some(Reading { began, since: Some(now), whole, failed: None });
-                let micros = began.saturating_duration_since(self.born).as_micros();
-                self.read_at.store(u64::try_from(micros).unwrap_or(u64::MAX - 1) + 1, Ordering::Release);
-                Ok(())
-            }
-            Err(error) => {
-                *last = Some(Reading { began, since, whole, failed: Some(error.clone()) });
-                Err(error)
-            }
-        }
+        last.failed.note(began, &read);
+        (last.since, last.whole) = (Some(read?), whole.or(Some(began)));
+        let micros = began.saturating_duration_since(self.born).as_micros();
+        self.read_at.store(u64::try_from(micros).unwrap_or(u64::MAX - 1) + 1, Ordering::Release);
+        Ok(())
     }
 
     /// Reads every seat. Returns the store's clock before the read.

@@ -262,9 +262,9 @@ async fn seats_that_were_removed_are_forgotten_when_every_seat_was_read_long_aft
     let hall = looked_at(Sharing::Shared, &store).await;
     hall.remove(&seat(1, BLOCKED, 20));
     hall.remove(&seat(2, BLOCKED, 20));
-    let long_ago = Instant::now().checked_sub(TOLD_LATE_MAX + Duration::from_millis(1)).unwrap();
+    let long_ago = Instant::now().checked_sub(LATE_COMMIT_MAX + Duration::from_millis(1)).unwrap();
     hall.seats().removed.get_mut(&SeatId::new(1)).unwrap().noted = long_ago;
-    *hall.reading.lock().await = None;
+    *hall.reading.lock().await = LastReads::default();
     grow_old(&hall);
     hall.bring_up_to_date(&store).await.unwrap();
     assert_eq!(hall.seats().removed.keys().collect::<Vec<_>>(), [&SeatId::new(2)]);
