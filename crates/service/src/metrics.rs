@@ -1,9 +1,11 @@
 //! The server's metrics, for Prometheus.
 
+mod labels;
 mod latency;
 mod process;
 mod text;
 
+pub use labels::{DeliveryOutcome, Leads, Resting, RoomFigures, Up};
 pub use text::MetricsFormat;
 
 use arc_swap::ArcSwap;
@@ -16,12 +18,13 @@ use frontrow_domain::{
 };
 use frontrow_line::PeerStatus;
 use frontrow_storage::{OutboxTotals, StoreError};
+use labels::{
+    BuildLabels, CodeLabel, ConsumerLabel, DeliveryLabels, EventLabels, KindLabel, RequestLabels, RoomLabel,
+    RoomLabels, RouteLabels, ServerLabel,
+};
 use latency::Latency;
 use prometheus_client::{
-    encoding::{
-        EncodeLabelSet,
-        text::{encode_eof, encode_registry},
-    },
+    encoding::text::{encode_eof, encode_registry},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
@@ -42,147 +45,8 @@ const METHODS: [&str; 6] = ["GET", "POST", "PATCH", "DELETE", "PUT", "other"];
 const STATUSES: [u16; 21] =
     [200, 201, 202, 204, 304, 400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 500, 503, 0];
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    method: &'static str,
-    route: String,
-    status: u16,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabels {
-    method: &'static str,
-    route: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CodeLabel {
-    code: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KindLabel {
-    kind: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RoomLabel {
-    room: i64,
-}
-
-/// A server that the box office depends on.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ServerLabel {
-    server: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RoomLabels {
-    room: i64,
-    status: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ConsumerLabel {
-    consumer: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EventLabels {
-    consumer: &'static str,
-    state: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DeliveryLabels {
-    consumer: &'static str,
-    outcome: &'static str,
-}
-
-/// The version of this program.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct BuildLabels {
-    version: &'static str,
-    profile: &'static str,
-}
-
-/// The end of a delivery of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeliveryOutcome {
-    /// It was delivered.
-    Delivered,
-    /// The consumer said that it was not.
-    Failed,
-    /// The consumer did not answer in time.
-    TimedOut,
-}
-
-impl DeliveryOutcome {
-    const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::TimedOut];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::TimedOut => "timed_out",
-        }
-    }
-}
-
-/// Whether a server can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Up {
-    /// It can.
-    Yes,
-    /// It cannot be reached, or takes no writes.
-    No,
-}
-
-/// Whether this instance moves a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leads {
-    /// This instance does.
-    Yes,
-    /// Another instance does.
-    No,
-}
-
-/// Whether a line rests, as far as its concert's sale is concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resting {
-    /// It may move.
-    No,
-    /// It rests until the sale is about to open.
-    UntilOpening,
-    /// It rests because the sale is over, or an operator stopped it.
-    SaleOver,
-}
-
 /// The states of tokens with a count by room.
 const COUNTED: [&str; 5] = ["waiting", "offered", "active", "dormant", "missed"];
-
-/// A room as the metrics show it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RoomFigures {
-    /// Which room.
-    pub room: RoomId,
-    /// How many tokens are in line.
-    pub waiting: i64,
-    /// How many have a turn to claim.
-    pub offered: i64,
-    /// How many may hold and pay.
-    pub active: i64,
-    /// How many were unresponsive when their turn came.
-    pub dormant: i64,
-    /// How many did not claim their turn.
-    pub missed: i64,
-    /// How many may be active at once.
-    pub cap: i64,
-    /// Whether turns are offered.
-    pub gate: Gate,
-    /// Whether its line rests.
-    pub resting: Resting,
-}
 
 /// All metrics of the server. Owned by the application, so that two servers fit in one process.
 #[derive(Debug)]
@@ -598,12 +462,6 @@ impl Metrics {
     }
 }
 
-impl DeliveryLabels {
-    const fn of(consumer: Consumer, outcome: DeliveryOutcome) -> Self {
-        Self { consumer: consumer.name(), outcome: outcome.name() }
-    }
-}
-
 /// A span in seconds, as a gauge shows it: within some weeks.
 fn seconds(span: Span) -> f64 {
     let most = i64::from(i32::MAX);
@@ -620,76 +478,4 @@ fn status_slot(status: u16) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Metrics, Resting, RoomFigures, Up};
-    use frontrow_domain::{id::RoomId, line::Gate};
-    use std::time::Duration;
-
-    #[test]
-    fn requests_are_counted_by_method_route_and_status() {
-        let metrics = Metrics::new();
-        for status in [200, 200, 409, 418] {
-            metrics.request("GET", "/seats/{id}", status, Duration::from_millis(3));
-        }
-        metrics.request("POST", "/seats/{id}", 200, Duration::from_millis(3));
-        let text = metrics.render();
-        for line in [
-            r#"frontrow_http_requests_total{method="GET",route="/seats/{id}",status="200"} 2"#,
-            r#"frontrow_http_requests_total{method="GET",route="/seats/{id}",status="409"} 1"#,
-            r#"frontrow_http_requests_total{method="GET",route="/seats/{id}",status="0"} 1"#,
-            r#"frontrow_http_requests_total{method="POST",route="/seats/{id}",status="200"} 1"#,
-            r#"frontrow_http_request_duration_seconds_bucket{le="0.0025",method="GET",route="/seats/{id}"} 0"#,
-            r#"frontrow_http_request_duration_seconds_bucket{le="0.005",method="GET",route="/seats/{id}"} 4"#,
-            r#"frontrow_http_request_duration_seconds_bucket{le="+Inf",method="GET",route="/seats/{id}"} 4"#,
-            r#"frontrow_http_request_duration_seconds_sum{method="GET",route="/seats/{id}"} 0.012"#,
-            r#"frontrow_http_request_duration_seconds_count{method="GET",route="/seats/{id}"} 4"#,
-        ] {
-            assert!(text.contains(line), "{line} is not in\n{text}");
-        }
-    }
-
-    #[test]
-    fn a_rooms_gauges_say_the_last_numbers_and_a_room_that_is_not_named_has_none() {
-        let metrics = Metrics::new();
-        let figures = |room, waiting, gate, resting| {
-            let room = RoomId::new(room);
-            RoomFigures { room, waiting, offered: 1, active: 0, dormant: 3, missed: 4, cap: 50, gate, resting }
-        };
-        metrics.rooms([
-            figures(0, 5, Gate::Open, Resting::UntilOpening),
-            figures(7, 6, Gate::Open, Resting::UntilOpening),
-        ]);
-        assert!(metrics.render().contains("frontrow_room_resting{room=\"7\"} 1\n"));
-        metrics.rooms([figures(7, 6, Gate::Open, Resting::SaleOver)]);
-        assert!(metrics.render().contains("frontrow_room_resting{room=\"7\"} 2\n"));
-        metrics.rooms([figures(0, 2, Gate::Paused, Resting::No)]);
-        let text = metrics.render();
-        for line in [
-            r#"frontrow_room_tokens{room="0",status="waiting"} 2"#,
-            r#"frontrow_room_tokens{room="0",status="dormant"} 3"#,
-            r#"frontrow_room_tokens{room="0",status="missed"} 4"#,
-            r#"frontrow_room_resting{room="0"} 0"#,
-            r#"frontrow_room_cap{room="0"} 50"#,
-            r#"frontrow_room_gate_open{room="0"} 0"#,
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
-        }
-        assert!(!text.contains(r#"room="7""#), "{text}");
-    }
-
-    #[test]
-    fn a_server_is_up_or_not_and_every_kind_of_failure_is_counted_from_zero() {
-        let metrics = Metrics::new();
-        metrics.server("postgresql", Up::Yes);
-        metrics.server("redis", Up::No);
-        let text = metrics.render();
-        for line in [
-            r#"frontrow_server_up{server="postgresql"} 1"#,
-            r#"frontrow_server_up{server="redis"} 0"#,
-            r#"frontrow_store_errors_total{kind="unavailable"} 0"#,
-            r#"frontrow_store_errors_total{kind="corrupt"} 0"#,
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
-        }
-    }
-}
+mod tests;

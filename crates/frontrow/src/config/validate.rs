@@ -1,6 +1,6 @@
 //! Which settings are valid, and together.
 
-use super::{Config, SERVICE_KEY_LEN_MIN, seconds};
+use super::{Config, SERVICE_KEY_LEN_MIN, parts::seconds};
 use frontrow_domain::{money::Money, policy::OFFER_LEAD_MAX};
 use std::fmt;
 
@@ -27,15 +27,15 @@ impl Config {
             ("idle_seconds", self.idle_seconds),
             ("active_limit_seconds", self.active_limit_seconds),
             ("session_hours", self.session_hours),
-            ("login_per_minute_per_account", self.login_per_minute_per_account),
-            ("login_per_minute_per_address", self.login_per_minute_per_address),
-            ("requests_per_second_per_user", self.requests_per_second_per_user),
-            ("request_burst_per_user", self.request_burst_per_user),
-            ("changes_per_hour_per_user", self.changes_per_hour_per_user),
-            ("holds_per_hour_per_user", self.holds_per_hour_per_user),
-            ("reads_per_second_per_user", self.reads_per_second_per_user),
-            ("reads_per_second_per_address", self.reads_per_second_per_address),
-            ("polls_per_second_per_token", self.polls_per_second_per_token),
+            ("login_per_minute_per_account", self.rates.login_per_minute_per_account),
+            ("login_per_minute_per_address", self.rates.login_per_minute_per_address),
+            ("requests_per_second_per_user", self.rates.requests_per_second_per_user),
+            ("request_burst_per_user", self.rates.request_burst_per_user),
+            ("changes_per_hour_per_user", self.rates.changes_per_hour_per_user),
+            ("holds_per_hour_per_user", self.rates.holds_per_hour_per_user),
+            ("reads_per_second_per_user", self.rates.reads_per_second_per_user),
+            ("reads_per_second_per_address", self.rates.reads_per_second_per_address),
+            ("polls_per_second_per_token", self.rates.polls_per_second_per_token),
             ("max_connections", self.max_connections),
             ("header_timeout_seconds", self.header_timeout_seconds),
             ("body_timeout_seconds", self.body_timeout_seconds),

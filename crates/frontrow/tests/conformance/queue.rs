@@ -1,24 +1,20 @@
 //! The requirements on every queue, as plain functions over the port. Each one starts with a queue without any room.
 
+mod fixture;
+
+use fixture::{HOUSE, QueueFixture, START, at, buyer, empty_line, positions, user_id};
 use frontrow_domain::{
-    command::{Command, Decision, NewConcert, Outcome, Request, RoomChange},
-    id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Fence, Gate, Room, Token, TokenStatus},
-    model::Model,
+    command::{Command, Outcome, RoomChange},
+    id::{Position, RoomId},
+    line::{Gate, Room, TokenStatus},
     money::Money,
-    policy::Policy,
-    sale::{NewSeat, SeatLabel},
     time::{Span, Time},
     user::Caller,
 };
 use frontrow_line::{Peers, Rebuild, view::RoomView};
 use frontrow_storage::Line;
-use frontrow_testkit::{PATIENCE, fixture::policy};
-use std::{sync::Arc, time::Duration};
-use uuid::Uuid;
-
-const START: Time = Time::from_micros(1_900_000_000_000_000);
-const HOUSE: RoomId = RoomId::HOUSE;
+use frontrow_testkit::PATIENCE;
+use std::time::Duration;
 
 every_queue!(
     a_room_that_was_not_built_has_no_view,
@@ -39,137 +35,6 @@ every_queue!(
     a_room_is_busy_while_something_lives_in_it,
     quiet_rooms_are_loaded_at_once_and_disagreeing_ones_are_returned,
 );
-
-/// A box office whose every change goes to the queue, as the engine would send it.
-struct QueueFixture<'a> {
-    queue: &'a dyn Peers,
-    model: Model,
-    policy: Policy,
-    now: Time,
-}
-
-impl<'a> QueueFixture<'a> {
-    /// One with an open house room for `max_active` and its line.
-    async fn open(queue: &'a dyn Peers, max_active: i64) -> Self {
-        let office = Self { queue, model: Model::new(max_active, START), policy: policy(), now: START };
-        queue.rebuild(office.line(), Rebuild::Replace).await;
-        office
-    }
-
-    fn run(&mut self, batch: Vec<(Caller, Command)>) -> Vec<Decision> {
-        let requests: Vec<_> =
-            batch.into_iter().map(|(caller, command)| Request { caller, command, idempotency: None }).collect();
-        let (answers, changes) = self.model.transact(self.now, self.policy, &requests);
-        self.queue.publish(&changes);
-        answers.into_iter().map(|answer| answer.decision).collect()
-    }
-
-    fn one(&mut self, caller: Caller, command: Command) -> Outcome {
-        self.run(vec![(caller, command)]).remove(0).unwrap()
-    }
-
-    fn join(&mut self, users: std::ops::RangeInclusive<i64>) {
-        self.run(users.map(|user| (buyer(user), Command::IssueToken { room_id: HOUSE, concert_id: None })).collect());
-    }
-
-    fn leave(&mut self, user: i64) {
-        self.one(buyer(user), Command::LeaveQueue { token: at(user) });
-    }
-
-    fn activate(&mut self, user: i64) -> Outcome {
-        self.one(buyer(user), Command::ActivateToken { token: at(user) })
-    }
-
-    fn advance(&mut self, unresponsive: &[i64]) {
-        let unresponsive = unresponsive.iter().copied().map(Position).collect();
-        self.one(Caller::System, Command::AdvanceRoom { room_id: HOUSE, fence: Fence(0), limit: 500, unresponsive });
-    }
-
-    fn set_room(&mut self, change: RoomChange) {
-        self.one(Caller::System, Command::SetRoom { room_id: HOUSE, change });
-    }
-
-    fn later(&mut self, by: Span) {
-        self.now = self.now.plus(by);
-    }
-
-    fn view(&self) -> Arc<RoomView> {
-        self.queue.lines().view(HOUSE).unwrap()
-    }
-
-    fn status(&self, position: i64) -> TokenStatus {
-        self.view().place(Position(position)).status()
-    }
-
-    fn ahead(&self, position: i64) -> i64 {
-        self.view().place(Position(position)).ahead
-    }
-
-    fn line(&self) -> Line {
-        let tokens = || self.model.tokens.values().filter(|token| token.id.room_id == HOUSE);
-        Line {
-            room: self.model.rooms[&HOUSE].clone(),
-            highest: self.model.highest.get(&HOUSE).copied().unwrap_or(Position(0)),
-            waiting: tokens().filter(|token| is_waiting(token)).map(|token| token.id.position).collect(),
-            in_flight: Vec::new(),
-            others: tokens()
-                .filter(|token| !is_waiting(token) && token.status() != TokenStatus::Ended)
-                .copied()
-                .collect(),
-            now: self.now,
-        }
-    }
-
-    /// A concert with two seats, the first user active, and both seats held by them.
-    fn hold_two_seats(&mut self) -> [ReservationId; 2] {
-        let concert = NewConcert {
-            title: "Title".into(),
-            artist: "Artist".into(),
-            venue: "Venue".into(),
-            time_zone: "Asia/Seoul".into(),
-            concert_date: jiff::civil::date(2035, 1, 1),
-            start_time: jiff::civil::time(19, 0, 0, 0),
-            end_time: jiff::civil::time(21, 0, 0, 0),
-            starts_at: self.now.plus(Span::from_secs(30 * 86_400)),
-            ends_at: self.now.plus(Span::from_secs(31 * 86_400)),
-            base_price: Money::new(1_000),
-            opens_at: self.now,
-            closes_at: Some(self.now.plus(Span::from_secs(20 * 86_400))),
-            own_room_max_active: None,
-        };
-        self.one(Caller::System, Command::CreateConcert(concert));
-        let seats = (1..=2).map(new_seat).collect();
-        self.one(Caller::System, Command::AddSeats { concert_id: ConcertId::new(1), seats });
-        self.join(1..=1);
-        self.advance(&[]);
-        self.activate(1);
-        let seat_ids = vec![SeatId::new(1), SeatId::new(2)];
-        let Outcome::Held(held) = self.one(buyer(1), Command::Hold { token: at(1), seat_ids }) else {
-            panic!("both seats are free")
-        };
-        [held[0].reservation_id, held[1].reservation_id]
-    }
-}
-
-fn is_waiting(token: &Token) -> bool {
-    token.status() == TokenStatus::Waiting
-}
-
-fn buyer(user: i64) -> Caller {
-    Caller::Buyer(user_id(user))
-}
-
-fn user_id(user: i64) -> UserId {
-    UserId(Uuid::from_u128(u128::from(user.unsigned_abs())))
-}
-
-fn at(position: i64) -> TokenId {
-    TokenId { room_id: HOUSE, position: Position(position) }
-}
-
-fn positions(of: &[i64]) -> Vec<Position> {
-    of.iter().copied().map(Position).collect()
-}
 
 pub(crate) async fn a_room_that_was_not_built_has_no_view(queue: &dyn Peers) {
     assert!(queue.lines().view(HOUSE).is_none());
@@ -530,15 +395,4 @@ pub(crate) async fn quiet_rooms_are_loaded_at_once_and_disagreeing_ones_are_retu
     office.join(1..=1);
     assert_eq!(queue.load_quiet_rooms(&[house, quiet(1)]), [HOUSE]);
     assert_eq!(office.view().total_waiting(), 1, "it is left as it is");
-}
-
-fn empty_line() -> Line {
-    let room = Room::new(HOUSE, 1, START);
-    let (waiting, in_flight, others) = (Vec::new(), Vec::new(), Vec::new());
-    Line { room, highest: Position(0), waiting, in_flight, others, now: START }
-}
-
-fn new_seat(seat_number: i32) -> NewSeat {
-    let label = SeatLabel { section: "Floor".into(), row: "A".into(), number: String::new(), grade: "R".into() };
-    NewSeat { seat_number: Some(seat_number), price: Some(Money::new(1_000)), label }
 }

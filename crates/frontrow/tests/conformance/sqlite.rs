@@ -1,23 +1,25 @@
 //! Properties of the `SQLite` store alone: its file, its constraints, and how it recovers.
 
+mod constraints;
+mod damage;
 mod older_files;
 
 use frontrow_clock::Clock;
 use frontrow_domain::{
-    command::{Command, Outcome, Replay},
+    command::{Command, Replay},
     decide::decide_all,
-    id::{AuditId, Position, RoomId},
+    id::{Position, RoomId},
     money::Money,
     retention::Leftover,
     time::Span,
-    user::{Caller, NewUser, Role},
+    user::Caller,
 };
-use frontrow_storage::{Damage, ReservationFilter, Store, StoreError, check, sqlite::SqliteStore};
+use frontrow_storage::{ReservationFilter, Store, StoreError, sqlite::SqliteStore};
 use frontrow_testkit::{
     START,
     fixture::{Fixture, HOUSE_MAX_ACTIVE, first, keyed, open_sqlite, policy, request},
 };
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use std::{path::Path, sync::Arc, time::Duration};
 
 fn open(path: &Path) -> Result<SqliteStore, StoreError> {
@@ -29,12 +31,6 @@ fn raw(office: &Fixture) -> Connection {
     let conn = Connection::open(office.path()).unwrap();
     conn.pragma_update(None, "foreign_keys", true).unwrap();
     conn
-}
-
-#[track_caller]
-fn assert_refused(result: rusqlite::Result<usize>, name: &str) {
-    let text = result.expect_err("the database took it").to_string();
-    assert!(text.contains(name), "{text}");
 }
 
 #[tokio::test]
@@ -298,18 +294,6 @@ async fn a_full_database_is_unavailable_until_there_is_room() {
 }
 
 #[tokio::test]
-async fn a_broken_constraint_is_a_conflict_and_saves_nothing() {
-    let office = Fixture::sqlite();
-    let user = office.register().await;
-    let anonymous = frontrow_domain::id::UserId(office.ids.uuid(START));
-    let join = |user| request(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None });
-    let refused = office.store.transact(Arc::new([join(user), join(anonymous)]), decide_all).await;
-    assert!(matches!(&refused, Err(StoreError::Conflict(text)) if text.contains("FOREIGN KEY")), "{refused:?}");
-    assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().highest, Position(0));
-    assert_eq!(office.join(user, RoomId::HOUSE).await.id.position, Position(1));
-}
-
-#[tokio::test]
 async fn a_file_that_is_no_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frontrow.db");
@@ -333,151 +317,6 @@ async fn a_newer_schema_is_refused() {
     raw(&office).pragma_update(None, "user_version", 99).unwrap();
     assert!(matches!(open(&office.path()), Err(StoreError::Misfit(text)) if text.contains("version 99")));
     assert!(matches!(SqliteStore::open_read_only(&office.path()), Err(StoreError::Misfit(_))));
-}
-
-#[tokio::test]
-async fn a_damaged_page_is_found_at_the_start() {
-    let office = Fixture::sqlite();
-    office.sale().await;
-    let path = office.path();
-    raw(&office).query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).unwrap();
-    drop(office.store);
-    let mut bytes = std::fs::read(&path).unwrap();
-    for page in bytes.chunks_mut(4_096).skip(2).step_by(2) {
-        page[..200].fill(0xa5);
-    }
-    std::fs::write(&path, bytes).unwrap();
-    let refused = open(&path);
-    assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
-}
-
-/// Whether the store takes no top-up, and goes on taking none.
-async fn assert_takes_nothing(office: &Fixture, user: frontrow_domain::id::UserId, damage: Damage) {
-    for _ in 0..2 {
-        let top_up = Command::TopUp { user_id: user, amount: Money::new(500), reference: None };
-        let refused = office.store.transact(Arc::new([request(Caller::Buyer(user), top_up)]), decide_all).await;
-        assert!(matches!(refused, Err(StoreError::Unavailable(_) | StoreError::Corrupt(_))), "{refused:?}");
-    }
-    assert_eq!(office.store.damage(), Some(damage));
-    office.store.check_writable().await.unwrap_err();
-}
-
-/// The path of the database's log.
-fn log_of(office: &Fixture) -> std::path::PathBuf {
-    office.path().with_file_name("frontrow.db-wal")
-}
-
-#[cfg(unix)]
-#[tokio::test]
-async fn nothing_is_committed_into_a_file_that_the_next_start_does_not_find() {
-    type Deed = fn(&Fixture);
-    let deeds: [(Deed, Damage); 5] = [
-        (|office| std::fs::remove_file(office.path()).unwrap(), Damage::FileMoved),
-        (|office| std::fs::remove_dir_all(office.folder.as_ref().unwrap().path()).unwrap(), Damage::FileMoved),
-        (
-            |office| {
-                std::fs::copy(office.path(), office.path().with_extension("copy")).unwrap();
-                std::fs::rename(office.path().with_extension("copy"), office.path()).unwrap();
-            },
-            Damage::FileMoved,
-        ),
-        (|office| std::fs::remove_file(log_of(office)).unwrap(), Damage::LogLost),
-        (|office| drop(std::fs::File::create(log_of(office)).unwrap()), Damage::LogLost),
-    ];
-    for (deed, damage) in deeds {
-        let office = Fixture::sqlite();
-        let user = office.register().await;
-        office.top_up(user, 500).await;
-        deed(&office);
-        assert_takes_nothing(&office, user, damage).await;
-    }
-}
-
-#[cfg(unix)]
-#[tokio::test]
-async fn a_file_that_was_moved_has_everything_that_was_answered() {
-    let mut office = Fixture::sqlite();
-    let user = office.register().await;
-    office.top_up(user, 500).await;
-    let moved = office.path().with_file_name("moved");
-    std::fs::create_dir(&moved).unwrap();
-    for name in ["frontrow.db", "frontrow.db-wal"] {
-        std::fs::rename(office.path().with_file_name(name), moved.join(name)).unwrap();
-    }
-    assert_takes_nothing(&office, user, Damage::FileMoved).await;
-    office.store = Arc::new(open_sqlite(&moved.join("frontrow.db"), &office.clock));
-    assert_eq!(office.store.point(user).await.unwrap().unwrap().amount, Money::new(500));
-}
-
-#[cfg(unix)]
-#[tokio::test]
-async fn a_store_whose_lock_was_replaced_commits_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("frontrow.db");
-    let lock = frontrow_storage::lock::FolderLock::take(&path).unwrap();
-    let clock = Clock::manual(START);
-    let office = Fixture::new(clock.clone(), Arc::new(open_sqlite(&path, &clock)), Some(folder));
-    let user = office.register().await;
-    std::fs::remove_file(path.with_file_name("serve.lock")).unwrap();
-    let second = frontrow_storage::lock::FolderLock::take(&path).unwrap();
-    assert_takes_nothing(&office, user, Damage::LockLost).await;
-    drop((lock, second));
-}
-
-#[tokio::test]
-async fn a_log_that_another_program_emptied_is_whole() {
-    let office = Fixture::sqlite();
-    let user = office.register().await;
-    raw(&office).query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).unwrap();
-    assert_eq!(std::fs::metadata(log_of(&office)).unwrap().len(), 0);
-    office.top_up(user, 500).await;
-    office.store.check_writable().await.unwrap();
-    assert_eq!(office.store.damage(), None);
-}
-
-/// Overwrites the whole log with what is no page.
-fn spoil_log(office: &Fixture) {
-    let len = usize::try_from(std::fs::metadata(log_of(office)).unwrap().len()).unwrap();
-    let mut log = std::fs::File::options().write(true).open(log_of(office)).unwrap();
-    std::io::Write::write_all(&mut log, &vec![0xa5; len]).unwrap();
-}
-
-#[tokio::test]
-async fn damage_that_a_read_meets_stops_every_commit() {
-    let office = Fixture::sqlite();
-    let user = office.register().await;
-    office.top_up(user, 500).await;
-    spoil_log(&office);
-    let read = office.store.point(user).await;
-    assert!(matches!(read, Err(StoreError::Corrupt(_))), "{read:?}");
-    assert_eq!(office.store.corrupt_reads(), 1);
-    assert_takes_nothing(&office, user, Damage::Corrupt).await;
-}
-
-#[tokio::test]
-async fn damage_that_no_buyer_has_met_is_found_by_the_probe() {
-    let office = Fixture::sqlite();
-    let user = office.register().await;
-    spoil_log(&office);
-    office.store.check_writable().await.unwrap_err();
-    assert_takes_nothing(&office, user, Damage::Corrupt).await;
-}
-
-#[tokio::test]
-async fn what_was_in_the_file_before_its_log_was_damaged_stays_there() {
-    let mut office = Fixture::sqlite();
-    let user = office.register().await;
-    office.top_up(user, 500).await;
-    office.store.shutdown().await.unwrap();
-    office.top_up(user, 70).await;
-    spoil_log(&office);
-    office.store.check_writable().await.unwrap_err();
-    assert_eq!(office.store.damage(), Some(Damage::Corrupt));
-    // The server stops, and its operator takes the log away.
-    office.store = Fixture::sqlite().store;
-    std::fs::remove_file(log_of(&office)).unwrap();
-    office.store = Arc::new(open_sqlite(&office.path(), &office.clock));
-    assert_eq!(office.store.point(user).await.unwrap().unwrap().amount, Money::new(500));
 }
 
 #[tokio::test]
@@ -510,155 +349,4 @@ async fn only_its_owner_may_read_the_file() {
         let file = file.unwrap();
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{file:?}");
     }
-}
-
-#[tokio::test]
-async fn a_seat_has_one_live_reservation() {
-    let office = Fixture::sqlite();
-    office.sale().await;
-    let second = "INSERT INTO reservation (user_id, concert_id, seat_id, seat_number, price, status, created_at,
-        expires_at) SELECT user_id, concert_id, seat_id, seat_number, price, 'pending', 1, 2 FROM reservation";
-    assert_refused(raw(&office).execute(second, ()), "one_live_reservation_per_seat");
-}
-
-#[tokio::test]
-async fn a_reservation_has_one_payment() {
-    let office = Fixture::sqlite();
-    office.sale().await;
-    let second = "INSERT INTO payment (user_id, reservation_id, amount, status, paid_at, created_at)
-        SELECT user_id, reservation_id, amount, 'completed', 1, 1 FROM payment";
-    assert_refused(raw(&office).execute(second, ()), "UNIQUE constraint failed: payment.reservation_id");
-}
-
-#[tokio::test]
-async fn a_check_finds_a_seat_that_was_sold_to_two_at_the_same_time() {
-    const INVARIANT: &str = "BROKEN  a seat was never sold to two at the same time";
-    let office = Fixture::sqlite();
-    let sale = office.sale().await;
-    let refund = Command::Refund { payment_id: sale.payment.payment_id };
-    office.ask(Caller::System, refund).await.unwrap();
-    // Sold again at the moment at which it was given back, which is that at which it was sold.
-    let token = office.activate(sale.user).await;
-    let again = office.hold(sale.user, token, sale.seats[0]).await;
-    office.pay(sale.user, token, again.reservation_id).await;
-    let report = check::sqlite::run(&office.path()).await.unwrap();
-    assert!(report.is_clean(), "{report}");
-    let conn = raw(&office);
-    // One sale lasts long, and the next but one after it still begins before its end.
-    let sell =
-        "INSERT INTO reservation (user_id, concert_id, seat_id, seat_number, price, status, created_at, expires_at,
-            confirmed_at, closed_at)
-        SELECT user_id, concert_id, seat_id + 1, seat_number + 1, price, 'refunded', ?1, ?1 + 9, ?1, ?2
-        FROM reservation LIMIT 1";
-    for (from, to) in [(10, 20), (20, 100), (30, 40)] {
-        conn.execute(sell, params![from, to]).unwrap();
-    }
-    conn.execute(sell, params![90, 110]).unwrap();
-    let text = check::sqlite::run(&office.path()).await.unwrap().to_string();
-    let named = text.lines().skip_while(|line| *line != INVARIANT).skip(1).take_while(|line| line.starts_with(' '));
-    let named: Vec<_> = named.map(str::trim).collect();
-    let seat = sale.seats[1];
-    assert_eq!(
-        named,
-        [5, 6].map(|id| format!("seat {seat}: reservation {id} was sold before the sale in front ended")),
-        "{text}"
-    );
-}
-
-#[tokio::test]
-async fn no_balance_and_no_price_is_ever_negative() {
-    let office = Fixture::sqlite();
-    office.sale().await;
-    let conn = raw(&office);
-    assert_refused(conn.execute("UPDATE point SET amount = -1", ()), "balance_is_not_negative");
-    assert_refused(conn.execute("UPDATE payment SET amount = -1", ()), "payment_amount");
-    assert_refused(conn.execute("UPDATE seat SET price = -1", ()), "seat_price");
-}
-
-#[tokio::test]
-async fn the_books_are_only_added_to() {
-    let office = Fixture::sqlite();
-    office.sale().await;
-    office.ask(Caller::System, Command::FeedAudit { audit_id: AuditId::new(1) }).await.unwrap();
-    let conn = raw(&office);
-    for table in ["point_history", "audit_log", "audit_feed", "room_cap"] {
-        let text = format!("{table} is append-only");
-        assert_refused(conn.execute(&format!("UPDATE {table} SET rowid = rowid"), ()), &text);
-        assert_refused(conn.execute(&format!("DELETE FROM {table}"), ()), &text);
-    }
-}
-
-#[tokio::test]
-async fn history_entries_are_unique_by_version_payment_and_reference() {
-    let office = Fixture::sqlite();
-    let sale = office.sale().await;
-    let reference = Some("pg-1".to_owned());
-    let top_up = Command::TopUp { user_id: sale.user, amount: Money::new(5), reference };
-    office.ask(Caller::Service, top_up).await.unwrap();
-    let conn = raw(&office);
-    let insert = |version: i64, kind: &str, amount: i64, payment: Option<i64>, reference: Option<&str>| {
-        conn.execute(
-            "INSERT INTO point_history (user_id, amount, type, description, balance_after, version, payment_id,
-                 reference, created_at) VALUES (?1, ?2, ?3, '', 1, ?4, ?5, ?6, 1)",
-            params![sale.user.0, amount, kind, version, payment, reference],
-        )
-    };
-    let payment = Some(sale.payment.payment_id.get());
-    assert_refused(insert(1, "top_up", 5, None, None), "point_history.version");
-    assert_refused(insert(9, "use", -5, payment, None), "point_history.payment_id");
-    assert_refused(insert(9, "top_up", 5, None, Some("pg-1")), "point_history.reference");
-    assert_refused(insert(9, "use", 5, payment, None), "history_sign");
-    assert_refused(insert(9, "refund", 5, None, None), "history_payment");
-    assert_refused(insert(9, "refund", 5, Some(999), None), "FOREIGN KEY");
-}
-
-#[tokio::test]
-async fn a_user_has_one_live_token_in_a_room() {
-    let office = Fixture::sqlite();
-    let user = office.register().await;
-    office.join(user, RoomId::HOUSE).await;
-    let second = "INSERT INTO waiting_token (room_id, position, user_id, status, issued_at)
-        SELECT room_id, 99, user_id, 'waiting', 1 FROM waiting_token";
-    assert_refused(raw(&office).execute(second, ()), "UNIQUE constraint failed: waiting_token.user_id");
-    let token: String = raw(&office).query_row("SELECT token FROM waiting_token", (), |row| row.get(0)).unwrap();
-    assert_eq!(token, "0-1");
-}
-
-#[tokio::test]
-async fn states_and_their_columns_agree() {
-    let office = Fixture::sqlite();
-    office.sale().await;
-    let conn = raw(&office);
-    for (statement, constraint) in [
-        ("UPDATE seat SET reservation_id = NULL", "seat_reservation"),
-        ("UPDATE seat SET status = 'gone'", "seat_status"),
-        ("UPDATE reservation SET confirmed_at = NULL", "reservation_confirmed_at"),
-        ("UPDATE reservation SET closed_at = 5", "reservation_closed_at"),
-        ("UPDATE payment SET refunded_at = 5", "payment_refunded_at"),
-        ("UPDATE waiting_token SET status = 'active'", "token_"),
-        ("UPDATE reservation SET seat_id = 999", "FOREIGN KEY"),
-        ("DELETE FROM \"user\"", "FOREIGN KEY"),
-    ] {
-        assert_refused(conn.execute(statement, ()), constraint);
-    }
-}
-
-#[tokio::test]
-async fn an_email_address_is_one_users_whatever_the_rules_say() {
-    let office = Fixture::sqlite();
-    let user = office.register().await;
-    let known = office.store.user(user).await.unwrap().unwrap();
-    raw(&office).execute("UPDATE \"user\" SET email = upper(email)", ()).unwrap();
-    // The rules look for the address as it is written, so the copy is new to them.
-    let copy = NewUser {
-        user_id: frontrow_domain::id::UserId(office.ids.uuid(START)),
-        name: known.name,
-        email: known.email,
-        password_hash: "$argon2id$".to_owned(),
-        role: Role::Buyer,
-    };
-    let registered = office.ask(Caller::Anonymous, Command::Register(copy)).await;
-    assert!(matches!(registered, Ok(Outcome::Registered(_))), "{registered:?}");
-    let merge = "UPDATE \"user\" SET email = lower(email)";
-    assert_refused(raw(&office).execute(merge, ()), "UNIQUE constraint failed: user.email");
 }

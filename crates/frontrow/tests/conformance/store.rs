@@ -7,6 +7,7 @@ mod accounts;
 mod keys;
 mod line;
 mod lists;
+mod operators;
 mod outage;
 mod outbox;
 mod sale;
@@ -61,17 +62,19 @@ macro_rules! conformance {
                 one_refused_command_leaves_the_others_of_its_batch_alone,
                 seats_are_all_or_none,
                 a_user_has_at_most_the_limit_of_seats_in_a_concert,
+                a_free_seat_is_paid_and_given_back_without_a_movement,
+                who_let_a_seat_go_and_how_often_a_token_held_are_read_back,
+                a_token_that_let_its_turns_pass_has_ended_for_that,
+            },
+            operators::{
                 operators_change_concerts_rooms_and_seats,
                 every_row_of_a_hall_is_numbered_from_one,
                 what_operators_correct_of_seats_is_read_back,
                 the_id_of_a_removed_seat_is_never_given_again,
-                a_free_seat_is_paid_and_given_back_without_a_movement,
                 a_concert_moves_into_a_room_of_its_own,
                 a_sale_that_was_put_off_after_it_had_opened_is_remembered,
                 a_correction_takes_what_there_is_and_the_rest_is_owed,
                 a_concerts_own_room_follows_its_sale,
-                who_let_a_seat_go_and_how_often_a_token_held_are_read_back,
-                a_token_that_let_its_turns_pass_has_ended_for_that,
                 a_seat_added_and_held_in_one_batch_is_held,
                 a_cancelled_concert_is_wound_up_as_its_rows_say,
                 refunds_of_buyers_and_of_all_at_once_give_each_payment_back_once,

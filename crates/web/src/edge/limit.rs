@@ -1,5 +1,6 @@
-//! Rate limits by user, account, token and address, and the client address of a request.
+//! Rate limits by user, account, token and address.
 
+mod client_address;
 mod meter;
 mod sign_in;
 
@@ -9,6 +10,8 @@ use crate::edge::{
     state::SharedState,
 };
 use axum::http::HeaderMap;
+use client_address::walk;
+pub use client_address::{client_address, network_of};
 use frontrow_domain::id::{TokenId, UserId};
 use frontrow_line::redis::limits::{Budget, KnownNetwork, SharedLimits};
 use frontrow_service::net::AddressRange;
@@ -16,7 +19,7 @@ use governor::Quota;
 use meter::{Cells, Limiter};
 use sign_in::{KnownNetworks, Tries};
 use std::{
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     num::NonZeroU32,
     sync::Once,
     time::Duration,
@@ -32,38 +35,6 @@ const KNOWN_COST: u32 = 10;
 /// The extra cost of a sign-in to its address if the queue for password hashes is full: an address then has a
 /// nineteenth of its budget.
 const CROWDED_COST: u32 = 18;
-
-/// The address of the client: the peer's, or if the peer is a trusted proxy, the last address in `X-Forwarded-For` that
-/// is not a trusted proxy. Earlier entries may be forged.
-#[must_use]
-pub fn client_address(headers: &HeaderMap, peer: SocketAddr, trusted: &[AddressRange]) -> IpAddr {
-    walk(headers, peer, trusted).0
-}
-
-/// The client's address, and the entry that ended the walk because it is no address.
-fn walk<'a>(headers: &'a HeaderMap, peer: SocketAddr, trusted: &[AddressRange]) -> (IpAddr, Option<&'a str>) {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(address));
-    let mut client = peer.ip().to_canonical();
-    if !is_trusted(client) {
-        return (client, None);
-    }
-    let lines = headers.get_all("x-forwarded-for").iter().rev();
-    for hop in lines.flat_map(|line| line.to_str().unwrap_or("?").rsplit(',')) {
-        let Some(address) = address_in(hop.trim()) else { return (client, Some(hop)) };
-        client = address.to_canonical();
-        if !is_trusted(client) {
-            break;
-        }
-    }
-    (client, None)
-}
-
-/// An address as proxies write it: bare, with a port, or in brackets.
-fn address_in(hop: &str) -> Option<IpAddr> {
-    let bare = hop.parse().ok();
-    bare.or_else(|| hop.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()))
-        .or_else(|| hop.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6))
-}
 
 /// The limits. A burst is twice the rate a second if it has no setting of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -406,15 +377,6 @@ impl RateLimits {
     }
 }
 
-/// One household has a whole /64 of IPv6 addresses, which counts as one.
-#[must_use]
-pub fn network_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
-    }
-}
-
 fn try_again_after(wait: Duration) -> Problem {
     Problem::new(&codes::RATE_LIMITED).retry_after(wait.as_secs().saturating_add(1))
 }
@@ -424,180 +386,4 @@ fn at_least_one(count: u32) -> NonZeroU32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{RateLimitSettings, RateLimits, SignInEnd, client_address};
-    use axum::http::{HeaderMap, HeaderValue};
-    use frontrow_domain::id::UserId;
-    use frontrow_service::net::AddressRange;
-    use std::{net::IpAddr, time::Duration};
-
-    fn client(peer: &str, forwarded: &[&'static str], trusted: &[&str]) -> String {
-        let mut headers = HeaderMap::new();
-        for line in forwarded {
-            headers.append("x-forwarded-for", HeaderValue::from_static(line));
-        }
-        let trusted: Vec<AddressRange> = trusted.iter().map(|range| range.parse().unwrap()).collect();
-        client_address(&headers, peer.parse().unwrap(), &trusted).to_string()
-    }
-
-    #[test]
-    fn a_forwarded_address_counts_behind_trusted_proxies_only() {
-        let peer = "10.0.0.1:4000";
-        for (forwarded, trusted, expected) in [
-            (&["1.2.3.4"][..], &[][..], "10.0.0.1"),
-            (&["1.2.3.4"], &["10.0.0.2"], "10.0.0.1"),
-            (&["1.2.3.4"], &["10.0.0.1"], "1.2.3.4"),
-            (&["9.9.9.9, 1.2.3.4"], &["10.0.0.0/8"], "1.2.3.4"),
-            (&["9.9.9.9", "1.2.3.4, 10.0.0.7"], &["10.0.0.0/8"], "1.2.3.4"),
-            (&["9.9.9.9, nonsense"], &["10.0.0.0/8"], "10.0.0.1"),
-            (&["10.0.0.9"], &["10.0.0.0/8"], "10.0.0.9"),
-            (&["2001:db8::1"], &["10.0.0.1"], "2001:db8::1"),
-            (&["1.2.3.4:51234"], &["10.0.0.1"], "1.2.3.4"),
-            (&["[2001:db8::1]:4711, [2001:db8::2]"], &["10.0.0.1", "2001:db8::2"], "2001:db8::1"),
-            (&[], &["10.0.0.1"], "10.0.0.1"),
-        ] {
-            assert_eq!(client(peer, forwarded, trusted), expected, "{forwarded:?} behind {trusted:?}");
-        }
-        assert_eq!(client("[::ffff:10.0.0.1]:4000", &["1.2.3.4"], &["10.0.0.1"]), "1.2.3.4");
-    }
-
-    #[test]
-    fn ranges_hold_what_their_prefix_says() {
-        let holds =
-            |range: &str, address: &str| range.parse::<AddressRange>().unwrap().contains(address.parse().unwrap());
-        assert!(holds("10.0.0.0/8", "10.255.0.1"));
-        assert!(!holds("10.0.0.0/8", "11.0.0.1"));
-        assert!(holds("0.0.0.0/0", "8.8.8.8"));
-        assert!(!holds("0.0.0.0/0", "::1"));
-        assert!(holds("2001:db8::/32", "2001:db8:1::1"));
-        assert!(!holds("2001:db8::/128", "2001:db8::1"));
-        for bad in ["", "10.0.0.0/33", "10.0.0/8", "localhost", "::/129", "10.0.0.0/x"] {
-            assert!(bad.parse::<AddressRange>().is_err(), "{bad}");
-        }
-    }
-
-    /// The default limits, but for the number of wrong passwords that an account may get in a minute.
-    fn limits(login_per_minute_per_account: u32) -> RateLimits {
-        limits_with(login_per_minute_per_account, 600)
-    }
-
-    fn limits_with(login_per_minute_per_account: u32, login_per_minute_per_address: u32) -> RateLimits {
-        RateLimits::new(&RateLimitSettings {
-            requests_per_second_per_user: 50,
-            request_burst_per_user: 100,
-            changes_per_hour_per_user: 1_200,
-            holds_per_hour_per_user: 120,
-            reads_per_second_per_user: 100,
-            reads_per_second_per_address: 5_000,
-            polls_per_second_per_token: 10,
-            login_per_minute_per_account,
-            login_per_minute_per_address,
-            trusted_proxies: Vec::new(),
-        })
-    }
-
-    #[tokio::test]
-    async fn idle_clients_are_forgotten() {
-        let limits = limits(10);
-        for user in 1..=100 {
-            limits.check_user(UserId(uuid::Uuid::from_u128(user))).unwrap();
-        }
-        assert!(limits.remembered() > 0);
-        tokio::select! {
-            () = limits.sweep_for_ever(Duration::from_millis(1)) => {}
-            () = async { while limits.remembered() > 0 { tokio::task::yield_now().await } } => {}
-        }
-    }
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    const OWNER: &str = "owner@example.com";
-
-    async fn tries(limits: &RateLimits, from: &str, end: SignInEnd) -> bool {
-        match limits.begin_sign_in(OWNER, 0, ip(from)).await {
-            Ok(tried) => {
-                limits.end_sign_in(tried, end).await;
-                true
-            }
-            Err(refused) => {
-                assert_eq!(refused.code(), "rate_limited");
-                false
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn hundreds_behind_one_address_sign_in_in_a_minute_and_fewer_while_many_wait() {
-        let limits = limits(10);
-        for _ in 0..600 {
-            limits.check_address(ip("192.0.2.1"), 0).await.unwrap();
-        }
-        assert!(limits.check_address(ip("192.0.2.1"), 100).await.is_err());
-        let mut in_a_rush = 0;
-        while in_a_rush < 600 && limits.check_address(ip("192.0.2.2"), 100).await.is_ok() {
-            in_a_rush += 1;
-        }
-        assert!((31..100).contains(&in_a_rush), "{in_a_rush}");
-        limits.check_address(ip("192.0.2.3"), 100).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn wrong_passwords_of_strangers_do_not_keep_the_owner_out() {
-        let limits = limits(2);
-        assert!(tries(&limits, "198.51.100.7", SignInEnd::Right).await);
-        // Each unknown network has its two attempts, and all of them twenty.
-        let mut guesses = 0;
-        for network in 1..=30 {
-            let from = format!("203.0.113.{network}");
-            guesses += u32::from(tries(&limits, &from, SignInEnd::Wrong).await);
-            guesses += u32::from(tries(&limits, &from, SignInEnd::Wrong).await);
-            if network == 1 {
-                assert!(!tries(&limits, &from, SignInEnd::Wrong).await, "one network has its two tries");
-            }
-        }
-        assert!((20..30).contains(&guesses), "{guesses}");
-        assert!(!tries(&limits, "192.0.2.1", SignInEnd::Right).await, "a network that is not known");
-        for _ in 0..10 {
-            assert!(tries(&limits, "198.51.100.7", SignInEnd::Right).await, "the owner's network");
-        }
-        assert!(limits.begin_sign_in("another@example.com", 0, ip("203.0.113.1")).await.is_ok(), "another account");
-    }
-
-    #[tokio::test]
-    async fn right_passwords_spend_nothing_and_tries_that_were_not_looked_at_neither() {
-        let limits = limits(1);
-        for end in [SignInEnd::Undecided, SignInEnd::Right] {
-            for _ in 0..20 {
-                assert!(tries(&limits, "198.51.100.7", end).await);
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_network_is_known_no_longer_if_the_accounts_epoch_is_another() {
-        let limits = limits(2);
-        assert!(tries(&limits, "198.51.100.7", SignInEnd::Right).await);
-        for _ in 0..2 {
-            assert!(tries(&limits, "198.51.100.7", SignInEnd::Wrong).await);
-        }
-        assert!(limits.begin_sign_in(OWNER, 0, ip("198.51.100.7")).await.is_ok(), "the network is known");
-        let refused = limits.begin_sign_in(OWNER, 1, ip("198.51.100.7")).await.unwrap_err();
-        assert_eq!(refused.code(), "rate_limited");
-    }
-
-    #[tokio::test]
-    async fn a_known_network_is_let_through_after_wrong_passwords_as_long_as_its_address_pays_more() {
-        let limits = limits_with(2, 50);
-        assert!(tries(&limits, "198.51.100.7", SignInEnd::Right).await);
-        for _ in 0..6 {
-            assert!(tries(&limits, "198.51.100.7", SignInEnd::Wrong).await);
-        }
-        let mut more = 0;
-        while more < 10 && tries(&limits, "198.51.100.7", SignInEnd::Wrong).await {
-            more += 1;
-        }
-        assert!(more < 5, "guesses from the owner's own network go on: {more}");
-    }
-}
+mod tests;

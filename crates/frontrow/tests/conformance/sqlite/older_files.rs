@@ -1,6 +1,6 @@
 //! A file of an earlier version of the schema is brought up to date when it is opened.
 
-use super::{assert_refused, open};
+use super::{constraints::assert_refused, open};
 use frontrow_domain::{
     changes::AuditEntry,
     command::{Command, Outcome, RoomChange},
