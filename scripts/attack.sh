@@ -389,12 +389,12 @@ demo=$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$PORT/api/v1/ses
   -d '{"email":"operator@frontrow.example","password":"front-row-demo"}')
 says "the demo's operator cannot sign in without --demo" "$([ "$demo" != 201 ] && [ "$demo" != 200 ] && echo yes || echo no)" "answered $demo"
 
-# Somebody has registered the operator's address first.
+# Another user has registered the operator's address first.
 curl -s -o /dev/null "http://127.0.0.1:$PORT/api/v1/users" -H 'Content-Type: application/json' \
   -d '{"name":"Early","email":"ops@venue.example","password":"early-bird-password"}'
 code=0
 echo the-operators-own-secret | "$PROGRAM" operator add --email ops@venue.example --name Ops --data "$folder/data" >"$folder/add" 2>&1 || code=$?
-says "an address that somebody registered is not promoted" "$([ "$code" -ne 0 ] && echo yes || echo no)" "exit status $code"
+says "an address that another user registered is not promoted" "$([ "$code" -ne 0 ] && echo yes || echo no)" "exit status $code"
 stop
 
 code=0
