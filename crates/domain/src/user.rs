@@ -42,7 +42,7 @@ pub struct User {
     /// Whether they may sign in.
     #[serde(default)]
     pub status: UserStatus,
-    /// How often all sessions of the user were ended. What was proved before that (a password, a reset link) proves
+    /// How often all sessions of the user were ended. A proof from before that (a password, a reset link) proves
     /// nothing after it.
     #[serde(skip)]
     pub sign_in_epoch: i64,

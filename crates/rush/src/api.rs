@@ -240,7 +240,7 @@ pub(crate) fn one_or_many<T: DeserializeOwned>(body: &[u8]) -> Option<Vec<T>> {
     serde_json::from_slice::<T>(body).ok().map(|one| vec![one])
 }
 
-/// Microseconds from one server time to another; none where the second is earlier.
+/// Microseconds from one server time to another; none if the second is earlier.
 pub(crate) fn micros_between(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.as_microsecond().saturating_sub(from.as_microsecond())).unwrap_or(0)
 }

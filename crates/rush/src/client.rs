@@ -95,7 +95,7 @@ impl HttpConnection {
         Self::over(TcpStream::connect(target.address).await?)
     }
 
-    /// Connects from the loopback address with this number, where the system has them all and the server is there.
+    /// Connects from the loopback address with this number, if the system has them all and the server is local.
     async fn open_from(target: &Target, number: usize) -> io::Result<Self> {
         let SocketAddr::V4(to) = target.address else { return Self::open(target).await };
         if !to.ip().is_loopback() {

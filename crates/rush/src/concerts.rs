@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const SEATS_PER_REQUEST: u32 = 50_000;
 
 /// Makes a concert that is on sale, with so many seats of one block. Returns it with its first seat; the ids of the
-/// others follow. It has a room of its own where a cap is given, else it uses the house room.
+/// others follow. It has a room of its own if a cap is given, else it uses the house room.
 ///
 /// # Errors
 /// The operator may not, or somebody else added seats at the same time.

@@ -133,7 +133,7 @@ pub(crate) struct SaleOptions {
     #[arg(long, default_value_t = 0, value_name = "MS")]
     pub(crate) view_lag: u32,
     /// A token that became dormant sooner than this after a join or a poll is a fault, in seconds: the server's
-    /// `dormant_after_seconds`, less what the last signs of life may lose where instances fail.
+    /// `dormant_after_seconds`, less the time that the last signs of life may lose if instances fail.
     #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub(crate) dormant_after: u32,
     /// Set the room's cap on active tokens first.
@@ -164,7 +164,7 @@ pub(crate) struct SaleOptions {
 }
 
 impl SaleOptions {
-    /// From where the buyer with this number signs in.
+    /// The address from which the buyer with this number signs in.
     pub(crate) const fn origin(&self, index: usize) -> ConnectionChoice {
         if self.one_address { ConnectionChoice::Shared } else { ConnectionChoice::Own(index) }
     }
@@ -175,7 +175,7 @@ impl SaleOptions {
 pub(crate) enum TopUpBy {
     /// An operator, with a reference.
     Operator,
-    /// Each buyer, where the server's top-up policy is open. They sign in for it.
+    /// Each buyer, if the server's top-up policy is open. They sign in for it.
     Buyer,
 }
 

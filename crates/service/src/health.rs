@@ -3,7 +3,7 @@
 use crate::{
     engine::Health,
     metrics::{MetricsFormat, Resting, RoomFigures, Up},
-    office::BoxOffice,
+    office::{BoxOffice, InstanceFaults},
 };
 use frontrow_clock::{Clock, ClocksApart, Held, SKEW_MAX, check_skew, skew};
 use frontrow_domain::{line::TokenStatus, time::Span};
@@ -82,14 +82,6 @@ impl Caution {
             Self::Connections { .. } => "too_few_connections",
         }
     }
-}
-
-/// Faults among the instances over one database, as this one sees them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct InstanceFaults {
-    conflicting: usize,
-    deaf: usize,
-    lacking: Option<(u32, u32)>,
 }
 
 impl BoxOffice {

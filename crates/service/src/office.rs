@@ -7,7 +7,6 @@
 use crate::{
     caches::{Caches, updater::CacheUpdater},
     engine::{Engine, EngineError, EngineLimits},
-    health::InstanceFaults,
     metrics::Metrics,
     outcome::{FromOutcome, Swept},
     passwords::{PasswordError, Passwords},
@@ -37,6 +36,14 @@ pub enum DemoAccounts {
     Open,
     /// It does not; its database may have been a demo's.
     Refused,
+}
+
+/// Faults among the instances over one database, as this one sees them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct InstanceFaults {
+    pub(crate) conflicting: usize,
+    pub(crate) deaf: usize,
+    pub(crate) lacking: Option<(u32, u32)>,
 }
 
 /// The parts of a running box office.

@@ -1,9 +1,6 @@
 //! The value that a call answers with, taken from the outcome of its command.
 
-use crate::{
-    outbox::{ClaimedEvents, PutOffEvents},
-    points::Adjusted,
-};
+use crate::outbox::{ClaimedEvents, PutOffEvents};
 use frontrow_domain::{
     command::{Issue, Outcome},
     id::SeatId,
@@ -35,6 +32,15 @@ pub(crate) struct Advance {
     pub(crate) made_dormant: u32,
     /// Tokens that changed state by their deadline, or ended with their line.
     pub(crate) overdue: u32,
+}
+
+/// The result of a correction of a balance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adjusted {
+    /// The history's new entry; none if the balance was 0 and nothing could be taken.
+    pub entry: Option<PointEntry>,
+    /// The debt, if not all could be taken.
+    pub debt: Option<Debt>,
 }
 
 /// How many holds were swept.

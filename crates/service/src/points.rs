@@ -1,6 +1,7 @@
 //! Points: balance, history, top-ups, corrections, debts.
 
 use crate::office::{BoxOffice, Reply, ServiceError};
+pub use crate::outcome::Adjusted;
 use frontrow_domain::{
     command::{Command, Idempotency, NewAdjustment},
     id::{DebtId, HistoryId, UserId},
@@ -10,15 +11,6 @@ use frontrow_domain::{
     user::Caller,
 };
 use frontrow_storage::{DebtFilter, Page};
-
-/// The result of a correction of a balance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Adjusted {
-    /// The history's new entry; none if the balance was 0 and nothing could be taken.
-    pub entry: Option<PointEntry>,
-    /// The debt, if not all could be taken.
-    pub debt: Option<Debt>,
-}
 
 impl BoxOffice {
     /// Tops up points (잔액충전).

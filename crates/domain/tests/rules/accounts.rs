@@ -380,7 +380,7 @@ fn a_sign_in_is_noted_when_none_was_for_a_day() {
 #[test]
 fn an_account_is_erased_for_idleness_only_if_it_was_neither_signed_in_to_nor_changed() {
     let last = 10 * DAY;
-    // What happened last before the account was left alone, and since when it is idle. The sign-in that was not noted
+    // The last event of an account, and since when it is idle. The sign-in that was not noted
     // comes just before the end of a day.
     let cases: [(&[TimedCommand], i64); 4] = [
         (&[], DAY),

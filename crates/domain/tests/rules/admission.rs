@@ -260,7 +260,7 @@ fn a_paused_gate_offers_nothing_but_offered_turns_may_be_claimed() {
         (0, BOSS, gate(Gate::Paused), "room"),
         (S, CLOCK, advance(HOUSE), "offered 0, lapsed 0"),
         (S, MINJI, activate(token_id(HOUSE, 1)), "active"),
-        // What is due lapses all the same.
+        // Overdue tokens lapse all the same.
         (101 * S, CLOCK, advance(HOUSE), "offered 0, lapsed 1"),
         (102 * S, BOSS, gate(Gate::Open), "room"),
         (102 * S, CLOCK, advance(HOUSE), "offered 1, lapsed 0"),

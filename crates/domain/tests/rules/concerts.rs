@@ -64,7 +64,7 @@ fn sold(state: ConcertCase) -> (SaleModel, frontrow_domain::id::TokenId) {
     let (mut office, first) = SaleModel::with_hold(MINJI, &[1]);
     let late = ConcertChange { closes_at: Some(Some(at(ENDS + 100 * DAY))), ..ConcertChange::default() };
     office.run([(0, BOSS, update_concert(1, late), "concert"), (0, MINJI, pay(first, &[1]), "paid")]);
-    // What is held was held a moment ago, whenever that is.
+    // Holds were made a moment ago, whenever that is.
     office.at(match state {
         ConcertCase::Over | ConcertCase::ClosedAndOver | ConcertCase::PostponedBeyondItsDay => ENDS - S,
         _ => 0,
@@ -123,7 +123,7 @@ fn each_state_of_a_concert_allows_what_it_should() {
 
 #[test]
 fn a_seat_goes_where_the_concerts_state_sends_it() {
-    // What the map shows of a seat that was refunded, and of one whose hold was given up.
+    // The map's state of a seat that was refunded, and of one whose hold was given up.
     let table = [
         (ConcertCase::Scheduled, ['A', 'A']),
         (ConcertCase::Closed, ['B', 'A']),

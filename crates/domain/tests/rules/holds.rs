@@ -142,7 +142,7 @@ fn a_seat_that_its_user_let_go_is_for_others_first() {
             (ends + 20 * S, JUNHO, wake(theirs), "active"),
             (ends + MIN - 1, MINJI, hold(mine, &[1]), "seat_cooling_down"),
             (ends + MIN - 1, JUNHO, hold(theirs, &[1]), "held"),
-            // Who had it last counts, and no longer than that.
+            // The last holder counts, and no longer than that.
             (ends + MIN - 1, JUNHO, cancel(2), "cancelled"),
             (ends + MIN - 1, JUNHO, hold(theirs, &[1]), "seat_cooling_down"),
             (ends + MIN - 1, MINJI, hold(mine, &[1]), "held"),

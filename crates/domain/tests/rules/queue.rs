@@ -59,7 +59,7 @@ fn a_leader_that_was_replaced_moves_the_line_no_more() {
         (S, MINJI, leave(token_id(HOUSE, 1)), "ended"),
         (S, CLOCK, advance_as(6, HOUSE), "superseded by 7"),
         (S, CLOCK, advance_as(7, HOUSE), "offered 1, lapsed 0"),
-        // A leader takes the line over by moving it, even where nothing is to be moved.
+        // A leader takes the line over by moving it, even if nothing is to be moved.
         (2 * S, CLOCK, advance_as(8, HOUSE), "offered 0, lapsed 0"),
         (2 * S, JUNHO, leave(token_id(HOUSE, 2)), "ended"),
         (2 * S, SORA, issue(HOUSE), "new"),
@@ -366,7 +366,7 @@ fn no_hold_outlasts_the_time_to_pay_for_it() {
         let Ok(Outcome::Held(held)) = answer else {
             let refusal = frontrow_domain::refusal::Refusal::TurnTimeOver { until: at(10 * MIN) };
             assert_eq!(office.ask(MINJI, hold(token, &[2])), Err(refusal));
-            // What was held before is paid until its end.
+            // Earlier holds can be paid until their end.
             office.run([(15 * MIN - 2, MINJI, pay(token, &[1]), "paid")]);
             continue;
         };

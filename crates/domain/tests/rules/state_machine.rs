@@ -144,8 +144,8 @@ impl Machine {
             after.highest.clone_from(&before.highest);
             assert!(after == before, "something changed that was not said");
         }
-        // What moves a line or claims events reads them as they stood before the batch, so that it may see less than
-        // one by one would.
+        // A command that moves a line or claims events reads them as they stood before the batch, so that it may see
+        // less than one by one would.
         let reads_ahead =
             |command: &Command| matches!(command, Command::AdvanceRoom { .. } | Command::ClaimEvents { .. });
         let moves = batch.iter().any(|request| reads_ahead(&request.command));

@@ -114,7 +114,7 @@ impl SaleModel {
     fn is_but_for_answers(&self, before: &Model) -> bool {
         let mut unkept = self.model.clone();
         unkept.kept.clone_from(&before.kept);
-        // What a store reads of a line is noted though nothing was taken from it.
+        // The rows that a store reads of a line are noted although none was taken from it.
         unkept.highest.clone_from(&before.highest);
         unkept == *before
     }

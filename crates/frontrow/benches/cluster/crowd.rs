@@ -109,7 +109,7 @@ async fn rush(serving: &Serving, buyers: &Arc<Vec<Buyer>>, way: Served, round: u
     let (go, went) = watch::channel(None::<Instant>);
     let mut tasks = JoinSet::new();
     for number in 0..buyers.len() {
-        // The sessions are looked up before the rush, as they are where buyers wait in line first.
+        // The sessions are looked up before the rush, as in a sale whose buyers wait in line first.
         let mut connection = LoadConnection::open(serving.address).await?;
         let (buyers, seat, mut went) = (Arc::clone(buyers), rng.random_range(1..=SEATS), went.clone());
         tasks.spawn(async move {

@@ -2,7 +2,7 @@
 //! makes the same row changes and decides nothing.
 //!
 //! `cargo bench --bench engine_postgres` runs them in turn and prints the ratios. `-- builds` runs only the engine and
-//! the usual way, to compare two builds of the program; `-- claims` what a claim costs where many are active; `-- sweep` finds the best pool of the usual way; `-- lanes`,
+//! the usual way, to compare two builds of the program; `-- claims` what a claim costs with many active tokens; `-- sweep` finds the best pool of the usual way; `-- lanes`,
 //! `-- plan` and `-- profile` are for finding out why.
 
 mod baseline;
@@ -25,7 +25,7 @@ use rand::{SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How many buyers there are: as many hold and pay in a round, fewer where that would take too long.
+/// How many buyers there are: as many hold and pay in a round, fewer if that would take too long.
 const BUYERS: i64 = 40_000;
 /// How many of them go the usual way in a round.
 const USUAL_BUYERS: usize = 8_000;
@@ -185,7 +185,7 @@ async fn builds(server: &Postgres) -> Result<()> {
     Ok(())
 }
 
-/// Some ways once, and where the database's time went: for finding out why. Wants `pg_stat_statements` in
+/// Some ways once, and the database's time by statement, to find causes. Wants `pg_stat_statements` in
 /// `PG_SETTINGS`.
 async fn profile(server: &Postgres) -> Result<()> {
     for way in [Way::Plain, Way::Batches(200), Way::Engine(CALLERS), Way::Engine(4 * CALLERS)] {

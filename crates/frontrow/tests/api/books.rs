@@ -1,4 +1,4 @@
-//! What operators see and correct of users' money, who sits where, and what stands on tickets, over HTTP.
+//! Operators' view and corrections of users' money, the door list, and the text of tickets, over HTTP.
 
 use frontrow_testkit::{PRICE, Server, eventually, id, items};
 use serde_json::{Value, json};

@@ -77,7 +77,7 @@ async fn an_hour_that_does_not_exist_is_refused_and_one_that_comes_twice_needs_a
 
     let path = format!("/operator/concerts/{}", second["concert_id"]);
     let change = async |body: Value| operator.patch(&path, &body).await;
-    // What does not touch the hours leaves the moment, whichever it is.
+    // A change that does not touch the hours leaves the moment, whichever it is.
     assert_eq!(change(json!({ "title": "U" })).await.expect(200)["starts_at"], second["starts_at"]);
     change(json!({ "end_time": "05:00" })).await.problem(422, "malformed");
     change(json!({ "concert_date": "2028-03-12", "start_time": "02:30" })).await.problem(422, "malformed");

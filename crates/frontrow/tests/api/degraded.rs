@@ -98,7 +98,7 @@ async fn changes_that_were_not_carried_out_are_not_counted_against_the_buyer() {
     drop(locked);
     until_ready(&buyer, 200).await;
     top_up().await.expect(201);
-    // What the client did wrong counts.
+    // The client's own errors count.
     buyer.post("/points/top-ups", &json!({ "amount": 0 })).await.problem(422, "amount_out_of_bounds");
     top_up().await.problem(429, "rate_limited");
     assert_eq!(buyer.balance().await, 1);
@@ -163,7 +163,7 @@ async fn a_server_that_was_stopped_for_a_while_costs_no_turn_and_no_hold() {
     assert_eq!(micros(&after["deadline"]) - micros(&before), 400_000_000, "it has as long left as before");
     let shopper = server.with_secret(shopper.secret());
     shopper.pay(&token, held["reservation_id"].as_i64().unwrap()).await.expect(201);
-    // Who stands still has no more time than before.
+    // A token without a poll has no more time than before.
     server.advance(101);
     idle.wait_for(&idle_token, "ended").await;
     server.close().await;

@@ -1,4 +1,4 @@
-//! The demo season: it is loaded once, and completed where a load was cut short.
+//! The demo season: it is loaded once, and completed if a load was cut short.
 
 use frontrow_domain::{sale::SeatStatus, user::Role};
 use frontrow_service::{

@@ -1,4 +1,4 @@
-//! What the documents say is so: the examples of the API's description are taken as they are, the sale of the READMEs
+//! The documents are true: the examples of the API's description are taken as they are, the sale of the READMEs
 //! ends whatever state the place in line is in, the Korean pages say what the English ones do, and the picture of the
 //! tables is of the tables.
 
@@ -137,7 +137,7 @@ async fn the_server_takes_every_example_of_a_body() {
         caller.post("/points/top-ups", &body).await.expect(201);
     }
 
-    // What operators send, one after another: a concert that was cancelled changes no more.
+    // Operators' requests, one after another: a concert that was cancelled changes no more.
     let late = ["free_seats", "remove_seats", "cancel_concert"];
     operations.sort_by_key(|(id, ..)| (id != "create_concert", late.iter().position(|one| one == id)));
     let mut created = Value::Null;
@@ -390,7 +390,7 @@ fn tables() -> Vec<(String, Vec<Column>)> {
     tables
 }
 
-/// What belongs to what: the table that is referred to, how often, the table that refers, its column, and what that
+/// The references: the table that is referred to, how often, the table that refers, its column, and what that
 /// means.
 const RELATIONS: [(&str, &str, &str, &str, &str); 12] = [
     ("user", "||--o{", "waiting_token", "user_id", "has"),

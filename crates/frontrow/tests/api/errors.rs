@@ -28,7 +28,7 @@ async fn a_broken_request_is_a_problem_that_names_its_place_and_changes_nothing(
             assert!(["malformed_json", "invalid_field"].contains(&&*code), "{path} {body}: {code}");
         }
         for body in ["[]", "[1]", "7", "\"text\"", "true", "null"] {
-            // What may be left out may be null.
+            // Optional fields may be null.
             if (path, body) != ("/queue/tokens", "null") {
                 send(path, body).await.problem(422, "invalid_field");
             }

@@ -166,7 +166,7 @@ async fn every_documented_call_is_there() {
     let token = operator.enter(None).await;
     let document = server.anonymous().call_at(Method::GET, "/openapi.json").send().await.expect(200);
     for (path, operations) in document["paths"].as_object().unwrap() {
-        // What is named exists, so that 404 would mean that the route itself is missing.
+        // The named rows exist, so that 404 would mean that the route itself is missing.
         let concrete = path
             .replace("{concert_id}", &hall.id().to_string())
             .replace("{token}", &token)

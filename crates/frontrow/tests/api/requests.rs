@@ -109,7 +109,7 @@ async fn no_call_ignores_a_misspelt_field_of_its_query() {
     assert!(calls > 50, "{calls}");
     let head = operator.call(Method::HEAD, "/points?misspelt=1").send().await;
     assert_eq!(head.status, 400);
-    // What says nothing is ignored by every method.
+    // Meaningless fields are ignored by every method.
     operator.post("/operator/concerts/1/cancel?_=1&cursor=", &json!({ "reason": "x" })).await.problem(404, "not_found");
     server.close().await;
 }

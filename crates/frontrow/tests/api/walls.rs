@@ -40,7 +40,7 @@ fn outside_the_service_nothing_names_a_command_or_the_door_for_tests() {
 const TWINS: [&[&str]; 2] = [
     // One kind of row, column or pool in each database.
     &["storage/src/sqlite", "storage/src/postgres"],
-    // What the crowd reads of the API: it uses no code of the server.
+    // The crowd's own shapes of the API: it uses no code of the server.
     &["rush/src/api.rs", "domain/src", "line/src", "service/src", "storage/src", "web/src"],
 ];
 

@@ -31,7 +31,7 @@ const COMMANDS: usize = 300;
 const SEEDS: u64 = 24;
 /// A server takes longer for the same.
 const SERVER_SEEDS: u64 = 6;
-/// What the commands must come to, or agreeing on them says little; few seeds need not come to the last four.
+/// Outcomes that must occur, or agreement says little; few seeds need not come to the last four.
 const REACHED: [&str; 15] = [
     "state: Confirmed",
     "state: Cancelled",
@@ -269,7 +269,7 @@ async fn account(rng: &mut StdRng, office: &Fixture) -> (Caller, Command) {
         1 => Caller::Operator(user(rng)),
         _ => Caller::System,
     };
-    // What was proved is seldom out of date, and most links are the latest.
+    // Proofs are seldom out of date, and most links are the latest.
     let found = office.store.user(user_id).await.unwrap();
     let epoch = found.map_or(0, |user| user.sign_in_epoch) - i64::from(rng.random_ratio(1, 4));
     let proof = if caller == Caller::System { Proof::Unneeded } else { Proof::Password(epoch) };

@@ -51,7 +51,7 @@ macro_rules! every_queue {
     };
 }
 
-/// The run's server, or one of the test's own where none is named.
+/// The run's server, or one of the test's own if none is named.
 pub(crate) fn server() -> (Option<RedisServer>, Vec<String>) {
     if let Ok(url) = std::env::var("FRONTROW_TEST_REDIS") {
         return (None, vec![url]);

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 const GUARDED: &str = "every constraint, index and trigger is in force";
 
-/// What is done to the books with every guard off, what undoes it, and the invariant that it breaks.
+/// A fault in the books with every guard off, its repair, and the invariant that it breaks.
 const DAMAGES: &[(&str, &str, &str)] = &[
     (
         "UPDATE seat SET status = 'available', reservation_id = NULL WHERE seat_id = 1",

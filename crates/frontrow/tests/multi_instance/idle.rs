@@ -19,7 +19,7 @@ use tokio_postgres::Client;
 
 /// How often the instances listen for frames, which they do at a steady pace, while everything else is counted.
 const LISTENS: u64 = 60;
-/// The difference that a few rooms may make by chance: where a round begins, a look that fell due.
+/// The difference that a few rooms may make by chance: the start of a round, a check that fell due.
 const CHANCE: u64 = 25;
 
 /// Two instances over servers of their own, which count.

@@ -264,7 +264,7 @@ impl Season {
         Self { enough, sales }
     }
 
-    /// Waits until the concert that is on sale is sold out, and ends the season with it. What was sold, each concert
+    /// Waits until the concert that is on sale is sold out, and ends the season with it. The sold seats, each concert
     /// with all promises kept.
     pub(crate) async fn end(self) -> Vec<Sold> {
         assert!(!self.sales.is_finished(), "the season was over before the test had seen enough");

@@ -184,7 +184,7 @@ impl Drop for HaProxy {
     }
 }
 
-/// Where Debian puts it, which is not in everybody's path; else wherever it is.
+/// Debian's path of it, which is not in every user's search path; else the search path's.
 fn haproxy() -> &'static Path {
     let debian = Path::new("/usr/sbin/haproxy");
     if debian.exists() { debian } else { Path::new("haproxy") }

@@ -46,7 +46,7 @@ async fn metrics(office: &Cluster) -> String {
     metrics
 }
 
-/// What the alerts and the operators' pages call by name is there: in the sale, or after it.
+/// The metrics that the alerts and the operators' pages name are there: in the sale, or after it.
 fn alerts_and_pages_name_metrics_that_exist(metrics: &str) {
     for file in ["deploy/prometheus/frontrow.rules.yaml", "docs/operations.md", "docs/cluster.md"] {
         let text =

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 const SEATS: u32 = 64;
 const BUYERS: u32 = 50;
 
-/// What a next version may do to tables that are in use: add what this version does not know, on the tables that are
+/// Changes that a next version may make to tables in use: add what this version does not know, on the tables that are
 /// written all the time. Written as a real one would be.
 const EXPANDS: &str = "
     ALTER TABLE reservation ADD COLUMN channel text CONSTRAINT reservation_channel CHECK (channel IN ('web', 'app'));
@@ -21,7 +21,7 @@ const EXPANDS: &str = "
     CREATE TABLE invitation (invitation_id bigint PRIMARY KEY, user_id uuid NOT NULL REFERENCES \"user\" (user_id));
 ";
 
-/// The program of the release before this one, where scripts/two-versions.sh has built it; else this one.
+/// The program of the release before this one, if scripts/two-versions.sh has built it; else this one.
 fn before() -> PathBuf {
     std::env::var_os("FRONTROW_TEST_BEFORE").map_or_else(|| PathBuf::from(crate::instance::PROGRAM), PathBuf::from)
 }

@@ -42,7 +42,7 @@ async fn a_sale_runs_through_a_pooler_in_transaction_mode() {
         buying.push(tokio::spawn(async move {
             let held = hold(&*store, &users, &tokens, &seats).await;
             pay(&*store, &users, &tokens, &held).await;
-            // What others do meanwhile comes through the same few connections.
+            // Other requests come through the same few connections meanwhile.
             for user in users {
                 assert_eq!(store.point(user).await.unwrap().unwrap().version, 2);
                 assert_eq!(store.history(user, Page { after: None, limit: 10 }).await.unwrap().len(), 2);

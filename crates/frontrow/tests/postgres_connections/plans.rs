@@ -43,8 +43,8 @@ auto_explain.log_nested_statements = on
 log_min_messages = warning
 ";
 
-/// Large tables, where the first forty reservations are what is rare, with the constraints but without the triggers,
-/// which would look up every foreign key.
+/// Large tables, in which the first forty reservations are the rare ones, with the constraints but without the
+/// triggers, which would look up every foreign key.
 const FILL: &str = "
 SET session_replication_role = replica;
 SET auto_explain.log_min_duration = -1;
@@ -199,7 +199,7 @@ async fn read_everything(store: &dyn Store) {
             store.reservations(&filter, Page { after, limit: 50 }).await.unwrap();
         }
     }
-    // What is rare, and older than everything else.
+    // The rare rows, older than all others.
     for status in [
         ReservationStatus::Pending,
         ReservationStatus::Cancelled,
@@ -283,7 +283,7 @@ fn fault(plan: &str) -> Option<String> {
     wrong.map(|(_, index)| format!("does not go by {index}"))
 }
 
-/// Makes a box office whose large tables have so many rows. Where it is.
+/// Makes a box office whose large tables have so many rows. Returns its address.
 async fn filled(server: &PostgresServer, rows: i64) -> String {
     let url = server.url("postgres");
     postgres::migrate(&PostgresSettings::new(&url)).await.unwrap();

@@ -57,8 +57,8 @@ async fn pass(client: TcpStream, server: TcpStream, counts: Arc<Counts>) {
     let open = Arc::new(AtomicI64::new(0));
     let answered = Arc::clone(&open);
     let asking = async move {
-        // What a connection begins with has a length and no type, and the server answers it with the same message as a
-        // statement.
+        // The first message of a connection has a length and no type, and the server answers it with the same message
+        // as a statement.
         let mut message = read(&mut from_client, 0).await?;
         open.fetch_add(1, Ordering::SeqCst);
         loop {
@@ -78,7 +78,7 @@ async fn pass(client: TcpStream, server: TcpStream, counts: Arc<Counts>) {
         loop {
             let mut answer = read(&mut from_server, 1).await?;
             tokio::time::sleep(DISTANCE).await;
-            // What has come meanwhile was on its way too.
+            // Messages that came meanwhile were on their way too.
             loop {
                 if answer[0] == b'Z' {
                     answered.fetch_sub(1, Ordering::SeqCst);
@@ -102,7 +102,7 @@ async fn read_ready(stream: &mut tokio::net::tcp::OwnedReadHalf) -> std::io::Res
     Ok(stream.peek(&mut [0]).await? > 0)
 }
 
-/// One message: its type where it has one, its length, and the rest.
+/// One message: its type if it has one, its length, and the rest.
 async fn read(stream: &mut (impl AsyncRead + Unpin), before: usize) -> std::io::Result<Vec<u8>> {
     let mut message = vec![0; before + 4];
     stream.read_exact(&mut message).await?;

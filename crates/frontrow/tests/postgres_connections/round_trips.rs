@@ -144,7 +144,7 @@ fn must_cost(what: &str, (trips, statements): (u64, u64), statements_max: u64) {
     assert!(statements <= statements_max, "{statements} statements of a batch of {what}s");
 }
 
-/// What was planned while the tables were empty must not be what runs when they are full.
+/// Plans made while the tables were empty must not run when they are full.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_hold_and_a_payment_read_does_not_grow_with_the_tables() {
     let server = PostgresServer::start_with(&programs(), SETTINGS).await;
@@ -159,7 +159,7 @@ async fn what_a_hold_and_a_payment_read_does_not_grow_with_the_tables() {
     for part in users.chunks(500) {
         tokens.extend(sale::activate(&store, concert, part).await);
     }
-    // What the server knows from now on: no user has a reservation.
+    // The server's statistics from now on: no user has a reservation.
     database.client().await.batch_execute("VACUUM ANALYZE").await.unwrap();
     let observer = server.client().await;
     observer.batch_execute("CREATE EXTENSION pg_stat_statements").await.unwrap();

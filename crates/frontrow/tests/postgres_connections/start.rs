@@ -73,7 +73,7 @@ async fn a_database_of_a_newer_program_is_refused() {
 async fn another_programs_database_is_refused() {
     let database = TestDatabase::empty().await;
     let client = database.client().await;
-    // What an extension brings along belongs to no office.
+    // Objects of an extension belong to no box office.
     client.batch_execute("CREATE TABLE theirs (id bigint)").await.unwrap();
     let refused = postgres::migrate(&PostgresSettings::new(&database.url())).await;
     assert!(matches!(&refused, Err(StoreError::Misfit(_))), "{refused:?}");

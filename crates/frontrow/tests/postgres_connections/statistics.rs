@@ -23,7 +23,7 @@ use tokio_postgres::Client;
 
 /// How long the line is.
 const LINE: i64 = 12_000;
-/// How many rows, and how many pages, one statement of a small batch may look at, where some hundred tokens are moved.
+/// How many rows, and how many pages, one statement of a small batch may look at, when some hundred tokens are moved.
 /// Far fewer than the line has.
 const LOOKS_MAX: u64 = 2_500;
 
@@ -269,7 +269,7 @@ async fn a_claim_looks_at_no_more_where_ten_thousand_are_active_than_where_ten_a
     assert!(many.0 <= few.0 + 10 && many.1 <= 2 * few.1, "ten: {few:?}, ten thousand: {many:?} rows and pages");
 }
 
-/// How many reservations of one user have ended, in a box office where somebody holds much and gives it up again.
+/// How many reservations of one user have ended, in a box office in which a buyer holds much and gives it up again.
 const HISTORY: i64 = 5_000;
 
 /// Reservations of others, so many that the statistics are of them.

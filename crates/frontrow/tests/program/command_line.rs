@@ -48,7 +48,7 @@ async fn a_concert_imported_beside_a_running_server_can_be_joined_and_bought_at_
     process.kill();
 }
 
-/// What is in a copy of the database's file alone.
+/// The content of a copy of the database's file alone.
 fn rows_of_the_file_alone(folder: &Path, query: &str) -> i64 {
     let elsewhere = tempfile::tempdir().unwrap();
     let copy = elsewhere.path().join("frontrow.db");

@@ -68,7 +68,7 @@ impl Sent {
         call.key(&self.key)
     }
 
-    /// What of an answer must be the same for ever: a place in line moves, the rest does not.
+    /// The part of an answer that must never change: a place in line moves, the rest does not.
     fn lasting(&self, answer: &ApiAnswer) -> (u16, Value) {
         let mut body = answer.json();
         match self.ask {
@@ -95,7 +95,7 @@ struct Shopper {
 }
 
 impl Shopper {
-    /// Sends a write and notes it; none where no answer came.
+    /// Sends a write and notes it; none if no answer came.
     async fn ask(&mut self, ask: BuyerWrite) -> Option<ApiAnswer> {
         let key = format!("{:016x}{:016x}", self.random.random::<u64>(), self.random.random::<u64>());
         let sent = Sent { buyer: self.buyer, key, ask, answer: None };
@@ -218,7 +218,7 @@ async fn after_a_kill_at_any_moment_every_answer_is_true_and_every_retry_has_one
     assert!(unanswered >= 4, "the kills came when nothing was in flight");
 }
 
-/// What each buyer finds is exactly what was answered: not less, not more, not twice.
+/// Each buyer finds exactly the answered rows: not less, not more, not twice.
 async fn effects_match(sent: &[Sent], clients: &[Client], address: SocketAddr) {
     for (number, client) in clients.iter().enumerate() {
         let client = client.at(address);

@@ -1,4 +1,4 @@
-//! What those who watch a box office see, and the files in `deploy/` that they watch it with.
+//! The monitoring of a box office, and the files in `deploy/` for it.
 
 mod dashboard;
 mod proxies;

@@ -125,7 +125,7 @@ impl RedisFixture {
         usize::try_from(self.chance >> 33).unwrap() % below
     }
 
-    /// What crowds do, `rounds` batches of it, each committed by another instance than the one before.
+    /// The commands of a crowd, `rounds` batches of them, each committed by another instance than the one before.
     pub(crate) async fn churn(&mut self, rounds: usize) {
         for round in 0..rounds {
             let instance = round % self.instances.len();

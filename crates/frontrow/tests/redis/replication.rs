@@ -126,7 +126,7 @@ async fn a_quiet_room_wakes_at_every_instance_after_an_unpublished_change() {
     let office = RedisFixture::open(vec![server.url()], 2, 10).await;
     let busy = |instance: usize| office.instances[instance].queue.lines().busy_rooms();
     assert_eq!((busy(0), busy(1)), (vec![], vec![]));
-    // As where an instance dies right after its commit.
+    // As if an instance dies right after its commit.
     let join = Command::IssueToken { room_id: HOUSE, concert_id: None };
     office.commit_unpublished(vec![(buyer(1), join)]).await;
     for instance in 0..2 {

@@ -58,7 +58,7 @@ pub(super) struct Stage {
     run: u64,
     operator: String,
     shows: Vec<Show>,
-    /// The cap that the house room had, where it was raised.
+    /// The cap that the house room had, if it was raised.
     house_cap: Option<i64>,
 }
 

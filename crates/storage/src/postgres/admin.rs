@@ -1,7 +1,7 @@
 //! Connections for administrative commands, which read or write everything in one transaction, however long it takes.
 
 use super::{
-    connect::{Pool, PooledConnection},
+    connect::{PLAN_FREELY, Pool, PooledConnection},
     error, schema,
     settings::PostgresSettings,
 };
@@ -11,11 +11,6 @@ use tokio_postgres::{Client, Error, Row};
 /// The bounds that keep a sale moving would end an administrative command. Not every version has every setting.
 const UNBOUNDED: &str = "SELECT set_config(name, '0', true) FROM pg_settings
     WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')";
-
-/// Sessions plan for statements that find few rows by key. With those settings, work on whole tables would take many
-/// times as long, so the server chooses freely.
-pub(super) const PLAN_FREELY: &str =
-    "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
 
 /// A connection to a database for administrative work.
 #[derive(Debug)]

@@ -36,6 +36,11 @@ const ANSWER_GRACE: Duration = Duration::from_secs(2);
 /// have grown, and a plan for an empty table is bad for a full one.
 const PLANS_KEPT: usize = 256;
 
+/// Sessions plan for statements that find few rows by key. With those settings, work on whole tables would take many
+/// times as long, so the server chooses freely.
+pub(super) const PLAN_FREELY: &str =
+    "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
+
 /// A statement's text and the types of its parameters.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Statement {

@@ -1,8 +1,7 @@
 //! Prepares the database: whether it can be trusted, and its tables.
 
 use super::{
-    admin::PLAN_FREELY,
-    connect::{Params, Pool, PooledConnection, Statement},
+    connect::{PLAN_FREELY, Params, Pool, PooledConnection, Statement},
     error,
 };
 use crate::{

@@ -36,7 +36,8 @@ use tokio::task::JoinSet;
 
 /// Longer than the benchmark takes: the buyers were admitted when the template was made.
 const ACTIVE_LIMIT: Span = Span::from_secs(86_400);
-/// Longer than the tokens of the template live: each hold changes its token, as it does where tokens live for minutes.
+/// Longer than the tokens of the template live: each hold changes its token, as in a sale whose tokens live for
+/// minutes.
 const IDLE_LIMIT: Span = Span::from_secs(7_200);
 
 /// Opens the box office with so many lanes.

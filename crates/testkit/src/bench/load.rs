@@ -42,7 +42,7 @@ pub struct Load {
     pub by_class: [u64; 6],
 }
 
-/// Writes the next request of a connection into the buffer; false where it has no more.
+/// Writes the next request of a connection into the buffer; false if it has no more.
 pub trait Requests: Send + 'static {
     fn next(&mut self, request: &mut Vec<u8>) -> bool;
 }
@@ -100,8 +100,8 @@ pub async fn load(address: SocketAddr, sources: Vec<Box<dyn Requests>>, length: 
     load_at(address, sources, length, None).await
 }
 
-/// The same, where each connection asks once an `interval`. A request that is late since the one before took long
-/// counts from when it was due.
+/// The same, with one request of each connection every `interval`. A request that is late since the one before took
+/// long counts from when it was due.
 pub async fn load_at(
     address: SocketAddr,
     sources: Vec<Box<dyn Requests>>,

@@ -129,7 +129,7 @@ fn log_file(folder: &Path) -> Result<std::fs::File> {
     Ok(std::fs::File::create(folder.join("log"))?)
 }
 
-/// A command that runs as the user `postgres` where we are root, which the server refuses to be.
+/// A command that runs as the user `postgres` if we are root, which the server refuses to be.
 fn server_command(program: &Path, pinned: Option<&str>) -> Result<Command> {
     let mut words: Vec<String> = Vec::new();
     if let Some(processors) = pinned {

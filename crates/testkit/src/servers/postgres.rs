@@ -39,7 +39,7 @@ pub async fn connect(url: &str) -> Client {
     try_connect(url).await.unwrap()
 }
 
-/// The same where it may fail.
+/// The same, if it may fail.
 pub async fn try_connect(url: &str) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection);

@@ -1,5 +1,5 @@
 //! Redis servers of a test's own, on free ports in temporary folders. Each one is stopped by its process id when its
-//! value is dropped. The calls here block: they are for tests, where nothing else has to go on meanwhile.
+//! value is dropped. The calls here block: they are for tests, in which nothing else has to go on meanwhile.
 
 use super::port::Port;
 use crate::PATIENCE;

@@ -183,7 +183,7 @@ impl Oracle {
         }
     }
 
-    /// Whether the command must be granted; none where this simple box office does not know.
+    /// Whether the command must be granted; none if this simple box office does not know.
     /// Asserts that a refusal names a cause that is there.
     fn must(&self, request: &Request, code: &str, now: Time) -> Option<bool> {
         let caller = request.caller;

@@ -58,7 +58,7 @@ async fn damage_that_one_reader_met_stops_the_sale_and_is_counted() {
 struct Immutable(std::path::PathBuf);
 
 impl Immutable {
-    /// None where this file system or this user cannot do it.
+    /// None if this file system or this user cannot do it.
     fn new(path: std::path::PathBuf) -> Option<Self> {
         if chattr("+i", &path) {
             return Some(Self(path));
@@ -96,13 +96,13 @@ async fn files_that_could_not_be_written_for_a_moment_are_written_again() {
     drop((file, log));
     until_ready(&buyer, 200).await;
     buyer.top_up(1).await;
-    // What had no answer may have been saved.
+    // A request without an answer may have been saved.
     let balance = buyer.balance().await;
     assert!((topped_up + 1..=504).contains(&balance), "{balance}");
     server.close().await;
 }
 
-/// A small file system of its own; none where this user may not mount one.
+/// A small file system of its own; none if this user may not mount one.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {

@@ -137,7 +137,7 @@ async fn mistakes_in_paths_queries_and_keys_are_named() {
     }
     assert_eq!(server.get("/seats/42").await.body, "42");
     assert_eq!(server.get("/rooms/0").await.body, "0");
-    // What says nothing about the list is ignored: an empty field, and what keeps caches from answering.
+    // Fields that do not concern the list are ignored: empty ones, and those that bypass caches.
     for target in ["/seats?_=1700000000000", "/seats?cursor=&limit=", "/seats?cursor&_ts=x&utm_source=mail"] {
         assert_eq!(server.get(target).await.json(), json!({ "limit": 50, "next_cursor": null }), "{target}");
     }

@@ -228,7 +228,7 @@ pub(super) async fn a_user_has_at_most_the_limit_of_seats_in_a_concert(office: &
     let fifth = || Command::Hold { token, seat_ids: vec![seats[4]] };
     assert_eq!(office.ask(Caller::Buyer(user), fifth()).await, Err(Refusal::TooManySeats { limit: 4 }));
     office.hold(user, token, elsewhere[0]).await;
-    // What is overdue does not count, swept or not.
+    // An overdue hold does not count, swept or not.
     office.advance(300);
     office.ask(Caller::Buyer(user), fifth()).await.unwrap();
 }

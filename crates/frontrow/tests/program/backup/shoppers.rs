@@ -52,7 +52,7 @@ impl Shoppers {
         self.paid.lock().unwrap().clone()
     }
 
-    /// Sends the buyers home. What they had asked for last may have happened or not.
+    /// Sends the buyers home. Their last requests may have happened or not.
     pub(crate) async fn stop(&mut self) {
         self.tasks.shutdown().await;
     }
@@ -90,7 +90,7 @@ async fn buy_all(number: usize, client: Client, seats: Vec<i64>, paid: Paid) {
     }
 }
 
-/// None where the server is gone.
+/// None if the server is gone.
 async fn buy(client: &Client, seat: i64) -> Option<i64> {
     let token = client.join(None).await["token"].as_str().unwrap().to_owned();
     loop {

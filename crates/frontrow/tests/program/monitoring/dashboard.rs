@@ -80,7 +80,7 @@ struct Matcher {
     value: String,
 }
 
-/// What stands between the braces of a selector, or of a sample. No value here has a quotation mark or a comma in it.
+/// The text between the braces of a selector, or of a sample. No value here has a quotation mark or a comma in it.
 fn matchers(text: &str) -> Vec<Matcher> {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     let matcher = |part: &str| {

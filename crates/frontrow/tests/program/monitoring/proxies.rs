@@ -28,7 +28,7 @@ const IN_A_ROW: usize = 20;
 struct HaProxy {
     child: Child,
     port: Port,
-    /// Where it says that it lives, if it does.
+    /// The address of its own health check, if it has one.
     _other_port: Port,
     folder: TempDir,
 }
@@ -227,7 +227,7 @@ fn what_is_shipped_serves_the_metrics_where_no_proxy_leads() {
     assert!(policies.contains(&rule), "{policies}");
 }
 
-/// What a proxy's settings say of both backends, but for where the instances are.
+/// The settings of both backends of a proxy, except the addresses of the instances.
 fn backends(settings: &str) -> Vec<String> {
     let text = std::fs::read_to_string(deploy(settings)).unwrap();
     let (_, backends) = text.split_once("\nbackend ").unwrap();
@@ -257,7 +257,7 @@ fn the_autoscaler_stops_before_postgresql_and_the_proxy_run_out_of_room() {
     let servers = Cli::load(["frontrow", "serve"].map(Into::into)).unwrap().config.servers;
     let surge = number_after("kubernetes/deployment.yaml", "maxSurge:");
     let most = number_after("kubernetes/autoscaler.yaml", "maxReplicas:") + surge;
-    // What docs/cluster.md reckons, and what PostgreSQL has unless it was set.
+    // The sum of docs/cluster.md, and PostgreSQL's default.
     let connections = most * (servers.database_lanes + servers.database_readers + 2) + 10;
     assert!(connections <= 100, "{connections}");
     let room = number_after("kubernetes/haproxy.cfg", "server-template frontrow");

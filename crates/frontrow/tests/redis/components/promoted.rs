@@ -32,7 +32,7 @@ impl PromotedPair {
         let clock = Clock::manual(START);
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Policy::default(), 5));
         let mut settings = RedisSettings::new(vec![url]);
-        // What one instance does reaches the other through Redis, not through the rows.
+        // The changes of one instance reach the other through Redis, not through the rows.
         settings.refresh_every = Duration::from_hours(1);
         settings.refresh_down_every = Duration::from_hours(1);
         let start = |number| peers_over(&store, &settings, &clock, number);

@@ -1,6 +1,5 @@
 //! How a seat map is written.
 
-use super::hall::Row;
 use frontrow_domain::{
     id::{ConcertId, SeatId},
     money::Money,
@@ -8,6 +7,24 @@ use frontrow_domain::{
 };
 use serde::Serialize;
 use utoipa::ToSchema;
+
+/// A cached seat.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) seat: Seat,
+    /// The version in which a commit of this process last changed the seat: a row that was read before must not replace
+    /// it. [`Guarded`](crate::caches::guarded::Guarded) would drop the whole read of a hall whenever one of its seats
+    /// is sold meanwhile.
+    pub(super) touched: u64,
+}
+
+#[cfg(test)]
+impl Row {
+    /// A row that no commit of this process has changed.
+    pub(super) const fn of(seat: Seat) -> Self {
+        Self { seat, touched: 0 }
+    }
+}
 
 /// How a seat map is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, ToSchema)]

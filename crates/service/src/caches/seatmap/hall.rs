@@ -2,7 +2,7 @@
 
 use super::{
     MapForm, SeatMap, Versions,
-    forms::{compact, full},
+    forms::{Row, compact, full},
 };
 use crate::caches::read_failure::ReadFailure;
 use arc_swap::ArcSwapOption;
@@ -76,23 +76,6 @@ struct Rendered {
     /// The moment that the map shows.
     as_of: Instant,
     cost: Duration,
-}
-
-#[derive(Debug)]
-pub(super) struct Row {
-    pub(super) seat: Seat,
-    /// The version in which a commit of this process last changed the seat: a row that was read before must not replace
-    /// it. [`Guarded`](crate::caches::guarded::Guarded) would drop the whole read of a hall whenever one of its seats
-    /// is sold meanwhile.
-    touched: u64,
-}
-
-#[cfg(test)]
-impl Row {
-    /// A row that no commit of this process has changed.
-    pub(super) const fn of(seat: Seat) -> Self {
-        Self { seat, touched: 0 }
-    }
 }
 
 #[derive(Debug, Default)]

@@ -169,11 +169,11 @@ async fn what_is_committed_while_a_map_is_dropped_is_seen_by_the_next_look() {
 }
 
 /// A hall's rows with these printed numbers in one row of seats, with ids in this order.
-fn row_of(numbers: &[&str]) -> Vec<hall::Row> {
+fn row_of(numbers: &[&str]) -> Vec<forms::Row> {
     let row = |(id, number): (i64, &&str)| {
         let label =
             SeatLabel { section: "Stalls".into(), row: "A".into(), number: (*number).into(), grade: "R".into() };
-        hall::Row::of(frontrow_domain::sale::Seat {
+        forms::Row::of(frontrow_domain::sale::Seat {
             seat_id: SeatId::new(id),
             concert_id: ConcertId::new(1),
             seat_number: i32::try_from(id).unwrap(),
@@ -199,7 +199,7 @@ fn the_compact_form_is_never_larger_than_the_full_one_however_the_seats_are_numb
         vec!["01", "2", "", "4294967295", "4294967296"],
         theatre.iter().map(String::as_str).collect(),
     ];
-    let sizes = |rows: &[hall::Row]| {
+    let sizes = |rows: &[forms::Row]| {
         let id = ConcertId::new(1);
         let full = serde_json::to_vec(&forms::full(id, 1, rows)).unwrap().len();
         (full, serde_json::to_vec(&forms::compact(id, 1, rows)).unwrap().len())
