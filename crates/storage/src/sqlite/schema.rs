@@ -3,7 +3,7 @@
 use super::{error, tables::room};
 use crate::{StoreError, migrate};
 use frontrow_domain::{id::RoomId, line::Room, time::Time};
-use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, Result, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, Result, TransactionBehavior, config::DbConfig};
 use std::{path::Path, time::Duration};
 
 /// "FROW" in the file's header identifies the program.
@@ -92,6 +92,9 @@ fn connect(path: &Path, access: OpenFlags, busy: Duration) -> Result<Connection>
     let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.busy_timeout(busy)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // One plan a statement, whatever is bound to it. Otherwise SQLite compiles a statement again each time that it is
+    // taken from the cache, in case the new values suggest another plan.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.pragma_update(None, "cache_size", CACHE_SIZE)?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(conn)

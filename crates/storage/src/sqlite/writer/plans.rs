@@ -21,7 +21,7 @@ use rusqlite::{
     trace::{TraceEvent, TraceEventCodes},
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::Path,
     sync::{Mutex, PoisonError},
 };
@@ -169,11 +169,16 @@ fn sale(path: &Path, day: Day, ended: i64) -> i64 {
     first + 400
 }
 
-/// The steps of each statement that ran, by its text.
-type Costs = Arc<Mutex<HashMap<String, i32>>>;
+/// The cost of the statements that ran.
+#[derive(Debug, Clone, Default)]
+struct Costs {
+    /// The most steps of a run, by the statement's text.
+    steps: HashMap<String, i32>,
+    compiled_again: BTreeSet<String>,
+}
 
-fn watch(conn: &mut Connection) -> Costs {
-    let costs = Costs::default();
+fn watch(conn: &mut Connection) -> Arc<Mutex<Costs>> {
+    let costs = Arc::new(Mutex::new(Costs::default()));
     // The counter goes on when a statement is reused.
     let mut before: HashMap<String, i32> = HashMap::new();
     let noted = Arc::clone(&costs);
@@ -182,7 +187,10 @@ fn watch(conn: &mut Connection) -> Costs {
             let (sql, steps) = (statement.sql().into_owned(), statement.get_status(StatementStatus::VmStep));
             let last = before.insert(sql.clone(), steps).filter(|last| *last <= steps).unwrap_or(0);
             let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
-            let most = noted.entry(sql).or_default();
+            if statement.get_status(StatementStatus::RePrepare) > 0 {
+                noted.compiled_again.insert(sql.clone());
+            }
+            let most = noted.steps.entry(sql).or_default();
             *most = (*most).max(steps - last);
         }
     };
@@ -366,7 +374,7 @@ fn plan(conn: &Connection, sql: &str) -> String {
 }
 
 /// The costs of a sale to users, the first of whom has `ended` ended reservations; and the writer.
-fn costs_after(day: Day, ended: i64) -> (HashMap<String, i32>, Writer) {
+fn costs_after(day: Day, ended: i64) -> (Costs, Writer) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frontrow.db");
     let open = || {
@@ -388,19 +396,20 @@ fn costs_after(day: Day, ended: i64) -> (HashMap<String, i32>, Writer) {
 
 fn assert_cheap(day: Day) {
     let (costs, writer) = costs_after(day, HISTORY);
-    assert!(costs.len() > 40, "{} statements", costs.len());
-    let dear = costs.iter().filter(|(_, steps)| **steps > STEPS_MAX);
+    assert!(costs.compiled_again.is_empty(), "compiled more than once: {:#?}", costs.compiled_again);
+    assert!(costs.steps.len() > 40, "{} statements", costs.steps.len());
+    let dear = costs.steps.iter().filter(|(_, steps)| **steps > STEPS_MAX);
     let dear: Vec<_> =
         dear.map(|(sql, steps)| format!("{steps} steps: {sql}\n  {}\n", plan(&writer.conn, sql))).collect();
     assert!(dear.is_empty(), "with the statistics of {day:?}: {}", dear.concat());
     // Every statement over tokens uses a key or the index that is meant for it.
-    for sql in costs.keys().filter(|sql| sql.contains("waiting_token") && !sql.starts_with("INSERT")) {
+    for sql in costs.steps.keys().filter(|sql| sql.contains("waiting_token") && !sql.starts_with("INSERT")) {
         let plan = plan(&writer.conn, sql);
         assert!(!plan.contains("SCAN waiting_token"), "{sql}: {plan}");
     }
     // A hold takes as many steps for a user with a history as for one without.
-    let of_hold = |costs: &HashMap<String, i32>| {
-        let steps = costs.iter().find(|(sql, _)| sql.contains("WHERE user_id = ?1 AND closed_at IS NULL ORDER"));
+    let of_hold = |costs: &Costs| {
+        let steps = costs.steps.iter().find(|(sql, _)| sql.contains("WHERE user_id = ?1 AND closed_at IS NULL ORDER"));
         *steps.unwrap().1
     };
     assert_eq!(of_hold(&costs), of_hold(&costs_after(day, 0).0), "with the statistics of {day:?}");
