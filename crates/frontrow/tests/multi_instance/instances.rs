@@ -28,7 +28,10 @@ async fn an_instance_without_redis_beside_others_is_not_ready_and_says_why() {
     let without = lone(&database).await;
     let (status, reason) = said(&without).await;
     assert_eq!(status, 503);
-    assert!(reason.contains("no redis_url") && reason.ends_with("there are others: 1 (no_redis_url)\n"), "{reason}");
+    assert!(
+        reason.contains("no redis_url") && reason.ends_with("the others over its database: 1 (no_redis_url)\n"),
+        "{reason}"
+    );
     assert_eq!(said(&one).await, ready(), "those that exchange events go on");
     one.stop().await;
     eventually("it is alone and ready", async || (said(&without).await == ready()).then_some(())).await;
