@@ -56,7 +56,7 @@ impl Consumer {
     }
 }
 
-/// What happened.
+/// The fact that an event reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum EventPayload {
@@ -155,9 +155,9 @@ impl EventState {
 pub struct OutboxEvent {
     /// Which event: never given to another, so a consumer can tell a second delivery from a second event.
     pub event_id: EventId,
-    /// For whom.
+    /// The consumer that it is for.
     pub consumer: Consumer,
-    /// What happened.
+    /// The reported fact.
     pub payload: EventPayload,
     /// When it was decided.
     pub created_at: Time,
@@ -244,7 +244,7 @@ impl OutboxLease {
         self.holding.filter(|holding| holding.holder != holder && now < holding.until).map(|holding| holding.until)
     }
 
-    /// Whether `holder` was the last to claim. Past its time too: nobody else has seen the events since.
+    /// Whether `holder` was the last to claim. Past its time too: no other process has seen the events since.
     #[must_use]
     pub fn is_of(&self, holder: LeaseHolder) -> bool {
         self.holding.is_some_and(|holding| holding.holder == holder)

@@ -36,7 +36,7 @@ pub(super) fn claim(world: &mut World, caller: Caller, consumer: Consumer, holde
     Ok(Outcome::Claimed(events))
 }
 
-/// Removes what was delivered and puts off what failed, if nobody has claimed the events since.
+/// Removes what was delivered and puts off what failed, if no other process has claimed the events since.
 pub(super) fn settle(world: &mut World, caller: Caller, settled: &Settlements) -> Decision {
     check_system(caller)?;
     let Settlements { consumer, holder, delivered, failed } = settled;

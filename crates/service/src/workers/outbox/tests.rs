@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 const FEED: Consumer = Consumer::AuditFeed;
 
-/// What the consumer does with an event.
+/// The consumer's behaviour for an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Behaviour {
     Succeeds,
@@ -26,7 +26,7 @@ enum Behaviour {
     Panics,
 }
 
-/// A consumer that does as it is told, and counts.
+/// A consumer that follows its settings, and counts.
 #[derive(Debug, Clone, Default)]
 struct TestConsumer(Arc<Mutex<Told>>);
 
