@@ -7,16 +7,17 @@
 use crate::sale::{START, activate, ask, buyers, concert, hold, join, open, pay};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
-    command::{Command, Outcome},
-    id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    command::{Command, Outcome, Settlements},
+    id::{ConcertId, EventId, FeedNumber, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
     line::Fence,
+    outbox::{Consumer, EventPayload, LeaseHolder, OutboxEvent},
     retention::Leftover,
     sale::{PaymentStatus, ReservationStatus},
     time::{Span, Time},
     user::{Caller, Role, Session},
 };
 use frontrow_storage::{
-    ConcertFilter, ConcertPlace, Page, PaymentFilter, ReservationFilter, Store, check,
+    ConcertFilter, ConcertPlace, EventFilter, Page, PaymentFilter, ReservationFilter, Store, check,
     postgres::{self, PostgresSettings, Statements},
 };
 use frontrow_testkit::servers::postgres::{PostgresServer, programs};
@@ -87,12 +88,17 @@ INSERT INTO point_history SELECT 2 * n, someone(n), -1000, 'use', 'x', 5000, 2, 
 INSERT INTO idempotency (key, fingerprint, answer, created_at)
     SELECT sha256(n::text::bytea), sha256('x'), '{}', T0 - 3600000000 + n FROM generate_series(1, ROWS) AS n;
 INSERT INTO audit_log SELECT n, NULL, 'room.set', 'room 0', '{}', T0 FROM generate_series(1, ROWS) AS n;
+INSERT INTO audit_feed SELECT n, n FROM generate_series(1, ROWS - 20) AS n;
+INSERT INTO outbox SELECT n, 'audit_feed', jsonb_build_object('kind', 'audit_recorded', 'audit_id', n), T0,
+        CASE WHEN n > ROWS - 20 THEN T0 - 1 WHEN n > 40 THEN T0 + 60000000 + n END, CASE WHEN n <= 40 THEN T0 END, 10, 'x'
+    FROM generate_series(1, ROWS) AS n;
 SELECT setval('concert_ids', ROWS), setval('seat_ids', ROWS), setval('reservation_ids', ROWS),
-    setval('payment_ids', ROWS), setval('point_ids', ROWS), setval('history_ids', 2 * ROWS), setval('audit_ids', ROWS);
+    setval('payment_ids', ROWS), setval('point_ids', ROWS), setval('history_ids', 2 * ROWS), setval('audit_ids', ROWS),
+    setval('event_ids', ROWS);
 RESET session_replication_role;
 ";
 
-const LARGE: [&str; 11] = [
+const LARGE: [&str; 13] = [
     "user",
     "session",
     "waiting_token",
@@ -104,10 +110,12 @@ const LARGE: [&str; 11] = [
     "point_history",
     "idempotency",
     "audit_log",
+    "audit_feed",
+    "outbox",
 ];
 
 /// Parts of statements, and the index that each must go by.
-const INDEXES: [(&str, &str); 27] = [
+const INDEXES: [(&str, &str); 33] = [
     ("WHERE email = $1", "user_email_unique"),
     ("FROM \"user\" WHERE user_id < $1", "user_pkey"),
     ("FROM room WHERE room_id > $1", "room_pkey"),
@@ -131,6 +139,12 @@ const INDEXES: [(&str, &str); 27] = [
     ("FROM payment WHERE reservation_id = $4", "one_payment_per_reservation"),
     ("FROM point_history WHERE user_id = $1", "one_entry_per_version"),
     ("FROM audit_log WHERE audit_id < $1", "audit_log_pkey"),
+    ("FROM audit_feed WHERE feed_number > $1", "audit_feed_pkey"),
+    ("FROM audit_feed AS f WHERE f.audit_id = k.id", "one_place_per_entry"),
+    ("o.consumer = k.consumer AND o.due_at <= clock.now", "outbox_due"),
+    ("FROM outbox AS o WHERE o.event_id = k.id FOR UPDATE", "outbox_pkey"),
+    ("FROM outbox WHERE event_id < $1", "outbox_pkey"),
+    ("FROM outbox WHERE event_id + 0 < $1 AND dead_at IS NOT NULL", "outbox_dead"),
     ("UPDATE seat AS s SET status", "seat_pkey"),
     ("UPDATE reservation AS r SET status", "reservation_pkey"),
     ("UPDATE point AS p SET", "point_pkey"),
@@ -225,11 +239,34 @@ async fn read_everything(store: &dyn Store) {
     let history = store.history(user, Page { after: None, limit: 1 }).await.unwrap();
     store.history(user, Page { after: Some(history[0].history_id), limit: 50 }).await.unwrap();
     store.audit(Page { after: None, limit: 50 }).await.unwrap();
+    assert_eq!(store.audit_feed(Page { after: Some(FeedNumber::new(1_000)), limit: 50 }).await.unwrap().len(), 50);
+    for after in [None, Some(EventId::new(30))] {
+        assert!(store.outbox(EventFilter::Dead, Page { after, limit: 50 }).await.unwrap().len() >= 29);
+    }
+    store.outbox(EventFilter::Pending, Page { after: None, limit: 50 }).await.unwrap();
+    deliver(store).await;
     for what in Leftover::ALL {
         store.prune(what, START.plus(Span::from_secs(-7_200)), 500).await.unwrap();
     }
     // A stretch of the line, and what of it is over.
     assert_eq!(store.prune(Leftover::Token, START.plus(Span::from_secs(1)), 500).await.unwrap(), 500);
+}
+
+/// What the worker of the outbox does, except that nothing is delivered in the end.
+async fn deliver(store: &dyn Store) {
+    let (consumer, holder) = (Consumer::AuditFeed, LeaseHolder(Uuid::from_u128(1)));
+    let outcomes = ask(store, vec![(Caller::System, Command::ClaimEvents { consumer, holder })]).await;
+    let [Outcome::Claimed(events)] = outcomes.as_slice() else { panic!("{outcomes:?}") };
+    assert!(events.len() >= 20);
+    let feed = |event: &OutboxEvent| {
+        let EventPayload::AuditRecorded { audit_id } = event.payload;
+        (Caller::System, Command::FeedAudit { audit_id })
+    };
+    ask(store, events.iter().map(feed).collect()).await;
+    let settled = Settlements { consumer, holder, delivered: Vec::new(), failed: Vec::new() };
+    ask(store, vec![(Caller::System, Command::SettleEvents(settled))]).await;
+    let retry = Command::RetryEvent { event_id: events[0].event_id };
+    ask(store, vec![(Caller::System, retry)]).await;
 }
 
 /// A sale of everything that the engine decides often.
