@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
 
+mod refusals;
 mod world;
 
 use frontrow_service::metrics::MetricsFormat;
@@ -40,6 +41,9 @@ fn main() {
     }
     if wanted("holds") {
         holds();
+    }
+    if wanted("refusals") {
+        refusals::run();
     }
     if wanted("seatmap") {
         seat_map();
