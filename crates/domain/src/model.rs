@@ -315,10 +315,10 @@ impl Model {
     /// Extends the deadlines that were live when an outage began, and stores the outage.
     pub fn lengthen(&mut self, outage: Outage) {
         for token in self.tokens.values_mut() {
-            *token = outage.extended_token(*token).unwrap_or(*token);
+            *token = token.extended_by(&outage).unwrap_or(*token);
         }
         for reservation in self.reservations.values_mut() {
-            if let Some(longer) = outage.extended_hold(reservation.clone()) {
+            if let Some(longer) = reservation.clone().extended_by(&outage) {
                 *reservation = longer;
             }
         }

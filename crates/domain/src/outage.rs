@@ -1,9 +1,7 @@
 //! Outages: times in which the box office could not be reached. They take nothing from turns and holds.
 
 use crate::{
-    line::Token,
     policy::Policy,
-    sale::{Reservation, ReservationState},
     time::{Span, Time},
 };
 use std::sync::Arc;
@@ -30,24 +28,6 @@ impl Outage {
         let lasted = to.since(from);
         let grace = lasted.min(policy.outage_grace);
         (lasted >= OUTAGE_MIN && grace > Span::ZERO).then_some(Self { from, to, grace })
-    }
-
-    /// The token with its deadline extended; none if the outage did not affect it: it was over already, or has no
-    /// deadline. To be applied once, before anything else is decided about the token.
-    #[must_use]
-    pub fn extended_token(&self, token: Token) -> Option<Token> {
-        token.deadline().filter(|deadline| *deadline > self.from)?;
-        Some(Token { state: token.state.extended(self.grace), ..token })
-    }
-
-    /// The hold with its end extended; none if the outage did not affect it.
-    #[must_use]
-    pub fn extended_hold(&self, mut reservation: Reservation) -> Option<Reservation> {
-        if reservation.state != ReservationState::Pending || reservation.expires_at <= self.from {
-            return None;
-        }
-        reservation.expires_at = reservation.expires_at.plus(self.grace);
-        Some(reservation)
     }
 }
 
@@ -89,8 +69,9 @@ mod tests {
     use super::*;
     use crate::{
         id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-        line::EndReason,
+        line::{EndReason, Token},
         money::Money,
+        sale::{Reservation, ReservationState},
     };
     use uuid::Uuid;
 
@@ -132,7 +113,7 @@ mod tests {
         ];
         let outage = outage(30, 125);
         for state in states {
-            let longer = outage.extended_token(state).unwrap();
+            let longer = state.extended_by(&outage).unwrap();
             assert_eq!(longer.deadline().unwrap().since(outage.to), state.deadline().unwrap().since(outage.from));
             assert_eq!(longer.state, state.state.extended(outage.grace));
             assert_eq!(Token { state: state.state, ..longer }, state);
@@ -145,7 +126,7 @@ mod tests {
         let offered = token().offered(START, &policy).unwrap();
         let outage = outage(60, 200);
         for state in [token(), offered, token().ended(START, EndReason::Left).unwrap()] {
-            assert_eq!(outage.extended_token(state), None);
+            assert_eq!(state.extended_by(&outage), None);
         }
     }
 
@@ -162,11 +143,11 @@ mod tests {
             created_at: START,
             expires_at: at(300),
         };
-        let longer = outage(290, 390).extended_hold(pending.clone()).unwrap();
+        let longer = pending.clone().extended_by(&outage(290, 390)).unwrap();
         assert_eq!(longer.expires_at, at(400));
-        assert_eq!(outage(300, 390).extended_hold(pending.clone()), None);
+        assert_eq!(pending.clone().extended_by(&outage(300, 390)), None);
         let paid = pending.confirmed(at(1)).unwrap();
-        assert_eq!(outage(290, 390).extended_hold(paid), None);
+        assert_eq!(paid.extended_by(&outage(290, 390)), None);
     }
 
     #[test]

@@ -19,7 +19,8 @@ use frontrow_signing::Keyring;
 use frontrow_storage::{
     Store,
     check::{self, Report},
-    lock::{self, FolderLock},
+    lock::FolderLock,
+    sqlite::SqliteStore,
 };
 use frontrow_web::{
     self, MetricsAt,
@@ -117,7 +118,7 @@ pub fn take_folder(config: &Config) -> anyhow::Result<Option<FolderLock>> {
 /// A server is running, and the schema is older than this program.
 pub fn check_beside(config: &Config) -> anyhow::Result<()> {
     match config.database() {
-        Database::Sqlite(database) => lock::check_beside(&database),
+        Database::Sqlite(database) => SqliteStore::check_beside(&database),
         Database::Postgres(_) => Ok(()),
     }
 }

@@ -1,5 +1,7 @@
 //! The outbox: what its workers ask of the engine, and what operators see of it.
 
+pub(crate) use crate::outcome::{ClaimedEvents, PutOffEvents};
+
 use crate::office::{BoxOffice, Reply, ServiceError};
 use frontrow_domain::{
     changes::AuditEntry,
@@ -9,14 +11,6 @@ use frontrow_domain::{
     user::Caller,
 };
 use frontrow_storage::{EventFilter, Page};
-
-/// The events that a worker has claimed; none if another process has the lease.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ClaimedEvents(pub(crate) Option<Vec<OutboxEvent>>);
-
-/// The events whose delivery failed, as they stand after a settlement; none if another process has the lease.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PutOffEvents(pub(crate) Option<Vec<OutboxEvent>>);
 
 /// For the workers.
 impl BoxOffice {

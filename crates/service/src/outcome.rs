@@ -1,6 +1,5 @@
 //! The value that a call answers with, taken from the outcome of its command.
 
-use crate::outbox::{ClaimedEvents, PutOffEvents};
 use frontrow_domain::{
     command::{Issue, Outcome},
     id::SeatId,
@@ -46,6 +45,14 @@ pub struct Adjusted {
 /// How many holds were swept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Swept(pub(crate) u32);
+
+/// The events that a worker has claimed; none if another process has the lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClaimedEvents(pub(crate) Option<Vec<OutboxEvent>>);
+
+/// The events whose delivery failed, as they stand after a settlement; none if another process has the lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PutOffEvents(pub(crate) Option<Vec<OutboxEvent>>);
 
 /// The part of a cancelled concert that was wound up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

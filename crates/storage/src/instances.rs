@@ -1,6 +1,13 @@
 //! The instances over one database.
 
-use crate::Sharing;
+/// Which processes change a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// This process, and sometimes the command line.
+    Alone,
+    /// Any number of instances.
+    Shared,
+}
 
 /// An instance that serves over a database that others may share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,7 +22,7 @@ pub mod trouble;
 
 pub use error::{Damage, StoreError};
 pub use filter::{ConcertFilter, DebtFilter, EventFilter, PaymentFilter, ReservationFilter};
-pub use instances::{Instance, Instances};
+pub use instances::{Instance, Instances, Sharing};
 pub use line::{Life, Line, RoomSummary};
 pub use lists::{ConcertPlace, DoorLine, OutboxTotals, Page, Remnant, SeatCounts, TicketPlace};
-pub use store::{COMMIT_VISIBILITY_MAX, Committed, Decide, GAP_GRACE, Sharing, Store};
+pub use store::{COMMIT_VISIBILITY_MAX, Committed, Decide, GAP_GRACE, Store};

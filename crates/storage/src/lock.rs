@@ -1,6 +1,5 @@
 //! Limits a `SQLite` database to one server at a time.
 
-use crate::sqlite::SqliteStore;
 use anyhow::{Context as _, bail};
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
@@ -92,26 +91,18 @@ fn is_locked(file: &File) -> anyhow::Result<bool> {
     }
 }
 
-/// Checks that a command may open the `SQLite` file at `database` beside a server: it must not migrate the schema under
-/// a running server.
+/// Whether a server runs over the `SQLite` file at `database`.
 ///
 /// # Errors
-/// A server runs, and the schema is older than this program.
-pub fn check_beside(database: &Path) -> anyhow::Result<()> {
+/// The lock cannot be tried.
+pub(crate) fn is_served(database: &Path) -> anyhow::Result<bool> {
     // Not created here: the command may run as another user than the server.
-    if let Ok(file) = File::open(path(database))
-        && is_locked(&file)?
-    {
-        SqliteStore::open_read_only(database).with_context(|| {
-            format!("a server runs over {}: stop it to bring its database up to date", database.display())
-        })?;
-    }
-    Ok(())
+    File::open(path(database)).map_or(Ok(false), |file| is_locked(&file))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FolderLock, check_beside};
+    use super::FolderLock;
 
     #[test]
     fn a_folder_has_one_server_until_that_ends() {
@@ -134,18 +125,5 @@ mod tests {
         for path in [made.clone(), made.join("serve.lock")] {
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
         }
-    }
-
-    #[test]
-    fn an_old_schema_is_not_touched_beside_a_server() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = folder.path().join("frontrow.db");
-        let old = rusqlite::Connection::open(&database).unwrap();
-        old.pragma_update(None, "application_id", 0x4652_4f57).unwrap();
-        drop(old);
-        check_beside(&database).unwrap();
-        let _server = FolderLock::take(&database).unwrap();
-        let said = format!("{:#}", check_beside(&database).unwrap_err());
-        assert!(said.contains("stop it to bring"), "{said}");
     }
 }

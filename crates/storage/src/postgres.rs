@@ -6,6 +6,7 @@ mod clock;
 mod columns;
 mod connect;
 mod error;
+mod instance_name;
 mod instances;
 pub mod keys;
 mod load_plan;

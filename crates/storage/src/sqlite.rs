@@ -13,7 +13,7 @@ mod writer;
 
 use crate::{
     Committed, ConcertFilter, ConcertPlace, Damage, DebtFilter, Decide, DoorLine, EventFilter, Line, OutboxTotals,
-    Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Store, StoreError, TicketPlace,
+    Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Store, StoreError, TicketPlace, lock,
     sqlite::{
         files::Files,
         read_pool::ReadPool,
@@ -24,6 +24,7 @@ use crate::{
         writer::Writer,
     },
 };
+use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use frontrow_clock::Clock;
@@ -77,6 +78,20 @@ impl std::fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
+    /// Checks that a command may open the file at `database` beside a server: it must not migrate the schema under a
+    /// running server.
+    ///
+    /// # Errors
+    /// A server runs, and the schema is older than this program.
+    pub fn check_beside(database: &Path) -> anyhow::Result<()> {
+        if lock::is_served(database)? {
+            Self::open_read_only(database).with_context(|| {
+                format!("a server runs over {}: stop it to bring its database up to date", database.display())
+            })?;
+        }
+        Ok(())
+    }
+
     /// Opens the box office at `path`; creates the file and brings its schema up to date. A new one gets a house room
     /// with `house_max_active` active tokens; an existing one keeps its own.
     ///
@@ -378,5 +393,24 @@ impl Store for SqliteStore {
             tracing::warn!(%error, "shutdown time not saved: the next start counts the outage from the last note");
         }
         self.write(Writer::empty_log).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SqliteStore;
+    use crate::lock::FolderLock;
+
+    #[test]
+    fn an_old_schema_is_not_touched_beside_a_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("frontrow.db");
+        let old = rusqlite::Connection::open(&database).unwrap();
+        old.pragma_update(None, "application_id", 0x4652_4f57).unwrap();
+        drop(old);
+        SqliteStore::check_beside(&database).unwrap();
+        let _server = FolderLock::take(&database).unwrap();
+        let said = format!("{:#}", SqliteStore::check_beside(&database).unwrap_err());
+        assert!(said.contains("stop it to bring"), "{said}");
     }
 }

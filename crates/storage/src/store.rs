@@ -2,7 +2,7 @@
 
 use crate::{
     ConcertFilter, ConcertPlace, Damage, DebtFilter, DoorLine, EventFilter, Instances, Life, Line, OutboxTotals, Page,
-    PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, StoreError, TicketPlace,
+    PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Sharing, StoreError, TicketPlace,
 };
 use async_trait::async_trait;
 use frontrow_domain::{
@@ -263,15 +263,6 @@ pub const COMMIT_VISIBILITY_MAX: Span = Span::from_secs(10);
 
 /// The age at which a position without a token counts as unassigned: a little above [`COMMIT_VISIBILITY_MAX`].
 pub const GAP_GRACE: Duration = Duration::from_micros(COMMIT_VISIBILITY_MAX.micros().unsigned_abs() + 1_000_000);
-
-/// Which processes change a database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sharing {
-    /// This process, and sometimes the command line.
-    Alone,
-    /// Any number of instances.
-    Shared,
-}
 
 /// Decides a batch: changes the loaded rows and answers each request, in order. Pure: see
 /// [`frontrow_domain::decide::decide_all`].

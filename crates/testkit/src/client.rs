@@ -1,6 +1,6 @@
 //! The client that tests call the API with.
 
-use crate::{PATIENCE, eventually, server::Hall};
+use crate::{PATIENCE, eventually, hall::Hall};
 use bytes::Bytes;
 use frontrow_domain::id::UserId;
 use reqwest::{Method, header::HeaderMap};

@@ -17,12 +17,14 @@
 pub mod bench;
 pub mod client;
 pub mod fixture;
+pub mod hall;
 pub mod program;
 pub mod server;
 pub mod servers;
 
 pub use client::{ApiAnswer, ApiCall, Client, id, items};
-pub use server::{Hall, PRICE, Server, draft, range, settings};
+pub use hall::Hall;
+pub use server::{PRICE, Server, draft, range, settings};
 
 use frontrow_domain::time::Time;
 use std::time::{Duration, Instant};

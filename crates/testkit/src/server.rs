@@ -1,6 +1,6 @@
 //! A whole box office in the test's process: on a free port, over a folder of its own, with a clock that stands still.
 
-use crate::{PATIENCE, START, client::Client};
+use crate::{PATIENCE, START, client::Client, hall::Hall};
 use frontrow::{
     app::{self, RunningApp},
     config::{Cli, Config},
@@ -10,7 +10,6 @@ use frontrow_domain::{
     command::{Command, Outcome, Request},
     id::UserId,
     money::Money,
-    sale::Concert,
     time::Span,
     user::{Caller, NewUser, Role, Session},
 };
@@ -48,22 +47,6 @@ pub struct Server {
     stop: watch::Sender<bool>,
     done: JoinHandle<anyhow::Result<()>>,
     http: reqwest::Client,
-}
-
-/// A concert on sale with its seats, by number from 1.
-pub struct Hall {
-    pub concert: Concert,
-    pub seats: Vec<i64>,
-}
-
-impl Hall {
-    pub fn id(&self) -> i64 {
-        self.concert.concert_id.get()
-    }
-
-    pub fn path(&self) -> String {
-        format!("/concerts/{}", self.id())
-    }
 }
 
 /// Settings for tests: rate limits are out of the way, the rest are the defaults.

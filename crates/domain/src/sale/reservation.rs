@@ -4,6 +4,7 @@ use crate::{
     id::{ConcertId, ReservationId, SeatId, UserId},
     line::ContradictoryColumns,
     money::Money,
+    outage::Outage,
     refusal::Refusal,
     time::Time,
 };
@@ -205,6 +206,13 @@ impl TryFrom<ReservationColumns> for Reservation {
 }
 
 impl Reservation {
+    /// The hold with its end extended by an outage; none if the outage did not affect it.
+    #[must_use]
+    pub fn extended_by(self, outage: &Outage) -> Option<Self> {
+        let is_affected = self.state == ReservationState::Pending && self.expires_at > outage.from;
+        is_affected.then(|| Self { expires_at: self.expires_at.plus(outage.grace), ..self })
+    }
+
     /// The state without its data.
     #[must_use]
     pub const fn status(&self) -> ReservationStatus {

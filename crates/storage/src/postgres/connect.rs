@@ -35,6 +35,8 @@ const ANSWER_GRACE: Duration = Duration::from_secs(2);
 /// A connection discards its plans after this many transactions, and whenever their number has doubled: the tables may
 /// have grown, and a plan for an empty table is bad for a full one.
 const PLANS_KEPT: usize = 256;
+/// Lanes use generic plans, since each of their statements names its rows.
+const LANE_PLANS: &str = "SET plan_cache_mode = force_generic_plan; ";
 
 /// Sessions plan for statements that find few rows by key. With those settings, work on whole tables would take many
 /// times as long, so the server chooses freely.
@@ -71,6 +73,30 @@ pub(super) struct Pool {
 impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pool").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl PostgresSettings {
+    /// Connections that decide batches.
+    pub(super) fn lane_pool(&self) -> Result<Pool, StoreError> {
+        let session = (self.statements == Statements::Named).then(|| format!("{}{LANE_PLANS}", self.session()));
+        Pool::open(self, &self.url, self.lanes, TargetSessionAttrs::ReadWrite, session)
+    }
+
+    /// Connections for reads that must see the latest commits.
+    pub(super) fn reader_pool(&self) -> Result<Pool, StoreError> {
+        Pool::open(self, &self.url, self.readers, TargetSessionAttrs::ReadWrite, self.named_session())
+    }
+
+    /// A connection that watches those of the lanes; made on demand.
+    pub(super) fn watch_pool(&self) -> Result<Pool, StoreError> {
+        Pool::open(self, &self.url, 1, TargetSessionAttrs::ReadWrite, self.named_session())
+    }
+
+    /// Connections to the replica, if there is one.
+    pub(super) fn replica_pool(&self) -> Result<Option<Pool>, StoreError> {
+        let open = |url: &String| Pool::open(self, url, self.readers, TargetSessionAttrs::Any, self.named_session());
+        self.replica_url.as_ref().map(open).transpose()
     }
 }
 

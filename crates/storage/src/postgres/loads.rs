@@ -5,7 +5,6 @@ use super::{
     connect::{PooledConnection, Statement},
     load_plan::LoadPlan,
     pipeline::Pipeline,
-    tables::token::Found,
     unanswered_commit::Transaction,
 };
 use frontrow_domain::{
@@ -72,6 +71,28 @@ impl<'a> Loads<'a> {
     pub(super) async fn run(self) -> Result<LoadedRows, Error> {
         let results = self.pipeline.run(self.session).await?;
         self.takes.into_iter().zip(results).map(|(take, rows)| Ok((take, rows?))).collect()
+    }
+}
+
+/// How the statement that locks the lines found a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// At the head of its line.
+    Head,
+    /// Among the active tokens that may be overdue.
+    MayBeOverdue,
+    /// Any other way.
+    Otherwise,
+}
+
+impl Found {
+    /// By the number that the statement gives it.
+    pub(super) const fn of(number: i32) -> Self {
+        match number {
+            1 => Self::Head,
+            2 => Self::MayBeOverdue,
+            _ => Self::Otherwise,
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! The address of the database and the settings of connections to it.
 
-use super::{connect::Pool, error, instances, tls};
+use super::{error, instance_name, tls};
 use crate::{Instance, StoreError};
 use std::{fmt::Write as _, path::PathBuf, time::Duration};
 use tokio_postgres::{
     Config,
-    config::{Host, SslMode, TargetSessionAttrs},
+    config::{Host, SslMode},
 };
 
 /// The address of the database and the settings of connections to it.
@@ -55,8 +55,6 @@ const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
 const TRANSACTION: Duration = Duration::from_secs(9);
 /// How often the server checks that the client of a running statement is still connected.
 const CLIENT_CHECK: Duration = Duration::from_secs(1);
-/// Lanes use generic plans, since each of their statements names its rows.
-const LANE_PLANS: &str = "SET plan_cache_mode = force_generic_plan; ";
 /// How long a connection may carry nothing before it counts as lost.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Planner settings. Every statement finds few rows among many by an index; a server with poor statistics, as while the
@@ -107,27 +105,6 @@ impl PostgresSettings {
         Ok(())
     }
 
-    pub(super) fn lane_pool(&self) -> Result<Pool, StoreError> {
-        let session = (self.statements == Statements::Named).then(|| format!("{}{LANE_PLANS}", self.session()));
-        Pool::open(self, &self.url, self.lanes, TargetSessionAttrs::ReadWrite, session)
-    }
-
-    /// Connections for reads that must see the latest commits.
-    pub(super) fn reader_pool(&self) -> Result<Pool, StoreError> {
-        Pool::open(self, &self.url, self.readers, TargetSessionAttrs::ReadWrite, self.named_session())
-    }
-
-    /// A connection that watches those of the lanes; made on demand.
-    pub(super) fn watch_pool(&self) -> Result<Pool, StoreError> {
-        Pool::open(self, &self.url, 1, TargetSessionAttrs::ReadWrite, self.named_session())
-    }
-
-    /// Connections to the replica, if there is one.
-    pub(super) fn replica_pool(&self) -> Result<Option<Pool>, StoreError> {
-        let open = |url: &String| Pool::open(self, url, self.readers, TargetSessionAttrs::Any, self.named_session());
-        self.replica_url.as_ref().map(open).transpose()
-    }
-
     pub(super) fn target(&self, url: &str) -> Result<ParsedUrl, StoreError> {
         let mut target = ParsedUrl::parse(url)?;
         if self.ca_file.is_some() && target.check == tls::Check::Nothing {
@@ -138,7 +115,7 @@ impl PostgresSettings {
         target.config.keepalives_idle(SILENCE_MAX / 2);
         target.config.keepalives_interval(SILENCE_MAX / 4);
         target.config.keepalives_retries(2);
-        let name = instances::name_of(self.instance, target.config.get_application_name());
+        let name = instance_name::of(self.instance, target.config.get_application_name());
         target.config.application_name(name);
         Ok(target)
     }
@@ -153,12 +130,12 @@ impl PostgresSettings {
     }
 
     /// The session's setup; none on a connection that a pooler shares.
-    fn named_session(&self) -> Option<String> {
+    pub(super) fn named_session(&self) -> Option<String> {
         (self.statements == Statements::Named).then(|| self.session())
     }
 
     /// SQL that sets up a connection once.
-    fn session(&self) -> String {
+    pub(super) fn session(&self) -> String {
         let mut sql: String = self
             .bounds()
             .iter()

@@ -3,7 +3,7 @@
 use crate::edge::{
     observe::{self, BodyRoom},
     problem::{HttpResult, Problem, codes},
-    query::without_idle_fields,
+    query::{shortened, without_idle_fields},
 };
 use axum::{
     body::{Body, HttpBody as _},
@@ -36,8 +36,6 @@ pub const LARGE_BODY_LEN_MAX: usize = 16 * 1_024 * 1_024;
 pub const LIMIT_DEFAULT: u32 = 50;
 /// How many items a list has at most.
 pub const LIMIT_MAX: u32 = 100;
-/// How much of a message or a field's name is passed on, in characters: it may quote the client's text.
-const DETAIL_LEN_MAX: usize = 200;
 
 /// A JSON body of at most `MAX` bytes.
 #[derive(Debug, Clone, Copy)]
@@ -245,13 +243,6 @@ fn is_of_a_number(message: &str) -> bool {
     message == "invalid digit found in string"
         || message == "cannot parse integer from empty string"
         || message.starts_with("number too ")
-}
-
-pub(super) fn shortened(text: &str) -> String {
-    match text.char_indices().nth(DETAIL_LEN_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 /// A key in paths and cursors.

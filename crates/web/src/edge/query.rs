@@ -1,9 +1,6 @@
 //! Checks the query fields of the API's calls.
 
-use crate::edge::{
-    extract::shortened,
-    problem::{HttpResult, Problem},
-};
+use crate::edge::problem::{HttpResult, Problem};
 use axum::{
     extract::Query,
     http::{Method, Uri},
@@ -11,6 +8,17 @@ use axum::{
 use serde_json::Value;
 use std::{borrow::Cow, collections::HashMap};
 use utoipa::openapi::OpenApi;
+
+/// How much of a message or a field's name is passed on, in characters: it may quote the client's text.
+const DETAIL_LEN_MAX: usize = 200;
+
+/// A text of the client, short enough for an answer.
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(DETAIL_LEN_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
 
 /// The field names that each call knows, by route and method, as the API's description has them.
 #[derive(Debug, Default)]

@@ -87,7 +87,7 @@ pub(super) async fn an_outage_lengthens_once_what_was_live_when_it_began(office:
     assert_eq!(Some(outage), Outage::between(outage.from, at(205), &Policy::default()));
     for _ in 0..2 {
         for old in &before {
-            let expected = outage.extended_token(*old).unwrap_or(*old);
+            let expected = old.extended_by(&outage).unwrap_or(*old);
             assert_eq!(token(&store, old.id).await, expected);
         }
         assert_eq!(store.outages().iter().collect::<Vec<_>>(), [&outage]);
@@ -160,7 +160,7 @@ pub(super) async fn a_silence_in_which_nothing_failed_is_an_outage_too(office: &
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     let outage = office.store.resume().await.unwrap().unwrap();
     assert!((at(20)..=at(25)).contains(&outage.from) && outage.to == at(120), "{outage:?}");
-    assert_eq!(Some(token(&office.store, id).await), outage.extended_token(before));
+    assert_eq!(Some(token(&office.store, id).await), before.extended_by(&outage));
     let (answers, _) = office.batch(wake()).await;
     assert!(answers[0].decision.is_ok(), "{answers:?}");
     assert_eq!(office.store.resume().await.unwrap(), None);

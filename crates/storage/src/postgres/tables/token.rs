@@ -9,7 +9,7 @@ use crate::{
         columns::{Columns, micros, number},
         connect::{Params, Statement},
         load_plan::LoadPlan,
-        loads::{Loaded, Loads},
+        loads::{Found, Loaded, Loads},
         read_pool::{ReadPool, Snapshot, no_row, read_all},
         saves::SavePipeline,
     },
@@ -45,27 +45,6 @@ fn read(row: &mut Columns<'_>) -> Result<Token, Error> {
         holds: row.count()?,
     };
     row.consistent(columns.try_into())
-}
-
-/// How [`LOCK_LINES`] found a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// At the head of its line.
-    Head,
-    /// Among the active tokens that may be overdue.
-    MayBeOverdue,
-    /// Any other way.
-    Otherwise,
-}
-
-impl Found {
-    const fn of(number: i32) -> Self {
-        match number {
-            1 => Self::Head,
-            2 => Self::MayBeOverdue,
-            _ => Self::Otherwise,
-        }
-    }
 }
 
 /// Locks the tokens that a query names as `k`, in its order, with how each was found: see [`Found`].

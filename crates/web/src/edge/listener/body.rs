@@ -3,7 +3,7 @@
 //! The next request on the connection begins behind the body. So the rest of a small body is read before the answer is
 //! sent; after a larger one the answer says `Connection: close`, and the client opens another connection.
 
-use super::stream::State;
+use super::stream::{Lent, State};
 use axum::body::{Bytes, HttpBody};
 use hyper::body::{Frame, Incoming, SizeHint};
 use std::{
@@ -15,17 +15,6 @@ use tokio::time::{Instant, timeout_at};
 
 /// How many bytes of a body are read only to keep the connection: the limit of a call without a list of seats.
 const READ_OFF_LEN_MAX: u64 = crate::edge::extract::OPERATOR_BODY_LEN_MAX as u64;
-
-/// The owner of a request's body.
-#[derive(Debug)]
-pub(super) enum Lent {
-    /// The handler.
-    Out,
-    /// The connection: the handler dropped it unread.
-    Back(Incoming),
-    /// Neither: it was read to its end, or there was none.
-    Done,
-}
 
 /// A request's body as a handler has it. On drop, the unread rest goes back to the connection.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! A socket that tracks the phase of its connection.
 
-use super::{answer, body::Lent};
+use super::answer;
 use crate::edge::problem::codes;
+use hyper::body::Incoming;
 use std::{
     io,
     pin::Pin,
@@ -17,6 +18,17 @@ use tokio::{
     net::TcpStream,
     time::Instant,
 };
+
+/// The owner of a request's body.
+#[derive(Debug)]
+pub(super) enum Lent {
+    /// The handler.
+    Out,
+    /// The connection: the handler dropped it unread.
+    Back(Incoming),
+    /// Neither: it was read to its end, or there was none.
+    Done,
+}
 
 /// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
