@@ -76,6 +76,10 @@ fn complete_operation(operation: &mut Value) {
     let Some(call) = operation["operationId"].as_str().and_then(|id| CALLS.iter().find(|call| call.id == id)) else {
         return;
     };
+    // `[{}]` would say that a session is optional.
+    if operation["security"] == json!([{}]) {
+        operation["security"] = json!([]);
+    }
     if call.takes_key()
         && let Some(parameters) =
             operation.as_object_mut().map(|map| map.entry("parameters").or_insert_with(|| json!([])))
