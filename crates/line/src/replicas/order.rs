@@ -152,8 +152,9 @@ impl ChangeOrder {
     }
 
     /// What the `present` view has that comes after the rows of a line, which the view `rebuilt` was built from: changes
-    /// after `begun` deltas, and positions that were drawn later. If the former is not known, all changes are taken
-    /// that these rows may not show yet. No token comes back that has ended by the rows.
+    /// after `begun` deltas, and tokens that these rows may not show yet. If `begun` is not known, all changes are taken
+    /// that they may not show. No token comes back that has ended by the rows, nor one that joined long before they were
+    /// read: a database that fails over may lose commits.
     pub(crate) fn later_than<'a>(
         &self,
         line: &Line,
@@ -162,17 +163,23 @@ impl ChangeOrder {
         begun: Option<u64>,
     ) -> News<'a> {
         let room_id = line.room.room_id;
+        let oldest = line.now.minus(COMMIT_VISIBILITY_MAX);
         let is_later = |seen: &LastApplied| match begun {
             Some(begun) => seen.delta > begun,
-            None => seen.now >= line.now.minus(COMMIT_VISIBILITY_MAX),
+            None => seen.now >= oldest,
         };
         let changed = self.old.iter().chain(&self.young).filter(|(_, seen)| is_later(seen)).map(|(at, _)| *at);
         // Some of those that the cursor has passed since are at the head now.
         let passed = (line.room.cursor.0 + 1..=present.cursor().0).map(Position);
         let passed = passed.filter(|position| present.is_live(*position));
-        let drawn = (line.highest.0 + 1..=present.tail().0).map(Position);
-        let later: BTreeSet<_> = changed.chain(passed).chain(drawn).collect();
-        let updated = later.into_iter().filter(|position| *position <= present.tail()).filter_map(|position| {
+        let joined = self.joined.iter().filter(|(now, ..)| *now >= oldest);
+        let drawn = joined.flat_map(|(_, first, last)| (first.0.max(line.highest.0 + 1)..=last.0).map(Position));
+        let later = changed.chain(passed).chain(drawn).filter(|position| *position <= present.tail());
+        let mut later: BTreeSet<_> = later.collect();
+        let highest = later.last().map_or(line.highest, |last| line.highest.max(*last));
+        let beyond = (line.highest.0 + 1..=highest.0).map(Position);
+        later.extend(beyond.filter(|position| present.has_departed(*position)));
+        let updated = later.into_iter().filter_map(|position| {
             let state = present.place(position).state.unwrap_or(ENDED);
             let comes_back = state.status() != TokenStatus::Ended && has_ended(rebuilt, position);
             (!comes_back).then(|| stub(TokenId { room_id, position }, state))
@@ -180,7 +187,7 @@ impl ChangeOrder {
         let unused = line.in_flight.iter().filter(|position| present.has_departed(**position));
         let unused = unused.map(|position| TokenId { room_id, position: *position });
         let room = Some(present.room()).filter(|room| !is_older(room, &line.room));
-        News { room, updated: updated.collect(), unused: unused.collect(), ..News::none(present.tail()) }
+        News { room, updated: updated.collect(), unused: unused.collect(), ..News::none(highest) }
     }
 
     /// Keeps tokens waiting that the cursor passed without a change of their own: they joined too late for the leader

@@ -176,6 +176,59 @@ fn a_position_departed_in_another_epoch_may_still_come_in_this_one() {
     assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(3)), 2);
 }
 
+/// How many deltas had come is not known.
+#[test]
+fn a_rebuild_keeps_changes_that_its_rows_may_not_show_and_no_older_ones() {
+    let model = {
+        let batches = [vec![LineEvent::Join(0)], vec![LineEvent::Join(0)], vec![LineEvent::Advance(Vec::new())]];
+        history(&batches).2
+    };
+    let offered = model.tokens.values().find(|token| token.status() == TokenStatus::Offered).copied().unwrap();
+    let status_after = |seconds| {
+        let replicas = replicas();
+        let rows = line(&model, START);
+        replicas.rebuild(&rows, Rebuild::Replace, None);
+        let mut claim = Changes { now: START.plus(Span::from_secs(1)), ..Changes::default() };
+        claim.tokens.updated = vec![offered.activated(claim.now, &policy()).unwrap()];
+        assert_eq!(apply_remote(&replicas, &claim), None);
+        let later = Line { now: START.plus(Span::from_secs(seconds)), ..rows };
+        replicas.rebuild(&later, Rebuild::Replace, None);
+        replicas.lines().view(HOUSE).unwrap().place(offered.id.position).status()
+    };
+    assert_eq!(status_after(9), TokenStatus::Active);
+    assert_eq!(status_after(60), TokenStatus::Offered);
+}
+
+#[test]
+fn a_rebuild_keeps_tokens_that_its_rows_may_not_show_and_no_older_ones() {
+    let waiting_after = |seconds, begun: Option<u64>| {
+        let replicas = replicas();
+        let rows = |now| Line {
+            room: frontrow_domain::line::Room::new(HOUSE, 0, START),
+            highest: Position(3),
+            waiting: (1..=3).map(Position).collect(),
+            in_flight: Vec::new(),
+            others: Vec::new(),
+            now,
+        };
+        replicas.rebuild(&rows(START), Rebuild::Replace, None);
+        let join = |position| {
+            let id = TokenId { room_id: HOUSE, position: Position(position) };
+            Token::issued(id, frontrow_domain::id::UserId(uuid::Uuid::nil()), START)
+        };
+        let mut changes = Changes { now: START.plus(Span::from_secs(1)), ..Changes::default() };
+        changes.tokens.inserted = vec![join(4), join(6)];
+        assert_eq!(apply_remote(&replicas, &changes), None);
+        replicas.rebuild(&rows(START.plus(Span::from_secs(seconds))), Rebuild::Replace, begun);
+        let view = replicas.lines().view(HOUSE).unwrap();
+        (view.total_waiting(), view.tail())
+    };
+    for begun in [None, Some(0), Some(1)] {
+        assert_eq!(waiting_after(9, begun), (6, Position(6)), "the fifth position may still come");
+        assert_eq!(waiting_after(60, begun), (3, Position(3)), "the commit was lost");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
