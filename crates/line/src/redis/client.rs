@@ -24,6 +24,10 @@ const PROBE_EVERY: Duration = Duration::from_millis(250);
 /// How much longer than its own time-out a blocking read may take.
 const BLOCKING_MORE: Duration = Duration::from_millis(500);
 
+/// How long the sentinels are asked at least: the driver asks one after the other, each with limits of its own, so that
+/// one that is gone takes its time.
+const SENTINELS_ASKED: Duration = Duration::from_secs(3);
+
 /// A connection, to one server or to a cluster.
 #[derive(Clone)]
 pub(super) enum RedisConnection {
@@ -326,7 +330,7 @@ impl ClientState {
             RedisServers::Sentinel(sentinels) => {
                 // Boxed: the driver nests its futures deeply.
                 let mut sentinels = sentinels.lock().await;
-                limited(longest, Box::pin(sentinels.async_get_client())).await?
+                limited(longest.max(SENTINELS_ASKED), Box::pin(sentinels.async_get_client())).await?
             }
             RedisServers::Cluster(nodes, certificates) => {
                 let mut builder = ClusterClient::builder(nodes.iter().cloned())
