@@ -109,6 +109,11 @@ impl Leases {
         }
     }
 
+    /// Whether Redis was to be asked for `room` at `at`, and has not answered since.
+    pub(super) fn is_due(&self, room: RoomId, at: Instant) -> bool {
+        lock(&self.rooms).get(&room).is_some_and(|standing| standing.ask_at <= at)
+    }
+
     /// The rooms that are due at `at`, with the highest fences known.
     fn due(&self, wanted: &[(RoomId, Fence)], at: Instant) -> Vec<(RoomId, Fence)> {
         let mut rooms = lock(&self.rooms);
@@ -133,6 +138,15 @@ impl Leases {
         if let Some(standing) = lock(&self.rooms).get_mut(&room) {
             (standing.leads, standing.ask_at) = (None, Instant::now() + length);
         }
+    }
+
+    /// Gives up the lease of `room`, and does not ask for it for so long: another instance may have it at once.
+    ///
+    /// # Errors
+    /// Redis could not be reached; the term ends by itself.
+    pub async fn give_up(&self, connection: &RedisHandle, room: RoomId, length: Duration) -> RedisResult<()> {
+        self.leave(room, length);
+        self.call(connection, &[(room, Fence(0))], Span::ZERO).await.map(drop)
     }
 
     fn note_answers(&self, part: &[(RoomId, Fence)], answers: &[(i64, i64)], from: Instant) {

@@ -21,7 +21,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 const SEEDING: RoomId = RoomId::new(-1);
 /// How long an instance that seeds Redis keeps the others from it.
 const SEEDING_TERM: Span = Span::from_secs(30);
-/// Pause after seeding failed.
+/// How long an instance that cannot seed Redis leaves it to the others.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 static INCARNATION: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("incarnation.lua")));
@@ -90,7 +90,11 @@ impl Watch {
             self.task.spawn(async move {
                 if let Err(error) = seeding::run(&instance, &nonce).await {
                     tracing::warn!(%error, "cannot put hold deadlines and token copies into Redis");
-                    tokio::time::sleep(AGAIN_AFTER).await;
+                    // Another instance may be able to: it reads over connections of its own.
+                    let given_up = instance.leases.give_up(&instance.client.handle(), SEEDING, AGAIN_AFTER).await;
+                    if let Err(error) = given_up {
+                        tracing::debug!(%error, "the lease was not released and expires by itself");
+                    }
                 }
             });
         }

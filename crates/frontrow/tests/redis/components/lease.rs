@@ -139,6 +139,17 @@ async fn a_leader_that_leaves_a_line_asks_no_more_and_another_takes_over() {
 }
 
 #[tokio::test]
+async fn a_lease_that_is_given_up_is_free_at_once_and_not_asked_for_soon() {
+    let pair = Pair::start().await;
+    let (one, other) = (leases(1), leases(2));
+    let (way, other_way) = (pair.one.handle(), pair.other.handle());
+    assert_eq!(one.lead(&way, HOUSE, NONE, LONG).await.unwrap(), leader(1));
+    one.give_up(&way, HOUSE, std::time::Duration::from_mins(1)).await.unwrap();
+    assert_eq!(one.lead(&way, HOUSE, NONE, LONG).await.unwrap(), Leadership::Follower);
+    assert_eq!(other.lead(&other_way, HOUSE, NONE, LONG).await.unwrap(), leader(2));
+}
+
+#[tokio::test]
 async fn what_is_known_costs_no_call() {
     let pair = Pair::start().await;
     let (one, way) = (leases(1), pair.one.handle());
