@@ -141,7 +141,7 @@ impl RedisInstance {
 #[derive(Debug)]
 pub struct RedisPeers {
     instance: Arc<RedisInstance>,
-    /// When this instance last moved each line without a known leader.
+    /// When this instance last moved each line without a known leader, or began to miss one.
     alone: Mutex<HashMap<RoomId, Instant>>,
     _tasks: JoinSet<()>,
 }
@@ -236,11 +236,11 @@ impl Peers for RedisPeers {
 
     async fn rebuild(&self, line: Line, rebuild: Rebuild) {
         // How many changes had come when the rows were read is not known.
-        self.instance.follower.replicas().rebuild(&line, rebuild, None);
+        self.instance.follower.rebuild(&line, rebuild, None);
     }
 
     fn load_quiet_rooms(&self, lines: &[Line]) -> Vec<RoomId> {
-        self.instance.follower.replicas().load_quiet_rooms(lines)
+        self.instance.follower.load_quiet_rooms(lines)
     }
 
     fn publish(&self, changes: &Changes) {
@@ -286,13 +286,17 @@ impl Peers for RedisPeers {
 
     async fn lead(&self, rooms: &[(RoomId, Fence)], term: Span) -> Vec<Leadership> {
         let RedisInstance { client, leases, .. } = &*self.instance;
-        let asked = leases.ask_for(&client.handle(), rooms, term).await;
-        if let Err(error) = &asked {
+        let now = Instant::now();
+        if let Err(error) = leases.ask_for(&client.handle(), rooms, term).await {
             tracing::debug!(%error, "cannot determine the leaders of some lines");
         }
         let led = rooms.iter().map(|(room, fence)| match leases.standing(*room) {
-            Leadership::Follower if asked.is_err() => self.alone(*room, *fence),
-            standing => standing,
+            // It could not be asked for.
+            Leadership::Follower if leases.is_due(*room, now) => self.alone(*room, *fence),
+            standing => {
+                lock(&self.alone).remove(room);
+                standing
+            }
         });
         led.collect()
     }
@@ -300,7 +304,6 @@ impl Peers for RedisPeers {
     /// The lease ends, and another instance gets it.
     fn leave(&self, room: RoomId) {
         self.instance.leases.leave(room, LEFT_FOR);
-        lock(&self.alone).insert(room, Instant::now() + LEFT_FOR);
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Token>, PeersError> {

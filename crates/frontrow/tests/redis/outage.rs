@@ -5,7 +5,7 @@ use crate::fixture::{HOUSE, RedisFixture, at, buyer, until};
 use frontrow_domain::{
     changes::Changes,
     command::{Command, NewConcert, Outcome},
-    id::{Position, RoomId, TokenId, UserId},
+    id::{ConcertId, Position, RoomId, SeatId, TokenId, UserId},
     line::{Fence, Token, TokenStatus},
     money::Money,
     time::{Span, Time},
@@ -18,9 +18,13 @@ use frontrow_line::{
 use frontrow_storage::Store;
 use frontrow_testkit::{
     PATIENCE,
+    fixture::new_seat,
     servers::redis::{RedisCluster, RedisSentinel, RedisServer},
 };
-use std::time::{Duration, Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
 use uuid::Uuid;
 
 /// Two instances with a crowd in line.
@@ -100,6 +104,41 @@ async fn a_paused_redis_blocks_no_caller_and_missed_events_are_announced() {
     office.churn(40).await;
     office.agree().await;
     watch.end().await;
+    // Events whose answers were lost have come all the same.
+    let keys: Vec<String> = server.ask(&["KEYS", "*events"]);
+    let events: Vec<(String, HashMap<String, Vec<u8>>)> = server.ask(&["XRANGE", &keys[0], "-", "+"]);
+    let mut numbers = HashSet::new();
+    for (_, event) in &events {
+        // A version and an instance of 16 bytes, then a number of which the last byte alone is below 128.
+        let end = 19 + event["f"][18..].iter().take_while(|byte| **byte >= 128).count();
+        assert!(numbers.insert(&event["f"][..end]), "a number was used twice");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_misses_one_answer_leaves_the_lines_of_others_to_them() {
+    let server = RedisServer::start();
+    let office = RedisFixture::open(vec![server.url()], 2, 12).await;
+    let lead = async |instance: usize| {
+        office.instances[instance].queue.lead(&[(HOUSE, Fence(0))], Span::from_secs(300)).await[0]
+    };
+    assert_ne!(lead(0).await, Leadership::Follower);
+    assert_eq!(lead(1).await, Leadership::Follower);
+    server.pause();
+    office.wait_reach(false).await;
+    let from = Instant::now();
+    while lead(1).await == Leadership::Follower {
+        assert!(from.elapsed() < PATIENCE, "no leader is known");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    server.resume();
+    office.wait_reach(true).await;
+    assert_eq!(lead(1).await, Leadership::Follower);
+    // Longer than an instance waits while no leader is known.
+    tokio::time::sleep(Duration::from_millis(1_700)).await;
+    server.pause();
+    assert_eq!(lead(1).await, Leadership::Follower, "the leader of a moment ago leads on");
+    server.resume();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -233,6 +272,35 @@ async fn waiting_tokens_are_seeded_into_an_empty_redis() {
         }
     }
     office.agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_cannot_seed_redis_leaves_it_to_another() {
+    let server = RedisServer::start();
+    let office = crowd(vec![server.url()]).await;
+    let token = room_of_one(&office, 901).await;
+    let advance = Command::AdvanceRoom { room_id: token.room_id, fence: Fence(0), limit: 1, unresponsive: Vec::new() };
+    let sale = [
+        (Caller::System, Command::AddSeats { concert_id: ConcertId::new(1), seats: vec![new_seat(1)] }),
+        (Caller::System, advance),
+        (buyer(901), Command::ActivateToken { token }),
+        (buyer(901), Command::Hold { token, seat_ids: vec![SeatId::new(1)] }),
+    ];
+    for command in sale {
+        let answers = office.commit(0, vec![command]).await;
+        assert!(answers[0].decision.is_ok(), "{answers:?}");
+    }
+    let incarnations: Vec<String> = server.ask(&["KEYS", "*incarnation"]);
+    let key = |part| incarnations[0].replace("incarnation", part);
+    let empty = "redis.call('FLUSHALL') redis.call('SET', KEYS[1], 'takes no deadlines')";
+    server.ask::<()>(&["EVAL", empty, "1", &key("holds")]);
+    // Each take-over counts.
+    let takers = || server.ask::<Option<i64>>(&["GET", &key("fence:-1")]).unwrap_or(0);
+    until("the other instance to try", || takers() >= 2).await;
+    server.ask::<()>(&["DEL", &key("holds")]);
+    let nonces = || server.ask::<Vec<Option<String>>>(&["HMGET", &incarnations[0], "nonce", "seeded"]);
+    until("Redis to be seeded", || nonces()[1].is_some() && nonces()[0] == nonces()[1]).await;
+    assert_eq!(server.ask::<u64>(&["ZCARD", &key("holds")]), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

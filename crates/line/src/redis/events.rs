@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// The format that this version of the program writes, and the only one that it reads.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 /// The content of an event.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub(super) struct Gap {
     pub(super) rooms: BTreeSet<RoomId>,
     /// Whether cached rows changed.
     pub(super) caches: CacheValidity,
+    /// How many numbers directly before that of the gap were those of events that may not have come.
+    pub(super) numbers: u64,
 }
 
 impl Gap {
@@ -41,12 +43,13 @@ impl Gap {
         let is_for_lines =
             changes.closed_sessions.is_empty() && changes.users.is_empty() && changes.concerts.is_empty();
         let caches = if is_for_lines { CacheValidity::Consistent } else { CacheValidity::Stale };
-        Self { rooms: rooms.collect(), caches }
+        Self { rooms: rooms.collect(), caches, numbers: 0 }
     }
 
     pub(super) fn merge(&mut self, other: Self) {
         self.rooms.extend(other.rooms);
         self.caches = self.caches.max(other.caches);
+        self.numbers = self.numbers.saturating_add(other.numbers);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -83,6 +86,16 @@ pub(super) struct Event {
     /// Its place among the events of this instance, from 1.
     pub(super) number: u64,
     pub(super) body: EventBody,
+}
+
+impl Event {
+    /// The number of the first event that this one stands for.
+    pub(super) const fn first(&self) -> u64 {
+        match &self.body {
+            EventBody::Changes(_) => self.number,
+            EventBody::Gap(gap) => self.number.saturating_sub(gap.numbers),
+        }
+    }
 }
 
 /// Why an event cannot be read.

@@ -18,7 +18,7 @@ use frontrow_domain::{
     id::{RoomId, TokenId},
     time::Time,
 };
-use frontrow_storage::{Life, RoomSummary, Store, StoreError, trouble::Trouble};
+use frontrow_storage::{Life, Line, RoomSummary, Store, StoreError, trouble::Trouble};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -27,14 +27,19 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::{AbortHandle, JoinSet},
+};
 
 /// Pause after requested readings.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Lines read from the store at a time.
 const LINES_AT_ONCE_MAX: usize = 4;
-/// A gap that names more rooms than this has all lines rebuilt: quiet ones are read by one query then.
-const ROOMS_OF_GAP_MAX: usize = 8;
+/// Up to this many requested lines are all read whole. Of more, the quiet ones are loaded by one query.
+const WHOLE_READS_MAX: usize = 8;
+/// Over how long the rounds of several instances are spread, so that they do not read the same rows at once.
+const SPREAD_MS: u128 = 100;
 
 /// The lines of this instance, kept up to date.
 #[derive(Debug)]
@@ -71,6 +76,78 @@ impl RequestedReadings {
     fn merge(&mut self, other: Self) {
         self.all |= other.all;
         other.rooms.into_iter().for_each(|(room, reading)| self.add(room, reading));
+    }
+}
+
+/// Rooms that are busy by their views and quiet by their rows: how many deltas each view had applied when that was
+/// noticed, and when it was.
+type OddRooms = BTreeMap<RoomId, (u64, Instant)>;
+
+/// The readings under way, at most one of a line.
+struct Readings {
+    tasks: JoinSet<Read>,
+    under_way: BTreeMap<RoomId, AbortHandle>,
+    /// Refreshes do not wait for rebuilds, which may take long.
+    refreshes: Arc<Semaphore>,
+    rebuilds: Arc<Semaphore>,
+    /// The lines whose last reading failed.
+    failed: BTreeSet<RoomId>,
+    trouble: Trouble,
+}
+
+/// A reading that has ended.
+type Read = (RoomId, LineReading, Result<(), StoreError>);
+
+impl Default for Readings {
+    fn default() -> Self {
+        let permits = || Arc::new(Semaphore::new(LINES_AT_ONCE_MAX));
+        Self {
+            tasks: JoinSet::new(),
+            under_way: BTreeMap::new(),
+            refreshes: permits(),
+            rebuilds: permits(),
+            failed: BTreeSet::new(),
+            trouble: Trouble::new("some lines cannot be read from the database"),
+        }
+    }
+}
+
+impl Readings {
+    /// Begins to read a line. Returns false if a reading of it is under way.
+    fn begin(&mut self, follower: &Arc<Follower>, room: RoomId, reading: LineReading) -> bool {
+        if self.under_way.contains_key(&room) {
+            return false;
+        }
+        let follower = Arc::clone(follower);
+        let permits = Arc::clone(match reading {
+            LineReading::Refresh => &self.refreshes,
+            LineReading::Rebuild => &self.rebuilds,
+        });
+        let task = self.tasks.spawn(async move {
+            // The semaphore is never closed.
+            let _permit = permits.acquire().await;
+            (room, reading, follower.read_line(room, reading).await)
+        });
+        self.under_way.insert(room, task);
+        true
+    }
+
+    /// Notes which readings have ended. Returns those that failed: they are to be repeated.
+    fn collect(&mut self) -> RequestedReadings {
+        let mut failed = RequestedReadings::default();
+        while let Some(read) = self.tasks.try_join_next() {
+            match read {
+                Ok((room, reading, Err(error))) => {
+                    self.trouble.came(&error);
+                    self.failed.insert(room);
+                    failed.add(room, reading);
+                }
+                Ok((room, ..)) => _ = self.failed.remove(&room),
+                Err(error) => tracing::error!(%error, "reading a line panicked"),
+            }
+        }
+        self.under_way.retain(|_, task| !task.is_finished());
+        failed
     }
 }
 
@@ -122,8 +199,7 @@ impl Follower {
     /// Applies an event of another instance.
     pub(super) fn apply_event(&self, event: Event) {
         match event.body {
-            EventBody::Gap(Gap { rooms, .. }) if rooms.len() > ROOMS_OF_GAP_MAX => self.request_rebuild_of_all(),
-            EventBody::Gap(Gap { rooms, caches }) => {
+            EventBody::Gap(Gap { rooms, caches, .. }) => {
                 self.request(rooms, LineReading::Rebuild);
                 if caches == CacheValidity::Stale {
                     self.notices.send(Notice::Missed);
@@ -149,9 +225,8 @@ impl Follower {
 
     /// Requests a rebuild of every line, and tells caches that they may be stale.
     pub(super) fn request_rebuild_of_all(&self) {
-        if !std::mem::replace(&mut lock(&self.requested).all, true) {
-            self.notices.send(Notice::Missed);
-        }
+        lock(&self.requested).all = true;
+        self.notices.send(Notice::Missed);
         self.request_news.notify_one();
     }
 
@@ -162,31 +237,58 @@ impl Follower {
         self.request_news.notify_one();
     }
 
+    /// Notes the rows of a line, and builds its view from them. `begun` is as in [`Replicas::rebuild`].
+    pub(super) fn rebuild(&self, line: &Line, rebuild: Rebuild, begun: Option<u64>) {
+        if rebuild == Rebuild::Replace || self.lines().view(line.room.room_id).is_none() {
+            self.gaps.note_rows(line);
+        }
+        self.replicas.rebuild(line, rebuild, begun);
+    }
+
+    /// Adds quiet rooms that are missing. Returns those whose views disagree with the rows.
+    pub(super) fn load_quiet_rooms(&self, lines: &[Line]) -> Vec<RoomId> {
+        let missing = lines.iter().filter(|line| self.lines().view(line.room.room_id).is_none());
+        missing.for_each(|line| self.gaps.note_rows(line));
+        self.replicas.load_quiet_rooms(lines)
+    }
+
     /// Reads rows for ever: the requested ones, and those of busy lines `every` so often, or `down_every` while Redis is
-    /// down.
+    /// down. No line waits until another one is read.
     pub(super) async fn run(self: Arc<Self>, instance: Arc<RedisInstance>, every: Duration, down_every: Duration) {
-        let trouble = Trouble::new("some lines cannot be read from the database");
-        let mut refreshed_at = Instant::now();
+        let spread = Duration::from_millis(u64::try_from(instance.id.as_u128() % SPREAD_MS).unwrap_or(0));
+        let (mut readings, mut odd, mut refreshed_at) = (Readings::default(), OddRooms::new(), Instant::now());
+        let refresh_every = || if instance.client.is_up() { every } else { down_every };
         loop {
-            // Woken or not, it takes what there is.
-            let _ = tokio::time::timeout(down_every.min(every), self.request_news.notified()).await;
+            let rest = refresh_every().saturating_sub(refreshed_at.elapsed()).min(down_every);
+            if tokio::time::timeout(rest, self.request_news.notified()).await.is_ok() {
+                tokio::time::sleep(spread).await;
+            }
+            let failed = readings.collect();
             let mut wanted = std::mem::take(&mut *lock(&self.requested));
+            wanted.merge(failed);
             let has_requests = wanted.all || !wanted.rooms.is_empty();
-            if refreshed_at.elapsed() >= if instance.client.is_up() { every } else { down_every } {
+            if refreshed_at.elapsed() >= refresh_every() {
                 refreshed_at = Instant::now();
                 wanted.busy = true;
             }
-            let failed = match self.rooms_of(&wanted).await {
-                Ok(rooms) => self.read(rooms, &trouble).await,
-                Err(error) => {
-                    trouble.came(&error);
-                    wanted
+            match self.rooms_of(&wanted, &mut odd).await {
+                Ok(rooms) => {
+                    if readings.failed.is_empty() {
+                        readings.trouble.is_over();
+                    }
+                    for (room, reading) in rooms {
+                        let is_requested = reading == LineReading::Rebuild || wanted.rooms.contains_key(&room);
+                        if !readings.begin(&self, room, reading) && is_requested {
+                            // The reading under way may have missed what it was requested for.
+                            lock(&self.requested).add(room, reading);
+                        }
+                    }
                 }
-            };
-            if failed.rooms.is_empty() && !failed.all && !failed.busy {
-                trouble.is_over();
+                Err(error) => {
+                    readings.trouble.came(&error);
+                    lock(&self.requested).merge(wanted);
+                }
             }
-            lock(&self.requested).merge(failed);
             if has_requests {
                 tokio::time::sleep(PAUSE).await;
             }
@@ -194,57 +296,64 @@ impl Follower {
     }
 
     /// The lines to read.
-    async fn rooms_of(&self, wanted: &RequestedReadings) -> Result<BTreeMap<RoomId, LineReading>, StoreError> {
+    async fn rooms_of(
+        &self,
+        wanted: &RequestedReadings,
+        odd: &mut OddRooms,
+    ) -> Result<BTreeMap<RoomId, LineReading>, StoreError> {
         let mut rooms = wanted.rooms.clone();
+        let is_whole = |reading: &LineReading| *reading == LineReading::Rebuild;
+        if wanted.all || rooms.values().filter(|reading| is_whole(reading)).count() > WHOLE_READS_MAX {
+            // Quiet lines are loaded after one query, except for those whose views disagree with the rows.
+            let standings = self.store.standings().await?.into_iter();
+            let standings = standings.filter(|one| wanted.all || rooms.get(&one.room.room_id).is_some_and(is_whole));
+            let (quiet, busy): (Vec<_>, Vec<_>) = standings.partition(|one| one.life == Life::Empty);
+            let quiet: Vec<_> = quiet.into_iter().map(RoomSummary::empty_line).collect();
+            let busy = busy.iter().map(|one| one.room.room_id);
+            rooms.retain(|_, reading| !is_whole(reading));
+            rooms.extend(busy.chain(self.load_quiet_rooms(&quiet)).map(|room| (room, LineReading::Rebuild)));
+        }
         if wanted.busy {
             let by_rows: BTreeSet<_> = self.store.busy_rooms().await?.into_iter().collect();
             let by_views: BTreeSet<_> = self.lines().busy_rooms().into_iter().collect();
+            let known = std::mem::take(odd);
             // A room that another process made is loaded at the first request for it.
             for room in by_rows.union(&by_views).filter(|room| self.lines().view(**room).is_some()) {
-                // A change on its way looks like that for a moment. If it is lost, a refresh does not repair everything.
-                let is_odd = by_rows.contains(room) != by_views.contains(room);
-                rooms.entry(*room).or_insert(if is_odd { LineReading::Rebuild } else { LineReading::Refresh });
+                // A change on its way looks odd for a moment. If it is lost, a refresh does not repair everything.
+                let reading = match (by_views.contains(room), by_rows.contains(room)) {
+                    (false, _) => LineReading::Rebuild,
+                    (true, true) => LineReading::Refresh,
+                    (true, false) => {
+                        let deltas = self.replicas.deltas_of(*room);
+                        match known.get(room).filter(|(then, _)| *then == deltas) {
+                            Some((_, since)) if since.elapsed() > self.gaps.grace => LineReading::Rebuild,
+                            since => {
+                                odd.insert(*room, since.copied().unwrap_or((deltas, Instant::now())));
+                                LineReading::Refresh
+                            }
+                        }
+                    }
+                };
+                rooms.entry(*room).or_insert(reading);
             }
-        }
-        if wanted.all {
-            // Quiet lines are loaded after one query, except for those whose views disagree with the rows.
-            let standings = self.store.standings().await?;
-            let (quiet, busy): (Vec<_>, Vec<_>) = standings.into_iter().partition(|one| one.life == Life::Empty);
-            let quiet: Vec<_> = quiet.into_iter().map(RoomSummary::empty_line).collect();
-            let busy = busy.iter().map(|one| one.room.room_id);
-            rooms.extend(busy.chain(self.replicas.load_quiet_rooms(&quiet)).map(|room| (room, LineReading::Rebuild)));
         }
         Ok(rooms)
     }
 
-    /// Reads these lines, some at a time. Returns those that failed.
-    async fn read(self: &Arc<Self>, rooms: BTreeMap<RoomId, LineReading>, trouble: &Trouble) -> RequestedReadings {
-        let (mut failed, mut tasks, mut rooms) = (RequestedReadings::default(), JoinSet::new(), rooms.into_iter());
-        loop {
-            while tasks.len() < LINES_AT_ONCE_MAX
-                && let Some((room, reading)) = rooms.next()
-            {
-                let follower = Arc::clone(self);
-                tasks.spawn(async move { (room, reading, follower.read_line(room, reading).await) });
-            }
-            match tasks.join_next().await {
-                Some(Ok((room, reading, Err(error)))) => {
-                    trouble.came(&error);
-                    failed.add(room, reading);
-                }
-                Some(_) => {}
-                None => return failed,
-            }
-        }
-    }
-
     async fn read_line(&self, room: RoomId, reading: LineReading) -> Result<(), StoreError> {
-        if reading == LineReading::Rebuild || self.refresh(room).await? == Some(LineReading::Rebuild) {
-            let begun = self.replicas.deltas_of(room);
-            if let Some(line) = self.store.line(room).await? {
-                self.rebuilds.fetch_add(1, Ordering::Relaxed);
-                self.replicas.rebuild(&line, Rebuild::Replace, Some(begun));
-                tracing::info!(room = room.get(), "line rebuilt from the database");
+        match reading {
+            LineReading::Refresh => {
+                if let Some(reading) = self.refresh(room).await? {
+                    self.request([room], reading);
+                }
+            }
+            LineReading::Rebuild => {
+                let begun = self.replicas.deltas_of(room);
+                if let Some(line) = self.store.line(room).await? {
+                    self.rebuilds.fetch_add(1, Ordering::Relaxed);
+                    self.rebuild(&line, Rebuild::Replace, Some(begun));
+                    tracing::info!(room = room.get(), "line rebuilt from the database");
+                }
             }
         }
         Ok(())
@@ -266,5 +375,105 @@ impl Follower {
             self.replicas.apply(room, &Delta { unused: &unused, ..Delta::none(line.now) }, ChangeOrigin::Local);
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::tests::START;
+    use frontrow_domain::{
+        changes::Changes,
+        id::{Position, UserId},
+        line::{Room, Token},
+        policy::Policy,
+    };
+    use frontrow_storage::memory::MemoryStore;
+    use tokio::sync::mpsc;
+    use uuid::Uuid;
+
+    /// A follower over a store with an empty house room, and the notices that it sends.
+    fn follower() -> (Arc<Follower>, mpsc::Receiver<Notice>) {
+        let (clock, (notices, received)) = (Clock::manual(START), mpsc::channel(10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), Policy::default(), 1));
+        (Arc::new(Follower::new(store, clock, Notices::new(notices), Duration::ZERO)), received)
+    }
+
+    /// A gap of nine rooms, more than are all read whole.
+    fn gap(caches: CacheValidity) -> Event {
+        let gap = Gap { rooms: (0..9).map(RoomId::new).collect(), caches, numbers: 0 };
+        Event { instance: Uuid::nil(), number: 1, body: EventBody::Gap(gap) }
+    }
+
+    async fn rooms_to_read(follower: &Follower, odd: &mut OddRooms) -> Vec<(RoomId, LineReading)> {
+        let wanted = std::mem::take(&mut *lock(&follower.requested));
+        follower.rooms_of(&wanted, odd).await.unwrap().into_iter().collect()
+    }
+
+    #[tokio::test]
+    async fn a_gap_of_many_rooms_that_leaves_the_caches_alone_has_its_rooms_read() {
+        let (follower, mut notices) = follower();
+        for room in [0, 20].map(RoomId::new) {
+            follower.replicas().put_new(&Room { max_active: 7, ..Room::new(room, 1, START) }, START);
+        }
+        follower.apply_event(gap(CacheValidity::Consistent));
+        assert!(!lock(&follower.requested).all && notices.try_recv().is_err());
+        let rooms = rooms_to_read(&follower, &mut OddRooms::new()).await;
+        assert_eq!(rooms, [(RoomId::HOUSE, LineReading::Rebuild)], "the one that disagrees with its rows");
+    }
+
+    #[tokio::test]
+    async fn each_gap_of_many_rooms_that_makes_caches_stale_empties_them() {
+        let (follower, mut notices) = follower();
+        follower.request_rebuild_of_all();
+        assert_eq!(notices.try_recv(), Ok(Notice::Missed));
+        for _ in 0..2 {
+            follower.apply_event(gap(CacheValidity::Stale));
+            assert_eq!(notices.try_recv(), Ok(Notice::Missed), "the rebuild of all lines is pending");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_busy_by_its_view_alone_is_refreshed_and_rebuilt_if_it_stays_so() {
+        let (follower, _notices) = follower();
+        let join = |position| {
+            let id = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
+            let mut changes = Changes { now: START, ..Changes::default() };
+            changes.tokens.inserted = vec![Token::issued(id, UserId(Uuid::nil()), START)];
+            follower.apply_batch(BatchChanges { changes, ..BatchChanges::default() });
+        };
+        follower.replicas().put_new(&Room::new(RoomId::HOUSE, 1, START), START);
+        let mut odd = OddRooms::new();
+        let mut reading = async || {
+            lock(&follower.requested).busy = true;
+            rooms_to_read(&follower, &mut odd).await
+        };
+        let read = |reading| [(RoomId::HOUSE, reading)];
+        join(1);
+        assert_eq!(reading().await, read(LineReading::Refresh));
+        join(2);
+        assert_eq!(reading().await, read(LineReading::Refresh), "it has changed since");
+        assert_eq!(reading().await, read(LineReading::Rebuild));
+        assert_eq!(reading().await, read(LineReading::Refresh), "patience begins anew");
+    }
+
+    #[tokio::test]
+    async fn a_line_is_read_once_at_a_time_and_refreshes_do_not_wait_for_rebuilds() {
+        let (follower, _notices) = follower();
+        let (mut readings, busy) = (Readings::default(), RoomId::new(5));
+        let long = Arc::clone(&readings.rebuilds).acquire_many_owned(4).await.unwrap();
+        assert!(readings.begin(&follower, busy, LineReading::Rebuild));
+        assert!(!readings.begin(&follower, busy, LineReading::Refresh));
+        assert!(readings.begin(&follower, RoomId::HOUSE, LineReading::Refresh));
+        while readings.under_way.contains_key(&RoomId::HOUSE) {
+            tokio::task::yield_now().await;
+            assert!(readings.collect().rooms.is_empty());
+        }
+        assert!(readings.under_way.contains_key(&busy));
+        drop(long);
+        while !readings.under_way.is_empty() {
+            tokio::task::yield_now().await;
+            readings.collect();
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::{lock::lock, view::RoomView};
 use frontrow_domain::id::{Position, RoomId};
-use frontrow_storage::{Store, StoreError};
+use frontrow_storage::{Line, Store, StoreError};
 use std::{
     collections::HashMap,
     sync::Mutex,
@@ -17,7 +17,7 @@ const POSITIONS_PER_QUERY_MAX: i64 = 100_000;
 #[derive(Debug)]
 pub(super) struct Gaps {
     /// After how long a position that was drawn and has no row counts as unassigned.
-    grace: Duration,
+    pub(super) grace: Duration,
     resolved: Mutex<HashMap<RoomId, ResolvedUpTo>>,
 }
 
@@ -33,6 +33,18 @@ struct ResolvedUpTo {
 impl Gaps {
     pub(super) fn new(grace: Duration) -> Self {
         Self { grace, resolved: Mutex::default() }
+    }
+
+    /// Notes the rows that a view is built from: only positions in flight, and those drawn later, are to be resolved.
+    pub(super) fn note_rows(&self, line: &Line) {
+        let to = line.in_flight.first().map_or(line.highest, |first| Position(first.0 - 1));
+        let resolved = ResolvedUpTo { to, next: line.highest, since: Instant::now() };
+        let mut all = lock(&self.resolved);
+        let known = all.entry(line.room.room_id).or_insert(resolved);
+        if known.to > line.highest {
+            // The database has lost commits: these positions are given again.
+            *known = resolved;
+        }
     }
 
     /// The unassigned positions of a line, once no batch in flight can bring them. The caller removes them from the
@@ -58,5 +70,31 @@ impl Gaps {
         lock(&self.resolved).insert(room, resolved);
         unassigned.retain(|position| !view.has_departed(*position));
         Ok(unassigned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::tests::START;
+    use frontrow_clock::Clock;
+    use frontrow_domain::{line::Room, policy::Policy};
+    use frontrow_storage::memory::MemoryStore;
+
+    /// The store has no token: all positions that it is asked for are unassigned.
+    #[tokio::test]
+    async fn only_positions_in_flight_are_looked_up_after_a_line_is_loaded() {
+        let store = MemoryStore::new(Clock::manual(START), Policy::default(), 1);
+        let unassigned = async |in_flight: &[i64]| {
+            let in_flight: Vec<_> = in_flight.iter().copied().map(Position).collect();
+            let waiting = (1..=9).map(Position).filter(|position| !in_flight.contains(position)).collect();
+            let room = Room::new(RoomId::HOUSE, 0, START);
+            let line = Line { room, highest: Position(9), waiting, in_flight, others: Vec::new(), now: START };
+            let gaps = Gaps::new(Duration::ZERO);
+            gaps.note_rows(&line);
+            gaps.resolve(&store, &RoomView::from_rows(&line)).await.unwrap()
+        };
+        assert_eq!(unassigned(&[]).await, [], "nothing is asked for");
+        assert_eq!(unassigned(&[7]).await, [7, 8, 9].map(Position));
     }
 }

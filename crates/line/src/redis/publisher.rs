@@ -1,8 +1,8 @@
 //! Publishes this instance's commits from its own task; publishing never blocks. Commits that could not be sent become
 //! a gap, announced once Redis is back, so that other instances read the rows.
 //!
-//! Events and gaps are numbered as they are sent. An instance that misses a number knows that events were lost on their
-//! way.
+//! Events and gaps are numbered as they are sent, and no number is used twice. An instance that misses a number which no
+//! gap stands for knows that events were lost on their way.
 
 use super::{
     RedisInstance,
@@ -119,7 +119,11 @@ impl Publisher {
 
     /// Has a gap announced: rows of these rooms, and maybe cached ones, changed without an event.
     pub(super) fn announce_gap(&self, rooms: impl IntoIterator<Item = RoomId>) {
-        lock(&self.queue).gap.merge(Gap { rooms: rooms.into_iter().collect(), caches: CacheValidity::Stale });
+        lock(&self.queue).gap.merge(Gap {
+            rooms: rooms.into_iter().collect(),
+            caches: CacheValidity::Stale,
+            numbers: 0,
+        });
         self.news.notify_one();
     }
 }
@@ -211,13 +215,15 @@ impl PublishTask {
         }
     }
 
-    /// Sends the events of these batches, and the gap after them. What is not sent is in the gap then.
+    /// Sends the gap, which stands for the numbers before its own, and the events of these batches. What is not sent is
+    /// in the gap then.
     async fn publish_events(&mut self, batches: &mut [Batch]) {
-        let events = batches.iter_mut().filter_map(|batch| Some((batch.body.take()?, std::mem::take(&mut batch.gap))));
-        let mut events: Vec<_> = events.collect();
+        let mut events = Vec::new();
         if !self.gap.is_empty() {
             events.push((events::of_gap(&self.gap), std::mem::take(&mut self.gap)));
         }
+        let with_gap = |batch: &mut Batch| Some((batch.body.take()?, std::mem::take(&mut batch.gap)));
+        events.extend(batches.iter_mut().filter_map(with_gap));
         let mut events = events.into_iter().peekable();
         while self.instance.client.is_up() && events.peek().is_some() {
             let (mut pipeline, mut bytes, mut number) = (Pipeline::new(), 0, self.number);
@@ -230,13 +236,15 @@ impl PublishTask {
                 let add = pipeline.cmd("XADD").arg(stream(&self.instance.keys));
                 add.arg("MAXLEN").arg("~").arg(STREAM_LEN).arg("*").arg("f").arg(event).ignore();
             }
+            // Also if it fails: some of these events may come.
+            let numbers = number - std::mem::replace(&mut self.number, number);
             if let Err(error) = pipeline.query_async::<()>(&mut self.instance.client.handle()).await {
                 tracing::debug!(%error, "publishing events failed");
                 self.instance.client.probe_now();
                 self.gap.merge(gap);
+                self.gap.merge(Gap { numbers, ..Gap::default() });
                 break;
             }
-            self.number = number;
         }
         events.for_each(|(_, unsent)| self.gap.merge(unsent));
     }
@@ -288,7 +296,7 @@ mod tests {
     }
 
     fn gap(rooms: &[i64], caches: CacheValidity) -> Gap {
-        Gap { rooms: rooms.iter().copied().map(RoomId::new).collect(), caches }
+        Gap { rooms: rooms.iter().copied().map(RoomId::new).collect(), caches, numbers: 0 }
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl Reader {
             Ok(event) if event.instance == self.instance.id => {}
             Ok(event) => {
                 let last = self.numbers.entry(event.instance).or_insert(event.number);
-                if event.number > last.saturating_add(1) {
+                if event.first() > last.saturating_add(1) {
                     tracing::warn!(instance = %event.instance, "events are missing: rebuilding all lines");
                     self.instance.follower.request_rebuild_of_all();
                 }
@@ -162,4 +162,36 @@ impl Reader {
 fn parts(id: &str) -> (u64, u64) {
     let (millis, number) = id.split_once('-').unwrap_or((id, "0"));
     (millis.parse().unwrap_or(0), number.parse().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{RedisSettings, events::Gap, notices::Notice},
+        *,
+    };
+    use crate::view::tests::START;
+    use frontrow_clock::Clock;
+    use frontrow_domain::policy::Policy;
+    use frontrow_storage::memory::MemoryStore;
+
+    #[tokio::test]
+    async fn numbers_that_a_gap_stands_for_are_not_missed_and_others_are() {
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), Policy::default(), 1));
+        let (settings, (notices, mut received)) =
+            (RedisSettings::new(vec!["redis://127.0.0.1:1/".into()]), tokio::sync::mpsc::channel(10));
+        let down = RedisInstance::connect(settings, store, Uuid::nil(), Uuid::nil(), clock, notices).await.unwrap();
+        let mut reader = Reader::new(Arc::new(down));
+        let mut is_one_missed = |number, numbers| {
+            let gap = Gap { numbers, ..Gap::default() };
+            reader.apply_event(&events::event(Uuid::from_u128(7), number, &events::of_gap(&gap)));
+            received.try_recv() == Ok(Notice::Missed)
+        };
+        assert!(!is_one_missed(3, 2), "the first that this instance reads");
+        assert!(!is_one_missed(4, 0));
+        assert!(!is_one_missed(7, 2), "the fifth and the sixth are in the gap");
+        assert!(is_one_missed(10, 1), "the eighth is not");
+        assert!(!is_one_missed(9, 0), "it comes late");
+    }
 }

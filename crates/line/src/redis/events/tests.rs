@@ -124,11 +124,13 @@ fn the_format_of_an_event_is_pinned() {
     changes.tokens.inserted = vec![token(6), token(7)];
     changes.unused = vec![token(8).id, token(10).id];
     let hex = event_of(&changes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-    let expected = "041000000000000000000000000000000009070080809691c782e00601000600010105536f6f6e2e0602000180899092c782\
+    let expected = "051000000000000000000000000000000009070080809691c782e00601000600010105536f6f6e2e0602000180899092c782\
          e0060080809691c782e0060080809691c782e0060a0004000180c8e4c5d482e0060102010002809cb2cac782e00601040200\
          0480809691c782e0068084c5f0c782e006010801000580899092c782e006000180809691c782e006010a01010000010c0201\
          0002100102010107070707070707070707070707070707070707070707070707070707070707070000";
     assert_eq!(hex, expected);
+    let gap = Gap { rooms: [RoomId::new(7)].into(), caches: CacheValidity::Stale, numbers: 3 };
+    assert_eq!(of_gap(&gap), [1, 1, 14, 1, 3]);
 }
 
 #[test]
@@ -138,7 +140,7 @@ fn a_batch_without_shared_changes_has_no_event() {
 
 #[test]
 fn a_gap_names_unpublished_rooms_and_other_versions_are_refused() {
-    let gap = Gap { rooms: [RoomId::HOUSE, RoomId::new(7)].into(), caches: CacheValidity::Consistent };
+    let gap = Gap { rooms: [RoomId::HOUSE, RoomId::new(7)].into(), caches: CacheValidity::Consistent, numbers: 2 };
     let mut event = super::event(INSTANCE, 312, &of_gap(&gap));
     let Event { instance, number, body } = read(&event).unwrap();
     assert_eq!((instance, number), (INSTANCE, 312));
