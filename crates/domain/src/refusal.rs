@@ -320,45 +320,50 @@ refusals! {
     } = "malformed" Passing,
 }
 
-/// A kind of entity that a command names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EntityKind {
-    /// A user.
-    User,
-    /// A concert.
-    Concert,
-    /// A waiting room.
-    Room,
-    /// A queue token.
-    Token,
-    /// A seat.
-    Seat,
-    /// A reservation.
-    Reservation,
-    /// A payment.
-    Payment,
-    /// A debt.
-    Debt,
-    /// An event of the outbox.
-    Event,
-    /// An entry of the audit log.
-    AuditEntry,
+macro_rules! entity_kinds {
+    ($($(#[$of_variant:meta])* $name:ident = $text:literal,)+) => {
+        /// A kind of entity that a command names.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum EntityKind {
+            $($(#[$of_variant])* $name,)+
+        }
+
+        impl EntityKind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+        }
+
+        impl std::fmt::Display for EntityKind {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self {
+                    $(Self::$name => $text,)+
+                })
+            }
+        }
+    };
 }
 
-impl std::fmt::Display for EntityKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::User => "user",
-            Self::Concert => "concert",
-            Self::Room => "room",
-            Self::Token => "queue token",
-            Self::Seat => "seat",
-            Self::Reservation => "reservation",
-            Self::Payment => "payment",
-            Self::Debt => "debt",
-            Self::Event => "event",
-            Self::AuditEntry => "entry of the audit log",
-        })
-    }
+// The one list of kinds, each with its name in a sentence.
+entity_kinds! {
+    /// A user.
+    User = "user",
+    /// A concert.
+    Concert = "concert",
+    /// A waiting room.
+    Room = "room",
+    /// A queue token.
+    Token = "queue token",
+    /// A seat.
+    Seat = "seat",
+    /// A reservation.
+    Reservation = "reservation",
+    /// A payment.
+    Payment = "payment",
+    /// A debt.
+    Debt = "debt",
+    /// An event of the outbox.
+    Event = "event",
+    /// An entry of the audit log.
+    AuditEntry = "entry of the audit log",
 }

@@ -78,7 +78,7 @@ pub(super) fn schema() -> Value {
             "request_id": { "type": "string", "description": "Name it when you ask for help.", "example": "9d3f6a0e-52c1-4b7a-8e44-1f0c6b9d2a35" },
             "field": { "type": "string", "description": "`invalid_field`: the field, parameter or header at fault.", "example": "seat_ids[1]" },
             "reason": { "type": "string", "description": "`malformed`: what is wrong.", "example": "One request names 1 to 20 seats." },
-            "what": { "type": "string", "enum": ["user", "concert", "room", "token", "seat", "reservation", "payment", "debt"],
+            "what": { "type": "string", "enum": EntityKind::ALL,
                 "description": "`not_found`: what was looked for.", "example": "seat" },
             "seat_id": { "$ref": "#/components/schemas/SeatId",
                 "description": "`seat_held`, `seat_sold`, `seat_blocked`, `seat_held_by_you`, `seat_cooling_down`, `seat_in_use`, `seat_has_history`: the first such seat.", "example": 42 },

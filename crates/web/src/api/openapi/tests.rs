@@ -2,6 +2,7 @@
 
 use super::{schemas::not_null, *};
 use crate::edge::problem::codes;
+use frontrow_domain::refusal::EntityKind;
 use serde_json::Map;
 
 #[test]
@@ -432,4 +433,13 @@ fn what_a_refusal_brings_is_in_the_schema_and_in_the_example_of_its_code() {
             assert!(!example[member].is_null(), "{}: {member}: {example}", refusal.code());
         }
     }
+}
+
+#[test]
+fn a_problem_names_every_kind_of_entity_that_may_be_missing() {
+    let document = crate::api::document(DemoAccounts::Refused);
+    let kinds = &document["components"]["schemas"]["Problem"]["properties"]["what"]["enum"];
+    let kinds: Vec<_> = kinds.as_array().unwrap().iter().map(|kind| kind.as_str().unwrap()).collect();
+    assert_eq!(kinds.len(), EntityKind::ALL.len());
+    assert!(kinds.contains(&"event") && kinds.contains(&"audit_entry"), "{kinds:?}");
 }
