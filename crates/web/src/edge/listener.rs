@@ -247,8 +247,8 @@ async fn serve_connection(
     });
     let mut connection = http.serve_connection(TokioIo::new(Stream::new(socket, Arc::clone(&state))), service);
     // A timer set for the longer limit would miss the end of a shorter one that begins meanwhile.
-    let longest = limits.header_timeout.min(limits.idle_timeout);
-    let mut timer = pin!(sleep_until(state.since() + longest));
+    let shorter = limits.header_timeout.min(limits.idle_timeout);
+    let mut timer = pin!(sleep_until(state.since() + shorter));
     let mut close_signal = pin!(closing.wait_for(|closing| *closing));
     // This future is a whole task, whose waker never changes: polling the timer and the stop signal once registers them
     // until they fire, so that a request pays for neither.
@@ -273,7 +273,7 @@ async fn serve_connection(
         let phase = state.phase();
         if phase == Phase::Head && !slow_head_watched {
             slow_head_watched = true;
-            timer.as_mut().reset(state.since() + longest);
+            timer.as_mut().reset(state.since() + shorter);
             registered = false;
         } else if phase != Phase::Head {
             slow_head_watched = false;
