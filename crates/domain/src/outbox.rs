@@ -65,6 +65,9 @@ pub enum EventPayload {
         /// The entry.
         audit_id: AuditId,
     },
+    /// An event that this version of the program cannot read, as it is saved: a newer version emitted it.
+    #[serde(untagged)]
+    Unknown(serde_json::Value),
 }
 
 /// As JSON.
@@ -93,6 +96,12 @@ impl DeliveryError {
     pub fn new(text: &str) -> Self {
         let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
         Self(printable.take(ERROR_LEN_MAX).collect())
+    }
+
+    /// Of an event that its consumer cannot read.
+    #[must_use]
+    pub fn unreadable(payload: &EventPayload) -> Self {
+        Self::new(&format!("this version of the program cannot read {payload}"))
     }
 
     /// The text.
@@ -239,9 +248,12 @@ pub struct OutboxLease {
 
 impl OutboxLease {
     /// Until when another process has the lease; none if `holder` may take or renew it.
+    ///
+    /// An end that is more than a [`LEASE`] away was set before the clock went back: the lease is over.
     #[must_use]
     pub fn taken_until(&self, holder: LeaseHolder, now: Time) -> Option<Time> {
-        self.holding.filter(|holding| holding.holder != holder && now < holding.until).map(|holding| holding.until)
+        let until = self.holding.filter(|holding| holding.holder != holder)?.until;
+        (now < until && until <= now.plus(LEASE)).then_some(until)
     }
 
     /// Whether `holder` was the last to claim. Past its time too: no other process has seen the events since.
@@ -317,5 +329,15 @@ mod tests {
         let payload = event().payload;
         assert_eq!(payload.to_string(), r#"{"audit_id":3,"kind":"audit_recorded"}"#);
         assert_eq!(payload.to_string().parse::<EventPayload>().unwrap(), payload);
+    }
+
+    #[test]
+    fn a_payload_of_a_newer_version_is_kept_as_it_is() {
+        for text in [r#"{"kind":"ticket_sold","seat_id":4}"#, r#"{"entry":3,"kind":"audit_recorded"}"#, "7"] {
+            let payload = text.parse::<EventPayload>().unwrap();
+            assert_eq!(payload, EventPayload::Unknown(serde_json::from_str(text).unwrap()));
+            assert_eq!(payload.to_string(), text);
+            assert!(DeliveryError::unreadable(&payload).text().ends_with(text));
+        }
     }
 }

@@ -17,7 +17,7 @@ use frontrow_domain::{
     time::{Span, Time},
 };
 use frontrow_line::PeerStatus;
-use frontrow_storage::{OutboxTotals, StoreError};
+use frontrow_storage::{EventCounts, StoreError};
 use labels::{
     BuildLabels, CodeLabel, ConsumerLabel, DeliveryLabels, EventLabels, KindLabel, RequestLabels, RoomLabel,
     RoomLabels, RouteLabels, ServerLabel,
@@ -64,7 +64,7 @@ pub struct Metrics {
     corrupt_reads: AtomicU64,
     rows_removed: Family<KindLabel, Counter>,
     outbox_events: Family<EventLabels, Gauge>,
-    outbox_overdue: Family<ConsumerLabel, Gauge<f64, AtomicU64>>,
+    outbox_due: Family<ConsumerLabel, Gauge>,
     deliveries: Family<DeliveryLabels, Counter>,
     rooms: Family<RoomLabels, Gauge>,
     /// The rooms with gauges.
@@ -147,7 +147,7 @@ impl Metrics {
             corrupt_reads: AtomicU64::new(0),
             rows_removed: Family::default(),
             outbox_events: Family::default(),
-            outbox_overdue: Family::default(),
+            outbox_due: Family::default(),
             deliveries: Family::default(),
             rooms: Family::default(),
             rooms_shown: Mutex::default(),
@@ -187,7 +187,8 @@ impl Metrics {
             metrics.store_errors.get_or_create(&KindLabel { kind }).inc_by(0);
         }
         for consumer in Consumer::ALL {
-            metrics.outbox(consumer, None, Time::default());
+            metrics.event_counts(consumer, Some(EventCounts::default()));
+            metrics.first_event_due_at(consumer, None);
             for outcome in DeliveryOutcome::ALL {
                 metrics.deliveries.get_or_create(&DeliveryLabels::of(consumer, outcome)).inc_by(0);
             }
@@ -217,14 +218,16 @@ impl Metrics {
         );
         registry.register(
             "outbox_events",
-            "Events that are not delivered: pending ones, and dead letters, which wait for an operator",
+            "Events that are not delivered: pending ones, and dead letters, which wait for an operator. Each is counted \
+             to 10000",
             self.outbox_events.clone(),
         );
         registry.register_with_unit(
-            "outbox_overdue",
-            "For how long the first event that is due has been due",
+            "outbox_due_timestamp",
+            "When the first pending event is due, or was; while the outbox cannot be read, the last read at the latest; \
+             0 if none is pending",
             Unit::Seconds,
-            self.outbox_overdue.clone(),
+            self.outbox_due.clone(),
         );
         registry.register("outbox_deliveries", "Deliveries of events by this instance", self.deliveries.clone());
         registry.register("room_tokens", "Living tokens by room and status", self.rooms.clone());
@@ -365,15 +368,23 @@ impl Metrics {
         self.rows_removed.get_or_create(&KindLabel { kind: "account" }).inc_by(accounts);
     }
 
-    /// Sets the gauges of a consumer's events in the outbox; none are there without totals.
-    pub fn outbox(&self, consumer: Consumer, totals: Option<OutboxTotals>, now: Time) {
+    /// Sets how many events the outbox has for a consumer; none removes the gauges.
+    pub fn event_counts(&self, consumer: Consumer, counts: Option<EventCounts>) {
         let consumer = consumer.name();
-        let (pending, dead) = totals.map_or((0, 0), |totals| (totals.pending, totals.dead));
+        let EventCounts { pending, dead } = counts.unwrap_or_default();
         for (state, count) in [("pending", pending), ("dead", dead)] {
-            self.outbox_events.get_or_create(&EventLabels { consumer, state }).set(count);
+            let labels = EventLabels { consumer, state };
+            match counts {
+                Some(_) => _ = self.outbox_events.get_or_create(&labels).set(count),
+                None => _ = self.outbox_events.remove(&labels),
+            }
         }
-        let overdue = totals.and_then(|totals| totals.oldest_due_at).map_or(Span::ZERO, |due_at| now.since(due_at));
-        self.outbox_overdue.get_or_create(&ConsumerLabel { consumer }).set(seconds(overdue));
+    }
+
+    /// Sets when a consumer's first pending event is due, or was; none if none is pending.
+    pub fn first_event_due_at(&self, consumer: Consumer, due_at: Option<Time>) {
+        let labels = ConsumerLabel { consumer: consumer.name() };
+        self.outbox_due.get_or_create(&labels).set(due_at.map_or(0, |due_at| due_at.micros() / 1_000_000));
     }
 
     /// Counts a delivery of an event.

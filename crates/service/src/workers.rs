@@ -1,5 +1,5 @@
-//! Background work: moving the lines, sweeping ended holds, probing the store, removing old rows, delivering events. All of it goes
-//! through commands that are safe at any time, so a late or missing round does no harm.
+//! Background work: moving the lines, sweeping ended holds, probing the store, removing old rows, delivering events. All
+//! of it goes through commands that are safe at any time, so a late or missing round does no harm.
 
 mod command_line;
 mod holds;
@@ -39,7 +39,7 @@ pub fn start(office: &Arc<BoxOffice>, retention: Retention, stop: &watch::Receiv
     workers.spawn(until(stop.clone(), find_rooms(Arc::clone(office))));
     workers.spawn(until(stop.clone(), wind_up::wind_up_concerts(Arc::clone(office))));
     let audit_feed = outbox::AuditFeed(Arc::clone(office));
-    workers.spawn(until(stop.clone(), outbox::deliver_events(Arc::clone(office), Consumer::AuditFeed, audit_feed)));
+    workers.spawn(outbox::deliver_events(Arc::clone(office), Consumer::AuditFeed, audit_feed, stop.clone()));
     workers.spawn(until(stop.clone(), probe_store(Arc::clone(office))));
     workers.spawn(note_failed_sign_ins(Arc::clone(office), stop.clone()));
     workers.spawn(until(stop.clone(), retention::prune(Arc::clone(office), retention)));

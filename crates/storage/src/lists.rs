@@ -2,7 +2,6 @@
 
 use frontrow_domain::{
     id::{ConcertId, PaymentId, ReservationId, SeatId},
-    outbox::Consumer,
     sale::{Concert, SeatLabel, SeatPlace, SeatStatus},
     time::Time,
 };
@@ -86,17 +85,16 @@ pub struct Remnant {
     pub payment_id: Option<PaymentId>,
 }
 
-/// What is in the outbox for a consumer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OutboxTotals {
-    /// The consumer.
-    pub consumer: Consumer,
+/// How many events of each state are counted at most.
+pub const EVENTS_COUNTED_MAX: u32 = 10_000;
+
+/// How many events the outbox has for a consumer, each number at most [`EVENTS_COUNTED_MAX`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EventCounts {
     /// Events that will be delivered by themselves.
     pub pending: i64,
     /// Dead letters.
     pub dead: i64,
-    /// When the first of the pending events is due, or was.
-    pub oldest_due_at: Option<Time>,
 }
 
 /// How many seats of a concert are in each state.

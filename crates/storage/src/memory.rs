@@ -1,8 +1,9 @@
 //! A store without persistence: the domain's model behind a lock, for tests and trials.
 
 use crate::{
-    Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, EventFilter, Life, Line, OutboxTotals, Page,
-    PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Store, StoreError, TicketPlace,
+    Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, EVENTS_COUNTED_MAX, EventCounts, EventFilter,
+    Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Store, StoreError,
+    TicketPlace,
     filter::contains,
     noted::{Noted, outage_pending},
 };
@@ -394,21 +395,19 @@ impl Store for MemoryStore {
         Ok(newest(rows.values(), |row| row.event_id, page, |row| filter.matches(row)))
     }
 
-    async fn outbox_totals(&self) -> Result<Vec<OutboxTotals>, StoreError> {
-        let model = &self.state().model;
-        let totals = |consumer| {
-            let of_consumer = || model.outbox.values().filter(|event| event.consumer == consumer);
-            let count = |filter: EventFilter| of_consumer().filter(|event| filter.matches(event)).count();
-            let number = |count| i64::try_from(count).unwrap_or(i64::MAX);
-            OutboxTotals {
-                consumer,
-                pending: number(count(EventFilter::Pending)),
-                dead: number(count(EventFilter::Dead)),
-                oldest_due_at: of_consumer().filter_map(|event| event.state.due_at()).min(),
-            }
+    async fn first_event_due_at(&self, consumer: Consumer) -> Result<Option<Time>, StoreError> {
+        let events = &self.state().model.outbox;
+        let of_consumer = events.values().filter(|event| event.consumer == consumer);
+        Ok(of_consumer.filter_map(|event| event.state.due_at()).min())
+    }
+
+    async fn event_counts(&self, consumer: Consumer) -> Result<EventCounts, StoreError> {
+        let events = &self.state().model.outbox;
+        let count = |filter: EventFilter| {
+            let found = events.values().filter(|event| event.consumer == consumer && filter.matches(event));
+            i64::try_from(found.take(limit(EVENTS_COUNTED_MAX)).count()).unwrap_or(i64::MAX)
         };
-        let all = Consumer::ALL.into_iter().map(totals);
-        Ok(all.filter(|of| of.pending + of.dead > 0).collect())
+        Ok(EventCounts { pending: count(EventFilter::Pending), dead: count(EventFilter::Dead) })
     }
 
     async fn prune(&self, what: Leftover, before: Time, rows: u32) -> Result<u64, StoreError> {

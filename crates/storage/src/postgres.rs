@@ -27,9 +27,9 @@ mod unanswered_commit;
 pub use settings::{PostgresSettings, Statements};
 
 use crate::{
-    Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, EventFilter, Instance, Instances, Line,
-    OutboxTotals, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Sharing, Store, StoreError,
-    TicketPlace,
+    Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, EventCounts, EventFilter, Instance,
+    Instances, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Sharing, Store,
+    StoreError, TicketPlace,
     migrate::{self, Migration},
     postgres::{
         clock::Times,
@@ -55,7 +55,7 @@ use frontrow_domain::{
     },
     line::{Room, Token},
     outage::{Outage, Outages},
-    outbox::OutboxEvent,
+    outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
     policy::Policy,
     retention::Leftover,
@@ -301,8 +301,12 @@ impl Store for PostgresStore {
         outbox::page(&self.reads, filter, page).await
     }
 
-    async fn outbox_totals(&self) -> Result<Vec<OutboxTotals>, StoreError> {
-        outbox::totals(&self.reads).await
+    async fn first_event_due_at(&self, consumer: Consumer) -> Result<Option<Time>, StoreError> {
+        outbox::first_due_at(&self.reads, consumer).await
+    }
+
+    async fn event_counts(&self, consumer: Consumer) -> Result<EventCounts, StoreError> {
+        outbox::counts(&self.reads, consumer).await
     }
 
     fn sharing(&self) -> Sharing {

@@ -12,8 +12,8 @@ mod tables;
 mod writer;
 
 use crate::{
-    Committed, ConcertFilter, ConcertPlace, Damage, DebtFilter, Decide, DoorLine, EventFilter, Line, OutboxTotals,
-    Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Store, StoreError, TicketPlace, lock,
+    Committed, ConcertFilter, ConcertPlace, Damage, DebtFilter, Decide, DoorLine, EventCounts, EventFilter, Line, Page,
+    PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Store, StoreError, TicketPlace, lock,
     sqlite::{
         files::Files,
         read_pool::ReadPool,
@@ -37,7 +37,7 @@ use frontrow_domain::{
     },
     line::{Room, Token},
     outage::{Outage, Outages},
-    outbox::OutboxEvent,
+    outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
     policy::Policy,
     retention::Leftover,
@@ -360,8 +360,12 @@ impl Store for SqliteStore {
         self.read(move |conn| outbox::page(conn, filter, page)).await
     }
 
-    async fn outbox_totals(&self) -> Result<Vec<OutboxTotals>, StoreError> {
-        self.read(outbox::totals).await
+    async fn first_event_due_at(&self, consumer: Consumer) -> Result<Option<Time>, StoreError> {
+        self.read(move |conn| outbox::first_due_at(conn, consumer)).await
+    }
+
+    async fn event_counts(&self, consumer: Consumer) -> Result<EventCounts, StoreError> {
+        self.read(move |conn| outbox::counts(conn, consumer)).await
     }
 
     async fn changes_elsewhere(&self) -> Result<u64, StoreError> {

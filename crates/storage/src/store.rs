@@ -1,7 +1,7 @@
 //! The port.
 
 use crate::{
-    ConcertFilter, ConcertPlace, Damage, DebtFilter, DoorLine, EventFilter, Instances, Life, Line, OutboxTotals, Page,
+    ConcertFilter, ConcertPlace, Damage, DebtFilter, DoorLine, EventCounts, EventFilter, Instances, Life, Line, Page,
     PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Sharing, StoreError, TicketPlace,
 };
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use frontrow_domain::{
     },
     line::{Room, Token},
     outage::{Outage, Outages},
-    outbox::OutboxEvent,
+    outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
     retention::Leftover,
     sale::{Concert, Payment, Reservation, Seat},
@@ -192,11 +192,14 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// missing, and come after all that are there.
     async fn audit_feed(&self, page: Page<FeedNumber>) -> Result<Vec<(FeedNumber, AuditEntry)>, StoreError>;
 
-    /// Events of the outbox, newest first.
+    /// Events of the outbox, newest first, of the consumers that this version knows.
     async fn outbox(&self, filter: EventFilter, page: Page<EventId>) -> Result<Vec<OutboxEvent>, StoreError>;
 
-    /// How many events the outbox has, by consumer; consumers without any are omitted.
-    async fn outbox_totals(&self) -> Result<Vec<OutboxTotals>, StoreError>;
+    /// When the first pending event of a consumer is due, or was; none if there is none.
+    async fn first_event_due_at(&self, consumer: Consumer) -> Result<Option<Time>, StoreError>;
+
+    /// How many events the outbox has for a consumer.
+    async fn event_counts(&self, consumer: Consumer) -> Result<EventCounts, StoreError>;
 
     /// Whether other instances change this database too, so that caches must be checked against it.
     fn sharing(&self) -> Sharing {

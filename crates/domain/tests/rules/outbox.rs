@@ -31,7 +31,7 @@ fn ids(events: &[OutboxEvent]) -> Vec<EventId> {
 fn drain(office: &mut SaleModel) {
     let events = claimed(office, 1);
     for event in &events {
-        let EventPayload::AuditRecorded { audit_id } = event.payload;
+        let EventPayload::AuditRecorded { audit_id } = event.payload else { panic!("it is of another kind") };
         office.expect(CLOCK, feed(audit_id.get()), "done");
     }
     office.expect(CLOCK, settle(1, &ids(&events), &[]), "settled");
@@ -96,6 +96,20 @@ fn one_process_at_a_time_claims_and_a_lease_that_ran_out_passes_on() {
 }
 
 #[test]
+fn a_lease_that_was_taken_before_the_clock_went_back_is_over() {
+    let mut office = SaleModel::new();
+    office.at(2 * LEASE.micros());
+    let first = claimed(&mut office, 1);
+    let lease = office.model.leases[&Consumer::AuditFeed];
+    let until = lease.holding.unwrap().until;
+    let other = LeaseHolder(Uuid::from_u128(2));
+    assert_eq!(lease.taken_until(other, at(2 * LEASE.micros())), Some(until));
+    assert_eq!(lease.taken_until(other, at(2 * LEASE.micros() - 1)), None);
+    assert_eq!(lease.taken_until(other, until), None);
+    assert!(!first.is_empty());
+}
+
+#[test]
 fn only_the_process_that_has_the_lease_settles() {
     let mut office = SaleModel::new();
     let events = ids(&claimed(&mut office, 1));
@@ -123,7 +137,7 @@ fn a_settlement_removes_what_was_delivered_puts_off_what_failed_and_leaves_the_l
     let mut office = SaleModel::new();
     let events = claimed(&mut office, 1);
     let (delivered, failed) = (&events[..1], &events[1..]);
-    let EventPayload::AuditRecorded { audit_id } = delivered[0].payload;
+    let EventPayload::AuditRecorded { audit_id } = delivered[0].payload else { panic!("it is of another kind") };
     office.expect(CLOCK, feed(audit_id.get()), "done");
     let Ok(Outcome::Settled(put_off)) = office.ask(CLOCK, settle(1, &ids(delivered), &ids(failed))) else { panic!() };
     assert_eq!(office.model.outbox.values().cloned().collect::<Vec<_>>(), put_off);

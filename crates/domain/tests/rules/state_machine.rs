@@ -250,7 +250,9 @@ impl Machine {
             Action::Claim { worker } => (CLOCK, support::claim(u128::from(*worker))),
             Action::Settle { worker, odd } => {
                 let is_fed = |id: &EventId| {
-                    let EventPayload::AuditRecorded { audit_id } = self.model.outbox[id].payload;
+                    let EventPayload::AuditRecorded { audit_id } = self.model.outbox[id].payload else {
+                        panic!("it is of another kind")
+                    };
                     self.model.feed.iter().any(|place| place.audit_id == audit_id)
                 };
                 let some = self.model.outbox.keys().copied().skip(usize::from(odd % 4)).take(3);

@@ -44,7 +44,7 @@ async fn what_a_dead_process_had_claimed_another_delivers_once_the_lease_is_over
     eventually("all entries are in the feed", async || fed(2).await).await;
     // A process that has claimed and died.
     let client = database.client().await;
-    let lease = "UPDATE outbox_lease SET holder = gen_random_uuid(), until = clock_micros() + 3600000000";
+    let lease = "UPDATE outbox_lease SET holder = gen_random_uuid(), until = clock_micros() + 29000000";
     client.batch_execute(lease).await.unwrap();
     operator.patch("/operator/rooms/0", &json!({ "max_active": 7 })).await.expect(200);
     let claim =

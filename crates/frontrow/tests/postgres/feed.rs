@@ -3,11 +3,11 @@
 use crate::crowd::{Two, answer, give};
 use frontrow_domain::{
     command::{Command, Outcome, RoomChange, Settlements},
-    id::{AuditId, FeedNumber, RoomId},
-    outbox::{Consumer, EventPayload, LeaseHolder},
+    id::{AuditId, EventId, FeedNumber, RoomId},
+    outbox::{Consumer, DeliveryError, EventPayload, LeaseHolder},
     user::Caller,
 };
-use frontrow_storage::Store;
+use frontrow_storage::{EventCounts, EventFilter, Store, check, postgres::PostgresSettings};
 use frontrow_testkit::fixture::{Fixture, after, first, keyed, request};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -23,7 +23,7 @@ async fn deliver(office: &Fixture, worker: u128) {
     let claimed = office.ask(Caller::System, Command::ClaimEvents { consumer, holder }).await;
     let Ok(Outcome::Claimed(events)) = claimed else { return };
     let feed = |payload: &EventPayload| {
-        let EventPayload::AuditRecorded { audit_id } = payload;
+        let EventPayload::AuditRecorded { audit_id } = payload else { panic!("it is of another kind") };
         request(Caller::System, Command::FeedAudit { audit_id: *audit_id })
     };
     let (answers, _) = office.batch(events.iter().map(|event| feed(&event.payload)).collect()).await;
@@ -115,4 +115,36 @@ async fn of_two_instances_that_claim_for_the_first_time_one_gets_the_lease() {
     let claimed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Claimed(events) if events.len() == 1));
     let refused = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::LeaseTaken { .. }));
     assert_eq!((claimed.count(), refused.count()), (1, 1), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn events_of_a_newer_version_stop_no_others() {
+    let office = Two::open().await;
+    office.one.ask(Caller::System, set_cap(5)).await.unwrap();
+    let newer = "INSERT INTO outbox (event_id, consumer, payload, created_at, due_at, attempts) VALUES
+        (-1, 'audit_feed', '{\"kind\": \"of_tomorrow\", \"seat_id\": 4}', 1, 1, 0),
+        (-2, 'of_tomorrow', '{\"kind\": \"audit_recorded\", \"audit_id\": 1}', 1, 1, 0)";
+    office.admin.batch_execute(newer).await.unwrap();
+    let (consumer, holder) = (Consumer::AuditFeed, LeaseHolder(Uuid::from_u128(1)));
+    let store = &office.one.store;
+    let events = store.outbox(EventFilter::All, first(10)).await.unwrap();
+    assert_eq!(store.event_counts(consumer).await.unwrap(), EventCounts { pending: 2, dead: 0 });
+    let Ok(Outcome::Claimed(claimed)) = office.one.ask(Caller::System, Command::ClaimEvents { consumer, holder }).await
+    else {
+        panic!("both are claimed")
+    };
+    assert_eq!(claimed.iter().rev().cloned().collect::<Vec<_>>(), events);
+    let EventPayload::Unknown(payload) = &claimed[0].payload else { panic!("{claimed:?}") };
+    assert_eq!(payload["seat_id"], 4);
+    let failed = vec![(claimed[0].event_id, DeliveryError::unreadable(&claimed[0].payload))];
+    let settled = Settlements { consumer, holder, delivered: Vec::new(), failed };
+    office.one.ask(Caller::System, Command::SettleEvents(settled)).await.unwrap();
+    let kept = "SELECT count(*) FROM outbox WHERE payload = '{\"kind\": \"of_tomorrow\", \"seat_id\": 4}'
+                AND attempts = 1";
+    assert_eq!(office.number(kept).await, 1);
+    let event_id = EventId::new(-2);
+    let unknown = office.one.ask(Caller::System, Command::RetryEvent { event_id }).await;
+    assert_eq!(unknown.unwrap_err().code(), "not_found");
+    let report = check::postgres::run(&PostgresSettings::new(&office.database.url())).await.unwrap();
+    assert!(report.is_clean(), "{report}");
 }

@@ -17,7 +17,7 @@ use frontrow_domain::{
     user::{Caller, Role, Session},
 };
 use frontrow_storage::{
-    ConcertFilter, ConcertPlace, EventFilter, Page, PaymentFilter, ReservationFilter, Store, check,
+    ConcertFilter, ConcertPlace, EVENTS_COUNTED_MAX, EventFilter, Page, PaymentFilter, ReservationFilter, Store, check,
     postgres::{self, PostgresSettings, Statements},
 };
 use frontrow_testkit::servers::postgres::{PostgresServer, programs};
@@ -115,7 +115,7 @@ const LARGE: [&str; 13] = [
 ];
 
 /// Parts of statements, and the index that each must go by.
-const INDEXES: [(&str, &str); 33] = [
+const INDEXES: [(&str, &str); 36] = [
     ("WHERE email = $1", "user_email_unique"),
     ("FROM \"user\" WHERE user_id < $1", "user_pkey"),
     ("FROM room WHERE room_id > $1", "room_pkey"),
@@ -142,7 +142,10 @@ const INDEXES: [(&str, &str); 33] = [
     ("FROM audit_feed WHERE feed_number > $1", "audit_feed_pkey"),
     ("FROM audit_feed AS f WHERE f.audit_id = k.id", "one_place_per_entry"),
     ("o.consumer = k.consumer AND o.due_at <= clock.now", "outbox_due"),
-    ("FROM outbox AS o WHERE o.event_id = k.id FOR UPDATE", "outbox_pkey"),
+    ("FROM outbox AS o WHERE o.event_id = k.id AND", "outbox_pkey"),
+    ("consumer = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1", "outbox_due"),
+    ("consumer = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT (SELECT $2)", "outbox_due"),
+    ("consumer = $1 AND dead_at IS NOT NULL ORDER BY event_id + 0", "outbox_dead"),
     ("FROM outbox WHERE event_id < $1", "outbox_pkey"),
     ("FROM outbox WHERE event_id + 0 < $1 AND dead_at IS NOT NULL", "outbox_dead"),
     ("UPDATE seat AS s SET status", "seat_pkey"),
@@ -244,6 +247,9 @@ async fn read_everything(store: &dyn Store) {
         assert!(store.outbox(EventFilter::Dead, Page { after, limit: 50 }).await.unwrap().len() >= 29);
     }
     store.outbox(EventFilter::Pending, Page { after: None, limit: 50 }).await.unwrap();
+    store.first_event_due_at(Consumer::AuditFeed).await.unwrap().unwrap();
+    let counts = store.event_counts(Consumer::AuditFeed).await.unwrap();
+    assert!(counts.pending == i64::from(EVENTS_COUNTED_MAX) && counts.dead >= 29, "{counts:?}");
     deliver(store).await;
     for what in Leftover::ALL {
         store.prune(what, START.plus(Span::from_secs(-7_200)), 500).await.unwrap();
@@ -259,7 +265,7 @@ async fn deliver(store: &dyn Store) {
     let [Outcome::Claimed(events)] = outcomes.as_slice() else { panic!("{outcomes:?}") };
     assert!(events.len() >= 20);
     let feed = |event: &OutboxEvent| {
-        let EventPayload::AuditRecorded { audit_id } = event.payload;
+        let EventPayload::AuditRecorded { audit_id } = event.payload else { panic!("it is of another kind") };
         (Caller::System, Command::FeedAudit { audit_id })
     };
     ask(store, events.iter().map(feed).collect()).await;

@@ -140,12 +140,12 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
         "SELECT 'audit entry ' || a.audit_id || ' is neither in the feed nor in the outbox'
          FROM audit_log a LEFT JOIN audit_feed f USING (audit_id)
              LEFT JOIN (SELECT CAST(payload ->> 'audit_id' AS bigint) AS audit_id FROM outbox
-                        WHERE consumer = 'audit_feed') AS o USING (audit_id)
+                        WHERE consumer = 'audit_feed' AND payload ->> 'kind' = 'audit_recorded') AS o USING (audit_id)
          WHERE f.audit_id IS NULL AND o.audit_id IS NULL
          UNION ALL
          SELECT 'event ' || o.event_id || ' names an audit entry that is not there'
          FROM (SELECT event_id, CAST(payload ->> 'audit_id' AS bigint) AS audit_id FROM outbox
-               WHERE consumer = 'audit_feed') AS o LEFT JOIN audit_log a USING (audit_id)
+               WHERE consumer = 'audit_feed' AND payload ->> 'kind' = 'audit_recorded') AS o LEFT JOIN audit_log a USING (audit_id)
          WHERE a.audit_id IS NULL",
     ),
     (

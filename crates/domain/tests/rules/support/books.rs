@@ -35,7 +35,7 @@ fn check_outbox(model: &Model) {
     }
     let mut named = BTreeSet::new();
     for (id, event) in &model.outbox {
-        let EventPayload::AuditRecorded { audit_id } = event.payload;
+        let EventPayload::AuditRecorded { audit_id } = event.payload else { panic!("it is of another kind") };
         assert!(named.insert(audit_id), "event {id} is the second of its entry");
         let is_dead = event.state.dead_at().is_some();
         assert!(event.attempts <= ATTEMPTS_MAX && is_dead == (event.attempts == ATTEMPTS_MAX), "event {id}");

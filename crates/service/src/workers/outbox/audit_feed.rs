@@ -13,7 +13,9 @@ pub(in crate::workers) struct AuditFeed(pub(in crate::workers) Arc<BoxOffice>);
 #[async_trait]
 impl Deliver for AuditFeed {
     async fn deliver(&self, event: &OutboxEvent) -> Result<(), DeliveryError> {
-        let EventPayload::AuditRecorded { audit_id } = event.payload;
+        let EventPayload::AuditRecorded { audit_id } = event.payload else {
+            return Err(DeliveryError::unreadable(&event.payload));
+        };
         self.0.feed_audit(audit_id).await.map_err(|error| DeliveryError::new(&error.to_string()))
     }
 }

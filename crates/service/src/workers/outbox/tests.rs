@@ -28,25 +28,25 @@ enum Behaviour {
 
 /// A consumer that follows its settings, and counts.
 #[derive(Debug, Clone, Default)]
-struct TestConsumer(Arc<Mutex<Told>>);
+struct TestConsumer(Arc<Mutex<Record>>);
 
 #[derive(Debug, Default)]
-struct Told {
+struct Record {
     behaviours: HashMap<EventId, Behaviour>,
     deliveries: HashMap<EventId, usize>,
 }
 
 impl TestConsumer {
-    fn told(&self) -> std::sync::MutexGuard<'_, Told> {
+    fn record(&self) -> std::sync::MutexGuard<'_, Record> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, event: EventId, behaviour: Behaviour) {
-        self.told().behaviours.insert(event, behaviour);
+    fn set(&self, event: EventId, behaviour: Behaviour) {
+        self.record().behaviours.insert(event, behaviour);
     }
 
     fn deliveries(&self, event: EventId) -> usize {
-        self.told().deliveries.get(&event).copied().unwrap_or(0)
+        self.record().deliveries.get(&event).copied().unwrap_or(0)
     }
 }
 
@@ -54,9 +54,9 @@ impl TestConsumer {
 impl Deliver for TestConsumer {
     async fn deliver(&self, event: &OutboxEvent) -> Result<(), DeliveryError> {
         let behaviour = {
-            let mut told = self.told();
-            *told.deliveries.entry(event.event_id).or_default() += 1;
-            told.behaviours.get(&event.event_id).copied().unwrap_or(Behaviour::Succeeds)
+            let mut record = self.record();
+            *record.deliveries.entry(event.event_id).or_default() += 1;
+            record.behaviours.get(&event.event_id).copied().unwrap_or(Behaviour::Succeeds)
         };
         match behaviour {
             Behaviour::Succeeds => Ok(()),
@@ -95,11 +95,16 @@ async fn ids(office: &BoxOffice, filter: EventFilter) -> Vec<EventId> {
     all(office, filter).await.iter().map(|event| event.event_id).collect()
 }
 
+/// Of a server that does not stop.
+fn running() -> watch::Receiver<bool> {
+    watch::channel(false).1
+}
+
 /// A worker of another process than any other.
 fn worker<D: Deliver>(office: &BoxOffice, number: u128, deliver: D) -> OutboxWorker<'_, D> {
     let holder = LeaseHolder(uuid::Uuid::from_u128(number));
     let delivery_max = Duration::from_millis(50);
-    OutboxWorker { holder, delivery_max, ..OutboxWorker::new(office, FEED, deliver) }
+    OutboxWorker { holder, delivery_max, ..OutboxWorker::new(office, FEED, deliver, running()) }
 }
 
 #[tokio::test]
@@ -140,7 +145,7 @@ async fn a_settlement_that_comes_after_the_lease_has_passed_on_changes_nothing()
     clock.advance(LEASE);
     let other = LeaseHolder(uuid::Uuid::from_u128(2));
     assert_eq!(office.claim_events(FEED, other).await.unwrap(), ClaimedEvents(Some(claimed.clone())));
-    assert!(!slow.deliver_claimed(&claimed).await, "the other process settles");
+    assert_eq!(slow.deliver_claimed(&claimed).await, Round::LeaseTaken, "the other process settles");
     assert_eq!(ids(&office, EventFilter::All).await, events);
 }
 
@@ -148,7 +153,7 @@ async fn a_settlement_that_comes_after_the_lease_has_passed_on_changes_nothing()
 async fn what_fails_is_tried_again_ever_later_and_is_a_dead_letter_in_the_end_while_others_go_on() {
     let (_folder, clock, office, events) = with_events(3).await;
     let consumer = TestConsumer::default();
-    consumer.tell(events[1], Behaviour::Fails);
+    consumer.set(events[1], Behaviour::Fails);
     let mut worker = worker(&office, 1, consumer.clone());
     let mut waits = Vec::new();
     loop {
@@ -171,13 +176,13 @@ async fn what_fails_is_tried_again_ever_later_and_is_a_dead_letter_in_the_end_wh
     worker.deliver_all().await;
     assert_eq!(ids(&office, EventFilter::All).await, [events[1]], "others are delivered beside it");
 
-    consumer.tell(events[1], Behaviour::Succeeds);
-    worker.has_due_events().await.unwrap();
+    consumer.set(events[1], Behaviour::Succeeds);
+    worker.count_events().await;
     assert!(office.metrics.render().contains(r#"frontrow_outbox_events{consumer="audit_feed",state="dead"} 1"#));
     office.retry_event(Caller::System, events[1], None).await.unwrap();
     worker.deliver_all().await;
     assert_eq!(ids(&office, EventFilter::All).await, []);
-    worker.has_due_events().await.unwrap();
+    worker.count_events().await;
     assert!(office.metrics.render().contains(r#"frontrow_outbox_events{consumer="audit_feed",state="dead"} 0"#));
 }
 
@@ -185,8 +190,8 @@ async fn what_fails_is_tried_again_ever_later_and_is_a_dead_letter_in_the_end_wh
 async fn a_delivery_that_hangs_or_panics_has_failed_and_no_other_with_it() {
     let (_folder, _, office, events) = with_events(4).await;
     let consumer = TestConsumer::default();
-    consumer.tell(events[0], Behaviour::Hangs);
-    consumer.tell(events[2], Behaviour::Panics);
+    consumer.set(events[0], Behaviour::Hangs);
+    consumer.set(events[2], Behaviour::Panics);
     worker(&office, 1, consumer.clone()).deliver_all().await;
     let left = all(&office, EventFilter::Pending).await;
     let errors: Vec<_> = left.iter().map(|event| (event.event_id, event.error_text().unwrap())).collect();
@@ -217,7 +222,7 @@ async fn deliveries_start_in_the_order_of_the_events() {
 #[tokio::test]
 async fn an_event_is_delivered_at_once_after_the_commit_that_emitted_it() {
     let (_folder, _, office, _) = with_events(0).await;
-    let working = tokio::spawn(deliver_events(Arc::clone(&office), FEED, AuditFeed(Arc::clone(&office))));
+    let working = tokio::spawn(deliver_events(Arc::clone(&office), FEED, AuditFeed(Arc::clone(&office)), running()));
     tokio::time::sleep(Duration::from_millis(20)).await;
     emit(&office, 1).await;
     for _ in 0..200 {
@@ -235,19 +240,19 @@ async fn an_event_is_delivered_at_once_after_the_commit_that_emitted_it() {
 async fn without_a_due_event_nothing_is_claimed_and_nothing_is_written() {
     let (_folder, clock, office, events) = with_events(1).await;
     let consumer = TestConsumer::default();
-    consumer.tell(events[0], Behaviour::Fails);
+    consumer.set(events[0], Behaviour::Fails);
     let mut worker = worker(&office, 1, consumer.clone());
-    assert!(worker.has_due_events().await.unwrap());
+    assert!(worker.has_due_events().await);
     worker.deliver_all().await;
     let batches = || {
         let text = office.metrics.render();
         text.lines().find(|line| line.starts_with("frontrow_batch_len_count")).map(str::to_owned)
     };
     let before = batches();
-    assert!(!worker.has_due_events().await.unwrap(), "it is due in ten seconds");
+    assert!(!worker.has_due_events().await, "it is due in ten seconds");
     assert!(before.is_some() && batches() == before);
     clock.advance(Span::from_secs(9));
-    assert!(worker.has_due_events().await.unwrap(), "the database's clock may be ahead");
+    assert!(worker.has_due_events().await, "the database's clock may be ahead");
 }
 
 #[tokio::test]
@@ -258,7 +263,9 @@ async fn an_event_that_was_emitted_before_a_restart_is_delivered_after_it() {
     let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 10).unwrap());
     let office = open(&place, opened(), clock.clone()).await;
     emit(&office, 2).await;
-    let EventPayload::AuditRecorded { audit_id } = all(&office, EventFilter::All).await[0].payload;
+    let EventPayload::AuditRecorded { audit_id } = all(&office, EventFilter::All).await[0].payload else {
+        panic!("it is of another kind")
+    };
     office.feed_audit(audit_id).await.unwrap();
     drop(office);
 
@@ -267,4 +274,123 @@ async fn an_event_that_was_emitted_before_a_restart_is_delivered_after_it() {
     let fed = office.store.audit_feed(Page { after: None, limit: 10 }).await.unwrap();
     let numbers: Vec<_> = fed.iter().map(|(number, entry)| (number.get(), entry.audit_id.get())).collect();
     assert_eq!(numbers, [(1, 1), (2, 2)], "what was fed before is fed once");
+}
+
+/// A consumer during whose first delivery another instance emits an event and cannot claim it.
+struct Interrupted {
+    office: Arc<BoxOffice>,
+    consumer: TestConsumer,
+    other: Mutex<Option<Round>>,
+}
+
+#[async_trait]
+impl Deliver for &Interrupted {
+    async fn deliver(&self, event: &OutboxEvent) -> Result<(), DeliveryError> {
+        if self.other.lock().unwrap().is_none() {
+            emit(&self.office, 1).await;
+            let round = worker(&self.office, 2, self.consumer.clone()).deliver_all().await;
+            *self.other.lock().unwrap() = Some(round);
+        }
+        self.consumer.deliver(event).await
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_another_instance_could_not_claim_is_delivered_without_a_tick() {
+    let (_folder, _, office, events) = with_events(1).await;
+    let consumer = TestConsumer::default();
+    let interrupted = Interrupted { office: Arc::clone(&office), consumer: consumer.clone(), other: Mutex::new(None) };
+    let mut first = OutboxWorker { delivery_max: DELIVERY_MAX, ..worker(&office, 1, &interrupted) };
+    assert_eq!(first.deliver_all().await, Round::Settled);
+    assert_eq!(*interrupted.other.lock().unwrap(), Some(Round::LeaseTaken));
+    assert_eq!(ids(&office, EventFilter::All).await, []);
+    assert_eq!(consumer.record().deliveries.len(), events.len() + 1);
+}
+
+/// A consumer that delivers once it may.
+#[derive(Clone)]
+struct Waits {
+    began: Arc<tokio::sync::Notify>,
+    may_end: Arc<tokio::sync::Notify>,
+}
+
+#[async_trait]
+impl Deliver for Waits {
+    async fn deliver(&self, _: &OutboxEvent) -> Result<(), DeliveryError> {
+        self.began.notify_one();
+        self.may_end.notified().await;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_is_stopped_settles_what_it_has_claimed() {
+    let (_folder, _, office, _) = with_events(0).await;
+    let waits = Waits { began: Arc::default(), may_end: Arc::default() };
+    let (stop, stopped) = watch::channel(false);
+    let working = tokio::spawn({
+        let (office, waits) = (Arc::clone(&office), waits.clone());
+        async move { deliver_events(office, FEED, waits, stopped).await }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    emit(&office, 1).await;
+    waits.began.notified().await;
+    stop.send(true).unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!working.is_finished(), "it has claimed an event");
+    // This one comes too late for it.
+    emit(&office, 1).await;
+    waits.may_end.notify_one();
+    working.await.unwrap();
+    let left = ids(&office, EventFilter::All).await;
+    assert_eq!(left.len(), 1);
+    let consumer = TestConsumer::default();
+    assert_eq!(worker(&office, 2, consumer.clone()).deliver_all().await, Round::Settled, "the lease is free");
+    assert_eq!(consumer.deliveries(left[0]), 1);
+}
+
+#[tokio::test]
+async fn an_event_of_an_unknown_kind_fails_and_stops_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = TestFolder::in_folder(folder.path());
+    let (path, clock) = (place.database(), Clock::manual(START));
+    let store = Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 10).unwrap());
+    let office = open(&place, store, clock).await;
+    emit(&office, 1).await;
+    let newer = "INSERT INTO outbox (event_id, consumer, payload, created_at, due_at, attempts)
+         VALUES (0, 'audit_feed', '{\"kind\":\"of_tomorrow\",\"seat_id\":4}', 1, 1, 0)";
+    rusqlite::Connection::open(&path).unwrap().execute(newer, ()).unwrap();
+    worker(&office, 1, AuditFeed(Arc::clone(&office))).deliver_all().await;
+    let left = all(&office, EventFilter::Pending).await;
+    assert_eq!((left.len(), left[0].event_id, left[0].attempts), (1, EventId::new(0), 1));
+    let text = r#"this version of the program cannot read {"kind":"of_tomorrow","seat_id":4}"#;
+    assert_eq!(left[0].error_text(), Some(text));
+    assert_eq!(office.store.audit_feed(Page { after: None, limit: 10 }).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn gauges_of_an_outbox_that_cannot_be_read_show_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = TestFolder::in_folder(folder.path());
+    let (path, clock) = (place.database(), Clock::manual(START));
+    let store = Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 10).unwrap());
+    let office = open(&place, store, clock.clone()).await;
+    let due = || {
+        let text = office.metrics.render();
+        let value = |line: &str| {
+            line.strip_prefix(r#"frontrow_outbox_due_timestamp_seconds{consumer="audit_feed"} "#)?.parse().ok()
+        };
+        (text.lines().find_map(value), text.contains("frontrow_outbox_events{"))
+    };
+    let mut worker = worker(&office, 1, TestConsumer::default());
+    worker.look().await;
+    assert_eq!(due(), (Some(0), true));
+    clock.advance(Span::from_secs(100));
+    rusqlite::Connection::open(&path).unwrap().execute("ALTER TABLE outbox RENAME TO away", ()).unwrap();
+    worker.counted_at = None;
+    worker.look().await;
+    assert_eq!(due(), (Some(START.micros() / 1_000_000), false), "nothing is known since the last read");
+    rusqlite::Connection::open(&path).unwrap().execute("ALTER TABLE away RENAME TO outbox", ()).unwrap();
+    worker.look().await;
+    assert_eq!(due(), (Some(0), true));
 }

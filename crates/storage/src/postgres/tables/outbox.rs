@@ -1,8 +1,8 @@
 //! `outbox`: events that are not delivered yet.
 
-use super::{ID, IDS, NUMBER, SMALLS, TEXTS, TIME, TIMES};
+use super::{ID, IDS, NUMBER, SMALLS, TEXT, TEXTS, TIME, TIMES};
 use crate::{
-    EventFilter, OutboxTotals, Page, StoreError,
+    EVENTS_COUNTED_MAX, EventCounts, EventFilter, Page, StoreError,
     enum_text::EnumText,
     postgres::{
         columns::{Columns, micros, number},
@@ -16,8 +16,10 @@ use crate::{
 use frontrow_domain::{
     changes::Changes,
     id::EventId,
-    outbox::{EventState, OutboxEvent},
+    outbox::{CLAIM_MAX, Consumer, EventState, OutboxEvent},
+    time::Time,
 };
+use std::sync::LazyLock;
 use tokio_postgres::Error;
 
 /// Reading `payload` as text saves a dependency.
@@ -52,14 +54,14 @@ const LOCK: Statement = Statement {
     sql: concat!(
         "SELECT e.* FROM unnest($1) AS k (id), LATERAL (SELECT ",
         columns!(),
-        " FROM outbox AS o WHERE o.event_id = k.id FOR UPDATE) AS e"
+        " FROM outbox AS o WHERE o.event_id = k.id AND o.consumer = ANY($2) FOR UPDATE) AS e"
     ),
-    types: &[IDS],
+    types: &[IDS, TEXTS],
 };
 
 pub(crate) fn lock<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
     if !plan.events.is_empty() {
-        loads.add(&LOCK, [&plan.events], take);
+        loads.add(&LOCK, [&plan.events, &*KNOWN], take);
     }
 }
 
@@ -70,10 +72,10 @@ const DUE: Statement = Statement {
          SELECT e.* FROM clock, unnest($1) AS k (consumer), LATERAL (SELECT ",
         columns!(),
         " FROM outbox AS o WHERE o.consumer = k.consumer AND o.due_at <= clock.now
-             ORDER BY o.due_at, o.event_id + 0 LIMIT 100
+             ORDER BY o.due_at, o.event_id + 0 LIMIT $3
          ) AS e"
     ),
-    types: &[TEXTS, TIME],
+    types: &[TEXTS, TIME, NUMBER],
 };
 
 /// Loads the due events of consumers. `given` is the test's time, if a test gives one.
@@ -82,13 +84,14 @@ pub(crate) fn load(loads: &mut Loads<'_>, plan: &LoadPlan, given: Option<i64>) {
         return;
     }
     let (session, claimed) = (loads.session(), plan.claimed.clone());
+    let limit = i64::try_from(CLAIM_MAX).unwrap_or(i64::MAX);
     let take_due = |loaded: &mut Loaded, row: &mut Columns<'_>| {
         let event = read(row)?;
         loaded.world.due_events.entry(event.consumer).or_default().push(event.event_id);
         loaded.world.outbox.load(event.event_id, event);
         Ok(())
     };
-    loads.add_query(&DUE, take_due, async move { session.query(&DUE, &[&claimed, &given]).await });
+    loads.add_query(&DUE, take_due, async move { session.query(&DUE, &[&claimed, &given, &limit]).await });
 }
 
 const IDS_OF_NEW: Statement =
@@ -153,39 +156,53 @@ pub(crate) fn save<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
     });
 }
 
-const TOTALS: Statement = Statement {
-    sql: "SELECT consumer, count(due_at), count(dead_at), min(due_at) FROM outbox GROUP BY consumer",
-    types: &[],
+const FIRST_DUE_AT: Statement = Statement {
+    sql: "SELECT due_at FROM outbox WHERE consumer = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1",
+    types: &[TEXT],
 };
 
-pub(crate) async fn totals(reads: &ReadPool) -> Result<Vec<OutboxTotals>, StoreError> {
-    let read = |row: &mut Columns<'_>| {
-        Ok(OutboxTotals {
-            consumer: row.word()?,
-            pending: row.value()?,
-            dead: row.value()?,
-            oldest_due_at: row.time_or_none()?,
-        })
-    };
-    reads.list(&TOTALS, &[], read).await
+pub(crate) async fn first_due_at(reads: &ReadPool, consumer: Consumer) -> Result<Option<Time>, StoreError> {
+    reads.find(&FIRST_DUE_AT, &[&consumer.word()], |row: &mut Columns<'_>| row.time()).await
 }
+
+/// In the order of an index, and with a limit that the planner does not know, so that it reads no more of the index.
+const COUNTS: Statement = Statement {
+    sql: "SELECT (SELECT count(*) FROM (
+              SELECT FROM outbox WHERE consumer = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT (SELECT $2)
+          ) AS pending),
+          (SELECT count(*) FROM (
+              SELECT FROM outbox WHERE consumer = $1 AND dead_at IS NOT NULL ORDER BY event_id + 0 LIMIT (SELECT $2)
+          ) AS dead)",
+    types: &[TEXT, NUMBER],
+};
+
+pub(crate) async fn counts(reads: &ReadPool, consumer: Consumer) -> Result<EventCounts, StoreError> {
+    let read = |row: &mut Columns<'_>| Ok(EventCounts { pending: row.value()?, dead: row.value()? });
+    let found = reads.find(&COUNTS, &[&consumer.word(), &i64::from(EVENTS_COUNTED_MAX)], read).await?;
+    Ok(found.unwrap_or_default())
+}
+
+/// The consumers that this version knows. A newer version may have left events for others in the table.
+static KNOWN: LazyLock<Vec<&str>> = LazyLock::new(|| Consumer::ALL.map(EnumText::word).to_vec());
 
 const PAGE: Statement = Statement {
     sql: concat!(
         "SELECT ",
         columns!(),
-        " FROM outbox WHERE event_id < $1 AND (NOT $2 OR due_at IS NOT NULL) ORDER BY event_id DESC LIMIT $3"
+        " FROM outbox WHERE event_id < $1 AND (NOT $2 OR due_at IS NOT NULL) AND consumer || '' = ANY($4)
+             ORDER BY event_id DESC LIMIT $3"
     ),
-    types: &[ID, super::FLAG, NUMBER],
+    types: &[ID, super::FLAG, NUMBER, TEXTS],
 };
 
 const PAGE_OF_DEAD: Statement = Statement {
     sql: concat!(
         "SELECT ",
         columns!(),
-        " FROM outbox WHERE event_id + 0 < $1 AND dead_at IS NOT NULL ORDER BY event_id + 0 DESC LIMIT $2"
+        " FROM outbox WHERE event_id + 0 < $1 AND dead_at IS NOT NULL AND consumer || '' = ANY($3)
+             ORDER BY event_id + 0 DESC LIMIT $2"
     ),
-    types: &[ID, NUMBER],
+    types: &[ID, NUMBER, TEXTS],
 };
 
 pub(crate) async fn page(
@@ -195,8 +212,8 @@ pub(crate) async fn page(
 ) -> Result<Vec<OutboxEvent>, StoreError> {
     let (after, limit) = (page.after.map_or(i64::MAX, EventId::get), i64::from(page.limit));
     match filter {
-        EventFilter::Dead => reads.list(&PAGE_OF_DEAD, &[&after, &limit], read).await,
-        EventFilter::All => reads.list(&PAGE, &[&after, &false, &limit], read).await,
-        EventFilter::Pending => reads.list(&PAGE, &[&after, &true, &limit], read).await,
+        EventFilter::Dead => reads.list(&PAGE_OF_DEAD, &[&after, &limit, &*KNOWN], read).await,
+        EventFilter::All => reads.list(&PAGE, &[&after, &false, &limit, &*KNOWN], read).await,
+        EventFilter::Pending => reads.list(&PAGE, &[&after, &true, &limit, &*KNOWN], read).await,
     }
 }
