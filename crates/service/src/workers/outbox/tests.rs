@@ -394,3 +394,42 @@ async fn gauges_of_an_outbox_that_cannot_be_read_show_that() {
     worker.look().await;
     assert_eq!(due(), (Some(0), true));
 }
+
+/// Whether a failure has been logged and is not over.
+fn lasts(trouble: &Trouble) -> bool {
+    format!("{trouble:?}").contains("Lasting")
+}
+
+#[tokio::test]
+async fn a_lease_of_another_process_is_a_failure_only_if_events_stay_due() {
+    let (_folder, clock, office, _) = with_events(1).await;
+    let stuck = worker(&office, 1, TestConsumer::default());
+    let mut waiting = worker(&office, 2, TestConsumer::default());
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        clock.advance(Span::from_secs(20));
+        office.claim_events(FEED, stuck.holder).await.unwrap();
+        waiting.look().await;
+        assert_eq!(waiting.deliver_all().await, Round::LeaseTaken);
+        seen.push(lasts(&waiting.decisions));
+    }
+    assert_eq!(seen, [false, true], "an event has been due for 20 seconds, then 40");
+    clock.advance(LEASE);
+    waiting.look().await;
+    assert!(!lasts(&waiting.decisions));
+    assert_eq!(ids(&office, EventFilter::All).await, []);
+}
+
+#[tokio::test]
+async fn a_claim_that_is_not_decided_is_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = TestFolder::in_folder(folder.path());
+    let (path, clock) = (place.database(), Clock::manual(START));
+    let store = Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 10).unwrap());
+    let office = open(&place, store, clock).await;
+    emit(&office, 1).await;
+    rusqlite::Connection::open(&path).unwrap().execute("ALTER TABLE outbox_lease RENAME TO away", ()).unwrap();
+    let mut worker = worker(&office, 1, TestConsumer::default());
+    assert_eq!(worker.deliver_all().await, Round::Undecided);
+    assert!(lasts(&worker.decisions) && !lasts(&worker.reads));
+}
