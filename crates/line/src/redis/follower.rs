@@ -84,8 +84,8 @@ impl RequestedReadings {
 type OddRooms = BTreeMap<RoomId, (u64, Instant)>;
 
 /// The readings under way, at most one of a line.
-struct Readings {
-    tasks: JoinSet<Read>,
+struct LineReadings {
+    tasks: JoinSet<LineRead>,
     under_way: BTreeMap<RoomId, AbortHandle>,
     /// Refreshes do not wait for rebuilds, which may take long.
     refreshes: Arc<Semaphore>,
@@ -96,9 +96,9 @@ struct Readings {
 }
 
 /// A reading that has ended.
-type Read = (RoomId, LineReading, Result<(), StoreError>);
+type LineRead = (RoomId, LineReading, Result<(), StoreError>);
 
-impl Default for Readings {
+impl Default for LineReadings {
     fn default() -> Self {
         let permits = || Arc::new(Semaphore::new(LINES_AT_ONCE_MAX));
         Self {
@@ -112,7 +112,7 @@ impl Default for Readings {
     }
 }
 
-impl Readings {
+impl LineReadings {
     /// Begins to read a line. Returns false if a reading of it is under way.
     fn begin(&mut self, follower: &Arc<Follower>, room: RoomId, reading: LineReading) -> bool {
         if self.under_way.contains_key(&room) {
@@ -256,7 +256,7 @@ impl Follower {
     /// down. No line waits until another one is read.
     pub(super) async fn run(self: Arc<Self>, instance: Arc<RedisInstance>, every: Duration, down_every: Duration) {
         let spread = Duration::from_millis(u64::try_from(instance.id.as_u128() % SPREAD_MS).unwrap_or(0));
-        let (mut readings, mut odd, mut refreshed_at) = (Readings::default(), OddRooms::new(), Instant::now());
+        let (mut readings, mut odd, mut refreshed_at) = (LineReadings::default(), OddRooms::new(), Instant::now());
         let refresh_every = || if instance.client.is_up() { every } else { down_every };
         loop {
             let rest = refresh_every().saturating_sub(refreshed_at.elapsed()).min(down_every);
@@ -460,7 +460,7 @@ mod tests {
     #[tokio::test]
     async fn a_line_is_read_once_at_a_time_and_refreshes_do_not_wait_for_rebuilds() {
         let (follower, _notices) = follower();
-        let (mut readings, busy) = (Readings::default(), RoomId::new(5));
+        let (mut readings, busy) = (LineReadings::default(), RoomId::new(5));
         let long = Arc::clone(&readings.rebuilds).acquire_many_owned(4).await.unwrap();
         assert!(readings.begin(&follower, busy, LineReading::Rebuild));
         assert!(!readings.begin(&follower, busy, LineReading::Refresh));
