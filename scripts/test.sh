@@ -15,8 +15,8 @@ DENY_VERSION=0.20.2
 ADVISORY_FETCH_SECONDS=120
 POSTGRES_NEWEST=18.4.0-beta.17
 NPM_SECONDS=120
-# Most tests wait for servers, disks and deadlines: with one at a time for each processor, half of the time would be idle.
-export NEXTEST_TEST_THREADS=${NEXTEST_TEST_THREADS:-$((2 * $(nproc)))}
+# Most tests wait for servers, disks and deadlines: one at a time for each processor would leave it idle half of the time.
+export NEXTEST_TEST_THREADS=${NEXTEST_TEST_THREADS:-$((3 * $(nproc) / 2))}
 
 step() { printf '\n== %s\n' "$*"; }
 
