@@ -1,6 +1,7 @@
 //! The edge: the layers that every request passes on its way in and out.
 
 pub mod auth;
+pub mod cookies;
 pub mod cors;
 pub mod extract;
 pub mod head;

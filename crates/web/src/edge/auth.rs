@@ -1,8 +1,9 @@
-//! The caller of a request: the session of its `Authorization` header, and its queue token.
+//! The caller of a request: the session of its `Authorization` header or of its cookie, and its queue token.
 
 use crate::edge::{
+    cookies::{self, Scheme},
     limit::{self, Hourly},
-    problem::Problem,
+    problem::{HttpResult, Problem},
     state::SharedState,
 };
 use axum::{
@@ -41,7 +42,7 @@ pub struct UserOrService(pub Caller);
 #[derive(Debug, Clone, Copy)]
 pub struct OperatorOrService(pub Caller);
 
-/// The secret of the caller's session.
+/// The secret of the caller's session, from the header or the cookie.
 #[derive(Clone)]
 pub struct SessionSecret(pub String);
 
@@ -74,11 +75,41 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty() && secret.len() <= SECRET_LEN_MAX).then_some(secret)
 }
 
+/// The secret that a request brings.
+enum Brought<'a> {
+    /// A program's own header: no page of another site can make a browser send it.
+    Bearer(&'a str),
+    /// A browser's cookie, which it sends whatever page asks for the request.
+    Cookie(&'a str),
+}
+
+impl<'a> Brought<'a> {
+    /// The secret in the header, or else in the cookie. With the cookie, a request that may change something must come
+    /// from a page of this server.
+    fn of(parts: &'a Parts, app: &SharedState) -> HttpResult<Self> {
+        if let Some(secret) = bearer(&parts.headers) {
+            return Ok(Self::Bearer(secret));
+        }
+        let scheme = scheme(parts, app)?;
+        let secret = cookies::session_secret(&parts.headers, scheme).filter(|secret| secret.len() <= SECRET_LEN_MAX);
+        let secret = secret.ok_or(ServiceError::Unauthorized)?;
+        cookies::check_same_origin(parts, scheme)?;
+        Ok(Self::Cookie(secret))
+    }
+
+    const fn secret(&self) -> &'a str {
+        match self {
+            Self::Bearer(secret) | Self::Cookie(secret) => secret,
+        }
+    }
+}
+
 async fn caller(parts: &Parts, app: &SharedState) -> Result<Caller, Problem> {
-    let secret = bearer(&parts.headers).ok_or(ServiceError::Unauthorized)?;
+    let brought = Brought::of(parts, app)?;
+    let secret = brought.secret();
     let is_service_key =
         app.service_key.as_ref().is_some_and(|key| key.expose().as_bytes().ct_eq(secret.as_bytes()).into());
-    if is_service_key {
+    if is_service_key && matches!(brought, Brought::Bearer(_)) {
         return Ok(Caller::Service);
     }
     let caller = if let Some(caller) = app.office.remembered(secret) {
@@ -101,10 +132,33 @@ async fn caller(parts: &Parts, app: &SharedState) -> Result<Caller, Problem> {
     Ok(caller)
 }
 
-fn client_address(parts: &Parts, app: &SharedState) -> Result<ClientAddress, Problem> {
+fn peer(parts: &Parts) -> HttpResult<SocketAddr> {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.ok_or_else(|| Problem::internal("a request has no peer address"))?.0;
-    Ok(ClientAddress(app.limits.client(&parts.headers, peer)))
+    Ok(peer.ok_or_else(|| Problem::internal("a request has no peer address"))?.0)
+}
+
+fn client_address(parts: &Parts, app: &SharedState) -> Result<ClientAddress, Problem> {
+    Ok(ClientAddress(app.limits.client(&parts.headers, peer(parts)?)))
+}
+
+/// How the browser of a request reaches the server.
+///
+/// # Errors
+/// 500: the listener has not noted the peer's address.
+pub fn scheme(parts: &Parts, app: &SharedState) -> HttpResult<Scheme> {
+    Ok(app.limits.scheme(&parts.headers, peer(parts)?))
+}
+
+impl<S> FromRequestParts<S> for Scheme
+where
+    S: Send + Sync,
+    SharedState: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        scheme(parts, &SharedState::from_ref(state))
+    }
 }
 
 impl<S> FromRequestParts<S> for SignedIn
@@ -161,11 +215,15 @@ where
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for SessionSecret {
+impl<S> FromRequestParts<S> for SessionSecret
+where
+    S: Send + Sync,
+    SharedState: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(bearer(&parts.headers).map(|secret| Self(secret.to_owned())).ok_or(ServiceError::Unauthorized)?)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Ok(Self(Brought::of(parts, &SharedState::from_ref(state))?.secret().to_owned()))
     }
 }
 

@@ -5,6 +5,7 @@ mod meter;
 mod sign_in;
 
 use crate::edge::{
+    cookies::{FromTrustedProxy, Scheme},
     observe,
     problem::{HttpResult, Problem, codes},
     state::SharedState,
@@ -81,6 +82,8 @@ pub struct RateLimits {
     trusted_proxies: Vec<AddressRange>,
     /// Whether the log has reported a proxy that forwards no addresses.
     said_no_address: Once,
+    /// Whether the log has reported a sign-in page that was opened without TLS.
+    said_plain: Once,
 }
 
 /// The hourly budgets of a buyer. They refill slowly, so a request that the server could not answer gives its share
@@ -177,6 +180,7 @@ impl RateLimits {
             shared: None,
             trusted_proxies: settings.trusted_proxies.clone(),
             said_no_address: Once::new(),
+            said_plain: Once::new(),
         }
     }
 
@@ -352,6 +356,25 @@ impl RateLimits {
             });
         }
         client
+    }
+
+    /// How the browser behind a request reaches the server.
+    #[must_use]
+    pub fn scheme(&self, headers: &HeaderMap, peer: SocketAddr) -> Scheme {
+        let address = peer.ip().to_canonical();
+        let is_trusted = self.trusted_proxies.iter().any(|range| range.contains(address));
+        Scheme::of(headers, if is_trusted { FromTrustedProxy::Yes } else { FromTrustedProxy::No })
+    }
+
+    /// Logs once that a browser asked for the sign-in page without TLS over a network, where it gets no session.
+    pub fn report_plain_sign_in(&self, peer: SocketAddr) {
+        self.said_plain.call_once(|| {
+            tracing::warn!(
+                peer = %peer.ip(),
+                "a browser opened the sign-in page without https and cannot sign in: let a proxy end TLS and send \
+                 X-Forwarded-Proto: https, and name its address in trusted_proxies"
+            );
+        });
     }
 
     /// How many users, accounts and addresses have budgets in memory.

@@ -83,6 +83,7 @@ definitions! {
     OPERATOR_ACCOUNT of OperatorAccount: 403 "An operator's account" "Operators' accounts are locked, unlocked, reset and erased on the command line alone.";
     RESET_LINK_INVALID of ResetLinkInvalid: 403 "The reset link is not valid" "The reset link is unknown, used or over. Ask for another one.";
     WRONG_PASSWORD is "wrong_password": 403 "The password is wrong" "The password that the call asks for once more is not the account's. The session goes on.";
+    CROSS_SITE is "cross_site": 403 "The request comes from another site" "With the session of a cookie, a request that changes something must come from a page of this server, as `Sec-Fetch-Site` or `Origin` says. Programs send the session token as `Authorization: Bearer`.";
     TOP_UP_NOT_ALLOWED of TopUpNotAllowed: 403 "Points are topped up by the box office" "Only an operator or the service key may top up points here.";
     TOKEN_INVALID of TokenInvalid: 403 "The queue token is not valid here" "The queue token is missing, forged, or not one of the caller's for this room. Join the line.";
     TOKEN_OF_ANOTHER_ROOM of TokenOfAnotherRoom: 403 "The queue token is for another room" "The queue token belongs to another concert's room. Join this concert's line.";
