@@ -32,6 +32,7 @@ use frontrow_web::{
         state::{AppState, SharedState},
         traces,
     },
+    pages::PageKit,
 };
 use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
@@ -96,6 +97,7 @@ async fn assemble_with(
         limits,
         service_key: config.load_service_key()?,
         document: Document::new("application/json", serde_json::to_vec(&frontrow_web::api::document(demo_accounts))?),
+        pages: PageKit::new()?,
     });
     Ok(RunningApp { app, store, peers, ids, engine, metrics, clock, tasks: JoinSet::new() })
 }

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod cookies;
 pub mod cors;
 pub mod extract;
+pub mod form;
 pub mod head;
 pub mod idempotency;
 pub mod kept;

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod edge;
+pub mod pages;
 
 use api::{docs, health};
 use axum::{Router, routing::get};
@@ -38,7 +39,8 @@ pub fn router(app: SharedState, metrics: MetricsAt) -> Router {
         .route("/readyz", get(health::ready))
         .route("/openapi.json", get(health::document))
         .merge(docs::routes())
-        .fallback(problem::not_found)
+        .merge(pages::routes(&app))
+        .fallback(pages::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(app)
 }

@@ -2,7 +2,7 @@
 
 use crate::edge::{
     extract::PathText,
-    kept::Document,
+    kept::{Document, Fresh},
     problem::{HttpResult, Problem, codes},
 };
 use axum::{
@@ -22,7 +22,9 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let page = Document::new("text/html; charset=utf-8", include_str!("docs/docs.html"));
     let script = Document::new("text/javascript; charset=utf-8", include_str!("docs/docs.js"));
     let style = Document::new("text/css; charset=utf-8", include_str!("docs/docs.css"));
-    let asset = |document: Document| get(move |headers: HeaderMap| async move { safe(document.answer(&headers)) });
+    let asset = |document: Document| {
+        get(move |headers: HeaderMap| async move { safe(document.answer(&headers, Fresh::Never)) })
+    };
     // Until there are pages for buyers, a browser at the root is sent to the docs.
     let to_docs = || get(|| async { Redirect::temporary("/docs") });
     Router::new()

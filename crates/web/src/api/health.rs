@@ -1,7 +1,7 @@
 //! Calls for operations: liveness, readiness, metrics.
 
 use crate::edge::{
-    kept::{self, PACKED_LEN_MIN},
+    kept::{self, Fresh, PACKED_LEN_MIN},
     state::SharedState,
 };
 use axum::{
@@ -66,7 +66,7 @@ fn asked_for(accept: Option<&str>) -> MetricsFormat {
 
 /// The `OpenAPI` document.
 pub(crate) async fn document(State(app): State<SharedState>, headers: HeaderMap) -> Response {
-    app.document.answer(&headers)
+    app.document.answer(&headers, Fresh::Never)
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ pub fn clear_session_cookie(scheme: Scheme) -> Option<HeaderValue> {
 }
 
 /// The secret in the session's cookie. Two cookies of that name are none: which is meant cannot be known.
-pub(super) fn session_secret(headers: &HeaderMap, scheme: Scheme) -> Option<&str> {
+pub(crate) fn session_secret(headers: &HeaderMap, scheme: Scheme) -> Option<&str> {
     cookie(headers, scheme.cookie()?)
 }
 

@@ -79,18 +79,32 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJsonBody<T>
     }
 }
 
-/// JSON is UTF-8 (RFC 8259), and compressed bodies are not supported.
+/// The bytes of a form.
+///
+/// # Errors
+/// 415 for another media type, 413 for a longer body, 408 if it does not arrive in time.
+pub(super) async fn read_form(headers: &HeaderMap, body: Body, max: usize) -> HttpResult<Bytes> {
+    must_be(b"application/x-www-form-urlencoded", headers)
+        .map_err(|problem| problem.detail("The body must be a form."))?;
+    Ok(read(headers, body, max).await?.bytes)
+}
+
 fn must_be_json(headers: &HeaderMap) -> HttpResult<()> {
-    let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+    must_be(b"application/json", headers)
+}
+
+/// Both media types are UTF-8 here, and compressed bodies are not supported.
+fn must_be(media_type: &[u8], headers: &HeaderMap) -> HttpResult<()> {
+    let is_of_type = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
         let mut parts = value.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-        parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(b"application/json"))
+        parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(media_type))
             && parts.all(is_not_another_charset)
     });
     let is_packed = headers
         .get_all(header::CONTENT_ENCODING)
         .iter()
         .any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"));
-    if is_json && !is_packed { Ok(()) } else { Err(Problem::new(&codes::UNSUPPORTED_MEDIA_TYPE)) }
+    if is_of_type && !is_packed { Ok(()) } else { Err(Problem::new(&codes::UNSUPPORTED_MEDIA_TYPE)) }
 }
 
 fn is_not_another_charset(parameter: &[u8]) -> bool {

@@ -42,6 +42,15 @@ impl IdempotencyKey {
         }
     }
 
+    /// The key in the hidden field of a form.
+    ///
+    /// # Errors
+    /// 422: the text is not a key.
+    pub fn of_field(text: &str) -> HttpResult<Self> {
+        let key = key_in(text).ok_or_else(|| Problem::invalid_field("key", "The form's key is not one."))?;
+        Ok(Self(Some(key)))
+    }
+
     /// The key bound to the caller, the route and the request; none if the request has no key.
     ///
     /// `route` is the route's template, `path_args` are the values in the path, in order, and `body` is the request as

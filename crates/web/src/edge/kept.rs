@@ -23,6 +23,8 @@ pub enum Fresh {
     Never,
     /// A second, in shared caches too: it is the same for all clients.
     ForASecond,
+    /// For good: its address changes with its content.
+    ForGood,
 }
 
 impl Fresh {
@@ -30,6 +32,7 @@ impl Fresh {
         match self {
             Self::Never => HeaderValue::from_static("no-cache"),
             Self::ForASecond => HeaderValue::from_static("public, max-age=1"),
+            Self::ForGood => HeaderValue::from_static("public, max-age=31536000, immutable"),
         }
     }
 }
@@ -80,11 +83,13 @@ pub fn weight(parameters: &str) -> f32 {
 /// A body for this request alone, compressed if that is worth it.
 #[must_use]
 pub fn form_of(request: &HeaderMap, body: Vec<u8>) -> Form {
-    if body.len() >= PACKED_LEN_MIN && takes_packed(request) {
-        Form::Packed(gzip::quickly(&body))
-    } else {
-        Form::Plain(body.into())
-    }
+    if takes_packed(request) { packed_if_large(body) } else { Form::Plain(body.into()) }
+}
+
+/// The same for a client that is known to accept gzip.
+#[must_use]
+pub fn packed_if_large(body: Vec<u8>) -> Form {
+    if body.len() >= PACKED_LEN_MIN { Form::Packed(gzip::quickly(&body)) } else { Form::Plain(body.into()) }
 }
 
 /// A cacheable answer with this tag.
@@ -143,20 +148,26 @@ impl Document {
         Self(Arc::new(StoredParts { media_type, body: body.into(), etag, packed }))
     }
 
+    /// Its bytes.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.0.body
+    }
+
     /// The answer to a request for it.
     #[must_use]
-    pub fn answer(&self, request: &HeaderMap) -> Response {
+    pub fn answer(&self, request: &HeaderMap, fresh: Fresh) -> Response {
         let StoredParts { media_type, body, etag, packed } = &*self.0;
         let etag = etag.get_or_init(|| tag_of(body));
         if has(request, etag) {
-            return unchanged(Fresh::Never, etag);
+            return unchanged(fresh, etag);
         }
         let form = if body.len() >= PACKED_LEN_MIN && takes_packed(request) {
             Form::Packed(packed.get_or_init(|| gzip::well(body)).clone())
         } else {
             Form::Plain(body.clone())
         };
-        answer(media_type, Fresh::Never, etag, form)
+        answer(media_type, fresh, etag, form)
     }
 }
 

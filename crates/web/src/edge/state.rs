@@ -1,6 +1,9 @@
 //! The state that the handlers share.
 
-use crate::edge::{kept::Document, limit::RateLimits, secret::Secret};
+use crate::{
+    edge::{kept::Document, limit::RateLimits, secret::Secret},
+    pages::PageKit,
+};
 use frontrow_service::office::BoxOffice;
 use std::sync::Arc;
 
@@ -15,6 +18,8 @@ pub struct AppState {
     pub service_key: Option<Secret>,
     /// The `OpenAPI` document.
     pub document: Document,
+    /// What the pages are made from.
+    pub pages: PageKit,
 }
 
 /// The handlers' state.

@@ -1,0 +1,106 @@
+//! The files of the pages, in the program. They are served under a hash of all of them, so that a browser keeps them for
+//! good, their imports of each other stay relative, and an upgrade is one reload.
+
+use crate::edge::{
+    kept::{Document, Fresh},
+    problem::{HttpResult, Problem, codes},
+    state::SharedState,
+};
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
+    routing::get,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+const CSS: &str = "text/css; charset=utf-8";
+#[expect(dead_code, reason = "the first script comes with the first live page")]
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+macro_rules! files {
+    ($($path:literal $media_type:ident),+ $(,)?) => {
+        [$(($path, $media_type, include_bytes!(concat!("../../assets/", $path)) as &'static [u8])),+]
+    };
+}
+
+/// The files of the pages.
+#[derive(Debug)]
+pub(super) struct Assets {
+    hash: String,
+    files: BTreeMap<&'static str, Document>,
+}
+
+impl Assets {
+    /// The files in the program.
+    pub(super) fn embedded() -> Self {
+        let files = files!["icon.svg" SVG, "look.css" CSS];
+        let files: BTreeMap<_, _> =
+            files.into_iter().map(|(path, media_type, body)| (path, Document::new(media_type, body))).collect();
+        let mut hash = Sha256::new();
+        for (path, document) in &files {
+            hash.update(path.len().to_be_bytes());
+            hash.update(path);
+            hash.update(document.body().len().to_be_bytes());
+            hash.update(document.body());
+        }
+        let hash = URL_SAFE_NO_PAD.encode(hash.finalize().get(..9).unwrap_or_default());
+        Self { hash, files }
+    }
+
+    /// The address of a file.
+    pub(super) fn address(&self, path: &str) -> String {
+        debug_assert!(self.files.contains_key(path), "there is no file {path}");
+        format!("/assets/{}/{path}", self.hash)
+    }
+}
+
+/// The routes of the files.
+pub(super) fn routes() -> Router<SharedState> {
+    Router::new().route("/assets/{hash}/{*path}", get(file)).route("/favicon.ico", get(icon))
+}
+
+/// A file. Under the hash of another version it is this version's, and is not kept: a page of an instance before an
+/// upgrade may ask one after it.
+async fn file(
+    State(app): State<SharedState>,
+    Path((hash, path)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> HttpResult<Response> {
+    let assets = &app.pages.0.assets;
+    let document = assets.files.get(path.as_str()).ok_or_else(|| Problem::new(&codes::NOT_FOUND))?;
+    Ok(safe(document.answer(&headers, if hash == assets.hash { Fresh::ForGood } else { Fresh::Never })))
+}
+
+async fn icon(State(app): State<SharedState>, headers: HeaderMap) -> HttpResult<Response> {
+    let icon = app.pages.0.assets.files.get("icon.svg").ok_or_else(|| Problem::new(&codes::NOT_FOUND))?;
+    Ok(safe(icon.answer(&headers, Fresh::Never)))
+}
+
+/// A picture that is opened by itself may load nothing.
+fn safe(mut response: Response) -> Response {
+    let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path as FilePath;
+
+    fn count(folder: &FilePath) -> usize {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.map(|path| if path.is_dir() { count(&path) } else { 1 }).sum()
+    }
+
+    #[test]
+    fn every_file_of_the_folder_is_in_the_program() {
+        let folder = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+        assert_eq!(Assets::embedded().files.len(), count(&folder));
+    }
+}

@@ -1,0 +1,145 @@
+//! Numbers, money and times as they are written in each language.
+
+use crate::pages::language::Language;
+use frontrow_domain::{money::Money, time::Time};
+use jiff::{
+    Timestamp, Zoned,
+    civil::Weekday,
+    tz::{TimeZone, TimeZoneDatabase},
+};
+
+/// A whole number with its digits in groups of three.
+#[expect(clippy::cast_possible_truncation, reason = "Fluent holds numbers as f64; these were integers")]
+pub(super) fn grouped_number(value: f64) -> String {
+    grouped(value as i64)
+}
+
+/// 1234567 as `1,234,567`.
+pub(crate) fn grouped(value: i64) -> String {
+    let digits = value.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    if value < 0 {
+        text.push('-');
+    }
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `180,000원`, or `₩180,000`.
+pub(crate) fn money(language: Language, amount: Money) -> String {
+    match (language, amount.get()) {
+        (Language::Korean, won) => format!("{}원", grouped(won)),
+        (Language::English, won @ ..0) => format!("-₩{}", grouped(won.saturating_neg())),
+        (Language::English, won) => format!("₩{}", grouped(won)),
+    }
+}
+
+/// A moment by the clock of a time zone; of UTC if the zone is unknown.
+pub(crate) fn local(at: Time, zone: &str) -> Zoned {
+    let zone = TimeZoneDatabase::bundled().get(zone).unwrap_or(TimeZone::UTC);
+    Timestamp::from_microsecond(at.micros()).unwrap_or_default().to_zoned(zone)
+}
+
+const fn weekday(language: Language, day: Weekday) -> &'static str {
+    match (language, day) {
+        (Language::Korean, Weekday::Monday) => "월",
+        (Language::Korean, Weekday::Tuesday) => "화",
+        (Language::Korean, Weekday::Wednesday) => "수",
+        (Language::Korean, Weekday::Thursday) => "목",
+        (Language::Korean, Weekday::Friday) => "금",
+        (Language::Korean, Weekday::Saturday) => "토",
+        (Language::Korean, Weekday::Sunday) => "일",
+        (Language::English, Weekday::Monday) => "Mon",
+        (Language::English, Weekday::Tuesday) => "Tue",
+        (Language::English, Weekday::Wednesday) => "Wed",
+        (Language::English, Weekday::Thursday) => "Thu",
+        (Language::English, Weekday::Friday) => "Fri",
+        (Language::English, Weekday::Saturday) => "Sat",
+        (Language::English, Weekday::Sunday) => "Sun",
+    }
+}
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+/// `2027년 3월 1일 (월)`, or `Mon 1 March 2027`.
+pub(crate) fn date(language: Language, at: &Zoned) -> String {
+    let day = weekday(language, at.weekday());
+    match language {
+        Language::Korean => format!("{}년 {}월 {}일 ({day})", at.year(), at.month(), at.day()),
+        Language::English => {
+            let month = usize::try_from(at.month()).ok().and_then(|month| MONTHS.get(month.checked_sub(1)?));
+            format!("{day} {} {} {}", at.day(), month.unwrap_or(&""), at.year())
+        }
+    }
+}
+
+/// `오후 8:00`, or `8:00 pm`.
+pub(crate) fn hour(language: Language, at: &Zoned) -> String {
+    let (hour, minute) = (at.hour(), at.minute());
+    let clock = match hour % 12 {
+        0 => 12,
+        hour => hour,
+    };
+    match (language, hour < 12) {
+        (Language::Korean, true) => format!("오전 {clock}:{minute:02}"),
+        (Language::Korean, false) => format!("오후 {clock}:{minute:02}"),
+        (Language::English, true) => format!("{clock}:{minute:02} am"),
+        (Language::English, false) => format!("{clock}:{minute:02} pm"),
+    }
+}
+
+/// As [`hour`], with seconds.
+pub(crate) fn exact_hour(language: Language, at: &Zoned) -> String {
+    hour(language, at).replacen(&format!(":{:02}", at.minute()), &format!(":{:02}:{:02}", at.minute(), at.second()), 1)
+}
+
+/// Date and hour.
+pub(crate) fn moment(language: Language, at: &Zoned) -> String {
+    match language {
+        Language::Korean => format!("{} {}", date(language, at), hour(language, at)),
+        Language::English => format!("{}, {}", date(language, at), hour(language, at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_and_times_are_written_as_each_language_writes_them() {
+        let at = |text: &str| Time::from_micros(text.parse::<Timestamp>().unwrap().as_microsecond());
+        let midnight = local(at("2027-02-28T15:00:00Z"), "Asia/Seoul");
+        let at = local(at("2027-03-01T11:00:05Z"), "Asia/Seoul");
+        assert_eq!(moment(Language::Korean, &at), "2027년 3월 1일 (월) 오후 8:00");
+        assert_eq!(moment(Language::English, &at), "Mon 1 March 2027, 8:00 pm");
+        assert_eq!(exact_hour(Language::Korean, &at), "오후 8:00:05");
+        assert_eq!(hour(Language::English, &midnight), "12:00 am");
+        for (won, korean, english) in [
+            (0, "0원", "₩0"),
+            (999, "999원", "₩999"),
+            (180_000, "180,000원", "₩180,000"),
+            (-1_234_567, "-1,234,567원", "-₩1,234,567"),
+        ] {
+            assert_eq!(money(Language::Korean, Money::new(won)), korean);
+            assert_eq!(money(Language::English, Money::new(won)), english);
+        }
+    }
+}
