@@ -18,7 +18,7 @@ use frontrow_line::{
     view::RoomView,
 };
 use frontrow_storage::{Store, memory::MemoryStore};
-use frontrow_testkit::PATIENCE;
+use frontrow_testkit::{PATIENCE, servers::redis::RedisServer};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -234,6 +234,13 @@ pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(from.elapsed() < PATIENCE, "waited too long for {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// The key of the event stream, once it exists: an instance knows what it committed before the stream has it.
+pub(crate) async fn events_key(server: &RedisServer) -> String {
+    let keys = || server.ask::<Vec<String>>(&["KEYS", "*events"]);
+    until("the first event to be published", || !keys().is_empty()).await;
+    keys().remove(0)
 }
 
 pub(crate) fn buyer(user: u128) -> Caller {

@@ -1,7 +1,7 @@
 //! Instances whose Redis is killed, paused, full, emptied or replaced by an older copy: order is kept, places never
 //! rise, no ended token comes back, and within seconds of its return all views are what the rows say.
 
-use crate::fixture::{HOUSE, RedisFixture, at, buyer, until};
+use crate::fixture::{HOUSE, RedisFixture, at, buyer, events_key, until};
 use frontrow_domain::{
     changes::Changes,
     command::{Command, NewConcert, Outcome},
@@ -105,8 +105,8 @@ async fn a_paused_redis_blocks_no_caller_and_missed_events_are_announced() {
     office.agree().await;
     watch.end().await;
     // Events whose answers were lost have come all the same.
-    let keys: Vec<String> = server.ask(&["KEYS", "*events"]);
-    let events: Vec<(String, HashMap<String, Vec<u8>>)> = server.ask(&["XRANGE", &keys[0], "-", "+"]);
+    let stream = events_key(&server).await;
+    let events: Vec<(String, HashMap<String, Vec<u8>>)> = server.ask(&["XRANGE", &stream, "-", "+"]);
     let mut numbers = HashSet::new();
     for (_, event) in &events {
         // A version and an instance of 16 bytes, then a number of which the last byte alone is below 128.

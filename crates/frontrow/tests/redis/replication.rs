@@ -1,6 +1,6 @@
 //! Instances with a Redis that is well.
 
-use crate::fixture::{HOUSE, RedisFixture, at, buyer, until};
+use crate::fixture::{HOUSE, RedisFixture, at, buyer, events_key, until};
 use frontrow_domain::{
     changes::Changes,
     command::{Command, RoomChange},
@@ -196,8 +196,8 @@ async fn an_event_of_another_version_is_skipped_and_the_lines_are_rebuilt() {
     office.agree().await;
     // In line, so that no glance shows it.
     office.commit_unpublished(vec![(buyer(15), Command::LeaveQueue { token: at(15) })]).await;
-    let keys: Vec<String> = server.ask(&["KEYS", "*events"]);
-    let _: String = server.ask(&["XADD", &keys[0], "*", "f", "\u{7f}news of a later version"]);
+    let events = events_key(&server).await;
+    let _: String = server.ask(&["XADD", &events, "*", "f", "\u{7f}news of a later version"]);
     office.agree().await;
     assert_eq!(office.view(0).place(Position(15)).status(), TokenStatus::Ended);
 }
@@ -208,11 +208,11 @@ async fn a_gap_has_its_own_rooms_read_and_a_missing_number_has_all() {
     let mut office = RedisFixture::open(vec![server.url()], 1, 10).await;
     office.join(0, 20).await;
     office.agree().await;
-    let keys: Vec<String> = server.ask(&["KEYS", "*events"]);
+    let events = events_key(&server).await;
     // A gap in the house room, of another instance, with this number.
     let publish_gap = |number: char| {
         let event = format!("\u{5}\u{10}another instance{number}\u{1}\u{1}\0\0\0");
-        let _: String = server.ask(&["XADD", &keys[0], "*", "f", &event]);
+        let _: String = server.ask(&["XADD", &events, "*", "f", &event]);
     };
     let notices = || std::iter::from_fn(|| office.instances[0].notices.lock().unwrap().try_recv().ok()).count();
     notices();
