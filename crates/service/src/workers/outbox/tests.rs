@@ -11,6 +11,7 @@ use frontrow_storage::{EventFilter, Page, memory::MemoryStore, sqlite::SqliteSto
 use std::{
     collections::HashMap,
     future::pending,
+    path::PathBuf,
     sync::{Mutex, PoisonError},
 };
 use tempfile::TempDir;
@@ -76,6 +77,16 @@ async fn with_events(count: i64) -> (TempDir, Clock, Arc<BoxOffice>, Vec<EventId
     emit(&office, count).await;
     let events = ids(&office, EventFilter::All).await;
     (folder, clock, office, events)
+}
+
+/// A box office on SQLite, and its database.
+async fn on_sqlite() -> (TempDir, PathBuf, Clock, Arc<BoxOffice>) {
+    let folder = tempfile::tempdir().unwrap();
+    let place = TestFolder::in_folder(folder.path());
+    let (path, clock) = (place.database(), Clock::manual(START));
+    let store = Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 10).unwrap());
+    let office = open(&place, store, clock.clone()).await;
+    (folder, path, clock, office)
 }
 
 async fn emit(office: &BoxOffice, count: i64) {
@@ -351,11 +362,7 @@ async fn a_worker_that_is_stopped_settles_what_it_has_claimed() {
 
 #[tokio::test]
 async fn an_event_of_an_unknown_kind_fails_and_stops_no_other() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = TestFolder::in_folder(folder.path());
-    let (path, clock) = (place.database(), Clock::manual(START));
-    let store = Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 10).unwrap());
-    let office = open(&place, store, clock).await;
+    let (_folder, path, _, office) = on_sqlite().await;
     emit(&office, 1).await;
     let newer = "INSERT INTO outbox (event_id, consumer, payload, created_at, due_at, attempts)
          VALUES (0, 'audit_feed', '{\"kind\":\"of_tomorrow\",\"seat_id\":4}', 1, 1, 0)";
@@ -370,11 +377,7 @@ async fn an_event_of_an_unknown_kind_fails_and_stops_no_other() {
 
 #[tokio::test]
 async fn gauges_of_an_outbox_that_cannot_be_read_show_that() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = TestFolder::in_folder(folder.path());
-    let (path, clock) = (place.database(), Clock::manual(START));
-    let store = Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 10).unwrap());
-    let office = open(&place, store, clock.clone()).await;
+    let (_folder, path, clock, office) = on_sqlite().await;
     let due = || {
         let text = office.metrics.render();
         let value = |line: &str| {
@@ -422,11 +425,7 @@ async fn a_lease_of_another_process_is_a_failure_only_if_events_stay_due() {
 
 #[tokio::test]
 async fn a_claim_that_is_not_decided_is_logged() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = TestFolder::in_folder(folder.path());
-    let (path, clock) = (place.database(), Clock::manual(START));
-    let store = Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 10).unwrap());
-    let office = open(&place, store, clock).await;
+    let (_folder, path, _, office) = on_sqlite().await;
     emit(&office, 1).await;
     rusqlite::Connection::open(&path).unwrap().execute("ALTER TABLE outbox_lease RENAME TO away", ()).unwrap();
     let mut worker = worker(&office, 1, TestConsumer::default());
