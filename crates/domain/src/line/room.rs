@@ -89,6 +89,17 @@ impl Room {
         }
     }
 
+    /// Whether this version of the row is older than another. Each of these columns only grows within an epoch.
+    #[must_use]
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        self.epoch < other.epoch
+            || (self.epoch == other.epoch
+                && (self.fence < other.fence
+                    || self.cursor < other.cursor
+                    || self.credit_at < other.credit_at
+                    || self.updated_at < other.updated_at))
+    }
+
     /// How many tokens may be active at once (최대활성토큰수조회).
     #[must_use]
     pub const fn max_active_tokens(&self) -> i64 {
@@ -132,7 +143,7 @@ impl Room {
     /// The result of [`Self::turns_to_offer`] at `now`, without earning credit: whether an advance is worth a command.
     #[must_use]
     pub fn turns_available(&self, active: i64, offered: i64, now: Time, lead: Span) -> i64 {
-        if self.is_sale_over(now) || self.rests_until(now, lead).is_some() {
+        if !self.may_move(now, lead) {
             return 0;
         }
         let shows_ppm = ONE_PPM.saturating_sub(self.no_show_ppm).max(1);
@@ -144,11 +155,19 @@ impl Room {
         }
     }
 
+    /// Whether [`Self::turns_available`] may be above zero, whatever the no-show share is and the rate has earned.
+    #[must_use]
+    pub fn may_offer(&self, active: i64, offered: i64, now: Time, lead: Span) -> bool {
+        self.may_move(now, lead) && self.turns_at(OVERCOMMIT_MAX_PPM, active, offered) > 0
+    }
+
+    /// Whether the gate is open and the sale has begun, less the lead, and is not over.
+    fn may_move(&self, now: Time, lead: Span) -> bool {
+        self.gate == Gate::Open && !self.is_sale_over(now) && self.rests_until(now, lead).is_none()
+    }
+
     /// How many turns are missing if the outstanding ones are `over_ppm` of the free places.
     fn turns_at(&self, over_ppm: i64, active: i64, offered: i64) -> i64 {
-        if self.gate == Gate::Paused {
-            return 0;
-        }
         let free = self.max_active_tokens().saturating_sub(active).max(0);
         free.saturating_mul(over_ppm).saturating_div(ONE_PPM).saturating_sub(offered).max(0)
     }
@@ -227,6 +246,42 @@ mod tests {
         }
         room.gate = Gate::Paused;
         assert_eq!(room.turns_available(0, 0, START, Span::ZERO), 0);
+    }
+
+    #[test]
+    fn a_turn_may_be_offered_if_one_is_available_at_the_highest_no_show_share() {
+        let (mut room, lead) = (room(), Span::from_secs(5));
+        room.no_show_ppm = ONE_PPM;
+        (room.opens_at, room.closes_at) = (Some(START), Some(START.plus(Span::from_secs(60))));
+        for (gate, seconds) in [(Gate::Open, -6), (Gate::Open, -5), (Gate::Open, 60), (Gate::Paused, 0)] {
+            room.gate = gate;
+            let now = START.plus(Span::from_secs(seconds));
+            for (active, offered) in (0..=12).flat_map(|active| (0..=16).map(move |offered| (active, offered))) {
+                let is_available = room.turns_available(active, offered, now, lead) > 0;
+                let case = format!("{gate:?} at {seconds} s: {active}, {offered}");
+                assert_eq!(room.may_offer(active, offered, now, lead), is_available, "{case}");
+            }
+        }
+        room.gate = Gate::Open;
+        (room.no_show_ppm, room.admit_per_minute) = (0, Some(60));
+        assert!(room.may_offer(0, 14, START, lead) && !room.may_offer(0, 15, START, lead), "without credit too");
+    }
+
+    #[test]
+    fn a_row_is_older_if_its_epoch_is_or_any_column_that_only_grows_within_one() {
+        let new = room();
+        let before = START.minus(Span::from_micros(1));
+        for old in [
+            Room { fence: Fence(-1), ..new.clone() },
+            Room { cursor: Position(-1), ..new.clone() },
+            Room { credit_at: before, ..new.clone() },
+            Room { updated_at: before, ..new.clone() },
+        ] {
+            assert!(old.is_older_than(&new) && !new.is_older_than(&old), "{old:?}");
+            let renewed = Room { epoch: 2, ..old };
+            assert!(new.is_older_than(&renewed) && !renewed.is_older_than(&new), "{renewed:?}");
+        }
+        assert!(!new.is_older_than(&new));
     }
 
     #[test]

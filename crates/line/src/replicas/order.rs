@@ -110,7 +110,7 @@ impl ChangeOrder {
         if delta.now < self.newest.minus(REMEMBERED) {
             return news;
         }
-        let room = delta.room.filter(|room| !is_older(room, view.room()));
+        let room = delta.room.filter(|room| !room.is_older_than(view.room()));
         let cursor = room.map_or(view.cursor(), |room| room.cursor.max(view.cursor()));
         let mut updated = self.later(delta.updated, |order, token| {
             let position = token.id.position;
@@ -186,7 +186,7 @@ impl ChangeOrder {
         });
         let unused = line.in_flight.iter().filter(|position| present.has_departed(**position));
         let unused = unused.map(|position| TokenId { room_id, position: *position });
-        let room = Some(present.room()).filter(|room| !is_older(room, &line.room));
+        let room = Some(present.room()).filter(|room| !room.is_older_than(&line.room));
         News { room, updated: updated.collect(), unused: unused.collect(), ..News::none(highest) }
     }
 
@@ -270,7 +270,7 @@ impl ChangeOrder {
         begun: u64,
     ) -> (Option<&'a Room>, Vec<Token>) {
         self.age(line.now);
-        let room = Some(&line.room).filter(|room| *room != view.room() && !is_older(room, view.room()));
+        let room = Some(&line.room).filter(|room| *room != view.room() && !room.is_older_than(view.room()));
         let room_id = line.room.room_id;
         let waiting = line.waiting.iter().map(|position| {
             let position = *position;
@@ -321,14 +321,4 @@ fn highest(delta: &Delta<'_>) -> Position {
 /// Whether the token has ended by the view.
 fn has_ended(view: &RoomView, position: Position) -> bool {
     !view.is_live(position) && (position <= view.cursor() || view.has_departed(position))
-}
-
-/// Whether one version of a room's row is older than another. Each of these columns only grows within an epoch.
-fn is_older(one: &Room, other: &Room) -> bool {
-    one.epoch < other.epoch
-        || (one.epoch == other.epoch
-            && (one.fence < other.fence
-                || one.cursor < other.cursor
-                || one.credit_at < other.credit_at
-                || one.updated_at < other.updated_at))
 }

@@ -248,11 +248,9 @@ impl RoomView {
         }
     }
 
-    /// Whether a token that joins now might be offered a turn: offers exceed the free places by half at most.
+    /// Whether a token that joins now might be offered a turn.
     fn may_have_places(&self, now: Time) -> bool {
-        let free = self.room.max_active.saturating_sub(self.active);
-        let rests = self.rest(now, OFFER_LEAD_MAX).is_some();
-        self.room.gate == Gate::Open && !rests && self.offered.saturating_mul(2) < free.saturating_mul(3)
+        self.room.may_offer(self.active, self.offered, now, OFFER_LEAD_MAX)
     }
 
     fn backlog(&self, now: Time) -> Backlog {

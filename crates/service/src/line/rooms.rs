@@ -52,12 +52,8 @@ impl BoxOffice {
         for row in new.into_iter().chain(part) {
             match self.lines.view(row.room_id) {
                 None => is_any_missing = true,
-                Some(view) => {
-                    let known = view.room();
-                    if known.epoch < row.epoch || known.cursor < row.cursor || known.updated_at < row.updated_at {
-                        old.push(row.room_id);
-                    }
-                }
+                Some(view) if view.room().is_older_than(&row) => old.push(row.room_id),
+                Some(_) => {}
             }
         }
         if !old.is_empty() {
