@@ -1,6 +1,9 @@
 use crate::{
     command::{Decision, Outcome},
-    decide::tokens::check_service,
+    decide::{
+        operators::{check_named_once, check_system},
+        tokens::check_service,
+    },
     id::{ReservationId, SeatId, TokenId, UserId},
     refusal::{EntityKind, Refusal},
     sale::{Concert, LetGo, Reservation, ReservationState, Seat, SeatAction, SeatState},
@@ -71,12 +74,7 @@ pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_id
 }
 
 fn wanted_seats(world: &World, seat_ids: &[SeatId]) -> Result<Vec<Seat>, Refusal> {
-    let mut sorted = seat_ids.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    if sorted.len() != seat_ids.len() {
-        return Err(Refusal::Malformed { reason: "A seat is named twice.".to_owned() });
-    }
+    check_named_once(seat_ids, "A seat")?;
     seat_ids
         .iter()
         .map(|id| world.seats.get(*id).cloned().ok_or(Refusal::NotFound { what: EntityKind::Seat }))
@@ -171,9 +169,7 @@ pub(super) fn cancel(world: &mut World, caller: Caller, id: ReservationId) -> De
 }
 
 pub(super) fn expire(world: &mut World, caller: Caller, ids: &[ReservationId]) -> Decision {
-    if caller != Caller::System {
-        return Err(Refusal::Forbidden);
-    }
+    check_system(caller)?;
     let mut swept = 0_u32;
     for id in ids {
         let Some(expired) = expire_overdue(world, *id) else { continue };

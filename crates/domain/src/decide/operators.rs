@@ -1,7 +1,8 @@
 use crate::{
     command::{Decision, Outcome, RoomChange},
     id::RoomId,
-    policy::{ADMIT_PER_MINUTE_MAX, MAX_ACTIVE_MAX},
+    money::Money,
+    policy::{ADMIT_PER_MINUTE_MAX, MAX_ACTIVE_MAX, STATUS_REASON_LEN_MAX},
     refusal::{EntityKind, Refusal},
     time::{Span, Time},
     user::Caller,
@@ -11,6 +12,16 @@ use serde_json::json;
 
 pub(super) fn check_operator(caller: Caller) -> Result<(), Refusal> {
     if caller.is_operator() { Ok(()) } else { Err(Refusal::Forbidden) }
+}
+
+pub(super) fn check_system(caller: Caller) -> Result<(), Refusal> {
+    if caller == Caller::System { Ok(()) } else { Err(Refusal::Forbidden) }
+}
+
+/// Refuses unless the caller may move other users' points.
+pub(super) fn check_trusted(caller: Caller) -> Result<(), Refusal> {
+    let is_trusted = caller.is_operator() || caller == Caller::Service;
+    if is_trusted { Ok(()) } else { Err(Refusal::Forbidden) }
 }
 
 pub(super) fn malformed(reason: impl Into<String>) -> Refusal {
@@ -23,6 +34,25 @@ pub(super) fn check_max_active(max_active: i64) -> Result<(), Refusal> {
     } else {
         Err(malformed(format!("max_active is from 0 to {MAX_ACTIVE_MAX}.")))
     }
+}
+
+pub(super) fn check_reason(reason: &str) -> Result<(), Refusal> {
+    if reason.is_empty() || reason.chars().count() > STATUS_REASON_LEN_MAX {
+        return Err(malformed(format!("A reason has 1 to {STATUS_REASON_LEN_MAX} characters.")));
+    }
+    Ok(())
+}
+
+pub(super) fn check_price(price: Money) -> Result<(), Refusal> {
+    if price < Money::ZERO { Err(malformed("A price is not negative.")) } else { Ok(()) }
+}
+
+/// Refuses if an id comes twice; `what` begins the sentence that says so.
+pub(super) fn check_named_once<T: Ord + Copy>(ids: &[T], what: &str) -> Result<(), Refusal> {
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() == ids.len() { Ok(()) } else { Err(malformed(format!("{what} is named twice."))) }
 }
 
 /// The time of a new version of a row. Of two versions the later wins, so the new one must be later even if the
@@ -60,9 +90,7 @@ pub(super) fn set_room(world: &mut World, caller: Caller, id: RoomId, change: &R
 }
 
 pub(super) fn renew_line(world: &mut World, caller: Caller, id: RoomId) -> Decision {
-    if caller != Caller::System {
-        return Err(Refusal::Forbidden);
-    }
+    check_system(caller)?;
     let Some(mut room) = world.rooms.get(id).cloned() else {
         return Err(Refusal::NotFound { what: EntityKind::Room });
     };

@@ -1,22 +1,22 @@
 //! The outbox: claiming, settling and retrying events, and the feed of the audit log.
 
-use super::operators::check_operator;
+use super::operators::{check_operator, check_system};
 use crate::{
     command::{Decision, Outcome, Settlements},
     id::{AuditId, EventId, FeedNumber},
-    outbox::{Consumer, FeedPlace, Holding, LEASE, LeaseHolder, OutboxLease},
+    outbox::{Consumer, FeedPlace, Holding, LEASE, LeaseHolder, OutboxEvent, OutboxLease},
     refusal::{EntityKind, Refusal},
     user::Caller,
     world::World,
 };
 use serde_json::json;
 
-fn check_system(caller: Caller) -> Result<(), Refusal> {
-    if caller == Caller::System { Ok(()) } else { Err(Refusal::Forbidden) }
-}
-
 fn lease_of(world: &World, consumer: Consumer) -> OutboxLease {
     world.leases.get(consumer).copied().unwrap_or(OutboxLease { consumer, holding: None })
+}
+
+fn event_of(world: &World, consumer: Consumer, id: EventId) -> Option<&OutboxEvent> {
+    world.outbox.get(id).filter(|event| event.consumer == consumer)
 }
 
 pub(super) fn claim(world: &mut World, caller: Caller, consumer: Consumer, holder: LeaseHolder) -> Decision {
@@ -44,15 +44,14 @@ pub(super) fn settle(world: &mut World, caller: Caller, settled: &Settlements) -
     if !lease.is_of(*holder) {
         return Ok(Outcome::LeaseTaken { until: lease.holding.map(|holding| holding.until) });
     }
-    let is_theirs = |world: &World, id: EventId| world.outbox.get(id).is_some_and(|event| event.consumer == *consumer);
     for id in delivered {
-        if is_theirs(world, *id) {
+        if event_of(world, *consumer, *id).is_some() {
             world.remove_event(*id);
         }
     }
     let mut put_off = Vec::new();
     for (id, error) in failed {
-        let Some(event) = world.outbox.get(*id).filter(|event| event.consumer == *consumer).cloned() else { continue };
+        let Some(event) = event_of(world, *consumer, *id).cloned() else { continue };
         let event = event.failed(error.clone(), world.now);
         world.outbox.put(*id, event.clone());
         put_off.push(event);

@@ -2,6 +2,7 @@ use crate::{
     command::{Decision, Outcome},
     decide::{
         holds::give_up_seat,
+        operators::check_named_once,
         points::{Movement, post},
         tokens::check_service,
     },
@@ -82,12 +83,7 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
 }
 
 fn own_reservations(world: &World, caller: Caller, ids: &[ReservationId]) -> Result<Vec<Reservation>, Refusal> {
-    let mut sorted = ids.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    if sorted.len() != ids.len() {
-        return Err(Refusal::Malformed { reason: "A reservation is named twice.".to_owned() });
-    }
+    check_named_once(ids, "A reservation")?;
     ids.iter()
         .map(|id| {
             world

@@ -1,10 +1,13 @@
-use super::{operators::malformed, users::existing};
+use super::{
+    operators::{check_reason, check_trusted, malformed},
+    users::existing,
+};
 use crate::{
     command::{Decision, NewAdjustment, Outcome},
     id::{DebtId, PaymentId, UserId},
     money::Money,
     points::{Adjustment, Debt, DebtStatus, Point, PointEntry, PointKind, Settlement, adjusted, topped_up},
-    policy::{STATUS_REASON_LEN_MAX, TopUpPolicy},
+    policy::TopUpPolicy,
     refusal::{EntityKind, Refusal},
     user::Caller,
     world::World,
@@ -17,7 +20,7 @@ pub(super) fn top_up(
     amount: Money,
     reference: Option<&str>,
 ) -> Decision {
-    let trusted = caller.is_operator() || caller == Caller::Service;
+    let trusted = check_trusted(caller).is_ok();
     let own = caller.user_id() == Some(user_id) && world.policy.top_up_policy == TopUpPolicy::Open;
     if !trusted && !own {
         return Err(Refusal::TopUpNotAllowed);
@@ -100,18 +103,6 @@ pub(super) fn adjust(world: &mut World, caller: Caller, new: &NewAdjustment) -> 
     });
     world.add_audit(caller.user_id(), "points.adjust", format!("user {user_id}"), detail);
     Ok(Outcome::Adjusted { entry, debt })
-}
-
-fn check_trusted(caller: Caller) -> Result<(), Refusal> {
-    let is_trusted = caller.is_operator() || caller == Caller::Service;
-    if is_trusted { Ok(()) } else { Err(Refusal::Forbidden) }
-}
-
-fn check_reason(reason: &str) -> Result<(), Refusal> {
-    if reason.is_empty() || reason.chars().count() > STATUS_REASON_LEN_MAX {
-        return Err(malformed(format!("A reason has 1 to {STATUS_REASON_LEN_MAX} characters.")));
-    }
-    Ok(())
 }
 
 pub(super) fn settle(

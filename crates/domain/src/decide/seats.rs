@@ -2,12 +2,11 @@
 
 use super::{
     holds::expire_overdue,
-    operators::{check_operator, later, malformed},
+    operators::{check_named_once, check_operator, check_price, later, malformed},
 };
 use crate::{
     command::{Decision, Outcome},
     id::{ConcertId, SeatId},
-    money::Money,
     policy::AUDIT_RANGES_MAX,
     refusal::{EntityKind, Refusal},
     sale::{Concert, NewSeat, Seat, SeatAction, SeatChange, SeatLabel, SeatPlace, SeatState},
@@ -29,9 +28,10 @@ pub(super) fn add(world: &mut World, caller: Caller, id: ConcertId, seats: &[New
     let mut labels = Vec::with_capacity(seats.len());
     let mut places = HashSet::with_capacity(seats.len());
     for seat in seats {
-        if seat.seat_number.is_some_and(|number| number < 1) || seat.price.is_some_and(|price| price < Money::ZERO) {
-            return Err(malformed("A seat has a number of at least 1, and its price is not negative."));
+        if seat.seat_number.is_some_and(|number| number < 1) {
+            return Err(malformed("A seat has a number of at least 1."));
         }
+        seat.price.map_or(Ok(()), check_price)?;
         let label = seat.printed().ok_or_else(|| malformed("A seat has a seat_number, a number or both."))?;
         let place = label.place();
         if is_taken(world, id, &place) || !places.insert(place) {
@@ -90,12 +90,9 @@ fn numbers(world: &World, id: ConcertId, seats: &[NewSeat]) -> Result<Vec<i32>, 
 
 /// The named seats, none twice and none held or sold. An overdue hold does not count, swept or not.
 fn unused(world: &World, seat_ids: &[SeatId]) -> Result<Vec<Seat>, Refusal> {
-    let mut named = HashSet::with_capacity(seat_ids.len());
+    check_named_once(seat_ids, "A seat")?;
     let mut seats = Vec::with_capacity(seat_ids.len());
     for id in seat_ids {
-        if !named.insert(*id) {
-            return Err(malformed("A seat is named twice."));
-        }
         let Some(seat) = world.seats.get(*id) else { return Err(Refusal::NotFound { what: EntityKind::Seat }) };
         let overdue = seat
             .reservation_id()
@@ -159,9 +156,7 @@ pub(super) fn change(
     if *change == SeatChange::default() {
         return Err(malformed("Name at least one thing to change."));
     }
-    if change.price.is_some_and(|price| price < Money::ZERO) {
-        return Err(malformed("A price is not negative."));
-    }
+    change.price.map_or(Ok(()), check_price)?;
     if change.number.as_ref().is_some_and(String::is_empty) {
         return Err(malformed("A printed number is not empty."));
     }

@@ -1,3 +1,4 @@
+use super::operators::check_system;
 use crate::{
     command::{Decision, Issue, Outcome},
     id::{ConcertId, Position, RoomId, TokenId},
@@ -122,9 +123,7 @@ pub(super) fn advance(
     limit: u32,
     unresponsive: &[Position],
 ) -> Decision {
-    if caller != Caller::System {
-        return Err(Refusal::Forbidden);
-    }
+    check_system(caller)?;
     let (now, policy) = (world.now, world.policy);
     let Some(mut room) = world.rooms.get(room_id).cloned() else {
         return Err(Refusal::NotFound { what: EntityKind::Room });

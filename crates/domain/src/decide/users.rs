@@ -1,4 +1,4 @@
-use super::holds;
+use super::{holds, operators::check_system};
 use crate::{
     command::{Decision, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
     id::{ReservationId, UserId},
@@ -12,8 +12,8 @@ use crate::{
 };
 
 pub(super) fn register(world: &mut World, caller: Caller, new: &NewUser) -> Decision {
-    if new.role == Role::Operator && caller != Caller::System {
-        return Err(Refusal::Forbidden);
+    if new.role == Role::Operator {
+        check_system(caller)?;
     }
     if world.emails.contains_key(&new.email) || world.users.contains(new.user_id) {
         return Err(Refusal::EmailTaken);
@@ -80,9 +80,7 @@ fn note(world: &mut World, caller: Caller, action: &str, id: UserId, detail: ser
 }
 
 pub(super) fn set_role(world: &mut World, caller: Caller, id: UserId, role: Role) -> Decision {
-    if caller != Caller::System {
-        return Err(Refusal::Forbidden);
-    }
+    check_system(caller)?;
     let mut user = existing(world, id)?;
     if user.role != role {
         user.role = role;
@@ -94,9 +92,7 @@ pub(super) fn set_role(world: &mut World, caller: Caller, id: UserId, role: Role
 }
 
 pub(super) fn rename(world: &mut World, caller: Caller, id: UserId, name: &str) -> Decision {
-    if caller != Caller::System {
-        return Err(Refusal::Forbidden);
-    }
+    check_system(caller)?;
     let mut user = existing(world, id)?;
     if user.name != name {
         name.clone_into(&mut user.name);
@@ -135,9 +131,7 @@ pub(super) fn open_session(world: &mut World, session: Session, epoch: i64) -> D
 }
 
 pub(super) fn note_failed_sign_ins(world: &mut World, caller: Caller, id: UserId, count: u32) -> Decision {
-    if caller != Caller::System {
-        return Err(Refusal::Forbidden);
-    }
+    check_system(caller)?;
     if existing(world, id)?.role == Role::Operator {
         note(world, caller, "operator.sign_in_failed", id, serde_json::json!({ "count": count }));
     }
