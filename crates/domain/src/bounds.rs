@@ -68,8 +68,8 @@ impl Command {
             }
             Self::CancelConcert { reason, .. } | Self::SettleDebt { reason, .. } => texts([reason.as_str()]),
             Self::WindUp { seat_ids, payment_ids, .. } => {
-                count("Name", seat_ids.len(), 0..=WIND_UP_MAX, "seats")?;
-                count("Name", payment_ids.len(), 0..=WIND_UP_MAX, "payments")
+                count("Name", seat_ids.len(), 0..=wide(WIND_UP_MAX), "seats")?;
+                count("Name", payment_ids.len(), 0..=wide(WIND_UP_MAX), "payments")
             }
             Self::SetRoom { change, .. } => texts(change.message.iter().flatten().map(String::as_str)),
             Self::RenameUser { name, .. } => texts([name.as_str()]),

@@ -9,7 +9,7 @@ pub const SEATS_PER_OPERATOR_COMMAND_MAX: usize = 100_000;
 /// How many holds one command sweeps.
 pub const HOLDS_PER_SWEEP_MAX: u32 = 500;
 /// How many seats and how many payments of a cancelled concert one command winds up.
-pub const WIND_UP_MAX: usize = 100;
+pub const WIND_UP_MAX: u32 = 100;
 /// How many characters the reason for a concert's status may have.
 pub const STATUS_REASON_LEN_MAX: usize = 500;
 /// How many ranges of seat ids one line of the audit log may name.

@@ -4,15 +4,14 @@ use crate::{
     command::{ConcertChange, Decision, NewConcert, Outcome},
     decide::{
         holds::give_up_unpaid,
-        operators::{check_max_active, check_operator, later, malformed},
+        operators::{check_max_active, check_operator, check_price, check_reason, check_system, later, malformed},
         payments::give_back,
     },
     id::{ConcertId, PaymentId, RoomId, SeatId},
     line::{EndReason, Room, TokenStatus},
     money::Money,
-    policy::STATUS_REASON_LEN_MAX,
     refusal::{EntityKind, Refusal},
-    sale::{Closing, Concert, ConcertStatus, LATE_SALES, LocalHours, ReservationStatus, SeatState},
+    sale::{Closing, Concert, ConcertStatus, LocalHours, ReservationStatus, SeatState},
     time::Time,
     user::Caller,
     world::World,
@@ -97,14 +96,8 @@ fn check(concert: &Concert) -> Result<(), Refusal> {
     if concert.opens_at >= concert.closes_at {
         return Err(malformed("The sale must open before it closes."));
     }
-    if concert.base_price < Money::ZERO {
-        return Err(malformed("A price is not negative."));
-    }
-    let reason = concert.status_reason.as_ref();
-    if reason.is_some_and(|reason| reason.is_empty() || reason.chars().count() > STATUS_REASON_LEN_MAX) {
-        return Err(malformed(format!("A reason has 1 to {STATUS_REASON_LEN_MAX} characters.")));
-    }
-    Ok(())
+    check_price(concert.base_price)?;
+    concert.status_reason.as_deref().map_or(Ok(()), check_reason)
 }
 
 fn object(concert: &Concert) -> String {
@@ -260,9 +253,7 @@ pub(super) fn wind_up(
     seat_ids: &[SeatId],
     payment_ids: &[PaymentId],
 ) -> Decision {
-    if caller != Caller::System {
-        return Err(Refusal::Forbidden);
-    }
+    check_system(caller)?;
     let concert = find(world, id)?;
     if concert.status != ConcertStatus::Cancelled {
         return Err(Refusal::ConcertNotCancelled);
@@ -316,9 +307,7 @@ fn take_off_sale(world: &mut World, concert: &Concert, seat_id: SeatId) -> bool 
 /// Ends the waiting tokens at the head of the concert's own line, as many as were loaded. Tokens with a deadline end by
 /// it.
 pub(super) fn end_line(world: &mut World, caller: Caller, id: ConcertId) -> Decision {
-    if caller != Caller::System {
-        return Err(Refusal::Forbidden);
-    }
+    check_system(caller)?;
     let concert = find(world, id)?;
     let mut overdue = 0_u32;
     if concert.is_line_over(world.now)
@@ -339,14 +328,12 @@ pub(super) fn end_line(world: &mut World, caller: Caller, id: ConcertId) -> Deci
 }
 
 pub(super) fn settle(world: &mut World, caller: Caller, id: ConcertId, seen: Time) -> Decision {
-    if caller != Caller::System {
-        return Err(Refusal::Forbidden);
-    }
+    check_system(caller)?;
     let mut concert = find(world, id)?;
     if concert.status != ConcertStatus::Cancelled {
         return Err(Refusal::ConcertNotCancelled);
     }
-    let is_final = concert.updated_at == seen && world.now >= seen.plus(LATE_SALES);
+    let is_final = concert.updated_at == seen && concert.may_settle(world.now);
     if is_final && concert.wound_up_at.is_none() {
         concert.wound_up_at = Some(world.now);
         concert = put(world, concert);

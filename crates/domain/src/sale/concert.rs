@@ -322,6 +322,13 @@ impl Concert {
         matches!(self.status_at(now.minus(LINE_KEPT)), ConcertStatus::Cancelled | ConcertStatus::Over)
     }
 
+    /// Whether a cancelled concert may be settled at `now`: no hold or payment that was decided before its last change
+    /// can be saved any more.
+    #[must_use]
+    pub fn may_settle(&self, now: Time) -> bool {
+        now >= self.updated_at.plus(LATE_SALES)
+    }
+
     /// Whether a paid ticket has a worth at `now`: the concert has not begun, or refunds have no end because it was
     /// postponed or cancelled.
     #[must_use]

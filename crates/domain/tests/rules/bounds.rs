@@ -49,6 +49,7 @@ fn too_much() -> Vec<(Caller, Command)> {
     let token = token_id(HOUSE, 1);
     let long = "x".repeat(LONG);
     let concert_id = ConcertId::new(1);
+    let too_many = usize::try_from(WIND_UP_MAX).unwrap() + 1;
     let unresponsive = (1..=i64::from(TOKENS_PER_ADVANCE_MAX) + 1).map(Position).collect();
     let Command::Register(mut newcomer) = register(MINJI) else { panic!("another command") };
     newcomer.name.clone_from(&long);
@@ -82,8 +83,8 @@ fn too_much() -> Vec<(Caller, Command)> {
         (BOSS, Command::CreateConcert(concert)),
         (Caller::Anonymous, Command::Register(newcomer)),
         (BOSS, Command::CancelConcert { concert_id, reason: "x".repeat(LONG) }),
-        (CLOCK, Command::WindUp { concert_id, seat_ids: seats(WIND_UP_MAX + 1), payment_ids: Vec::new() }),
-        (CLOCK, Command::WindUp { concert_id, seat_ids: Vec::new(), payment_ids: payments(WIND_UP_MAX + 1) }),
+        (CLOCK, Command::WindUp { concert_id, seat_ids: seats(too_many), payment_ids: Vec::new() }),
+        (CLOCK, Command::WindUp { concert_id, seat_ids: Vec::new(), payment_ids: payments(too_many) }),
     ];
     let events: Vec<_> = (1..=CLAIM_MAX + 1).map(|id| EventId::new(i64::try_from(id).unwrap())).collect();
     commands.push((CLOCK, settle(1, &events, &[])));

@@ -5,8 +5,8 @@ use super::{decided, rest};
 use crate::{engine::Health, office::BoxOffice, outcome::WoundUp};
 use frontrow_domain::{
     id::{ConcertId, RoomId},
-    policy::TOKENS_PER_ADVANCE_MAX,
-    sale::{Concert, LATE_SALES},
+    policy::{TOKENS_PER_ADVANCE_MAX, WIND_UP_MAX},
+    sale::Concert,
     time::{Span, Time},
 };
 use frontrow_storage::{Page, StoreError, trouble::Trouble};
@@ -18,8 +18,6 @@ const WIND_UP_TICK: Duration = Duration::from_secs(1);
 const WIND_UP_CONCERTS_MAX: u32 = 100;
 /// How long a concert rests if no part of its rest could be wound up.
 const WIND_UP_REST: Span = Span::from_secs(60);
-/// How many of their seats one command winds up; never more than [`WIND_UP_MAX`](frontrow_domain::policy::WIND_UP_MAX).
-const WIND_UP_PART: u32 = 100;
 /// How long a line rests whose sale is over but may go on.
 const KEPT_LINE_REST: Span = Span::from_secs(60);
 /// How many commands in a row end the places of one line before the other lines get their turn.
@@ -33,7 +31,7 @@ pub(super) async fn wind_up_concerts(office: Arc<BoxOffice>) {
     let (mut resting, mut kept) = (HashMap::new(), HashMap::new());
     loop {
         rest(&office, WIND_UP_TICK).await;
-        trouble.noted(wind_up_all(&office, WIND_UP_PART, &mut resting).await);
+        trouble.noted(wind_up_all(&office, WIND_UP_MAX, &mut resting).await);
         of_lines.noted(end_lines(&office, TOKENS_PER_ADVANCE_MAX, &mut kept).await);
     }
 }
@@ -135,7 +133,7 @@ async fn wind_up_one(office: &BoxOffice, concert: &Concert, part: u32) -> Result
             None => return Ok(WindUpRound::Fine),
         }
     }
-    if !found && now >= concert.updated_at.plus(LATE_SALES) {
+    if !found && concert.may_settle(now) {
         decided(office.settle_concert(concert_id, concert.updated_at).await);
     }
     Ok(round)
@@ -261,7 +259,7 @@ mod tests {
             let reason = "The singer is ill.".to_owned();
             ask(&office, Caller::System, Command::CancelConcert { concert_id, reason }).await;
         }
-        wind_up_all(&office, WIND_UP_PART, &mut resting).await.unwrap();
+        wind_up_all(&office, WIND_UP_MAX, &mut resting).await.unwrap();
         assert_eq!(office.store.seat_counts(last).await.unwrap().blocked, 1);
     }
 
