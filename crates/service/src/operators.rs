@@ -31,6 +31,7 @@ pub struct RoomOverview {
     pub room: Room,
     pub waiting: i64,
     pub offered: i64,
+    /// How many tokens are active (활성토큰수조회).
     pub active: i64,
     /// The highest position given; 0 before the first.
     pub highest: Position,
@@ -60,7 +61,8 @@ impl BoxOffice {
         new: NewConcert,
         key: Option<Idempotency>,
     ) -> Result<Reply<Concert>, ServiceError> {
-        self.ask(caller, Command::CreateConcert(new), key).await
+        let done: Reply<Concert> = self.ask(caller, Command::CreateConcert(new), key).await?;
+        Ok(Reply { value: done.value.seen_at(self.now()), replay: done.replay })
     }
 
     /// Changes a concert.
@@ -193,9 +195,7 @@ impl BoxOffice {
     /// The rooms that this instance has loaded, by number.
     #[must_use]
     pub fn rooms(&self) -> Vec<RoomOverview> {
-        let mut rooms = self.lines.rooms();
-        rooms.sort_unstable();
-        rooms.into_iter().filter_map(|room| Some(RoomOverview::of(&*self.lines.view(room)?))).collect()
+        self.lines.rooms().into_iter().filter_map(|room| Some(RoomOverview::of(&*self.lines.view(room)?))).collect()
     }
 
     /// A room.

@@ -76,6 +76,19 @@ async fn a_finished_concert_is_neither_joined_nor_held_nor_paid_though_its_sale_
 }
 
 #[tokio::test]
+async fn a_concert_that_is_created_after_its_end_is_over_at_once() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let mut past = draft();
+    past.concert_date = date(2026, 12, 31);
+    past.opens_at = START.minus(Span::from_secs(90 * 86_400));
+    let created = operator.post("/operator/concerts", &json!(past)).await.expect(201);
+    let read = operator.get(&format!("/concerts/{}", id(&created, "concert_id"))).await.expect(200);
+    assert_eq!((&created["status"], &read["status"]), (&json!("over"), &json!("over")));
+    server.close().await;
+}
+
+#[tokio::test]
 async fn cancelling_ends_the_holds_and_lets_every_buyer_refund_at_once() {
     let server = Server::start().await;
     // Within a day of its start a buyer who has changed his mind is refused.
