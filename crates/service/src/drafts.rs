@@ -230,10 +230,9 @@ impl SeatsDraft {
                     return Err(InvalidField::new("range", format!("must name 1 to {bound} numbers, from 1 upward")));
                 }
                 let label = checked_labels("range", &range.section, &range.row, &range.grade)?;
-                let label = |number: i32| SeatLabel { number: number.to_string(), ..label.clone() };
                 let price = range.price;
                 Ok((range.from..=range.to)
-                    .map(|number| NewSeat { seat_number: Some(number), price, label: label(number) })
+                    .map(|number| NewSeat { seat_number: Some(number), price, label: label.clone() })
                     .collect())
             }
             Self::Seats(seats) => seats
@@ -242,12 +241,14 @@ impl SeatsDraft {
                 .map(|(at, seat)| {
                     let field = format!("seats[{at}]");
                     let mut label = checked_labels(&field, &seat.section, &seat.row, &seat.grade)?;
-                    label.number = match (&seat.number, seat.seat_number) {
-                        (Some(number), _) => checked_number(&format!("{field}.number"), number)?,
-                        (None, Some(number)) => number.to_string(),
-                        (None, None) => return Err(InvalidField::new(field, "needs a seat_number, a number or both")),
-                    };
-                    Ok(NewSeat { seat_number: seat.seat_number, price: seat.price, label })
+                    if let Some(number) = &seat.number {
+                        label.number = checked_number(&format!("{field}.number"), number)?;
+                    }
+                    let new = NewSeat { seat_number: seat.seat_number, price: seat.price, label };
+                    if new.printed().is_none() {
+                        return Err(InvalidField::new(field, "needs a seat_number, a number or both"));
+                    }
+                    Ok(new)
                 })
                 .collect(),
         }
@@ -350,5 +351,18 @@ mod tests {
         let range =
             SeatRange { from: 5, to: 4, section: String::new(), row: String::new(), grade: String::new(), price: None };
         assert_eq!(SeatsDraft::Range(range).check().unwrap_err().field, "range");
+    }
+
+    #[test]
+    fn a_seat_has_a_number_of_either_kind_and_the_printed_one_comes_first() {
+        let checked = |seats: &str| serde_json::from_str::<SeatsDraft>(seats).unwrap().check();
+        let printed = |seats: &str| -> Vec<String> {
+            checked(seats).unwrap().iter().map(|seat| seat.printed().unwrap().number).collect()
+        };
+        assert_eq!(printed(r#"{"range":{"from":9,"to":10}}"#), ["9", "10"]);
+        let list = r#"{"seats":[{"seat_number":7},{"number":"12A"},{"seat_number":8,"number":"8B"}]}"#;
+        assert_eq!(printed(list), ["7", "12A", "8B"]);
+        assert_eq!(checked(r#"{"seats":[{"seat_number":1},{"row":"A"}]}"#).unwrap_err().field, "seats[1]");
+        assert_eq!(checked(r#"{"seats":[{"seat_number":1,"number":" "}]}"#).unwrap_err().field, "seats[0].number");
     }
 }
