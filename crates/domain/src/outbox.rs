@@ -325,6 +325,13 @@ mod tests {
     }
 
     #[test]
+    fn a_consumer_has_one_name_everywhere() {
+        for consumer in Consumer::ALL {
+            assert_eq!(serde_json::json!(consumer), consumer.name());
+        }
+    }
+
+    #[test]
     fn a_payload_is_read_as_it_was_written() {
         let payload = event().payload;
         assert_eq!(payload.to_string(), r#"{"audit_id":3,"kind":"audit_recorded"}"#);

@@ -35,6 +35,16 @@ macro_rules! enum_text {
     };
 }
 
+impl EnumText for Consumer {
+    fn word(self) -> &'static str {
+        self.name()
+    }
+
+    fn from_text(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|consumer| consumer.name() == word)
+    }
+}
+
 enum_text!(Role: Buyer = "buyer", Operator = "operator");
 enum_text!(UserStatus: Active = "active", Locked = "locked", Erased = "erased");
 enum_text!(Gate: Open = "open", Paused = "paused");
@@ -44,7 +54,6 @@ enum_text!(Closing: WithStart = "with_start", Apart = "apart");
 enum_text!(SeatStatus: Available = "available", Held = "held", Sold = "sold", Blocked = "blocked");
 enum_text!(PaymentStatus: Completed = "completed", Refunded = "refunded");
 enum_text!(PointKind: TopUp = "top_up", Use = "use", Refund = "refund", Adjustment = "adjustment");
-enum_text!(Consumer: AuditFeed = "audit_feed");
 enum_text!(DebtStatus: Open = "open", Collected = "collected", Waived = "waived");
 enum_text!(EndReason: Paid = "paid", Left = "left", Expired = "expired", Missed = "missed");
 enum_text!(TokenStatus:
