@@ -23,8 +23,6 @@ pub struct Footprint {
     pub users: Vec<UserId>,
     /// Users whose reset link is used.
     pub reset_links: Vec<UserId>,
-    /// Sessions to close.
-    pub sessions: Vec<[u8; 32]>,
     /// The batch's rooms. Their rows are locked only if `counted` names them or their settings change.
     pub rooms: Vec<RoomId>,
     /// Rooms in which turns are offered or claimed: loads their counts, and the overdue active tokens, at most
@@ -151,7 +149,7 @@ impl Footprint {
             Command::TopUp { .. } | Command::Adjust(_) | Command::SettleDebt { .. } => {
                 self.add_points(&request.command);
             }
-            Command::CloseSession { secret_hash } => self.sessions.push(*secret_hash),
+            Command::CloseSession { .. } => {}
             Command::IssueToken { room_id, concert_id } => {
                 self.rooms.push(*room_id);
                 self.concerts.extend(concert_id);

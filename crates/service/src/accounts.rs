@@ -29,6 +29,9 @@ pub struct Remains {
     pub tickets: usize,
 }
 
+/// How many reservations each query of [`BoxOffice::remains`] reads.
+const RESERVATIONS_AT_ONCE: u32 = 100;
+
 /// A new session, with the only copy of its secret.
 #[derive(Debug)]
 pub struct SessionOpened {
@@ -48,7 +51,7 @@ const fn caller_of(session: &Session) -> Caller {
 }
 
 impl BoxOffice {
-    /// Registers a buyer.
+    /// Registers a user with this role. An operator is registered on behalf of the box office itself.
     ///
     /// # Errors
     /// [`EmailTaken`](frontrow_domain::refusal::Refusal::EmailTaken), or the engine did not decide.
@@ -315,8 +318,8 @@ impl BoxOffice {
         status: ReservationStatus,
     ) -> Result<Vec<ReservationId>, ServiceError> {
         let filter = ReservationFilter { user: Some(user), concert: None, status: Some(status) };
-        let (now, limit) = (self.now(), 100);
-        let mut page = Page { after: None, limit };
+        let now = self.now();
+        let mut page = Page { after: None, limit: RESERVATIONS_AT_ONCE };
         let mut live = Vec::new();
         loop {
             let rows = self.store.reservations(&filter, page).await?;
@@ -326,7 +329,7 @@ impl BoxOffice {
                 }
             }
             match rows.last() {
-                Some(last) if rows.len() == 100 => page.after = Some(last.reservation_id),
+                Some(last) if rows.len() == RESERVATIONS_AT_ONCE as usize => page.after = Some(last.reservation_id),
                 _ => return Ok(live),
             }
         }

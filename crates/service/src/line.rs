@@ -229,12 +229,6 @@ impl BoxOffice {
         self.run(caller, Command::LeaveQueue { token }).await
     }
 
-    /// How many tokens are active in a room (활성토큰수조회); none if the room does not exist.
-    #[must_use]
-    pub fn active_tokens(&self, room: RoomId) -> Option<i64> {
-        self.lines.view(room).map(|view| view.active())
-    }
-
     /// Moves a line as the leader with this fence: `limit` tokens at its head, of which the `unresponsive` ones become
     /// dormant.
     pub(crate) async fn advance_room(

@@ -19,6 +19,7 @@ const CACHE_TTL_ALONE: Span = Span::from_secs(3_600);
 const CACHE_TTL_SHARED: Span = Span::from_secs(30);
 /// How many sessions a shard holds before it is emptied.
 const SHARD_MAX: usize = 16_384;
+/// At most as many as a byte has values.
 const SHARDS: usize = 16;
 
 /// Sessions, each with the time when it was cached.
@@ -44,8 +45,8 @@ impl Sessions {
     }
 
     fn shard(&self, secret_hash: &[u8; 32]) -> &Guarded<Shard> {
-        let hash = usize::try_from(self.spread.hash_one(secret_hash) % 16).unwrap_or(0);
-        &self.shards[hash % SHARDS]
+        let [byte, ..] = self.spread.hash_one(secret_hash).to_le_bytes();
+        &self.shards[usize::from(byte) % SHARDS]
     }
 
     /// The session, if it is cached.

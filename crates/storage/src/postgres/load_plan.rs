@@ -5,7 +5,6 @@ use frontrow_domain::{
     command::{Command, Erasure, NewAdjustment, NewPassword, Request},
     footprint::Footprint,
     id::{ConcertId, RoomId, UserId},
-    policy::TOKENS_PER_ADVANCE_MAX,
     sale::{SeatChange, SeatPlace},
 };
 use std::collections::{BTreeMap, HashSet};
@@ -131,7 +130,7 @@ impl LoadPlan {
             joined_rooms: joins.keys().map(|room| room.get()).collect(),
             joins: joins.values().map(|count| i32::try_from(*count).unwrap_or(i32::MAX)).collect(),
             advanced: advanced.keys().map(|room| room.get()).collect(),
-            head_limits: advanced.values().map(|limit| i64::from((*limit).min(TOKENS_PER_ADVANCE_MAX))).collect(),
+            head_limits: advanced.values().map(|limit| i64::from(*limit)).collect(),
             token_rooms: tokens.iter().map(|(room, _)| *room).collect(),
             token_positions: tokens.iter().map(|(_, position)| *position).collect(),
             place_users: places.iter().map(|(user, _)| *user).collect(),

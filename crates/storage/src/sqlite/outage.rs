@@ -18,7 +18,7 @@ pub(super) fn latest(conn: &Connection) -> Result<Outages> {
     Ok(Outages::new(outages))
 }
 
-/// Lengthens all tokens and holds as the domain's `Outage::extended_token` and `Outage::extended_hold` do, in one
+/// Lengthens all tokens and holds as the domain's `Token::extended_by` and `Reservation::extended_by` do, in one
 /// statement for each kind, and records the outage.
 pub(super) fn lengthen(conn: &Connection, outage: &Outage) -> Result<()> {
     let (from, grace) = (outage.from.micros(), outage.grace.micros());

@@ -327,6 +327,16 @@ fn the_guides_state_the_real_polling_interval() {
 }
 
 #[test]
+fn the_bounds_of_an_event_are_those_of_the_outbox() {
+    use frontrow_domain::outbox::{ATTEMPTS_MAX, ERROR_LEN_MAX};
+    let document = crate::api::document(DemoAccounts::Refused);
+    let event = &document["components"]["schemas"]["OutboxEvent"]["properties"];
+    assert_eq!(event["attempts"]["maximum"], ATTEMPTS_MAX);
+    let error = not_null(event["last_error"].clone());
+    assert_eq!(error["maxLength"], ERROR_LEN_MAX);
+}
+
+#[test]
 fn every_field_and_parameter_has_a_description_and_a_real_example() {
     let document = crate::api::document(DemoAccounts::Refused);
     let mut fields = 0;
