@@ -31,7 +31,7 @@ use tokio::{task::JoinSet, time::interval};
 const ROUND: Duration = Duration::from_millis(450);
 const CROWD: usize = 200;
 const TAKEN: usize = 50;
-const BUYERS: usize = 55_000;
+const BUYERS: usize = 90_000;
 /// How often one of the crowd asks: 20,000 a second together.
 const ASKS_EVERY: Duration = Duration::from_millis(10);
 
@@ -134,7 +134,7 @@ async fn round(hall: &Arc<Hall>, way: Refused) -> [f64; 4] {
 
 pub(crate) fn run() {
     let folder = tempfile::tempdir_in(".").unwrap();
-    let server = Server::real(folder.path(), &["--max-active", "60000", "--hold-seconds", "36000"]);
+    let server = Server::real(folder.path(), &["--max-active", "100000", "--hold-seconds", "36000"]);
     let seats = i32::try_from(BUYERS * SEATS_PER_BUYER).unwrap();
     let (_, room, first) = server.run(concert(server.office(), seats, Some(1_000_000)));
     let hall = server.run(async {
