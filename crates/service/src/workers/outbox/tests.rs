@@ -79,7 +79,7 @@ async fn with_events(count: i64) -> (TempDir, Clock, Arc<BoxOffice>, Vec<EventId
     (folder, clock, office, events)
 }
 
-/// A box office on SQLite, and its database.
+/// A box office on `SQLite`, and its database.
 async fn on_sqlite() -> (TempDir, PathBuf, Clock, Arc<BoxOffice>) {
     let folder = tempfile::tempdir().unwrap();
     let place = TestFolder::in_folder(folder.path());
