@@ -149,6 +149,12 @@ impl BoxOffice {
         self.clock.now()
     }
 
+    /// The settings that the rules read.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// Has the engine decide a command, and takes the answer from its outcome.
     pub(crate) async fn ask<T: FromOutcome>(
         &self,

@@ -1,8 +1,13 @@
 //! The sale: concerts and their seats, holds, reservations, payments, refunds.
 
+mod alternatives;
 mod tickets;
 
-pub use crate::caches::seatmap::{CompactMap, FullMap, MapForm, SeatMap};
+pub use crate::caches::seatmap::{
+    CompactMap, FullMap, MapForm, PlacedSeat, SeatGrade, SeatMap, SeatRow, SeatSection, SeatSnapshot, SeatSpot,
+    SeatingOrder, natural,
+};
+pub use alternatives::{Alternatives, OFFERS_MAX, SeatOffer};
 pub use tickets::{Receipt, Ticket};
 
 use crate::{

@@ -35,6 +35,7 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(concerts::list))
         .routes(routes!(concerts::one))
         .routes(routes!(concerts::seats))
+        .routes(routes!(concerts::alternatives))
         .routes(routes!(reservations::hold, reservations::mine))
         .routes(routes!(reservations::one, reservations::cancel))
         .routes(routes!(payments::pay, payments::mine))

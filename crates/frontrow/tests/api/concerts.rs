@@ -227,3 +227,46 @@ async fn a_hall_of_fifty_thousand_seats_is_less_than_a_megabyte() {
     assert_eq!(full["seats"].as_array().unwrap().len(), 50_001);
     server.close().await;
 }
+
+#[tokio::test]
+async fn a_buyer_whose_seats_are_taken_is_offered_the_nearest_like_them() {
+    let server = Server::start().await;
+    let hall = server.hall(20).await;
+    let other_hall = server.hall(2).await;
+    let holder = server.buyer("holder").await;
+    let token = holder.enter(None).await;
+    holder.hold(&token, hall.seats[8]).await.expect(201);
+    let anonymous = server.anonymous();
+    let path = |ids: &str| format!("{}/seats/alternatives?seat_ids={ids}", hall.path());
+    let ask = async |seats: &[i64]| {
+        let ids: Vec<_> = seats.iter().map(ToString::to_string).collect();
+        anonymous.get(&path(&ids.join(","))).await
+    };
+
+    let found = ask(&hall.seats[8..10]).await.expect(200);
+    assert_eq!(found["concert_id"], hall.id());
+    let states: Vec<_> = found["wanted"].as_array().unwrap().iter().map(|seat| &seat["status"]).collect();
+    assert_eq!(states, ["held", "available"]);
+    let offers = found["offers"].as_array().unwrap();
+    assert_eq!(offers.len(), 3);
+    for offer in offers {
+        assert_eq!((&offer["side_by_side"], &offer["total"]), (&json!(true), &json!(2 * PRICE)), "{offer}");
+        let seats: Vec<_> = offer["seats"].as_array().unwrap().iter().map(|seat| id(seat, "seat_id")).collect();
+        assert!(seats.iter().all(|seat| hall.seats.contains(seat)) && !seats.contains(&hall.seats[8]), "{offer}");
+        assert_eq!(seats[0] + 1, seats[1], "neighbours: {offer}");
+    }
+    let free = ask(&hall.seats[..2]).await.expect(200);
+    assert_eq!(free["offers"], json!([]));
+
+    ask(&other_hall.seats).await.problem(404, "not_found");
+    anonymous.get("/concerts/999/seats/alternatives?seat_ids=1").await.problem(404, "not_found");
+    let twenty_one: Vec<_> = (1..=21).collect();
+    for bad in [&[1, 1][..], &[0], &[-1], &twenty_one] {
+        ask(bad).await.problem_at(400, "invalid_field", "seat_ids");
+    }
+    for bad in ["1,", ",1", "1,,2", "a", "1;2", "%20"] {
+        anonymous.get(&path(bad)).await.problem_at(400, "invalid_field", "seat_ids");
+    }
+    anonymous.get(&path("")).await.problem(400, "invalid_field");
+    server.close().await;
+}

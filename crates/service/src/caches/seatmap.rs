@@ -8,8 +8,12 @@
 
 mod forms;
 mod hall;
+pub(crate) mod order;
+mod snapshot;
 
 pub use forms::{CompactMap, FullMap, MapForm};
+pub use order::{PlacedSeat, SeatGrade, SeatRow, SeatSection, SeatSpot, SeatingOrder, natural};
+pub use snapshot::SeatSnapshot;
 
 use crate::gzip;
 use bytes::Bytes;
@@ -34,8 +38,8 @@ use tokio::{
 const IDLE_MAX: Duration = Duration::from_mins(5);
 /// How often unused maps are dropped, as long as any map is asked for.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
-/// The limits of the cache: a seat with its part of both renderings takes 435 bytes (measured for halls of 50,000), a
-/// hall without seats less than a kilobyte.
+/// The limits of the cache: a seat with its part of both renderings takes 435 bytes (measured for halls of 50,000), some
+/// 130 more once pages show the hall, and a hall without seats less than a kilobyte.
 const KEPT_MAX: Bounds = Bounds { halls: 1_000, seats: 1_000_000 };
 
 /// How many halls are cached, and how many seats in all of them.
@@ -154,17 +158,19 @@ impl SeatMaps {
         id: ConcertId,
         form: MapForm,
     ) -> Result<Arc<SeatMap>, StoreError> {
-        self.look(store, id, form, self.born.elapsed()).await
+        Ok(self.hall(store, id, self.born.elapsed()).await?.map(form))
     }
 
-    /// As [`SeatMaps::get`], `now` after the maps were made.
-    async fn look(
-        &self,
-        store: &dyn Store,
-        id: ConcertId,
-        form: MapForm,
-        now: Duration,
-    ) -> Result<Arc<SeatMap>, StoreError> {
+    /// The seats of a concert with their states, as fresh as its map.
+    ///
+    /// # Errors
+    /// The seats could not be read.
+    pub(crate) async fn snapshot(&self, store: &dyn Store, id: ConcertId) -> Result<Arc<SeatSnapshot>, StoreError> {
+        Ok(self.hall(store, id, self.born.elapsed()).await?.snapshot())
+    }
+
+    /// The hall of a concert, brought up to date, `now` after the maps were made.
+    async fn hall(&self, store: &dyn Store, id: ConcertId, now: Duration) -> Result<Arc<CachedHall>, StoreError> {
         let known = self.halls.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
         let is_new = known.is_none();
         // The hall goes into the table before its rows are read, so that no commit in between is missed; commits bring
@@ -181,7 +187,7 @@ impl SeatMaps {
             self.sweep(now);
         }
         read?;
-        Ok(hall.map(form))
+        Ok(hall)
     }
 
     /// Drops idle halls, and the least recently used ones beyond the limits.

@@ -3,18 +3,23 @@
 use super::shapes::ConcertShape;
 use crate::edge::{
     auth::PublicRead,
-    extract::{Cursor, Limit, PathId, QueryParams},
+    extract::{Cursor, Limit, PathId, PathKey as _, QueryParams},
     kept::{self, Form, Fresh, PACKED_LEN_MIN},
     limit::LIST_COST,
     problem::{HttpResult, Problem},
     reply::{List, next_page, page},
     state::SharedState,
 };
-use axum::{extract::State, http::HeaderMap, response::Response};
-use frontrow_domain::{id::ConcertId, sale::ConcertStatus};
+use axum::{Json, extract::State, http::HeaderMap, response::Response};
+use frontrow_domain::{
+    id::{ConcertId, SeatId},
+    money::Money,
+    policy::SEATS_PER_COMMAND_MAX,
+    sale::{ConcertStatus, SeatStatus},
+};
 use frontrow_service::{
     local,
-    sale::{CompactMap, ConcertOnSale, FullMap, MapForm},
+    sale::{CompactMap, ConcertOnSale, FullMap, MapForm, PlacedSeat, SeatOffer},
 };
 use frontrow_storage::{ConcertFilter, ConcertPlace};
 use serde::{Deserialize, Serialize};
@@ -170,4 +175,121 @@ pub(super) async fn seats(
         Form::Plain(map.body.clone())
     };
     Ok(kept::answer("application/json", Fresh::Never, &map.etag, form))
+}
+
+/// The seats that the caller wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantedQuery {
+    /// 1 to 20 different seats of the concert, with commas between them.
+    #[param(pattern = "^[1-9][0-9]*(,[1-9][0-9]*){0,19}$", max_length = 340, example = "7,8")]
+    seat_ids: String,
+}
+
+/// A seat, where it is and what it costs, with its status now.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NamedSeat)]
+pub struct NamedSeatShape {
+    /// Which seat.
+    seat_id: SeatId,
+    /// Its place in the order of the concert's seats.
+    seat_number: i32,
+    /// The block of the hall.
+    section: String,
+    /// The row in the section.
+    row: String,
+    /// The number in the row, as it is printed.
+    number: String,
+    /// The price grade.
+    grade: String,
+    /// The price.
+    price: Money,
+    /// Its status.
+    status: SeatStatus,
+}
+
+impl NamedSeatShape {
+    fn of(seat: &PlacedSeat, status: SeatStatus) -> Self {
+        let PlacedSeat { seat_id, seat_number, label, price, .. } = seat;
+        Self {
+            seat_id: *seat_id,
+            seat_number: *seat_number,
+            section: label.section.clone(),
+            row: label.row.clone(),
+            number: label.number.clone(),
+            grade: label.grade.clone(),
+            price: *price,
+            status,
+        }
+    }
+}
+
+/// Free seats that may be held instead of the wanted ones: as many, of the same grades.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SeatOffer)]
+pub struct SeatOfferShape {
+    /// Whether they are neighbours in one row.
+    #[schema(example = true)]
+    side_by_side: bool,
+    /// The price of all of them.
+    total: Money,
+    /// The seats.
+    seats: Vec<NamedSeatShape>,
+}
+
+impl From<SeatOffer> for SeatOfferShape {
+    fn from(offer: SeatOffer) -> Self {
+        let seats = offer.seats.iter().map(|seat| NamedSeatShape::of(seat, SeatStatus::Available)).collect();
+        Self { side_by_side: offer.side_by_side, total: offer.total(), seats }
+    }
+}
+
+/// What is free instead of wanted seats.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Alternatives)]
+pub struct AlternativesShape {
+    /// Of which concert.
+    concert_id: ConcertId,
+    /// The wanted seats, in the order of the request.
+    wanted: Vec<NamedSeatShape>,
+    /// At most three, nearest first; none if every wanted seat is free, or nothing like them is.
+    offers: Vec<SeatOfferShape>,
+}
+
+/// The seats of a query; none unless they are 1 to [`SEATS_PER_COMMAND_MAX`] different ones.
+fn seats_in(text: &str) -> Option<Vec<SeatId>> {
+    let mut seats = Vec::new();
+    for part in text.split(',') {
+        let seat = SeatId::from_text(part).ok()?;
+        if seats.len() >= SEATS_PER_COMMAND_MAX || seats.contains(&seat) {
+            return None;
+        }
+        seats.push(seat);
+    }
+    Some(seats)
+}
+
+/// What is free instead of seats that are taken.
+///
+/// As many seats of the same grades: side by side in one row if there are such, else the nearest. Buyers who ask about
+/// the same seats are offered different ones of the nearest. It is a picture, not a promise: only the hold decides.
+#[utoipa::path(get, path = "/api/v1/concerts/{concert_id}/seats/alternatives", tag = "concerts",
+    operation_id = "alternatives", security(()),
+    params(("concert_id" = ConcertId, Path, description = "The concert"), WantedQuery),
+    responses((status = 200, description = "The wanted seats, and what is free instead", body = AlternativesShape)))]
+pub(super) async fn alternatives(
+    State(app): State<SharedState>,
+    _paid: PublicRead,
+    PathId(concert_id): PathId<ConcertId>,
+    QueryParams(query): QueryParams<WantedQuery>,
+) -> HttpResult<Json<AlternativesShape>> {
+    let reason = "seats are 1 to 20 different ids with commas between them";
+    let seats = seats_in(&query.seat_ids).ok_or_else(|| Problem::invalid_parameter("seat_ids", reason))?;
+    let found = app.office.alternatives(concert_id, &seats).await?;
+    Ok(Json(AlternativesShape {
+        concert_id,
+        wanted: found.wanted.iter().map(|(seat, status)| NamedSeatShape::of(seat, *status)).collect(),
+        offers: found.offers.into_iter().map(SeatOfferShape::from).collect(),
+    }))
 }

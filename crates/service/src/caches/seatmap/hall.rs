@@ -3,6 +3,8 @@
 use super::{
     MapForm, SeatMap, Versions,
     forms::{Row, compact, full},
+    order::{OrderedSeat, SeatingOrder},
+    snapshot::SeatSnapshot,
 };
 use crate::caches::read_failure::ReadFailure;
 use arc_swap::ArcSwapOption;
@@ -50,8 +52,9 @@ pub(super) struct CachedHall {
     seat_count: AtomicUsize,
     /// When the map was last asked for, in milliseconds since the maps were made.
     looked_at: AtomicU64,
-    full: ArcSwapOption<Rendered>,
-    compact: ArcSwapOption<Rendered>,
+    full: ArcSwapOption<Rendered<SeatMap>>,
+    compact: ArcSwapOption<Rendered<SeatMap>>,
+    snapshot: ArcSwapOption<Rendered<SeatSnapshot>>,
     born: Instant,
     /// When the last successful read began, in microseconds since `born` plus one; 0 before the first.
     read_at: AtomicU64,
@@ -70,10 +73,10 @@ struct LastReads {
 }
 
 #[derive(Debug)]
-struct Rendered {
-    map: Arc<SeatMap>,
+struct Rendered<T> {
+    value: Arc<T>,
     version: u64,
-    /// The moment that the map shows.
+    /// The moment that it shows.
     as_of: Instant,
     cost: Duration,
 }
@@ -84,6 +87,8 @@ struct Seats {
     index: HashMap<SeatId, usize>,
     /// Removed seats: rows read or committed earlier may still show them.
     removed: HashMap<SeatId, Removed>,
+    /// The order of the rows as they are, until a seat is added, removed or named or priced anew.
+    order: Option<Arc<SeatingOrder>>,
 }
 
 /// A seat that was removed.
@@ -134,16 +139,21 @@ impl Seats {
         }
         self.removed.remove(&seat.seat_id);
         if let Some(row) = self.index.get(&seat.seat_id).and_then(|at| self.rows.get_mut(*at)) {
-            if seat.updated_at >= row.seat.updated_at {
-                row.seat.clone_from(seat);
-            }
             row.touched = version;
+            if seat.updated_at >= row.seat.updated_at {
+                let is_moved = is_moved(&row.seat, seat);
+                row.seat.clone_from(seat);
+                if is_moved {
+                    self.order = None;
+                }
+            }
         } else {
             self.add(Row { seat: seat.clone(), touched: version });
         }
     }
 
     fn add(&mut self, row: Row) {
+        self.order = None;
         self.index.insert(row.seat.seat_id, self.rows.len());
         self.rows.push(row);
     }
@@ -157,9 +167,27 @@ impl Seats {
         };
         let is_news = (row.touched <= seen || seat.updated_at > row.seat.updated_at) && row.seat != seat;
         if is_news {
+            let is_moved = is_moved(&row.seat, &seat);
             row.seat = seat;
+            if is_moved {
+                self.order = None;
+            }
         }
         is_news
+    }
+
+    /// The rows by section, row and number, with their states.
+    fn snapshot(&mut self) -> SeatSnapshot {
+        let rows = &self.rows;
+        let order = self.order.get_or_insert_with(|| {
+            Arc::new(SeatingOrder::of(rows.iter().map(|Row { seat, .. }| OrderedSeat {
+                seat_id: seat.seat_id,
+                seat_number: seat.seat_number,
+                label: &seat.label,
+                price: seat.price,
+            })))
+        });
+        SeatSnapshot::new(Arc::clone(order), rows.iter().map(|row| row.seat.status()).collect())
     }
 
     /// Marks a seat as removed. The moment of its last change never goes back.
@@ -188,8 +216,14 @@ impl Seats {
         }
         if !is_sorted || rows.len() < count {
             self.index = self.rows.iter().enumerate().map(|(at, row)| (row.seat.seat_id, at)).collect();
+            self.order = None;
         }
     }
+}
+
+/// Whether a seat's name or price changed.
+fn is_moved(before: &Seat, after: &Seat) -> bool {
+    before.label != after.label || before.price != after.price || before.seat_number != after.seat_number
 }
 
 impl CachedHall {
@@ -206,6 +240,7 @@ impl CachedHall {
             looked_at: AtomicU64::new(0),
             full: ArcSwapOption::empty(),
             compact: ArcSwapOption::empty(),
+            snapshot: ArcSwapOption::empty(),
             born: Instant::now(),
             read_at: AtomicU64::new(0),
             reading: tokio::sync::Mutex::default(),
@@ -339,20 +374,29 @@ impl CachedHall {
             MapForm::Full => &self.full,
             MapForm::Compact => &self.compact,
         };
-        let fresh_enough = |known: &Rendered| {
+        self.rendered(slot, |version, seats| self.render(form, version, &seats.rows))
+    }
+
+    pub(super) fn snapshot(&self) -> Arc<SeatSnapshot> {
+        self.rendered(&self.snapshot, |_, seats| seats.snapshot())
+    }
+
+    /// What is made of the present rows, once for all who ask.
+    fn rendered<T>(&self, slot: &ArcSwapOption<Rendered<T>>, render: impl FnOnce(u64, &mut Seats) -> T) -> Arc<T> {
+        let fresh_enough = |known: &Rendered<T>| {
             known.version == self.version.load(Ordering::Relaxed)
                 || (known.cost > RENDER_CHEAP && known.as_of.elapsed() < AGE_MAX)
         };
         if let Some(known) = &*slot.load()
             && fresh_enough(known)
         {
-            return Arc::clone(&known.map);
+            return Arc::clone(&known.value);
         }
         let mut seats = self.seats();
         if let Some(known) = slot.load_full()
             && fresh_enough(&known)
         {
-            return Arc::clone(&known.map);
+            return Arc::clone(&known.value);
         }
         seats.sort();
         let started = Instant::now();
@@ -361,9 +405,9 @@ impl CachedHall {
             Sharing::Alone => started,
             Sharing::Shared => self.read_at().unwrap_or(started),
         };
-        let map = Arc::new(self.render(form, version, &seats.rows));
-        slot.store(Some(Arc::new(Rendered { map: Arc::clone(&map), version, as_of, cost: started.elapsed() })));
-        map
+        let value = Arc::new(render(version, &mut seats));
+        slot.store(Some(Arc::new(Rendered { value: Arc::clone(&value), version, as_of, cost: started.elapsed() })));
+        value
     }
 
     fn render(&self, form: MapForm, version: u64, rows: &[Row]) -> SeatMap {

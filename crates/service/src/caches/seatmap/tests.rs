@@ -73,7 +73,7 @@ impl MapFixture {
     /// Reads the map so many seconds after the start.
     async fn look_at(&self, concert: ConcertId, secs: u64) -> Look {
         let now = Duration::from_secs(secs);
-        let map = self.maps.look(&self.store, concert, MapForm::Compact, now).await.unwrap();
+        let map = self.maps.hall(&self.store, concert, now).await.unwrap().map(MapForm::Compact);
         let body: serde_json::Value = serde_json::from_slice(&map.body).unwrap();
         let states = body["blocks"][0]["states"].as_str().unwrap().to_owned();
         Look { etag: map.etag.clone(), version: body["version"].as_u64().unwrap(), states }
