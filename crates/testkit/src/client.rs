@@ -45,6 +45,12 @@ impl ApiCall {
         Self(self.0.header("content-type", "application/json").body(body.into()))
     }
 
+    /// A form as a page of the server sends it.
+    pub fn form(self, fields: impl Into<String>) -> Self {
+        let call = self.header("content-type", "application/x-www-form-urlencoded");
+        Self(call.header("sec-fetch-site", "same-origin").0.body(fields.into()))
+    }
+
     pub async fn send(self) -> ApiAnswer {
         self.try_send().await.unwrap()
     }

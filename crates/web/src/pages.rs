@@ -9,6 +9,7 @@
 mod assets;
 mod figures;
 pub(crate) mod forms;
+mod hall;
 mod language;
 mod problem_page;
 mod shell;
@@ -47,6 +48,7 @@ impl PageKit {
 pub(crate) fn routes(app: &SharedState) -> Router<SharedState> {
     Router::new()
         .route("/language/{language}", get(language::choose))
+        .merge(hall::routes())
         .layer(middleware::from_fn_with_state(Arc::clone(app), problem_page::as_page))
         .merge(assets::routes())
 }

@@ -15,6 +15,7 @@ mod demo;
 mod documents;
 mod errors;
 mod flows;
+mod hall_page;
 mod health;
 mod http_edge;
 mod metrics;

@@ -18,7 +18,6 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 const CSS: &str = "text/css; charset=utf-8";
-#[expect(dead_code, reason = "the first script comes with the first live page")]
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
@@ -38,7 +37,21 @@ pub(super) struct Assets {
 impl Assets {
     /// The files in the program.
     pub(super) fn embedded() -> Self {
-        let files = files!["icon.svg" SVG, "look.css" CSS];
+        let files = files![
+            "icon.svg" SVG,
+            "look.css" CSS,
+            "tray.js" SCRIPT,
+            "hall/hall.css" CSS,
+            "hall/draw.js" SCRIPT,
+            "hall/layout.js" SCRIPT,
+            "hall/list.js" SCRIPT,
+            "hall/live.js" SCRIPT,
+            "hall/main.js" SCRIPT,
+            "hall/names.js" SCRIPT,
+            "hall/pick.js" SCRIPT,
+            "hall/turn.js" SCRIPT,
+            "hall/view.js" SCRIPT,
+        ];
         let files: BTreeMap<_, _> =
             files.into_iter().map(|(path, media_type, body)| (path, Document::new(media_type, body))).collect();
         let mut hash = Sha256::new();

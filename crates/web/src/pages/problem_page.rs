@@ -109,6 +109,9 @@ fn is_for_a_person(headers: &HeaderMap, uri: &Uri) -> bool {
 }
 
 /// Answers paths without a route: a page for a browser, a problem for a program.
+///
+/// # Errors
+/// 404 for a program.
 pub async fn not_found(State(app): State<SharedState>, mut parts: Parts) -> HttpResult<Response> {
     let problem = Problem::new(&codes::NOT_FOUND).detail("There is nothing at this path.");
     if !is_for_a_person(&parts.headers, &parts.uri) {

@@ -1,7 +1,5 @@
 //! What every page shares: its language and words, its header, and the way a template becomes an answer.
 
-#![expect(dead_code, reason = "the pages that use the rest are being added")]
-
 use crate::{
     edge::{
         auth, cookies,
@@ -78,6 +76,11 @@ impl<T: TextValue + ?Sized> TextValue for &T {
     }
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::unused_self,
+    reason = "templates hand over references, and have the shell"
+)]
 impl Shell {
     /// The shell of the page that a request asks for.
     pub(super) fn of(parts: &Parts, app: &SharedState) -> HttpResult<Self> {
@@ -123,6 +126,12 @@ impl Shell {
         second: impl TextValue,
     ) -> String {
         self.kit.texts.text(self.language, id, &[(name, value.as_fluent()), (other, second.as_fluent())])
+    }
+
+    /// A text whose values are filled in later: each stands as its name in braces.
+    pub(crate) fn template(&self, id: &str, names: &[&'static str]) -> String {
+        let values: Vec<_> = names.iter().map(|name| (*name, format!("{{{name}}}").into())).collect();
+        self.kit.texts.text(self.language, id, &values)
     }
 
     /// A text that may be missing.

@@ -1,0 +1,523 @@
+// Draws a hall on a 2-D canvas: one small picture of the whole hall, and one of what is seen enlarged. Both are drawn
+// once, seats that change are drawn anew in them, and a frame only copies them.
+
+import { FREE, HELD } from "./layout.js";
+
+/** @typedef {import("./layout.js").Hall} Hall */
+/** @typedef {import("./layout.js").Box} Box */
+/** @typedef {import("./view.js").View} View */
+
+/** The most pixels of the picture of the whole hall, and the longest side of any picture. */
+const OVERVIEW_PIXELS = 4_000_000, SIDE_MAX = 4096;
+/** The most pixels that a seat's width takes in the picture of the whole hall. */
+const OVERVIEW_SEAT_MAX = 10;
+/** How much more than the window the enlarged picture holds, on each side, in parts of the window. */
+const APRON = 0.25;
+/** How long one frame may draw at the enlarged picture, in milliseconds. */
+const SLICE = 3;
+/** How many seats are drawn between two looks at the clock. */
+const SEATS_PER_LOOK = 64;
+/** From this size on, in pixels, a seat shows its shape; from this one on, the letter of its grade. */
+const SHAPE_MIN = 7, LETTER_MIN = 19;
+/** From this size on, in pixels of the page, rows show their names. */
+const ROW_NAMES_MIN = 11;
+
+/** The colours of the drawing, as the style sheet has them. */
+class Colours {
+  /** @param {Element} element */
+  constructor(element) {
+    const style = getComputedStyle(element);
+    const forced = window.matchMedia("(forced-colors: active)").matches;
+    /** @type {(name: string, system: string) => string} */
+    const of = (name, system) => (forced ? system : style.getPropertyValue(name).trim() || system);
+    this.card = of("--card", "Canvas");
+    this.line = of("--line", "GrayText");
+    this.gone = of("--gone", "GrayText");
+    this.ink = of("--ink", "CanvasText");
+    this.soft = of("--soft", "CanvasText");
+    this.light = of("--light", "Highlight");
+    this.lightInk = of("--light-ink", "HighlightText");
+    this.gradeInk = of("--grade-ink", "Canvas");
+    /** By the class of a grade. */
+    this.grades = new Map(["vip", "r", "s", "a", "b"].map((style) => [style, of(`--${style}`, "CanvasText")]));
+    this.text = style.fontFamily || "sans-serif";
+  }
+
+  /** @param {string | undefined} style */
+  grade(style) {
+    return this.grades.get(style ?? "") ?? this.ink;
+  }
+}
+
+/** A canvas of its own, not on the page. */
+class Picture {
+  /**
+   * @param {number} width
+   * @param {number} height
+   */
+  constructor(width, height) {
+    this.canvas = document.createElement("canvas");
+    this.canvas.width = Math.max(1, Math.ceil(width));
+    this.canvas.height = Math.max(1, Math.ceil(height));
+    this.paint = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", { alpha: false }));
+  }
+}
+
+/**
+ * A picture of a part of the hall at a scale, and the seats that are not in it yet.
+ * @typedef {object} Enlarged
+ * @property {Picture} picture
+ * @property {Box} box
+ * @property {number} scale
+ * @property {number[]} seats
+ * @property {number} done
+ */
+
+/** What a seat looks like; the states of a seat are told apart by their shapes too. */
+const LOOK_FREE = 0, LOOK_HELD = 1, LOOK_GONE = 2, LOOK_MINE = 3, LOOK_CHOSEN = 4;
+
+/** Draws a hall. */
+export class Drawing {
+  /** @type {Map<string, HTMLCanvasElement>} */
+  #sprites = new Map();
+  /** @type {Enlarged | null} */
+  #shown = null;
+  /** @type {Enlarged | null} */
+  #coming = null;
+  /** The scale of the frame before. */
+  #lastScale = 0;
+  /** @type {number | undefined} */
+  #hovered;
+
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {Hall} hall
+   * @param {object} seen
+   * @param {(id: number) => boolean} seen.isMine held by this person
+   * @param {(id: number) => boolean} seen.isChosen chosen and not held yet
+   * @param {(grade: string) => { mark: string, style: string }} seen.grade its letter, and the class of its colour
+   * @param {string} seen.stage what stands on the stage
+   */
+  constructor(canvas, hall, seen) {
+    this.canvas = canvas;
+    this.hall = hall;
+    this.seen = seen;
+    this.paint = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false }));
+    const grades = hall.gradeNames.map(seen.grade);
+    this.marks = grades.map((grade) => grade.mark);
+    this.styles = grades.map((grade) => grade.style);
+    this.colours = new Colours(canvas);
+    const pixels = hall.width * hall.height;
+    const side = SIDE_MAX / Math.max(hall.width, hall.height);
+    this.overviewScale = Math.min(OVERVIEW_SEAT_MAX, side, Math.sqrt(OVERVIEW_PIXELS / pixels));
+    this.overview = new Picture(hall.width * this.overviewScale, hall.height * this.overviewScale);
+    this.#drawOverview();
+  }
+
+  /** Device pixels in a pixel of the page: more than two cost much and show little. */
+  static get density() {
+    return Math.min(2, window.devicePixelRatio || 1);
+  }
+
+  /** Takes the colours anew, after the style changed. */
+  restyle() {
+    this.colours = new Colours(this.canvas);
+    this.#sprites.clear();
+    this.#shown = null;
+    this.#coming = null;
+    this.#drawOverview();
+  }
+
+  #drawOverview() {
+    const { paint, canvas } = this.overview;
+    paint.fillStyle = this.colours.card;
+    paint.fillRect(0, 0, canvas.width, canvas.height);
+    // Seats of one colour together: a change of colour costs more than a seat.
+    /** @type {number[][]} */
+    const alike = [];
+    for (let seat = 0; seat < this.hall.count; seat += 1) {
+      (alike[this.#look(seat) * 64 + Number(this.hall.grades[seat]) % 64] ??= []).push(seat);
+    }
+    for (const seats of alike) {
+      for (const seat of seats ?? []) this.#drawSmall(seat, false);
+    }
+  }
+
+  /**
+   * Draws seats anew that changed.
+   * @param {number[]} seats
+   */
+  update(seats) {
+    for (const seat of seats) {
+      this.#drawSmall(seat, true);
+      for (const enlarged of [this.#shown, this.#coming]) {
+        if (enlarged) this.#drawIn(enlarged, seat, true);
+      }
+    }
+  }
+
+  /**
+   * The seat under the mouse.
+   * @param {number | undefined} seat
+   */
+  hover(seat) {
+    this.#hovered = seat;
+  }
+
+  /** @param {number} seat */
+  #look(seat) {
+    const id = Number(this.hall.ids[seat]);
+    if (this.seen.isMine(id)) return LOOK_MINE;
+    if (this.seen.isChosen(id)) return LOOK_CHOSEN;
+    const state = this.hall.states[seat];
+    return state === FREE ? LOOK_FREE : state === HELD ? LOOK_HELD : LOOK_GONE;
+  }
+
+  /**
+   * A seat in the picture of the whole hall.
+   * @param {number} seat
+   * @param {boolean} clear whether another look of it may stand there
+   */
+  #drawSmall(seat, clear) {
+    const scale = this.overviewScale;
+    const { paint } = this.overview;
+    const [x, y] = [Number(this.hall.x[seat]) * scale, Number(this.hall.y[seat]) * scale];
+    if (clear) {
+      paint.fillStyle = this.colours.card;
+      paint.fillRect(x - scale / 2, y - scale / 2, scale, scale);
+    }
+    if (scale >= SHAPE_MIN) this.#stamp(paint, seat, x, y, scale);
+    else this.#dot(paint, seat, x, y, scale);
+  }
+
+  /**
+   * A seat too small for a shape: full if it is free, half as high if it is held, a dot if it is gone.
+   * @param {CanvasRenderingContext2D} paint
+   * @param {number} seat
+   * @param {number} x
+   * @param {number} y
+   * @param {number} scale
+   */
+  #dot(paint, seat, x, y, scale) {
+    const look = this.#look(seat);
+    const size = Math.max(1, scale * (look === LOOK_GONE ? 0.4 : 0.84));
+    const height = look === LOOK_HELD ? size * 0.4 : size;
+    const colour = look === LOOK_GONE ? this.colours.gone
+      : look >= LOOK_MINE ? this.colours.light : this.colours.grade(this.styles[Number(this.hall.grades[seat])]);
+    if (paint.fillStyle !== colour) paint.fillStyle = colour;
+    paint.fillRect(x - size / 2, y - height / 2, size, height);
+  }
+
+  /**
+   * A seat with its shape, from a picture of it that all such seats share.
+   * @param {CanvasRenderingContext2D} paint
+   * @param {number} seat
+   * @param {number} x
+   * @param {number} y
+   * @param {number} scale
+   */
+  #stamp(paint, seat, x, y, scale) {
+    const size = Math.floor(scale);
+    const look = this.#look(seat);
+    const grade = look === LOOK_GONE || look >= LOOK_MINE ? 0 : Number(this.hall.grades[seat]);
+    const name = `${size} ${look} ${grade}`;
+    let sprite = this.#sprites.get(name);
+    if (!sprite) {
+      sprite = this.#sprite(size, look, grade);
+      this.#sprites.set(name, sprite);
+    }
+    paint.drawImage(sprite, Math.round(x - size / 2), Math.round(y - size / 2));
+  }
+
+  /**
+   * @param {number} size
+   * @param {number} look
+   * @param {number} grade
+   */
+  #sprite(size, look, grade) {
+    const canvas = document.createElement("canvas");
+    canvas.width = size;
+    canvas.height = size;
+    const paint = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    const colour = this.colours.grade(this.styles[grade]);
+    const middle = size / 2;
+    /** @type {(radius: number) => void} */
+    const circle = (radius) => {
+      paint.beginPath();
+      paint.arc(middle, middle, radius, 0, 2 * Math.PI);
+    };
+    paint.lineWidth = Math.max(1, size * 0.07);
+    if (look === LOOK_GONE) {
+      paint.fillStyle = this.colours.gone;
+      circle(Math.max(1, size * 0.13));
+      paint.fill();
+    } else if (look === LOOK_HELD) {
+      paint.strokeStyle = colour;
+      paint.setLineDash([size * 0.16, size * 0.13]);
+      circle(size * 0.36);
+      paint.stroke();
+    } else if (look === LOOK_FREE) {
+      paint.fillStyle = colour;
+      circle(size * 0.42);
+      paint.fill();
+      if (size >= LETTER_MIN) this.#letter(paint, this.marks[grade] ?? "", size);
+    } else {
+      // Chosen is a square with a tick, held by this person the same in a ring.
+      const inset = look === LOOK_MINE ? 0.2 : 0.08;
+      paint.fillStyle = this.colours.light;
+      paint.beginPath();
+      paint.roundRect(size * inset, size * inset, size * (1 - 2 * inset), size * (1 - 2 * inset), size * 0.14);
+      paint.fill();
+      if (look === LOOK_MINE) {
+        paint.strokeStyle = this.colours.light;
+        circle(size * 0.45);
+        paint.stroke();
+      }
+      paint.strokeStyle = this.colours.lightInk;
+      paint.lineWidth = Math.max(1.5, size * 0.1);
+      paint.beginPath();
+      paint.moveTo(size * 0.34, size * 0.52);
+      paint.lineTo(size * 0.46, size * 0.63);
+      paint.lineTo(size * 0.67, size * 0.38);
+      paint.stroke();
+    }
+    return canvas;
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} paint
+   * @param {string} mark
+   * @param {number} size
+   */
+  #letter(paint, mark, size) {
+    const length = [...mark].length;
+    paint.fillStyle = this.colours.gradeInk;
+    paint.font = `700 ${Math.round(size * (length > 2 ? 0.3 : length > 1 ? 0.38 : 0.46))}px ${this.colours.text}`;
+    paint.textAlign = "center";
+    paint.textBaseline = "middle";
+    paint.fillText(mark, size / 2, size * 0.53);
+  }
+
+  /**
+   * Draws what the view shows. Returns whether there is more to draw in a next frame.
+   * @param {View} view
+   */
+  frame(view) {
+    const { paint, canvas, colours } = this;
+    const density = Drawing.density;
+    const [width, height] = [Math.round(view.width * density), Math.round(view.height * density)];
+    if (canvas.width !== width || canvas.height !== height) {
+      canvas.width = width;
+      canvas.height = height;
+    }
+    const scale = view.scale * density;
+    const box = view.box;
+    paint.setTransform(1, 0, 0, 1, 0, 0);
+    paint.fillStyle = colours.card;
+    paint.fillRect(0, 0, width, height);
+    paint.imageSmoothingEnabled = true;
+    const whole = this.overview.canvas;
+    const grown = scale / this.overviewScale;
+    const isEnlarged = grown > 1.05 || grown < 0.95;
+    if (!isEnlarged || !this.#shown || !holds(this.#shown.box, box)) {
+      paint.drawImage(whole, -box.x * scale, -box.y * scale, whole.width * grown, whole.height * grown);
+    }
+    let isMore = false;
+    if (isEnlarged) {
+      isMore = this.#enlarge(box, scale);
+      const shown = this.#shown;
+      if (shown) {
+        const part = scale / shown.scale;
+        const { picture } = shown;
+        paint.drawImage(
+          picture.canvas,
+          Math.round((shown.box.x - box.x) * scale),
+          Math.round((shown.box.y - box.y) * scale),
+          picture.canvas.width * part,
+          picture.canvas.height * part,
+        );
+      }
+    }
+    this.#drawSigns(view, scale, box);
+    return isMore;
+  }
+
+  /**
+   * Goes on with the picture of what is seen enlarged. Returns whether it is not done yet.
+   * @param {Box} box
+   * @param {number} scale
+   */
+  #enlarge(box, scale) {
+    const isGood = (/** @type {Enlarged | null} */ one) => one !== null && one.scale === scale && holds(one.box, box);
+    const isMoving = scale !== this.#lastScale;
+    this.#lastScale = scale;
+    if (isGood(this.#shown)) return false;
+    if (!isGood(this.#coming)) {
+      // While the scale changes, a picture would be of use for one frame; and the frame that begins one has done enough.
+      this.#coming = isMoving ? null : this.#begin(box, scale);
+      return true;
+    }
+    const coming = /** @type {Enlarged} */ (this.#coming);
+    const end = performance.now() + SLICE;
+    while (coming.done < coming.seats.length && performance.now() < end) {
+      const until = Math.min(coming.seats.length, coming.done + SEATS_PER_LOOK);
+      for (; coming.done < until; coming.done += 1) this.#drawIn(coming, Number(coming.seats[coming.done]), false);
+    }
+    if (coming.done < coming.seats.length) return true;
+    this.#shown = coming;
+    this.#coming = null;
+    return false;
+  }
+
+  /**
+   * @param {Box} seen
+   * @param {number} scale
+   * @returns {Enlarged}
+   */
+  #begin(seen, scale) {
+    const { hall, colours } = this;
+    // No further than the hall, and no larger than a picture may be.
+    const apron = Math.max(0, Math.min(APRON, (SIDE_MAX / scale / Math.max(seen.width, seen.height) - 1) / 2));
+    const left = Math.max(Math.min(0, seen.x), seen.x - seen.width * apron);
+    const top = Math.max(Math.min(0, seen.y), seen.y - seen.height * apron);
+    const right = Math.min(Math.max(hall.width, seen.x + seen.width), seen.x + seen.width * (1 + apron));
+    const bottom = Math.min(Math.max(hall.height, seen.y + seen.height), seen.y + seen.height * (1 + apron));
+    const box = { x: left, y: top, width: right - left, height: bottom - top };
+    const picture = new Picture(box.width * scale, box.height * scale);
+    picture.paint.fillStyle = colours.card;
+    picture.paint.fillRect(0, 0, picture.canvas.width, picture.canvas.height);
+    return { picture, box, scale, seats: hall.grid.within(box), done: 0 };
+  }
+
+  /**
+   * A seat in an enlarged picture.
+   * @param {Enlarged} enlarged
+   * @param {number} seat
+   * @param {boolean} clear whether another look of it may stand there
+   */
+  #drawIn(enlarged, seat, clear) {
+    const { picture: { paint }, box, scale } = enlarged;
+    const x = (Number(this.hall.x[seat]) - box.x) * scale;
+    const y = (Number(this.hall.y[seat]) - box.y) * scale;
+    if (clear) {
+      const size = Math.floor(scale);
+      paint.fillStyle = this.colours.card;
+      paint.fillRect(Math.round(x - size / 2), Math.round(y - size / 2), size, size);
+    }
+    if (scale >= SHAPE_MIN) this.#stamp(paint, seat, x, y, scale);
+    else this.#dot(paint, seat, x, y, scale);
+  }
+
+  /**
+   * The stage, the names of sections and rows, and the seat under the mouse.
+   * @param {View} view
+   * @param {number} scale
+   * @param {Box} box
+   */
+  #drawSigns(view, scale, box) {
+    const { paint, hall, colours } = this;
+    const density = Drawing.density;
+    const at = (/** @type {number} */ x, /** @type {number} */ y) => [(x - box.x) * scale, (y - box.y) * scale];
+    const { stage } = hall;
+    const corners = [
+      at(stage.x, stage.y), at(stage.x + stage.width, stage.y),
+      at(stage.x + stage.width * 0.95, stage.y + stage.height), at(stage.x + stage.width * 0.05, stage.y + stage.height),
+    ];
+    paint.fillStyle = colours.line;
+    paint.beginPath();
+    for (const [x, y] of corners) paint.lineTo(Number(x), Number(y));
+    paint.fill();
+    paint.textAlign = "center";
+    paint.textBaseline = "middle";
+    const [middle, height] = at(stage.x + stage.width / 2, stage.y + stage.height / 2);
+    paint.fillStyle = colours.ink;
+    paint.font = `700 ${Math.min(16 * density, Math.max(9 * density, scale * 1.6))}px ${colours.text}`;
+    paint.fillText(this.seen.stage, Number(middle), Number(height));
+    hall.sections.forEach((section, place) => {
+      if (!meets(section, box, hall.label)) return;
+      // Above its seats, or at the upper edge while those are seen.
+      const [x, y] = at(section.x + section.width / 2, section.y - hall.label * 0.42);
+      const size = Math.min(15 * density, Math.max(9 * density, scale * 1.3));
+      const text = section.width * scale > 90 * density && section.name !== ""
+        ? `${section.name} · ${hall.free[place] ?? 0}` : section.name;
+      paint.font = `650 ${size}px ${colours.text}`;
+      paint.fillStyle = hall.free[place] ? colours.ink : colours.soft;
+      const bottom = (section.y + section.height - box.y) * scale - size;
+      if (text) this.#sign(text, Number(x), Math.max(Math.min(size * 0.9, bottom), Number(y)), size, section.width * scale);
+    });
+    if (view.scale >= ROW_NAMES_MIN) this.#drawRowNames(scale, box, density);
+    if (this.#hovered !== undefined) {
+      const [x, y] = at(Number(hall.x[this.#hovered]), Number(hall.y[this.#hovered]));
+      paint.strokeStyle = colours.ink;
+      paint.lineWidth = 2 * density;
+      paint.strokeRect(Number(x) - scale / 2, Number(y) - scale / 2, scale, scale);
+    }
+  }
+
+  /**
+   * A name over what is drawn; left out if it is wider than its section and the next one's name might touch it.
+   * @param {string} text
+   * @param {number} x
+   * @param {number} y
+   * @param {number} size
+   * @param {number} room
+   */
+  #sign(text, x, y, size, room) {
+    const { paint } = this;
+    const width = paint.measureText(text).width;
+    if (width > room + size * 2) return;
+    const colour = paint.fillStyle;
+    paint.fillStyle = this.colours.card;
+    paint.globalAlpha = 0.85;
+    paint.fillRect(x - width / 2 - size * 0.3, y - size * 0.7, width + size * 0.6, size * 1.4);
+    paint.globalAlpha = 1;
+    paint.fillStyle = colour;
+    paint.fillText(text, x, y);
+  }
+
+  /**
+   * @param {number} scale
+   * @param {Box} box
+   * @param {number} density
+   */
+  #drawRowNames(scale, box, density) {
+    const { paint, hall, colours } = this;
+    paint.font = `600 ${Math.min(13 * density, scale * 0.55)}px ${colours.text}`;
+    paint.fillStyle = colours.soft;
+    for (const section of hall.sections) {
+      if (!meets(section, box, 0)) continue;
+      for (let at = section.from; at < section.to; at += 1) {
+        const row = hall.rows[at];
+        if (!row || row.y < box.y || row.y > box.y + box.height) continue;
+        // Beside the row, or at the left edge while its beginning is not seen.
+        const x = Math.max(row.x - 0.6, box.x + 0.5);
+        if (row.name === "" || x > Number(hall.x[row.to - 1])) continue;
+        if (x <= row.x) paint.fillText(row.name, (x - box.x) * scale, (row.y - box.y) * scale);
+        else this.#sign(row.name, (x - box.x) * scale, (row.y - box.y) * scale, scale * 0.5, scale * 2);
+      }
+    }
+  }
+}
+
+/**
+ * Whether a box holds another.
+ * @param {Box} outer
+ * @param {Box} inner
+ */
+function holds(outer, inner) {
+  const slack = 1e-6;
+  return outer.x <= inner.x + slack && outer.y <= inner.y + slack
+    && outer.x + outer.width >= inner.x + inner.width - slack
+    && outer.y + outer.height >= inner.y + inner.height - slack;
+}
+
+/**
+ * Whether two boxes have a part in common, if the first has so much above it.
+ * @param {Box} one
+ * @param {Box} other
+ * @param {number} above
+ */
+function meets(one, other, above) {
+  return one.x < other.x + other.width && other.x < one.x + one.width
+    && one.y - above < other.y + other.height && other.y < one.y + one.height;
+}

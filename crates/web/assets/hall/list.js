@@ -1,0 +1,212 @@
+// The list of a hall: section, row, seat. It does all that the drawing does, for those who do not see or point at it, and
+// shows the same states and the same choice.
+
+import { FREE, HELD, SOLD } from "./layout.js";
+
+/** @typedef {import("./layout.js").Hall} Hall */
+/** @typedef {import("./names.js").Names} Names */
+/** @typedef {import("./pick.js").Picks} Picks */
+
+/** How many seats of a section are listed before a button shows more rows. */
+const SEATS_AT_ONCE = 1000;
+
+/** A grade on the page: its mark, its place among the grades, and the class of its colour. */
+/** @typedef {{ mark: string, place: number, style: string }} GradeLook */
+
+/**
+ * @typedef {object} ListParts
+ * @property {Hall} hall
+ * @property {Picks} picks
+ * @property {Names} names
+ * @property {(grade: string) => GradeLook} grade
+ * @property {(id: number) => boolean} isMine
+ * @property {boolean} mayChoose
+ */
+
+/** The list on the page. */
+export class SeatList {
+  /** @type {Map<number, HTMLInputElement>} */
+  #boxes = new Map();
+  /** @type {HTMLElement[]} */
+  #counts = [];
+
+  /**
+   * Stands in the place of the list that the server wrote, with the same sections open.
+   * @param {HTMLElement} element
+   * @param {ListParts} parts
+   */
+  constructor(element, parts) {
+    this.element = element;
+    this.parts = parts;
+    const open = new Set([...element.querySelectorAll("details[open]")].map((one) => one.getAttribute("data-section")));
+    const focused = element.contains(document.activeElement) ? document.activeElement : null;
+    const [value, within] = [focused?.getAttribute("value"), focused?.closest("[data-section]")?.getAttribute("data-section")];
+    const sections = parts.hall.sections.map((section, place) => this.#section(place, open.has(section.name)));
+    element.replaceChildren(...sections);
+    if (!focused) return;
+    const same = value ? this.#boxes.get(Number(value)) : null;
+    const summary = sections.find((section) => section.dataset["section"] === within)?.querySelector("summary");
+    (same ?? summary)?.focus({ preventScroll: true });
+  }
+
+  /**
+   * Opens a section.
+   * @param {string} name
+   */
+  open(name) {
+    for (const section of this.element.querySelectorAll("details")) {
+      if (section.dataset["section"] === name) section.open = true;
+    }
+  }
+
+  /**
+   * Shows seats as they are now.
+   * @param {number[]} seats
+   */
+  update(seats) {
+    const sections = new Set();
+    for (const seat of seats) {
+      sections.add(this.parts.hall.sectionOf(seat));
+      this.#show(seat);
+    }
+    for (const section of sections) this.#tell(section);
+  }
+
+  /**
+   * @param {number} place
+   * @param {boolean} isOpen
+   */
+  #section(place, isOpen) {
+    const { hall, names } = this.parts;
+    const section = hall.sections[place];
+    const details = document.createElement("details");
+    details.className = "section";
+    details.dataset["section"] = section?.name ?? "";
+    const summary = document.createElement("summary");
+    const name = document.createElement("b");
+    name.textContent = section?.name || names.of("hall");
+    const count = document.createElement("span");
+    count.className = "soft small";
+    this.#counts[place] = count;
+    summary.append(name, " ", count);
+    details.append(summary);
+    this.#tell(place);
+    const show = () => {
+      if (details.open && details.childElementCount === 1) this.#more(details, place, section?.from ?? 0);
+    };
+    details.addEventListener("toggle", show);
+    details.open = isOpen;
+    show();
+    return details;
+  }
+
+  /**
+   * The free seats of a section, by grade.
+   * @param {number} place
+   */
+  #tell(place) {
+    const { hall, names, grade } = this.parts;
+    const section = hall.sections[place];
+    const count = this.#counts[place];
+    if (!section || !count) return;
+    /** @type {number[]} */
+    const free = [];
+    for (let at = section.from; at < section.to; at += 1) {
+      const row = hall.rows[at];
+      for (let seat = row?.from ?? 0; row && seat < row.to; seat += 1) {
+        if (hall.states[seat] !== FREE) continue;
+        const of = Number(hall.grades[seat]);
+        free[of] = (free[of] ?? 0) + 1;
+      }
+    }
+    const known = hall.gradeNames.map((name, at) => ({ name, look: grade(name), free: free[at] ?? 0 }));
+    known.sort((one, other) => one.look.place - other.look.place);
+    const parts = known.filter((one) => one.free > 0)
+      .map((one) => names.of("count", { grade: one.name || names.of("nograde"), count: names.numbers.format(one.free) }));
+    count.textContent = parts.join(" · ") || names.of("none");
+  }
+
+  /**
+   * The rows of a section from one on, and a button for those behind.
+   * @param {HTMLElement} details
+   * @param {number} place
+   * @param {number} from
+   */
+  #more(details, place, from) {
+    const { hall, names } = this.parts;
+    const section = hall.sections[place];
+    if (!section) return;
+    let seats = 0;
+    let at = from;
+    /** @type {HTMLElement[]} */
+    const rows = [];
+    for (; at < section.to && seats < SEATS_AT_ONCE; at += 1) {
+      const row = hall.rows[at];
+      if (!row) break;
+      seats += row.to - row.from;
+      const fieldset = document.createElement("fieldset");
+      fieldset.className = "seats";
+      const legend = document.createElement("legend");
+      legend.textContent = names.row(row.name) || names.of("seats");
+      fieldset.append(legend);
+      for (let seat = row.from; seat < row.to; seat += 1) fieldset.append(this.#seat(seat));
+      rows.push(fieldset);
+    }
+    details.append(...rows);
+    if (at >= section.to) return;
+    const more = document.createElement("button");
+    more.type = "button";
+    more.className = "button quiet";
+    more.textContent = names.of("more");
+    more.addEventListener("click", () => {
+      more.remove();
+      this.#more(details, place, at);
+      details.children[1 + at - section.from]?.querySelector("input")?.focus();
+    });
+    details.append(more);
+  }
+
+  /** @param {number} seat */
+  #seat(seat) {
+    const { hall, grade } = this.parts;
+    const label = document.createElement("label");
+    const look = grade(hall.gradeNames[Number(hall.grades[seat])] ?? "");
+    label.className = `seat ${look.style}`;
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    box.name = "seat";
+    box.value = String(hall.ids[seat]);
+    const mark = document.createElement("i");
+    mark.textContent = look.mark;
+    const face = document.createElement("span");
+    face.append(hall.numbers[seat] ?? "", mark);
+    label.append(box, face);
+    this.#boxes.set(Number(hall.ids[seat]), box);
+    this.#show(seat);
+    return label;
+  }
+
+  /** @param {number} seat */
+  #show(seat) {
+    const { hall, names, picks, isMine, mayChoose } = this.parts;
+    const id = Number(hall.ids[seat]);
+    const box = this.#boxes.get(id);
+    if (!box) return;
+    const row = hall.rows[Number(hall.rowOf[seat])];
+    const section = hall.sections[row?.section ?? 0];
+    const state = hall.states[seat];
+    const mine = isMine(id);
+    const word = mine ? "mine" : state === FREE ? "free" : state === HELD ? "held" : state === SOLD ? "sold" : "blocked";
+    const isFree = word === "free";
+    box.checked = picks.has(id);
+    // A chosen seat that somebody took can still be let go.
+    box.disabled = !mayChoose || (!isFree && !box.checked);
+    box.parentElement?.setAttribute("data-state", word);
+    box.setAttribute("aria-label", names.of("seat", {
+      place: names.place(section?.name ?? "", row?.name ?? "", hall.numbers[seat] ?? ""),
+      grade: hall.gradeNames[Number(hall.grades[seat])] ?? "",
+      price: names.money(Number(hall.prices[seat])),
+      state: names.of(word),
+    }).replace(/  +/g, " "));
+  }
+}
