@@ -15,6 +15,7 @@ use frontrow_domain::{
     id::{ConcertId, Position, RoomId, TokenId, UserId},
     line::{EndReason, Fence, Token, TokenState, TokenStatus, is_wake_due},
     refusal::{EntityKind, Refusal},
+    time::Time,
     user::Caller,
 };
 use frontrow_line::{
@@ -46,6 +47,12 @@ impl VerifiedToken {
     #[must_use]
     pub const fn id(&self) -> TokenId {
         self.signed.id
+    }
+
+    /// When the token was issued: when its user joined the line.
+    #[must_use]
+    pub const fn issued_at(&self) -> Time {
+        self.signed.issued_at
     }
 }
 

@@ -1,6 +1,7 @@
 //! The sale: concerts and their seats, holds, reservations, payments, refunds.
 
 mod alternatives;
+mod state;
 mod tickets;
 
 pub use crate::caches::seatmap::{
@@ -8,6 +9,7 @@ pub use crate::caches::seatmap::{
     SeatingOrder, natural,
 };
 pub use alternatives::{Alternatives, OFFERS_MAX, SeatOffer};
+pub use state::SaleState;
 pub use tickets::{Receipt, Ticket};
 
 use crate::{
@@ -34,12 +36,15 @@ pub struct ConcertOnSale {
     pub seats_left: i64,
     /// Whether it has seats, and none of them is free or held.
     pub sold_out: bool,
+    /// What a buyer can do with it.
+    pub state: SaleState,
 }
 
 impl ConcertOnSale {
-    fn of(concert: Concert, seats: SeatCounts) -> Self {
+    fn of(concert: Concert, seats: SeatCounts, now: Time) -> Self {
         let is_left = seats.available > 0 || seats.held > 0;
-        Self { concert, seats_left: seats.available, sold_out: !is_left && seats.sold > 0 }
+        let state = SaleState::of(&concert, seats, now);
+        Self { concert, seats_left: seats.available, sold_out: !is_left && seats.sold > 0, state }
     }
 }
 
@@ -58,7 +63,7 @@ impl BoxOffice {
         let ids: Vec<_> = concerts.iter().map(|concert| concert.concert_id).collect();
         let seats = self.caches.seats_left.get(&self.store, &ids).await?;
         let counts = |id: ConcertId| seats.get(&id).copied().unwrap_or_default();
-        Ok(concerts.iter().map(|row| ConcertOnSale::of(row.seen_at(now), counts(row.concert_id))).collect())
+        Ok(concerts.iter().map(|row| ConcertOnSale::of(row.seen_at(now), counts(row.concert_id), now)).collect())
     }
 
     /// A concert with what is left of its seats.
@@ -68,7 +73,19 @@ impl BoxOffice {
     pub async fn concert_on_sale(&self, id: ConcertId) -> Result<ConcertOnSale, ServiceError> {
         let concert = self.concert(id).await?;
         let seats = self.caches.seats_left.get(&self.store, &[id]).await?.remove(&id).unwrap_or_default();
-        Ok(ConcertOnSale::of(concert.seen_at(self.now()), seats))
+        let now = self.now();
+        Ok(ConcertOnSale::of(concert.seen_at(now), seats, now))
+    }
+
+    /// A concert with what is left of its seats as last counted: for pages that many open at once, it waits for no count.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`].
+    pub async fn concert_at_a_glance(&self, id: ConcertId) -> Result<ConcertOnSale, ServiceError> {
+        let concert = self.concert(id).await?;
+        let seats = self.caches.seats_left.glance(&self.store, id).await?;
+        let now = self.now();
+        Ok(ConcertOnSale::of(concert.seen_at(now), seats, now))
     }
 
     /// A concert's row, from the cache after the first time.

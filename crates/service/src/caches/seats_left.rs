@@ -138,6 +138,27 @@ impl SeatsLeft {
         }
     }
 
+    /// The seats of a concert by state, without a wait for a new count: the last one, however old, while one request
+    /// counts again in the background. Only a concert that was never counted is waited for.
+    ///
+    /// # Errors
+    /// The store could not be read, and the concert was not counted before.
+    pub(crate) async fn glance(&self, store: &impl CountReads, id: ConcertId) -> Result<SeatCounts, StoreError> {
+        let asked = Instant::now();
+        let (old, stale) = self.look(&[id], asked);
+        let Some(counts) = old.get(&id) else {
+            return Ok(self.get(store, &[id]).await?.remove(&id).unwrap_or_default());
+        };
+        if !stale.is_empty()
+            && let Ok(mut failed) = Arc::clone(&self.counting).try_lock_owned()
+            && failed.check(asked, AGAIN_AFTER).is_ok()
+        {
+            let (kept, store) = (Arc::clone(&self.kept), store.clone());
+            tokio::spawn(async move { failed.note(asked, &count(&kept, &store, &stale).await) });
+        }
+        Ok(*counts)
+    }
+
     /// Counts the seats of concerts whose counts are stale, unless another request does so first. A failure less than
     /// `again_after` ago is returned again.
     async fn bring_up_to_date(
