@@ -15,6 +15,7 @@
 )]
 
 pub mod bench;
+pub mod browser;
 pub mod client;
 pub mod fixture;
 pub mod hall;
@@ -22,6 +23,7 @@ pub mod program;
 pub mod server;
 pub mod servers;
 
+pub use browser::{Browser, LoadedPage, form_body};
 pub use client::{ApiAnswer, ApiCall, Client, id, items};
 pub use hall::Hall;
 pub use server::{PRICE, Server, draft, range, settings};

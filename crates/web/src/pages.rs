@@ -11,9 +11,13 @@ mod figures;
 pub(crate) mod forms;
 mod hall;
 mod language;
+mod mine;
+mod pay;
+mod points;
 mod problem_page;
 mod shell;
 mod texts;
+mod waiting;
 
 pub use problem_page::not_found;
 
@@ -49,6 +53,10 @@ pub(crate) fn routes(app: &SharedState) -> Router<SharedState> {
     Router::new()
         .route("/language/{language}", get(language::choose))
         .merge(hall::routes())
+        .merge(waiting::routes())
+        .merge(pay::routes())
+        .merge(mine::routes())
+        .merge(points::routes())
         .layer(middleware::from_fn_with_state(Arc::clone(app), problem_page::as_page))
         .merge(assets::routes())
 }

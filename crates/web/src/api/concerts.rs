@@ -71,7 +71,7 @@ pub struct ListedConcert {
 }
 
 impl From<ConcertOnSale> for ListedConcert {
-    fn from(ConcertOnSale { concert, seats_left, sold_out }: ConcertOnSale) -> Self {
+    fn from(ConcertOnSale { concert, seats_left, sold_out, .. }: ConcertOnSale) -> Self {
         Self { concert: concert.into(), seats_left, sold_out }
     }
 }

@@ -145,6 +145,18 @@ impl Problem {
         self.0.definition.code
     }
 
+    /// The status of its answer.
+    #[must_use]
+    pub fn answered_with(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// What a rule refused, if it is that.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.0.refusal.as_ref()
+    }
+
     /// The problem as JSON, for the request with this id.
     pub(crate) fn to_json(&self, request_id: Option<&str>) -> Vec<u8> {
         let inner = &*self.0;

@@ -51,6 +51,11 @@ impl Assets {
             "hall/pick.js" SCRIPT,
             "hall/turn.js" SCRIPT,
             "hall/view.js" SCRIPT,
+            "line/alarm.js" SCRIPT,
+            "line/line.css" CSS,
+            "line/live.js" SCRIPT,
+            "line/main.js" SCRIPT,
+            "pay.css" CSS,
         ];
         let files: BTreeMap<_, _> =
             files.into_iter().map(|(path, media_type, body)| (path, Document::new(media_type, body))).collect();

@@ -2,12 +2,16 @@
 
 #![expect(dead_code, reason = "the pages that use the rest are being added")]
 
-use crate::edge::{
-    form::FormFields,
-    idempotency::IdempotencyKey,
-    problem::{HttpResult, Problem},
+use crate::{
+    edge::{
+        form::FormFields,
+        idempotency::IdempotencyKey,
+        problem::{HttpResult, Problem, ProblemCode, codes},
+    },
+    pages::{problem_page, shell::Shell},
 };
-use frontrow_domain::text::InvalidField;
+use axum::http::StatusCode;
+use frontrow_domain::{refusal::Refusal, text::InvalidField};
 
 /// The name of the hidden field that makes a form safe to send twice.
 pub(crate) const KEY_FIELD: &str = "key";
@@ -39,6 +43,32 @@ impl TypedForm {
     /// The field at fault, and why.
     pub(crate) fn fault(&self) -> Option<&(String, String)> {
         self.fault.as_ref()
+    }
+}
+
+/// Why a form came back, for the top of its own page.
+#[derive(Debug, Clone)]
+pub(crate) struct FormNotice {
+    /// The status of the answer.
+    pub(crate) status: StatusCode,
+    /// What happened.
+    pub(crate) title: String,
+    /// What it means, and the next step.
+    pub(crate) text: String,
+}
+
+impl FormNotice {
+    /// The notice of a problem that the visitor can do something about on the form's page.
+    ///
+    /// # Errors
+    /// The problem itself, if it has a page of its own: there is no such thing, the server is in trouble.
+    pub(crate) fn of(shell: &Shell, problem: Problem) -> HttpResult<Self> {
+        let is_refusal = problem.refusal().is_some_and(|refusal| !matches!(refusal, Refusal::NotFound { .. }));
+        if !is_refusal && problem.code() != codes::INVALID_FIELD.code {
+            return Err(problem);
+        }
+        let (title, text) = problem_page::words(shell, ProblemCode(problem.code()));
+        Ok(Self { status: problem.answered_with(), title, text })
     }
 }
 

@@ -24,6 +24,10 @@ const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-poli
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 /// Nothing of a device is used but its screen's wake lock.
 const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), screen-wake-lock=(self)";
+/// A page that reloads itself does so no sooner, in seconds.
+const COME_BACK_SECONDS_MIN: u64 = 5;
+/// After a longer wait the page is not reloaded by itself, in seconds.
+const COME_BACK_SECONDS_MAX: u64 = 60;
 const YEAR_OF_TLS: &str = "max-age=31536000";
 
 #[derive(Template)]
@@ -37,7 +41,7 @@ struct ProblemPage {
 }
 
 /// The words for a problem, in the page's language.
-fn words(shell: &Shell, problem: ProblemCode) -> (String, String) {
+pub(super) fn words(shell: &Shell, problem: ProblemCode) -> (String, String) {
     let title = shell.find(&format!("problem-{}", problem.0)).unwrap_or_else(|| shell.t("problem-other"));
     let text = shell.find(&format!("problem-{}-text", problem.0)).unwrap_or_else(|| shell.t("problem-other-text"));
     (title, text)
@@ -73,6 +77,7 @@ pub(super) async fn as_page(State(app): State<SharedState>, request: Request, ne
     let (mut parts, body) = request.into_parts();
     let shell = Shell::from_request_parts(&mut parts, &app).await;
     let scheme = auth::scheme(&parts, &app);
+    let is_read = parts.method.is_safe();
     let mut response = next.run(Request::from_parts(parts, body)).await;
     if let (Ok(shell), Some(problem)) = (shell, response.extensions().get::<ProblemCode>().copied()) {
         response = if response.status() == StatusCode::UNAUTHORIZED {
@@ -82,9 +87,21 @@ pub(super) async fn as_page(State(app): State<SharedState>, request: Request, ne
         } else {
             page_of(shell, problem, response)
         };
+        if is_read {
+            come_back(response.headers_mut());
+        }
     }
     protect(response.headers_mut(), scheme.unwrap_or(Scheme::Plain));
     response
+}
+
+/// Lets a page that the server could not show now reload itself when it may be asked for again: a place in line must stay
+/// awake without a script too.
+fn come_back(headers: &mut HeaderMap) {
+    let after = headers.get(header::RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse::<u64>().ok());
+    if let Some(seconds) = after.filter(|seconds| *seconds <= COME_BACK_SECONDS_MAX) {
+        headers.insert(header::REFRESH, HeaderValue::from(seconds.max(COME_BACK_SECONDS_MIN)));
+    }
 }
 
 fn protect(headers: &mut HeaderMap, scheme: Scheme) {

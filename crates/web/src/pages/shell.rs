@@ -20,6 +20,9 @@ use fluent_bundle::FluentValue;
 use frontrow_domain::{money::Money, time::Time};
 use std::sync::Arc;
 
+/// The time zone of what happens at no venue: of points, of lines for several concerts.
+pub(crate) const HOME_ZONE: &str = "Asia/Seoul";
+
 /// Whether the visitor's browser has a session; whether it is still good is known only where it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Account {

@@ -1,0 +1,8 @@
+//! The pages for buyers as a browser without a script uses them: forms, redirects, cookies.
+
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
+
+mod mine;
+mod pay;
+mod support;
+mod waiting;

@@ -1,0 +1,235 @@
+//! Paying for held seats: the sums, the top-up on the way, the tickets, and everything that can go wrong.
+
+use crate::support::{browser, hidden, holding, key, new_key, says};
+use frontrow_domain::time::Span;
+use frontrow_testkit::{Browser, PRICE, START, Server, id};
+use serde_json::json;
+
+#[tokio::test]
+async fn two_seats_are_paid_by_one_button_and_the_tickets_have_what_one_needs_on_the_day() {
+    let server = Server::start().await;
+    let hall = server.hall(3).await;
+    let buyer = server.buyer_with("buyer", 500_000).await;
+    let browser = browser(&server, &buyer);
+    let (_, held) = holding(&buyer, &hall, &[0, 1]).await;
+    server.advance(30);
+    let path = format!("{}/pay", hall.path());
+    let page = browser.open(&path).await;
+    let texts = [
+        "Floor A열 1번",
+        "Floor A열 2번",
+        "합계 2석",
+        "<dd>200,000원</dd>",
+        "<dd>500,000원</dd>",
+        "<dt>결제 뒤 잔액</dt><dd>300,000원</dd>",
+        "오후 5:05:00까지 내 자리입니다",
+        "data-left=\"270000\"",
+        "4:30",
+        "2027년 3월 14일 (일) 오후 8:00 전까지 전액 환불할 수 있습니다.",
+        "200,000원 결제하기",
+    ];
+    says(&page, &texts, &["모자란"]);
+    assert_eq!(hidden(&page, "reservation"), held.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let (first, second) = (held[0].to_string(), held[1].to_string());
+    let (key, token) = (key(&page), hidden(&page, "token").remove(0));
+    let fields = [("key", key.as_str()), ("token", &token), ("reservation", &first), ("reservation", &second)];
+    // A double click: both are answered alike, and the points are taken once.
+    let (one, two) = tokio::join!(browser.send(&path, &fields), browser.send(&path, &fields));
+    assert_eq!((one.leads_to(), two.leads_to()), (two.leads_to(), one.leads_to()));
+    let tickets = browser.open(one.leads_to()).await;
+    let texts = [
+        "예매가 끝났습니다",
+        "Midnight Tide: The First Night",
+        "2027년 3월 15일 (월) 오후 8:00",
+        "Hangang Hall, Seoul",
+        "Floor A열 1번",
+        "Floor A열 2번",
+        &format!("예매 번호 {first}"),
+        "2027년 1월 15일 (금) 오후 5:00 결제",
+        "합계 2석",
+        &format!("{}/calendar.ics", hall.path()),
+        "300,000원",
+        "전까지 전액 환불할 수 있습니다",
+    ];
+    says(&tickets, &texts, &[]);
+    assert_eq!(buyer.balance().await, 300_000);
+    // Sent again after all was over: the same answer. The page itself has nothing left to pay.
+    assert_eq!(browser.send(&path, &fields).await.leads_to(), one.leads_to());
+    says(&browser.open(&path).await, &["결제할 좌석이 없습니다"], &["결제하기</button>"]);
+    assert_eq!(buyer.balance().await, 300_000);
+    let english = Browser::at(&server);
+    english.set_cookie("frontrow-session", buyer.secret());
+    let tickets = english.open(&format!("{}/tickets", hall.path())).await;
+    says(&tickets, &["Your tickets", "Floor, row A, seat 1", "₩100,000", "Mon 15 March 2027, 8:00 pm"], &["원</"]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_balance_that_is_too_low_is_topped_up_on_the_way_with_the_hold_still_there() {
+    let server = Server::start().await;
+    let hall = server.hall(1).await;
+    let buyer = server.buyer_with("buyer", 30_000).await;
+    let browser = browser(&server, &buyer);
+    let (token, held) = holding(&buyer, &hall, &[0]).await;
+    let path = format!("{}/pay", hall.path());
+    let page = browser.open(&path).await;
+    let texts =
+        ["70,000원이 모자랍니다", "<dt>모자란 금액</dt><dd>70,000원</dd>", "value=\"70000\"", "이 화면으로 돌아옵니다"];
+    says(&page, &texts, &["원 결제하기"]);
+    // Paying all the same is refused on the page, and nothing is taken.
+    let reservation = held[0].to_string();
+    let fields = [("key", &*new_key(&server)), ("token", &*token), ("reservation", &*reservation)];
+    browser.send(&path, &fields).await.shows(402, &["잔액이 모자랍니다", "70,000원이 모자랍니다"]);
+    assert_eq!(buyer.balance().await, 30_000);
+    let (key, next) = (key(&page), hidden(&page, "next").remove(0));
+    assert_eq!(next, path);
+    // What is typed comes back, with the field named; nothing is added.
+    for bad in ["", "0", "-5", "많이", "70000.5", "10000001", "99999999999999999999"] {
+        let fields = [("key", key.as_str()), ("next", &next), ("amount", bad)];
+        let answer = browser.send("/points/top-up", &fields).await;
+        let value = format!("value=\"{bad}\"");
+        answer.shows(422, &["id=\"amount-why\"", "1원부터 10,000,000원까지", "aria-invalid=\"true\"", &value]);
+        assert_eq!(hidden(&answer, "next"), [path.as_str()]);
+    }
+    browser.send("/points/top-up", &[("next", &next), ("amount", "5")]).await.shows(422, &["value=\"5\""]);
+    assert_eq!(buyer.balance().await, 30_000);
+    let fields = [("key", key.as_str()), ("next", &next), ("amount", "70,000원")];
+    for _ in 0..2 {
+        assert_eq!(browser.send("/points/top-up", &fields).await.leads_to(), path);
+    }
+    assert_eq!(buyer.balance().await, 100_000);
+    let elsewhere = [("key", &*new_key(&server)), ("next", "//evil.example/"), ("amount", "1")];
+    assert_eq!(browser.send("/points/top-up", &elsewhere).await.leads_to(), "/");
+    let page = browser.open(&path).await;
+    says(&page, &["<dt>결제 뒤 잔액</dt><dd>1원</dd>"], &["모자란"]);
+    let fields = [("key", &*crate::support::key(&page)), ("token", &*token), ("reservation", &*reservation)];
+    assert!(browser.send(&path, &fields).await.leads_to().starts_with(&format!("{}/tickets", hall.path())));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_box_office_that_tops_up_itself_says_so_instead_of_a_form() {
+    let server = Server::with(&[("--top-up-policy", "operator")]).await;
+    let hall = server.hall(1).await;
+    let buyer = server.buyer("buyer").await;
+    let browser = browser(&server, &buyer);
+    holding(&buyer, &hall, &[0]).await;
+    for path in [format!("{}/pay", hall.path()), "/points/top-up".to_owned(), "/mine/points".to_owned()] {
+        says(&browser.open(&path).await, &["충전은 예매처에서 합니다"], &["name=\"amount\""]);
+    }
+    let fields = [("key", &*new_key(&server)), ("amount", "1000")];
+    browser.send("/points/top-up", &fields).await.shows(403, &["여기에서는 충전할 수 없습니다"]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_hold_that_runs_out_in_front_of_the_buyer_is_not_paid_and_the_page_says_so() {
+    let server = Server::start().await;
+    let hall = server.hall(1).await;
+    let buyer = server.buyer_with("buyer", 500_000).await;
+    let browser = browser(&server, &buyer);
+    let (token, held) = holding(&buyer, &hall, &[0]).await;
+    let path = format!("{}/pay", hall.path());
+    let page = browser.open(&path).await;
+    server.advance(301);
+    let reservation = held[0].to_string();
+    let fields = [("key", &*key(&page)), ("token", &*token), ("reservation", &*reservation)];
+    browser.send(&path, &fields).await.shows(409, &["좌석을 잡아 둔 시간이 끝났습니다", "결제할 좌석이 없습니다"]);
+    assert_eq!(buyer.balance().await, 500_000);
+    browser.open(&format!("{}/tickets", hall.path())).await.shows(404, &["찾는 화면이 없습니다"]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn what_was_paid_in_one_tab_is_shown_as_paid_by_the_other() {
+    let server = Server::start().await;
+    let hall = server.hall(1).await;
+    let buyer = server.buyer_with("buyer", 500_000).await;
+    let browser = browser(&server, &buyer);
+    let (token, held) = holding(&buyer, &hall, &[0]).await;
+    let path = format!("{}/pay", hall.path());
+    let (one, two) = (browser.open(&path).await, browser.open(&path).await);
+    assert_ne!(key(&one), key(&two));
+    let reservation = held[0].to_string();
+    for (page, end) in [(one, "/tickets?new=yes"), (two, "/tickets")] {
+        let fields = [("key", &*key(&page)), ("token", &*token), ("reservation", &*reservation)];
+        assert!(browser.send(&path, &fields).await.leads_to().ends_with(end));
+    }
+    assert_eq!(buyer.balance().await, 500_000 - PRICE);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn another_users_seats_and_bad_forms_pay_nothing() {
+    let server = Server::start().await;
+    let hall = server.hall(2).await;
+    let (owner, thief) = (server.buyer_with("owner", 500_000).await, server.buyer_with("thief", 500_000).await);
+    let (_, held) = holding(&owner, &hall, &[0]).await;
+    let (token, own) = holding(&thief, &hall, &[1]).await;
+    let browser = browser(&server, &thief);
+    let path = format!("{}/pay", hall.path());
+    says(&browser.open(&path).await, &["A열 2번"], &["A열 1번"]);
+    let (foreign, own, key) = (held[0].to_string(), own[0].to_string(), new_key(&server));
+    let fields = [("key", &*new_key(&server)), ("token", &*token), ("reservation", &*foreign)];
+    browser.send(&path, &fields).await.shows(404, &["찾는 화면이 없습니다"]);
+    let many = vec![("reservation", own.as_str()); 21];
+    let given = [("key", key.as_str()), ("token", token.as_str())];
+    for bad in [
+        vec![given[0], given[1]],
+        vec![given[0], given[1], ("reservation", "0")],
+        vec![given[0], given[1], ("reservation", "a")],
+        vec![given[0], given[1], ("reservation", &own), ("reservation", &own)],
+        vec![given[0], ("reservation", &own)],
+        vec![given[1], ("reservation", &own)],
+        vec![given[0], given[0], given[1], ("reservation", &own)],
+        [given.to_vec(), many].concat(),
+    ] {
+        let answer = browser.send(&path, &bad).await;
+        answer.shows(422, &["아무것도 바뀌지 않았습니다", "A열 2번", "100,000원 결제하기"]);
+    }
+    let fields = [("key", &*new_key(&server)), ("token", "x"), ("reservation", &*own)];
+    browser.send(&path, &fields).await.shows(403, &["이 줄의 순번이 아닙니다"]);
+    for (client, balance) in [(&owner, 500_000), (&thief, 500_000)] {
+        assert_eq!(client.balance().await, balance);
+    }
+    let stranger = Browser::at(&server).open(&path).await;
+    assert_eq!(stranger.leads_to(), format!("/sign-in?next=%2Fconcerts%2F{}%2Fpay", hall.id()));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn seats_without_a_turn_are_shown_with_the_way_to_the_line() {
+    let server = Server::start().await;
+    let hall = server.hall(1).await;
+    let buyer = server.buyer_with("buyer", 500_000).await;
+    let browser = browser(&server, &buyer);
+    let (token, _) = holding(&buyer, &hall, &[0]).await;
+    buyer.delete(&format!("/queue/tokens/{token}")).await.expect(204);
+    let page = browser.open(&format!("{}/pay", hall.path())).await;
+    says(
+        &page,
+        &["지금은 결제할 수 있는 차례가 아닙니다", "A열 1번", &format!("{}/line", hall.path())],
+        &["결제하기</button>"],
+    );
+    server.close().await;
+}
+
+#[tokio::test]
+async fn tickets_of_a_concert_that_was_cancelled_or_is_near_say_what_can_be_refunded() {
+    let server = Server::start().await;
+    let hall = server.hall_like(1, |draft| draft.concert_date = jiff::civil::date(2027, 1, 16)).await;
+    let (buyer, operator) = (server.buyer_with("buyer", 500_000).await, server.operator().await);
+    let browser = browser(&server, &buyer);
+    let (token, held) = holding(&buyer, &hall, &[0]).await;
+    buyer.pay(&token, held[0]).await.expect(201);
+    let path = format!("{}/tickets", hall.path());
+    says(&browser.open(&path).await, &["2027년 1월 15일 (금) 오후 8:00 전까지", "/refund\""], &[]);
+    server.clock.advance(Span::from_secs(4 * 3_600));
+    assert!(server.clock.now() > START);
+    says(&browser.open(&path).await, &["환불은 2027년 1월 15일 (금) 오후 8:00에 마감되었습니다"], &["/refund\""]);
+    operator.post(&format!("/operator{}/cancel", hall.path()), &json!({ "reason": "눈이 옵니다." })).await.expect(200);
+    says(&browser.open(&path).await, &["공연이 취소되었습니다", "눈이 옵니다.", "언제든지 전액", "/refund\""], &[]);
+    let payment = id(&buyer.get("/payments").await.expect(200)["items"][0], "payment_id");
+    assert!(browser.open(&format!("/payments/{payment}/refund")).await.html.contains("100,000원 환불하기"));
+    server.close().await;
+}

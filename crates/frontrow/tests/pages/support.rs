@@ -1,0 +1,61 @@
+//! Browsers of signed-in buyers, and what stands in their pages.
+
+use frontrow_testkit::{Browser, Client, Hall, LoadedPage, Server, id};
+
+/// A browser with this buyer's session, in Korean.
+pub(crate) fn browser(server: &Server, buyer: &Client) -> Browser {
+    let browser = Browser::at(server).speaking("ko");
+    browser.set_cookie("frontrow-session", buyer.secret());
+    browser
+}
+
+/// The values of the hidden fields with this name, in order.
+pub(crate) fn hidden(page: &LoadedPage, name: &str) -> Vec<String> {
+    let found = regex::Regex::new(&format!(r#"<input type="hidden" name="{name}" value="([^"]*)">"#)).unwrap();
+    found.captures_iter(&page.html).map(|found| found[1].to_owned()).collect()
+}
+
+/// The first key in a page.
+pub(crate) fn key(page: &LoadedPage) -> String {
+    hidden(page, "key").remove(0)
+}
+
+/// A new key, as a page would have.
+pub(crate) fn new_key(server: &Server) -> String {
+    server.ids.uuid(server.clock.now()).to_string()
+}
+
+/// What a page shows, without the scenes that wait for their time.
+pub(crate) fn shown(page: &LoadedPage) -> String {
+    let hidden = regex::Regex::new(r"(?s)<template.*?</template>").unwrap();
+    hidden.replace_all(&page.html, "").into_owned()
+}
+
+/// The scene of a waiting page.
+pub(crate) fn scene(page: &LoadedPage) -> String {
+    assert_eq!(page.status, 200, "{}", page.html);
+    let found = regex::Regex::new(r#"data-part="scene" data-scene="([a-z-]+)""#).unwrap();
+    found.captures(&page.html).unwrap_or_else(|| panic!("no scene in {}", page.html))[1].to_owned()
+}
+
+/// A page that shows these texts and not those.
+pub(crate) fn says(page: &LoadedPage, texts: &[&str], not: &[&str]) {
+    assert_eq!(page.status, 200, "{}", page.html);
+    let shown = shown(page);
+    for text in texts {
+        assert!(shown.contains(text), "{text} is not in {shown}");
+    }
+    for text in not {
+        assert!(!shown.contains(text), "{text} is in {shown}");
+    }
+}
+
+/// The token of a buyer who holds these seats, and their reservations.
+pub(crate) async fn holding(buyer: &Client, hall: &Hall, seats: &[usize]) -> (String, Vec<i64>) {
+    let token = buyer.enter(Some(hall.id())).await;
+    let mut held = Vec::new();
+    for seat in seats {
+        held.push(id(&buyer.hold(&token, hall.seats[*seat]).await.expect(201), "reservation_id"));
+    }
+    (token, held)
+}

@@ -1,0 +1,358 @@
+//! A place in a line: joining, every state of its page, claiming, leaving.
+
+use crate::support::{browser, hidden, key, new_key, says, scene};
+use frontrow_domain::time::Span;
+use frontrow_testkit::{Browser, Hall, START, Server, eventually};
+use serde_json::json;
+
+async fn own_room(server: &Server, max_active: i64) -> Hall {
+    server.hall_like(2, |draft| draft.own_room_max_active = Some(max_active)).await
+}
+
+/// Joins the line of a concert by its form. Returns the address of the place.
+async fn join(server: &Server, browser: &Browser, hall: &Hall) -> String {
+    let answer = browser.send(&format!("{}/line", hall.path()), &[("key", &new_key(server))]).await;
+    answer.leads_to().to_owned()
+}
+
+/// Opens the page until it has this scene.
+async fn until(browser: &Browser, path: &str, wanted: &str) -> frontrow_testkit::LoadedPage {
+    eventually(&format!("the page is {wanted}"), async || {
+        let page = browser.open(path).await;
+        (scene(&page) == wanted).then_some(page)
+    })
+    .await
+}
+
+/// The address of the page alone.
+fn bare(path: &str) -> &str {
+    path.split('?').next().unwrap()
+}
+
+#[tokio::test]
+async fn joining_leads_to_the_place_and_joining_again_to_the_same_one() {
+    let server = Server::start().await;
+    let hall = own_room(&server, 0).await;
+    let buyer = server.buyer("buyer").await;
+    let (phone, laptop) = (browser(&server, &buyer), browser(&server, &buyer));
+    let line = format!("{}/line", hall.path());
+    assert_eq!(phone.open(&line).await.leads_to(), hall.path(), "there is no place yet");
+    let same_key = new_key(&server);
+    let first = phone.send(&line, &[("key", &same_key)]).await;
+    let place = first.leads_to().to_owned();
+    assert!(place.starts_with("/line/") && place.ends_with("?from=0"), "{place}");
+    // A double click, a reload, another device.
+    assert_eq!(phone.send(&line, &[("key", &same_key)]).await.leads_to(), place);
+    assert_eq!(bare(phone.send(&line, &[("key", &new_key(&server))]).await.leads_to()), bare(&place));
+    assert_eq!(laptop.open(&line).await.leads_to(), bare(&place));
+    says(
+        &laptop.open(bare(&place)).await,
+        &["Midnight Tide: The First Night", "다음 차례입니다"],
+        &["내 앞에</p>\n<p class=\"ahead\"><span data-fill=\"ahead\">1"],
+    );
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_waiting_page_shows_the_place_in_both_languages_and_reloads_itself() {
+    let server = Server::start().await;
+    let hall = own_room(&server, 0).await;
+    let mut places = Vec::new();
+    for name in ["first", "second", "third"] {
+        let buyer = server.buyer(name).await;
+        places.push(join(&server, &browser(&server, &buyer), &hall).await);
+    }
+    let operator = server.operator().await;
+    let room = format!("/operator/rooms/{}", hall.id());
+    operator.patch(&room, &json!({ "message": "1인 4매까지 <예매>할 수 있습니다." })).await.expect(200);
+    // The token alone reads its place: no session is needed.
+    let korean = Browser::at(&server).speaking("ko").open(&places[2]).await;
+    assert_eq!(scene(&korean), "waiting");
+    let texts = [
+        "<title>앞에 2명 · Midnight Tide: The First Night",
+        "2027년 3월 15일 (월) 오후 8:00 · Hangang Hall, Seoul",
+        "data-fill=\"ahead\">2</span><small data-fill=\"unit\">명</small>",
+        "순서는 뒤로 밀리지 않습니다",
+        "1인 4매까지 &#60;예매&#62;할 수 있습니다.",
+        "<dt>접수 번호</dt><dd>3</dd>",
+        "<dt>접수한 시각</dt><dd>오후 5:00:00</dd>",
+        "<dt>남은 좌석</dt><dd>여유 있음</dd>",
+        "이 화면을 닫거나 휴대전화가 꺼져도 순서는 그대로입니다",
+        "<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>",
+        "max=\"1000\" value=\"0\"",
+    ];
+    says(&korean, &texts, &["<script>", "style=\""]);
+    assert_eq!(korean.header("cache-control"), Some("no-store"));
+    let english = Browser::at(&server).open(&places[2]).await;
+    says(
+        &english,
+        &["<title>2 ahead · ", "data-fill=\"unit\">people</small>", "Ahead of you", "5:00:00 pm", "Plenty"],
+        &["명", "앞에"],
+    );
+    let (first, second) = (Browser::at(&server).open(&places[0]).await, Browser::at(&server).open(&places[1]).await);
+    says(&first, &["You’re next"], &[]);
+    says(&second, &["data-fill=\"ahead\">1</span><small data-fill=\"unit\">person</small>"], &[]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_turn_is_claimed_once_however_often_the_button_is_pressed() {
+    let server = Server::start().await;
+    let hall = own_room(&server, 1).await;
+    let buyer = server.buyer("buyer").await;
+    let browser = browser(&server, &buyer);
+    let place = join(&server, &browser, &hall).await;
+    let page = until(&browser, &place, "offered").await;
+    let texts =
+        ["<title>차례입니다! · ", "차례가 되었습니다", "data-fill=\"clock\">1:00<", "오후 5:01:00", "좌석 고르러 가기"];
+    says(&page, &texts, &["안이 꽉 찼습니다"]);
+    let claim = format!("{}/claim", bare(&place));
+    let same_key = key(&page);
+    for _ in 0..2 {
+        let claimed = browser.send(&claim, &[("key", &same_key)]).await;
+        assert_eq!(claimed.leads_to(), format!("{}/seats", hall.path()));
+    }
+    let page = browser.open(&place).await;
+    assert_eq!(scene(&page), "active");
+    says(&page, &["들어왔습니다", &format!("href=\"{}/seats\"", hall.path()), "좌석을 고를 수 있는 시간"], &[]);
+    // Joining again leads to the seats at once.
+    let again = browser.send(&format!("{}/line", hall.path()), &[("key", &new_key(&server))]).await;
+    assert_eq!(again.leads_to(), format!("{}/seats", hall.path()));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_claim_of_a_full_room_keeps_the_turn_and_the_next_one_succeeds() {
+    let server = Server::start().await;
+    let hall = own_room(&server, 1).await;
+    let (buyer, operator) = (server.buyer("buyer").await, server.operator().await);
+    let browser = browser(&server, &buyer);
+    let place = join(&server, &browser, &hall).await;
+    let page = until(&browser, &place, "offered").await;
+    let room = format!("/operator/rooms/{}", hall.id());
+    operator.patch(&room, &json!({ "max_active": 0 })).await.expect(200);
+    let claim = format!("{}/claim", bare(&place));
+    let full = browser.send(&claim, &[("key", &key(&page))]).await.leads_to().to_owned();
+    let page = browser.open(&full).await;
+    assert_eq!(scene(&page), "offered");
+    says(&page, &["안이 꽉 찼습니다", "차례는 그대로"], &[]);
+    operator.patch(&room, &json!({ "max_active": 1 })).await.expect(200);
+    let claimed = browser.send(&claim, &[("key", &key(&page))]).await;
+    assert_eq!(claimed.leads_to(), format!("{}/seats", hall.path()));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_missed_turn_returns_to_the_head_of_the_line_and_ends_after_the_second() {
+    let server = Server::start().await;
+    let hall = own_room(&server, 1).await;
+    let buyer = server.buyer("buyer").await;
+    let browser = browser(&server, &buyer);
+    let place = join(&server, &browser, &hall).await;
+    until(&browser, &place, "offered").await;
+    server.advance(61);
+    let page = until(&browser, &place, "missed").await;
+    says(&page, &["차례를 놓쳤습니다", "맨 앞에서 다시 기다리기", "오후 5:11:00"], &["좌석 고르러"]);
+    browser.send(&format!("{}/claim", bare(&place)), &[("key", &key(&page))]).await.leads_to();
+    until(&browser, &place, "offered").await;
+    server.advance(61);
+    let page = until(&browser, &place, "ended-missed").await;
+    says(&page, &["차례를 거듭 놓쳐 순번이 끝났습니다", "다시 줄 서기"], &["<noscript>", "type=\"module\""]);
+    let joined = browser.send(&format!("{}/line", hall.path()), &[("key", &key(&page))]).await;
+    assert_ne!(bare(joined.leads_to()), bare(&place));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn leaving_asks_first_and_is_final() {
+    let server = Server::start().await;
+    let hall = own_room(&server, 0).await;
+    let (first, second) = (server.buyer("first").await, server.buyer("second").await);
+    join(&server, &browser(&server, &first), &hall).await;
+    let browser = browser(&server, &second);
+    let place = join(&server, &browser, &hall).await;
+    let ask = format!("{}/leave", bare(&place));
+    says(&browser.open(&ask).await, &["줄에서 나갈까요?", "지금 내 앞에 1명이 있습니다.", "순서가 사라집니다"], &[]);
+    assert_eq!(scene(&browser.open(&place).await), "waiting", "asking is not leaving");
+    for _ in 0..2 {
+        assert_eq!(bare(browser.send(&ask, &[]).await.leads_to()), bare(&place));
+    }
+    let page = browser.open(&place).await;
+    assert_eq!(scene(&page), "ended-left");
+    says(&page, &["줄에서 나왔습니다", "다시 줄 서기"], &["data-part=\"facts\""]);
+    assert_eq!(bare(browser.open(&ask).await.leads_to()), bare(&place));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_line_before_its_sale_a_paused_and_a_stopped_one_say_so() {
+    let server = Server::start().await;
+    let early = server
+        .hall_like(2, |draft| {
+            draft.opens_at = START.plus(Span::from_secs(600));
+            draft.own_room_max_active = Some(1);
+        })
+        .await;
+    let open = own_room(&server, 0).await;
+    let (buyer, operator) = (server.buyer("buyer").await, server.operator().await);
+    let browser = browser(&server, &buyer);
+    let place = join(&server, &browser, &early).await;
+    says(&browser.open(&place).await, &["예매는 2027년 1월 15일 (금) 오후 5:10에 시작합니다", "예매 전"], &[]);
+    let place = join(&server, &browser, &open).await;
+    says(&browser.open(&place).await, &["남은 시간은 줄이 조금 움직이면 알 수 있습니다"], &[]);
+    operator.patch(&format!("/operator/rooms/{}", open.id()), &json!({ "gate": "paused" })).await.expect(200);
+    says(&browser.open(&place).await, &["입장을 잠시 멈췄습니다. 순서는 그대로이고"], &[]);
+    operator.patch(&format!("/operator{}", open.path()), &json!({ "status": "closed" })).await.expect(200);
+    says(&browser.open(&place).await, &["판매를 마쳤습니다", "판매 끝남", "지금은 판매하지 않습니다"], &[]);
+    let postponed = json!({ "status": "postponed", "status_reason": "출연자가 아픕니다." });
+    operator.patch(&format!("/operator{}", open.path()), &postponed).await.expect(200);
+    says(&browser.open(&place).await, &["공연이 연기되었습니다", "출연자가 아픕니다.", "줄의 순서는 그대로"], &[]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_concert_ends_its_line_and_the_page_says_why() {
+    let server = Server::start().await;
+    let hall = own_room(&server, 0).await;
+    let (buyer, operator) = (server.buyer("buyer").await, server.operator().await);
+    let browser = browser(&server, &buyer);
+    let place = join(&server, &browser, &hall).await;
+    let cancel = json!({ "reason": "무대를 세울 수 없습니다." });
+    operator.post(&format!("/operator{}/cancel", hall.path()), &cancel).await.expect(200);
+    let page = until(&browser, &place, "ended-expired").await;
+    says(&page, &["공연이 취소되었습니다", "무대를 세울 수 없습니다.", "결제한 좌석은 환불할 수 있습니다"], &[]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_sale_that_is_sold_out_while_one_waits_says_so() {
+    let server = Server::start().await;
+    let hall = server.hall_like(1, |draft| draft.own_room_max_active = Some(1)).await;
+    let (first, second) = (server.buyer_with("first", 1_000_000).await, server.buyer("second").await);
+    let token = first.enter(Some(hall.id())).await;
+    let browser = browser(&server, &second);
+    let place = join(&server, &browser, &hall).await;
+    let held = first.hold(&token, hall.seats[0]).await.expect(201)["reservation_id"].as_i64().unwrap();
+    let says_soon = async |text: &str| {
+        eventually(text, async || browser.open(&place).await.html.contains(text).then_some(())).await;
+    };
+    says_soon("남은 좌석을 모두 다른 분들이 고르는 중입니다").await;
+    first.pay(&token, held).await.expect(201);
+    says_soon("지금은 매진입니다").await;
+    let page = Browser::at(&server).speaking("ko").open(&format!("/line/{token}")).await;
+    assert_eq!(scene(&page), "ended-paid");
+    says(&page, &["예매를 마쳤습니다", &format!("{}/tickets", hall.path())], &[]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_silent_place_is_woken_by_opening_its_page() {
+    let server = Server::start().await;
+    let hall = own_room(&server, 1).await;
+    let (first, silent) = (server.buyer("first").await, server.buyer("silent").await);
+    let token = first.enter(Some(hall.id())).await;
+    let browser = browser(&server, &silent);
+    let place = join(&server, &browser, &hall).await;
+    let silent_token = bare(&place).trim_start_matches("/line/").to_owned();
+    server.advance(60);
+    first.position(&token).await;
+    server.advance(60);
+    first.delete(&format!("/queue/tokens/{token}")).await.expect(204);
+    eventually("the silent place is passed over", async || {
+        let row = silent.get(&format!("/queue/tokens/{silent_token}")).await.expect(200);
+        (row["status"] == "dormant").then_some(())
+    })
+    .await;
+    let page = browser.open(&place).await;
+    assert_eq!(scene(&page), "dormant");
+    says(&page, &["자리를 비운 사이 차례가 지났습니다", "줄의 맨 앞으로 돌아가고 있습니다"], &[]);
+    until(&browser, &place, "offered").await;
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_place_in_the_house_room_keeps_its_concert_in_the_address() {
+    let server = Server::start().await;
+    let (hall, other) = (server.hall(1).await, own_room(&server, 1).await);
+    let buyer = server.buyer("buyer").await;
+    let browser = browser(&server, &buyer);
+    let place = join(&server, &browser, &hall).await;
+    assert!(place.ends_with(&format!("?concert={}&from=0", hall.id())), "{place}");
+    let page = until(&browser, &place, "offered").await;
+    let action = format!("action=\"{}/claim?concert={}", bare(&place), hall.id());
+    assert!(page.html.contains(&action), "{}", page.html);
+    // Without it, or with a concert that has another line, the page is about the line alone.
+    for query in [String::new(), format!("?concert={}", other.id()), "?concert=x&from=-5".to_owned()] {
+        let page = browser.open(&format!("{}{query}", bare(&place))).await;
+        assert_eq!(scene(&page), "offered");
+        says(&page, &["<h1>예매 대기</h1>"], &["Midnight"]);
+    }
+    let claim = format!("{}/claim?concert={}", bare(&place), hall.id());
+    let claimed = browser.send(&claim, &[("key", &new_key(&server))]).await;
+    assert_eq!(claimed.leads_to(), format!("{}/seats", hall.path()));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn another_users_place_can_be_read_and_nothing_else_and_a_forged_one_is_nothing() {
+    let server = Server::start().await;
+    let hall = own_room(&server, 1).await;
+    let (owner, thief) = (server.buyer("owner").await, server.buyer("thief").await);
+    let (own, other) = (browser(&server, &owner), browser(&server, &thief));
+    let place = join(&server, &own, &hall).await;
+    until(&own, &place, "offered").await;
+    assert_eq!(scene(&other.open(&place).await), "offered");
+    for path in ["claim", "leave"] {
+        let path = format!("{}/{path}", bare(&place));
+        other.send(&path, &[("key", &new_key(&server))]).await.shows(404, &["찾는 화면이 없습니다"]);
+        let stranger = Browser::at(&server).send(&path, &[("key", &new_key(&server))]).await;
+        assert!(stranger.leads_to().starts_with("/sign-in?next="), "{stranger:?}");
+    }
+    assert_eq!(scene(&own.open(&place).await), "offered");
+    for forged in ["/line/x", "/line/AQEAAAAAAAAAAAAAAAEAAAAAAAAAKgGT88Rabnx9", "/line/x/leave"] {
+        own.open(forged).await.shows(404, &["찾는 화면이 없습니다"]);
+    }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_form_without_its_key_or_with_a_bad_one_changes_nothing() {
+    let server = Server::start().await;
+    let hall = own_room(&server, 1).await;
+    let buyer = server.buyer("buyer").await;
+    let browser = browser(&server, &buyer);
+    let line = format!("{}/line", hall.path());
+    for fields in [&[][..], &[("key", "short")], &[("key", "0123456789abcdef"), ("key", "0123456789abcdef")]] {
+        browser.send(&line, fields).await.shows(422, &["아무것도 바뀌지 않았습니다"]);
+    }
+    let odd =
+        browser.send_with(&line, "key=%FF%FE0123456789abcdef".to_owned(), &[("sec-fetch-site", "same-origin")]).await;
+    odd.shows(422, &[]);
+    let elsewhere =
+        browser.send_with(&line, format!("key={}", new_key(&server)), &[("sec-fetch-site", "cross-site")]).await;
+    elsewhere.shows(403, &["다른 사이트에서 온 요청입니다"]);
+    assert_eq!(browser.open(&line).await.leads_to(), hall.path(), "no place was given");
+    let closed = server.hall_like(1, |draft| draft.closes_at = Some(START)).await;
+    let answer = browser.send(&format!("{}/line", closed.path()), &[("key", &new_key(&server))]).await;
+    answer.shows(409, &["예매가 끝났습니다"]);
+    browser.send("/concerts/999/line", &[("key", &new_key(&server))]).await.shows(404, &[]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn opening_the_page_too_often_is_refused_as_a_poll_is() {
+    let server = Server::with(&[("--polls-per-second-per-token", "1")]).await;
+    let hall = own_room(&server, 0).await;
+    let buyer = server.buyer("buyer").await;
+    let browser = browser(&server, &buyer);
+    let place = join(&server, &browser, &hall).await;
+    let refused = eventually("a poll too many", async || {
+        let page = browser.open(&place).await;
+        (page.status == 429).then_some(page)
+    })
+    .await;
+    refused.shows(429, &["요청이 너무 많습니다", "줄의 순서는 그대로입니다"]);
+    assert!(refused.header("retry-after").is_some() && refused.header("refresh").is_some());
+    assert!(hidden(&refused, "key").is_empty());
+    server.close().await;
+}

@@ -1,0 +1,229 @@
+// Where a place in line stands, from the server: by events, by polling where they fail, and shared by all tabs.
+//
+// One tab at a time follows the events and tells the others, since a browser has few connections for one server. A tab
+// that hears nothing asks for itself.
+
+/**
+ * A place in line, as the API answers it.
+ * @typedef {object} Place
+ * @property {string} status
+ * @property {string | null} end_reason
+ * @property {number} ahead
+ * @property {number} position
+ * @property {number} total_waiting
+ * @property {{ known: boolean, reason?: string | null, p50_seconds?: number, p90_seconds?: number }} estimated_wait
+ * @property {string | null} deadline
+ * @property {number} poll_after_ms
+ * @property {string | null} message
+ * @property {string} as_of
+ * @property {boolean} stale
+ */
+
+/**
+ * How the page stands with the server: in touch, trying again, without a network, or with a token that is not known.
+ * @typedef {"live" | "again" | "offline" | "gone"} Contact
+ */
+
+/** The events of a stream that bring a place. */
+const EVENTS = ["line", "turn", "claimed", "ended"];
+/** After this silence the place is asked for, in milliseconds: an event that should have come may be lost. */
+const SILENCE_MS = 40_000;
+/** How long a stream may take to open or to come back before the page polls beside it, in milliseconds. */
+const OPENING_MS = 10_000;
+/** A stream that the server refused is tried again after so long, and up to twice that, in milliseconds. */
+const REFUSED_MS = 60_000;
+/** The first wait after a failed poll, in milliseconds. It doubles up to the longest. */
+const RETRY_MS = 2_000;
+const RETRY_MAX_MS = 30_000;
+/** A poll that is not answered by then has failed, in milliseconds. */
+const ANSWER_MS = 10_000;
+
+/**
+ * A wait after failures in a row: doubled each time, and spread, so that all who lost a server do not return at once.
+ * @param {number} failures
+ * @param {number} [random]
+ */
+export function retryAfter(failures, random = Math.random()) {
+  const longest = Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** Math.max(0, failures - 1));
+  return longest / 2 + (longest / 2) * random;
+}
+
+/** Follows one place. */
+export class Live {
+  /**
+   * @param {{ position: string, events: string }} addresses
+   * @param {Place} place the place as the page was made with it
+   * @param {{ onPlace: (place: Place) => void, onContact: (contact: Contact) => void }} listener
+   */
+  constructor(addresses, place, listener) {
+    this.addresses = addresses;
+    this.place = place;
+    this.listener = listener;
+    this.failures = 0;
+    this.heardAt = Date.now();
+    this.isOver = place.status === "ended";
+    this.isAsking = false;
+    /** @type {EventSource | undefined} */
+    this.stream = undefined;
+    /** @type {number | undefined} */
+    this.timer = undefined;
+    /** @type {number | undefined} */
+    this.streamTimer = undefined;
+    /** @type {BroadcastChannel | undefined} */
+    this.channel = undefined;
+  }
+
+  start() {
+    if (this.isOver) return;
+    this.later(this.place.poll_after_ms);
+    const again = () => this.askIfSilent();
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") again();
+    });
+    window.addEventListener("pageshow", (event) => {
+      if (event.persisted) this.ask();
+    });
+    window.addEventListener("online", () => this.ask());
+    window.addEventListener("offline", () => this.listener.onContact("offline"));
+    if (typeof BroadcastChannel === "function") {
+      this.channel = new BroadcastChannel(this.addresses.position);
+      this.channel.addEventListener("message", (event) => this.take(event.data, "tab"));
+    }
+    this.follow();
+  }
+
+  /** Follows the events once no other tab does. */
+  follow() {
+    if (typeof EventSource !== "function") return;
+    if (!navigator.locks || !this.channel) {
+      this.open();
+      return;
+    }
+    // The lock is kept as long as the tab lives: the next tab takes over when it is closed.
+    navigator.locks
+      .request(this.addresses.events, () => {
+        this.open();
+        return new Promise((resolve) => (this.letGo = resolve));
+      })
+      .catch(() => this.open());
+  }
+
+  open() {
+    if (this.isOver) return;
+    window.clearTimeout(this.streamTimer);
+    this.stream?.close();
+    const stream = new EventSource(this.addresses.events);
+    this.stream = stream;
+    for (const name of EVENTS) {
+      stream.addEventListener(name, (event) => this.take(read(event.data), "stream"));
+    }
+    stream.addEventListener("open", () => {
+      this.failures = 0;
+      this.heardAt = Date.now();
+      this.listener.onContact("live");
+      this.later(SILENCE_MS);
+    });
+    stream.addEventListener("error", () => {
+      if (this.stream !== stream) return;
+      if (stream.readyState !== EventSource.CLOSED) {
+        // The browser opens it again by itself, at the moment that the server set.
+        this.listener.onContact(navigator.onLine ? "again" : "offline");
+        this.later(OPENING_MS);
+        return;
+      }
+      this.stream = undefined;
+      this.streamTimer = window.setTimeout(() => this.open(), REFUSED_MS * (1 + Math.random()));
+      this.later(0);
+    });
+  }
+
+  /**
+   * Takes news of the place.
+   * @param {Place | undefined} place
+   * @param {"poll" | "stream" | "tab"} from
+   */
+  take(place, from) {
+    if (!place || this.isOver) return;
+    // Of two instances one may be a moment behind the other: the line does not move back.
+    if (Date.parse(place.as_of) < Date.parse(this.place.as_of) && place.status === this.place.status) return;
+    const isLine = place.status === "waiting" && this.place.status === "waiting";
+    if (isLine) place = { ...place, ahead: Math.min(place.ahead, this.place.ahead) };
+    this.place = place;
+    this.failures = 0;
+    this.heardAt = Date.now();
+    this.isOver = place.status === "ended";
+    if (from !== "tab") this.channel?.postMessage(place);
+    this.listener.onContact("live");
+    this.listener.onPlace(place);
+    if (this.isOver) {
+      this.stop();
+      return;
+    }
+    // News from another tab are as good as a poll: the stream's own watch goes on.
+    const isFollowed = this.stream?.readyState === EventSource.OPEN || from === "tab";
+    this.later(isFollowed ? SILENCE_MS : place.poll_after_ms);
+  }
+
+  stop() {
+    window.clearTimeout(this.timer);
+    window.clearTimeout(this.streamTimer);
+    this.stream?.close();
+    this.stream = undefined;
+    this.letGo?.(undefined);
+  }
+
+  /** @param {number} millis */
+  later(millis) {
+    window.clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => this.ask(), millis);
+  }
+
+  /** After sleep, or in a tab that comes to the front. */
+  askIfSilent() {
+    if (Date.now() - this.heardAt > Math.min(SILENCE_MS, this.place.poll_after_ms)) this.ask();
+  }
+
+  /** Asks for the place now. */
+  async ask() {
+    if (this.isOver || this.isAsking) return;
+    this.isAsking = true;
+    const before = this.place;
+    try {
+      const answer = await fetch(this.addresses.position, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
+      if (answer.status === 404) {
+        this.listener.onContact("gone");
+        this.isOver = true;
+        this.stop();
+        return;
+      }
+      if (answer.status === 429) {
+        this.later(1_000 * (Number(answer.headers.get("retry-after")) || 2));
+        return;
+      }
+      if (!answer.ok) throw new Error(String(answer.status));
+      const place = /** @type {Place} */ (await answer.json());
+      this.take(place, "poll");
+      // A stream that brought nothing though something has changed is dead.
+      const isLost = place.status !== before.status || place.ahead !== before.ahead;
+      if (isLost && this.stream?.readyState === EventSource.OPEN && !this.isOver) this.open();
+    } catch {
+      this.failures += 1;
+      this.listener.onContact(navigator.onLine ? "again" : "offline");
+      this.later(retryAfter(this.failures));
+    } finally {
+      this.isAsking = false;
+    }
+  }
+}
+
+/**
+ * @param {unknown} text
+ * @returns {Place | undefined}
+ */
+function read(text) {
+  try {
+    return /** @type {Place} */ (JSON.parse(String(text)));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,262 @@
+//! A place in a line, from joining to the claimed turn.
+//!
+//! The waiting page is made from memory, and opening it is a sign of life, as a poll is: so it stays awake without a
+//! script, by reloading itself. What needs an account, claiming and leaving, is asked of the account.
+
+mod page;
+mod words;
+
+use crate::{
+    edge::{
+        auth::SignedIn,
+        extract::{PathId, PathKey as _, PathText},
+        form::FormFields,
+        problem::HttpResult,
+        state::SharedState,
+    },
+    pages::{
+        forms::key_of,
+        shell::{Shell, html},
+    },
+};
+use axum::{
+    Router,
+    extract::{RawQuery, State},
+    http::{Method, StatusCode},
+    response::{IntoResponse as _, Redirect, Response},
+    routing::{get, post},
+};
+use frontrow_domain::{
+    command::Issue,
+    id::{ConcertId, RoomId},
+    line::TokenStatus,
+    refusal::Refusal,
+};
+use frontrow_service::{
+    line::{LineStatus, VerifiedToken},
+    office::ServiceError,
+    sale::ConcertOnSale,
+};
+use page::{LeavePage, WaitingPage};
+
+/// The routes of the line.
+pub(super) fn routes() -> Router<SharedState> {
+    Router::new()
+        .route("/concerts/{concert_id}/line", get(own).post(join))
+        .route("/line/{token}", get(show))
+        .route("/line/{token}/claim", post(claim))
+        .route("/line/{token}/leave", get(ask_to_leave).post(leave))
+}
+
+/// Which concert a place is for, and how far back it began: what the address of a waiting page carries beside the token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Bearing {
+    /// The concert of a place in the house room, whose token names none.
+    concert: Option<ConcertId>,
+    /// How many were ahead at the start.
+    from: Option<i64>,
+    /// What happened to a claim a moment ago.
+    claim: LastClaim,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum LastClaim {
+    #[default]
+    None,
+    /// The room was full.
+    Full,
+}
+
+impl Bearing {
+    /// A link may be old or altered: what is not understood is left out.
+    fn of_query(query: Option<&str>) -> Self {
+        let mut bearing = Self::default();
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            match &*name {
+                "concert" => bearing.concert = ConcertId::from_text(&value).ok(),
+                "from" => bearing.from = value.parse().ok().filter(|from| *from >= 0),
+                "claim" if value == "full" => bearing.claim = LastClaim::Full,
+                _ => {}
+            }
+        }
+        bearing
+    }
+
+    fn of(concert: ConcertId, room: RoomId) -> Self {
+        Self { concert: (room == RoomId::HOUSE).then_some(concert), ..Self::default() }
+    }
+
+    /// As a query with its question mark; empty if it says nothing.
+    fn query(self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if let Some(concert) = self.concert {
+            query.append_pair("concert", &concert.to_string());
+        }
+        if let Some(from) = self.from {
+            query.append_pair("from", &from.to_string());
+        }
+        if self.claim == LastClaim::Full {
+            query.append_pair("claim", "full");
+        }
+        let query = query.finish();
+        if query.is_empty() { query } else { format!("?{query}") }
+    }
+}
+
+/// The address of a waiting page.
+pub(super) fn path_of(token: &str, concert: ConcertId, room: RoomId) -> String {
+    page_path(token, Bearing::of(concert, room))
+}
+
+/// The address of the waiting page of a place whose concert may not be known.
+pub(super) fn path_of_place(token: &str) -> String {
+    page_path(token, Bearing::default())
+}
+
+fn page_path(token: &str, bearing: Bearing) -> String {
+    format!("/line/{token}{}", bearing.query())
+}
+
+/// The seats of a concert, to choose from.
+fn seats_path(concert: Option<ConcertId>) -> String {
+    concert.map_or_else(|| "/".to_owned(), |concert| format!("/concerts/{concert}/seats"))
+}
+
+/// Joins the line of a concert, or goes back to the place in it.
+async fn join(
+    State(app): State<SharedState>,
+    SignedIn { caller, .. }: SignedIn,
+    PathId(concert): PathId<ConcertId>,
+    fields: FormFields,
+) -> HttpResult<Redirect> {
+    let key = key_of(&fields)?.bind(caller, &Method::POST, "/concerts/{id}/line", &[&concert], &())?;
+    let (place, issue) = app.office.issue_token(caller, Some(concert), key).await?.value;
+    if place.token.status() == TokenStatus::Active {
+        return Ok(Redirect::to(&seats_path(Some(concert))));
+    }
+    let from = (issue == Issue::New).then_some(place.line.ahead);
+    let bearing = Bearing { from, ..Bearing::of(concert, place.token.id.room_id) };
+    Ok(Redirect::to(&page_path(&place.signed, bearing)))
+}
+
+/// The visitor's own place in the line of a concert; without one, the concert.
+async fn own(
+    State(app): State<SharedState>,
+    SignedIn { user_id, .. }: SignedIn,
+    PathId(concert): PathId<ConcertId>,
+) -> HttpResult<Redirect> {
+    let room = app.office.concert(concert).await?.room_id;
+    let places = app.office.live_tokens(user_id).await?;
+    let place = places.into_iter().find(|place| place.token.id.room_id == room);
+    Ok(match place {
+        Some(place) => Redirect::to(&path_of(&place.signed, concert, room)),
+        None => Redirect::to(&format!("/concerts/{concert}")),
+    })
+}
+
+/// A place that a visitor looks at.
+struct Visit {
+    token: VerifiedToken,
+    line: LineStatus,
+    concert: Option<ConcertOnSale>,
+    bearing: Bearing,
+}
+
+impl Visit {
+    /// Reads the place as a poll does, which counts as one.
+    async fn at(app: &SharedState, token: &str, query: Option<&str>) -> HttpResult<Self> {
+        let token = app.office.verified(token).await?;
+        app.limits.check_poll(token.id())?;
+        let line = app.office.position(&token).await;
+        let mut bearing = Bearing::of_query(query);
+        let concert = match token.id().room_id.concert().or(bearing.concert) {
+            // The page is about the place: it is shown without the concert if that cannot be read.
+            Some(id) => app.office.concert_at_a_glance(id).await.ok(),
+            None => None,
+        };
+        let concert = concert.filter(|found| found.concert.room_id == token.id().room_id);
+        bearing.concert = bearing.concert.filter(|_| token.id().room_id == RoomId::HOUSE && concert.is_some());
+        Ok(Self { token, line, concert, bearing })
+    }
+}
+
+/// The waiting page.
+async fn show(
+    State(app): State<SharedState>,
+    shell: Shell,
+    RawQuery(query): RawQuery,
+    PathText(token): PathText,
+) -> HttpResult<Response> {
+    let visit = Visit::at(&app, &token, query.as_deref()).await?;
+    let page = WaitingPage::new(shell, &token, visit, app.office.policy())?;
+    html(&page.shell, StatusCode::OK, &page)
+}
+
+/// Claims the turn, or returns to the head of the line after a missed one.
+async fn claim(
+    State(app): State<SharedState>,
+    SignedIn { caller, .. }: SignedIn,
+    RawQuery(query): RawQuery,
+    PathText(token): PathText,
+    fields: FormFields,
+) -> HttpResult<Redirect> {
+    let bearing = Bearing::of_query(query.as_deref());
+    let key = key_of(&fields)?.bind(caller, &Method::POST, "/line/{token}/claim", &[&token], &())?;
+    let place = match app.office.activate_token(caller, &token, key).await {
+        Ok(done) => done.value,
+        // The page says why.
+        Err(
+            ServiceError::Refused(Refusal::TurnNotYet | Refusal::TokenEnded)
+            | ServiceError::RefusedBefore(Refusal::TurnNotYet | Refusal::TokenEnded),
+        ) => return Ok(Redirect::to(&page_path(&token, bearing))),
+        Err(stop) => return Err(stop.into()),
+    };
+    Ok(match place.token.status() {
+        TokenStatus::Active => Redirect::to(&seats_path(place.token.id.room_id.concert().or(bearing.concert))),
+        TokenStatus::Offered => Redirect::to(&page_path(&token, Bearing { claim: LastClaim::Full, ..bearing })),
+        _ => Redirect::to(&page_path(&token, bearing)),
+    })
+}
+
+/// Asks whether to leave the line: it is final.
+async fn ask_to_leave(
+    State(app): State<SharedState>,
+    shell: Shell,
+    RawQuery(query): RawQuery,
+    PathText(token): PathText,
+) -> HttpResult<Response> {
+    let Visit { line, concert, bearing, .. } = Visit::at(&app, &token, query.as_deref()).await?;
+    if line.status == TokenStatus::Ended {
+        return Ok(Redirect::to(&page_path(&token, bearing)).into_response());
+    }
+    let page = LeavePage::new(shell, &token, &line, concert.as_ref(), bearing);
+    html(&page.shell, StatusCode::OK, &page)
+}
+
+/// Leaves the line. Leaving again is leaving.
+async fn leave(
+    State(app): State<SharedState>,
+    SignedIn { caller, .. }: SignedIn,
+    RawQuery(query): RawQuery,
+    PathText(token): PathText,
+    _: FormFields,
+) -> HttpResult<Redirect> {
+    app.office.leave_queue(caller, &token).await?;
+    Ok(Redirect::to(&page_path(&token, Bearing::of_query(query.as_deref()))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_says_what_it_was_given_and_an_altered_one_says_less() {
+        let bearing = Bearing { concert: Some(ConcertId::new(7)), from: Some(312), claim: LastClaim::Full };
+        assert_eq!(bearing.query(), "?concert=7&from=312&claim=full");
+        assert_eq!(Bearing::of_query(Some(&bearing.query()[1..])), bearing);
+        for bad in [None, Some(""), Some("concert=0&from=-1&claim=x"), Some("concert=a&from=b"), Some("&&=&%FF")] {
+            assert_eq!(Bearing::of_query(bad), Bearing::default(), "{bad:?}");
+        }
+        assert_eq!(Bearing::default().query(), "");
+    }
+}

@@ -1,0 +1,126 @@
+//! How a wait is said.
+
+use crate::pages::shell::Shell;
+use frontrow_domain::sale::Concert;
+use frontrow_line::view::WaitUnknown;
+use frontrow_service::{
+    line::Wait,
+    sale::{ConcertOnSale, SaleState},
+};
+
+/// Waits that are longer are said in hours.
+const MINUTES_UP_TO_SECONDS: i64 = 5_400;
+
+/// The range of a wait, in whole units of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WaitRange {
+    /// Within a minute.
+    Soon,
+    Minutes(i64, i64),
+    Hours(i64, i64),
+}
+
+impl WaitRange {
+    /// The range that half of the waits reach and nine in ten do not leave.
+    fn of(p50_seconds: i64, p90_seconds: i64) -> Self {
+        let range = |unit: i64| {
+            let from = p50_seconds.div_euclid(unit).max(1);
+            (from, p90_seconds.saturating_add(unit - 1).div_euclid(unit).max(from))
+        };
+        if p90_seconds <= 60 {
+            Self::Soon
+        } else if p90_seconds <= MINUTES_UP_TO_SECONDS {
+            let (from, to) = range(60);
+            Self::Minutes(from, to)
+        } else {
+            let (from, to) = range(3_600);
+            Self::Hours(from, to)
+        }
+    }
+}
+
+/// The likely wait, or why there is none.
+pub(super) fn wait(shell: &Shell, wait: Wait, concert: Option<&Concert>) -> String {
+    let known = |(p50, p90)| match WaitRange::of(p50, p90) {
+        WaitRange::Soon => shell.t("line-wait-soon"),
+        WaitRange::Minutes(from, to) if from == to => shell.t1("line-wait-minutes", "n", from),
+        WaitRange::Minutes(from, to) => shell.t2("line-wait-minutes-range", "from", from, "to", to),
+        WaitRange::Hours(from, to) if from == to => shell.t1("line-wait-hours", "n", from),
+        WaitRange::Hours(from, to) => shell.t2("line-wait-hours-range", "from", from, "to", to),
+    };
+    match wait {
+        Wait::Known { p50_seconds, p90_seconds } => known((p50_seconds, p90_seconds)),
+        Wait::Unknown(why) => unknown(shell, why, concert),
+    }
+}
+
+/// Why a wait is not known, and what that means.
+pub(super) fn unknown(shell: &Shell, why: WaitUnknown, concert: Option<&Concert>) -> String {
+    match why {
+        WaitUnknown::Paused => shell.t("line-wait-paused"),
+        WaitUnknown::SaleNotOpen => match concert {
+            Some(concert) => shell.t1("line-wait-opens", "when", shell.moment(&concert.opens_at, &concert.time_zone)),
+            None => shell.t("line-wait-not-open"),
+        },
+        WaitUnknown::SaleClosed => shell.t("line-wait-closed"),
+        WaitUnknown::Measuring => shell.t("line-wait-measuring"),
+    }
+}
+
+/// What is left of the seats, in two or three words.
+pub(super) fn seats(shell: &Shell, state: SaleState) -> String {
+    match state {
+        SaleState::Opens { .. } => shell.t("line-seats-soon"),
+        SaleState::OnSale { .. } => shell.t("line-seats-many"),
+        SaleState::FewLeft { left } => shell.t1("line-seats-few", "n", left),
+        SaleState::AllHeld => shell.t("line-seats-held"),
+        SaleState::SoldOut => shell.t("line-seats-sold"),
+        SaleState::NoSeats => shell.t("line-seats-none"),
+        SaleState::Closed | SaleState::Over => shell.t("line-seats-closed"),
+        SaleState::Postponed => shell.t("line-seats-postponed"),
+        SaleState::Cancelled => shell.t("line-seats-cancelled"),
+    }
+}
+
+/// What the sale means for a place in its line, if it is not simply on: a title and a text.
+pub(super) fn warning(shell: &Shell, found: &ConcertOnSale) -> Option<(String, String)> {
+    let (title, text) = match found.state {
+        SaleState::AllHeld => ("line-all-held", "line-all-held-text"),
+        SaleState::SoldOut => ("line-sold-out", "line-sold-out-text"),
+        SaleState::Closed => ("line-closed", "line-closed-text"),
+        SaleState::Postponed => ("line-postponed", "line-postponed-text"),
+        SaleState::Cancelled => ("line-cancelled", "line-cancelled-text"),
+        SaleState::Over => ("line-over", "line-over-text"),
+        SaleState::Opens { .. } | SaleState::OnSale { .. } | SaleState::FewLeft { .. } | SaleState::NoSeats => {
+            return None;
+        }
+    };
+    let text = match &found.concert.status_reason {
+        Some(reason) => format!("{reason} {}", shell.t(text)),
+        None => shell.t(text),
+    };
+    Some((shell.t(title), text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_a_range_of_whole_minutes_or_hours() {
+        for (p50, p90, expected) in [
+            (0, 0, WaitRange::Soon),
+            (10, 60, WaitRange::Soon),
+            (10, 61, WaitRange::Minutes(1, 2)),
+            (95, 120, WaitRange::Minutes(1, 2)),
+            (120, 120, WaitRange::Minutes(2, 2)),
+            (371, 533, WaitRange::Minutes(6, 9)),
+            (4_000, 5_400, WaitRange::Minutes(66, 90)),
+            (5_000, 5_401, WaitRange::Hours(1, 2)),
+            (7_200, 7_200, WaitRange::Hours(2, 2)),
+            (i64::MAX, i64::MAX, WaitRange::Hours(i64::MAX / 3_600, i64::MAX / 3_600)),
+        ] {
+            assert_eq!(WaitRange::of(p50, p90), expected, "{p50} {p90}");
+        }
+    }
+}

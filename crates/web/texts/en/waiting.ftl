@@ -1,0 +1,103 @@
+line-house = Waiting to book
+line-ahead = Ahead of you
+line-unit = { $n ->
+    [one] person
+   *[other] people
+}
+line-next = You’re next
+line-next-text = We’ll call you as soon as there is room.
+line-bar = How far the line has moved
+line-wait-soon = Less than a minute
+line-wait-minutes = About { $n } min to go
+line-wait-minutes-range = About { $from }–{ $to } min to go
+line-wait-hours = About { $n } h to go
+line-wait-hours-range = About { $from }–{ $to } h to go
+line-wait-paused = Entry is paused for the moment. Your place is safe, and we’ll carry on from here.
+line-wait-opens = Sales open on { $when }. From then on we call everyone in turn.
+line-wait-not-open = Sales have not opened yet. Once they do, we call everyone in turn.
+line-wait-closed = Nothing is on sale at the moment. If sales reopen, we call everyone in this order.
+line-wait-measuring = We’ll know how long once the line has moved a little
+line-seen-at = As of { $hour } · you never move back
+line-seen-now = Just checked · you never move back
+line-seen-ago = Checked { $n } s ago · you never move back
+line-seen-again = Reconnecting · your place is safe
+line-seen-offline = You’re offline · your place is safe, and we’ll pick up once you’re back
+line-seen-stale = We can’t see your exact place right now · it is safe, and we’ll check again soon
+line-seen-gone = This page’s place in line can no longer be used. Please reload the page.
+line-message = From the organiser
+line-position = Your number
+line-joined = Joined at
+line-seats = Seats left
+line-total = In the line
+line-seats-soon = Not on sale yet
+line-seats-many = Plenty
+line-seats-few = { $n ->
+    [one] { $n } seat left
+   *[other] { $n } seats left
+}
+line-seats-held = All in others’ baskets
+line-seats-sold = Sold out
+line-seats-none = Coming soon
+line-seats-closed = Sales closed
+line-seats-postponed = Postponed
+line-seats-cancelled = Cancelled
+line-keep = Close this page or switch off your phone: your place stays. Sign in on another device and you’ll see the same place. Do have the page open when your turn comes near: if we can’t reach you then, we call the next person first.
+line-alarm = Turn on sound and alerts
+line-alarm-on = On. We’ll sound and alert you when it’s your turn.
+line-alarm-silent = Sound is on. Alerts are blocked in your browser’s settings.
+line-reload = Check now
+line-leave = Leave the line
+line-tab-ahead = { $n } ahead
+line-tab-turn = It’s your turn!
+line-said-ahead = { $n } ahead of you
+line-said-turn = It’s your turn. Go in now and choose your seats.
+line-turn = It’s your turn
+line-turn-left = Time left to go in
+line-turn-text = If you don’t make it in time, you can wait once more at the front. After that it’s the end of the line.
+line-turn-text-last = If you don’t make it in time, your place is gone and you start again at the end of the line.
+line-until = Until
+line-claim = Choose your seats
+line-full = It’s full inside.
+line-full-text = Your turn is safe and your time starts again. Please press the button again in a moment.
+line-active = You’re in
+line-active-left = Time left to choose seats
+line-active-text = When it runs out, you still have time to pay for the seats you hold.
+line-missed = You missed your turn
+line-missed-text = Press the button and you wait again at the front of the line. If you don’t before the time given, your place is gone.
+line-return = Wait again at the front
+line-dormant = Your turn came while you were away
+line-dormant-text = We’re putting you back at the front of the line. One moment, please.
+line-ended = This place has ended
+line-ended-text = You have booked, left the line, or your time ran out. If you join again, you start at the end of the line.
+line-ended-paid = You’re booked
+line-ended-paid-text = Your seats are with your tickets.
+line-ended-left = You’ve left the line
+line-ended-left-text = If you join again, you start at the end of the line.
+line-ended-expired = Your time ran out
+line-ended-expired-text = Seats you had not paid for have been released. If you join again, you start at the end of the line.
+line-ended-missed = You missed your turn too often
+line-ended-missed-text = If you join again, you start at the end of the line.
+line-to-tickets = See your tickets
+line-to-concert = Back to the concert
+line-to-season = See all concerts
+line-join-again = Join the line again
+line-all-held = Others are choosing all the seats that are left
+line-all-held-text = Seats that aren’t paid for in time come back.
+line-sold-out = Sold out for now
+line-sold-out-text = Returned seats go to the line, in order. You can wait or leave.
+line-closed = Sales have closed
+line-closed-text = If they reopen, we call everyone in this order.
+line-postponed = The concert is postponed
+line-postponed-text = Nothing is sold until there is a new date. The order of the line stays.
+line-cancelled = The concert is cancelled
+line-cancelled-text = Nothing more is sold. Seats you paid for can be refunded.
+line-over = This concert is over
+line-over-text = Nothing more is sold.
+line-leave-title = Leave the line?
+line-leave-ahead = { $n ->
+    [one] { $n } person is ahead of you.
+   *[other] { $n } people are ahead of you.
+}
+line-leave-text = You lose your place. If you join again, you start at the end of the line.
+line-leave-yes = Leave the line
+line-stay = Keep waiting
