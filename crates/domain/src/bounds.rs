@@ -90,6 +90,10 @@ impl Command {
             | Self::LockUser { .. }
             | Self::UnlockUser { .. }
             | Self::IssueResetLink { .. }
+            | Self::RequestLetter { .. }
+            | Self::IssueLetterLink { .. }
+            | Self::ConfirmEmail { .. }
+            | Self::EndSession { .. }
             | Self::OpenSession { .. }
             | Self::NoteFailedSignIns { .. }
             | Self::CloseSession { .. }

@@ -8,7 +8,7 @@ use crate::{
     points::{Debt, Point, PointEntry},
     sale::{Concert, Payment, Reservation, Seat},
     time::Time,
-    user::{NewUser, ResetLink, Session, User},
+    user::{AccountLink, NewUser, Session, User},
     world::NextIds,
 };
 use std::collections::BTreeMap;
@@ -116,14 +116,14 @@ pub struct Changes {
     pub kept: Vec<IdempotencyRecord>,
     /// New users, with their password hashes.
     pub new_users: Vec<NewUser>,
-    /// Users that changed: role, status, name, address, sign-in epoch.
+    /// Users that changed: role, status, name, address and its confirmation, sign-in epoch.
     pub users: Vec<User>,
     /// Users who signed in, each once. To be saved after `users`, which leave the sign-in alone.
     pub sign_ins: Vec<UserId>,
     /// New passwords of existing users, in order: a user's last one counts.
     pub new_passwords: Vec<(UserId, PasswordHash)>,
-    /// New reset links, one for a user. Each replaces the user's old one.
-    pub reset_links: Vec<ResetLink>,
+    /// New links, one of each kind for a user. Each replaces the user's old one.
+    pub links: Vec<AccountLink>,
     /// New sessions. To be saved after the ended ones are removed.
     pub new_sessions: Vec<Session>,
     /// Sessions that ended.
@@ -180,7 +180,7 @@ impl Changes {
             && self.users.is_empty()
             && self.sign_ins.is_empty()
             && self.new_passwords.is_empty()
-            && self.reset_links.is_empty()
+            && self.links.is_empty()
             && self.new_sessions.is_empty()
             && self.closed_sessions.is_empty()
             && self.ended_sessions.is_empty()

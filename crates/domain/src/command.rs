@@ -18,7 +18,7 @@ use crate::{
     refusal::Refusal,
     sale::{NewSeat, SeatAction, SeatChange},
     time::Time,
-    user::{Caller, NewUser, Role, Session},
+    user::{Caller, LetterLanguage, LinkKind, NewUser, Role, Session},
 };
 
 /// A command with its caller and the key that makes it safe to repeat.
@@ -47,6 +47,8 @@ impl Request {
                     | Command::LockUser { .. }
                     | Command::UnlockUser { .. }
                     | Command::IssueResetLink { .. }
+                    | Command::IssueLetterLink { .. }
+                    | Command::ConfirmEmail { .. }
                     | Command::IssueToken { .. }
                     | Command::ActivateToken { .. }
                     | Command::LeaveQueue { .. }
@@ -146,11 +148,42 @@ pub enum Command {
         /// The PHC string of the new password's hash.
         password_hash: PasswordHash,
     },
+    /// A user is to get a letter with a link: one that resets the password, for anybody who knows the address, or one
+    /// that confirms the address, for the user.
+    RequestLetter {
+        /// The user.
+        user_id: UserId,
+        /// The use of the link.
+        letter: LinkKind,
+        /// The letter's language.
+        language: LetterLanguage,
+    },
+    /// The box office makes the link of a letter that it is about to send.
+    IssueLetterLink {
+        /// The user.
+        user_id: UserId,
+        /// The use of the link.
+        letter: LinkKind,
+        /// SHA-256 of the link's secret.
+        secret_hash: [u8; 32],
+    },
+    /// A confirmation link's secret confirms the user's e-mail address.
+    ConfirmEmail {
+        /// The user.
+        user_id: UserId,
+        /// SHA-256 of the link's secret.
+        secret_hash: [u8; 32],
+    },
     /// A user's account is erased, by the user or the box office: name, address and password are removed, the books
     /// stay.
     EraseUser(Erasure),
     /// A user signs out.
     CloseSession {
+        /// SHA-256 of the session's secret.
+        secret_hash: [u8; 32],
+    },
+    /// A user ends a session of theirs.
+    EndSession {
         /// SHA-256 of the session's secret.
         secret_hash: [u8; 32],
     },

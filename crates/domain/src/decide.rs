@@ -86,8 +86,16 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::RedeemResetLink { user_id, secret_hash, password_hash } => {
             users::redeem_reset_link(world, *user_id, secret_hash, password_hash)
         }
+        Command::RequestLetter { user_id, letter, language } => {
+            users::request_letter(world, caller, *user_id, *letter, *language)
+        }
+        Command::IssueLetterLink { user_id, letter, secret_hash } => {
+            users::issue_letter_link(world, caller, *user_id, *letter, *secret_hash)
+        }
+        Command::ConfirmEmail { user_id, secret_hash } => users::confirm_email(world, *user_id, secret_hash),
         Command::EraseUser(erasure) => users::erase(world, caller, erasure),
         Command::CloseSession { secret_hash } => Ok(users::close_session(world, *secret_hash)),
+        Command::EndSession { secret_hash } => users::end_session(world, caller, *secret_hash),
         Command::IssueToken { room_id, concert_id } => tokens::issue(world, caller, *room_id, *concert_id),
         Command::ActivateToken { token } => tokens::activate(world, caller, *token),
         Command::LeaveQueue { token } => tokens::leave(world, caller, *token),

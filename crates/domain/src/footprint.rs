@@ -6,7 +6,7 @@ use crate::{
     outbox::Consumer,
     policy::TOKENS_PER_ADVANCE_MAX,
     sale::{SeatChange, SeatPlace},
-    user::Role,
+    user::{LinkKind, Role},
 };
 use std::collections::BTreeMap;
 
@@ -21,8 +21,10 @@ pub struct Footprint {
     pub emails: Vec<String>,
     /// Users by id.
     pub users: Vec<UserId>,
-    /// Users whose reset link is used.
-    pub reset_links: Vec<UserId>,
+    /// Links that are used, by user and kind.
+    pub links: Vec<(UserId, LinkKind)>,
+    /// Sessions whose user counts.
+    pub sessions: Vec<[u8; 32]>,
     /// The batch's rooms. Their rows are locked only if `counted` names them or their settings change.
     pub rooms: Vec<RoomId>,
     /// Rooms in which turns are offered or claimed: loads their counts, and the overdue active tokens, at most
@@ -142,14 +144,15 @@ impl Footprint {
             | Command::SetPassword(_)
             | Command::RedeemResetLink { .. }
             | Command::EraseUser(_) => self.add_account(&request.command),
-            Command::OpenSession { session, .. } => {
-                self.users.push(session.user_id);
-                self.demand.raise_audit(usize::from(session.role == Role::Operator));
-            }
+            Command::OpenSession { .. }
+            | Command::CloseSession { .. }
+            | Command::EndSession { .. }
+            | Command::RequestLetter { .. }
+            | Command::IssueLetterLink { .. }
+            | Command::ConfirmEmail { .. } => self.add_session(&request.command),
             Command::TopUp { .. } | Command::Adjust(_) | Command::SettleDebt { .. } => {
                 self.add_points(&request.command);
             }
-            Command::CloseSession { .. } => {}
             Command::IssueToken { room_id, concert_id } => {
                 self.rooms.push(*room_id);
                 self.concerts.extend(concert_id);
@@ -270,6 +273,27 @@ impl Footprint {
         self.demand.raise_audit(1);
     }
 
+    /// A session, or a letter and the link in it.
+    fn add_session(&mut self, command: &Command) {
+        match command {
+            Command::OpenSession { session, .. } => {
+                self.users.push(session.user_id);
+                self.demand.raise_audit(usize::from(session.role == Role::Operator));
+            }
+            Command::EndSession { secret_hash } => self.sessions.push(*secret_hash),
+            Command::RequestLetter { user_id, .. } => {
+                self.users.push(*user_id);
+                raise(&mut self.demand.events, 1);
+            }
+            Command::IssueLetterLink { user_id, .. } => self.users.push(*user_id),
+            Command::ConfirmEmail { user_id, .. } => {
+                self.users.push(*user_id);
+                self.links.push((*user_id, LinkKind::EmailConfirmation));
+            }
+            _ => {}
+        }
+    }
+
     /// A change of an account that exists: the user, and a line of the audit log.
     fn add_account(&mut self, command: &Command) {
         match command {
@@ -283,7 +307,7 @@ impl Footprint {
             | Command::SetPassword(NewPassword { user_id, .. }) => self.users.push(*user_id),
             Command::RedeemResetLink { user_id, .. } => {
                 self.users.push(*user_id);
-                self.reset_links.push(*user_id);
+                self.links.push((*user_id, LinkKind::PasswordReset));
             }
             Command::EraseUser(erasure) => {
                 self.users.push(erasure.user_id);

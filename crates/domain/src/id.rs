@@ -117,6 +117,28 @@ impl std::fmt::Display for UserId {
     }
 }
 
+/// A session, without its secret: the first half of the secret's SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid", example = "5d41402a-bc4b-2a76-b971-9d911017c592"))]
+#[serde(transparent)]
+pub struct SessionId(pub Uuid);
+
+impl SessionId {
+    /// The id of the session with this hash of its secret.
+    #[must_use]
+    pub const fn of(secret_hash: [u8; 32]) -> Self {
+        let [half @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = secret_hash;
+        Self(Uuid::from_bytes(half))
+    }
+}
+
+impl std::fmt::Display for SessionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A waiting room: 0 is the house room, any other is the room of the concert with that number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -14,7 +14,7 @@ use crate::{
     retention::{Leftover, is_reservation_over, is_token_over},
     sale::{Concert, Payment, Reservation, Seat},
     time::Time,
-    user::{ResetLink, Session, User},
+    user::{AccountLink, LinkKind, Session, User},
     world::{NextIds, World},
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -34,8 +34,8 @@ pub struct Model {
     pub passwords: HashMap<UserId, String>,
     /// Users by e-mail address.
     pub emails: HashMap<String, UserId>,
-    /// Reset links.
-    pub reset_links: HashMap<UserId, ResetLink>,
+    /// Links to accounts.
+    pub links: BTreeMap<(UserId, LinkKind), AccountLink>,
     /// Sessions.
     pub sessions: HashMap<[u8; 32], Session>,
     /// Concerts.
@@ -113,9 +113,14 @@ impl Model {
                 world.users.load(*id, user.clone());
             }
         }
-        for id in &keys.reset_links {
-            if let Some(link) = self.reset_links.get(id) {
-                world.reset_links.load(*id, *link);
+        for key in &keys.links {
+            if let Some(link) = self.links.get(key) {
+                world.links.load(*key, *link);
+            }
+        }
+        for secret_hash in &keys.sessions {
+            if let Some(session) = self.sessions.get(secret_hash) {
+                world.sessions.insert(*secret_hash, *session);
             }
         }
         for reference in &keys.references {
@@ -350,7 +355,7 @@ impl Model {
             }
         }
         self.passwords.extend(changes.new_passwords.iter().map(|(user, hash)| (*user, hash.0.clone())));
-        self.reset_links.extend(changes.reset_links.iter().map(|link| (link.user_id, *link)));
+        self.links.extend(changes.links.iter().map(|link| ((link.user_id, link.kind), *link)));
         for ended in &changes.ended_sessions {
             self.sessions.retain(|secret, session| session.user_id != ended.user_id || Some(*secret) == ended.kept);
         }
@@ -399,6 +404,11 @@ impl Model {
                 let old = self.sessions.iter().filter(|(_, session)| session.expires_at < before);
                 let old: Vec<_> = old.map(|(hash, _)| *hash).take(limit).collect();
                 old.iter().filter(|hash| self.sessions.remove(*hash).is_some()).count()
+            }
+            Leftover::Link => {
+                let old = self.links.iter().filter(|(_, link)| link.expires_at < before);
+                let old: Vec<_> = old.map(|(key, _)| *key).take(limit).collect();
+                old.iter().filter(|key| self.links.remove(*key).is_some()).count()
             }
             Leftover::Token => {
                 let mut highest = BTreeMap::new();

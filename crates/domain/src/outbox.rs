@@ -5,9 +5,10 @@
 //! [`ATTEMPTS_MAX`] failures it is a dead letter until an operator retries it.
 
 use crate::{
-    id::{AuditId, EventId, FeedNumber},
+    id::{AuditId, EventId, FeedNumber, UserId},
     line::ContradictoryColumns,
     time::{Span, Time},
+    user::{LetterLanguage, LinkKind},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -41,17 +42,20 @@ pub fn retry_after(attempts: u32) -> Span {
 pub enum Consumer {
     /// Gives the entries of the audit log their numbers in the feed.
     AuditFeed,
+    /// Sends letters to users.
+    Letters,
 }
 
 impl Consumer {
     /// Every consumer.
-    pub const ALL: [Self; 1] = [Self::AuditFeed];
+    pub const ALL: [Self; 2] = [Self::AuditFeed, Self::Letters];
 
     /// Its name in rows, logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::AuditFeed => "audit_feed",
+            Self::Letters => "letters",
         }
     }
 }
@@ -64,6 +68,15 @@ pub enum EventPayload {
     AuditRecorded {
         /// The entry.
         audit_id: AuditId,
+    },
+    /// A user is to get a letter with a link. The link is issued when the letter is sent: its secret is in no row.
+    LetterRequested {
+        /// The user.
+        user_id: UserId,
+        /// The use of the link.
+        letter: LinkKind,
+        /// The letter's language.
+        language: LetterLanguage,
     },
     /// An event that this version of the program cannot read, as it is saved: a newer version emitted it.
     #[serde(untagged)]

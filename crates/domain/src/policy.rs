@@ -27,9 +27,11 @@ pub const OFFER_LEAD_MAX: Span = Span::from_secs(60);
 /// How many live tokens, and how many live reservations, the erasure of one account may name. Any others end by
 /// themselves.
 pub const LIVE_PER_ERASURE_MAX: usize = 1_000;
-/// How long a reset link is valid. Long enough to read it out over the telephone and type it in, short enough that a
-/// forgotten link opens nothing.
+/// How long a link that resets a password is valid. Long enough to read it out over the telephone and type it in, short
+/// enough that a forgotten link opens nothing.
 pub const RESET_LINK_VALID: Span = Span::from_secs(30 * 60);
+/// How long a link that confirms an e-mail address is valid: it opens nothing, and a letter may be late.
+pub const CONFIRMATION_LINK_VALID: Span = Span::from_secs(24 * 3_600);
 
 /// The least time between two records of a user's last sign-in: not every sign-in writes the user's row.
 pub const SIGN_IN_RECORD_INTERVAL: Span = Span::from_secs(86_400);

@@ -103,6 +103,9 @@ refusals! {
     /// The reset link is unknown, used or expired, or the account is locked: the answer is the same.
     #[error("The reset link is not valid.")]
     ResetLinkInvalid = "reset_link_invalid" Passing,
+    /// The link that confirms an e-mail address is unknown or expired: the answer is the same.
+    #[error("The confirmation link is not valid.")]
+    ConfirmationLinkInvalid = "confirmation_link_invalid" Passing,
     /// The account has points left, which could no longer be used.
     #[error("The account has a balance of {balance}.")]
     BalanceLeft {
@@ -348,6 +351,8 @@ macro_rules! entity_kinds {
 entity_kinds! {
     /// A user.
     User = "user",
+    /// A session.
+    Session = "session",
     /// A concert.
     Concert = "concert",
     /// A waiting room.

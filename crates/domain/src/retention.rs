@@ -17,6 +17,8 @@ pub enum Leftover {
     Answer,
     /// Sessions, by when they end.
     Session,
+    /// Links to accounts, by when they end.
+    Link,
     /// Tokens, by when they ended.
     Token,
     /// Reservations that were never paid, by when they expired or were cancelled.
@@ -25,7 +27,7 @@ pub enum Leftover {
 
 impl Leftover {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Answer, Self::Session, Self::Token, Self::Reservation];
+    pub const ALL: [Self; 5] = [Self::Answer, Self::Session, Self::Link, Self::Token, Self::Reservation];
 }
 
 /// Whether the row of a token that ended before `before` may be removed. `highest` is the highest position with a row

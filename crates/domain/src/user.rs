@@ -1,6 +1,14 @@
-//! Users, their roles, their sessions, and the callers of commands.
+//! Users, their roles, their sessions and links, and the callers of commands.
 
-use crate::{id::UserId, policy::SIGN_IN_RECORD_INTERVAL, time::Time};
+mod client_label;
+
+pub use client_label::ClientLabel;
+
+use crate::{
+    id::{SessionId, UserId},
+    policy::{CONFIRMATION_LINK_VALID, RESET_LINK_VALID, SIGN_IN_RECORD_INTERVAL},
+    time::{Span, Time},
+};
 use serde::{Deserialize, Serialize};
 
 /// The rights of a user.
@@ -49,6 +57,9 @@ pub struct User {
     /// When they last signed in, as far as that was noted: at most once in [`SIGN_IN_RECORD_INTERVAL`].
     #[serde(skip)]
     pub signed_in_at: Time,
+    /// When they proved that they read the letters to their e-mail address; none if they have not.
+    #[serde(default)]
+    pub email_confirmed_at: Option<Time>,
     /// When they registered.
     pub created_at: Time,
     /// When anything of this last changed.
@@ -67,6 +78,7 @@ impl User {
             status: UserStatus::Active,
             sign_in_epoch: 0,
             signed_in_at: now,
+            email_confirmed_at: None,
             created_at: now,
             updated_at: now,
         }
@@ -97,27 +109,66 @@ impl User {
     }
 }
 
-/// A reset link: its secret sets a new password, once.
+/// The use of a link, and of the letter that brings it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkKind {
+    /// Its secret sets a new password, once.
+    PasswordReset,
+    /// Its secret confirms the e-mail address that it was sent to.
+    EmailConfirmation,
+}
+
+impl LinkKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::PasswordReset, Self::EmailConfirmation];
+
+    /// How long a link is valid.
+    #[must_use]
+    pub const fn valid(self) -> Span {
+        match self {
+            Self::PasswordReset => RESET_LINK_VALID,
+            Self::EmailConfirmation => CONFIRMATION_LINK_VALID,
+        }
+    }
+}
+
+/// The language of a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum LetterLanguage {
+    /// Korean.
+    #[default]
+    #[serde(rename = "ko")]
+    Korean,
+    /// English.
+    #[serde(rename = "en")]
+    English,
+}
+
+/// A link to an account: its secret stands for its user.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct ResetLink {
-    /// The user. A user has one link at most: a new one replaces the old one.
+pub struct AccountLink {
+    /// The user.
     pub user_id: UserId,
+    /// Its use. A user has one link of each kind at most: a new one replaces the old one.
+    pub kind: LinkKind,
     /// SHA-256 of the secret.
     pub secret_hash: [u8; 32],
-    /// The user's [`sign_in_epoch`](User::sign_in_epoch) when it was issued. The link is valid only for that epoch, so
-    /// its use ends it.
+    /// The user's [`sign_in_epoch`](User::sign_in_epoch) when it was issued. A reset link is valid only for that epoch,
+    /// so its use ends it.
     pub epoch: i64,
     /// When it ends.
     pub expires_at: Time,
 }
 
-impl std::fmt::Debug for ResetLink {
+impl std::fmt::Debug for AccountLink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResetLink").field("user_id", &self.user_id).finish_non_exhaustive()
+        f.debug_struct("AccountLink").field("user_id", &self.user_id).field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
-impl ResetLink {
+impl AccountLink {
     /// Whether this is the secret's link. Takes constant time.
     #[must_use]
     pub fn is_of(&self, secret_hash: &[u8; 32]) -> bool {
@@ -157,6 +208,18 @@ pub struct Session {
     pub role: Role,
     /// When it ends.
     pub expires_at: Time,
+    /// When it was opened.
+    pub created_at: Time,
+    /// The program that opened it, as far as that is known.
+    pub client: Option<ClientLabel>,
+}
+
+impl Session {
+    /// Its id, which is not its secret.
+    #[must_use]
+    pub const fn id(&self) -> SessionId {
+        SessionId::of(self.secret_hash)
+    }
 }
 
 impl std::fmt::Debug for Session {

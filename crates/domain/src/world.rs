@@ -20,7 +20,7 @@ use crate::{
     policy::Policy,
     sale::{Concert, Payment, Reservation, Seat, SeatPlace},
     time::Time,
-    user::{NewUser, ResetLink, Session, User},
+    user::{AccountLink, LetterLanguage, LinkKind, NewUser, Session, User},
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -52,8 +52,10 @@ pub struct World {
     pub kept: Table<[u8; 32], IdempotencyRecord>,
     /// Users by id.
     pub users: Table<UserId, User>,
-    /// Reset links by user, of the users in the footprint.
-    pub reset_links: Table<UserId, ResetLink>,
+    /// Links by user and kind, of those in the footprint.
+    pub links: Table<(UserId, LinkKind), AccountLink>,
+    /// Sessions by the SHA-256 of their secret, of those in the footprint.
+    pub sessions: HashMap<[u8; 32], Session>,
     /// Users by e-mail address.
     pub emails: HashMap<String, UserId>,
     /// Concerts.
@@ -226,11 +228,13 @@ impl World {
 
     /// Adds a session.
     pub fn add_session(&mut self, session: Session) {
+        self.sessions.insert(session.secret_hash, session);
         self.new_sessions.push(session);
     }
 
     /// Removes a session.
     pub fn close_session(&mut self, secret_hash: [u8; 32]) {
+        self.sessions.remove(&secret_hash);
         self.new_sessions.retain(|session| session.secret_hash != secret_hash);
         self.closed_sessions.push(secret_hash);
     }
@@ -238,7 +242,9 @@ impl World {
     /// Ends all sessions of a user except `kept`. Earlier proofs of identity become invalid.
     pub fn end_sessions(&mut self, user: &mut User, kept: Option<[u8; 32]>) {
         user.sign_in_epoch = user.sign_in_epoch.saturating_add(1);
-        self.new_sessions.retain(|session| session.user_id != user.user_id || Some(session.secret_hash) == kept);
+        let goes_on = |session: &Session| session.user_id != user.user_id || Some(session.secret_hash) == kept;
+        self.sessions.retain(|_, session| goes_on(session));
+        self.new_sessions.retain(goes_on);
         self.ended_sessions.push(SessionsEnd { user_id: user.user_id, kept });
     }
 
@@ -300,6 +306,11 @@ impl World {
         self.emit(Consumer::AuditFeed, EventPayload::AuditRecorded { audit_id });
     }
 
+    /// Has a letter sent to a user.
+    pub fn request_letter(&mut self, user_id: UserId, letter: LinkKind, language: LetterLanguage) {
+        self.emit(Consumer::Letters, EventPayload::LetterRequested { user_id, letter, language });
+    }
+
     /// Adds an event to the outbox, due at once.
     fn emit(&mut self, consumer: Consumer, payload: EventPayload) {
         let event_id = EventId::new(self.next_ids.event.take());
@@ -338,6 +349,7 @@ impl World {
         [
             self.new_users.len(),
             self.users.edits,
+            self.links.edits,
             self.new_sessions.len(),
             self.closed_sessions.len(),
             self.concerts.edits,
@@ -388,7 +400,7 @@ impl World {
             users: self.users.into_saves().updated,
             sign_ins: self.sign_ins,
             new_passwords: self.new_passwords,
-            reset_links: self.reset_links.into_saves().iter().copied().collect(),
+            links: self.links.into_saves().iter().copied().collect(),
             new_sessions: self.new_sessions,
             closed_sessions: self.closed_sessions,
             ended_sessions: self.ended_sessions,

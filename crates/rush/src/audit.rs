@@ -27,7 +27,7 @@ pub(crate) struct Books {
     pub(crate) reservations_before: i64,
     /// Payments of the run, by any buyer.
     pub(crate) payments: Vec<Payment>,
-    pub(crate) accounts: Vec<Account>,
+    pub(crate) accounts: Vec<AuditedAccount>,
     pub(crate) tokens: Vec<TokenRow>,
     /// The operators' audit log of the run.
     pub(crate) audit: Vec<AuditEntry>,
@@ -52,7 +52,7 @@ pub(crate) enum Readings {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Account {
+pub(crate) struct AuditedAccount {
     /// Whose: an index into the crowd.
     pub(crate) buyer: usize,
     pub(crate) user_id: String,

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{FullSeatMap, Payment, PointEntry, Points, QueueToken, Reservation, SeatRow},
-    audit::{Account, Books, Readings, TokenRow},
+    audit::{AuditedAccount, Books, Readings, TokenRow},
     buyer::Login,
     client::ConnectionChoice,
     operator::SignedInClient,
@@ -102,7 +102,7 @@ async fn of_one_moment(
     Ok((last.0, last.1, Readings::Moving))
 }
 
-async fn account(desk: &Desk, visitor: ReturningBuyer) -> Result<(Account, Option<TokenRow>)> {
+async fn account(desk: &Desk, visitor: ReturningBuyer) -> Result<(AuditedAccount, Option<TokenRow>)> {
     let ReturningBuyer { index, login, token } = visitor;
     let caller = if let Some(session) = login.session {
         SignedInClient::new(desk, Some(session))
@@ -117,7 +117,7 @@ async fn account(desk: &Desk, visitor: ReturningBuyer) -> Result<(Account, Optio
         Some(token) => token_row(&caller, token).await,
         None => None,
     };
-    let account = Account {
+    let account = AuditedAccount {
         buyer: index,
         user_id: login.user_id,
         balance: points.balance,

@@ -1,7 +1,7 @@
 //! Users and sessions: register, sign in, authenticate, sign out.
 
 use crate::{
-    demo,
+    demo, letters,
     office::{BoxOffice, DemoAccounts, ServiceError},
     validate::{Email, Password},
 };
@@ -14,11 +14,10 @@ use frontrow_domain::{
     refusal::{EntityKind, Refusal},
     sale::ReservationStatus,
     time::Time,
-    user::{Caller, NewUser, Role, Session, User},
+    user::{Caller, ClientLabel, LetterLanguage, NewUser, Role, Session, User},
 };
 use frontrow_storage::{Page, ReservationFilter};
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 /// The points and tickets under the id of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +50,26 @@ const fn caller_of(session: &Session) -> Caller {
 }
 
 impl BoxOffice {
-    /// Registers a user with this role. An operator is registered on behalf of the box office itself.
+    /// Registers a buyer, who gets a letter to confirm the address if letters are sent.
+    ///
+    /// # Errors
+    /// [`EmailTaken`](frontrow_domain::refusal::Refusal::EmailTaken), or the engine did not decide.
+    pub async fn register_buyer(
+        &self,
+        name: String,
+        email: Email,
+        password: Password,
+        language: LetterLanguage,
+    ) -> Result<User, ServiceError> {
+        let user = self.register(name, email, password, Role::Buyer).await?;
+        let letter = self.request_email_confirmation(Caller::Buyer(user.user_id), user.user_id, language).await;
+        if let Err(error) = letter {
+            tracing::warn!(user.id = %user.user_id, %error, "a new user gets no letter until they ask for it");
+        }
+        Ok(user)
+    }
+
+    /// Registers a user with this role, without a letter. An operator is registered on behalf of the box office itself.
     ///
     /// # Errors
     /// [`EmailTaken`](frontrow_domain::refusal::Refusal::EmailTaken), or the engine did not decide.
@@ -100,10 +118,11 @@ impl BoxOffice {
         &self,
         account: Option<(User, String)>,
         password: &Password,
+        client: Option<ClientLabel>,
     ) -> Result<SessionOpened, ServiceError> {
         let operator = account.as_ref().map(|(user, _)| user).filter(|user| user.role == Role::Operator);
         let operator = operator.map(|user| user.user_id);
-        let result = self.open_session(account, password).await;
+        let result = self.check_and_open(account, password, client).await;
         if result.is_ok() { &self.metrics.sign_ins_ok } else { &self.metrics.sign_ins_failed }.inc();
         let has_failed = matches!(
             result,
@@ -117,10 +136,11 @@ impl BoxOffice {
         result
     }
 
-    async fn open_session(
+    async fn check_and_open(
         &self,
         account: Option<(User, String)>,
         password: &Password,
+        client: Option<ClientLabel>,
     ) -> Result<SessionOpened, ServiceError> {
         let (user, hash) = account.unzip();
         let right = self.passwords.verify(password, hash).await?;
@@ -132,12 +152,23 @@ impl BoxOffice {
             );
             return Err(ServiceError::DemoAccount);
         }
+        self.open_session(user, client).await
+    }
+
+    /// Opens a session for a user who has just proved to be this one, by the password or by registering.
+    ///
+    /// # Errors
+    /// The account has changed since, or the engine did not decide.
+    pub async fn open_session(&self, user: User, client: Option<ClientLabel>) -> Result<SessionOpened, ServiceError> {
         let secret = URL_SAFE_NO_PAD.encode(self.ids.secret());
+        let now = self.now();
         let session = Session {
             secret_hash: Sha256::digest(&secret).into(),
             user_id: user.user_id,
             role: user.role,
-            expires_at: self.now().plus(self.session_length),
+            expires_at: now.plus(self.session_length),
+            created_at: now,
+            client,
         };
         let command = Command::OpenSession { session, epoch: user.sign_in_epoch };
         let expires_at = self.run(Caller::Anonymous, command).await?;
@@ -198,9 +229,7 @@ impl BoxOffice {
     /// # Errors
     /// The refusal that says why not.
     pub async fn issue_reset_link(&self, caller: Caller, user_id: UserId) -> Result<(String, Time), ServiceError> {
-        let mut bytes = user_id.0.as_bytes().to_vec();
-        bytes.extend(self.ids.secret());
-        let secret = URL_SAFE_NO_PAD.encode(bytes);
+        let secret = self.link_secret(user_id);
         let command = Command::IssueResetLink { user_id, secret_hash: Sha256::digest(&secret).into() };
         let expires_at = self.run(caller, command).await?;
         Ok((secret, expires_at))
@@ -212,9 +241,7 @@ impl BoxOffice {
     /// [`ResetLinkInvalid`](Refusal::ResetLinkInvalid), or the engine did not decide.
     pub async fn redeem_reset_link(&self, secret: &str, new: &Password) -> Result<(), ServiceError> {
         let password_hash = PasswordHash(self.passwords.hash(new).await?);
-        // The secret begins with the user id, so that a store knows which row to lock.
-        let user_id = URL_SAFE_NO_PAD.decode(secret).ok().and_then(|bytes| Uuid::from_slice(bytes.get(..16)?).ok());
-        let user_id = UserId(user_id.unwrap_or_default());
+        let user_id = letters::user_of(secret);
         let command = Command::RedeemResetLink { user_id, secret_hash: Sha256::digest(secret).into(), password_hash };
         self.run(Caller::Anonymous, command).await
     }

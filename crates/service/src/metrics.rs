@@ -357,6 +357,7 @@ impl Metrics {
         let kind = match what {
             Leftover::Answer => "answer",
             Leftover::Session => "session",
+            Leftover::Link => "link",
             Leftover::Token => "token",
             Leftover::Reservation => "reservation",
         };

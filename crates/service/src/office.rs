@@ -1,12 +1,14 @@
 //! The box office: its parts, their assembly, and the way of every command to the engine.
 //!
-//! Its calls stand in a file for each use: [`accounts`](crate::accounts), [`line`](crate::line), [`sale`](crate::sale),
+//! Its calls stand in a file for each use: [`accounts`](crate::accounts), [`sessions`](crate::sessions),
+//! [`letters`](crate::letters), [`line`](crate::line), [`sale`](crate::sale),
 //! [`points`](crate::points), [`operators`](crate::operators), [`health`](crate::health). Each gives the engine a
 //! command or reads; none decides a rule.
 
 use crate::{
     caches::{Caches, updater::CacheUpdater},
     engine::{Engine, EngineError, EngineLimits},
+    letters::{self, KeptLetters, Letters},
     metrics::Metrics,
     outcome::{FromOutcome, Swept},
     passwords::{PasswordError, Passwords},
@@ -27,7 +29,7 @@ use std::{
     sync::{Arc, Mutex, atomic::AtomicI64},
     thread::JoinHandle,
 };
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// Whether the demo's accounts can sign in with their published password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +74,12 @@ pub struct BoxOffice {
     pub(crate) demo_accounts: DemoAccounts,
     /// How long a session lasts.
     pub(crate) session_length: Span,
+    /// The post; none if no letters are sent.
+    pub(crate) letters: Option<Arc<dyn Letters>>,
+    /// The letters of a demo.
+    pub(crate) kept_letters: Option<Arc<KeptLetters>>,
+    /// Bounds the visitors' requests for letters that are looked up at once.
+    pub(crate) letter_requests: Arc<Semaphore>,
     /// The metrics.
     pub(crate) metrics: Arc<Metrics>,
     /// How far the database's clock was ahead of this machine's when last compared, in microseconds.
@@ -271,6 +279,7 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
         },
     };
     let (engine, threads) = Engine::start(&store, engine_limits, Arc::clone(&metrics), &(Arc::new(memory) as _))?;
+    let kept_letters = (settings.demo_accounts == DemoAccounts::Open).then(Arc::<KeptLetters>::default);
     let office = Arc::new(BoxOffice {
         store,
         lines: Arc::clone(peers.lines()),
@@ -284,6 +293,9 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
         policy: settings.policy,
         demo_accounts: settings.demo_accounts,
         session_length: settings.session_length,
+        letters: kept_letters.clone().map(|kept| kept as _),
+        kept_letters,
+        letter_requests: Arc::new(Semaphore::new(letters::REQUESTS_MAX)),
         metrics: Arc::clone(&metrics),
         clock_skew: AtomicI64::new(0),
         instance_faults: Mutex::default(),

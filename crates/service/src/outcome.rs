@@ -89,7 +89,7 @@ macro_rules! from_outcome {
 
 from_outcome! {
     User: Outcome::Registered(user) => user, Outcome::User(user) => user;
-    Time: Outcome::SignedIn { expires_at, .. } => expires_at, Outcome::ResetLinkIssued { expires_at } => expires_at;
+    Time: Outcome::SignedIn { expires_at, .. } => expires_at, Outcome::LinkIssued { expires_at } => expires_at;
     (Token, Issue): Outcome::Joined { token, issue } => (token, issue);
     Token: Outcome::Token(token) => token, Outcome::TurnPending(token) => token;
     Advance:

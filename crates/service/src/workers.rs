@@ -40,6 +40,10 @@ pub fn start(office: &Arc<BoxOffice>, retention: Retention, stop: &watch::Receiv
     workers.spawn(until(stop.clone(), wind_up::wind_up_concerts(Arc::clone(office))));
     let audit_feed = outbox::AuditFeed(Arc::clone(office));
     workers.spawn(outbox::deliver_events(Arc::clone(office), Consumer::AuditFeed, audit_feed, stop.clone()));
+    if let Some(letters) = office.letters.clone() {
+        let post = outbox::LetterPost { office: Arc::clone(office), letters };
+        workers.spawn(outbox::deliver_events(Arc::clone(office), Consumer::Letters, post, stop.clone()));
+    }
     workers.spawn(until(stop.clone(), probe_store(Arc::clone(office))));
     workers.spawn(note_failed_sign_ins(Arc::clone(office), stop.clone()));
     workers.spawn(until(stop.clone(), retention::prune(Arc::clone(office), retention)));

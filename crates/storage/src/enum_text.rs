@@ -5,7 +5,7 @@ use frontrow_domain::{
     outbox::Consumer,
     points::{DebtStatus, PointKind},
     sale::{Closing, ConcertStatus, PaymentStatus, ReservationStatus, SeatStatus},
-    user::{Role, UserStatus},
+    user::{LinkKind, Role, UserStatus},
 };
 
 /// An enum that is stored as text.
@@ -47,6 +47,7 @@ impl EnumText for Consumer {
 
 enum_text!(Role: Buyer = "buyer", Operator = "operator");
 enum_text!(UserStatus: Active = "active", Locked = "locked", Erased = "erased");
+enum_text!(LinkKind: PasswordReset = "password_reset", EmailConfirmation = "email_confirmation");
 enum_text!(Gate: Open = "open", Paused = "paused");
 enum_text!(ConcertStatus:
     Scheduled = "scheduled", Closed = "closed", Postponed = "postponed", Cancelled = "cancelled", Over = "over");

@@ -139,6 +139,14 @@ impl Store for MemoryStore {
         Ok(self.state().model.sessions.get(&secret_hash).copied())
     }
 
+    async fn sessions(&self, user: UserId, limit: u32) -> Result<Vec<Session>, StoreError> {
+        let state = self.state();
+        let mut sessions: Vec<_> = state.model.sessions.values().filter(|row| row.user_id == user).copied().collect();
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.created_at));
+        sessions.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(sessions)
+    }
+
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         Ok(self.state().model.users.get(&id).cloned())
     }

@@ -159,6 +159,10 @@ impl Store for PostgresStore {
         session::find(&self.reads, secret_hash).await
     }
 
+    async fn sessions(&self, user: UserId, limit: u32) -> Result<Vec<Session>, StoreError> {
+        session::of_user(&self.reads, user, limit).await
+    }
+
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         user::find(&self.reads, id).await
     }

@@ -221,6 +221,10 @@ impl Store for SqliteStore {
         self.read(move |conn| session::find(conn, secret_hash)).await
     }
 
+    async fn sessions(&self, user: UserId, limit: u32) -> Result<Vec<Session>, StoreError> {
+        self.read(move |conn| session::of_user(conn, user, limit)).await
+    }
+
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         self.read(move |conn| user::find(conn, id)).await
     }

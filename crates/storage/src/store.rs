@@ -62,6 +62,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// A session by the SHA-256 of its secret, ended or not.
     async fn session(&self, secret_hash: [u8; 32]) -> Result<Option<Session>, StoreError>;
 
+    /// The sessions of a user, ended or not, newest first, at most `limit`.
+    async fn sessions(&self, user: UserId, limit: u32) -> Result<Vec<Session>, StoreError>;
+
     /// A user.
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
 

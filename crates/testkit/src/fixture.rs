@@ -83,8 +83,8 @@ impl Fixture {
     }
 
     /// Takes back the numbers that a store with many writers reserved and did not use, so that the next ones are
-    /// those of a store with one writer. Does nothing to any other store.
-    pub async fn close_gaps(&self) {
+    /// those of a store with one writer. Does nothing to any other store. So many `letters` were asked for so far.
+    pub async fn close_gaps(&self, letters: usize) {
         let Some(database) = &self.database else { return };
         let tables = [
             ("concert_ids", "concert_id", "concert"),
@@ -95,16 +95,19 @@ impl Fixture {
             ("history_ids", "history_id", "point_history"),
             ("audit_ids", "audit_id", "audit_log"),
             ("debt_ids", "debt_id", "debt"),
-            // Delivered events are gone, but each entry of the log had one.
-            ("event_ids", "audit_id", "audit_log"),
         ];
         let ids = tables.map(|(ids, id, table)| {
             format!("SELECT setval('{ids}', greatest(max({id}), 1), max({id}) IS NOT NULL) FROM {table}")
         });
+        // Delivered events are gone, but each entry of the log and each letter had one.
+        let events = format!(
+            "SELECT setval('event_ids', greatest(n, 1), n > 0)
+             FROM (SELECT {letters} + coalesce(max(audit_id), 0) AS n FROM audit_log) AS emitted"
+        );
         let positions = "SELECT setval(('room_position_' || r.room_id)::regclass, greatest(max(w.position), 1),
                  max(w.position) IS NOT NULL)
              FROM room AS r LEFT JOIN waiting_token AS w USING (room_id) GROUP BY r.room_id";
-        let sql = [&ids.join(";"), positions].join(";");
+        let sql = [&ids.join(";"), events.as_str(), positions].join(";");
         database.client().await.batch_execute(&sql).await.unwrap();
     }
 

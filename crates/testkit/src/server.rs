@@ -83,6 +83,13 @@ impl Server {
         Self::over(folder, config, Clock::manual(START)).await
     }
 
+    /// A server that keeps its letters, as a demo does; without the demo's season.
+    pub async fn demo() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { demo: true, ..settings(folder.path(), &[]) };
+        Self::over(folder, config, Clock::manual(START)).await
+    }
+
     /// A server over a folder that may have been used before.
     pub async fn over(folder: TempDir, config: Config, clock: Clock) -> Self {
         let ids = Ids::from_os();
@@ -198,6 +205,8 @@ impl Server {
             user_id,
             role,
             expires_at: self.clock.now().plus(Span::from_secs(12 * 3_600)),
+            created_at: self.clock.now(),
+            client: None,
         };
         self.command(Command::Register(user)).await;
         self.command(Command::OpenSession { session, epoch: 0 }).await;

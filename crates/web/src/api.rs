@@ -3,12 +3,14 @@
 pub mod concerts;
 pub mod docs;
 pub mod health;
+pub mod letters;
 pub mod openapi;
 pub mod operator;
 pub mod payments;
 pub mod points;
 pub mod queue;
 pub mod reservations;
+pub mod sessions;
 mod shapes;
 pub mod tickets;
 pub mod users;
@@ -25,9 +27,13 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(users::register))
         .routes(routes!(users::me, users::erase_me))
         .routes(routes!(users::change_password))
-        .routes(routes!(users::sign_in, users::sign_out_everywhere))
-        .routes(routes!(users::sign_out))
+        .routes(routes!(users::sign_in, sessions::mine, sessions::sign_out_everywhere))
+        .routes(routes!(sessions::sign_out))
+        .routes(routes!(sessions::end))
         .routes(routes!(users::reset_password))
+        .routes(routes!(letters::request_password_reset))
+        .routes(routes!(letters::request_email_confirmation))
+        .routes(routes!(letters::confirm_email))
         .routes(routes!(queue::issue, queue::mine))
         .routes(routes!(queue::one, queue::leave))
         .routes(routes!(queue::position))

@@ -1,5 +1,6 @@
 //! The edge: the layers that every request passes on its way in and out.
 
+pub mod accounts;
 pub mod auth;
 pub mod cookies;
 pub mod cors;

@@ -88,8 +88,8 @@ pub enum Outcome {
         /// How many seats.
         count: u32,
     },
-    /// The reset link was issued.
-    ResetLinkIssued {
+    /// The link was issued.
+    LinkIssued {
         /// When it ends.
         expires_at: Time,
     },

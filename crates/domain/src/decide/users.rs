@@ -4,10 +4,9 @@ use crate::{
     id::{ReservationId, UserId},
     line::{EndReason, is_live_token},
     points::DebtStatus,
-    policy::RESET_LINK_VALID,
     refusal::{EntityKind, Refusal},
     sale::ReservationStatus,
-    user::{Caller, NewUser, ResetLink, Role, Session, User, UserStatus},
+    user::{AccountLink, Caller, LetterLanguage, LinkKind, NewUser, Role, Session, User, UserStatus},
     world::World,
 };
 
@@ -143,6 +142,16 @@ pub(super) fn close_session(world: &mut World, secret_hash: [u8; 32]) -> Outcome
     Outcome::Done
 }
 
+/// Ends a session of the caller's own. Another user's counts as unknown, and so does one that has ended.
+pub(super) fn end_session(world: &mut World, caller: Caller, secret_hash: [u8; 32]) -> Decision {
+    let session = world.sessions.get(&secret_hash).filter(|session| world.now < session.expires_at);
+    if session.is_none_or(|session| caller.user_id() != Some(session.user_id)) {
+        return Err(Refusal::NotFound { what: EntityKind::Session });
+    }
+    world.close_session(secret_hash);
+    Ok(Outcome::Done)
+}
+
 pub(super) fn close_sessions(world: &mut World, caller: Caller, id: UserId) -> Decision {
     let mut user = own(world, caller, id)?;
     world.end_sessions(&mut user, None);
@@ -181,11 +190,71 @@ pub(super) fn issue_reset_link(world: &mut World, caller: Caller, id: UserId, se
     if user.status == UserStatus::Locked {
         return Err(Refusal::AccountLocked);
     }
-    let expires_at = world.now.plus(RESET_LINK_VALID);
-    let link = ResetLink { user_id: id, secret_hash, epoch: user.sign_in_epoch, expires_at };
-    world.reset_links.put(id, link);
     note(world, caller, "user.reset_link", id, serde_json::json!({}));
-    Ok(Outcome::ResetLinkIssued { expires_at })
+    Ok(put_link(world, &user, LinkKind::PasswordReset, secret_hash))
+}
+
+/// Replaces the user's link of this kind.
+fn put_link(world: &mut World, user: &User, kind: LinkKind, secret_hash: [u8; 32]) -> Outcome {
+    let expires_at = world.now.plus(kind.valid());
+    let link = AccountLink { user_id: user.user_id, kind, secret_hash, epoch: user.sign_in_epoch, expires_at };
+    world.links.put((user.user_id, kind), link);
+    Outcome::LinkIssued { expires_at }
+}
+
+/// The user, if a letter of this kind may be sent to them.
+fn addressee(world: &World, id: UserId, letter: LinkKind) -> Result<User, Refusal> {
+    let user = existing(world, id)?;
+    match (letter, user.status, user.role) {
+        (_, UserStatus::Locked, _) => Err(Refusal::AccountLocked),
+        // The mailbox of an operator must not be enough to run the sale.
+        (LinkKind::PasswordReset, _, Role::Operator) => Err(Refusal::OperatorAccount),
+        _ => Ok(user),
+    }
+}
+
+pub(super) fn request_letter(
+    world: &mut World,
+    caller: Caller,
+    id: UserId,
+    letter: LinkKind,
+    language: LetterLanguage,
+) -> Decision {
+    if letter == LinkKind::EmailConfirmation {
+        own(world, caller, id)?;
+    }
+    let user = addressee(world, id, letter)?;
+    if letter == LinkKind::PasswordReset || user.email_confirmed_at.is_none() {
+        world.request_letter(id, letter, language);
+    }
+    Ok(Outcome::Done)
+}
+
+pub(super) fn issue_letter_link(
+    world: &mut World,
+    caller: Caller,
+    id: UserId,
+    letter: LinkKind,
+    secret_hash: [u8; 32],
+) -> Decision {
+    if caller != Caller::System {
+        return Err(Refusal::Forbidden);
+    }
+    let user = addressee(world, id, letter)?;
+    // No line in the audit log: anybody may ask for any number of letters, and the log is kept for ever.
+    Ok(put_link(world, &user, letter, secret_hash))
+}
+
+/// Confirms the address. The same link may be used again: it changes nothing.
+pub(super) fn confirm_email(world: &mut World, id: UserId, secret_hash: &[u8; 32]) -> Decision {
+    let link = world.links.get((id, LinkKind::EmailConfirmation));
+    let is_valid = link.is_some_and(|link| link.is_of(secret_hash) && world.now < link.expires_at);
+    let user = existing(world, id).ok().filter(|_| is_valid).ok_or(Refusal::ConfirmationLinkInvalid)?;
+    if user.email_confirmed_at.is_none() {
+        let email_confirmed_at = Some(world.now);
+        put(world, User { email_confirmed_at, ..user });
+    }
+    Ok(Outcome::Done)
 }
 
 pub(super) fn redeem_reset_link(
@@ -194,7 +263,10 @@ pub(super) fn redeem_reset_link(
     secret_hash: &[u8; 32],
     password_hash: &PasswordHash,
 ) -> Decision {
-    let link = world.reset_links.get(id).filter(|link| link.is_of(secret_hash) && world.now < link.expires_at);
+    let link = world
+        .links
+        .get((id, LinkKind::PasswordReset))
+        .filter(|link| link.is_of(secret_hash) && world.now < link.expires_at);
     let user = existing(world, id).ok().filter(|user| user.status == UserStatus::Active);
     let (Some(link), Some(mut user)) = (link, user) else { return Err(Refusal::ResetLinkInvalid) };
     if link.epoch != user.sign_in_epoch {
@@ -234,6 +306,7 @@ pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Dec
     }
     "erased".clone_into(&mut user.name);
     user.email = User::erased_email(id);
+    user.email_confirmed_at = None;
     user.role = Role::Buyer;
     user.status = UserStatus::Erased;
     world.set_password(id, PasswordHash(String::new()));

@@ -371,7 +371,14 @@ fn an_address_has_one_account_and_only_the_box_office_makes_operators() {
 #[test]
 fn a_session_has_the_role_of_its_user_whatever_it_asks_for() {
     let mut office = SaleModel::new();
-    let session = |user_id| Session { secret_hash: [7; 32], user_id, role: Role::Operator, expires_at: at(DAY) };
+    let session = |user_id| Session {
+        secret_hash: [7; 32],
+        user_id,
+        role: Role::Operator,
+        expires_at: at(DAY),
+        created_at: at(0),
+        client: None,
+    };
     let open = |caller| Command::OpenSession { session: session(user(caller)), epoch: 0 };
     office.run([(0, Caller::Anonymous, open(JUNHO), "signed_in")]);
     assert_eq!(office.model.sessions[&[7; 32]].role, Role::Buyer);
@@ -388,7 +395,14 @@ fn a_session_has_the_role_of_its_user_whatever_it_asks_for() {
 fn a_role_is_given_by_the_box_office_alone_and_sessions_end() {
     let mut office = SaleModel::new();
     let user_id = user(MINJI);
-    let session = Session { secret_hash: [1; 32], user_id, role: Role::Buyer, expires_at: at(DAY) };
+    let session = Session {
+        secret_hash: [1; 32],
+        user_id,
+        role: Role::Buyer,
+        expires_at: at(DAY),
+        created_at: at(0),
+        client: None,
+    };
     office.ask(Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).unwrap();
     let promote = Command::SetRole { user_id, role: Role::Operator };
     for caller in [MINJI, BOSS, Caller::Service, Caller::Anonymous] {

@@ -148,6 +148,8 @@ async fn admit(office: &BoxOffice, number: u64, room_id: RoomId) -> Buyer {
         user_id,
         role: Role::Buyer,
         expires_at: office.now().plus(Span::from_secs(86_400)),
+        created_at: office.now(),
+        client: None,
     };
     command(office, Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).await;
     let caller = Caller::Buyer(user_id);

@@ -54,6 +54,8 @@ async fn without_a_session_every_route_but_the_public_ones_is_401() {
         "GET /concerts/{concert_id}",
         "GET /concerts/{concert_id}/seats",
         "GET /queue/tokens/{token}/position",
+        "POST /email-confirmations",
+        "POST /password-reset-requests",
         "POST /password-resets",
         "POST /sessions",
         "POST /users",

@@ -61,6 +61,13 @@ async fn a_debt(operator: &Client, user: &str) -> Value {
     debt
 }
 
+/// The examples of letters, which need no session.
+async fn ask_for_letters(server: &Server, request: &Value, confirmation: &Value) {
+    server.anonymous().post("/password-reset-requests", request).await.expect(202);
+    let unknown = server.anonymous().post("/email-confirmations", confirmation).await;
+    unknown.problem(403, "confirmation_link_invalid");
+}
+
 #[tokio::test]
 async fn the_server_takes_every_example_of_a_body() {
     let server = Server::start().await;
@@ -82,13 +89,13 @@ async fn the_server_takes_every_example_of_a_body() {
     };
     let credentials = &body_of("sign_in")[0];
     let client = sign_in(credentials).await;
-    let change = &body_of("change_password")[0];
-    client.put("/users/me/password", change).await.expect(204);
+    client.put("/users/me/password", &body_of("change_password")[0]).await.expect(204);
     let links = format!("/operator/users/{}/reset-links", user["user_id"].as_str().unwrap());
     let link = operator.post(&links, &json!({})).await.expect(201);
     let mut reset = body_of("reset_password").remove(0);
     reset["secret"] = link["secret"].clone();
     server.anonymous().post("/password-resets", &reset).await.expect(204);
+    ask_for_letters(&server, &body_of("request_password_reset")[0], &body_of("confirm_email")[0]).await;
     let client = sign_in(&json!({ "email": registration["email"], "password": reset["new_password"] })).await;
     let back = json!({ "old_password": reset["new_password"], "new_password": credentials["password"] });
     client.put("/users/me/password", &back).await.expect(204);

@@ -1,6 +1,6 @@
 //! Sessions over HTTP.
 
-use frontrow_testkit::Server;
+use frontrow_testkit::{START, Server, items};
 use serde_json::json;
 
 #[tokio::test]
@@ -55,6 +55,49 @@ async fn a_session_ends_when_its_hours_are_over() {
     client.get("/users/me").await.expect(200);
     server.advance(1);
     client.get("/users/me").await.problem(401, "unauthorized");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_user_sees_the_own_sessions_and_ends_one() {
+    let server = Server::start().await;
+    let anonymous = server.anonymous();
+    let mut users = Vec::new();
+    for (email, agent) in [
+        ("kim@example.com", "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 Chrome/140.0.0.0 Mobile Safari/537.36"),
+        ("kim@example.com", "<b>nothing known</b>"),
+        ("lee@example.com", "curl/8.14.1"),
+    ] {
+        let form = json!({ "name": "Kim", "email": email, "password": "correct horse" });
+        anonymous.post("/users", &form).await;
+        let credentials = json!({ "email": email, "password": "correct horse" });
+        let call = anonymous.call(reqwest::Method::POST, "/sessions").header("user-agent", agent).json(&credentials);
+        let session = call.send().await.expect(201);
+        users.push(server.with_secret(session["session_token"].as_str().unwrap()));
+        server.advance(60);
+    }
+    let [phone, other, lee] = &users[..] else { panic!() };
+    let list = phone.get("/sessions").await.expect(200);
+    assert_eq!(list["next_cursor"], json!(null));
+    let shown: Vec<_> = items(&list)
+        .iter()
+        .map(|row| (row["client"].clone(), row["created_at"].clone(), row["is_current"] == true))
+        .collect();
+    let at = |minute: i64| json!(START.plus(frontrow_domain::time::Span::from_secs(60 * minute)));
+    assert_eq!(shown, [(json!(null), at(1), false), (json!("Chrome · Android"), at(0), true)]);
+    assert!(!list.to_string().contains(phone.secret()), "no secret is shown again");
+    let path = |row: usize| format!("/sessions/{}", items(&list)[row]["session_id"].as_str().unwrap());
+    lee.delete(&path(0)).await.problem(404, "not_found");
+    phone.delete("/sessions/01a224ba-0608-73a0-8efc-5d8f19f76856").await.problem(404, "not_found");
+    phone.delete("/sessions/x").await.problem_at(400, "invalid_field", "session_id");
+    other.get("/users/me").await.expect(200);
+    phone.delete(&path(0)).await.expect(204);
+    phone.delete(&path(0)).await.problem(404, "not_found");
+    other.get("/users/me").await.problem(401, "unauthorized");
+    assert_eq!(items(&phone.get("/sessions").await.expect(200)).len(), 1);
+    phone.delete(&path(1)).await.expect(204);
+    phone.get("/users/me").await.problem(401, "unauthorized");
+    lee.get("/users/me").await.expect(200);
     server.close().await;
 }
 

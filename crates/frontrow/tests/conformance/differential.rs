@@ -12,7 +12,7 @@ use frontrow_domain::{
     outbox::{Consumer, DeliveryError, LeaseHolder},
     points::Settlement,
     sale::{ConcertStatus, ReservationStatus, SeatAction, SeatChange},
-    user::{Caller, NewUser, Role, Session},
+    user::{Caller, LetterLanguage, LinkKind, NewUser, Role, Session},
 };
 use frontrow_storage::{ConcertFilter, DebtFilter, EventFilter, PaymentFilter, ReservationFilter, memory::MemoryStore};
 use frontrow_testkit::{
@@ -46,7 +46,7 @@ const REACHED: [&str; 15] = [
     "LeaseTaken",
     "status: Locked",
     "status: Erased",
-    "ResetLinkIssued",
+    "LinkIssued",
     "AccountChanged",
 ];
 
@@ -235,7 +235,14 @@ fn system(rng: &mut StdRng, number: usize) -> Command {
         0 => Command::ExpireHolds { reservation_ids: (0..12).map(|_| reservation(rng)).collect() },
         1 => {
             let secret_hash = [u8::try_from(number % 5).unwrap(); 32];
-            let session = Session { secret_hash, user_id: user(rng), role: Role::Buyer, expires_at: START };
+            let session = Session {
+                secret_hash,
+                user_id: user(rng),
+                role: Role::Buyer,
+                expires_at: START,
+                created_at: START,
+                client: None,
+            };
             Command::OpenSession { session, epoch: 0 }
         }
         2 => Command::CloseSession { secret_hash: [u8::try_from(number % 5).unwrap(); 32] },
@@ -276,9 +283,15 @@ async fn account(rng: &mut StdRng, office: &Fixture) -> (Caller, Command) {
     let secret_hash = [rng.random_range(0..5); 32];
     let link = [rng.random_range(0..2); 32];
     let password_hash = PasswordHash(format!("hash {}", rng.random_range(0..1_000)));
-    let command = match rng.random_range(0..20) {
+    let letter = LinkKind::ALL[rng.random_range(0..2)];
+    let command = match rng.random_range(0..27) {
+        20 | 21 => Command::RequestLetter { user_id, letter, language: LetterLanguage::Korean },
+        22 | 23 => Command::IssueLetterLink { user_id, letter, secret_hash: link },
+        24 | 25 => Command::ConfirmEmail { user_id, secret_hash: link },
+        26 => Command::EndSession { secret_hash },
         0 | 1 => {
-            let session = Session { secret_hash, user_id, role: Role::Buyer, expires_at: START };
+            let session =
+                Session { secret_hash, user_id, role: Role::Buyer, expires_at: START, created_at: START, client: None };
             Command::OpenSession { session, epoch }
         }
         2 | 3 => Command::CloseSessions { user_id },
@@ -311,7 +324,7 @@ async fn account(rng: &mut StdRng, office: &Fixture) -> (Caller, Command) {
 async fn outbox(rng: &mut StdRng, office: &Fixture) -> Command {
     let events = office.store.outbox(EventFilter::All, first(6)).await.unwrap();
     let holder = LeaseHolder(Uuid::from_u128(rng.random_range(1..=2)));
-    let consumer = Consumer::AuditFeed;
+    let consumer = Consumer::ALL[rng.random_range(0..2)];
     let some = |rng: &mut StdRng| {
         let ids = events.iter().map(|event| event.event_id);
         ids.filter(|_| rng.random_ratio(1, 2)).collect::<Vec<_>>()
@@ -352,7 +365,7 @@ async fn prepare(office: &Fixture) {
         let id = UserId(Uuid::from_u128(number));
         office.register_as(id, "Buyer", &format!("{number}@example.com")).await;
         office.top_up(id, 400_000).await;
-        office.close_gaps().await;
+        office.close_gaps(0).await;
     }
     office.concert().await;
     office.concert_like(NewConcert { own_room_max_active: Some(2), ..new_concert() }).await;
@@ -421,7 +434,7 @@ async fn run(seed: u64, other: &Fixture) -> (usize, BTreeSet<&'static str>) {
     prepare(&memory).await;
     prepare(other).await;
     let mut rng = StdRng::seed_from_u64(seed);
-    let (mut number, mut accepted, mut reached) = (0, 0, BTreeSet::new());
+    let (mut number, mut accepted, mut reached, mut letters) = (0, 0, BTreeSet::new(), 0);
     while number < COMMANDS {
         let len = rng.random_range(1..=6);
         let mut batch = Vec::new();
@@ -439,7 +452,8 @@ async fn run(seed: u64, other: &Fixture) -> (usize, BTreeSet<&'static str>) {
             changed_nothing(&other_changes),
             "seed {seed}, before {number}: {batch:?}"
         );
-        other.close_gaps().await;
+        letters += changes.events.inserted.iter().filter(|event| event.consumer == Consumer::Letters).count();
+        other.close_gaps(letters).await;
         accepted += answers.iter().filter(|answer| answer.decision.is_ok()).count();
         let text = format!("{answers:?} {changes:?}");
         reached.extend(REACHED.into_iter().filter(|state| text.contains(state)));

@@ -83,6 +83,8 @@ macro_rules! conformance {
                 a_new_password_is_read_back_and_ends_all_sessions_but_one,
                 a_locked_user_is_read_back_and_signed_out,
                 a_reset_link_is_used_once_and_a_new_one_replaces_it,
+                an_address_is_confirmed_by_its_link_and_links_that_are_over_are_removed,
+                the_sessions_of_a_user_are_listed_and_end_one_by_one,
                 an_account_with_an_open_debt_is_not_erased,
                 an_erased_user_leaves_the_books_and_the_address,
                 when_a_user_last_signed_in_is_noted_once_a_day_and_read_back,

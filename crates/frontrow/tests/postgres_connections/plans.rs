@@ -14,7 +14,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{PaymentStatus, ReservationStatus},
     time::{Span, Time},
-    user::{Caller, Role, Session},
+    user::{Caller, LetterLanguage, LinkKind, Role, Session},
 };
 use frontrow_storage::{
     ConcertFilter, ConcertPlace, EVENTS_COUNTED_MAX, EventFilter, Page, PaymentFilter, ReservationFilter, Store, check,
@@ -53,7 +53,9 @@ CREATE FUNCTION someone(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
     RETURN ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid;
 INSERT INTO \"user\" SELECT someone(n), 'Kim ' || n, n || '@example.com', '$argon2id$', 'buyer', T0, T0
     FROM generate_series(1, ROWS) AS n;
-INSERT INTO session SELECT sha256(n::text::bytea), someone(n), 'buyer', T0 + 60000000 + n
+INSERT INTO session SELECT sha256(n::text::bytea), someone(n), 'buyer', T0 + 60000000 + n, T0, NULL
+    FROM generate_series(1, ROWS) AS n;
+INSERT INTO account_link SELECT someone(n), 'email_confirmation', sha256(n::text::bytea), 0, T0 + 60000000 + n
     FROM generate_series(1, ROWS) AS n;
 INSERT INTO waiting_token SELECT 0, n, someone(n), 'ended', T0 - 60000000, T0, NULL, NULL, NULL, T0, 'paid'
     FROM generate_series(1, ROWS / 2) AS n;
@@ -98,9 +100,10 @@ SELECT setval('concert_ids', ROWS), setval('seat_ids', ROWS), setval('reservatio
 RESET session_replication_role;
 ";
 
-const LARGE: [&str; 13] = [
+const LARGE: [&str; 14] = [
     "user",
     "session",
+    "account_link",
     "waiting_token",
     "concert",
     "seat",
@@ -115,7 +118,8 @@ const LARGE: [&str; 13] = [
 ];
 
 /// Parts of statements, and the index that each must go by.
-const INDEXES: [(&str, &str); 36] = [
+const INDEXES: [(&str, &str); 37] = [
+    ("FROM session WHERE user_id = $1", "session_by_user"),
     ("WHERE email = $1", "user_email_unique"),
     ("FROM \"user\" WHERE user_id < $1", "user_pkey"),
     ("FROM room WHERE room_id > $1", "room_pkey"),
@@ -188,6 +192,7 @@ async fn read_everything(store: &dyn Store) {
     let counted = store.seat_counts_of(&[ConcertId::new(3_000), ConcertId::new(17)]).await.unwrap();
     assert_eq!(counted.iter().map(|(_, counts)| counts.sold).sum::<i64>(), 100);
     store.point(user).await.unwrap().unwrap();
+    use_account(store, user).await;
     for after in [None, Some(UserId(Uuid::max())), Some(someone(100_000))] {
         assert_eq!(store.users(None, Page { after, limit: 50 }).await.unwrap().len(), 50);
         store.users(Some("KIM 7777"), Page { after, limit: 50 }).await.unwrap();
@@ -258,6 +263,29 @@ async fn read_everything(store: &dyn Store) {
     assert_eq!(store.prune(Leftover::Token, START.plus(Span::from_secs(1)), 500).await.unwrap(), 500);
 }
 
+/// A letter, the confirmation of its address, and the end of a session.
+async fn use_account(store: &dyn Store, user: UserId) {
+    let session = store.sessions(user, 100).await.unwrap()[0];
+    let link: [u8; 32] = [7; 32];
+    let letter = LinkKind::EmailConfirmation;
+    ask(
+        store,
+        vec![
+            (Caller::Buyer(user), Command::RequestLetter { user_id: user, letter, language: LetterLanguage::Korean }),
+            (Caller::System, Command::IssueLetterLink { user_id: user, letter, secret_hash: link }),
+        ],
+    )
+    .await;
+    ask(
+        store,
+        vec![
+            (Caller::Anonymous, Command::ConfirmEmail { user_id: user, secret_hash: link }),
+            (Caller::Buyer(user), Command::EndSession { secret_hash: session.secret_hash }),
+        ],
+    )
+    .await;
+}
+
 /// What the worker of the outbox does, except that nothing is delivered in the end.
 async fn deliver(store: &dyn Store) {
     let (consumer, holder) = (Consumer::AuditFeed, LeaseHolder(Uuid::from_u128(1)));
@@ -284,7 +312,7 @@ pub(crate) async fn sell(store: &dyn Store, ids: &Ids) {
         secret_hash[..16].copy_from_slice(user_id.0.as_bytes());
         secret_hash[31] = u8::try_from(number).unwrap();
         let expires_at = START.plus(Span::from_secs(60));
-        let session = Session { secret_hash, user_id, role: Role::Buyer, expires_at };
+        let session = Session { secret_hash, user_id, role: Role::Buyer, expires_at, created_at: START, client: None };
         (Caller::Anonymous, Command::OpenSession { session, epoch: 0 })
     };
     ask(store, users.iter().enumerate().map(session).collect()).await;

@@ -44,7 +44,7 @@ log_min_messages = warning
 const REST: &str = "
 INSERT INTO \"user\" SELECT someone(n), 'Kim ' || n, n || '@example.com', '$argon2id$', 'buyer', T0, T0
     FROM generate_series(1, 2 * LINE) AS n;
-INSERT INTO session SELECT sha256(n::text::bytea), someone(n), 'buyer', T0 + 60000000 + n
+INSERT INTO session SELECT sha256(n::text::bytea), someone(n), 'buyer', T0 + 60000000 + n, T0, NULL
     FROM generate_series(1, LINE) AS n;
 INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
         ends_at, base_price, opens_at, closes_at, closing, room_id, status, created_at, updated_at)

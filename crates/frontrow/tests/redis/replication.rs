@@ -72,6 +72,7 @@ async fn sessions_roles_and_concerts_are_published() {
         status: UserStatus::Active,
         sign_in_epoch: 0,
         signed_in_at: office.clock.now(),
+        email_confirmed_at: None,
         created_at: office.clock.now(),
         updated_at: office.clock.now(),
     };

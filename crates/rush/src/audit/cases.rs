@@ -41,8 +41,8 @@ fn op(buyer: usize, sent: u64, asked: Asked, effect: Effect) -> Op {
     Op { buyer, asked, sent, received: sent + 10, outcome: RequestOutcome::Ok(effect) }
 }
 
-fn account(buyer: usize, balance: i64, entries: Vec<PointEntry>) -> Account {
-    Account { buyer, user_id: user(buyer), balance, version_before: 0, balance_before: 0, entries }
+fn account(buyer: usize, balance: i64, entries: Vec<PointEntry>) -> AuditedAccount {
+    AuditedAccount { buyer, user_id: user(buyer), balance, version_before: 0, balance_before: 0, entries }
 }
 
 fn token(buyer: usize) -> String {

@@ -1,6 +1,6 @@
 //! Everything acknowledged is in the books with the same content, and nothing is there that was not acknowledged.
 
-use super::{Account, Books, Happened, Index, ReservationLife, Verdict};
+use super::{AuditedAccount, Books, Happened, Index, ReservationLife, Verdict};
 use crate::{
     api::{Payment, PointEntry, Reservation},
     history::{Asked, Effect, History, RequestOutcome},
@@ -184,7 +184,7 @@ fn unexplained(history: &History, books: &Books, index: &Index, verdict: &mut Ve
 /// Each payment has its reservation, paid once and at its price, one entry of use, and one of refund if it was refunded.
 fn payments_match(books: &Books, index: &Index, reservations: &HashMap<i64, &Reservation>, verdict: &mut Verdict) {
     let mut entries: HashMap<(i64, &str), Vec<i64>> = HashMap::new();
-    for entry in books.accounts.iter().flat_map(|account: &Account| &account.entries) {
+    for entry in books.accounts.iter().flat_map(|account: &AuditedAccount| &account.entries) {
         if let Some(payment) = entry.payment_id {
             entries.entry((payment, entry.kind.as_str())).or_default().push(entry.amount);
         }

@@ -1,6 +1,6 @@
 //! Money: no won is lost or invented, and every history can be added up.
 
-use super::{Account, Books, Index, Verdict};
+use super::{AuditedAccount, Books, Index, Verdict};
 use crate::history::{Asked, Effect, History, RequestOutcome};
 use std::collections::HashMap;
 
@@ -77,7 +77,7 @@ fn expected(history: &History, index: &Index) -> HashMap<usize, BalanceRange> {
     bounds
 }
 
-fn versions(account: &Account, verdict: &mut Verdict) {
+fn versions(account: &AuditedAccount, verdict: &mut Verdict) {
     let mut version = account.version_before;
     let mut balance = account.balance_before;
     for entry in &account.entries {

@@ -126,7 +126,14 @@ mod tests {
         let sessions = Sessions::new(Sharing::Alone);
         let now = Time::from_micros(1);
         let user_id = UserId(uuid::Uuid::from_u128(1));
-        let session = Session { secret_hash: [7; 32], user_id, role: Role::Buyer, expires_at: Time::from_micros(9) };
+        let session = Session {
+            secret_hash: [7; 32],
+            user_id,
+            role: Role::Buyer,
+            expires_at: Time::from_micros(9),
+            created_at: Time::default(),
+            client: None,
+        };
         let read = sessions.begin_read(&session.secret_hash);
         sessions.publish(&Changes { closed_sessions: vec![session.secret_hash], ..Changes::default() });
         sessions.end_read(read, session, now);
@@ -140,7 +147,14 @@ mod tests {
         let start = Time::from_micros(1);
         let user_id = UserId(uuid::Uuid::from_u128(1));
         let expires_at = start.plus(Span::from_secs(9_999));
-        let session = Session { secret_hash: [7; 32], user_id, role: Role::Buyer, expires_at };
+        let session = Session {
+            secret_hash: [7; 32],
+            user_id,
+            role: Role::Buyer,
+            expires_at,
+            created_at: Time::default(),
+            client: None,
+        };
         for (sharing, after_half_a_minute) in [(Sharing::Alone, Some(session)), (Sharing::Shared, None)] {
             let sessions = Sessions::new(sharing);
             let at = |seconds| sessions.get(&session.secret_hash, start.plus(Span::from_secs(seconds)));

@@ -59,7 +59,7 @@ impl Figures {
     fn read() -> Option<Self> {
         let text = |path: &str| fs::read_to_string(path).ok();
         let open_files = u32::try_from(fs::read_dir("/proc/self/fd").ok()?.count()).ok()?;
-        let texts = Texts {
+        let texts = ProcTexts {
             stat: &text("/proc/self/stat")?,
             status: &text("/proc/self/status")?,
             limits: &text("/proc/self/limits")?,
@@ -68,7 +68,7 @@ impl Figures {
         Self::of(&texts, f64::from(open_files))
     }
 
-    fn of(texts: &Texts<'_>, open_files: f64) -> Option<Self> {
+    fn of(texts: &ProcTexts<'_>, open_files: f64) -> Option<Self> {
         // The program's name is in brackets, and may contain blanks and brackets itself.
         let (_, after_name) = texts.stat.rsplit_once(')')?;
         let fields: Vec<&str> = after_name.split_whitespace().collect();
@@ -91,7 +91,7 @@ impl Figures {
 }
 
 /// The texts read from `/proc`.
-struct Texts<'a> {
+struct ProcTexts<'a> {
     stat: &'a str,
     status: &'a str,
     limits: &'a str,
@@ -100,11 +100,11 @@ struct Texts<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Figures, Texts};
+    use super::{Figures, ProcTexts};
 
     #[test]
     fn the_figures_are_read_from_what_the_system_writes() {
-        let texts = Texts {
+        let texts = ProcTexts {
             stat: "4711 (a (b) c) S 1 4711 4711 0 -1 4194560 1 2 3 4 250 50 7 8 20 0 9 0 12300 56 78 0\n",
             status: "Name:\tfrontrow\nVmSize:\t  2048 kB\nVmRSS:\t    512 kB\nThreads:\t9\n",
             limits: "Limit  Soft Limit  Hard Limit  Units\nMax open files            65536     65536     files\n",
@@ -120,6 +120,6 @@ mod tests {
             max_files: 65_536.0,
         };
         assert_eq!(Figures::of(&texts, 12.0), Some(figures));
-        assert_eq!(Figures::of(&Texts { stat: "broken", ..texts }, 12.0), None);
+        assert_eq!(Figures::of(&ProcTexts { stat: "broken", ..texts }, 12.0), None);
     }
 }

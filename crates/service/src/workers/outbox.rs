@@ -3,8 +3,10 @@
 //! that dies before it settles leaves the events as they were, and the next claim delivers them again.
 
 mod audit_feed;
+mod letter_post;
 
 pub(super) use audit_feed::AuditFeed;
+pub(super) use letter_post::LetterPost;
 
 use super::rest;
 use crate::{

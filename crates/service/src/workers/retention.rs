@@ -44,7 +44,7 @@ impl Retention {
     const fn of(self, what: Leftover) -> Option<Span> {
         match what {
             Leftover::Answer => Some(self.answers),
-            Leftover::Session => Some(Span::ZERO),
+            Leftover::Session | Leftover::Link => Some(Span::ZERO),
             Leftover::Token => self.tokens,
             Leftover::Reservation => self.reservations,
         }
@@ -237,7 +237,14 @@ mod tests {
         ask(&office, Caller::System, Command::LockUser { user_id: of(4) }).await;
         clock.advance(Span::from_secs(31 * 86_400));
         let expires_at = clock.now().plus(day);
-        let session = Session { secret_hash: [5; 32], user_id: of(5), role: Role::Buyer, expires_at };
+        let session = Session {
+            secret_hash: [5; 32],
+            user_id: of(5),
+            role: Role::Buyer,
+            expires_at,
+            created_at: Time::default(),
+            client: None,
+        };
         ask(&office, Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).await;
         join(&office, 8).await;
         // Twice, as two instances would, and in parts that begin or end among them.

@@ -88,7 +88,9 @@ CREATE TABLE "user" (
     -- How often all sessions of the user were ended: earlier proofs of identity are invalid after it.
     sign_in_epoch bigint NOT NULL DEFAULT 0,
     -- Updated once a day at most.
-    signed_in_at  bigint NOT NULL DEFAULT 0
+    signed_in_at  bigint NOT NULL DEFAULT 0,
+    -- When the user proved to read the letters to the e-mail address.
+    email_confirmed_at bigint
 );
 
 CREATE TRIGGER user_stays BEFORE DELETE OR TRUNCATE OR UPDATE OF user_id ON "user" EXECUTE FUNCTION stays();
@@ -97,19 +99,26 @@ CREATE TABLE session (
     secret_hash bytea  NOT NULL PRIMARY KEY CONSTRAINT session_hash_is_sha256 CHECK (octet_length(secret_hash) = 32),
     user_id     uuid   NOT NULL REFERENCES "user" (user_id),
     role        text   NOT NULL CONSTRAINT session_role CHECK (role IN ('buyer', 'operator')),
-    expires_at  bigint NOT NULL
+    expires_at  bigint NOT NULL,
+    created_at  bigint NOT NULL,
+    -- The program that opened it, as far as that is known.
+    client      text
 );
 
 CREATE INDEX session_by_end ON session (expires_at);
-CREATE INDEX session_by_user ON session (user_id);
+CREATE INDEX session_by_user ON session (user_id, created_at);
 
--- Links that reset a password; one for a user at most.
-CREATE TABLE reset_link (
-    user_id     uuid   NOT NULL PRIMARY KEY REFERENCES "user" (user_id),
-    secret_hash bytea  NOT NULL CONSTRAINT reset_link_hash_is_sha256 CHECK (octet_length(secret_hash) = 32),
+-- Links that stand for a user: one that sets a new password, and one that confirms the address, at most.
+CREATE TABLE account_link (
+    user_id     uuid   NOT NULL REFERENCES "user" (user_id),
+    kind        text   NOT NULL CONSTRAINT account_link_kind CHECK (kind IN ('password_reset', 'email_confirmation')),
+    secret_hash bytea  NOT NULL CONSTRAINT account_link_hash_is_sha256 CHECK (octet_length(secret_hash) = 32),
     epoch       bigint NOT NULL,
-    expires_at  bigint NOT NULL
+    expires_at  bigint NOT NULL,
+    PRIMARY KEY (user_id, kind)
 );
+
+CREATE INDEX account_link_by_end ON account_link (expires_at);
 
 -- A waiting room: 0 is the house room, any other number is that of the concert whose own room it is.
 CREATE TABLE room (

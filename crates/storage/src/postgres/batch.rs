@@ -10,8 +10,8 @@ use super::{
     loads::Loads,
     saves::SavePipeline,
     tables::{
-        audit_feed, audit_log, concert, debt, idempotency, outbox, outbox_lease, payment, point, point_history,
-        reservation, reset_link, room, seat, session, token, user,
+        account_link, audit_feed, audit_log, concert, debt, idempotency, outbox, outbox_lease, payment, point,
+        point_history, reservation, room, seat, session, token, user,
     },
 };
 use frontrow_domain::{changes::Changes, id::TokenId};
@@ -45,7 +45,8 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     reservation::load(&mut loads, plan);
     payment::load(&mut loads, plan);
     user::load(&mut loads, plan);
-    reset_link::load(&mut loads, plan);
+    account_link::load(&mut loads, plan);
+    session::load(&mut loads, plan);
     point_history::load(&mut loads, plan);
     debt::load(&mut loads, plan);
     seat::load_places(&mut loads, plan);
@@ -76,7 +77,7 @@ pub(super) fn save<'a>(
 ) -> SavePipeline<'a> {
     let mut saves = SavePipeline::new(session);
     user::save(&mut saves, changes);
-    reset_link::upsert(&mut saves, changes);
+    account_link::upsert(&mut saves, changes);
     session::save(&mut saves, changes);
     room::save(&mut saves, changes);
     concert::save(&mut saves, changes);

@@ -14,7 +14,9 @@ use uuid::Uuid;
 pub(super) struct LoadPlan {
     pub(super) locked_users: Vec<Uuid>,
     pub(super) users: Vec<Uuid>,
-    pub(super) reset_links: Vec<Uuid>,
+    pub(super) link_users: Vec<Uuid>,
+    pub(super) link_kinds: Vec<&'static str>,
+    pub(super) sessions: Vec<[u8; 32]>,
     pub(super) emails: Vec<String>,
     pub(super) references: Vec<String>,
     pub(super) adjusted_users: Vec<Uuid>,
@@ -106,6 +108,7 @@ impl LoadPlan {
         let changed = Changed::of(batch);
         let tokens = sorted(keys.tokens.iter().map(|id| (id.room_id.get(), id.position.0)));
         let places = sorted(keys.places.iter().map(|(user, room)| (user.0, room.get())));
+        let links = sorted(keys.links.iter().copied());
         let counted = sorted(keys.counted.iter().map(|room| room.get()));
         let locked_rooms = sorted(counted.iter().copied().chain(changed.rooms));
         // If a room is named twice, the last limit holds, as in the model.
@@ -119,7 +122,9 @@ impl LoadPlan {
         Self {
             locked_users: sorted(changed.users.into_iter()),
             users: sorted(keys.users.iter().map(|user| user.0)),
-            reset_links: sorted(keys.reset_links.iter().map(|user| user.0)),
+            link_users: links.iter().map(|(user, _)| user.0).collect(),
+            link_kinds: links.iter().map(|(_, kind)| kind.word()).collect(),
+            sessions: sorted(keys.sessions.iter().copied()),
             emails: sorted(keys.emails.iter().cloned()),
             references: sorted(keys.references.iter().cloned()),
             adjusted_users: keys.adjustments.iter().map(|(user, _)| user.0).collect(),
@@ -189,6 +194,8 @@ impl Changed {
                 | Command::UnlockUser { user_id }
                 | Command::IssueResetLink { user_id, .. }
                 | Command::RedeemResetLink { user_id, .. }
+                | Command::IssueLetterLink { user_id, .. }
+                | Command::ConfirmEmail { user_id, .. }
                 | Command::EraseUser(Erasure { user_id, .. })
                 // A top-up too: no erasure may come between the check of the account and the points.
                 | Command::TopUp { user_id, .. }

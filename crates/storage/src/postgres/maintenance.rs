@@ -24,6 +24,13 @@ const PRUNE_SESSIONS: Statement = Statement {
               FOR UPDATE SKIP LOCKED))",
     types: &[Type::INT8, Type::INT8],
 };
+const PRUNE_LINKS: Statement = Statement {
+    sql: "DELETE FROM account_link AS l USING (
+              SELECT user_id, kind FROM account_link WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
+              FOR UPDATE SKIP LOCKED) AS old
+          WHERE l.user_id = old.user_id AND l.kind = old.kind",
+    types: &[Type::INT8, Type::INT8],
+};
 /// A stretch of each room's line from its first ended token, so that the cost does not grow with the line. Below that
 /// one there are only live tokens, no more than the room has turns. The row with the highest position stays: it tells
 /// how far the line goes.
@@ -97,6 +104,7 @@ pub(super) async fn prune(pool: &Pool, what: Leftover, before: Time, limit: u32)
     let removed = match what {
         Leftover::Answer => in_time(pool, session.execute(&PRUNE_ANSWERS, &[&before, &limit])).await?,
         Leftover::Session => in_time(pool, session.execute(&PRUNE_SESSIONS, &[&before, &limit])).await?,
+        Leftover::Link => in_time(pool, session.execute(&PRUNE_LINKS, &[&before, &limit])).await?,
         Leftover::Token => in_time(pool, session.execute(&PRUNE_TOKENS, &[&before, &limit])).await?,
         Leftover::Reservation => {
             let mut removed = 0;

@@ -6,6 +6,7 @@
 //! Rows are inserted in the order of a key that is unique among all instances, so that two instances that insert the
 //! same keys cannot deadlock.
 
+pub(super) mod account_link;
 pub(super) mod audit_feed;
 pub(super) mod audit_log;
 pub(super) mod concert;
@@ -17,7 +18,6 @@ pub(super) mod payment;
 pub(super) mod point;
 pub(super) mod point_history;
 pub(super) mod reservation;
-pub(super) mod reset_link;
 pub(super) mod room;
 pub(super) mod seat;
 pub(super) mod session;

@@ -1,8 +1,8 @@
 //! The statements of a batch, in their order.
 
 use super::tables::{
-    audit_feed, audit_log, concert, debt, idempotency, outbox, outbox_lease, payment, point, point_history,
-    reservation, reset_link, room, seat, session, token, user,
+    account_link, audit_feed, audit_log, concert, debt, idempotency, outbox, outbox_lease, payment, point,
+    point_history, reservation, room, seat, session, token, user,
 };
 use frontrow_domain::{
     changes::Changes,
@@ -24,7 +24,8 @@ pub(super) fn load(
 ) -> Result<HashSet<TokenId>> {
     idempotency::load(conn, world, &keys.idempotency)?;
     user::load(conn, world, keys)?;
-    reset_link::load(conn, world, &keys.reset_links)?;
+    account_link::load(conn, world, &keys.links)?;
+    session::load(conn, world, &keys.sessions)?;
     point_history::load(conn, world, keys)?;
     debt::load(conn, world, keys)?;
     room::load(conn, world, &keys.rooms, highest)?;
@@ -101,7 +102,7 @@ pub(super) fn save(
     active: &HashSet<TokenId>,
 ) -> Result<()> {
     user::save(conn, changes)?;
-    reset_link::upsert(conn, changes)?;
+    account_link::upsert(conn, changes)?;
     session::save(conn, changes)?;
     room::save(conn, changes, highest)?;
     concert::save(conn, changes)?;

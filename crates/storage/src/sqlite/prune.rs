@@ -13,6 +13,8 @@ pub(super) enum Old {
         count: usize,
     },
     Sessions(Vec<[u8; 32]>),
+    /// By user and kind.
+    Links(Vec<(uuid::Uuid, String)>),
     /// By room and position.
     Tokens(Vec<(i64, i64)>),
     Reservations(Vec<i64>),
@@ -23,6 +25,7 @@ impl Old {
         match self {
             Self::Answers { count, .. } => *count == 0,
             Self::Sessions(keys) => keys.is_empty(),
+            Self::Links(keys) => keys.is_empty(),
             Self::Tokens(keys) => keys.is_empty(),
             Self::Reservations(keys) => keys.is_empty(),
         }
@@ -35,6 +38,7 @@ pub(super) fn find(conn: &Connection, what: Leftover, before: Time, limit: u32) 
     match what {
         Leftover::Answer => answers(conn, before, limit),
         Leftover::Session => sessions(conn, before, limit).map(Old::Sessions),
+        Leftover::Link => links(conn, before, limit).map(Old::Links),
         Leftover::Token => tokens(conn, before, limit).map(Old::Tokens),
         Leftover::Reservation => reservations(conn, before, limit).map(Old::Reservations),
     }
@@ -61,6 +65,13 @@ const SESSIONS: &str = "SELECT secret_hash FROM session WHERE expires_at < ?1 OR
 
 fn sessions(conn: &Connection, before: Time, limit: u32) -> Result<Vec<[u8; 32]>> {
     conn.prepare_cached(SESSIONS)?.query_map((before.micros(), limit), |row| row.get(0))?.collect()
+}
+
+const LINKS: &str = "SELECT user_id, kind FROM account_link WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2";
+
+fn links(conn: &Connection, before: Time, limit: u32) -> Result<Vec<(uuid::Uuid, String)>> {
+    let mut select = conn.prepare_cached(LINKS)?;
+    select.query_map((before.micros(), limit), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 const ROOMS: &str = "SELECT room_id, cursor FROM room ORDER BY room_id";
@@ -139,6 +150,12 @@ pub(super) fn remove(conn: &Connection, old: &Old) -> Result<usize> {
                 removed += delete.execute((hash,))?;
             }
         }
+        Old::Links(keys) => {
+            let mut delete = conn.prepare_cached("DELETE FROM account_link WHERE user_id = ?1 AND kind = ?2")?;
+            for (user, kind) in keys {
+                removed += delete.execute((user, kind))?;
+            }
+        }
         Old::Tokens(ids) => {
             let mut delete = conn.prepare_cached(
                 "DELETE FROM waiting_token WHERE room_id = ?1 AND position = ?2 AND status = 'ended'",
@@ -161,7 +178,7 @@ pub(super) fn remove(conn: &Connection, old: &Old) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ANSWERS, ENDED, FIRST_ENDED, HIGHEST, RESERVATIONS, SESSIONS};
+    use super::{ANSWERS, ENDED, FIRST_ENDED, HIGHEST, LINKS, RESERVATIONS, SESSIONS};
     use crate::sqlite::schema;
     use frontrow_domain::time::Time;
     use std::time::Duration;
@@ -173,7 +190,7 @@ mod tests {
         schema::prepare(&mut conn, Time::default(), 1).unwrap();
         for statistics in ["", "ANALYZE"] {
             conn.execute_batch(statistics).unwrap();
-            for sql in [SESSIONS, HIGHEST, FIRST_ENDED, ENDED, RESERVATIONS] {
+            for sql in [SESSIONS, LINKS, HIGHEST, FIRST_ENDED, ENDED, RESERVATIONS] {
                 let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
                 for number in 1..=explain.parameter_count() {
                     explain.raw_bind_parameter(number, 1).unwrap();

@@ -1,5 +1,6 @@
 //! The store's work with each table: its columns, its statements, and how a row is read and bound.
 
+pub(super) mod account_link;
 pub(super) mod audit_feed;
 pub(super) mod audit_log;
 pub(super) mod clock;
@@ -12,7 +13,6 @@ pub(super) mod payment;
 pub(super) mod point;
 pub(super) mod point_history;
 pub(super) mod reservation;
-pub(super) mod reset_link;
 pub(super) mod room;
 pub(super) mod seat;
 pub(super) mod session;
@@ -55,9 +55,10 @@ fn size(rows: u32) -> usize {
 }
 
 /// The tables, each with the first column of its key.
-const TABLES: [(&str, &str); 16] = [
+const TABLES: [(&str, &str); 17] = [
     ("user", "user_id"),
     ("session", "secret_hash"),
+    ("account_link", "user_id"),
     ("room", "room_id"),
     ("waiting_token", "room_id"),
     ("concert", "concert_id"),

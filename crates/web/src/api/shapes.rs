@@ -215,6 +215,8 @@ pub(super) struct UserShape {
     role: Role,
     /// Whether the user may sign in.
     status: UserStatus,
+    /// When the user proved to read the letters to the e-mail address; null if they have not.
+    email_confirmed_at: Option<Time>,
     /// When the user registered.
     created_at: Time,
     /// When anything of the account last changed.
@@ -229,6 +231,7 @@ impl From<User> for UserShape {
             email: row.email,
             role: row.role,
             status: row.status,
+            email_confirmed_at: row.email_confirmed_at,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }

@@ -1,27 +1,25 @@
-//! Users and sessions: register, sign in, sign out, me.
+//! Users: register, sign in, me, passwords, erasure.
 
 use super::shapes::UserShape;
 use crate::edge::{
+    accounts,
     auth::{SessionSecret, SignedIn, Visitor},
     extract::JsonBody,
-    limit::{SignInEnd, SignInTry},
     problem::HttpResult,
     state::SharedState,
 };
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
 use frontrow_domain::{
-    id::UserId,
     refusal::{EntityKind, Refusal},
     text::{InvalidField, checked_text},
     time::Time,
-    user::Role,
 };
-use frontrow_service::{
-    office::ServiceError,
-    validate::{Email, Password, USER_NAME_LEN_MAX},
-};
+use frontrow_service::validate::{Email, Password, USER_NAME_LEN_MAX};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
 use utoipa::ToSchema;
 
 /// The fields of a registration.
@@ -65,28 +63,21 @@ pub struct OpenedSession {
 
 /// Registers a buyer.
 ///
-/// An e-mail address has one account: a second registration is answered `email_taken`. Registering does not sign in.
+/// An e-mail address has one account: a second registration is answered `email_taken`. Registering does not sign in. If
+/// the box office sends letters, one comes to confirm the address, in the language of `Accept-Language`.
 #[utoipa::path(post, path = "/api/v1/users", tag = "users", operation_id = "register", security(()),
     request_body = RegisterRequest, responses((status = 201, description = "The new user", body = UserShape)))]
 pub(super) async fn register(
     State(app): State<SharedState>,
     _visitor: Visitor,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<RegisterRequest>,
 ) -> HttpResult<(StatusCode, Json<UserShape>)> {
     let name = checked_text("name", &body.name, USER_NAME_LEN_MAX)?;
     let email = Email::parse(&body.email)?;
     let password = Password::parse(body.password)?;
-    let user = app.office.register(name, email, password, Role::Buyer).await?;
+    let user = app.office.register_buyer(name, email, password, accounts::letter_language(&headers)).await?;
     Ok((StatusCode::CREATED, Json(user.into())))
-}
-
-/// How a password attempt counts for the budgets of the account.
-const fn end_of<T>(result: &Result<T, ServiceError>) -> SignInEnd {
-    match result {
-        Ok(_) => SignInEnd::Right,
-        Err(ServiceError::WrongCredentials | ServiceError::WrongPassword) => SignInEnd::Wrong,
-        Err(_) => SignInEnd::Undecided,
-    }
 }
 
 /// Signs in.
@@ -97,37 +88,20 @@ const fn end_of<T>(result: &Result<T, ServiceError>) -> SignInEnd {
     request_body = Credentials, responses((status = 201, description = "The session", body = OpenedSession)))]
 pub(super) async fn sign_in(
     State(app): State<SharedState>,
-    Visitor(address): Visitor,
+    visitor: Visitor,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<Credentials>,
 ) -> HttpResult<(StatusCode, Json<OpenedSession>)> {
     let email = Email::parse_known(&body.email)?;
     let password = Password::parse_given(body.password)?;
-    let account = app.office.account(&email).await?;
-    let epoch = account.as_ref().map_or(0, |(user, _)| user.sign_in_epoch);
-    let sign_in_try = app.limits.begin_sign_in(email.as_str(), epoch, address).await?;
-    let result = app.office.sign_in(account, &password).await;
-    app.limits.end_sign_in(sign_in_try, end_of(&result)).await;
-    let signed_in = result?;
+    let client = accounts::client_label(&headers);
+    let signed_in = accounts::sign_in(&app, visitor, &email, &password, client).await?;
     let body = OpenedSession {
         session_token: signed_in.secret,
         expires_at: signed_in.expires_at,
         user: signed_in.user.into(),
     };
     Ok((StatusCode::CREATED, Json(body)))
-}
-
-/// Signs out.
-///
-/// This session ends at once; the user's other sessions go on.
-#[utoipa::path(delete, path = "/api/v1/sessions/current", tag = "users", operation_id = "sign_out",
-    responses((status = 204, description = "Signed out")))]
-pub(super) async fn sign_out(
-    State(app): State<SharedState>,
-    _caller: SignedIn,
-    SessionSecret(secret): SessionSecret,
-) -> HttpResult<StatusCode> {
-    app.office.sign_out(&secret).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The signed-in user.
@@ -181,12 +155,6 @@ fn password_in(field: &str, parse: fn(String) -> Result<Password, InvalidField>,
     Ok(parse(text).map_err(|bad| InvalidField::new(field, bad.reason))?)
 }
 
-/// Counts an attempt of a signed-in user to repeat the password.
-async fn begin_proof(app: &SharedState, user_id: UserId, address: IpAddr) -> HttpResult<SignInTry> {
-    let epoch = app.office.user(user_id).await?.map_or(0, |user| user.sign_in_epoch);
-    app.limits.begin_sign_in(&user_id.to_string(), epoch, address).await
-}
-
 /// Changes the password.
 ///
 /// All other sessions of the user end; this one goes on. A wrong old password is 403 `wrong_password`.
@@ -194,30 +162,14 @@ async fn begin_proof(app: &SharedState, user_id: UserId, address: IpAddr) -> Htt
     request_body = PasswordChange, responses((status = 204, description = "Changed")))]
 pub(super) async fn change_password(
     State(app): State<SharedState>,
-    SignedIn { caller, user_id }: SignedIn,
+    signed_in: SignedIn,
     SessionSecret(secret): SessionSecret,
-    Visitor(address): Visitor,
+    visitor: Visitor,
     JsonBody(body): JsonBody<PasswordChange>,
 ) -> HttpResult<StatusCode> {
     let old = password_in("old_password", Password::parse_given, body.old_password)?;
     let new = password_in("new_password", Password::parse, body.new_password)?;
-    let password_try = begin_proof(&app, user_id, address).await?;
-    let result = app.office.change_password(caller, user_id, &old, &new, &secret).await;
-    app.limits.end_sign_in(password_try, end_of(&result)).await;
-    result?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Signs out everywhere.
-///
-/// All sessions of the user end at once, this one too.
-#[utoipa::path(delete, path = "/api/v1/sessions", tag = "users", operation_id = "sign_out_everywhere",
-    responses((status = 204, description = "Signed out")))]
-pub(super) async fn sign_out_everywhere(
-    State(app): State<SharedState>,
-    SignedIn { caller, user_id }: SignedIn,
-) -> HttpResult<StatusCode> {
-    app.office.sign_out_everywhere(caller, user_id).await?;
+    accounts::change_password(&app, visitor, signed_in, &secret, &old, &new).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -229,15 +181,12 @@ pub(super) async fn sign_out_everywhere(
     request_body = Confirmation, responses((status = 204, description = "Erased")))]
 pub(super) async fn erase_me(
     State(app): State<SharedState>,
-    SignedIn { caller, user_id }: SignedIn,
-    Visitor(address): Visitor,
+    signed_in: SignedIn,
+    visitor: Visitor,
     JsonBody(body): JsonBody<Confirmation>,
 ) -> HttpResult<StatusCode> {
     let password = Password::parse_given(body.password)?;
-    let password_try = begin_proof(&app, user_id, address).await?;
-    let result = app.office.erase_own(caller, user_id, &password).await;
-    app.limits.end_sign_in(password_try, end_of(&result)).await;
-    result?;
+    accounts::erase_own(&app, visitor, signed_in, &password).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

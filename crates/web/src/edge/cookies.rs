@@ -27,7 +27,7 @@ pub enum Scheme {
 impl Scheme {
     /// The scheme of a request, whose `X-Forwarded-Proto` counts only if a trusted proxy sent it.
     ///
-    /// The browser's own machine is told by `Host`, and not by the peer: behind the port of a container or a tunnel the
+    /// `Host` says whether it is the browser's own machine, and not the peer: behind the port of a container or a tunnel the
     /// peer is another address, and the browser still connects to its own machine.
     #[must_use]
     pub(super) fn of(headers: &HeaderMap, from_trusted_proxy: FromTrustedProxy) -> Self {

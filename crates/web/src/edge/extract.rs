@@ -13,7 +13,10 @@ use axum::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use frontrow_domain::{
-    id::{AuditId, ConcertId, DebtId, EventId, HistoryId, ID_MAX, PaymentId, ReservationId, RoomId, SeatId, UserId},
+    id::{
+        AuditId, ConcertId, DebtId, EventId, HistoryId, ID_MAX, PaymentId, ReservationId, RoomId, SeatId, SessionId,
+        UserId,
+    },
     time::Time,
 };
 use frontrow_storage::ConcertPlace;
@@ -299,6 +302,12 @@ impl PathKey for ConcertPlace {
         let (starts_at, concert_id) = text.split_once('.').ok_or("a place has two parts")?;
         let micros = starts_at.parse().map_err(|_| "a place begins with a moment")?;
         Ok(Self { starts_at: Time::from_micros(micros), concert_id: ConcertId::from_text(concert_id)? })
+    }
+}
+
+impl PathKey for SessionId {
+    fn from_text(text: &str) -> Result<Self, &'static str> {
+        text.parse::<Uuid>().map(Self).map_err(|_| "a session is a UUID")
     }
 }
 

@@ -37,6 +37,9 @@ const KNOWN_COST: u32 = 10;
 /// nineteenth of its budget.
 const CROWDED_COST: u32 = 18;
 
+/// How many letters one address may be sent in an hour.
+const LETTERS_PER_HOUR: u32 = 5;
+
 /// The limits. A burst is twice the rate a second if it has no setting of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimitSettings {
@@ -75,6 +78,7 @@ pub struct RateLimits {
     tries: Tries,
     tries_of_strangers: Tries,
     known_networks: KnownNetworks,
+    letters: Tries,
     logins_by_address: Limiter<IpAddr>,
     per_minute_per_account: u32,
     per_minute_per_address: u32,
@@ -174,6 +178,7 @@ impl RateLimits {
             tries: Tries::per_minute(settings.login_per_minute_per_account),
             tries_of_strangers: Tries::per_minute(strangers),
             known_networks: KnownNetworks::default(),
+            letters: Tries::per_hour(LETTERS_PER_HOUR),
             logins_by_address: Limiter::new(per_minute(settings.login_per_minute_per_address)),
             per_minute_per_account: settings.login_per_minute_per_account,
             per_minute_per_address: settings.login_per_minute_per_address,
@@ -287,6 +292,15 @@ impl RateLimits {
         }
     }
 
+    /// Counts a letter to this address. Each instance counts by itself.
+    ///
+    /// # Errors
+    /// 429 with `Retry-After`.
+    pub fn check_letter(&self, email: &str) -> HttpResult<()> {
+        let key = Budget::Strangers { email: &email.to_lowercase() }.digest();
+        self.letters.take(key).map_err(try_again_after)
+    }
+
     /// Drops the keys whose budgets are full again, once each `tick`, for ever.
     pub async fn sweep_for_ever(&self, tick: Duration) {
         loop {
@@ -367,10 +381,9 @@ impl RateLimits {
     }
 
     /// Logs once that a browser asked for the sign-in page without TLS over a network, where it gets no session.
-    pub fn report_plain_sign_in(&self, peer: SocketAddr) {
+    pub fn report_plain_sign_in(&self) {
         self.said_plain.call_once(|| {
             tracing::warn!(
-                peer = %peer.ip(),
                 "a browser opened the sign-in page without https and cannot sign in: let a proxy end TLS and send \
                  X-Forwarded-Proto: https, and name its address in trusted_proxies"
             );
@@ -382,7 +395,7 @@ impl RateLimits {
     pub fn remembered(&self) -> usize {
         let users = [&self.requests, &self.reads].map(Limiter::len);
         let addresses = [&self.reads_by_address, &self.logins_by_address].map(Limiter::len);
-        let tries = [&self.tries, &self.tries_of_strangers, &self.changes, &self.holds].map(Tries::len);
+        let tries = [&self.tries, &self.tries_of_strangers, &self.changes, &self.holds, &self.letters].map(Tries::len);
         users.into_iter().chain(addresses).chain(tries).sum()
     }
 
@@ -394,7 +407,7 @@ impl RateLimits {
         for addresses in [&self.reads_by_address, &self.logins_by_address] {
             addresses.sweep();
         }
-        for tries in [&self.tries, &self.tries_of_strangers, &self.changes, &self.holds] {
+        for tries in [&self.tries, &self.tries_of_strangers, &self.changes, &self.holds, &self.letters] {
             tries.sweep();
         }
     }

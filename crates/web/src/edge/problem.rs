@@ -349,6 +349,7 @@ pub(crate) mod tests {
             (409, Refusal::AccountChanged),
             (403, Refusal::OperatorAccount),
             (403, Refusal::ResetLinkInvalid),
+            (403, Refusal::ConfirmationLinkInvalid),
             (409, Refusal::BalanceLeft { balance: Money::new(1) }),
             (409, Refusal::TicketsLeft { reservation_id: frontrow_domain::id::ReservationId::new(3) }),
             (409, Refusal::DebtLeft { debt_id: frontrow_domain::id::DebtId::new(3), amount: Money::new(1) }),

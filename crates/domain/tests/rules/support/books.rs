@@ -7,7 +7,7 @@ use frontrow_domain::{
     id::{AuditId, PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
     line::{Token, TokenStatus},
     model::Model,
-    outbox::{ATTEMPTS_MAX, EventPayload},
+    outbox::{ATTEMPTS_MAX, Consumer, EventPayload},
     points::PointKind,
     sale::{PaymentStatus, ReservationStatus, SeatStatus},
     time::Time,
@@ -35,8 +35,13 @@ fn check_outbox(model: &Model) {
     }
     let mut named = BTreeSet::new();
     for (id, event) in &model.outbox {
-        let EventPayload::AuditRecorded { audit_id } = event.payload else { panic!("it is of another kind") };
-        assert!(named.insert(audit_id), "event {id} is the second of its entry");
+        match event.payload {
+            EventPayload::AuditRecorded { audit_id } => {
+                assert!(named.insert(audit_id), "event {id} is the second of its entry");
+            }
+            EventPayload::LetterRequested { .. } => assert_eq!(event.consumer, Consumer::Letters, "event {id}"),
+            EventPayload::Unknown(_) => panic!("it is of another kind"),
+        }
         let is_dead = event.state.dead_at().is_some();
         assert!(event.attempts <= ATTEMPTS_MAX && is_dead == (event.attempts == ATTEMPTS_MAX), "event {id}");
     }

@@ -3,7 +3,7 @@
 use super::{constraints::assert_refused, open};
 use frontrow_domain::{
     changes::AuditEntry,
-    command::{Command, Outcome, RoomChange},
+    command::{Command, Outcome, PasswordHash, RoomChange},
     decide::decide_all,
     id::{AuditId, ConcertId, FeedNumber, HistoryId, Position, RoomId, TokenId, UserId},
     line::TokenStatus,
@@ -220,4 +220,30 @@ async fn top_ups_of_an_older_file_keep_their_amounts_and_references() {
     assert!(report.is_clean(), "{report}");
     let file = Connection::open(&path).unwrap();
     assert_refused(file.execute("UPDATE point_history SET amount = 1", ()), "append-only");
+}
+
+#[tokio::test]
+async fn sessions_and_reset_links_of_an_older_file_go_on() {
+    let (_folder, path) = older_file(
+        19,
+        "INSERT INTO clock (id, high_water) VALUES (1, 7000000);
+         INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
+             VALUES (zeroblob(16), '', '', '', 'buyer', 5, 6);
+         INSERT INTO session VALUES (zeroblob(32), zeroblob(16), 'buyer', 9000000000000000);
+         INSERT INTO reset_link VALUES (zeroblob(16), zeroblob(32), 0, 9000000000000000);",
+    );
+    let store = open(&path).unwrap();
+    let user_id = UserId(uuid::Uuid::nil());
+    let sessions = store.sessions(user_id, 10).await.unwrap();
+    let seen: Vec<_> = sessions.iter().map(|row| (row.secret_hash, row.created_at, row.client)).collect();
+    assert_eq!(seen, [([0; 32], Time::from_micros(7_000_000), None)]);
+    assert_eq!(store.user(user_id).await.unwrap().unwrap().email_confirmed_at, None);
+    let password_hash = PasswordHash("new".to_owned());
+    let redeem = Command::RedeemResetLink { user_id, secret_hash: [0; 32], password_hash };
+    let answers = store.transact(vec![request(Caller::Anonymous, redeem)].into(), decide_all).await.unwrap().answers;
+    assert_eq!(answers[0].decision, Ok(Outcome::Done));
+    assert_eq!(store.sessions(user_id, 10).await.unwrap(), []);
+    drop(store);
+    let report = check::sqlite::run(&path).await.unwrap();
+    assert!(report.is_clean(), "{report}");
 }

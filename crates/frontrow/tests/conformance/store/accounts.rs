@@ -5,13 +5,15 @@ use frontrow_domain::{
     id::UserId,
     line::TokenStatus,
     money::Money,
+    outbox::{Consumer, EventPayload},
     points::Settlement,
-    refusal::Refusal,
+    refusal::{EntityKind, Refusal},
+    retention::Leftover,
     sale::{ReservationStatus, SeatStatus},
     time::Span,
-    user::{Caller, Role, Session, User, UserStatus},
+    user::{Caller, ClientLabel, LetterLanguage, LinkKind, Role, Session, User, UserStatus},
 };
-use frontrow_storage::DebtFilter;
+use frontrow_storage::{DebtFilter, EventFilter};
 use frontrow_testkit::{
     START,
     fixture::{Fixture, first},
@@ -19,7 +21,8 @@ use frontrow_testkit::{
 
 async fn open(office: &Fixture, user_id: UserId, secret: u8, epoch: i64) -> Result<Outcome, Refusal> {
     let expires_at = START.plus(Span::from_secs(3_600));
-    let session = Session { secret_hash: [secret; 32], user_id, role: Role::Buyer, expires_at };
+    let session =
+        Session { secret_hash: [secret; 32], user_id, role: Role::Buyer, expires_at, created_at: START, client: None };
     office.ask(Caller::Anonymous, Command::OpenSession { session, epoch }).await
 }
 
@@ -117,6 +120,81 @@ pub(super) async fn a_reset_link_is_used_once_and_a_new_one_replaces_it(office: 
     assert_eq!(office.ask(Caller::Anonymous, redeem(user, 3, "no")).await, invalid);
 }
 
+pub(super) async fn an_address_is_confirmed_by_its_link_and_links_that_are_over_are_removed(office: &Fixture) {
+    let (user, other) = (office.register().await, office.register().await);
+    let issue = |user_id: UserId, letter: LinkKind, secret: u8| Command::IssueLetterLink {
+        user_id,
+        letter,
+        secret_hash: [secret; 32],
+    };
+    let confirm = |user_id: UserId, secret: u8| Command::ConfirmEmail { user_id, secret_hash: [secret; 32] };
+    let (reset, confirmation) = (LinkKind::PasswordReset, LinkKind::EmailConfirmation);
+    for (user_id, letter, secret) in [(user, reset, 1), (user, confirmation, 2), (other, confirmation, 3)] {
+        office.ask(Caller::System, issue(user_id, letter, secret)).await.unwrap();
+    }
+    office.ask(Caller::System, issue(user, confirmation, 4)).await.unwrap();
+    let invalid = Err(Refusal::ConfirmationLinkInvalid);
+    for (user_id, secret) in [(user, 1), (user, 2), (user, 3), (other, 4)] {
+        assert_eq!(office.ask(Caller::Anonymous, confirm(user_id, secret)).await, invalid, "{secret}");
+    }
+    let confirmed_at = async |user_id| office.store.user(user_id).await.unwrap().unwrap().email_confirmed_at;
+    assert_eq!(confirmed_at(user).await, None);
+    office.ask(Caller::Anonymous, confirm(user, 4)).await.unwrap();
+    assert_eq!((confirmed_at(user).await, confirmed_at(other).await), (Some(START), None));
+    let email = office.store.user(user).await.unwrap().unwrap().email;
+    let (read, _) = office.store.credentials(&email).await.unwrap().unwrap();
+    assert_eq!(read.email_confirmed_at, Some(START));
+    let request = Command::RequestLetter { user_id: other, letter: confirmation, language: LetterLanguage::English };
+    office.ask(Caller::Buyer(other), request).await.unwrap();
+    let events = office.store.outbox(EventFilter::Pending, first(1)).await.unwrap();
+    let expected =
+        EventPayload::LetterRequested { user_id: other, letter: confirmation, language: LetterLanguage::English };
+    assert_eq!((events[0].consumer, &events[0].payload), (Consumer::Letters, &expected));
+    // The reset link is over first.
+    let (before, after) = (START.plus(Span::from_secs(30 * 60)), START.plus(Span::from_secs(86_400 + 1)));
+    for (time, limit, removed) in
+        [(before, 10, 0), (before.plus(Span::from_secs(1)), 10, 1), (after, 1, 1), (after, 9, 1)]
+    {
+        assert_eq!(office.store.prune(Leftover::Link, time, limit).await.unwrap(), removed);
+    }
+    assert_eq!(office.ask(Caller::Anonymous, confirm(other, 3)).await, invalid);
+}
+
+pub(super) async fn the_sessions_of_a_user_are_listed_and_end_one_by_one(office: &Fixture) {
+    let (user, other) = (office.register().await, office.register().await);
+    let client = ClientLabel::of_user_agent("Mozilla/5.0 (Linux; Android 15) Chrome/140.0.0.0");
+    for (secret, client) in [(1, client), (2, None), (3, client)] {
+        let created_at = START.plus(Span::from_secs(i64::from(secret)));
+        let expires_at = START.plus(Span::from_secs(3_600));
+        let session =
+            Session { secret_hash: [secret; 32], user_id: user, role: Role::Buyer, expires_at, created_at, client };
+        office.ask(Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).await.unwrap();
+        assert_eq!(office.store.session([secret; 32]).await.unwrap(), Some(session));
+    }
+    open(office, other, 4, 0).await.unwrap();
+    let listed = async |limit| {
+        let sessions = office.store.sessions(user, limit).await.unwrap();
+        sessions.iter().map(|session| (session.secret_hash[0], session.client)).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(10).await, [(3, client), (2, None), (1, client)]);
+    assert_eq!(listed(2).await, [(3, client), (2, None)]);
+    let end = |secret| Command::EndSession { secret_hash: [secret; 32] };
+    let unknown = Err(Refusal::NotFound { what: EntityKind::Session });
+    for foreign in [4, 9] {
+        assert_eq!(office.ask(Caller::Buyer(user), end(foreign)).await, unknown);
+    }
+    let (answers, changes) = office
+        .batch(vec![
+            frontrow_testkit::fixture::request(Caller::Buyer(user), end(2)),
+            frontrow_testkit::fixture::request(Caller::Buyer(user), end(2)),
+        ])
+        .await;
+    assert_eq!((&answers[0].decision, &answers[1].decision), (&Ok(Outcome::Done), &unknown));
+    assert_eq!(changes.closed_sessions, [[2; 32]]);
+    assert_eq!(listed(10).await, [(3, client), (1, client)]);
+    assert_eq!(live(office, &[1, 2, 3, 4]).await, [1, 3, 4]);
+}
+
 pub(super) async fn an_account_with_an_open_debt_is_not_erased(office: &Fixture) {
     let (user, other) = (office.register().await, office.register().await);
     for user_id in [other, user, user] {
@@ -197,7 +275,14 @@ pub(super) async fn when_a_user_last_signed_in_is_noted_once_a_day_and_read_back
     let noted = async || office.store.user(user).await.unwrap().unwrap().signed_in_at;
     let session = |secret| {
         let expires_at = START.plus(Span::from_secs(10 * DAY));
-        let session = Session { secret_hash: [secret; 32], user_id: user, role: Role::Buyer, expires_at };
+        let session = Session {
+            secret_hash: [secret; 32],
+            user_id: user,
+            role: Role::Buyer,
+            expires_at,
+            created_at: START,
+            client: None,
+        };
         frontrow_testkit::fixture::request(Caller::Anonymous, Command::OpenSession { session, epoch: 0 })
     };
     let idle_since = |before| {
@@ -235,7 +320,14 @@ pub(super) async fn sign_ins_of_operators_and_failed_ones_are_in_the_log(office:
     office.ask(Caller::System, Command::SetRole { user_id: operator, role: Role::Operator }).await.unwrap();
     for (user_id, role, byte) in [(operator, Role::Operator, 1), (buyer, Role::Buyer, 2)] {
         let epoch = office.store.user(user_id).await.unwrap().unwrap().sign_in_epoch;
-        let session = Session { secret_hash: [byte; 32], user_id, role, expires_at: START.plus(Span::from_secs(60)) };
+        let session = Session {
+            secret_hash: [byte; 32],
+            user_id,
+            role,
+            expires_at: START.plus(Span::from_secs(60)),
+            created_at: START,
+            client: None,
+        };
         office.ask(Caller::Anonymous, Command::OpenSession { session, epoch }).await.unwrap();
         office.ask(Caller::System, Command::NoteFailedSignIns { user_id, count: 3 }).await.unwrap();
     }

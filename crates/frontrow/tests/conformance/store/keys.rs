@@ -108,7 +108,8 @@ pub(super) async fn an_email_address_is_registered_once(office: &Fixture) {
 pub(super) async fn sessions_open_and_close(office: &Fixture) {
     let user_id = office.register().await;
     let expires_at = START.plus(Span::from_secs(3_600));
-    let session = Session { secret_hash: [5; 32], user_id, role: Role::Buyer, expires_at };
+    let session =
+        Session { secret_hash: [5; 32], user_id, role: Role::Buyer, expires_at, created_at: START, client: None };
     let opened = office.ask(Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).await;
     assert_eq!(opened, Ok(Outcome::SignedIn { expires_at, role: Role::Buyer }));
     assert_eq!(office.store.session([5; 32]).await.unwrap(), Some(session));
@@ -122,7 +123,14 @@ pub(super) async fn old_answers_and_ended_sessions_are_removed(office: &Fixture)
     let user_id = office.register().await;
     for (secret, secs) in [(1, 10), (2, 20)] {
         let expires_at = START.plus(Span::from_secs(secs));
-        let session = Session { secret_hash: [secret; 32], user_id, role: Role::Buyer, expires_at };
+        let session = Session {
+            secret_hash: [secret; 32],
+            user_id,
+            role: Role::Buyer,
+            expires_at,
+            created_at: START,
+            client: None,
+        };
         office.ask(Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).await.unwrap();
     }
     let command = |key| keyed(Caller::Buyer(user_id), top_up(user_id, 1_000, None), key, 1);

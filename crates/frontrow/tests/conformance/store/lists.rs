@@ -434,7 +434,8 @@ pub(super) async fn what_does_not_exist_is_none(office: &Fixture) {
 pub(super) async fn a_users_sessions_end_when_their_role_changes(office: &Fixture) {
     let user_id = office.register().await;
     let expires_at = START.plus(Span::from_secs(60));
-    let session = Session { secret_hash: [1; 32], user_id, role: Role::Buyer, expires_at };
+    let session =
+        Session { secret_hash: [1; 32], user_id, role: Role::Buyer, expires_at, created_at: START, client: None };
     office.ask(Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).await.unwrap();
     office.ask(Caller::System, Command::SetRole { user_id, role: Role::Operator }).await.unwrap();
     assert_eq!(office.store.user(user_id).await.unwrap().unwrap().role, Role::Operator);

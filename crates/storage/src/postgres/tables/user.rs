@@ -6,7 +6,7 @@ use crate::{
     enum_text::EnumText,
     filter::contains,
     postgres::{
-        columns::Columns,
+        columns::{Columns, micros},
         connect::Statement,
         load_plan::LoadPlan,
         loads::{Loaded, Loads},
@@ -22,7 +22,8 @@ use uuid::Uuid;
 
 macro_rules! columns {
     () => {
-        "user_id, name, email, role, created_at, updated_at, status, sign_in_epoch, signed_in_at"
+        "user_id, name, email, role, created_at, updated_at, status, sign_in_epoch, signed_in_at, \
+         email_confirmed_at"
     };
 }
 
@@ -37,6 +38,7 @@ fn read(row: &mut Columns<'_>) -> Result<User, Error> {
         status: row.word()?,
         sign_in_epoch: row.value()?,
         signed_in_at: row.time()?,
+        email_confirmed_at: row.time_or_none()?,
     })
 }
 
@@ -82,11 +84,12 @@ const INSERT: Statement = Statement {
 const UPDATE: Statement = Statement {
     sql: "WITH done AS (
               UPDATE \"user\" AS u SET name = k.name, email = k.email, role = k.role, status = k.status,
-                  sign_in_epoch = k.sign_in_epoch, updated_at = k.updated_at
-              FROM unnest($1, $2, $3, $4, $5, $6, $7) AS k (id, name, email, role, status, sign_in_epoch, updated_at)
+                  sign_in_epoch = k.sign_in_epoch, updated_at = k.updated_at, email_confirmed_at = k.email_confirmed_at
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)
+                  AS k (id, name, email, role, status, sign_in_epoch, updated_at, email_confirmed_at)
               WHERE u.user_id = k.id RETURNING 1
-          ) SELECT all_found(count(*), $8) FROM done",
-    types: &[UUIDS, TEXTS, TEXTS, TEXTS, TEXTS, IDS, TIMES, NUMBER],
+          ) SELECT all_found(count(*), $9) FROM done",
+    types: &[UUIDS, TEXTS, TEXTS, TEXTS, TEXTS, IDS, TIMES, TIMES, NUMBER],
 };
 
 const NOTE_SIGN_INS: Statement = Statement {
@@ -124,6 +127,7 @@ pub(crate) fn save<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
             .column(|row| row.status.word())
             .column(|row| row.sign_in_epoch)
             .column(|row| row.updated_at.micros())
+            .column(|row| micros(row.email_confirmed_at))
             .count()
     });
     saves.add(&NOTE_SIGN_INS, &changes.sign_ins, move |rows| rows.column(|id| id.0).value(now).count());

@@ -16,7 +16,7 @@ use rusqlite::{Connection, Result};
 /// table.
 macro_rules! known {
     () => {
-        "('audit_feed')"
+        "('audit_feed', 'letters')"
     };
 }
 

@@ -1,6 +1,6 @@
 //! `user`: accounts.
 
-use super::{find as find_row, find_by, one, size};
+use super::{find as find_row, find_by, micros, one, size};
 use crate::{Page, enum_text::EnumText, filter::contains, sqlite::columns::Columns};
 use frontrow_domain::{changes::Changes, footprint::Footprint, id::UserId, user::User, world::World};
 use rusqlite::{Connection, Result, params};
@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 macro_rules! columns {
     () => {
-        "user_id, name, email, role, created_at, updated_at, status, sign_in_epoch, signed_in_at"
+        "user_id, name, email, role, created_at, updated_at, status, sign_in_epoch, signed_in_at, \
+         email_confirmed_at"
     };
 }
 
@@ -23,6 +24,7 @@ fn read(row: &mut Columns<'_>) -> Result<User> {
         status: row.word()?,
         sign_in_epoch: row.value()?,
         signed_in_at: row.time()?,
+        email_confirmed_at: row.time_or_none()?,
     })
 }
 
@@ -57,7 +59,8 @@ const INSERT: &str =
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?6)";
 
 const UPDATE: &str =
-    "UPDATE \"user\" SET name = ?2, email = ?3, role = ?4, status = ?5, sign_in_epoch = ?6, updated_at = ?7
+    "UPDATE \"user\" SET name = ?2, email = ?3, role = ?4, status = ?5, sign_in_epoch = ?6, updated_at = ?7,
+         email_confirmed_at = ?8
      WHERE user_id = ?1";
 
 pub(crate) fn save(conn: &Connection, changes: &Changes) -> Result<()> {
@@ -83,7 +86,8 @@ pub(crate) fn save(conn: &Connection, changes: &Changes) -> Result<()> {
                 user.role.word(),
                 user.status.word(),
                 user.sign_in_epoch,
-                user.updated_at.micros()
+                user.updated_at.micros(),
+                micros(user.email_confirmed_at)
             ])
             .and_then(one)?;
     }

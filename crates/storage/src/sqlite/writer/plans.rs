@@ -299,6 +299,7 @@ fn read(conn: &Connection, first: i64) {
     assert_eq!(token::page_of_waiting(conn, RoomId::HOUSE, page).unwrap().len(), 50);
     token::unassigned_positions(conn, RoomId::HOUSE, Position(first), Position(first + 50)).unwrap();
     session::find(conn, [7; 32]).unwrap();
+    session::of_user(conn, user, 10).unwrap();
     user::credentials(conn, "777@example.com").unwrap().unwrap();
     user::find(conn, user).unwrap();
     point::find(conn, someone(7)).unwrap().unwrap();

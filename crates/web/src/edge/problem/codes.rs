@@ -82,6 +82,7 @@ definitions! {
     DEMO_ACCOUNT is "demo_account": 403 "The demo's accounts are shut" "The account is one of the demo's with its published password, and this server is no demo. An operator of this box office sets another password with `frontrow user password`.";
     OPERATOR_ACCOUNT of OperatorAccount: 403 "An operator's account" "Operators' accounts are locked, unlocked, reset and erased on the command line alone.";
     RESET_LINK_INVALID of ResetLinkInvalid: 403 "The reset link is not valid" "The reset link is unknown, used or over. Ask for another one.";
+    CONFIRMATION_LINK_INVALID of ConfirmationLinkInvalid: 403 "The confirmation link is not valid" "The confirmation link is unknown, or is over. Sign in and ask for another letter.";
     WRONG_PASSWORD is "wrong_password": 403 "The password is wrong" "The password that the call asks for once more is not the account's. The session goes on.";
     CROSS_SITE is "cross_site": 403 "The request comes from another site" "With the session of a cookie, a request that changes something must come from a page of this server, as `Sec-Fetch-Site` or `Origin` says. Programs send the session token as `Authorization: Bearer`.";
     TOP_UP_NOT_ALLOWED of TopUpNotAllowed: 403 "Points are topped up by the box office" "Only an operator or the service key may top up points here.";
