@@ -6,6 +6,7 @@
 //!
 //! [`Problem`]: crate::edge::problem::Problem
 
+mod accounts;
 mod assets;
 mod figures;
 pub(crate) mod forms;
@@ -52,6 +53,7 @@ impl PageKit {
 pub(crate) fn routes(app: &SharedState) -> Router<SharedState> {
     Router::new()
         .route("/language/{language}", get(language::choose))
+        .merge(accounts::routes())
         .merge(hall::routes())
         .merge(waiting::routes())
         .merge(pay::routes())

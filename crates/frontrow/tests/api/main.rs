@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
 mod access;
+mod account_pages;
 mod accounts;
 mod books;
 mod caching;
