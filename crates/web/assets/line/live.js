@@ -24,6 +24,8 @@
  * @typedef {"live" | "again" | "offline" | "gone"} Contact
  */
 
+/** States of an `EventSource`, which some browsers lack. */
+const OPEN = 1, CLOSED = 2;
 /** The events of a stream that bring a place. */
 const EVENTS = ["line", "turn", "claimed", "ended"];
 /** After this silence the place is asked for, in milliseconds: an event that should have come may be lost. */
@@ -35,6 +37,8 @@ const REFUSED_MS = 60_000;
 /** The first wait after a failed poll, in milliseconds. It doubles up to the longest. */
 const RETRY_MS = 2_000;
 const RETRY_MAX_MS = 30_000;
+/** An answer that is older than the last by more is not behind: a clock was set, in milliseconds. */
+const BEHIND_MAX_MS = 10_000;
 /** A poll that is not answered by then has failed, in milliseconds. */
 const ANSWER_MS = 10_000;
 
@@ -73,6 +77,11 @@ export class Live {
     this.channel = undefined;
   }
 
+  /** Whether this tab follows the events. */
+  get follows() {
+    return this.stream?.readyState === OPEN;
+  }
+
   start() {
     if (this.isOver) return;
     this.later(this.place.poll_after_ms);
@@ -87,7 +96,7 @@ export class Live {
     window.addEventListener("offline", () => this.listener.onContact("offline"));
     if (typeof BroadcastChannel === "function") {
       this.channel = new BroadcastChannel(this.addresses.position);
-      this.channel.addEventListener("message", (event) => this.take(event.data, "tab"));
+      this.channel.addEventListener("message", ({ data }) => this.take(data.place, data.from === "poll" ? "tab" : "follower"));
     }
     this.follow();
   }
@@ -125,7 +134,7 @@ export class Live {
     });
     stream.addEventListener("error", () => {
       if (this.stream !== stream) return;
-      if (stream.readyState !== EventSource.CLOSED) {
+      if (stream.readyState !== CLOSED) {
         // The browser opens it again by itself, at the moment that the server set.
         this.listener.onContact(navigator.onLine ? "again" : "offline");
         this.later(OPENING_MS);
@@ -138,30 +147,31 @@ export class Live {
   }
 
   /**
-   * Takes news of the place.
+   * Takes news of the place: by a poll or an event of its own, or of another tab that polls or follows the events.
    * @param {Place | undefined} place
-   * @param {"poll" | "stream" | "tab"} from
+   * @param {"poll" | "stream" | "tab" | "follower"} from
    */
   take(place, from) {
     if (!place || this.isOver) return;
-    // Of two instances one may be a moment behind the other: the line does not move back.
-    if (Date.parse(place.as_of) < Date.parse(this.place.as_of) && place.status === this.place.status) return;
+    // News from a tab that polls are as old as its polls; one that follows the events may be silent for long.
+    const isFollowed = this.follows || from === "follower";
+    this.later(isFollowed ? SILENCE_MS : from === "tab" ? 2 * place.poll_after_ms : place.poll_after_ms);
+    this.failures = 0;
+    this.heardAt = Date.now();
+    // Of two instances one may be a moment behind the other: what is older is no news.
+    const behind = Date.parse(this.place.as_of) - Date.parse(place.as_of);
+    if (behind > 0 && behind < BEHIND_MAX_MS) {
+      this.listener.onContact("live");
+      return;
+    }
     const isLine = place.status === "waiting" && this.place.status === "waiting";
     if (isLine) place = { ...place, ahead: Math.min(place.ahead, this.place.ahead) };
     this.place = place;
-    this.failures = 0;
-    this.heardAt = Date.now();
     this.isOver = place.status === "ended";
-    if (from !== "tab") this.channel?.postMessage(place);
+    if (from === "poll" || from === "stream") this.channel?.postMessage({ place, from });
     this.listener.onContact("live");
     this.listener.onPlace(place);
-    if (this.isOver) {
-      this.stop();
-      return;
-    }
-    // News from another tab are as good as a poll: the stream's own watch goes on.
-    const isFollowed = this.stream?.readyState === EventSource.OPEN || from === "tab";
-    this.later(isFollowed ? SILENCE_MS : place.poll_after_ms);
+    if (this.isOver) this.stop();
   }
 
   stop() {
@@ -205,7 +215,7 @@ export class Live {
       this.take(place, "poll");
       // A stream that brought nothing though something has changed is dead.
       const isLost = place.status !== before.status || place.ahead !== before.ahead;
-      if (isLost && this.stream?.readyState === EventSource.OPEN && !this.isOver) this.open();
+      if (isLost && this.follows && !this.isOver) this.open();
     } catch {
       this.failures += 1;
       this.listener.onContact(navigator.onLine ? "again" : "offline");

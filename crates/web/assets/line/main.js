@@ -237,8 +237,7 @@ class Page {
       let state = /** @type {string} */ (this.contact);
       if (state === "live" && place.stale) state = "stale";
       let text = words[state === "live" ? "now" : state] ?? "";
-      const isFollowed = this.live.stream?.readyState === EventSource.OPEN;
-      if (state === "live" && !isFollowed && seconds * 1_000 > RECENT_MS) text = fill(words["ago"], { n: seconds });
+      if (state === "live" && !this.live.follows && seconds * 1_000 > RECENT_MS) text = fill(words["ago"], { n: seconds });
       if (seen.textContent !== text) seen.textContent = text;
       if (seen.dataset["contact"] !== state) seen.dataset["contact"] = state;
     }
