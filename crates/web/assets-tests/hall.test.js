@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BLOCKED, FREE, HELD, Hall, SOLD, natural, stateOf } from "../assets/hall/layout.js";
+import { BLOCKED, FREE, HELD, Hall, SOLD, layoutOf, natural, stateOf } from "../assets/hall/layout.js";
 import { Names, fill, named } from "../assets/hall/names.js";
 import { ADDED, FULL, Picks, REMOVED, TAKEN } from "../assets/hall/pick.js";
 import { View } from "../assets/hall/view.js";
@@ -49,6 +49,19 @@ test("a map becomes sections, rows and seats in their order", () => {
   assert.equal(hall.set(hall.places.get(22), HELD), true);
   assert.equal(hall.set(hall.places.get(22), HELD), false);
   assert.deepEqual([...hall.free], [3, 2]);
+});
+
+test("a map of the same layout changes states alone", () => {
+  const blocks = (states, more) => [block("가", "1", 1, states, more), block("가", "2", 11, "AA")];
+  const [before, after] = [{ blocks: blocks("AAH") }, { blocks: blocks("AHS") }];
+  assert.equal(layoutOf(before), layoutOf(after));
+  const hall = new Hall(before);
+  assert.deepEqual(hall.setAll(after), [1, 2]);
+  assert.deepEqual([...hall.states], [FREE, HELD, SOLD, FREE, FREE]);
+  for (const more of [{ price: 1 }, { row: "3" }, { first_number: 2 }, { grade: "S" }]) {
+    assert.notEqual(layoutOf(before), layoutOf({ blocks: blocks("AAH", more) }));
+  }
+  assert.notEqual(layoutOf(before), layoutOf({ blocks: blocks("AAHA") }));
 });
 
 test("no two seats stand in one place, and all stand on the drawing", () => {

@@ -1,7 +1,7 @@
 // Draws a hall on a 2-D canvas: one small picture of the whole hall, and one of what is seen enlarged. Both are drawn
 // once, seats that change are drawn anew in them, and a frame only copies them.
 
-import { FREE, HELD } from "./layout.js";
+import { CHOSEN, MINE, Stamps, lookOf } from "./stamps.js";
 
 /** @typedef {import("./layout.js").Hall} Hall */
 /** @typedef {import("./layout.js").Box} Box */
@@ -17,37 +17,8 @@ const APRON = 0.25;
 const SLICE = 3;
 /** How many seats are drawn between two looks at the clock. */
 const SEATS_PER_LOOK = 64;
-/** From this size on, in pixels, a seat shows its shape; from this one on, the letter of its grade. */
-const SHAPE_MIN = 7, LETTER_MIN = 19;
 /** From this size on, in pixels of the page, rows show their names. */
 const ROW_NAMES_MIN = 11;
-
-/** The colours of the drawing, as the style sheet has them. */
-class Colours {
-  /** @param {Element} element */
-  constructor(element) {
-    const style = getComputedStyle(element);
-    const forced = window.matchMedia("(forced-colors: active)").matches;
-    /** @type {(name: string, system: string) => string} */
-    const of = (name, system) => (forced ? system : style.getPropertyValue(name).trim() || system);
-    this.card = of("--card", "Canvas");
-    this.line = of("--line", "GrayText");
-    this.gone = of("--gone", "GrayText");
-    this.ink = of("--ink", "CanvasText");
-    this.soft = of("--soft", "CanvasText");
-    this.light = of("--light", "Highlight");
-    this.lightInk = of("--light-ink", "HighlightText");
-    this.gradeInk = of("--grade-ink", "Canvas");
-    /** By the class of a grade. */
-    this.grades = new Map(["vip", "r", "s", "a", "b"].map((style) => [style, of(`--${style}`, "CanvasText")]));
-    this.text = style.fontFamily || "sans-serif";
-  }
-
-  /** @param {string | undefined} style */
-  grade(style) {
-    return this.grades.get(style ?? "") ?? this.ink;
-  }
-}
 
 /** A canvas of its own, not on the page. */
 class Picture {
@@ -73,13 +44,8 @@ class Picture {
  * @property {number} done
  */
 
-/** What a seat looks like; the states of a seat are told apart by their shapes too. */
-const LOOK_FREE = 0, LOOK_HELD = 1, LOOK_GONE = 2, LOOK_MINE = 3, LOOK_CHOSEN = 4;
-
 /** Draws a hall. */
 export class Drawing {
-  /** @type {Map<string, HTMLCanvasElement>} */
-  #sprites = new Map();
   /** @type {Enlarged | null} */
   #shown = null;
   /** @type {Enlarged | null} */
@@ -104,9 +70,7 @@ export class Drawing {
     this.seen = seen;
     this.paint = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false }));
     const grades = hall.gradeNames.map(seen.grade);
-    this.marks = grades.map((grade) => grade.mark);
-    this.styles = grades.map((grade) => grade.style);
-    this.colours = new Colours(canvas);
+    this.stamps = new Stamps(canvas, hall, grades);
     const pixels = hall.width * hall.height;
     const side = SIDE_MAX / Math.max(hall.width, hall.height);
     this.overviewScale = Math.min(OVERVIEW_SEAT_MAX, side, Math.sqrt(OVERVIEW_PIXELS / pixels));
@@ -121,8 +85,7 @@ export class Drawing {
 
   /** Takes the colours anew, after the style changed. */
   restyle() {
-    this.colours = new Colours(this.canvas);
-    this.#sprites.clear();
+    this.stamps = new Stamps(this.canvas, this.hall, this.hall.gradeNames.map(this.seen.grade));
     this.#shown = null;
     this.#coming = null;
     this.#drawOverview();
@@ -130,7 +93,7 @@ export class Drawing {
 
   #drawOverview() {
     const { paint, canvas } = this.overview;
-    paint.fillStyle = this.colours.card;
+    paint.fillStyle = this.stamps.colours.card;
     paint.fillRect(0, 0, canvas.width, canvas.height);
     // Seats of one colour together: a change of colour costs more than a seat.
     /** @type {number[][]} */
@@ -167,10 +130,8 @@ export class Drawing {
   /** @param {number} seat */
   #look(seat) {
     const id = Number(this.hall.ids[seat]);
-    if (this.seen.isMine(id)) return LOOK_MINE;
-    if (this.seen.isChosen(id)) return LOOK_CHOSEN;
-    const state = this.hall.states[seat];
-    return state === FREE ? LOOK_FREE : state === HELD ? LOOK_HELD : LOOK_GONE;
+    if (this.seen.isMine(id)) return MINE;
+    return this.seen.isChosen(id) ? CHOSEN : lookOf(Number(this.hall.states[seat]));
   }
 
   /**
@@ -183,119 +144,10 @@ export class Drawing {
     const { paint } = this.overview;
     const [x, y] = [Number(this.hall.x[seat]) * scale, Number(this.hall.y[seat]) * scale];
     if (clear) {
-      paint.fillStyle = this.colours.card;
+      paint.fillStyle = this.stamps.colours.card;
       paint.fillRect(x - scale / 2, y - scale / 2, scale, scale);
     }
-    if (scale >= SHAPE_MIN) this.#stamp(paint, seat, x, y, scale);
-    else this.#dot(paint, seat, x, y, scale);
-  }
-
-  /**
-   * A seat too small for a shape: full if it is free, half as high if it is held, a dot if it is gone.
-   * @param {CanvasRenderingContext2D} paint
-   * @param {number} seat
-   * @param {number} x
-   * @param {number} y
-   * @param {number} scale
-   */
-  #dot(paint, seat, x, y, scale) {
-    const look = this.#look(seat);
-    const size = Math.max(1, scale * (look === LOOK_GONE ? 0.4 : 0.84));
-    const height = look === LOOK_HELD ? size * 0.4 : size;
-    const colour = look === LOOK_GONE ? this.colours.gone
-      : look >= LOOK_MINE ? this.colours.light : this.colours.grade(this.styles[Number(this.hall.grades[seat])]);
-    if (paint.fillStyle !== colour) paint.fillStyle = colour;
-    paint.fillRect(x - size / 2, y - height / 2, size, height);
-  }
-
-  /**
-   * A seat with its shape, from a picture of it that all such seats share.
-   * @param {CanvasRenderingContext2D} paint
-   * @param {number} seat
-   * @param {number} x
-   * @param {number} y
-   * @param {number} scale
-   */
-  #stamp(paint, seat, x, y, scale) {
-    const size = Math.floor(scale);
-    const look = this.#look(seat);
-    const grade = look === LOOK_GONE || look >= LOOK_MINE ? 0 : Number(this.hall.grades[seat]);
-    const name = `${size} ${look} ${grade}`;
-    let sprite = this.#sprites.get(name);
-    if (!sprite) {
-      sprite = this.#sprite(size, look, grade);
-      this.#sprites.set(name, sprite);
-    }
-    paint.drawImage(sprite, Math.round(x - size / 2), Math.round(y - size / 2));
-  }
-
-  /**
-   * @param {number} size
-   * @param {number} look
-   * @param {number} grade
-   */
-  #sprite(size, look, grade) {
-    const canvas = document.createElement("canvas");
-    canvas.width = size;
-    canvas.height = size;
-    const paint = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    const colour = this.colours.grade(this.styles[grade]);
-    const middle = size / 2;
-    /** @type {(radius: number) => void} */
-    const circle = (radius) => {
-      paint.beginPath();
-      paint.arc(middle, middle, radius, 0, 2 * Math.PI);
-    };
-    paint.lineWidth = Math.max(1, size * 0.07);
-    if (look === LOOK_GONE) {
-      paint.fillStyle = this.colours.gone;
-      circle(Math.max(1, size * 0.13));
-      paint.fill();
-    } else if (look === LOOK_HELD) {
-      paint.strokeStyle = colour;
-      paint.setLineDash([size * 0.16, size * 0.13]);
-      circle(size * 0.36);
-      paint.stroke();
-    } else if (look === LOOK_FREE) {
-      paint.fillStyle = colour;
-      circle(size * 0.42);
-      paint.fill();
-      if (size >= LETTER_MIN) this.#letter(paint, this.marks[grade] ?? "", size);
-    } else {
-      // Chosen is a square with a tick, held by this person the same in a ring.
-      const inset = look === LOOK_MINE ? 0.2 : 0.08;
-      paint.fillStyle = this.colours.light;
-      paint.beginPath();
-      paint.roundRect(size * inset, size * inset, size * (1 - 2 * inset), size * (1 - 2 * inset), size * 0.14);
-      paint.fill();
-      if (look === LOOK_MINE) {
-        paint.strokeStyle = this.colours.light;
-        circle(size * 0.45);
-        paint.stroke();
-      }
-      paint.strokeStyle = this.colours.lightInk;
-      paint.lineWidth = Math.max(1.5, size * 0.1);
-      paint.beginPath();
-      paint.moveTo(size * 0.34, size * 0.52);
-      paint.lineTo(size * 0.46, size * 0.63);
-      paint.lineTo(size * 0.67, size * 0.38);
-      paint.stroke();
-    }
-    return canvas;
-  }
-
-  /**
-   * @param {CanvasRenderingContext2D} paint
-   * @param {string} mark
-   * @param {number} size
-   */
-  #letter(paint, mark, size) {
-    const length = [...mark].length;
-    paint.fillStyle = this.colours.gradeInk;
-    paint.font = `700 ${Math.round(size * (length > 2 ? 0.3 : length > 1 ? 0.38 : 0.46))}px ${this.colours.text}`;
-    paint.textAlign = "center";
-    paint.textBaseline = "middle";
-    paint.fillText(mark, size / 2, size * 0.53);
+    this.stamps.print(paint, seat, this.#look(seat), x, y, scale);
   }
 
   /**
@@ -303,7 +155,8 @@ export class Drawing {
    * @param {View} view
    */
   frame(view) {
-    const { paint, canvas, colours } = this;
+    const { paint, canvas } = this;
+    const { colours } = this.stamps;
     const density = Drawing.density;
     const [width, height] = [Math.round(view.width * density), Math.round(view.height * density)];
     if (canvas.width !== width || canvas.height !== height) {
@@ -375,7 +228,8 @@ export class Drawing {
    * @returns {Enlarged}
    */
   #begin(seen, scale) {
-    const { hall, colours } = this;
+    const { hall } = this;
+    const { colours } = this.stamps;
     // No further than the hall, and no larger than a picture may be.
     const apron = Math.max(0, Math.min(APRON, (SIDE_MAX / scale / Math.max(seen.width, seen.height) - 1) / 2));
     const left = Math.max(Math.min(0, seen.x), seen.x - seen.width * apron);
@@ -401,11 +255,10 @@ export class Drawing {
     const y = (Number(this.hall.y[seat]) - box.y) * scale;
     if (clear) {
       const size = Math.floor(scale);
-      paint.fillStyle = this.colours.card;
+      paint.fillStyle = this.stamps.colours.card;
       paint.fillRect(Math.round(x - size / 2), Math.round(y - size / 2), size, size);
     }
-    if (scale >= SHAPE_MIN) this.#stamp(paint, seat, x, y, scale);
-    else this.#dot(paint, seat, x, y, scale);
+    this.stamps.print(paint, seat, this.#look(seat), x, y, scale);
   }
 
   /**
@@ -415,7 +268,8 @@ export class Drawing {
    * @param {Box} box
    */
   #drawSigns(view, scale, box) {
-    const { paint, hall, colours } = this;
+    const { paint, hall } = this;
+    const { colours } = this.stamps;
     const density = Drawing.density;
     const at = (/** @type {number} */ x, /** @type {number} */ y) => [(x - box.x) * scale, (y - box.y) * scale];
     const { stage } = hall;
@@ -467,7 +321,7 @@ export class Drawing {
     const width = paint.measureText(text).width;
     if (width > room + size * 2) return;
     const colour = paint.fillStyle;
-    paint.fillStyle = this.colours.card;
+    paint.fillStyle = this.stamps.colours.card;
     paint.globalAlpha = 0.85;
     paint.fillRect(x - width / 2 - size * 0.3, y - size * 0.7, width + size * 0.6, size * 1.4);
     paint.globalAlpha = 1;
@@ -481,7 +335,8 @@ export class Drawing {
    * @param {number} density
    */
   #drawRowNames(scale, box, density) {
-    const { paint, hall, colours } = this;
+    const { paint, hall } = this;
+    const { colours } = this.stamps;
     paint.font = `600 ${Math.min(13 * density, scale * 0.55)}px ${colours.text}`;
     paint.fillStyle = colours.soft;
     for (const section of hall.sections) {

@@ -1,7 +1,7 @@
 // The hall page: one state of seats and choice, shown by the drawing, the list and the line at the bottom.
 
 import { Drawing } from "./draw.js";
-import { FREE, Hall, stateOf } from "./layout.js";
+import { FREE, Hall, layoutOf, stateOf } from "./layout.js";
 import { SeatList } from "./list.js";
 import { Live } from "./live.js";
 import { Names } from "./names.js";
@@ -66,7 +66,7 @@ function start(root) {
   const news = part("#news", HTMLElement, root);
   const sum = root.querySelector("#sum");
 
-  /** @type {{ hall: Hall, drawing: Drawing, view: View, list: SeatList } | null} */
+  /** @type {{ hall: Hall, layout: string, drawing: Drawing, view: View, list: SeatList } | null} */
   let page = null;
   let isAsked = false;
 
@@ -130,8 +130,21 @@ function start(root) {
     if (taken.length > 0) tell(taken.map((id) => names.of("lost", { place: placeOf(id) })).join(" "));
   };
 
+  /** @param {number[]} seats whose states changed */
+  const changed = (seats) => {
+    page?.drawing.update(seats);
+    page?.list.update(seats);
+    dropTaken();
+    draw();
+  };
+
   /** @param {CompactMap} map */
   const show = (map) => {
+    const layout = layoutOf(map);
+    if (page?.layout === layout) {
+      changed(page.hall.setAll(map));
+      return;
+    }
     const hall = new Hall(map);
     const view = page?.view ?? new View(hall.width, hall.height);
     const isNew = page === null;
@@ -139,7 +152,7 @@ function start(root) {
     view.drawing = { width: hall.width, height: hall.height };
     const parts = { ...shown, hall, picks, names, mayChoose: said.may_choose };
     const list = new SeatList(seats, parts);
-    page = { hall, view, list, drawing: new Drawing(canvas, hall, shown) };
+    page = { hall, layout, view, list, drawing: new Drawing(canvas, hall, shown) };
     root.classList.add("live");
     view.resize(plan.clientWidth, canvas.clientHeight);
     if (isNew) {
@@ -251,16 +264,13 @@ function start(root) {
       if (!page) return false;
       const { hall } = page;
       /** @type {number[]} */
-      const changed = [];
+      const seats = [];
       for (const [id, letter] of changes) {
         const seat = hall.places.get(id);
         if (seat === undefined) return false;
-        if (hall.set(seat, stateOf(letter))) changed.push(seat);
+        if (hall.set(seat, stateOf(letter))) seats.push(seat);
       }
-      page.drawing.update(changed);
-      page.list.update(changed);
-      dropTaken();
-      draw();
+      changed(seats);
       return true;
     },
     fresh: (isFresh) => root.classList.toggle("old", !isFresh),

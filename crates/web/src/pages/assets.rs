@@ -49,6 +49,8 @@ impl Assets {
             "hall/main.js" SCRIPT,
             "hall/names.js" SCRIPT,
             "hall/pick.js" SCRIPT,
+            "hall/place.js" SCRIPT,
+            "hall/stamps.js" SCRIPT,
             "hall/turn.js" SCRIPT,
             "hall/view.js" SCRIPT,
             "line/alarm.js" SCRIPT,

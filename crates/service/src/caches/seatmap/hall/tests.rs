@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use frontrow_domain::{
     id::ReservationId,
     money::Money,
-    sale::{SeatLabel, SeatState},
+    sale::{SeatLabel, SeatState, SeatStatus},
 };
 use std::sync::atomic::AtomicUsize;
 
@@ -285,4 +285,41 @@ async fn an_unavailable_store_is_read_once_for_all_who_wait() {
     assert_eq!(store.reads(), [1, 0]);
     store.fails.store(false, Ordering::SeqCst);
     hall.bring_up_to_date(&*store).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_snapshot_keeps_the_order_of_the_seats_until_the_seats_themselves_change() {
+    let store = CountedSeats::default();
+    for number in [1, 2, 10] {
+        store.put(seat(number, SeatState::FREE, 1));
+    }
+    let hall = looked_at(Sharing::Alone, &store).await;
+    // Taken here, since a snapshot that took long to make is served a little old.
+    let taken = || {
+        let mut seats = hall.seats();
+        seats.sort();
+        seats.snapshot()
+    };
+    let shown = |snapshot: &SeatSnapshot| -> Vec<(String, SeatStatus)> {
+        let seats = snapshot.order.sections.iter().flat_map(|section| &section.rows).flat_map(|row| &row.seats);
+        seats.map(|seat| (seat.label.number.clone(), snapshot.status(seat))).collect()
+    };
+    let named = |seats: [(&str, SeatStatus); 3]| seats.map(|(number, status)| (number.to_owned(), status)).to_vec();
+    let first = taken();
+    let free = SeatStatus::Available;
+    assert_eq!(shown(&first), named([("1", free), ("2", free), ("10", free)]));
+
+    hall.publish(&[seat(2, HELD, 2)]);
+    let held = taken();
+    assert!(Arc::ptr_eq(&held.order, &first.order), "a state is not a seat");
+    assert_eq!(shown(&held), named([("1", free), ("2", SeatStatus::Held), ("10", free)]));
+
+    let mut renamed = seat(1, SeatState::FREE, 3);
+    renamed.label = Arc::new(SeatLabel { number: "3".to_owned(), ..SeatLabel::default() });
+    hall.publish(&[renamed]);
+    assert_eq!(shown(&taken()), named([("2", SeatStatus::Held), ("3", free), ("10", free)]));
+    hall.publish(&[seat(4, SeatState::FREE, 4)]);
+    hall.remove(&seat(10, SeatState::FREE, 5));
+    assert_eq!(shown(&taken()), named([("2", SeatStatus::Held), ("3", free), ("4", free)]));
+    assert_eq!(taken().order.spot(SeatId::new(10)), None);
 }
