@@ -62,12 +62,12 @@ async fn a_visitor_without_a_turn_looks_around_in_both_languages() {
 
     let korean = open(&anonymous, &page_of(&hall)).await.text();
     for expected in
-        ["미리 살펴보는 화면입니다", "Floor A열 2번, R 100,000원, 다른 분이 고르는 중", "R 2석", "줄 서러 가기"]
+        ["미리 살펴보는 화면입니다", "Floor A열 2번, R 100,000원, 다른 분이 고르는 중", "R 2석", "줄 서기</button>"]
     {
         assert!(korean.contains(expected), "{expected}: {korean}");
     }
     assert_eq!(korean.matches(" disabled>").count(), 3, "no seat can be ticked");
-    assert!(!korean.contains("method=\"post\""), "there is no form");
+    assert!(!korean.contains("/holds\""), "there is no form that holds");
     let told = said(&korean);
     assert_eq!((&told["may_choose"], &told["turn"], &told["mine"]), (&json!(false), &Value::Null, &json!([])));
 
@@ -219,7 +219,7 @@ async fn a_form_that_is_wrong_comes_back_and_holds_nothing() {
     let late = send(&buyer, &hall, &with(&one)).await;
     assert_eq!(late.status, 403);
     let page = late.text();
-    assert!(page.contains("순번이 끝났습니다") && page.contains("줄 서러 가기"), "{page}");
+    assert!(page.contains("순번이 끝났습니다") && page.contains("줄 서기</button>"), "{page}");
     assert_eq!(held(&buyer).await, Vec::<i64>::new());
     server.close().await;
 }

@@ -66,7 +66,16 @@ enum Standing {
     /// The visitor has the turn, with this queue token.
     Turn { token: String },
     /// The visitor looks around; why, and the next step.
-    Study { why: String, step: String, href: String },
+    Study { why: String, step: NextStep },
+}
+
+/// What a visitor without a turn can do.
+#[derive(Debug)]
+enum NextStep {
+    /// Join the line, by a form with this key.
+    Join { key: String },
+    /// Go to another page.
+    Go { to: String, words: String },
 }
 
 /// What a buyer holds here.
@@ -191,7 +200,7 @@ fn path_of(concert: ConcertId) -> String {
 }
 
 /// A page about to be made.
-struct Visit {
+struct HallVisit {
     shell: Shell,
     app: SharedState,
     concert_id: ConcertId,
@@ -213,7 +222,7 @@ async fn show(
         Err(problem) if problem.code() == codes::UNAUTHORIZED.code => None,
         Err(problem) => return Err(problem),
     };
-    Visit { shell, app, concert_id, buyer, part: part_of(query.as_deref().unwrap_or_default()) }.page(None).await
+    HallVisit { shell, app, concert_id, buyer, part: part_of(query.as_deref().unwrap_or_default()) }.page(None).await
 }
 
 /// The part of the list that a query asks for. What cannot be read asks for nothing.
@@ -237,7 +246,7 @@ async fn hold(
     PathId(concert_id): PathId<ConcertId>,
     fields: FormFields,
 ) -> HttpResult<Response> {
-    let visit = Visit { shell, app, concert_id, buyer: Some(buyer), part: ListPart::default() };
+    let visit = HallVisit { shell, app, concert_id, buyer: Some(buyer), part: ListPart::default() };
     let hall = visit.app.office.hall(concert_id).await?;
     let wish = match Wish::of(&fields, &hall) {
         Ok(wish) => wish,
@@ -321,7 +330,7 @@ async fn release(
     }
 }
 
-impl Visit {
+impl HallVisit {
     /// The page again, for a form that cannot be read.
     async fn refuse_form(self, fault: FormFault) -> HttpResult<Response> {
         let shell = &self.shell;
@@ -462,8 +471,12 @@ impl Visit {
     async fn standing(&self, concert: &Concert, buyer: Option<SignedIn>) -> HttpResult<Standing> {
         let office = &self.app.office;
         let shell = &self.shell;
-        let study = |why: String, step: &str, href: String| Standing::Study { why, step: shell.t(step), href };
-        let about = format!("/concerts/{}", self.concert_id);
+        let go = |why: &str, to: String, words: &str| Standing::Study {
+            why: shell.t(why),
+            step: NextStep::Go { to, words: shell.t(words) },
+        };
+        let about = || format!("/concerts/{}", self.concert_id);
+        let join = |why: String| Standing::Study { why, step: NextStep::Join { key: fresh_key() } };
         let tokens = match buyer {
             Some(buyer) => office.live_tokens(buyer.user_id).await?,
             None => Vec::new(),
@@ -481,24 +494,24 @@ impl Visit {
                     office.position(&token).await;
                     Standing::Turn { token: place.signed }
                 }
-                TokenStatus::Offered => study(shell.t("hall-turn"), "hall-to-place", line_of(self.concert_id)),
+                TokenStatus::Offered => go("hall-turn", line_of(self.concert_id), "hall-to-place"),
                 TokenStatus::Waiting | TokenStatus::Dormant | TokenStatus::Missed | TokenStatus::Ended => {
-                    study(shell.t("hall-waiting"), "hall-to-place", line_of(self.concert_id))
+                    go("hall-waiting", line_of(self.concert_id), "hall-to-place")
                 }
             });
         }
         Ok(match concert.status {
-            ConcertStatus::Postponed => study(shell.t("hall-postponed"), "hall-to-concert", about),
-            ConcertStatus::Cancelled => study(shell.t("hall-cancelled"), "hall-to-concert", about),
-            ConcertStatus::Closed | ConcertStatus::Over => study(shell.t("hall-closed"), "hall-to-concert", about),
+            ConcertStatus::Postponed => go("hall-postponed", about(), "hall-to-concert"),
+            ConcertStatus::Cancelled => go("hall-cancelled", about(), "hall-to-concert"),
+            ConcertStatus::Closed | ConcertStatus::Over => go("hall-closed", about(), "hall-to-concert"),
             ConcertStatus::Scheduled if office.now() >= concert.closes_at => {
-                study(shell.t("hall-closed"), "hall-to-concert", about)
+                go("hall-closed", about(), "hall-to-concert")
             }
             ConcertStatus::Scheduled if office.now() < concert.opens_at => {
                 let when = shell.moment(&concert.opens_at, &concert.time_zone);
-                study(shell.t1("hall-opens", "when", when), "hall-to-line", about)
+                join(shell.t1("hall-opens", "when", when))
             }
-            ConcertStatus::Scheduled => study(shell.t("hall-on-sale"), "hall-to-line", about),
+            ConcertStatus::Scheduled => join(shell.t("hall-on-sale")),
         })
     }
 
