@@ -265,7 +265,13 @@ async fn read_everything(store: &dyn Store) {
 
 /// A letter, the confirmation of its address, and the end of a session.
 async fn use_account(store: &dyn Store, user: UserId) {
-    let session = store.sessions(user, 100).await.unwrap()[0];
+    let secret_hash = [7; 32];
+    let expires_at = START.plus(Span::from_secs(60));
+    let session =
+        Session { secret_hash, user_id: user, role: Role::Buyer, expires_at, created_at: START, client: None };
+    let epoch = store.user(user).await.unwrap().unwrap().sign_in_epoch;
+    ask(store, vec![(Caller::Anonymous, Command::OpenSession { session, epoch })]).await;
+    assert_eq!(store.sessions(user, 1).await.unwrap().len(), 1);
     let link: [u8; 32] = [7; 32];
     let letter = LinkKind::EmailConfirmation;
     ask(
@@ -280,7 +286,7 @@ async fn use_account(store: &dyn Store, user: UserId) {
         store,
         vec![
             (Caller::Anonymous, Command::ConfirmEmail { user_id: user, secret_hash: link }),
-            (Caller::Buyer(user), Command::EndSession { secret_hash: session.secret_hash }),
+            (Caller::Buyer(user), Command::EndSession { secret_hash }),
         ],
     )
     .await;
