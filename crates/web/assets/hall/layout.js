@@ -126,6 +126,8 @@ export class Hall {
     this.y = new Float32Array(count);
     /** @type {string[]} */
     this.numbers = [];
+    /** The numbers that are whole; not a number where one is not. */
+    this.wholes = new Float64Array(count);
     /** @type {string[]} */
     this.gradeNames = [];
     /** @type {Row[]} */
@@ -152,7 +154,7 @@ export class Hall {
 
   /** @param {CompactMap} map */
   #read(map) {
-    /** @typedef {{ id: number, number: string, price: number, grade: number, state: number }} Seat */
+    /** @typedef {{ id: number, number: string, whole: number, price: number, grade: number, state: number }} Seat */
     /** @type {Map<string, Map<string, Seat[]>>} */
     const sections = new Map();
     /** @type {Map<string, number>} */
@@ -163,8 +165,9 @@ export class Hall {
       const grade = ensure(grades, block.grade, () => this.gradeNames.push(block.grade) - 1);
       for (let at = 0; at < block.states.length; at += 1) {
         const number = block.numbers?.[at] ?? String(Number(block.first_number) + at);
+        const whole = block.numbers && !/^[0-9]{1,9}$/.test(number) ? NaN : Number(number);
         const state = stateOf(block.states.charAt(at));
-        seats.push({ id: block.first_seat_id + at, number, price: block.price, grade, state });
+        seats.push({ id: block.first_seat_id + at, number, whole, price: block.price, grade, state });
       }
     }
     let next = 0;
@@ -180,6 +183,7 @@ export class Hall {
           this.states[next] = seat.state;
           this.rowOf[next] = this.rows.length - 1;
           this.numbers.push(seat.number);
+          this.wholes[next] = seat.whole;
           next += 1;
         }
       }
@@ -260,10 +264,9 @@ export class Hall {
 
 /**
  * Whether seats come with rising whole numbers, as nearly all do: then they need not be put in order.
- * @param {{ number: string }[]} seats
+ * @param {{ whole: number }[]} seats
  */
-const isCounted = (seats) => seats.every(({ number }, at) => /^[1-9][0-9]{0,8}$/.test(number)
-  && (at === 0 || Number(number) > Number(seats[at - 1]?.number)));
+const isCounted = (seats) => seats.every(({ whole }, at) => whole > Number(at === 0 ? -1 : seats[at - 1]?.whole));
 
 /**
  * @template K, V

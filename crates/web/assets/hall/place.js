@@ -56,8 +56,8 @@ function fill(hall, section) {
   const lines = [];
   for (let at = section.from; at < section.to; at += 1) {
     const row = /** @type {Row} */ (hall.rows[at]);
-    const slots = slotsOf(hall.numbers.slice(row.from, row.to));
-    const width = Math.max(...slots) + 1;
+    const slots = slotsOf(hall.wholes.subarray(row.from, row.to));
+    const width = Number(slots.at(-1)) + 1;
     const line = Math.ceil(width / Math.ceil(width / LINE_MAX));
     lines.push({ row, slots, line });
     section.width = Math.max(section.width, line);
@@ -82,19 +82,17 @@ function fill(hall, section) {
 /**
  * The place of each seat in its row, from 0: by its number if all are whole, so that a number which is left out is a
  * gap; else one after the other.
- * @param {string[]} numbers
+ * @param {Float64Array} wholes the numbers, in order
  * @returns {number[]}
  */
-function slotsOf(numbers) {
-  const inOrder = numbers.map((_, at) => at);
-  const whole = numbers.every((number) => /^[0-9]{1,6}$/.test(number)) ? numbers.map(Number) : [];
-  if (whole.length < 2) return inOrder;
-  const first = Number(whole[0]);
-  const steps = whole.slice(1).map((number, at) => number - Number(whole[at]));
-  const step = Math.min(...steps);
-  const slots = whole.map((number) => (number - first) / step);
-  const fits = step > 0 && slots.every(Number.isInteger) && Number(slots.at(-1)) < numbers.length * 1.5;
-  return fits ? slots : inOrder;
+function slotsOf(wholes) {
+  const inOrder = Array.from(wholes, (_, at) => at);
+  const first = Number(wholes[0]);
+  let step = Infinity;
+  for (let at = 1; at < wholes.length; at += 1) step = Math.min(step, Number(wholes[at]) - Number(wholes[at - 1]));
+  if (!(step > 0) || !Number.isFinite(step)) return inOrder;
+  const slots = Array.from(wholes, (whole) => (whole - first) / step);
+  return slots.every(Number.isInteger) && Number(slots.at(-1)) < wholes.length * 1.5 ? slots : inOrder;
 }
 
 /**
