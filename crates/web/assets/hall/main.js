@@ -154,6 +154,8 @@ function start(root) {
     const list = new SeatList(seats, parts);
     page = { hall, layout, view, list, drawing: new Drawing(canvas, hall, shown) };
     root.classList.add("live");
+    // As high as the hall is at this width, within the bounds of the style sheet.
+    canvas.style.aspectRatio = `${hall.width} / ${hall.height}`;
     view.resize(plan.clientWidth, canvas.clientHeight);
     if (isNew) {
       remember(view, map.concert_id);
