@@ -26,6 +26,7 @@ use frontrow_web::{
     self, MetricsAt,
     edge::{
         cors,
+        events::Streams,
         kept::Document,
         limit::RateLimits,
         listener, observe,
@@ -95,6 +96,7 @@ async fn assemble_with(
     let app = Arc::new(AppState {
         office,
         limits,
+        streams: Streams::new(config.stream_limits(), Arc::clone(&metrics)),
         service_key: config.load_service_key()?,
         document: Document::new("application/json", serde_json::to_vec(&frontrow_web::api::document(demo_accounts))?),
         pages: PageKit::new()?,
@@ -173,6 +175,13 @@ async fn serve_metrics(
     listener::serve(socket, routes, limits, stop, metrics).await
 }
 
+/// Ends the streams of events when `stop` turns true, so that the server does not wait for their clients.
+async fn end_streams(app: SharedState, mut stop: watch::Receiver<bool>) {
+    // An error says that nothing can stop the server any more but the end of its process.
+    let _ = stop.wait_for(|stop| *stop).await;
+    app.streams.close();
+}
+
 /// Serves until `stop` turns true, then drains: no new requests, requests in progress finish, queued commands are
 /// committed.
 ///
@@ -199,9 +208,10 @@ pub async fn serve(
     let tracer = tracer.transpose()?;
     let edge = Arc::new(edge_of(config, &metrics, clock).traced_by(tracer.clone()));
     let apart = serve_metrics(Arc::clone(&app), config, metrics_socket, stop.clone(), Arc::clone(&edge));
+    let ended = end_streams(Arc::clone(&app), stop.clone());
     let router = public_router(app, config, edge);
     let limits = config.listener_limits();
-    let (served, served_apart) = tokio::join!(listener::serve(socket, router, limits, stop, metrics), apart);
+    let (served, served_apart, ()) = tokio::join!(listener::serve(socket, router, limits, stop, metrics), apart, ended);
     // The engine ends when every queued command is committed and its last user is dropped.
     let _ = stop_workers.send(true);
     while workers.join_next().await.is_some() {}

@@ -287,6 +287,18 @@ pub struct Config {
         help_heading = "Limits"
     )]
     pub max_connections_per_address: u32,
+    /// How many streams of events may be open at once, beside the connections. Each needs a file descriptor
+    #[arg(long, env = "FRONTROW_MAX_STREAMS", default_value_t = 20_000, value_name = "COUNT", help_heading = "Limits")]
+    pub max_streams: u32,
+    /// How many of them one client address may have open, where a /64 network of IPv6 is one address; 0 for no limit
+    #[arg(
+        long,
+        env = "FRONTROW_MAX_STREAMS_PER_ADDRESS",
+        default_value_t = 1_000,
+        value_name = "COUNT",
+        help_heading = "Limits"
+    )]
+    pub max_streams_per_address: u32,
     /// How much memory the bodies of all requests in flight may take together before more are answered 503, in MiB
     #[arg(
         long,

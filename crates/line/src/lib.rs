@@ -11,6 +11,6 @@ mod replicas;
 mod sole;
 pub mod view;
 
-pub use lines::{Lines, Rebuild};
+pub use lines::{Lines, Rebuild, TokenWatch, WatcherKey};
 pub use peers::{Down, Leadership, PeerStatus, Peers, PeersError};
 pub use sole::SoleInstance;

@@ -1,11 +1,12 @@
 //! The rooms of one process: the view of each, when its tokens were last seen, which rooms have live tokens,
-//! and which lines may be able to move.
+//! which lines may be able to move, and the clients that wait for news.
 
 mod last_seen;
+mod watchers;
 
 use crate::{
     lock::lock,
-    view::{Delta, POLL_GIVEN_MS, RoomView},
+    view::{Delta, Effects, POLL_GIVEN_MS, RoomView},
 };
 use arc_swap::ArcSwap;
 use frontrow_domain::{
@@ -22,6 +23,8 @@ use std::{
     time::Duration,
 };
 use tokio::sync::Notify;
+use watchers::Watchers;
+pub use watchers::{TokenWatch, WatcherKey};
 
 /// Positions sampled for the share of responsive tokens.
 const RESPONSIVE_SAMPLE: i64 = 1_000;
@@ -35,6 +38,7 @@ pub struct Lines {
     /// The rooms whose lines may be able to move.
     moved: Mutex<BTreeSet<RoomId>>,
     moved_news: Notify,
+    watchers: Arc<Watchers>,
 }
 
 /// A heartbeat is published no later than this, which is more than the longest time between two polls: the last poll of
@@ -79,8 +83,8 @@ impl RoomCell {
         self.view.load_full()
     }
 
-    /// Applies a change. Returns whether the line may be able to move.
-    pub(crate) fn apply(&self, delta: &Delta<'_>) -> bool {
+    /// Applies a change.
+    pub(crate) fn apply(&self, delta: &Delta<'_>) -> Effects {
         let mut next = lock(&self.next);
         for token in delta.updated.iter().chain(delta.inserted) {
             if token.status() == TokenStatus::Waiting {
@@ -93,7 +97,7 @@ impl RoomCell {
             self.last_seen.drop_passed(passed, next.cursor(), next.returned());
             self.view.store(Arc::new(next.clone()));
         }
-        effects.may_move
+        effects
     }
 }
 
@@ -130,6 +134,26 @@ impl Lines {
         // Woken or timed out, the caller takes what there is.
         let _ = tokio::time::timeout(longest, self.moved_news.notified()).await;
         std::mem::take(&mut *lock(&self.moved)).into_iter().collect()
+    }
+
+    /// Watches a token: see [`TokenWatch::changed`].
+    #[must_use]
+    pub fn watch(&self, token: TokenId) -> TokenWatch {
+        Watchers::add(&self.watchers, token)
+    }
+
+    /// Waits until rooms have news for all of their watchers; returns the rooms.
+    ///
+    /// Made for one caller, as [`Lines::moved`] is.
+    pub async fn stirred(&self) -> Vec<RoomId> {
+        self.watchers.stirred().await
+    }
+
+    /// Wakes the next `limit` watchers of a room behind `after`, from the head of the line on. Returns the last; none
+    /// at the end.
+    #[must_use]
+    pub fn wake_watchers(&self, room: RoomId, after: Option<WatcherKey>, limit: usize) -> Option<WatcherKey> {
+        self.watchers.wake_next(room, after, limit)
     }
 
     /// Records that the token's client polled this instance. No lock.
@@ -219,6 +243,7 @@ impl Lines {
         });
         self.note_life(room, &view);
         self.wake(room);
+        self.watchers.stir(room);
     }
 
     /// Adds quiet rooms that are missing, each with the view of its rows. Returns those whose views disagree with the
@@ -251,10 +276,16 @@ impl Lines {
     /// Applies a change of one room; nothing for a room not loaded.
     pub(crate) fn apply(&self, room: RoomId, delta: &Delta<'_>) {
         if let Some(cell) = self.rooms.load().get(&room) {
-            let may_move = cell.apply(delta);
+            let effects = cell.apply(delta);
             self.note_life(room, &cell.view.load());
-            if may_move {
+            if effects.may_move {
                 self.wake(room);
+            }
+            if self.watchers.is_any() {
+                self.watchers.wake_tokens(room, delta.updated);
+                if effects.shows_all {
+                    self.watchers.stir(room);
+                }
             }
         }
     }

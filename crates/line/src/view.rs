@@ -158,7 +158,7 @@ pub enum Rest {
 }
 
 /// Why a wait cannot be estimated, as clients read it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitUnknown {
     /// The gate is closed for an unknown time.

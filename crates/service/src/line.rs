@@ -1,9 +1,11 @@
-//! The waiting line: join, poll, activate, leave.
+//! The waiting line: join, poll, follow, activate, leave.
 
 mod rooms;
 mod status;
+mod stream;
 
 pub use status::{LineStatus, Wait};
+pub use stream::{LineStream, STATE_EVERY};
 
 use crate::{
     caches::endings::Ending,
@@ -133,26 +135,41 @@ impl BoxOffice {
     /// counts as a heartbeat, so rate limits must be checked before.
     pub async fn position(&self, token: &VerifiedToken) -> LineStatus {
         let VerifiedToken { signed, view } = token;
-        let mut now = self.now();
-        self.lines.record_heartbeat(signed.id, now);
+        let found = self.standing(signed, view).await;
+        let now = self.now();
+        self.note_sign_of_life(signed, found.place.state, now);
+        LineStatus::of(signed.id.position, found, view, now, self.policy.offer_lead)
+    }
+
+    /// As [`BoxOffice::position`], without counting as a heartbeat.
+    pub async fn glance_at(&self, VerifiedToken { signed, view }: &VerifiedToken) -> LineStatus {
+        self.place_in(signed, view).await
+    }
+
+    async fn place_in(&self, signed: &SignedToken, view: &RoomView) -> LineStatus {
+        let found = self.standing(signed, view).await;
+        LineStatus::of(signed.id.position, found, view, self.now(), self.policy.offer_lead)
+    }
+
+    async fn standing(&self, signed: &SignedToken, view: &RoomView) -> TokenStanding {
         let place = view.place(signed.id.position);
-        let found = match place.status() {
-            TokenStatus::Ended => {
-                let found = self.ended_at(signed.id, place, view).await;
-                now = self.now();
-                found
-            }
+        match place.status() {
+            TokenStatus::Ended => self.ended_at(signed.id, place, view).await,
             _ => TokenStanding::viewed(place),
-        };
+        }
+    }
+
+    /// Counts a sign of life of a token's client: a heartbeat, which wakes the token if that is due in this state.
+    fn note_sign_of_life(&self, signed: &SignedToken, state: Option<TokenState>, now: Time) {
+        self.lines.record_heartbeat(signed.id, now);
         // Most polled tokens are waiting and have no turn to renew: for them the outages are not read.
-        if let Some(state @ (TokenState::Active { .. } | TokenState::Dormant { .. })) = found.place.state
+        if let Some(state @ (TokenState::Active { .. } | TokenState::Dormant { .. })) = state
             && is_wake_due(state, now, &self.policy, &self.store.outages())
         {
             let command = Command::WakeToken { token: signed.id };
             let caller = Caller::Buyer(signed.user_id);
             self.engine.run_unwatched(Request { caller, command, idempotency: None });
         }
-        LineStatus::of(signed.id.position, found, view, now, self.policy.offer_lead)
     }
 
     /// The place of a token that the view shows as ended at `place`. If other instances change the line too, the row

@@ -82,6 +82,14 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Connections refused because there were too many.
     pub connections_refused: Counter,
+    /// Open streams of events.
+    pub streams: Gauge,
+    /// Events sent on them.
+    pub stream_events: Counter,
+    /// Streams refused because there were too many.
+    pub streams_refused: Counter,
+    /// Streams dropped because their clients did not read.
+    pub streams_dropped: Counter,
     /// Requests that wait for the engine or the database.
     pub in_flight: Gauge,
     /// How many bytes of memory request bodies take while they are read.
@@ -162,6 +170,10 @@ impl Metrics {
             clock_skew: Family::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
+            streams: Gauge::default(),
+            stream_events: Counter::default(),
+            streams_refused: Counter::default(),
+            streams_dropped: Counter::default(),
             in_flight: Gauge::default(),
             bodies: Gauge::default(),
             batch_len: Histogram::new(BATCH_LENS),
@@ -292,6 +304,19 @@ impl Metrics {
         registry.register("holds_refused_from_memory", "Holds refused without asking the store", refused);
         registry.register("spans_sent", "Spans that a collector of traces has taken", self.spans_sent.clone());
         registry.register("spans_dropped", "Spans that were dropped", self.spans_dropped.clone());
+        self.register_streams();
+    }
+
+    fn register_streams(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("event_streams", "Open streams of events", self.streams.clone());
+        registry.register("events_sent", "Events sent on streams", self.stream_events.clone());
+        registry.register("event_streams_refused", "Streams over the limit", self.streams_refused.clone());
+        registry.register(
+            "event_streams_dropped",
+            "Streams whose clients did not read, and were dropped",
+            self.streams_dropped.clone(),
+        );
     }
 
     /// Counts one request. `route` is the template, never a client's path. After a route's first request this takes no

@@ -2,11 +2,12 @@
 
 mod alternatives;
 mod state;
+mod streams;
 mod tickets;
 
 pub use crate::caches::seatmap::{
-    CompactMap, FullMap, MapForm, PlacedSeat, SeatGrade, SeatMap, SeatRow, SeatSection, SeatSnapshot, SeatSpot,
-    SeatingOrder, natural,
+    CompactMap, FullMap, HallNews, MapForm, PlacedSeat, SeatGrade, SeatMap, SeatRow, SeatSection, SeatSnapshot,
+    SeatSpot, SeatStates, SeatStream, SeatingOrder, natural,
 };
 pub use alternatives::{Alternatives, OFFERS_MAX, SeatOffer};
 pub use state::SaleState;

@@ -1,11 +1,12 @@
-//! Background work: moving the lines, sweeping ended holds, probing the store, removing old rows, delivering events. All
-//! of it goes through commands that are safe at any time, so a late or missing round does no harm.
+//! Background work: moving the lines, waking streams, sweeping ended holds, probing the store, removing old rows,
+//! delivering events. All changes go through commands that are safe at any time, so a late or missing round does no harm.
 
 mod command_line;
 mod holds;
 mod lines;
 mod outbox;
 mod retention;
+mod streams;
 #[cfg(test)]
 mod testing;
 mod wind_up;
@@ -37,6 +38,7 @@ pub fn start(office: &Arc<BoxOffice>, retention: Retention, stop: &watch::Receiv
     workers.spawn(until(stop.clone(), holds::sweep_holds(Arc::clone(office))));
     workers.spawn(until(stop.clone(), holds::recover_holds(Arc::clone(office))));
     workers.spawn(until(stop.clone(), find_rooms(Arc::clone(office))));
+    workers.spawn(until(stop.clone(), streams::wake_streams(Arc::clone(office))));
     workers.spawn(until(stop.clone(), wind_up::wind_up_concerts(Arc::clone(office))));
     let audit_feed = outbox::AuditFeed(Arc::clone(office));
     workers.spawn(outbox::deliver_events(Arc::clone(office), Consumer::AuditFeed, audit_feed, stop.clone()));

@@ -1,6 +1,6 @@
 //! The client that tests call the API with.
 
-use crate::{PATIENCE, eventually, hall::Hall};
+use crate::{PATIENCE, events::EventReader, eventually, hall::Hall};
 use bytes::Bytes;
 use frontrow_domain::id::UserId;
 use reqwest::{Method, header::HeaderMap};
@@ -53,6 +53,20 @@ impl ApiCall {
 
     pub async fn send(self) -> ApiAnswer {
         self.try_send().await.unwrap()
+    }
+
+    /// The events of an answer that must be a stream of them.
+    pub async fn events(self) -> EventReader {
+        let response = self.0.send().await.unwrap();
+        assert_eq!(response.status(), 200, "{response:?}");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        EventReader::new(response)
+    }
+
+    /// The events of the answer, if it is a stream of them.
+    pub async fn try_events(self) -> Option<EventReader> {
+        let response = self.0.send().await.unwrap();
+        (response.status() == 200).then(|| EventReader::new(response))
     }
 
     /// The answer, unless the server is gone before it is whole.
@@ -128,6 +142,17 @@ impl Client {
     #[must_use]
     pub fn at(&self, address: SocketAddr) -> Self {
         Self { root: format!("http://{address}"), ..self.clone() }
+    }
+
+    /// The same client over HTTP/2 without TLS.
+    #[must_use]
+    pub fn over_http_2(&self) -> Self {
+        Self { http: reqwest::Client::builder().http2_prior_knowledge().build().unwrap(), ..self.clone() }
+    }
+
+    /// The states of a token's place.
+    pub async fn line_events(&self, token: &str) -> EventReader {
+        self.call(Method::GET, &format!("/queue/tokens/{token}/events")).events().await
     }
 
     /// The same server with this secret.

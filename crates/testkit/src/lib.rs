@@ -17,6 +17,7 @@
 pub mod bench;
 pub mod browser;
 pub mod client;
+pub mod events;
 pub mod fixture;
 pub mod hall;
 pub mod program;
@@ -25,6 +26,7 @@ pub mod servers;
 
 pub use browser::{Browser, LoadedPage, form_body};
 pub use client::{ApiAnswer, ApiCall, Client, id, items};
+pub use events::{EventReader, StreamEvent};
 pub use hall::Hall;
 pub use server::{PRICE, Server, draft, range, settings};
 

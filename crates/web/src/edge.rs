@@ -2,8 +2,10 @@
 
 pub mod accounts;
 pub mod auth;
+mod by_address;
 pub mod cookies;
 pub mod cors;
+pub mod events;
 pub mod extract;
 pub mod form;
 pub mod head;

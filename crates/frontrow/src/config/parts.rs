@@ -7,7 +7,7 @@ use frontrow_domain::{
     time::Span,
 };
 use frontrow_service::workers::Retention;
-use frontrow_web::edge::{listener, secret::Secret};
+use frontrow_web::edge::{events, listener, secret::Secret};
 use std::{path::PathBuf, time::Duration};
 
 pub(super) fn seconds(seconds: u32) -> Span {
@@ -52,7 +52,18 @@ impl Config {
             header_timeout: seconds(self.header_timeout_seconds),
             body_timeout: self.body_timeout(),
             idle_timeout: seconds(self.idle_connection_seconds),
+            event_timeout: events::EVENT_TIMEOUT,
             drain: seconds(self.drain_seconds),
+        }
+    }
+
+    /// The limits of streams of events.
+    #[must_use]
+    pub fn stream_limits(&self) -> events::StreamLimits {
+        events::StreamLimits {
+            max_streams: usize::try_from(self.max_streams).unwrap_or(usize::MAX),
+            max_per_address: usize::try_from(self.max_streams_per_address).ok().filter(|most| *most > 0),
+            keep_alive: events::KEEP_ALIVE,
         }
     }
 

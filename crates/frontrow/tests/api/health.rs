@@ -176,6 +176,11 @@ async fn every_documented_call_is_there() {
         for method in operations.as_object().unwrap().keys().filter(|method| *method != "delete") {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let call = operator.call_at(method.clone(), &concrete).token(&token);
+            if path.ends_with("/events") {
+                // Its answer does not end.
+                assert!(call.events().await.next().await.is_some(), "{path}");
+                continue;
+            }
             let answer = if method == Method::GET { call.send().await } else { call.text("{}").send().await };
             assert!(![404, 405, 500].contains(&answer.status), "{method} {path}: {}", answer.text());
         }

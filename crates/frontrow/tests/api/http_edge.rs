@@ -1,6 +1,8 @@
 //! The HTTP edge over real sockets: what happens to requests that are slow, large, broken or too many.
 
 mod connections;
+mod event_streams;
+mod http2;
 mod requests;
 
 use crate::raw::{RawAnswer, RawClient};
@@ -21,6 +23,7 @@ use frontrow_testkit::PATIENCE;
 use frontrow_web::{
     api::docs,
     edge::{
+        events::{self, EventSource, NextEvent, StreamLimits, Streams},
         extract::{Cursor, JsonBody, Limit, OptionalJsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
         listener::{self, Limits},
@@ -30,7 +33,11 @@ use frontrow_web::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
@@ -84,9 +91,36 @@ async fn panics() -> HttpResult<()> {
     panic!("the secret is 12345")
 }
 
+/// A stream with one event: the last.
+struct Quiet(Arc<Notify>);
+
+impl EventSource for Quiet {
+    async fn next(&mut self) -> NextEvent {
+        self.0.notified().await;
+        NextEvent::Last(events::event("last", None, b"{}"))
+    }
+}
+
+/// A stream with as many events as the client reads.
+struct Flood;
+
+impl EventSource for Flood {
+    async fn next(&mut self) -> NextEvent {
+        NextEvent::Event(events::event("flood", None, &[b'7'; 8 * 1_024]))
+    }
+}
+
 fn limits(max_connections: usize, header_timeout: Duration, idle_timeout: Duration, drain: Duration) -> Limits {
-    let (max_per_address, trusted_proxies, body_timeout) = (None, Vec::new(), PATIENCE);
-    Limits { max_connections, max_per_address, trusted_proxies, header_timeout, body_timeout, idle_timeout, drain }
+    Limits {
+        max_connections,
+        max_per_address: None,
+        trusted_proxies: Vec::new(),
+        header_timeout,
+        body_timeout: PATIENCE,
+        idle_timeout,
+        event_timeout: SHORT,
+        drain,
+    }
 }
 
 struct Server {
@@ -94,7 +128,7 @@ struct Server {
     stop: watch::Sender<bool>,
     done: JoinHandle<std::io::Result<()>>,
     metrics: Arc<Metrics>,
-    /// Lets the handler of `/wait` answer.
+    /// Lets the handler of `/wait` answer, and the stream of `/quiet` end.
     release: Arc<Notify>,
     /// Notified when the handler of `/wait` is at work.
     waiting: Arc<Notify>,
@@ -112,6 +146,13 @@ impl Server {
     /// A server whose requests' bodies may take so many bytes together, and so long each.
     fn with_bodies(limits: Limits, bodies_in_flight: usize, body_timeout: Duration) -> Self {
         let (release, waiting) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let metrics = Arc::new(Metrics::new());
+        let streams = StreamLimits { max_streams: 100, max_per_address: None, keep_alive: PATIENCE };
+        let streams = Arc::new(Streams::new(streams, Arc::clone(&metrics)));
+        let place = move || streams.enter(IpAddr::from([127, 0, 0, 1]));
+        let (flood_place, until) = (place.clone(), Arc::clone(&release));
+        let quiet = move || async move { Ok::<_, Problem>(events::answer(place()?, Quiet(until))) };
+        let flood = move || async move { Ok::<_, Problem>(events::answer(flood_place()?, Flood)) };
         let (released, at_work) = (Arc::clone(&release), Arc::clone(&waiting));
         let wait = move || async move {
             at_work.notify_one();
@@ -130,11 +171,12 @@ impl Server {
             .route("/unauthorized", get(|| async { Problem::unauthorized() }))
             .route("/peer", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }))
             .route("/wait", get(wait))
+            .route("/quiet", get(quiet))
+            .route("/flood", get(flood))
             .route("/large", get(|| async { "x".repeat(64 * 1_024) }))
             .merge(docs::routes())
             .fallback(problem::not_found)
             .method_not_allowed_fallback(problem::method_not_allowed);
-        let metrics = Arc::new(Metrics::new());
         let edge = RequestContext::new(Arc::clone(&metrics), Clock::manual(NOW), body_timeout, PATIENCE)
             .with_bodies_in_flight(bodies_in_flight);
         let app = observe::instrument(router, Arc::new(edge), None);
@@ -154,6 +196,16 @@ impl Server {
             }
         };
         timeout(PATIENCE, buffered).await.unwrap();
+    }
+
+    /// Waits until no stream of events is open.
+    async fn has_no_streams(&self) {
+        let closed = async {
+            while self.metrics.streams.get() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, closed).await.unwrap();
     }
 
     async fn connect(&self) -> RawClient {

@@ -34,6 +34,7 @@ mod requests;
 mod reservations;
 mod season;
 mod sessions;
+mod streams;
 mod unread_bodies;
 mod users;
 mod walls;

@@ -5,6 +5,7 @@ use frontrow_clock::Clock;
 use frontrow_domain::time::Span;
 use frontrow_service::testing;
 use frontrow_testkit::{PRICE, Server, eventually, id, servers::postgres::TestDatabase};
+use reqwest::Method;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,9 +69,38 @@ async fn a_change_at_one_instance_is_known_at_the_others() {
     two.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_at_one_instance_shows_on_the_streams_of_another() {
+    let database = TestDatabase::new().await;
+    let (one, two) = (instance(&database).await, instance(&database).await);
+    let hall = hall(&one, 2).await;
+    let at_one = one.buyer_with("buyer", PRICE).await;
+    let at_two = at_one.at(two.address);
+    at_two.sees(&hall, hall.seats[0], "available").await;
+    let token = at_one.join(None).await["token"].as_str().unwrap().to_owned();
+    let mut line = at_two.line_events(&token).await;
+    let map = at_one.get(&format!("{}/seats", hall.path())).await.expect(200);
+    let events = format!("{}/seats/events?since={}", hall.path(), map["mark"].as_str().unwrap());
+    let mut seats = at_two.call(Method::GET, &events).events().await;
+    assert_eq!(seats.expect("seats").await.data, json!([]), "a mark of one instance is known at another");
+
+    line.until("the turn has come", |event| event.name == "turn").await;
+    at_one.activate(&token).await.expect(200);
+    line.until("it was claimed at the other instance", |event| event.name == "claimed").await;
+    at_one.hold(&token, hall.seats[1]).await.expect(201);
+    let held = seats.until("the hold shows", |event| event.name == "seats").await;
+    assert_eq!(held.data, json!([[hall.seats[1], "H"]]));
+    at_one.delete(&format!("/queue/tokens/{token}")).await.expect(204);
+    let ended = line.until("it has left at the other instance", |event| event.name == "ended").await;
+    assert_eq!(ended.data["end_reason"], "left");
+    assert_books_in_order(&one.config).await;
+    one.stop().await;
+    two.stop().await;
+}
+
 /// Whether the instance moves the line of the house room.
 async fn leads(server: &Server) -> bool {
-    let text = server.anonymous().call_at(reqwest::Method::GET, "/metrics").send().await.text();
+    let text = server.anonymous().call_at(Method::GET, "/metrics").send().await.text();
     text.contains("frontrow_room_leader{room=\"0\"} 1\n")
 }
 

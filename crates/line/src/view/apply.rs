@@ -54,6 +54,8 @@ pub struct Effects {
     pub must_publish: bool,
     /// The line may be able to move now.
     pub may_move: bool,
+    /// What every token of the room is shown has changed: its message, or why the line moves or rests.
+    pub shows_all: bool,
 }
 
 /// The changes of a batch, room by room.
@@ -130,10 +132,13 @@ impl RoomView {
             return Effects {
                 must_publish: false,
                 may_move: !delta.inserted.is_empty() && self.may_have_places(delta.now),
+                shows_all: false,
             };
         }
         let (active, offered) = (self.active, self.offered);
+        let before = Arc::clone(&self.room);
         let mut may_move = self.apply_room(delta.room);
+        let shows_all = may_move || (&before.message, before.epoch) != (&self.room.message, self.room.epoch);
         let old_tail = self.tail();
         self.raise_tail(delta);
         let mut step = AppliedTokens { old_tail, departed: Vec::new(), restored: Vec::new(), turns: 0, joined: 0 };
@@ -153,7 +158,7 @@ impl RoomView {
         self.pace.departed(step.turns, delta.now, backlog);
         let frees = self.active + self.offered < active + offered;
         may_move |= frees || (step.joined > 0 && self.may_have_places(delta.now));
-        Effects { must_publish: true, may_move }
+        Effects { must_publish: true, may_move, shows_all }
     }
 
     /// Whether nothing changed but the tail: the commonest batch by far when a sale opens.

@@ -8,12 +8,17 @@
 
 mod forms;
 mod hall;
+mod news;
 pub(crate) mod order;
 mod snapshot;
+mod streams;
 
 pub use forms::{CompactMap, FullMap, MapForm};
+pub use news::{HallNews, SeatStates};
 pub use order::{PlacedSeat, SeatGrade, SeatRow, SeatSection, SeatSpot, SeatingOrder, natural};
 pub use snapshot::SeatSnapshot;
+pub(crate) use streams::FollowedHall;
+pub use streams::SeatStream;
 
 use crate::gzip;
 use bytes::Bytes;
@@ -29,6 +34,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use streams::HallStreams;
 use tokio::{
     sync::OnceCell,
     task::{JoinError, spawn_blocking},
@@ -97,6 +103,7 @@ pub(crate) struct SeatMaps {
     versions: Arc<Versions>,
     halls: RwLock<HashMap<ConcertId, Arc<CachedHall>>>,
     kept_max: Bounds,
+    streams: HallStreams,
     born: Instant,
     /// When halls were last dropped, in milliseconds since `born`.
     swept_at: AtomicU64,
@@ -112,6 +119,7 @@ impl SeatMaps {
             versions: Arc::default(),
             halls: RwLock::default(),
             kept_max: KEPT_MAX,
+            streams: HallStreams::default(),
             born: Instant::now(),
             swept_at: AtomicU64::new(0),
         }

@@ -6,6 +6,7 @@ use frontrow_domain::{
     time::{Span, Time},
 };
 use frontrow_line::view::{Estimate, Place, RoomView, WaitUnknown};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The source of an answer about a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub struct LineStatus {
 }
 
 /// How long a wait may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wait {
     /// Of the tokens at this place, half wait no longer than `p50_seconds`, and nine in ten no longer than
     /// `p90_seconds`.
@@ -75,6 +76,23 @@ pub enum Wait {
 }
 
 impl LineStatus {
+    /// A number that changes with what a client is shown, the moment of it and the time of the next poll apart. All
+    /// instances give the same.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let Self { status, position, ahead, total_waiting, wait, deadline, end_reason, message, is_stale, .. } = self;
+        // Its keys are always the same.
+        let mut hasher = DefaultHasher::new();
+        (status, position, ahead, total_waiting, wait, deadline, end_reason, message, is_stale).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Whether the token has ended: nothing follows this state.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.status == TokenStatus::Ended
+    }
+
     /// The status of a token that was found like this at `now`. `lead` is how long before its sale opens a line moves.
     pub(super) fn of(position: Position, found: TokenStanding, view: &RoomView, now: Time, lead: Span) -> Self {
         let place = found.place;

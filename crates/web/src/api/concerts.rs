@@ -2,7 +2,8 @@
 
 use super::shapes::ConcertShape;
 use crate::edge::{
-    auth::PublicRead,
+    auth::{ClientAddress, PublicRead},
+    events::{self, EventSource, NextEvent},
     extract::{Cursor, Limit, PathId, PathKey as _, QueryParams},
     kept::{self, Form, Fresh, PACKED_LEN_MIN},
     limit::LIST_COST,
@@ -19,7 +20,7 @@ use frontrow_domain::{
 };
 use frontrow_service::{
     local,
-    sale::{CompactMap, ConcertOnSale, FullMap, MapForm, PlacedSeat, SeatOffer},
+    sale::{CompactMap, ConcertOnSale, FullMap, HallNews, MapForm, PlacedSeat, SeatOffer, SeatStream},
 };
 use frontrow_storage::{ConcertFilter, ConcertPlace};
 use serde::{Deserialize, Serialize};
@@ -292,4 +293,61 @@ pub(super) async fn alternatives(
         wanted: found.wanted.iter().map(|(seat, status)| NamedSeatShape::of(seat, *status)).collect(),
         offers: found.offers.into_iter().map(SeatOfferShape::from).collect(),
     }))
+}
+
+/// Where the stream of seats begins.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SinceQuery {
+    /// The `mark` of the map that the client has.
+    #[param(max_length = 60)]
+    since: Option<String>,
+}
+
+/// Changes of the seats as a stream.
+///
+/// Events of `text/event-stream`. `seats` has pairs of a seat's id and its letter as in the compact map: these seats are
+/// in these states now. The first comes at once, and says what may have changed since the map with the mark `since`, or
+/// since the event of `Last-Event-ID`, which goes first. `reload` says that the map is to be fetched again, after a random
+/// part of `within_ms`; then the stream ends. At most four events a second, and fewer if thousands read along.
+#[utoipa::path(get, path = "/api/v1/concerts/{concert_id}/seats/events", tag = "concerts", operation_id = "seat_events",
+    security(()), params(("concert_id" = ConcertId, Path, description = "The concert"), SinceQuery,
+        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that the client has")),
+    responses((status = 200, description = "The events", body = SeatEventText, content_type = "text/event-stream")))]
+pub(super) async fn seat_events(
+    State(app): State<SharedState>,
+    _paid: PublicRead,
+    ClientAddress(client): ClientAddress,
+    PathId(id): PathId<ConcertId>,
+    QueryParams(query): QueryParams<SinceQuery>,
+    headers: HeaderMap,
+) -> HttpResult<Response> {
+    let since = events::last_event_id(&headers).or(query.since.as_deref());
+    let stream = app.office.seat_stream(id, since).await?;
+    Ok(events::answer(app.streams.enter(client)?, SeatEvents(stream)))
+}
+
+/// Events of `text/event-stream`; the data of `seats` is a list of pairs.
+#[derive(ToSchema)]
+#[schema(as = SeatEvents, value_type = String, example = "retry: 4213\n\nevent: seats\nid: 1801443640250000-5f0e1c2d9a3b7c64-0d1e2f3a4b5c6d7e\ndata: [[7,\"H\"],[8,\"A\"]]\n\n")]
+#[expect(dead_code, reason = "describes what the stream writes")]
+pub(super) struct SeatEventText(String);
+
+/// The events of a hall.
+struct SeatEvents(SeatStream);
+
+impl EventSource for SeatEvents {
+    async fn next(&mut self) -> NextEvent {
+        let Some(news) = self.0.next().await else { return NextEvent::End };
+        match &*news {
+            HallNews::Seats(seats) => {
+                NextEvent::Event(seats.sent_as(|seats| events::event("seats", Some(&seats.mark), &seats.body)))
+            }
+            HallNews::MapOutdated { within_ms } => {
+                let data = format!("{{\"within_ms\":{within_ms}}}");
+                NextEvent::Last(events::event("reload", None, data.as_bytes()))
+            }
+        }
+    }
 }

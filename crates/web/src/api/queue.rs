@@ -1,7 +1,8 @@
-//! The waiting line: join, poll, activate, leave.
+//! The waiting line: join, poll, follow, activate, leave.
 
 use crate::edge::{
-    auth::SignedIn,
+    auth::{ClientAddress, SignedIn},
+    events::{self, EventSource, NextEvent},
     extract::{OptionalJsonBody, PathText},
     idempotency::IdempotencyKey,
     problem::HttpResult,
@@ -10,7 +11,7 @@ use crate::edge::{
 };
 use axum::{
     extract::State,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use frontrow_domain::{
@@ -21,7 +22,7 @@ use frontrow_domain::{
 };
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
-    line::{LineStatus, TokenPlace, Wait},
+    line::{LineStatus, LineStream, TokenPlace, Wait},
     office::Reply,
 };
 use serde::{Deserialize, Serialize};
@@ -221,6 +222,74 @@ pub(super) async fn position(State(app): State<SharedState>, PathText(token): Pa
     let token = app.office.verified(&token).await?;
     app.limits.check_poll(token.id())?;
     Ok(json(&PositionBody::from(app.office.position(&token).await)))
+}
+
+/// The place in line as a stream.
+///
+/// Events of `text/event-stream`, each with the place as `data`: `line` while the token waits, `turn` when the turn is
+/// offered, `claimed` when it was claimed, `ended` when the token has ended, after which the stream ends. The first comes
+/// at once, unless it is the one of `Last-Event-ID`; the next ones as soon as the place or what is said about it has
+/// changed, four a second at most. A stream whose client reads it is the sign of life that keeps the place awake: no
+/// polls are needed beside it. 204 means that the client has the last event.
+#[utoipa::path(get, path = "/api/v1/queue/tokens/{token}/events", tag = "queue", operation_id = "line_events",
+    security(()), params(("token" = String, Path, description = "The token"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that the client has")),
+    responses((status = 200, description = "The events", body = LineEventText, content_type = "text/event-stream"),
+        (status = 204, description = "The client has the last event")))]
+pub(super) async fn events(
+    State(app): State<SharedState>,
+    ClientAddress(client): ClientAddress,
+    PathText(token): PathText,
+    headers: HeaderMap,
+) -> HttpResult<Response> {
+    let token = app.office.verified(&token).await?;
+    app.limits.check_poll(token.id())?;
+    let seen = events::last_event_id(&headers).and_then(|id| u64::from_str_radix(id, 16).ok());
+    if seen.is_some() {
+        let now = app.office.glance_at(&token).await;
+        // No browser opens a stream again that was answered 204.
+        if now.is_over() && seen == Some(now.fingerprint()) {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
+    }
+    let place = app.streams.enter(client)?;
+    Ok(events::answer(place, LineEvents { stream: app.office.line_stream(&token), seen }))
+}
+
+/// Events of `text/event-stream`; the data of each is a `QueuePosition`.
+#[derive(ToSchema)]
+#[schema(as = LineEvents, value_type = String, example = "retry: 4213\n\nevent: turn\nid: 5f0e1c2d9a3b7c64\ndata: {}\n\n")]
+#[expect(dead_code, reason = "describes what the stream writes")]
+pub(super) struct LineEventText(String);
+
+/// The events of a place in a line.
+struct LineEvents {
+    stream: LineStream,
+    /// The id of the event that the client has.
+    seen: Option<u64>,
+}
+
+impl EventSource for LineEvents {
+    async fn next(&mut self) -> NextEvent {
+        let Some(line) = self.stream.next().await else { return NextEvent::End };
+        let (id, is_over) = (line.fingerprint(), line.is_over());
+        if self.seen.replace(id) == Some(id) {
+            return if is_over { NextEvent::End } else { NextEvent::Known };
+        }
+        let name = match line.status {
+            TokenStatus::Waiting | TokenStatus::Dormant | TokenStatus::Missed => "line",
+            TokenStatus::Offered => "turn",
+            TokenStatus::Active => "claimed",
+            TokenStatus::Ended => "ended",
+        };
+        let data = serde_json::to_vec(&PositionBody::from(line)).unwrap_or_default();
+        let event = events::event(name, Some(&format!("{id:016x}")), &data);
+        if is_over { NextEvent::Last(event) } else { NextEvent::Event(event) }
+    }
+
+    fn note_taken(&mut self) {
+        self.stream.note_taken();
+    }
 }
 
 /// Claims the turn.

@@ -1,6 +1,8 @@
 //! Cross-origin pages: which of them browsers let call the API, and which headers they may read.
 
-use crate::edge::{auth::QUEUE_TOKEN_HEADER, idempotency::IDEMPOTENCY_KEY_HEADER, observe::REQUEST_ID_HEADER};
+use crate::edge::{
+    auth::QUEUE_TOKEN_HEADER, events::LAST_EVENT_ID, idempotency::IDEMPOTENCY_KEY_HEADER, observe::REQUEST_ID_HEADER,
+};
 use axum::http::{
     HeaderName, HeaderValue, Method, Uri,
     header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, IF_NONE_MATCH, RETRY_AFTER},
@@ -47,6 +49,7 @@ pub fn layer(origins: &[Origin]) -> Option<CorsLayer> {
             AUTHORIZATION,
             CONTENT_TYPE,
             IF_NONE_MATCH,
+            LAST_EVENT_ID,
             IDEMPOTENCY_KEY_HEADER,
             QUEUE_TOKEN_HEADER,
             REQUEST_ID_HEADER,

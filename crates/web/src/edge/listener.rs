@@ -1,31 +1,37 @@
-//! The accept loop: bounds the number, the size and the duration of connections.
+//! The accept loop: bounds the number, the size and the duration of connections, of HTTP/1.1 and of HTTP/2.
 //!
 //! A request whose head arrives in one piece, as nearly every one does, sets no timer: a connection has one timer and
 //! checks its state when that fires.
 
 mod body;
-mod by_address;
+mod events;
+mod http2;
+mod progress;
 mod stream;
 
-use crate::edge::problem::{
-    MEDIA_TYPE,
-    codes::{self, Definition},
+use crate::edge::{
+    by_address::{AddressSlot, ByAddress},
+    events::IsEventStream,
+    problem::{
+        MEDIA_TYPE,
+        codes::{self, Definition},
+    },
 };
 use axum::{
     Router,
     body::Body,
-    extract::ConnectInfo,
-    http::{HeaderValue, header},
+    extract::{ConnectInfo, Request},
+    http::{HeaderValue, Method, header},
+    response::Response,
 };
 use body::{LentBody, Next};
-use by_address::ByAddress;
 use frontrow_service::{metrics::Metrics, net::AddressRange};
 use hyper::{body::Body as _, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{
     future::{Future, poll_fn},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::{Pin, pin},
     sync::{
         Arc,
@@ -79,6 +85,8 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// How long a connection may stay without a request, or without its client reading an answer.
     pub idle_timeout: Duration,
+    /// How long the client of a stream of events may take to read one.
+    pub event_timeout: Duration,
     /// How long requests in progress may take to finish after the stop signal.
     pub drain: Duration,
 }
@@ -113,11 +121,20 @@ pub async fn serve(
     metrics: Arc<Metrics>,
 ) -> io::Result<()> {
     let drain = limits.drain;
-    let permits = Arc::new(Semaphore::new(limits.max_connections));
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let mut connections = JoinSet::new();
-    let by_address = Arc::new(ByAddress::new(limits.max_per_address, limits.trusted_proxies.clone()));
-    let server = Arc::new(ListenerState { limits, metrics, http: builder(), closing: AtomicBool::new(false) });
+    let server = Arc::new(ListenerState {
+        permits: Arc::new(Semaphore::new(limits.max_connections)),
+        by_address: Arc::new(ByAddress::new(
+            "max_connections_per_address",
+            limits.max_per_address,
+            limits.trusted_proxies.clone(),
+        )),
+        limits,
+        metrics,
+        http: builder(),
+        closing: AtomicBool::new(false),
+    });
     let mut back_off = BACK_OFF_MIN;
     let (close, closing) = watch::channel(false);
     let mut stopped = pin!(stop.wait_for(|stop| *stop));
@@ -138,8 +155,7 @@ pub async fn serve(
             }
         };
         back_off = BACK_OFF_MIN;
-        let place = Arc::clone(&permits).try_acquire_owned().ok().zip(ByAddress::enter(&by_address, peer.ip()));
-        let Some(place) = place else {
+        let Some(place) = server.enter(peer.ip()) else {
             server.metrics.connections_refused.inc();
             // Beyond this many the socket is closed without an answer.
             if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
@@ -147,10 +163,9 @@ pub async fn serve(
             }
             continue;
         };
-        let connection = serve_connection(Arc::clone(&server), socket, peer, app.clone(), closing.clone());
         // Finished connections leave the set.
         while connections.try_join_next().is_some() {}
-        connections.spawn(until_done(connection, place));
+        connections.spawn(serve_connection(Arc::clone(&server), socket, peer, app.clone(), closing.clone(), place));
     }
     drop(listener);
     server.closing.store(true, Relaxed);
@@ -165,11 +180,27 @@ pub async fn serve(
 }
 
 struct ListenerState {
+    permits: Arc<Semaphore>,
+    by_address: Arc<ByAddress>,
     limits: Limits,
     metrics: Arc<Metrics>,
     http: http1::Builder,
     /// Whether connections should close; set before they are woken.
     closing: AtomicBool,
+}
+
+/// The place of a connection, or of a request of HTTP/2. Released on drop.
+struct ConnectionPlace {
+    _permit: OwnedSemaphorePermit,
+    _slot: AddressSlot,
+}
+
+impl ListenerState {
+    /// A place for one more connection from this address; none over a limit.
+    fn enter(&self, address: IpAddr) -> Option<ConnectionPlace> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        Some(ConnectionPlace { _permit: permit, _slot: ByAddress::enter(&self.by_address, address)? })
+    }
 }
 
 fn builder() -> http1::Builder {
@@ -184,11 +215,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Holds the place of a connection until it is done.
-async fn until_done<P>(connection: impl Future<Output = ()>, _place: P) {
-    connection.await;
-}
-
 async fn turn_away(mut socket: TcpStream, _permit: OwnedSemaphorePermit) {
     refuse(&mut socket, &codes::OVERLOADED).await;
 }
@@ -201,8 +227,17 @@ enum End {
     SlowHead,
     /// Nothing happened for too long.
     Idle,
-    /// The client speaks HTTP/2 unasked; hyper closes such a connection without an answer.
+    /// The client speaks HTTP/2.
     Http2,
+    /// The answer is a stream of events.
+    EventStream(Response),
+}
+
+/// What is left to do for a connection that has left hyper's HTTP/1.1.
+enum Left {
+    Nothing,
+    Http2(Stream),
+    EventStream(TcpStream, Response),
 }
 
 async fn serve_connection(
@@ -210,12 +245,35 @@ async fn serve_connection(
     socket: TcpStream,
     peer: SocketAddr,
     app: Router,
-    mut closing: watch::Receiver<bool>,
+    closing: watch::Receiver<bool>,
+    place: ConnectionPlace,
 ) {
+    // Boxed, so that a stream of events, which may last for hours, has no room of its own for the rest.
+    match Box::pin(serve_http1(Arc::clone(&server), socket, peer, app.clone(), closing.clone())).await {
+        Left::Nothing => {}
+        Left::Http2(stream) => {
+            let _open = OpenConnection::new(&server.metrics);
+            Box::pin(http2::serve(Arc::clone(&server), stream, peer, app, closing)).await;
+        }
+        Left::EventStream(socket, answer) => {
+            // It has a place among the streams.
+            drop((place, app));
+            events::serve(socket, answer, closing, &server).await;
+        }
+    }
+}
+
+async fn serve_http1(
+    server: Arc<ListenerState>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    app: Router,
+    mut closing: watch::Receiver<bool>,
+) -> Left {
     let ListenerState { limits, metrics, http, .. } = &*server;
     // Answers are written whole: waiting to fill a packet only delays them.
     if socket.set_nodelay(true).is_err() {
-        return;
+        return Left::Nothing;
     }
     let _open = OpenConnection::new(metrics);
     let state = Arc::new(State::new());
@@ -224,17 +282,18 @@ async fn serve_connection(
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let state = Arc::clone(&for_service);
         state.enter(Phase::Serving);
-        // Only a request with a body, which few have, pays for this.
-        let unread = (!request.body().is_end_stream())
-            .then(|| (request.headers().contains_key(header::EXPECT), Instant::now() + body_timeout));
-        let mut request = match unread {
-            Some(_) => request.map(|body| Body::new(LentBody::new(body, Arc::clone(&state)))),
-            None => request.map(|_| Body::empty()),
-        };
-        request.extensions_mut().insert(ConnectInfo(peer));
+        let (request, unread) = prepare(request, &state, body_timeout, peer);
+        let is_head = request.method() == Method::HEAD;
         let answer = app.clone().call(request);
         async move {
             let mut answer = answer.await;
+            if let Ok(stream) = &mut answer
+                && stream.extensions().get::<IsEventStream>().is_some()
+                && !is_head
+            {
+                state.leave_with(std::mem::replace(stream, Response::new(Body::empty())));
+                return std::future::pending().await;
+            }
             if let (Some((expects_continue, deadline)), Ok(answer)) = (unread, &mut answer)
                 && body::read_off(&state, expects_continue, deadline).await == Next::Impossible
             {
@@ -257,9 +316,11 @@ async fn serve_connection(
     let mut closed = false;
     let mut slow_head_watched = true;
     let end = poll_fn(|cx| {
-        if let Poll::Ready(end) = Pin::new(&mut connection).poll(cx) {
-            let is_http2 = end.is_err_and(|error| error.is_parse_version_h2());
-            return Poll::Ready(if is_http2 { End::Http2 } else { End::Finished });
+        if Pin::new(&mut connection).poll(cx).is_ready() {
+            return Poll::Ready(End::Finished);
+        }
+        if state.is_http_2() {
+            return Poll::Ready(End::Http2);
         }
         let look = !waiting_to_close || server.closing.load(Relaxed);
         if look && !closed && close_signal.as_mut().poll(cx).is_ready() {
@@ -271,6 +332,11 @@ async fn serve_connection(
         }
         waiting_to_close = true;
         let phase = state.phase();
+        if phase == Phase::Leaving
+            && let Some(answer) = state.left_with()
+        {
+            return Poll::Ready(End::EventStream(answer));
+        }
         if phase == Phase::Head && !slow_head_watched {
             slow_head_watched = true;
             timer.as_mut().reset(state.since() + shorter);
@@ -285,7 +351,7 @@ async fn serve_connection(
             }
             let (bound, end) = match state.phase() {
                 Phase::Head => (limits.header_timeout, End::SlowHead),
-                Phase::Idle => (limits.idle_timeout, End::Idle),
+                Phase::Idle | Phase::Leaving => (limits.idle_timeout, End::Idle),
                 // The duration of a handler is bounded elsewhere.
                 Phase::Serving => {
                     timer.as_mut().reset(Instant::now() + limits.idle_timeout);
@@ -301,15 +367,46 @@ async fn serve_connection(
         Poll::Pending
     })
     .await;
-    let mut socket = connection.into_parts().io.into_inner().into_inner();
+    let stream = connection.into_parts().io.into_inner();
+    leave(end, stream, &state).await
+}
+
+/// A request as handlers get it. If it has a body: whether its client waits for `100 Continue`, and until when its unread
+/// rest may arrive. Only such a request, which few are, pays for that.
+fn prepare(
+    request: hyper::Request<hyper::body::Incoming>,
+    state: &Arc<State>,
+    body_timeout: Duration,
+    peer: SocketAddr,
+) -> (Request, Option<(bool, Instant)>) {
+    let unread = (!request.body().is_end_stream())
+        .then(|| (request.headers().contains_key(header::EXPECT), Instant::now() + body_timeout));
+    let mut request = match unread {
+        Some(_) => request.map(|body| Body::new(LentBody::new(body, Arc::clone(state)))),
+        None => request.map(|_| Body::empty()),
+    };
+    request.extensions_mut().insert(ConnectInfo(peer));
+    (request, unread)
+}
+
+/// Ends a connection of HTTP/1.1, or says how it goes on.
+async fn leave(end: End, stream: Stream, state: &State) -> Left {
+    if matches!(end, End::Http2) {
+        let state = Arc::new(State::new());
+        // Its phases are tracked request by request.
+        state.enter(Phase::Serving);
+        return Left::Http2(stream.for_http_2(state));
+    }
+    let mut socket = stream.into_inner();
     match end {
         End::Finished if state.is_unread() => linger(&mut socket).await,
-        End::Finished | End::Idle => {}
+        End::Finished | End::Idle | End::Http2 => {}
+        End::EventStream(answer) => return Left::EventStream(socket, answer),
         // A connection that never sent a byte has no request to answer.
         End::SlowHead if !state.has_read() => {}
         End::SlowHead => refuse(&mut socket, &codes::REQUEST_TIMEOUT).await,
-        End::Http2 => refuse(&mut socket, &codes::MALFORMED_REQUEST).await,
     }
+    Left::Nothing
 }
 
 /// Answers with the reason, and closes.

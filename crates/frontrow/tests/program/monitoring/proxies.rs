@@ -113,7 +113,7 @@ fn adapted(settings: &str, port: &Port, other_port: &Port, instances: &[SocketAd
             }
         }
     }
-    assert_eq!(backends, 2, "the shipped settings have two backends");
+    assert_eq!(backends, 3, "the shipped settings have three backends");
     let folder = |name: &str| deploy(name).display().to_string();
     adapted
         .replace("/usr/local/etc/haproxy/errors/", &folder("compose/errors/"))

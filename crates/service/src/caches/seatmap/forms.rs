@@ -43,6 +43,8 @@ pub struct FullMap<'a> {
     pub concert_id: ConcertId,
     /// Rises with every change. After a restart it may begin anew.
     pub version: u64,
+    /// Changes with every change, over restarts too. The stream of the seats goes on from it: send it as `since`.
+    pub mark: String,
     /// The seats, by number.
     pub seats: Vec<MapSeat<'a>>,
 }
@@ -76,6 +78,8 @@ pub struct CompactMap<'a> {
     pub concert_id: ConcertId,
     /// Rises with every change. After a restart it may begin anew.
     pub version: u64,
+    /// Changes with every change, over restarts too. The stream of the seats goes on from it: send it as `since`.
+    pub mark: String,
     /// The seats in blocks.
     pub blocks: Vec<MapBlock<'a>>,
 }
@@ -106,7 +110,15 @@ pub struct MapBlock<'a> {
     pub states: String,
 }
 
-pub(super) fn full(concert_id: ConcertId, version: u64, rows: &[Row]) -> FullMap<'_> {
+/// The head of a map in either form.
+#[derive(Debug)]
+pub(super) struct Heading {
+    pub(super) concert_id: ConcertId,
+    pub(super) version: u64,
+    pub(super) mark: String,
+}
+
+pub(super) fn full(Heading { concert_id, version, mark }: Heading, rows: &[Row]) -> FullMap<'_> {
     let seats = rows
         .iter()
         .map(|Row { seat, .. }| MapSeat {
@@ -120,17 +132,17 @@ pub(super) fn full(concert_id: ConcertId, version: u64, rows: &[Row]) -> FullMap
             status: seat.status(),
         })
         .collect();
-    FullMap { concert_id, version, seats }
+    FullMap { concert_id, version, mark, seats }
 }
 
-pub(super) fn compact(concert_id: ConcertId, version: u64, rows: &[Row]) -> CompactMap<'_> {
+pub(super) fn compact(Heading { concert_id, version, mark }: Heading, rows: &[Row]) -> CompactMap<'_> {
     // By id, since the ids of a call that added seats rise by one however the seats are numbered.
     let mut seats: Vec<&Seat> = rows.iter().map(|row| &row.seat).collect();
     if !seats.is_sorted_by_key(|seat| seat.seat_id) {
         seats.sort_unstable_by_key(|seat| seat.seat_id);
     }
     let blocks = seats.chunk_by(|before, seat| goes_on(before, seat)).filter_map(block).collect();
-    CompactMap { concert_id, version, blocks }
+    CompactMap { concert_id, version, mark, blocks }
 }
 
 /// Whether a seat continues the block of the one before.

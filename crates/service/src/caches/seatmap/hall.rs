@@ -2,7 +2,8 @@
 
 use super::{
     MapForm, SeatMap, Versions,
-    forms::{Row, compact, full},
+    forms::{Heading, Row, compact, full},
+    news::{HallMark, HallNews, SeatStates, Unsent, is_laid_out_anew},
     order::{OrderedSeat, SeatingOrder},
     snapshot::SeatSnapshot,
 };
@@ -37,6 +38,9 @@ const AGE_MAX: Duration = Duration::from_micros(REFUSAL_TTL.micros().unsigned_ab
 const LATE_COMMIT_MAX: Duration = Duration::from_micros(COMMIT_VISIBILITY_MAX.micros().unsigned_abs());
 /// How often every seat is read again if other instances change seats too.
 const WHOLE_EVERY: Duration = Duration::from_secs(30);
+
+/// How many changed seats a client is told of when it comes back: for more, the packed map is smaller.
+const CAUGHT_UP_MAX: usize = 2_000;
 
 #[derive(Debug)]
 pub(super) struct CachedHall {
@@ -89,6 +93,10 @@ struct Seats {
     removed: HashMap<SeatId, Removed>,
     /// The order of the rows as they are, until a seat is added, removed or named or priced anew.
     order: Option<Arc<SeatingOrder>>,
+    /// The mark of the rows, until their layout changes.
+    mark: Option<HallMark>,
+    /// What changed since the streams were sent something, if there are any.
+    unsent: Option<Unsent>,
 }
 
 /// A seat that was removed.
@@ -141,19 +149,50 @@ impl Seats {
         if let Some(row) = self.index.get(&seat.seat_id).and_then(|at| self.rows.get_mut(*at)) {
             row.touched = version;
             if seat.updated_at >= row.seat.updated_at {
-                let is_moved = is_moved(&row.seat, seat);
-                row.seat.clone_from(seat);
-                if is_moved {
-                    self.order = None;
-                }
+                let before = std::mem::replace(&mut row.seat, seat.clone());
+                self.note_change(&before, seat);
             }
         } else {
             self.add(Row { seat: seat.clone(), touched: version });
         }
     }
 
-    fn add(&mut self, row: Row) {
+    /// Notes what the change of a seat means for the streams and for the layout.
+    fn note_change(&mut self, before: &Seat, after: &Seat) {
+        if is_laid_out_anew(before, after) {
+            self.note_new_layout();
+            return;
+        }
+        match &mut self.mark {
+            // The store's clock went back.
+            mark if after.updated_at < before.updated_at => *mark = None,
+            mark => _ = mark.as_mut().map(|mark| mark.follow(before, after)),
+        }
+        if before.status() != after.status()
+            && let Some(unsent) = &mut self.unsent
+        {
+            unsent.seats.insert(after.seat_id);
+        }
+    }
+
+    fn note_new_layout(&mut self) {
+        self.mark = None;
         self.order = None;
+        if let Some(unsent) = &mut self.unsent {
+            unsent.is_laid_out_anew = true;
+        }
+    }
+
+    /// The mark of the present rows.
+    fn mark(&mut self) -> HallMark {
+        if self.mark.is_none() {
+            self.sort();
+        }
+        *self.mark.get_or_insert_with(|| HallMark::of(&self.rows))
+    }
+
+    fn add(&mut self, row: Row) {
+        self.note_new_layout();
         self.index.insert(row.seat.seat_id, self.rows.len());
         self.rows.push(row);
     }
@@ -167,11 +206,8 @@ impl Seats {
         };
         let is_news = (row.touched <= seen || seat.updated_at > row.seat.updated_at) && row.seat != seat;
         if is_news {
-            let is_moved = is_moved(&row.seat, &seat);
-            row.seat = seat;
-            if is_moved {
-                self.order = None;
-            }
+            let before = std::mem::replace(&mut row.seat, seat.clone());
+            self.note_change(&before, &seat);
         }
         is_news
     }
@@ -195,6 +231,7 @@ impl Seats {
         let noted = Instant::now();
         let removed = self.removed.entry(seat).or_insert(Removed { last, noted });
         removed.last = removed.last.max(last);
+        self.note_new_layout();
     }
 
     /// Forgets removals so long before a read of every seat (which began at `began`) that no late commit can bring the
@@ -219,11 +256,6 @@ impl Seats {
             self.order = None;
         }
     }
-}
-
-/// Whether a seat's name or price changed.
-fn is_moved(before: &Seat, after: &Seat) -> bool {
-    before.label != after.label || before.price != after.price || before.seat_number != after.seat_number
 }
 
 impl CachedHall {
@@ -369,12 +401,65 @@ impl CachedHall {
         }
     }
 
+    /// The mark of the hall now.
+    pub(super) fn mark(&self) -> HallMark {
+        self.seats().mark()
+    }
+
+    /// Begins to note changes for streams, if that has not begun.
+    pub(super) fn watch(&self) {
+        self.seats().unsent.get_or_insert_default();
+    }
+
+    /// Ends it.
+    pub(super) fn unwatch(&self) {
+        self.seats().unsent = None;
+    }
+
+    /// What changed since this was last asked, and the mark of the hall now; none if nothing did.
+    pub(super) fn take_news(&self) -> Option<(HallNews, HallMark)> {
+        let mut seats = self.seats();
+        let unsent = std::mem::take(seats.unsent.as_mut()?);
+        if unsent.is_laid_out_anew {
+            return Some((HallNews::outdated(), seats.mark()));
+        }
+        if unsent.seats.is_empty() {
+            return None;
+        }
+        let mark = seats.mark();
+        let state = |id| Some((id, seats.rows.get(*seats.index.get(&id)?)?.seat.status()));
+        Some((HallNews::Seats(SeatStates::of(mark, unsent.seats.into_iter().filter_map(state))), mark))
+    }
+
+    /// What may have changed since the hall had this mark, and its mark now.
+    pub(super) fn news_since(&self, known: HallMark) -> (HallNews, HallMark) {
+        let mut seats = self.seats();
+        let mark = seats.mark();
+        // Of several instances one may show a change before an earlier one.
+        let since = match self.sharing {
+            Sharing::Alone => known.last,
+            Sharing::Shared => known.last.minus(COMMIT_VISIBILITY_MAX),
+        };
+        let mut changed = Vec::new();
+        if known != mark {
+            let rows = seats.rows.iter().filter(|row| row.seat.updated_at >= since);
+            changed.extend(rows.map(|row| (row.seat.seat_id, row.seat.status())).take(CAUGHT_UP_MAX + 1));
+        }
+        if mark.layout != known.layout || changed.len() > CAUGHT_UP_MAX {
+            return (HallNews::outdated(), mark);
+        }
+        (HallNews::Seats(SeatStates::of(mark, changed.into_iter())), mark)
+    }
+
     pub(super) fn map(&self, form: MapForm) -> Arc<SeatMap> {
         let slot = match form {
             MapForm::Full => &self.full,
             MapForm::Compact => &self.compact,
         };
-        self.rendered(slot, |version, seats| self.render(form, version, &seats.rows))
+        self.rendered(slot, |version, seats| {
+            let mark = seats.mark();
+            self.render(form, version, mark, &seats.rows)
+        })
     }
 
     pub(super) fn snapshot(&self) -> Arc<SeatSnapshot> {
@@ -410,17 +495,16 @@ impl CachedHall {
         value
     }
 
-    fn render(&self, form: MapForm, version: u64, rows: &[Row]) -> SeatMap {
+    fn render(&self, form: MapForm, version: u64, mark: HallMark, rows: &[Row]) -> SeatMap {
         // All instances must render the same rows the same, tag and all: a client may reach any of them.
         let shown = match self.sharing {
             Sharing::Alone => version,
-            Sharing::Shared => {
-                rows.iter().map(|row| row.seat.updated_at.micros()).max().map_or(0, |at| u64::try_from(at).unwrap_or(0))
-            }
+            Sharing::Shared => u64::try_from(mark.last.micros()).unwrap_or(0),
         };
+        let heading = Heading { concert_id: self.concert_id, version: shown, mark: mark.to_string() };
         let body = match form {
-            MapForm::Full => serde_json::to_vec(&full(self.concert_id, shown, rows)),
-            MapForm::Compact => serde_json::to_vec(&compact(self.concert_id, shown, rows)),
+            MapForm::Full => serde_json::to_vec(&full(heading, rows)),
+            MapForm::Compact => serde_json::to_vec(&compact(heading, rows)),
         };
         let body = body.unwrap_or_default();
         let id = self.concert_id;

@@ -187,6 +187,10 @@ fn row_of(numbers: &[&str]) -> Vec<forms::Row> {
     (1..).zip(numbers).map(row).collect()
 }
 
+fn heading() -> forms::Heading {
+    forms::Heading { concert_id: ConcertId::new(1), version: 1, mark: "1-2-3".to_owned() }
+}
+
 #[test]
 fn the_compact_form_is_never_larger_than_the_full_one_however_the_seats_are_numbered() {
     let theatre: Vec<String> = (1..=39).rev().step_by(2).chain((2..=40).step_by(2)).map(|n| n.to_string()).collect();
@@ -200,9 +204,8 @@ fn the_compact_form_is_never_larger_than_the_full_one_however_the_seats_are_numb
         theatre.iter().map(String::as_str).collect(),
     ];
     let sizes = |rows: &[forms::Row]| {
-        let id = ConcertId::new(1);
-        let full = serde_json::to_vec(&forms::full(id, 1, rows)).unwrap().len();
-        (full, serde_json::to_vec(&forms::compact(id, 1, rows)).unwrap().len())
+        let full = serde_json::to_vec(&forms::full(heading(), rows)).unwrap().len();
+        (full, serde_json::to_vec(&forms::compact(heading(), rows)).unwrap().len())
     };
     for numbers in halls {
         let mut rows = row_of(&numbers);
@@ -220,9 +223,9 @@ fn the_compact_form_is_never_larger_than_the_full_one_however_the_seats_are_numb
 #[test]
 fn a_row_of_a_theatre_is_one_block() {
     let rows = row_of(&["3", "1", "2", "4"]);
-    let map = serde_json::to_value(forms::compact(ConcertId::new(1), 1, &rows)).unwrap();
+    let map = serde_json::to_value(forms::compact(heading(), &rows)).unwrap();
     assert_eq!(map["blocks"].as_array().unwrap().len(), 1);
     assert_eq!(map["blocks"][0]["numbers"], serde_json::json!(["3", "1", "2", "4"]));
-    let map = serde_json::to_value(forms::compact(ConcertId::new(1), 1, &row_of(&["9", "10", "11"]))).unwrap();
+    let map = serde_json::to_value(forms::compact(heading(), &row_of(&["9", "10", "11"]))).unwrap();
     assert_eq!((&map["blocks"][0]["first_number"], map["blocks"][0].get("numbers")), (&serde_json::json!(9), None));
 }

@@ -1,7 +1,8 @@
-//! A socket that tracks the phase of its connection.
+//! A socket that tracks the phase of its connection, and recognises HTTP/2 by its first bytes.
 
 use super::answer;
 use crate::edge::problem::codes;
+use axum::response::Response;
 use hyper::body::Incoming;
 use std::{
     io,
@@ -10,7 +11,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
@@ -18,6 +19,9 @@ use tokio::{
     net::TcpStream,
     time::Instant,
 };
+
+/// A connection that begins like this speaks HTTP/2: no method of HTTP/1.1 does.
+const HTTP_2_BEGINS: &[u8] = b"PRI";
 
 /// The owner of a request's body.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub(super) enum Phase {
     Serving,
     /// The answer is being sent, or the client asks nothing.
     Idle,
+    /// The answer is a stream of events, for which the connection leaves hyper.
+    Leaving,
 }
 
 /// Shared by the socket, the service and the timer of one connection, which is one task: nothing here contends.
@@ -50,8 +56,14 @@ pub(super) struct State {
     since_us: AtomicU64,
     read: AtomicBool,
     unread: AtomicBool,
+    /// Whether the connection speaks HTTP/2.
+    http_2: AtomicBool,
+    /// Whether hyper has written everything that it had to write.
+    flushed: AtomicBool,
     /// The owner of the current request's body.
     body: Mutex<Lent>,
+    /// The answer with which the connection leaves hyper.
+    leaving: Mutex<Option<Response>>,
 }
 
 impl State {
@@ -62,7 +74,10 @@ impl State {
             since_us: AtomicU64::new(0),
             read: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            http_2: AtomicBool::new(false),
+            flushed: AtomicBool::new(true),
             body: Mutex::new(Lent::Done),
+            leaving: Mutex::default(),
         }
     }
 
@@ -70,7 +85,8 @@ impl State {
         match self.phase.load(Relaxed) {
             0 => Phase::Head,
             1 => Phase::Serving,
-            _ => Phase::Idle,
+            2 => Phase::Idle,
+            _ => Phase::Leaving,
         }
     }
 
@@ -79,6 +95,7 @@ impl State {
             Phase::Head => 0,
             Phase::Serving => 1,
             Phase::Idle => 2,
+            Phase::Leaving => 3,
         };
         self.phase.store(number, Relaxed);
         // The duration of a handler is measured elsewhere.
@@ -105,6 +122,25 @@ impl State {
         std::mem::replace(&mut *self.body.lock().unwrap_or_else(PoisonError::into_inner), body)
     }
 
+    /// Has the connection leave hyper with this answer.
+    pub(super) fn leave_with(&self, answer: Response) {
+        *self.leaving.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+        self.enter(Phase::Leaving);
+    }
+
+    /// The answer with which the connection leaves hyper, once everything before it is written.
+    pub(super) fn left_with(&self) -> Option<Response> {
+        if !self.flushed.load(Relaxed) {
+            return None;
+        }
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Whether the connection speaks HTTP/2.
+    pub(super) fn is_http_2(&self) -> bool {
+        self.http_2.load(Relaxed)
+    }
+
     /// Whether the last answer was sent before its request's body was read to the end.
     pub(super) fn is_unread(&self) -> bool {
         self.unread.load(Relaxed)
@@ -120,21 +156,66 @@ impl State {
 pub(super) struct Stream {
     socket: TcpStream,
     state: Arc<State>,
+    /// The first bytes, if they may be or are those of HTTP/2; they are read again.
+    early: Vec<u8>,
+    /// Whether the version is known.
+    is_known: bool,
 }
 
 impl Stream {
     pub(super) fn new(socket: TcpStream, state: Arc<State>) -> Self {
-        Self { socket, state }
+        Self { socket, state, early: Vec::new(), is_known: false }
+    }
+
+    /// The same connection with a new state, for HTTP/2.
+    pub(super) fn for_http_2(self, state: Arc<State>) -> Self {
+        Self { state, ..self }
     }
 
     pub(super) fn into_inner(self) -> TcpStream {
         self.socket
     }
 
+    /// Reads the first bytes. For HTTP/2 it is pending for ever: the reader, which speaks HTTP/1.1, is to be replaced.
+    fn poll_first_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+            let new = &buf.filled()[before..];
+            let may_be_http_2 = self.early.iter().chain(new).zip(HTTP_2_BEGINS).all(|(byte, begins)| byte == begins);
+            if new.is_empty() || !may_be_http_2 {
+                self.is_known = true;
+                if self.early.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                self.early.extend_from_slice(new);
+                buf.set_filled(before);
+                return self.read_early(buf);
+            }
+            self.early.extend_from_slice(new);
+            buf.set_filled(before);
+            if self.early.len() >= HTTP_2_BEGINS.len() {
+                self.is_known = true;
+                self.state.http_2.store(true, Relaxed);
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn read_early(&mut self, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let len = self.early.len().min(buf.remaining());
+        buf.put_slice(&self.early[..len]);
+        self.early.drain(..len);
+        Poll::Ready(Ok(()))
+    }
+
     /// Records progress: a client that takes its answer slowly is not idle, whatever else it has sent meanwhile.
     fn written(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if matches!(poll, Poll::Ready(Ok(1..))) && self.state.phase() != Phase::Serving {
-            self.state.touch();
+        if matches!(poll, Poll::Ready(Ok(1..))) {
+            self.state.flushed.store(false, Relaxed);
+            if self.state.phase() != Phase::Serving {
+                self.state.touch();
+            }
         }
         poll
     }
@@ -161,7 +242,13 @@ impl Stream {
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let poll = Pin::new(&mut self.socket).poll_read(cx, buf);
+        let poll = if !self.is_known {
+            self.poll_first_read(cx, buf)
+        } else if self.early.is_empty() {
+            Pin::new(&mut self.socket).poll_read(cx, buf)
+        } else {
+            self.read_early(buf)
+        };
         if buf.filled().len() > before {
             if self.state.phase() == Phase::Idle {
                 self.state.enter(Phase::Head);
@@ -183,7 +270,9 @@ impl AsyncWrite for Stream {
         self.written(poll)
     }
 
+    /// hyper calls it with nothing left to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.state.flushed.store(true, Relaxed);
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 

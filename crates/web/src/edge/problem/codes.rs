@@ -138,6 +138,7 @@ definitions! {
     HEADERS_TOO_LARGE is "headers_too_large": 431 "The headers are too large" "The request has more or larger headers than the server takes.";
     INTERNAL is "internal": 500 "Something went wrong" "A fault of the server. The operator finds it in the log by `request_id`.";
     OVERLOADED is "overloaded": 503 "The server is busy" "Nothing was done. Try again after `Retry-After`, with the same Idempotency-Key." after 1;
+    TOO_MANY_STREAMS is "too_many_streams": 503 "No more streams of events" "The server, or the client's address, has as many streams of events open as it may. Ask without a stream meanwhile; try again after `Retry-After`." after 30;
     UNAVAILABLE is "unavailable": 503 "The database is away" "Nothing was done. Try again after `Retry-After`, with the same Idempotency-Key." after 2;
     OUTCOME_UNKNOWN is "outcome_unknown": 503 "It is not known yet whether it was done" "It may or may not have happened. Send the same request with the same Idempotency-Key: it takes effect once." after 1;
 }

@@ -323,3 +323,84 @@ async fn a_snapshot_keeps_the_order_of_the_seats_until_the_seats_themselves_chan
     assert_eq!(shown(&taken()), named([("2", SeatStatus::Held), ("3", free), ("4", free)]));
     assert_eq!(taken().order.spot(SeatId::new(10)), None);
 }
+
+fn states(news: HallNews) -> Option<String> {
+    match news {
+        HallNews::Seats(seats) => Some(String::from_utf8(seats.body.to_vec()).unwrap()),
+        HallNews::MapOutdated { .. } => None,
+    }
+}
+
+#[tokio::test]
+async fn news_of_a_hall_are_the_states_that_changed_since_the_last() {
+    let store = CountedSeats::default();
+    for number in 1..=3 {
+        store.put(seat(number, SeatState::FREE, 1));
+    }
+    let hall = looked_at(Sharing::Alone, &store).await;
+    assert!(hall.take_news().is_none(), "without a stream nothing is noted");
+    hall.watch();
+    let before = hall.mark();
+    assert!(hall.take_news().is_none());
+    hall.publish(&[seat(2, HELD, 5), seat(3, HELD, 5)]);
+    hall.publish(&[seat(3, SOLD, 6)]);
+    // The same state again is no news.
+    hall.publish(&[seat(1, SeatState::FREE, 7)]);
+    let (news, mark) = hall.take_news().unwrap();
+    assert_eq!(states(news).unwrap(), r#"[[2,"H"],[3,"S"]]"#);
+    assert_eq!((mark.last, mark), (Time::from_micros(7), hall.mark()));
+    assert!(hall.take_news().is_none());
+    let (news, now) = hall.news_since(before);
+    assert_eq!((states(news).unwrap(), now), (r#"[[1,"A"],[2,"H"],[3,"S"]]"#.to_owned(), mark));
+    assert_eq!(states(hall.news_since(mark).0).unwrap(), "[]");
+    // Marks follow from the rows alone, whatever led to them.
+    let again = CountedSeats::default();
+    for row in [seat(1, SeatState::FREE, 7), seat(3, SOLD, 6), seat(2, HELD, 5)] {
+        again.put(row);
+    }
+    assert_eq!(looked_at(Sharing::Shared, &again).await.mark(), mark);
+
+    hall.unwatch();
+    hall.publish(&[seat(1, HELD, 8)]);
+    assert!(hall.take_news().is_none());
+}
+
+#[tokio::test]
+async fn a_hall_that_is_laid_out_anew_has_to_be_fetched_again() {
+    let store = CountedSeats::default();
+    for number in 1..=3 {
+        store.put(seat(number, SeatState::FREE, 1));
+    }
+    let hall = looked_at(Sharing::Alone, &store).await;
+    hall.watch();
+    let changes: [&dyn Fn(); 4] = [
+        &|| hall.publish(&[seat(4, SeatState::FREE, 2)]),
+        &|| hall.publish(&[Seat { price: Money::new(2), ..seat(1, SeatState::FREE, 3) }]),
+        &|| hall.publish(&[Seat { label: Arc::default(), ..seat(2, SeatState::FREE, 3) }]),
+        &|| hall.remove(&seat(3, SeatState::FREE, 4)),
+    ];
+    for change in changes {
+        let before = hall.mark();
+        change();
+        let (news, mark) = hall.take_news().unwrap();
+        assert_eq!((states(news), mark.layout == before.layout), (None, false));
+        assert_eq!(states(hall.news_since(before).0), None);
+        assert_eq!(states(hall.news_since(mark).0).unwrap(), "[]");
+    }
+    let before = hall.mark();
+    let many: Vec<_> = (0..=i32::try_from(CAUGHT_UP_MAX).unwrap()).map(|number| seat(10 + number, HELD, 9)).collect();
+    hall.publish(&many);
+    let laid_out = HallMark { last: before.last, ..hall.mark() };
+    assert_eq!(states(hall.news_since(HallMark { states: 0, ..laid_out }).0), None, "too many to be told one by one");
+}
+
+#[tokio::test]
+async fn of_several_instances_a_late_change_is_news_too() {
+    let store = CountedSeats::default();
+    store.put(seat(1, SeatState::FREE, 100_000_000));
+    store.put(seat(2, HELD, 95_000_000));
+    let hall = looked_at(Sharing::Shared, &store).await;
+    // Another instance showed the first seat's change before it knew of the second's.
+    let known = HallMark { states: 0, ..hall.mark() };
+    assert_eq!(states(hall.news_since(known).0).unwrap(), r#"[[1,"A"],[2,"H"]]"#);
+}

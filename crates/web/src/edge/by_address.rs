@@ -1,4 +1,4 @@
-//! Counts the open connections of each address.
+//! Counts what each address has open: connections, or streams.
 
 use crate::edge::limit::network_of;
 use frontrow_service::net::AddressRange;
@@ -13,9 +13,11 @@ use tokio::time::Instant;
 /// How often the log reports an address at its limit.
 const SAY_EVERY: Duration = Duration::from_mins(1);
 
-/// The open connections of each limited address: at most as many entries as connections.
+/// How much each limited address has open: at most as many entries as there is open.
 #[derive(Debug)]
 pub(super) struct ByAddress {
+    /// The name of the setting.
+    limit: &'static str,
     most: Option<usize>,
     exempt: Vec<AddressRange>,
     open: Mutex<OpenByNetwork>,
@@ -28,8 +30,8 @@ struct OpenByNetwork {
 }
 
 impl ByAddress {
-    pub(super) fn new(most: Option<usize>, exempt: Vec<AddressRange>) -> Self {
-        Self { most, exempt, open: Mutex::default() }
+    pub(super) fn new(limit: &'static str, most: Option<usize>, exempt: Vec<AddressRange>) -> Self {
+        Self { limit, most, exempt, open: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, OpenByNetwork> {
@@ -37,25 +39,26 @@ impl ByAddress {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for one more connection from this address; none if the address is at its limit.
-    pub(super) fn enter(this: &Arc<Self>, address: IpAddr) -> Option<ConnectionSlot> {
+    /// A place for one more of this address; none if the address is at its limit.
+    pub(super) fn enter(this: &Arc<Self>, address: IpAddr) -> Option<AddressSlot> {
         let address = address.to_canonical();
         let Some(most) = this.most.filter(|_| !this.exempt.iter().any(|range| range.contains(address))) else {
-            return Some(ConnectionSlot(None));
+            return Some(AddressSlot(None));
         };
         let network = network_of(address);
         let mut open = this.lock();
         let count = open.by_network.entry(network).or_default();
         if *count < most {
             *count += 1;
-            return Some(ConnectionSlot(Some((Arc::clone(this), network))));
+            return Some(AddressSlot(Some((Arc::clone(this), network))));
         }
         if open.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
             open.said = Some(Instant::now());
             tracing::warn!(
                 network = %wide_network_of(address),
-                connections = most,
-                "an address of this network has max_connections_per_address connections open and gets no more; \
+                limit = this.limit,
+                most,
+                "an address of this network has as much open as it may and gets no more; \
                  if it is a proxy, name it in trusted_proxies"
             );
         }
@@ -71,11 +74,11 @@ fn wide_network_of(address: IpAddr) -> String {
     }
 }
 
-/// The place of one connection, released on drop. Empty if its address is not limited.
+/// The place of one connection or stream, released on drop. Empty if its address is not limited.
 #[derive(Debug)]
-pub(super) struct ConnectionSlot(Option<(Arc<ByAddress>, IpAddr)>);
+pub(super) struct AddressSlot(Option<(Arc<ByAddress>, IpAddr)>);
 
-impl Drop for ConnectionSlot {
+impl Drop for AddressSlot {
     fn drop(&mut self) {
         let Some((all, network)) = &self.0 else { return };
         let mut open = all.lock();
@@ -92,7 +95,7 @@ impl Drop for ConnectionSlot {
 mod tests {
     use super::*;
 
-    fn enter(all: &Arc<ByAddress>, address: &str) -> Option<ConnectionSlot> {
+    fn enter(all: &Arc<ByAddress>, address: &str) -> Option<AddressSlot> {
         ByAddress::enter(all, address.parse().unwrap())
     }
 
@@ -105,7 +108,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_has_as_many_connections_as_it_may_and_others_have_theirs() {
-        let all = Arc::new(ByAddress::new(Some(2), vec!["10.0.0.0/8".parse().unwrap()]));
+        let all = Arc::new(ByAddress::new("limit", Some(2), vec!["10.0.0.0/8".parse().unwrap()]));
         let first = enter(&all, "192.0.2.1").unwrap();
         let second = enter(&all, "::ffff:192.0.2.1").unwrap();
         assert!(enter(&all, "192.0.2.1").is_none());
