@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
 
 mod refusals;
+mod streams;
 mod world;
 
 use frontrow_service::metrics::MetricsFormat;
@@ -56,6 +57,9 @@ fn main() {
     }
     if wanted("million") {
         million();
+    }
+    if wanted("streams") {
+        streams::run();
     }
 }
 
@@ -368,11 +372,16 @@ struct Child {
 
 impl Child {
     fn start(folder: &std::path::Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    fn start_with(folder: &std::path::Path, more: &[&str]) -> Self {
         use std::io::BufRead as _;
         let started = Instant::now();
         let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_frontrow"))
             .args(["serve", "--listen", "127.0.0.1:0", "--max-active", "1", "--data", folder.to_str().unwrap()])
             .args(["--log-format", "text"])
+            .args(more)
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::null())
             .spawn()
@@ -388,18 +397,32 @@ impl Child {
     }
 
     fn resident_mb(&self) -> u64 {
+        self.resident_kb() / 1_024
+    }
+
+    fn resident_kb(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_024
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// The processor time that the server has used.
+    fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        // Behind the name, which may have blanks; in hundredths of a second.
+        let fields: Vec<_> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        let ticks: u64 = [11, 12].iter().map(|at| fields[*at].parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    fn keyring(&self) -> frontrow_signing::Keyring {
+        let ids = frontrow_clock::Ids::from_seed(2);
+        frontrow_signing::Keyring::load_or_create(&self.folder.join("keys.toml"), &ids).unwrap()
     }
 
     /// The median and the 99th percentile of position reads all along the line, in microseconds.
     fn positions(&self, waiting: u64) -> (u64, u64) {
-        let keyring = frontrow_signing::Keyring::load_or_create(
-            &self.folder.join("keys.toml"),
-            &frontrow_clock::Ids::from_seed(2),
-        )
-        .unwrap();
+        let keyring = self.keyring();
         let sources = (0..16_u64).map(|number| {
             let step = (waiting / 16).max(1);
             let position = i64::try_from(1 + number * step).unwrap();
