@@ -21,7 +21,7 @@ export class Alarm {
       // A browser that keeps nothing asks again.
     }
     // A browser lets a page sound only after a touch: the first one after a reload is enough.
-    if (this.isWanted) window.addEventListener("pointerdown", () => this.unlock(), { once: true });
+    if (this.isWanted) window.addEventListener("click", () => this.unlock(), { once: true });
   }
 
   unlock() {
