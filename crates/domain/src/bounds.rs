@@ -8,7 +8,7 @@ use crate::{
         TOKENS_PER_ADVANCE_MAX, WIND_UP_MAX,
     },
     refusal::Refusal,
-    sale::{NewSeat, SeatAction, SeatChange, SeatLabel},
+    sale::{DESCRIPTION_LEN_MAX, DetailsChange, NewSeat, POSTER_LEN_MAX, SeatAction, SeatChange, SeatLabel},
 };
 use std::ops::RangeInclusive;
 
@@ -17,6 +17,8 @@ use std::ops::RangeInclusive;
 const TEXT_BYTES_MAX: usize = 4 * 500;
 /// How many bytes each part of a seat's label may have. One command may carry a hundred thousand labels.
 const LABEL_BYTES_MAX: usize = 4 * 40;
+/// How many bytes the description of a concert may have.
+const DESCRIPTION_BYTES_MAX: usize = 4 * DESCRIPTION_LEN_MAX;
 
 impl Command {
     /// Checks that the command is within the limits of one command.
@@ -57,15 +59,18 @@ impl Command {
             Self::Register(user) => texts([user.name.as_str(), &user.email, &user.password_hash]),
             Self::TopUp { reference, .. } => texts(reference.as_deref()),
             Self::Adjust(NewAdjustment { reason, reference, .. }) => texts([reason.as_str(), reference]),
-            Self::CreateConcert(NewConcert { title, artist, venue, time_zone, .. }) => {
-                texts([title.as_str(), artist, venue, time_zone])
+            Self::CreateConcert(NewConcert { title, artist, venue, time_zone, details, .. }) => {
+                texts([title.as_str(), artist, venue, time_zone])?;
+                detail_texts(details)
             }
             Self::UpdateConcert { change, .. } => {
                 let ConcertChange { title, artist, venue, time_zone, status_reason, .. } = change;
                 let reason = status_reason.as_ref().and_then(Option::as_ref);
                 let all = [title.as_ref(), artist.as_ref(), venue.as_ref(), time_zone.as_ref(), reason];
-                texts(all.into_iter().flatten().map(String::as_str))
+                texts(all.into_iter().flatten().map(String::as_str))?;
+                detail_texts(&change.details)
             }
+            Self::SetPoster(poster) => count("Send", poster.jpeg.len(), 1..=POSTER_LEN_MAX, "bytes"),
             Self::CancelConcert { reason, .. } | Self::SettleDebt { reason, .. } => texts([reason.as_str()]),
             Self::WindUp { seat_ids, payment_ids, .. } => {
                 count("Name", seat_ids.len(), 0..=wide(WIND_UP_MAX), "seats")?;
@@ -106,6 +111,7 @@ impl Command {
             | Self::Refund { .. }
             | Self::RefundConcert { .. }
             | Self::SettleConcert { .. }
+            | Self::RemovePoster { .. }
             | Self::RenewLine { .. }
             | Self::ClaimEvents { .. }
             | Self::RetryEvent { .. }
@@ -130,6 +136,16 @@ fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::Malformed { reason: format!("A text has at most {TEXT_BYTES_MAX} bytes.") })
+}
+
+fn detail_texts(details: &DetailsChange) -> Result<(), Refusal> {
+    texts(details.texts().map(String::as_str))?;
+    match details.description.as_ref().and_then(Option::as_ref) {
+        Some(text) if text.len() > DESCRIPTION_BYTES_MAX => {
+            Err(Refusal::Malformed { reason: format!("A description has at most {DESCRIPTION_BYTES_MAX} bytes.") })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn labels(seats: &[NewSeat]) -> Result<(), Refusal> {

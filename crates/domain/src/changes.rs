@@ -2,11 +2,11 @@
 
 use crate::{
     command::{IdempotencyRecord, PasswordHash},
-    id::{AuditId, EventId, Position, RoomId, TokenId, UserId},
+    id::{AuditId, ConcertId, EventId, Position, RoomId, TokenId, UserId},
     line::{Room, Token, TokenStatus},
     outbox::{FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, Point, PointEntry},
-    sale::{Concert, Payment, Reservation, Seat},
+    sale::{Concert, ConcertDetails, Payment, Poster, Reservation, Seat},
     time::Time,
     user::{AccountLink, NewUser, Session, User},
     world::NextIds,
@@ -132,6 +132,10 @@ pub struct Changes {
     pub ended_sessions: Vec<SessionsEnd>,
     /// Concerts.
     pub concerts: Saves<Concert>,
+    /// Details of concerts. Each replaces the concert's old ones.
+    pub details: Vec<ConcertDetails>,
+    /// Posters of concerts: each replaces the concert's old one; none removes it.
+    pub posters: Vec<(ConcertId, Option<Poster>)>,
     /// Seats.
     pub seats: Saves<Seat>,
     /// Seats whose price or label changed, by id. Existing ones are among the updated `seats` too, but writing those
@@ -185,6 +189,8 @@ impl Changes {
             && self.closed_sessions.is_empty()
             && self.ended_sessions.is_empty()
             && self.concerts.is_empty()
+            && self.details.is_empty()
+            && self.posters.is_empty()
             && self.seats.is_empty()
             && self.removed_seats.is_empty()
             && self.reservations.is_empty()

@@ -16,7 +16,7 @@ use crate::{
     outbox::{Consumer, LeaseHolder},
     points::Settlement,
     refusal::Refusal,
-    sale::{NewSeat, SeatAction, SeatChange},
+    sale::{NewSeat, Poster, SeatAction, SeatChange},
     time::Time,
     user::{Caller, LetterLanguage, LinkKind, NewUser, Role, Session},
 };
@@ -61,6 +61,8 @@ impl Request {
                     | Command::RefundConcert { .. }
                     | Command::WindUp { .. }
                     | Command::SettleConcert { .. }
+                    | Command::SetPoster(_)
+                    | Command::RemovePoster { .. }
                     | Command::ClaimEvents { .. }
                     | Command::SettleEvents(_)
                     | Command::RetryEvent { .. }
@@ -325,6 +327,13 @@ pub enum Command {
         concert_id: ConcertId,
         /// The concert's `updated_at` before the search: after a later change there may be more to do.
         seen: Time,
+    },
+    /// An operator gives a concert a poster, in place of the one that it has.
+    SetPoster(Poster),
+    /// An operator removes the poster of a concert.
+    RemovePoster {
+        /// The concert.
+        concert_id: ConcertId,
     },
     /// An operator adds seats to a concert.
     AddSeats {

@@ -125,6 +125,8 @@ fn apply(world: &mut World, request: &Request) -> Decision {
             concerts::wind_up(world, caller, *concert_id, seat_ids, payment_ids)
         }
         Command::SettleConcert { concert_id, seen } => concerts::settle(world, caller, *concert_id, *seen),
+        Command::SetPoster(poster) => concerts::set_poster(world, caller, poster),
+        Command::RemovePoster { concert_id } => concerts::remove_poster(world, caller, *concert_id),
         Command::AddSeats { concert_id, seats } => seats::add(world, caller, *concert_id, seats),
         Command::SetSeats { seat_ids, action } => seats::set(world, caller, seat_ids, action),
         Command::ChangeSeats { concert_id, seat_ids, change } => {

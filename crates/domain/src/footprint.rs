@@ -5,7 +5,7 @@ use crate::{
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
     outbox::Consumer,
     policy::TOKENS_PER_ADVANCE_MAX,
-    sale::{SeatChange, SeatPlace},
+    sale::{Poster, SeatChange, SeatPlace},
     user::{LinkKind, Role},
 };
 use std::collections::BTreeMap;
@@ -39,6 +39,10 @@ pub struct Footprint {
     pub places: Vec<(UserId, RoomId)>,
     /// Concerts by id.
     pub concerts: Vec<ConcertId>,
+    /// Concerts whose details change.
+    pub details: Vec<ConcertId>,
+    /// Concerts whose poster changes: which one they have.
+    pub posters: Vec<ConcertId>,
     /// Seats by id.
     pub seats: Vec<SeatId>,
     /// Users with a seat that they request: their live reservations in the seat's concert.
@@ -206,13 +210,12 @@ impl Footprint {
             | Command::RefundConcert { .. }
             | Command::SettleConcert { .. }
             | Command::WindUp { .. }
+            | Command::SetPoster(_)
+            | Command::RemovePoster { .. }
             | Command::AddSeats { .. }
             | Command::ChangeSeats { .. }
-            | Command::RemoveSeats { .. } => self.add_concert(&request.command),
-            Command::SetSeats { seat_ids, .. } => {
-                self.seats.extend(seat_ids);
-                self.demand.raise_audit(1);
-            }
+            | Command::RemoveSeats { .. }
+            | Command::SetSeats { .. } => self.add_concert(&request.command),
             Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => {
                 self.rooms.push(*room_id);
                 self.demand.raise_audit(1);
@@ -325,8 +328,18 @@ impl Footprint {
     fn add_concert(&mut self, command: &Command) {
         match command {
             Command::CreateConcert(_) => raise(&mut self.demand.concerts, 1),
-            Command::UpdateConcert { concert_id, .. }
-            | Command::CancelConcert { concert_id, .. }
+            Command::UpdateConcert { concert_id, change } => {
+                self.concerts.push(*concert_id);
+                self.rooms.push(RoomId::of_concert(*concert_id));
+                if !change.details.is_empty() {
+                    self.details.push(*concert_id);
+                }
+            }
+            Command::SetPoster(Poster { concert_id, .. }) | Command::RemovePoster { concert_id } => {
+                self.concerts.push(*concert_id);
+                self.posters.push(*concert_id);
+            }
+            Command::CancelConcert { concert_id, .. }
             | Command::RefundConcert { concert_id }
             | Command::SettleConcert { concert_id, .. } => {
                 self.concerts.push(*concert_id);
@@ -356,6 +369,7 @@ impl Footprint {
                 self.concerts.push(*concert_id);
                 self.seats.extend(seat_ids);
             }
+            Command::SetSeats { seat_ids, .. } => self.seats.extend(seat_ids),
             _ => return,
         }
         self.demand.raise_audit(1);

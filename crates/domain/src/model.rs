@@ -12,7 +12,7 @@ use crate::{
     points::{Debt, DebtStatus, Point, PointEntry, PointKind},
     policy::Policy,
     retention::{Leftover, is_reservation_over, is_token_over},
-    sale::{Concert, Payment, Reservation, Seat},
+    sale::{Concert, ConcertDetails, Payment, Poster, Reservation, Seat},
     time::Time,
     user::{AccountLink, LinkKind, Session, User},
     world::{NextIds, World},
@@ -40,6 +40,10 @@ pub struct Model {
     pub sessions: HashMap<[u8; 32], Session>,
     /// Concerts.
     pub concerts: BTreeMap<ConcertId, Concert>,
+    /// Details of concerts.
+    pub details: BTreeMap<ConcertId, ConcertDetails>,
+    /// Posters of concerts.
+    pub posters: BTreeMap<ConcertId, Poster>,
     /// Seats.
     pub seats: BTreeMap<SeatId, Seat>,
     /// Reservations.
@@ -263,6 +267,16 @@ impl Model {
         for id in &keys.concerts {
             self.load_concert(world, *id);
         }
+        for id in &keys.details {
+            if let Some(details) = self.details.get(id) {
+                world.details.load(*id, details.clone());
+            }
+        }
+        for id in &keys.posters {
+            if let Some(poster) = self.posters.get(id) {
+                world.posters.insert(*id, poster.mark);
+            }
+        }
         for user in &keys.points {
             self.load_point(world, *user);
         }
@@ -364,6 +378,13 @@ impl Model {
         }
         self.sessions.extend(changes.new_sessions.iter().map(|session| (session.secret_hash, *session)));
         self.concerts.extend(changes.concerts.iter().map(|row| (row.concert_id, row.clone())));
+        self.details.extend(changes.details.iter().map(|row| (row.concert_id, row.clone())));
+        for (concert, poster) in &changes.posters {
+            match poster {
+                Some(poster) => self.posters.insert(*concert, poster.clone()),
+                None => self.posters.remove(concert),
+            };
+        }
         for removed in &changes.removed_seats {
             self.seats.remove(&removed.seat_id);
         }

@@ -1,12 +1,17 @@
 //! The sale: concerts, their seats, the reservations of seats and the payments for them.
 
 mod concert;
+mod details;
 mod payment;
 mod reservation;
 mod seat;
 
 pub use concert::{
     Closing, Concert, ConcertStatus, Fold, Hour, LATE_SALES, LINE_KEPT, LocalHours, NoMoment, zone_name,
+};
+pub use details::{
+    AgeRating, ConcertDetails, DESCRIPTION_LEN_MAX, DETAIL_LEN_MAX, DOORS_MINUTES, DetailsChange, NoPosterTag,
+    POSTER_LEN_MAX, POSTER_SIDE_MAX, Poster, PosterMark, PosterTag, RUNNING_MINUTES,
 };
 pub use payment::{Payment, PaymentStatus};
 pub use reservation::{Reservation, ReservationColumns, ReservationState, ReservationStatus};

@@ -66,6 +66,9 @@ pub const TEXT_PATTERN: &str = with_blanks_around!(concat!(
     "]*"
 ));
 
+/// The pattern of [`checked_paragraphs`]: lines of a label, with tabs.
+pub const PARAGRAPHS_PATTERN: &str = concat!("^([\\u0009\\u000a\\u000d]|[^", refused_everywhere!(), "])*$");
+
 /// A field with an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
@@ -133,6 +136,32 @@ pub fn checked_label(field: &str, text: &str, len_max: usize) -> Result<String, 
         None => Ok(text.to_owned()),
         Some(c) => Err(InvalidField::new(field, format!("must not contain U+{:04X}: {}", u32::from(c), reason(c)))),
     }
+}
+
+/// A text of paragraphs, of 1 to `len_max` characters: lines are ended by a line feed and have no blanks around them,
+/// paragraphs are apart by one blank line, and a tab is a blank.
+///
+/// # Errors
+/// As [`checked_text`].
+pub fn checked_paragraphs(field: &str, text: &str, len_max: usize) -> Result<String, InvalidField> {
+    let text = text.replace("\r\n", "\n").replace(['\r', '\u{85}'], "\n").replace('\t', " ");
+    let mut kept = String::with_capacity(text.len());
+    let text = text.trim();
+    for line in text.lines() {
+        let line = checked_label(field, line, len_max)?;
+        if !(line.is_empty() && kept.ends_with("\n\n")) {
+            kept.push_str(&line);
+            kept.push('\n');
+        }
+    }
+    kept.truncate(kept.trim_end().len());
+    if kept.chars().count() > len_max || !kept.chars().any(is_visible) {
+        return Err(InvalidField::new(
+            field,
+            format!("must have 1 to {len_max} characters, at least one of them visible"),
+        ));
+    }
+    Ok(kept)
 }
 
 fn reason(c: char) -> &'static str {
@@ -318,6 +347,19 @@ mod tests {
             assert!(checked_text("name", good, 40).is_ok(), "{good}");
         }
         assert!(label.is_match(""));
+    }
+
+    #[test]
+    fn paragraphs_are_apart_by_one_blank_line() {
+        let text = " One.\r\n Two. \r\n\n \n\nThree\tfour.\n\n";
+        let kept = "One.\nTwo.\n\nThree four.";
+        assert_eq!(checked_paragraphs("description", text, 100).unwrap(), kept);
+        assert!(regex::Regex::new(PARAGRAPHS_PATTERN).unwrap().is_match(text));
+        assert_eq!(checked_paragraphs("description", kept, kept.len()).unwrap(), kept);
+        assert!(checked_paragraphs("description", kept, kept.len() - 1).is_err());
+        for bad in ["", " \n\n ", "a\u{0}b", "one\n\u{202e}two", "\u{3164}"] {
+            assert_eq!(checked_paragraphs("description", bad, 100).unwrap_err().field, "description", "{bad:?}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
     outbox::{Consumer, EventPayload, FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, Point, PointEntry, PointKind},
     policy::Policy,
-    sale::{Concert, Payment, Reservation, Seat, SeatPlace},
+    sale::{Concert, ConcertDetails, Payment, Poster, PosterMark, Reservation, Seat, SeatPlace},
     time::Time,
     user::{AccountLink, LetterLanguage, LinkKind, NewUser, Session, User},
 };
@@ -60,6 +60,10 @@ pub struct World {
     pub emails: HashMap<String, UserId>,
     /// Concerts.
     pub concerts: Table<ConcertId, Concert>,
+    /// Details of concerts, of those in the footprint.
+    pub details: Table<ConcertId, ConcertDetails>,
+    /// What posters concerts have, of those in the footprint.
+    pub posters: HashMap<ConcertId, PosterMark>,
     /// Seats.
     pub seats: Table<SeatId, Seat>,
     /// Seat numbers that exist, of those in the footprint.
@@ -112,6 +116,7 @@ pub struct World {
     new_sessions: Vec<Session>,
     closed_sessions: Vec<[u8; 32]>,
     ended_sessions: Vec<SessionsEnd>,
+    changed_posters: BTreeMap<ConcertId, Option<Poster>>,
     changed_seats: BTreeSet<SeatId>,
     removed_seats: Vec<Seat>,
     history: Vec<PointEntry>,
@@ -253,6 +258,18 @@ impl World {
         self.new_passwords.push((user, hash));
     }
 
+    /// Gives a concert a poster, in place of the one that it has.
+    pub fn set_poster(&mut self, poster: Poster) {
+        self.posters.insert(poster.concert_id, poster.mark);
+        self.changed_posters.insert(poster.concert_id, Some(poster));
+    }
+
+    /// Removes the poster of a concert.
+    pub fn remove_poster(&mut self, id: ConcertId) {
+        self.posters.remove(&id);
+        self.changed_posters.insert(id, None);
+    }
+
     /// Adds a seat.
     pub fn add_seat(&mut self, seat: Seat) {
         self.seat_numbers.insert((seat.concert_id, seat.seat_number));
@@ -353,6 +370,7 @@ impl World {
             self.new_sessions.len(),
             self.closed_sessions.len(),
             self.concerts.edits,
+            self.details.edits,
             self.seats.edits,
             self.reservations.edits,
             self.payments.edits,
@@ -405,6 +423,8 @@ impl World {
             closed_sessions: self.closed_sessions,
             ended_sessions: self.ended_sessions,
             concerts: self.concerts.into_saves(),
+            details: self.details.into_saves().iter().cloned().collect(),
+            posters: self.changed_posters.into_iter().collect(),
             changed_seats: self.changed_seats.iter().filter_map(|id| self.seats.get(*id).cloned()).collect(),
             removed_seats: self.removed_seats,
             seats: self.seats.into_saves(),

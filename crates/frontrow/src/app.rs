@@ -99,7 +99,7 @@ async fn assemble_with(
         streams: Streams::new(config.stream_limits(), Arc::clone(&metrics)),
         service_key: config.load_service_key()?,
         document: Document::new("application/json", serde_json::to_vec(&frontrow_web::api::document(demo_accounts))?),
-        pages: PageKit::new()?,
+        pages: PageKit::new(config.public_url.as_ref().map(|url| url.as_str().into()))?,
     });
     Ok(RunningApp { app, store, peers, ids, engine, metrics, clock, tasks: JoinSet::new() })
 }

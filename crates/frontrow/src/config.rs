@@ -269,6 +269,11 @@ pub struct Config {
     )]
     pub allowed_origins: Vec<Origin>,
 
+    /// Address of the shop as buyers know it, such as `https://shop.example.com`: for links in calendars, shared posts and
+    /// search engines [default: as each request names it]
+    #[arg(long, env = "FRONTROW_PUBLIC_URL", value_name = "URL", help_heading = "Access")]
+    pub public_url: Option<Origin>,
+
     /// How many client connections may be open at once
     #[arg(
         long,

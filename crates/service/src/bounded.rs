@@ -1,4 +1,5 @@
-//! Lists that are bounded while they are parsed: items beyond the limit are dropped.
+//! Fields as they are parsed: lists that are bounded meanwhile (items beyond the limit are dropped), and null apart from
+//! a field that is left out.
 
 use serde::{
     Deserialize, Deserializer,
@@ -66,6 +67,14 @@ pub fn optional_list<'de, const MAX: usize, D: Deserializer<'de>, T: Deserialize
     }
 
     deserializer.deserialize_option(Maybe::<T, MAX>(PhantomData))
+}
+
+/// For a field in which null is a value of its own, apart from a field that is left out: `Some(None)`.
+///
+/// # Errors
+/// The value cannot be read.
+pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ pub(crate) mod concerts;
 pub(crate) mod endings;
 pub(crate) mod failed_sign_ins;
 pub(crate) mod guarded;
+pub(crate) mod posters;
+pub(crate) mod profiles;
 pub(crate) mod read_failure;
 pub(crate) mod seatmap;
 pub(crate) mod seats_left;
@@ -18,6 +20,8 @@ use failed_sign_ins::FailedSignIns;
 use frontrow_domain::changes::Changes;
 use frontrow_line::redis::Notice;
 use frontrow_storage::Sharing;
+use posters::Posters;
+use profiles::Profiles;
 use seatmap::SeatMaps;
 use seats_left::SeatsLeft;
 use seen::SeenSeats;
@@ -33,6 +37,10 @@ pub(crate) struct Caches {
     pub(crate) sessions: Sessions,
     /// Concerts that requests named.
     pub(crate) concerts: Concerts,
+    /// What buyers read of concerts beside their rows.
+    pub(crate) profiles: Profiles,
+    /// Posters.
+    pub(crate) posters: Posters,
     /// Seats refused a moment ago.
     pub(crate) seen: SeenSeats,
     /// How many seats concerts have left.
@@ -53,6 +61,8 @@ impl Caches {
             seat_maps: SeatMaps::new(boot, sharing),
             sessions: Sessions::new(sharing),
             concerts: Concerts::new(sharing),
+            profiles: Profiles::default(),
+            posters: Posters::default(),
             seen: SeenSeats::default(),
             seats_left: SeatsLeft::new(sharing),
             tickets: RecentTickets::default(),
@@ -75,6 +85,7 @@ impl Caches {
     pub(crate) fn invalidate_remote(&self) {
         self.sessions.forget();
         self.concerts.forget();
+        self.profiles.forget();
     }
 
     /// Applies another instance's notice.
@@ -84,6 +95,7 @@ impl Caches {
             Notice::RoleSet(user) => self.sessions.forget_user(user),
             Notice::ConcertChanged(concert) => {
                 self.concerts.drop_one(concert);
+                self.profiles.drop_one(concert);
                 self.seat_maps.forget_one(concert);
                 self.tickets.forget();
             }
@@ -96,6 +108,7 @@ impl Caches {
         self.seat_maps.publish(changes);
         self.sessions.publish(changes);
         self.concerts.publish(changes);
+        self.profiles.publish(changes);
         self.seen.publish(changes);
         self.seats_left.publish(changes);
         self.tickets.publish(changes);

@@ -3,7 +3,7 @@
 
 use crate::{
     concert_import::{self, concerts},
-    drafts::{ConcertDraft, SeatRange, SeatsDraft},
+    drafts::{ConcertDraft, DetailsDraft, SeatRange, SeatsDraft},
     office::{BoxOffice, ServiceError},
     validate::{Email, Password},
 };
@@ -12,7 +12,7 @@ use frontrow_domain::{
     line::Fence,
     money::Money,
     refusal::Refusal,
-    sale::{Concert, SeatStatus},
+    sale::{AgeRating, Concert, SeatStatus},
     time::{Span, Time},
     user::{Caller, Role, User},
 };
@@ -26,6 +26,9 @@ pub const BUYER: &str = "buyer@frontrow.example";
 /// The password of both.
 pub const PASSWORD: &str = "front-row-demo";
 
+const DAY: i64 = 86_400;
+/// The time zone of all venues.
+const ZONE: &str = "Asia/Seoul";
 /// How many fans have bought seats.
 const FANS: usize = 4;
 
@@ -158,100 +161,152 @@ async fn pending(office: &BoxOffice, user: UserId, concert: &Concert) -> Result<
 
 /// The season's concerts; they come after `now`.
 pub(crate) fn season(now: Time) -> Vec<(ConcertDraft, Vec<SeatsDraft>)> {
-    const DAY: i64 = 86_400;
-    // title, artist, venue, zone, days from now, start, base price, own room, opens in seconds
-    type Row = (&'static str, &'static str, &'static str, &'static str, i64, (i8, i8), i64, Option<i64>, i64);
-    let rows: [Row; 7] = [
-        (
-            "Midnight Tide: The First Night",
-            "Midnight Tide",
-            "Hangang Hall, Seoul",
-            "Asia/Seoul",
-            60,
-            (20, 0),
-            120_000,
-            Some(50),
-            -DAY,
-        ),
-        (
-            "Midnight Tide: The Last Night",
-            "Midnight Tide",
-            "Hangang Hall, Seoul",
-            "Asia/Seoul",
-            61,
-            (18, 0),
-            120_000,
-            None,
-            -DAY,
-        ),
-        (
-            "Paper Lanterns Acoustic",
-            "Paper Lanterns",
-            "Dalmaji Theatre, Busan",
-            "Asia/Seoul",
-            75,
-            (19, 30),
-            66_000,
-            None,
-            -DAY,
-        ),
-        (
-            "Glass Orchard in Winter",
-            "Glass Orchard",
-            "Seonbi Auditorium, Daegu",
-            "Asia/Seoul",
-            82,
-            (19, 0),
-            88_000,
-            None,
-            -DAY,
-        ),
-        ("Northern Relay", "Relay North", "Harbour Rooms, Incheon", "Asia/Seoul", 90, (20, 30), 77_000, None, -DAY),
-        (
-            "An Evening of Small Songs",
-            "Yoon Saebyeok Trio",
-            "Maru Studio, Jeonju",
-            "Asia/Seoul",
-            97,
-            (17, 0),
-            55_000,
-            None,
-            -DAY,
-        ),
-        (
-            "Comet Parade: Opening Week",
-            "Comet Parade",
-            "Hangang Hall, Seoul",
-            "Asia/Seoul",
-            120,
-            (20, 0),
-            132_000,
-            Some(50),
-            3 * DAY,
-        ),
-    ];
-    rows.into_iter()
-        .filter_map(|(title, artist, venue, time_zone, days, (hour, minute), base, own_room_max_active, opens)| {
-            let day = jiff::Timestamp::from_microsecond(now.plus(Span::from_secs(days * DAY)).micros()).ok()?;
-            let zone = TimeZone::get(time_zone).ok()?;
-            let start_time = civil::Time::new(hour, minute, 0, 0).ok()?;
-            let draft = ConcertDraft {
-                title: title.to_owned(),
-                artist: artist.to_owned(),
-                venue: venue.to_owned(),
-                time_zone: time_zone.to_owned(),
-                concert_date: day.to_zoned(zone).date(),
-                start_time,
-                end_time: start_time.saturating_add(jiff::Span::new().minutes(150)),
-                fold: None,
-                base_price: Money::new(base),
-                opens_at: now.plus(Span::from_secs(opens)),
-                closes_at: None,
-                own_room_max_active,
-            };
-            Some((draft, hall(base)))
+    [
+        DemoConcert {
+            title: "Midnight Tide: The First Night",
+            artist: "Midnight Tide",
+            venue: "Hangang Hall, Seoul",
+            address: "12 Yeouiseo-ro, Yeongdeungpo-gu, Seoul",
+            about: "한강이 내려다보이는 무대에서 미드나잇 타이드가 새 앨범을 처음으로 들려줍니다.\n\n현악 사중주와 함께하는 2부에서는                 지난 십 년의 노래를 다시 편곡했습니다.",
+            age: AgeRating::From7,
+            days: 60,
+            start: (20, 0),
+            base: 120_000,
+            own_room_max_active: Some(50),
+            opens: -DAY,
+        },
+        DemoConcert {
+            title: "Midnight Tide: The Last Night",
+            artist: "Midnight Tide",
+            venue: "Hangang Hall, Seoul",
+            address: "12 Yeouiseo-ro, Yeongdeungpo-gu, Seoul",
+            about: "이틀 공연의 마지막 밤. 첫날과 다른 곡으로 채웁니다.",
+            age: AgeRating::From7,
+            days: 61,
+            start: (18, 0),
+            base: 120_000,
+            own_room_max_active: None,
+            opens: -DAY,
+        },
+        DemoConcert {
+            title: "Paper Lanterns Acoustic",
+            artist: "Paper Lanterns",
+            venue: "Dalmaji Theatre, Busan",
+            address: "30 Dalmaji-gil, Haeundae-gu, Busan",
+            about: "앰프를 끄고 가까이에서 듣는 밤. 종이등 아래에서 기타 두 대와 첼로로 노래합니다.",
+            age: AgeRating::All,
+            days: 75,
+            start: (19, 30),
+            base: 66_000,
+            own_room_max_active: None,
+            opens: -DAY,
+        },
+        DemoConcert {
+            title: "Glass Orchard in Winter",
+            artist: "Glass Orchard",
+            venue: "Seonbi Auditorium, Daegu",
+            address: "8 Seonbi-gil, Jung-gu, Daegu",
+            about: "피아노와 전자음악이 만나는 겨울 공연입니다.\n\n공연 뒤에 작은 사인회가 있습니다.",
+            age: AgeRating::From12,
+            days: 82,
+            start: (19, 0),
+            base: 88_000,
+            own_room_max_active: None,
+            opens: -DAY,
+        },
+        DemoConcert {
+            title: "Northern Relay",
+            artist: "Relay North",
+            venue: "Harbour Rooms, Incheon",
+            address: "77 Harbour-ro, Jung-gu, Incheon",
+            about: "네 밴드가 쉬지 않고 이어서 연주합니다. 처음부터 끝까지 서서 즐기는 공연입니다.",
+            age: AgeRating::From15,
+            days: 90,
+            start: (20, 30),
+            base: 77_000,
+            own_room_max_active: None,
+            opens: -DAY,
+        },
+        DemoConcert {
+            title: "An Evening of Small Songs",
+            artist: "Yoon Saebyeok Trio",
+            venue: "Maru Studio, Jeonju",
+            address: "5 Maru-gil, Wansan-gu, Jeonju",
+            about: "재즈 트리오가 짧은 노래만 골라 들려주는 저녁.",
+            age: AgeRating::All,
+            days: 97,
+            start: (17, 0),
+            base: 55_000,
+            own_room_max_active: None,
+            opens: -DAY,
+        },
+        DemoConcert {
+            title: "Comet Parade: Opening Week",
+            artist: "Comet Parade",
+            venue: "Hangang Hall, Seoul",
+            address: "12 Yeouiseo-ro, Yeongdeungpo-gu, Seoul",
+            about: "새 월드 투어의 첫 주. 불꽃과 큰 소리가 나는 장면이 있습니다.",
+            age: AgeRating::From19,
+            days: 120,
+            start: (20, 0),
+            base: 132_000,
+            own_room_max_active: Some(50),
+            opens: 3 * DAY,
+        },
+    ]
+    .into_iter()
+    .filter_map(|concert| Some((concert.draft(now)?, hall(concert.base))))
+    .collect()
+}
+
+/// A concert of the season.
+struct DemoConcert {
+    title: &'static str,
+    artist: &'static str,
+    venue: &'static str,
+    address: &'static str,
+    about: &'static str,
+    age: AgeRating,
+    /// Days from now.
+    days: i64,
+    /// Hour and minute.
+    start: (i8, i8),
+    base: i64,
+    own_room_max_active: Option<i64>,
+    /// In how many seconds the sale opens.
+    opens: i64,
+}
+
+impl DemoConcert {
+    fn draft(&self, now: Time) -> Option<ConcertDraft> {
+        let day = jiff::Timestamp::from_microsecond(now.plus(Span::from_secs(self.days * DAY)).micros()).ok()?;
+        let zone = TimeZone::get(ZONE).ok()?;
+        let (hour, minute) = self.start;
+        let start_time = civil::Time::new(hour, minute, 0, 0).ok()?;
+        Some(ConcertDraft {
+            title: self.title.to_owned(),
+            artist: self.artist.to_owned(),
+            venue: self.venue.to_owned(),
+            time_zone: ZONE.to_owned(),
+            concert_date: day.to_zoned(zone).date(),
+            start_time,
+            end_time: start_time.saturating_add(jiff::Span::new().minutes(150)),
+            fold: None,
+            base_price: Money::new(self.base),
+            opens_at: now.plus(Span::from_secs(self.opens)),
+            closes_at: None,
+            own_room_max_active: self.own_room_max_active,
+            details: Some(DetailsDraft {
+                description: Some(Some(self.about.to_owned())),
+                age_rating: Some(Some(self.age)),
+                running_minutes: Some(Some(150)),
+                doors_minutes: Some(Some(60)),
+                address: Some(Some(self.address.to_owned())),
+                organiser: Some(Some("Frontrow Live".to_owned())),
+                organiser_contact: Some(Some("tickets@frontrow.example".to_owned())),
+            }),
         })
-        .collect()
+    }
 }
 
 /// Fifty seats in three grades.

@@ -1,12 +1,18 @@
 //! Concerts and seats as operators write them, in a request or in an import file.
 
-use crate::{bounded::list, local};
+use crate::{
+    bounded::{given, list},
+    local,
+};
 use frontrow_domain::{
     command::NewConcert,
     money::Money,
     policy::SEATS_PER_OPERATOR_COMMAND_MAX,
-    sale::{Fold, LocalHours, NewSeat, SeatLabel, zone_name},
-    text::{InvalidField, checked_label, checked_text},
+    sale::{
+        AgeRating, DESCRIPTION_LEN_MAX, DETAIL_LEN_MAX, DOORS_MINUTES, DetailsChange, Fold, LocalHours, NewSeat,
+        RUNNING_MINUTES, SeatLabel, zone_name,
+    },
+    text::{InvalidField, checked_label, checked_paragraphs, checked_text},
     time::Time,
 };
 use jiff::civil;
@@ -14,7 +20,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, ops::RangeInclusive};
 use utoipa::ToSchema;
 
 /// How many characters a name, title or venue may have.
@@ -109,6 +115,79 @@ pub struct ConcertDraft {
     #[serde(default)]
     #[schema(minimum = 0, maximum = 1_000_000, example = 100)]
     pub own_room_max_active: Option<i64>,
+    /// What buyers read of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<DetailsDraft>,
+}
+
+/// What buyers read of a concert. Null removes a detail.
+#[derive(Debug, Clone, Default, Deserialize, serde::Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DetailsDraft {
+    /// Plain text; a blank line begins a paragraph.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "paragraphs", min_length = 1, max_length = 5_000, example = "Two hours of new songs.\n\nWith a string quartet.")]
+    pub description: Option<Option<String>>,
+    /// From which age on it may be attended.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<AgeRating>)]
+    pub age_rating: Option<Option<AgeRating>>,
+    /// How long it lasts with its interval, in minutes.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i32>, minimum = 1, maximum = 1_440, example = 150)]
+    pub running_minutes: Option<Option<i32>>,
+    /// How many minutes before the start the doors open.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i32>, minimum = 0, maximum = 1_440, example = 60)]
+    pub doors_minutes: Option<Option<i32>>,
+    /// The venue's address.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 200, example = "12 Yeouiseo-ro, Yeongdeungpo-gu, Seoul")]
+    pub address: Option<Option<String>>,
+    /// The organiser's name.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 200, example = "Midnight Tide Live")]
+    pub organiser: Option<Option<String>>,
+    /// How buyers reach the organiser, in one line.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 200, example = "tickets@midnight-tide.example, weekdays 10:00 to 18:00")]
+    pub organiser_contact: Option<Option<String>>,
+}
+
+/// A detail that is set, checked.
+#[expect(clippy::option_option, reason = "null takes something away, leaving it out keeps it")]
+fn set<T, R>(
+    detail: Option<Option<T>>,
+    check: impl FnOnce(T) -> Result<R, InvalidField>,
+) -> Result<Option<Option<R>>, InvalidField> {
+    detail.map(|detail| detail.map(check).transpose()).transpose()
+}
+
+impl DetailsDraft {
+    /// The changes as a command takes them.
+    ///
+    /// # Errors
+    /// A text is empty or too long, or a number is out of its bounds.
+    pub fn check(self) -> Result<DetailsChange, InvalidField> {
+        let line = |name: &'static str| move |text: String| checked_text(name, &text, DETAIL_LEN_MAX);
+        let minutes = |name: &'static str, bounds: RangeInclusive<i32>| {
+            move |minutes: i32| {
+                let said = || format!("must be from {} to {}", bounds.start(), bounds.end());
+                if bounds.contains(&minutes) { Ok(minutes) } else { Err(InvalidField::new(name, said())) }
+            }
+        };
+        Ok(DetailsChange {
+            description: set(self.description, |text| {
+                checked_paragraphs("details.description", &text, DESCRIPTION_LEN_MAX)
+            })?,
+            age_rating: self.age_rating,
+            running_minutes: set(self.running_minutes, minutes("details.running_minutes", RUNNING_MINUTES))?,
+            doors_minutes: set(self.doors_minutes, minutes("details.doors_minutes", DOORS_MINUTES))?,
+            address: set(self.address, line("details.address"))?,
+            organiser: set(self.organiser, line("details.organiser"))?,
+            organiser_contact: set(self.organiser_contact, line("details.organiser_contact"))?,
+        })
+    }
 }
 
 /// The canonical name of a time zone, for a name in any case.
@@ -142,6 +221,7 @@ impl ConcertDraft {
             opens_at: self.opens_at,
             closes_at: self.closes_at,
             own_room_max_active: self.own_room_max_active,
+            details: self.details.clone().map(DetailsDraft::check).transpose()?.unwrap_or_default(),
         })
     }
 }
@@ -310,6 +390,7 @@ mod tests {
             opens_at: Time::default(),
             closes_at: None,
             own_room_max_active: None,
+            details: None,
         }
     }
 

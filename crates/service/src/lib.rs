@@ -24,6 +24,7 @@ pub mod operators;
 pub mod outbox;
 mod outcome;
 mod passwords;
+pub mod pictures;
 pub mod points;
 pub mod sale;
 pub mod sessions;

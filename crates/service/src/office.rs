@@ -12,6 +12,8 @@ use crate::{
     metrics::Metrics,
     outcome::{FromOutcome, Swept},
     passwords::{PasswordError, Passwords},
+    pictures::Pictures,
+    sale::LastSeason,
 };
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
@@ -62,6 +64,10 @@ pub struct BoxOffice {
     pub(crate) keyring: Keyring,
     /// The instance's caches, updated after each commit.
     pub(crate) caches: Arc<Caches>,
+    /// The season of this second.
+    pub(crate) last_season: LastSeason,
+    /// Decodes pictures.
+    pub(crate) pictures: Pictures,
     /// Hashes passwords.
     pub(crate) passwords: Passwords,
     /// The time.
@@ -287,6 +293,8 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
         engine,
         keyring,
         caches,
+        last_season: LastSeason::default(),
+        pictures: Pictures::default(),
         passwords: Passwords::new()?,
         clock: clock.clone(),
         ids,

@@ -4,14 +4,16 @@ use crate::{
     door_list::Pages,
     office::{BoxOffice, Reply, ServiceError},
     outcome::{AddedSeats, SetSeats},
+    pictures::{PictureError, PictureFormat},
 };
+use bytes::Bytes;
 use frontrow_domain::{
     changes::AuditEntry,
     command::{Command, ConcertChange, Idempotency, NewConcert, RoomChange},
     id::{AuditId, ConcertId, Position, RoomId, SeatId, UserId},
     line::Room,
     refusal::{EntityKind, Refusal},
-    sale::{Concert, NewSeat, SeatAction, SeatChange},
+    sale::{Concert, NewSeat, Poster, SeatAction, SeatChange},
     user::{Caller, Role, User},
 };
 use frontrow_line::view::RoomView;
@@ -106,6 +108,35 @@ impl BoxOffice {
     ) -> Result<Reply<ConcertBooks>, ServiceError> {
         let done: Reply<Concert> = self.ask(caller, Command::RefundConcert { concert_id }, key).await?;
         Ok(Reply { value: self.books_of(&done.value).await?, replay: done.replay })
+    }
+
+    /// Makes a poster of a picture that an operator sent. Nothing is saved.
+    ///
+    /// # Errors
+    /// Why the picture is not taken.
+    pub async fn draw_poster(
+        &self,
+        concert_id: ConcertId,
+        format: PictureFormat,
+        picture: Bytes,
+    ) -> Result<Poster, PictureError> {
+        self.pictures.poster(concert_id, format, picture).await
+    }
+
+    /// Gives a concert a poster.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn set_poster(&self, caller: Caller, poster: Poster) -> Result<(), ServiceError> {
+        self.run(caller, Command::SetPoster(poster)).await
+    }
+
+    /// Removes the poster of a concert.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn remove_poster(&self, caller: Caller, concert_id: ConcertId) -> Result<(), ServiceError> {
+        self.run(caller, Command::RemovePoster { concert_id }).await
     }
 
     /// A concert as it stands in the database, with its seats counted now.

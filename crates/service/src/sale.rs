@@ -1,15 +1,18 @@
 //! The sale: concerts and their seats, holds, reservations, payments, refunds.
 
 mod alternatives;
+mod season;
 mod state;
 mod streams;
 mod tickets;
 
 pub use crate::caches::seatmap::{
-    CompactMap, FullMap, HallNews, MapForm, PlacedSeat, SeatGrade, SeatMap, SeatRow, SeatSection, SeatSnapshot,
-    SeatSpot, SeatStates, SeatStream, SeatingOrder, natural,
+    CompactMap, ConcertGrade, FullMap, HallNews, HallOverview, HallSection, MapForm, PlacedSeat, SeatGrade, SeatMap,
+    SeatRow, SeatSection, SeatSnapshot, SeatSpot, SeatStates, SeatStream, SeatingOrder, SectionGrade, natural,
 };
 pub use alternatives::{Alternatives, OFFERS_MAX, SeatOffer};
+pub(crate) use season::LastSeason;
+pub use season::{ConcertView, FoundPoster, Season, ShownConcert};
 pub use state::SaleState;
 pub use tickets::{Receipt, Ticket};
 

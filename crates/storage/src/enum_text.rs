@@ -4,7 +4,7 @@ use frontrow_domain::{
     line::{EndReason, Gate, TokenStatus},
     outbox::Consumer,
     points::{DebtStatus, PointKind},
-    sale::{Closing, ConcertStatus, PaymentStatus, ReservationStatus, SeatStatus},
+    sale::{AgeRating, Closing, ConcertStatus, PaymentStatus, ReservationStatus, SeatStatus},
     user::{LinkKind, Role, UserStatus},
 };
 
@@ -51,6 +51,7 @@ enum_text!(LinkKind: PasswordReset = "password_reset", EmailConfirmation = "emai
 enum_text!(Gate: Open = "open", Paused = "paused");
 enum_text!(ConcertStatus:
     Scheduled = "scheduled", Closed = "closed", Postponed = "postponed", Cancelled = "cancelled", Over = "over");
+enum_text!(AgeRating: All = "all", From7 = "7", From12 = "12", From15 = "15", From19 = "19");
 enum_text!(Closing: WithStart = "with_start", Apart = "apart");
 enum_text!(SeatStatus: Available = "available", Held = "held", Sold = "sold", Blocked = "blocked");
 enum_text!(PaymentStatus: Completed = "completed", Refunded = "refunded");

@@ -24,5 +24,8 @@ pub use error::{Damage, StoreError};
 pub use filter::{ConcertFilter, DebtFilter, EventFilter, PaymentFilter, ReservationFilter};
 pub use instances::{Instance, Instances, Sharing};
 pub use line::{Life, Line, RoomSummary};
-pub use lists::{ConcertPlace, DoorLine, EVENTS_COUNTED_MAX, EventCounts, Page, Remnant, SeatCounts, TicketPlace};
+pub use lists::{
+    ConcertPlace, ConcertProfile, DoorLine, EVENTS_COUNTED_MAX, EventCounts, GradePrices, Page, Remnant, SeatCounts,
+    TicketPlace,
+};
 pub use store::{COMMIT_VISIBILITY_MAX, Committed, Decide, GAP_GRACE, Store};

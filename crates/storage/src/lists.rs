@@ -2,7 +2,8 @@
 
 use frontrow_domain::{
     id::{ConcertId, PaymentId, ReservationId, SeatId},
-    sale::{Concert, SeatLabel, SeatPlace, SeatStatus},
+    money::Money,
+    sale::{Concert, ConcertDetails, PosterMark, SeatLabel, SeatPlace, SeatStatus},
     time::Time,
 };
 use std::collections::BTreeMap;
@@ -37,6 +38,52 @@ impl ConcertPlace {
     #[must_use]
     pub const fn of(concert: &Concert) -> Self {
         Self { starts_at: concert.starts_at, concert_id: concert.concert_id }
+    }
+}
+
+/// What buyers read of a concert beside its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConcertProfile {
+    /// Its details; all of them none if it has none.
+    pub details: ConcertDetails,
+    /// Its poster, without the picture.
+    pub poster: Option<PosterMark>,
+    /// The grades of its seats that are not blocked: the dearest first, then by name.
+    pub grades: Vec<GradePrices>,
+}
+
+/// What the seats of a grade cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GradePrices {
+    /// The grade's name; empty for seats without a grade.
+    pub grade: String,
+    /// The price of the cheapest seat.
+    pub lowest: Money,
+    /// The price of the dearest seat.
+    pub highest: Money,
+}
+
+impl ConcertProfile {
+    /// Puts profiles together from rows of three tables: one for each of `concerts`, in their order.
+    pub(crate) fn of(
+        concerts: &[ConcertId],
+        details: Vec<ConcertDetails>,
+        posters: Vec<(ConcertId, PosterMark)>,
+        grades: Vec<(ConcertId, GradePrices)>,
+    ) -> Vec<Self> {
+        let mut details: BTreeMap<_, _> = details.into_iter().map(|row| (row.concert_id, row)).collect();
+        let posters: BTreeMap<_, _> = posters.into_iter().collect();
+        let mut by_concert: BTreeMap<ConcertId, Vec<GradePrices>> = BTreeMap::new();
+        for (concert, grade) in grades {
+            by_concert.entry(concert).or_default().push(grade);
+        }
+        let profile = |id: &ConcertId| {
+            let mut grades = by_concert.remove(id).unwrap_or_default();
+            grades.sort_by(|a, b| b.highest.cmp(&a.highest).then_with(|| a.grade.cmp(&b.grade)));
+            let details = details.remove(id).unwrap_or_else(|| ConcertDetails::none(*id));
+            Self { details, poster: posters.get(id).copied(), grades }
+        };
+        concerts.iter().map(profile).collect()
     }
 }
 

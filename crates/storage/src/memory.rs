@@ -1,9 +1,9 @@
 //! A store without persistence: the domain's model behind a lock, for tests and trials.
 
 use crate::{
-    Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, EVENTS_COUNTED_MAX, EventCounts, EventFilter,
-    Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Store, StoreError,
-    TicketPlace,
+    Committed, ConcertFilter, ConcertPlace, ConcertProfile, DebtFilter, Decide, DoorLine, EVENTS_COUNTED_MAX,
+    EventCounts, EventFilter, GradePrices, Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary,
+    SeatCounts, Store, StoreError, TicketPlace,
     filter::contains,
     noted::{Noted, outage_pending},
 };
@@ -24,12 +24,12 @@ use frontrow_domain::{
     points::{Debt, Point, PointEntry},
     policy::Policy,
     retention::Leftover,
-    sale::{Concert, ConcertStatus, Payment, Reservation, ReservationStatus, Seat, SeatStatus},
+    sale::{Concert, ConcertStatus, Payment, Poster, Reservation, ReservationStatus, Seat, SeatStatus},
     time::Time,
     user::{Session, User},
 };
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -250,6 +250,26 @@ impl Store for MemoryStore {
 
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
         Ok(self.state().model.concerts.get(&id).cloned())
+    }
+
+    async fn profiles(&self, concerts: &[ConcertId]) -> Result<Vec<ConcertProfile>, StoreError> {
+        let model = &self.state().model;
+        let details = concerts.iter().filter_map(|id| model.details.get(id).cloned()).collect();
+        let posters = concerts.iter().filter_map(|id| Some((*id, model.posters.get(id)?.mark))).collect();
+        let mut grades: BTreeMap<(ConcertId, &str), GradePrices> = BTreeMap::new();
+        let shown = |seat: &&Seat| concerts.contains(&seat.concert_id) && seat.status() != SeatStatus::Blocked;
+        for seat in model.seats.values().filter(shown) {
+            let grade = seat.label.grade.as_str();
+            let new = || GradePrices { grade: grade.to_owned(), lowest: seat.price, highest: seat.price };
+            let prices = grades.entry((seat.concert_id, grade)).or_insert_with(new);
+            (prices.lowest, prices.highest) = (prices.lowest.min(seat.price), prices.highest.max(seat.price));
+        }
+        let grades = grades.into_iter().map(|((id, _), prices)| (id, prices)).collect();
+        Ok(ConcertProfile::of(concerts, details, posters, grades))
+    }
+
+    async fn poster(&self, concert: ConcertId) -> Result<Option<Poster>, StoreError> {
+        Ok(self.state().model.posters.get(&concert).cloned())
     }
 
     async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError> {

@@ -54,6 +54,11 @@ pub const SQLITE: &[Migration] = &[
     Migration { version: 17, name: "seat_ids", sql: include_str!("../migrations/sqlite/0017_seat_ids.sql") },
     Migration { version: 18, name: "top_ups", sql: include_str!("../migrations/sqlite/0018_top_ups.sql") },
     Migration { version: 19, name: "outbox", sql: include_str!("../migrations/sqlite/0019_outbox.sql") },
+    Migration {
+        version: 20,
+        name: "concert_details",
+        sql: include_str!("../migrations/sqlite/0020_concert_details.sql"),
+    },
     Migration { version: 21, name: "account_links", sql: include_str!("../migrations/sqlite/0021_account_links.sql") },
 ];
 

@@ -27,17 +27,18 @@ mod unanswered_commit;
 pub use settings::{PostgresSettings, Statements};
 
 use crate::{
-    Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, EventCounts, EventFilter, Instance,
-    Instances, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Sharing, Store,
-    StoreError, TicketPlace,
+    Committed, ConcertFilter, ConcertPlace, ConcertProfile, DebtFilter, Decide, DoorLine, EventCounts, EventFilter,
+    Instance, Instances, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Sharing,
+    Store, StoreError, TicketPlace,
     migrate::{self, Migration},
     postgres::{
         clock::Times,
+        connect::{Params, Statement},
         instances::Route,
         outage::Pulse,
-        read_pool::ReadPool,
+        read_pool::{ReadPool, Snapshot, read_all},
         tables::{
-            audit_feed, audit_log, concert, debt, outbox, payment, point, point_history,
+            audit_feed, audit_log, concert, concert_details, debt, outbox, payment, point, point_history, poster,
             reservation::{self, Expiries, Late},
             room, seat, session, token, user,
         },
@@ -59,7 +60,7 @@ use frontrow_domain::{
     points::{Debt, Point, PointEntry},
     policy::Policy,
     retention::Leftover,
-    sale::{Concert, Payment, Reservation, Seat},
+    sale::{Concert, Payment, Poster, Reservation, Seat},
     time::Time,
     user::{Session, User},
 };
@@ -222,6 +223,21 @@ impl Store for PostgresStore {
 
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
         concert::find(&self.reads, id).await
+    }
+
+    async fn profiles(&self, concerts: &[ConcertId]) -> Result<Vec<ConcertProfile>, StoreError> {
+        let ids: Vec<i64> = concerts.iter().map(|id| id.get()).collect();
+        let keys: [(&Statement, Params<'_>); 3] =
+            [(&concert_details::OF_CONCERTS, &[&ids]), (&poster::MARKS, &[&ids]), (&seat::GRADES, &[&ids])];
+        let mut results = self.reads.lists(&keys, Snapshot::Each).await?.into_iter();
+        let details = read_all(&results.next().unwrap_or_default(), concert_details::read)?;
+        let posters = read_all(&results.next().unwrap_or_default(), poster::read_mark)?;
+        let grades = read_all(&results.next().unwrap_or_default(), seat::read_grade)?;
+        Ok(ConcertProfile::of(concerts, details, posters, grades))
+    }
+
+    async fn poster(&self, concert: ConcertId) -> Result<Option<Poster>, StoreError> {
+        poster::find(&self.reads, concert).await
     }
 
     async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError> {

@@ -12,14 +12,15 @@ mod tables;
 mod writer;
 
 use crate::{
-    Committed, ConcertFilter, ConcertPlace, Damage, DebtFilter, Decide, DoorLine, EventCounts, EventFilter, Line, Page,
-    PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Store, StoreError, TicketPlace, lock,
+    Committed, ConcertFilter, ConcertPlace, ConcertProfile, Damage, DebtFilter, Decide, DoorLine, EventCounts,
+    EventFilter, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Store, StoreError,
+    TicketPlace, lock,
     sqlite::{
         files::Files,
         read_pool::ReadPool,
         tables::{
-            audit_feed, audit_log, clock, concert, debt, outbox, payment, point, point_history, reservation, room,
-            seat, session, token, user,
+            audit_feed, audit_log, clock, concert, concert_details, debt, outbox, payment, point, point_history,
+            poster, reservation, room, seat, session, token, user,
         },
         writer::Writer,
     },
@@ -41,7 +42,7 @@ use frontrow_domain::{
     points::{Debt, Point, PointEntry},
     policy::Policy,
     retention::Leftover,
-    sale::{Concert, Payment, Reservation, Seat},
+    sale::{Concert, Payment, Poster, Reservation, Seat},
     time::Time,
     user::{Session, User},
 };
@@ -280,6 +281,24 @@ impl Store for SqliteStore {
 
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
         self.read(move |conn| concert::find(conn, id)).await
+    }
+
+    async fn profiles(&self, concerts: &[ConcertId]) -> Result<Vec<ConcertProfile>, StoreError> {
+        let concerts = concerts.to_vec();
+        self.read(move |conn| {
+            let (mut details, mut posters, mut grades) = (Vec::new(), Vec::new(), Vec::new());
+            for id in &concerts {
+                details.extend(concert_details::find(conn, *id)?);
+                posters.extend(poster::mark(conn, *id)?.map(|mark| (*id, mark)));
+                grades.extend(seat::grades(conn, *id)?.into_iter().map(|prices| (*id, prices)));
+            }
+            Ok(ConcertProfile::of(&concerts, details, posters, grades))
+        })
+        .await
+    }
+
+    async fn poster(&self, concert: ConcertId) -> Result<Option<Poster>, StoreError> {
+        self.read(move |conn| poster::find(conn, concert)).await
     }
 
     async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError> {

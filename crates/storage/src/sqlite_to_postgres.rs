@@ -218,7 +218,7 @@ async fn compare(source: &Arc<SqliteStore>, client: &Client) -> anyhow::Result<V
         // Without the alias, ORDER BY would use the selected text.
         let key = table.key.split(", ").map(|column| format!("t.{column}")).collect::<Vec<_>>().join(", ");
         let query = format!("SELECT {columns} FROM \"{}\" AS t ORDER BY {key}", table.name);
-        let mut cursor = said(RowCursor::open(client, &format!("all_of_{}", table.name), &query).await)?;
+        let mut cursor = said(RowCursor::open(client, &format!("all_of_{}", table.name), &query, table.part).await)?;
         let mut there: std::vec::IntoIter<Row> = Vec::new().into_iter();
         let mut count = 0_u64;
         while let Some(TablePart { table: of, rows }) = part.take_if(|part| part.table.name == table.name) {

@@ -1,8 +1,9 @@
 //! The port.
 
 use crate::{
-    ConcertFilter, ConcertPlace, Damage, DebtFilter, DoorLine, EventCounts, EventFilter, Instances, Life, Line, Page,
-    PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Sharing, StoreError, TicketPlace,
+    ConcertFilter, ConcertPlace, ConcertProfile, Damage, DebtFilter, DoorLine, EventCounts, EventFilter, Instances,
+    Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Sharing, StoreError,
+    TicketPlace,
 };
 use async_trait::async_trait;
 use frontrow_domain::{
@@ -17,7 +18,7 @@ use frontrow_domain::{
     outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
     retention::Leftover,
-    sale::{Concert, Payment, Reservation, Seat},
+    sale::{Concert, Payment, Poster, Reservation, Seat},
     time::{Span, Time},
     user::{Session, User},
     world::World,
@@ -123,6 +124,13 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// A concert.
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError>;
+
+    /// The details, posters (without the pictures) and grades of these concerts, each once: one for each, in their
+    /// order. The cost depends on the number of their seats.
+    async fn profiles(&self, concerts: &[ConcertId]) -> Result<Vec<ConcertProfile>, StoreError>;
+
+    /// The poster of a concert.
+    async fn poster(&self, concert: ConcertId) -> Result<Option<Poster>, StoreError>;
 
     /// The seats of a concert, by seat number.
     async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError>;

@@ -40,6 +40,11 @@ impl ApiCall {
         Self(self.0.json(body))
     }
 
+    /// A body of this media type.
+    pub fn body(self, media_type: &str, body: impl Into<Bytes>) -> Self {
+        Self(self.0.header("content-type", media_type).body(body.into()))
+    }
+
     /// A body as it is, said to be JSON.
     pub fn text(self, body: impl Into<String>) -> Self {
         Self(self.0.header("content-type", "application/json").body(body.into()))

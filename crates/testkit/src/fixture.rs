@@ -10,7 +10,7 @@ use frontrow_domain::{
     line::{Fence, Token},
     money::Money,
     policy::Policy,
-    sale::{Concert, NewSeat, Payment, Reservation, SeatLabel},
+    sale::{Concert, DetailsChange, NewSeat, Payment, Reservation, SeatLabel},
     time::Span,
     user::{Caller, NewUser, Role},
 };
@@ -276,6 +276,7 @@ pub fn new_concert() -> NewConcert {
         opens_at: START,
         closes_at: Some(START.plus(Span::from_secs(44 * 86_400))),
         own_room_max_active: None,
+        details: DetailsChange::default(),
     }
 }
 

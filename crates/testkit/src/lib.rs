@@ -41,6 +41,15 @@ pub const PATIENCE: Duration = Duration::from_mins(4);
 /// A concert with seats and a room of its own, as `frontrow concert import` reads it.
 pub const TOUR: &str = include_str!("tour.json");
 
+/// A picture of this size, as PNG.
+pub fn picture(width: u32, height: u32) -> Vec<u8> {
+    let shade = |at: u32| u8::try_from(at % 256).unwrap();
+    let picture = image::RgbImage::from_fn(width, height, |x, y| image::Rgb([shade(x), shade(y), shade(width)]));
+    let mut png = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    png.into_inner()
+}
+
 const POLL: Duration = Duration::from_millis(10);
 
 /// Asks again and again until there is an answer, for at most [`PATIENCE`].

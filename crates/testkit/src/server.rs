@@ -180,7 +180,12 @@ impl Server {
 
     /// A signed-in operator.
     pub async fn operator(&self) -> Client {
-        self.user("operator", Role::Operator).await
+        self.operator_named("operator").await
+    }
+
+    /// The same with a name of its own: there may be several.
+    pub async fn operator_named(&self, name: &str) -> Client {
+        self.user(name, Role::Operator).await
     }
 
     /// An operator's account at boss@example.com who has not signed in.
@@ -250,6 +255,7 @@ pub fn draft() -> ConcertDraft {
         opens_at: START.minus(Span::from_secs(86_400)),
         closes_at: None,
         own_room_max_active: None,
+        details: None,
     }
 }
 

@@ -54,6 +54,7 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(points::top_up))
         .routes(routes!(operator::concerts::create_concert))
         .routes(routes!(operator::concerts::concert, operator::concerts::update_concert))
+        .routes(routes!(operator::posters::set_poster, operator::posters::remove_poster))
         .routes(routes!(operator::concerts::cancel_concert))
         .routes(routes!(operator::concerts::refund_concert))
         .routes(routes!(operator::seats::add_seats, operator::seats::change))

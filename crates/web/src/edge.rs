@@ -14,6 +14,7 @@ pub mod kept;
 pub mod limit;
 pub mod listener;
 pub mod observe;
+pub mod posters;
 pub mod problem;
 pub mod query;
 pub mod reply;

@@ -7,7 +7,7 @@ pub mod pages;
 
 use api::{docs, health};
 use axum::{Router, routing::get};
-use edge::{problem, state::SharedState};
+use edge::{posters, problem, state::SharedState};
 
 /// The place of the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub fn router(app: SharedState, metrics: MetricsAt) -> Router {
         .route("/openapi.json", get(health::document))
         .merge(docs::routes())
         .merge(pages::routes(&app))
+        .merge(posters::routes())
         .fallback(pages::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(app)

@@ -8,6 +8,8 @@
 
 mod accounts;
 mod assets;
+mod base_url;
+mod concert;
 mod figures;
 pub(crate) mod forms;
 mod hall;
@@ -16,6 +18,9 @@ mod mine;
 mod pay;
 mod points;
 mod problem_page;
+mod sale_words;
+mod season;
+mod shared;
 mod shell;
 mod texts;
 mod waiting;
@@ -24,7 +29,7 @@ pub use problem_page::not_found;
 
 use crate::{
     edge::state::SharedState,
-    pages::{assets::Assets, texts::Texts},
+    pages::{assets::Assets, shared::SharedPages, texts::Texts},
 };
 use axum::{Router, middleware, routing::get};
 use std::sync::Arc;
@@ -37,21 +42,32 @@ pub struct PageKit(Arc<Kit>);
 struct Kit {
     texts: Texts,
     assets: Assets,
+    shared: SharedPages,
+    /// The address of the shop as the outside knows it, without a slash at the end.
+    public_url: Option<Arc<str>>,
 }
 
 impl PageKit {
-    /// The words and files in the program.
+    /// The words and files in the program. `public_url` is the address of the shop as the outside knows it, without a
+    /// slash at the end; none to take it from each request.
     ///
     /// # Errors
     /// A catalogue is not Fluent: a bug that a test finds.
-    pub fn new() -> anyhow::Result<Self> {
-        Ok(Self(Arc::new(Kit { texts: Texts::new()?, assets: Assets::embedded() })))
+    pub fn new(public_url: Option<Arc<str>>) -> anyhow::Result<Self> {
+        let (texts, assets, shared) = (Texts::new()?, Assets::embedded(), SharedPages::default());
+        Ok(Self(Arc::new(Kit { texts, assets, shared, public_url })))
     }
 }
 
 /// The routes of the pages.
 pub(crate) fn routes(app: &SharedState) -> Router<SharedState> {
     Router::new()
+        .route("/", get(season::season))
+        .route("/concerts/{concert_id}", get(concert::concert))
+        .route("/concerts/{concert_id}/calendar.ics", get(concert::calendar))
+        .route("/sitemap.xml", get(concert::sitemap))
+        .route("/robots.txt", get(concert::robots))
+        .route("/clock", get(concert::clock))
         .route("/language/{language}", get(language::choose))
         .merge(accounts::routes())
         .merge(hall::routes())

@@ -5,7 +5,7 @@ use crate::{
     line::Gate,
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
-    sale::{ConcertStatus, Fold},
+    sale::{ConcertStatus, DetailsChange, Fold},
     time::Time,
 };
 use jiff::civil;
@@ -113,6 +113,8 @@ pub struct NewConcert {
     pub closes_at: Option<Time>,
     /// The cap of the concert's own room; none to use the house room.
     pub own_room_max_active: Option<i64>,
+    /// Its details.
+    pub details: DetailsChange,
 }
 
 /// An operator's changes of a concert; none leaves a field. Values that depend on several fields are computed from the
@@ -162,6 +164,9 @@ pub struct ConcertChange {
     /// Gives the concert a room of its own with this cap; possible only before its sale has ever opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own_room_max_active: Option<i64>,
+    /// The changes of its details.
+    #[serde(skip_serializing_if = "DetailsChange::is_empty")]
+    pub details: DetailsChange,
 }
 
 /// An operator's changes of a room; none leaves a field.

@@ -11,7 +11,10 @@ use crate::{
     line::{EndReason, Room, TokenStatus},
     money::Money,
     refusal::{EntityKind, Refusal},
-    sale::{Closing, Concert, ConcertStatus, LocalHours, ReservationStatus, SeatState},
+    sale::{
+        Closing, Concert, ConcertDetails, ConcertStatus, DetailsChange, LocalHours, POSTER_SIDE_MAX, Poster,
+        PosterMark, ReservationStatus, SeatState,
+    },
     time::Time,
     user::Caller,
     world::World,
@@ -53,6 +56,7 @@ pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Dec
         updated_at: now,
     };
     check(&concert)?;
+    new.details.check()?;
     // A refused concert takes no number.
     concert.concert_id = world.take_concert_id();
     if let Some(max_active) = new.own_room_max_active {
@@ -60,6 +64,7 @@ pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Dec
     }
     set_sale_window(world, &concert);
     world.concerts.put(concert.concert_id, concert.clone());
+    change_details(world, concert.concert_id, &new.details);
     let detail = json!({ "title": concert.title, "room_id": concert.room_id });
     world.add_audit(caller.user_id(), "concert.create", object(&concert), detail);
     Ok(Outcome::Concert(concert))
@@ -158,6 +163,7 @@ pub(super) fn update(world: &mut World, caller: Caller, id: ConcertId, change: &
         status,
         status_reason,
         own_room_max_active,
+        details,
     } = change.clone();
     if let Some(max_active) = own_room_max_active {
         check_may_move_out(&concert, max_active, world.now)?;
@@ -193,12 +199,52 @@ pub(super) fn update(world: &mut World, caller: Caller, id: ConcertId, change: &
     }
     concert.status_reason = status_reason.unwrap_or(concert.status_reason);
     check(&concert)?;
+    details.check()?;
     if let Some(max_active) = own_room_max_active {
         open_own_room(world, &mut concert, max_active);
     }
     let concert = put(world, concert);
+    change_details(world, id, &details);
     set_sale_window(world, &concert);
     world.add_audit(caller.user_id(), "concert.update", object(&concert), detail);
+    Ok(Outcome::Concert(concert))
+}
+
+fn change_details(world: &mut World, id: ConcertId, change: &DetailsChange) {
+    if change.is_empty() {
+        return;
+    }
+    let before = world.details.get(id).cloned().unwrap_or_else(|| ConcertDetails::none(id));
+    world.details.put(id, change.apply(before));
+}
+
+/// The same picture again changes nothing.
+pub(super) fn set_poster(world: &mut World, caller: Caller, poster: &Poster) -> Decision {
+    check_operator(caller)?;
+    let concert = find(world, poster.concert_id)?;
+    let PosterMark { tag, width, height } = poster.mark;
+    if !(1..=POSTER_SIDE_MAX).contains(&width) || !(1..=POSTER_SIDE_MAX).contains(&height) {
+        return Err(malformed(format!("A poster's sides have 1 to {POSTER_SIDE_MAX} pixels.")));
+    }
+    if world.posters.get(&poster.concert_id) == Some(&poster.mark) {
+        return Ok(Outcome::Concert(concert));
+    }
+    let concert = put(world, concert);
+    world.set_poster(poster.clone());
+    let detail = json!({ "tag": tag.to_string(), "width": width, "height": height, "bytes": poster.jpeg.len() });
+    world.add_audit(caller.user_id(), "concert.poster.set", object(&concert), detail);
+    Ok(Outcome::Concert(concert))
+}
+
+/// Removing a poster that is not there changes nothing.
+pub(super) fn remove_poster(world: &mut World, caller: Caller, id: ConcertId) -> Decision {
+    check_operator(caller)?;
+    let concert = find(world, id)?;
+    let Some(mark) = world.posters.get(&id).copied() else { return Ok(Outcome::Concert(concert)) };
+    let concert = put(world, concert);
+    world.remove_poster(id);
+    let detail = json!({ "tag": mark.tag.to_string() });
+    world.add_audit(caller.user_id(), "concert.poster.remove", object(&concert), detail);
     Ok(Outcome::Concert(concert))
 }
 

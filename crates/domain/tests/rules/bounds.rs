@@ -1,7 +1,8 @@
 //! Commands that carry more than one command may.
 
 use crate::support::{
-    BOSS, CLOCK, HOUSE, MINJI, SaleModel, create_concert, idempotency, register, settle, token_id, update_concert, user,
+    BOSS, CLOCK, HOUSE, MINJI, SaleModel, create_concert, idempotency, poster, register, settle, token_id,
+    update_concert, user,
 };
 use frontrow_domain::{
     command::{
@@ -17,7 +18,7 @@ use frontrow_domain::{
         HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
         TOKENS_PER_ADVANCE_MAX, WIND_UP_MAX,
     },
-    sale::{NewSeat, SeatAction, SeatChange, SeatLabel},
+    sale::{DetailsChange, NewSeat, POSTER_LEN_MAX, Poster, SeatAction, SeatChange, SeatLabel},
     user::Caller,
 };
 
@@ -42,6 +43,16 @@ fn new_seats(count: usize, row: &str) -> Vec<NewSeat> {
         label: SeatLabel { row: row.to_owned(), ..SeatLabel::default() },
     };
     (1..=count).map(seat).collect()
+}
+
+fn details(set: impl FnOnce(&mut DetailsChange)) -> ConcertChange {
+    let mut details = DetailsChange::default();
+    set(&mut details);
+    ConcertChange { details, ..ConcertChange::default() }
+}
+
+fn poster_of(len: usize) -> Poster {
+    Poster { jpeg: vec![0; len].into(), ..poster(1, 1) }
 }
 
 /// Every command that carries a list or a text, with one thing more than it may.
@@ -82,6 +93,10 @@ fn too_much() -> Vec<(Caller, Command)> {
         (Caller::Service, Command::TopUp { user_id: user(MINJI), amount: Money::new(1), reference: Some(reference) }),
         (BOSS, Command::CreateConcert(concert)),
         (Caller::Anonymous, Command::Register(newcomer)),
+        (BOSS, update_concert(1, details(|details| details.address = Some(Some("x".repeat(LONG)))))),
+        (BOSS, update_concert(1, details(|details| details.description = Some(Some("x".repeat(20_001)))))),
+        (BOSS, Command::SetPoster(poster_of(POSTER_LEN_MAX + 1))),
+        (BOSS, Command::SetPoster(poster_of(0))),
         (BOSS, Command::CancelConcert { concert_id, reason: "x".repeat(LONG) }),
         (CLOCK, Command::WindUp { concert_id, seat_ids: seats(too_many), payment_ids: Vec::new() }),
         (CLOCK, Command::WindUp { concert_id, seat_ids: Vec::new(), payment_ids: payments(too_many) }),
@@ -153,6 +168,8 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
             tokens,
             places,
             concerts,
+            details,
+            posters,
             seats,
             holdings,
             reservations,
@@ -174,7 +191,8 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
         assert!(emails.is_empty() && users.is_empty() && links.is_empty() && sessions.is_empty(), "{kind}");
         assert!(rooms.is_empty() && counted.is_empty() && advanced.is_empty(), "{kind}");
         assert!(tokens.is_empty() && places.is_empty(), "{kind}");
-        assert!(concerts.is_empty() && seats.is_empty() && holdings.is_empty(), "{kind}");
+        assert!(concerts.is_empty() && details.is_empty() && posters.is_empty(), "{kind}");
+        assert!(seats.is_empty() && holdings.is_empty(), "{kind}");
         assert!(reservations.is_empty() && payments.is_empty() && points.is_empty(), "{kind}");
         assert!(references.is_empty() && adjustments.is_empty() && debts.is_empty() && debtors.is_empty(), "{kind}");
         assert!(new_seats.is_empty() && moved_seats.is_empty(), "{kind}");

@@ -7,6 +7,7 @@ mod accounts;
 mod admission;
 mod bounds;
 mod concerts;
+mod details;
 mod exhaustive;
 mod holds;
 mod idempotency;

@@ -2,7 +2,8 @@
 
 use crate::support::{
     BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, S, SHOW, START, SaleModel, add_seats, at, block, cancel,
-    create_concert, free, hold, new_concert, pay, refund, register, set_cap, set_room, top_up, update_concert, user,
+    create_concert, free, hold, new_concert, pay, refund, register, remove_poster, set_cap, set_poster, set_room,
+    top_up, update_concert, user,
 };
 use frontrow_domain::{
     command::{Command, ConcertChange, Issue, Outcome, RoomChange},
@@ -17,11 +18,20 @@ use frontrow_domain::{
 use serde_json::json;
 use uuid::Uuid;
 
+/// A box office whose first concert has a poster.
+fn with_poster() -> SaleModel {
+    let mut office = SaleModel::new();
+    office.ask(BOSS, set_poster(1, 1)).unwrap();
+    office
+}
+
 /// Every command of operators, in a form that is granted.
 fn commands() -> Vec<Command> {
     vec![
         create_concert(None),
         update_concert(1, ConcertChange::default()),
+        set_poster(1, 7),
+        remove_poster(1),
         add_seats(1, 50..=51),
         block(&[1]),
         free(&[1]),
@@ -32,7 +42,7 @@ fn commands() -> Vec<Command> {
 #[test]
 fn running_the_sale_takes_the_role() {
     for command in commands() {
-        let mut office = SaleModel::new();
+        let mut office = with_poster();
         for caller in [MINJI, Caller::Service, Caller::Anonymous] {
             office.expect(caller, command.clone(), "forbidden");
         }
@@ -44,9 +54,18 @@ fn running_the_sale_takes_the_role() {
 
 #[test]
 fn everything_an_operator_does_is_one_line_in_the_audit_log() {
-    let actions = ["concert.create", "concert.update", "seats.add", "seats.block", "seats.free", "room.set"];
+    let actions = [
+        "concert.create",
+        "concert.update",
+        "concert.poster.set",
+        "concert.poster.remove",
+        "seats.add",
+        "seats.block",
+        "seats.free",
+        "room.set",
+    ];
     for (command, action) in commands().into_iter().zip(actions) {
-        let mut office = SaleModel::new();
+        let mut office = with_poster();
         let before = office.model.audit.len();
         office.at(S);
         office.ask(BOSS, command).unwrap();

@@ -15,7 +15,7 @@ use frontrow_domain::{
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
     policy::Policy,
-    sale::{NewSeat, SeatAction, SeatLabel},
+    sale::{DetailsChange, NewSeat, Poster, PosterMark, PosterTag, SeatAction, SeatLabel},
     time::{Span, Time},
     user::{Caller, NewUser, Role},
 };
@@ -266,6 +266,7 @@ pub(crate) fn new_concert(own_room_max_active: Option<i64>) -> NewConcert {
         opens_at: START,
         closes_at: Some(at(CLOSES)),
         own_room_max_active,
+        details: DetailsChange::default(),
     }
 }
 
@@ -275,6 +276,21 @@ pub(crate) fn create_concert(own_room_max_active: Option<i64>) -> Command {
 
 pub(crate) fn update_concert(concert: i64, change: ConcertChange) -> Command {
     Command::UpdateConcert { concert_id: ConcertId::new(concert), change }
+}
+
+/// A poster whose bytes, size and tag are made of one number.
+pub(crate) fn poster(concert: i64, number: u8) -> Poster {
+    let (width, height) = (i32::from(number), 10 * i32::from(number));
+    let mark = PosterMark { tag: PosterTag::of([number; 32]), width, height };
+    Poster { concert_id: ConcertId::new(concert), mark, jpeg: vec![number; 100].into() }
+}
+
+pub(crate) fn set_poster(concert: i64, number: u8) -> Command {
+    Command::SetPoster(poster(concert, number))
+}
+
+pub(crate) fn remove_poster(concert: i64) -> Command {
+    Command::RemovePoster { concert_id: ConcertId::new(concert) }
 }
 
 /// Seats with these numbers, at 10 000 won times the number.

@@ -49,6 +49,9 @@ fn main() {
     if wanted("seatmap") {
         seat_map();
     }
+    if wanted("pages") {
+        pages();
+    }
     if wanted("idle") {
         idle();
     }
@@ -166,6 +169,29 @@ fn seat_map() {
             &format!("seat map {form}, {} KB", body.len() / 1_000),
             || run(server.address, same(&request, 16), ROUND),
             || run(bare.address, same(&request, 16), ROUND),
+        );
+    }
+}
+
+/// The front page with as many concerts as it shows, and the page of one, which are made anew each second.
+fn pages() {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let server = Server::real(folder.path(), &[]);
+    let concert_id = server.run(async {
+        let mut last = None;
+        for _ in 0..24 {
+            last = Some(concert(server.office(), 1_000, None).await.0);
+        }
+        last.unwrap()
+    });
+    for (name, path) in [("season", "/".to_owned()), ("concert", format!("/concerts/{concert_id}"))] {
+        let body = body_of(server.address, &path);
+        let bare = Server::bare(body);
+        let request = get(&path);
+        compare(
+            &format!("{name}, {} KB", body.len() / 1_000),
+            || run(server.address, same(&request, 64), ROUND),
+            || run(bare.address, same(&request, 64), ROUND),
         );
     }
 }

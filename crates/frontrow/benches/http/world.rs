@@ -16,7 +16,7 @@ use frontrow_domain::{
     id::{ConcertId, Position, RoomId, SeatId, TokenId, UserId},
     line::{Token, TokenStatus},
     money::Money,
-    sale::{NewSeat, SeatLabel},
+    sale::{DetailsChange, NewSeat, SeatLabel},
     time::{Span, Time},
     user::{Caller, NewUser, Role, Session},
 };
@@ -196,6 +196,7 @@ pub(crate) async fn concert(
         opens_at: now.minus(Span::from_secs(60)),
         closes_at: Some(now.plus(Span::from_secs(80 * 86_400))),
         own_room_max_active,
+        details: DetailsChange::default(),
     };
     let concert = office.create_concert(Caller::System, draft, None).await.unwrap().value;
     let mut first = None;

@@ -224,8 +224,8 @@ list of what POST /api/v1/operator/concerts/{id}/seats takes:
     }
   ]
 
-closes_at, own_room_max_active, section, row, grade and price may be left out. Section, row and printed
-number together are unique in a concert. It may be run beside
+closes_at, own_room_max_active, details, section, row, grade and price may be left out. Section, row and
+printed number together are unique in a concert. It may be run beside
 a server.")]
     Import {
         /// The file

@@ -11,7 +11,10 @@ use frontrow_domain::{
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
     points::Settlement,
-    sale::{ConcertStatus, ReservationStatus, SeatAction, SeatChange},
+    sale::{
+        AgeRating, ConcertStatus, DetailsChange, Poster, PosterMark, PosterTag, ReservationStatus, SeatAction,
+        SeatChange,
+    },
     user::{Caller, LetterLanguage, LinkKind, NewUser, Role, Session},
 };
 use frontrow_storage::{ConcertFilter, DebtFilter, EventFilter, PaymentFilter, ReservationFilter, memory::MemoryStore};
@@ -30,7 +33,7 @@ const USERS: u128 = 6;
 const COMMANDS: usize = 300;
 const SEEDS: u64 = 24;
 /// A server takes longer for the same.
-const SERVER_SEEDS: u64 = 6;
+const SERVER_SEEDS: u64 = 8;
 /// Outcomes that must occur, or agreement says little; few seeds need not come to the last four.
 const REACHED: [&str; 15] = [
     "state: Confirmed",
@@ -70,6 +73,31 @@ fn reservation(rng: &mut StdRng) -> ReservationId {
     ReservationId::new(rng.random_range(1..=25))
 }
 
+fn details(rng: &mut StdRng) -> DetailsChange {
+    let minutes = |rng: &mut StdRng| [None, Some(None), Some(Some(rng.random_range(-1..=90)))][rng.random_range(0..3)];
+    if rng.random_ratio(1, 2) {
+        return DetailsChange::default();
+    }
+    DetailsChange {
+        description: rng.random_ratio(1, 2).then(|| rng.random_ratio(2, 3).then(|| "두 시간.".repeat(500))),
+        age_rating: rng.random_ratio(1, 2).then_some(Some(AgeRating::From12)),
+        running_minutes: minutes(rng),
+        doors_minutes: minutes(rng),
+        ..DetailsChange::default()
+    }
+}
+
+/// A poster of few, so that one often comes again.
+fn picture(rng: &mut StdRng) -> Command {
+    let concert_id = ConcertId::new(rng.random_range(1..=3));
+    let byte = rng.random_range(0..=2);
+    if byte == 0 {
+        return Command::RemovePoster { concert_id };
+    }
+    let mark = PosterMark { tag: PosterTag::of([byte; 32]), width: rng.random_range(0..=2), height: 7 };
+    Command::SetPoster(Poster { concert_id, mark, jpeg: vec![byte; 50].into() })
+}
+
 fn operator(rng: &mut StdRng) -> Command {
     if rng.random_ratio(1, 100) {
         let concert_id = ConcertId::new(rng.random_range(2..=4));
@@ -79,10 +107,14 @@ fn operator(rng: &mut StdRng) -> Command {
             Command::RefundConcert { concert_id }
         };
     }
+    if rng.random_ratio(1, 12) {
+        return picture(rng);
+    }
     match rng.random_range(0..10) {
         0 => Command::CreateConcert(NewConcert {
             // One in three is refused after it took an id.
             own_room_max_active: [None, Some(3), Some(-1)][rng.random_range(0..3)],
+            details: details(rng),
             ..new_concert()
         }),
         1 => Command::UpdateConcert {
@@ -97,6 +129,7 @@ fn operator(rng: &mut StdRng) -> Command {
                 closes_at: [None, Some(None), Some(new_concert().closes_at)][rng.random_range(0..3)],
                 base_price: Some(Money::new(rng.random_range(-1..=5))),
                 own_room_max_active: rng.random_ratio(1, 8).then_some(3),
+                details: details(rng),
                 ..Default::default()
             },
         },
@@ -401,7 +434,10 @@ async fn everything(office: &Fixture) -> String {
     }
     writeln!(all, "{:?}", store.debts(&DebtFilter::default(), first(1_000)).await.unwrap()).unwrap();
     for concert in store.concerts(&ConcertFilter::default(), first(1_000)).await.unwrap() {
-        writeln!(all, "{concert:?}\n{:?}", store.seats(concert.concert_id).await.unwrap()).unwrap();
+        let id = concert.concert_id;
+        let (seats, profile) = (store.seats(id).await.unwrap(), store.profiles(&[id]).await.unwrap());
+        let jpeg = store.poster(id).await.unwrap().map(|poster| poster.jpeg);
+        writeln!(all, "{concert:?}\n{seats:?}\n{profile:?}\n{jpeg:?}").unwrap();
     }
     for secret in 0..5 {
         writeln!(all, "{:?}", store.session([secret; 32]).await.unwrap()).unwrap();

@@ -69,6 +69,8 @@ macro_rules! conformance {
             operators::{
                 operators_change_concerts_rooms_and_seats,
                 every_row_of_a_hall_is_numbered_from_one,
+                what_buyers_read_of_a_concert_is_read_back,
+                a_poster_is_read_back_until_it_is_removed,
                 what_operators_correct_of_seats_is_read_back,
                 the_id_of_a_removed_seat_is_never_given_again,
                 a_concert_moves_into_a_room_of_its_own,

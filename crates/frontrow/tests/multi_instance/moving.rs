@@ -41,6 +41,12 @@ async fn a_box_office_moves_with_everything_and_sells_on() {
     let removed = halls[1].seats[2];
     let remove = format!("/operator{}/seats/remove", halls[1].path());
     operator.post(&remove, &json!({ "seat_ids": [removed] })).await.expect(200);
+    let details = json!({ "details": { "description": "One.\n\nTwo.", "age_rating": "12", "doors_minutes": 30 } });
+    operator.call(Method::PATCH, &format!("/operator{}", halls[0].path())).json(&details).send().await.expect(200);
+    let picture = frontrow_testkit::picture(40, 30);
+    let poster = operator.call(Method::PUT, &format!("/operator{}/poster", halls[0].path()));
+    poster.body("image/png", picture).send().await.expect(200);
+    let shown = operator.get(&halls[0].path()).await.expect(200);
     let first = old.buyer_with("first", 2 * PRICE).await;
     let (_, payment) = first.buy(halls[0].seats[0]).await;
     operator.post(&format!("/operator/payments/{payment}/refund"), &json!({})).await;
@@ -79,6 +85,8 @@ async fn a_box_office_moves_with_everything_and_sells_on() {
 
     let new = instance(&database).await;
     assert_books_in_order(&new.config).await;
+    let moved = operator.at(new.address).get(&halls[0].path()).await.expect(200);
+    assert_eq!((&moved["details"], &moved["poster"]), (&shown["details"], &shown["poster"]));
     let (second, waiting) = (second.at(new.address), waiting.at(new.address));
     assert_eq!(second.position(&token).await["status"], "active", "the token is good for the same place");
     let replay = second.call(Method::POST, "/reservations").token(&token).key("a-key-that-is-used-twice");

@@ -8,6 +8,7 @@ use frontrow_domain::{
     id::{ConcertId, Position, RoomId, SeatId, TokenId, UserId},
     line::{Fence, Token, TokenStatus},
     money::Money,
+    sale::DetailsChange,
     time::{Span, Time},
     user::Caller,
 };
@@ -429,6 +430,7 @@ async fn room_of_one(office: &RedisFixture, user: u128) -> TokenId {
         opens_at: now.minus(day),
         closes_at: None,
         own_room_max_active: Some(5),
+        details: DetailsChange::default(),
     };
     let answers = office.commit(0, vec![(Caller::System, Command::CreateConcert(new))]).await;
     let Ok(Outcome::Concert(concert)) = &answers[0].decision else { panic!("{answers:?}") };

@@ -10,12 +10,14 @@ mod forms;
 mod hall;
 mod news;
 pub(crate) mod order;
+mod overview;
 mod snapshot;
 mod streams;
 
 pub use forms::{CompactMap, FullMap, MapForm};
 pub use news::{HallNews, SeatStates};
 pub use order::{PlacedSeat, SeatGrade, SeatRow, SeatSection, SeatSpot, SeatingOrder, natural};
+pub use overview::{ConcertGrade, HallOverview, HallSection, SectionGrade};
 pub use snapshot::SeatSnapshot;
 pub(crate) use streams::FollowedHall;
 pub use streams::SeatStream;
@@ -175,6 +177,14 @@ impl SeatMaps {
     /// The seats could not be read.
     pub(crate) async fn snapshot(&self, store: &dyn Store, id: ConcertId) -> Result<Arc<SeatSnapshot>, StoreError> {
         Ok(self.hall(store, id, self.born.elapsed()).await?.snapshot())
+    }
+
+    /// The hall of a concert in numbers, as old as its map.
+    ///
+    /// # Errors
+    /// The seats could not be read.
+    pub(crate) async fn overview(&self, store: &dyn Store, id: ConcertId) -> Result<Arc<HallOverview>, StoreError> {
+        Ok(self.hall(store, id, self.born.elapsed()).await?.overview())
     }
 
     /// The hall of a concert, brought up to date, `now` after the maps were made.

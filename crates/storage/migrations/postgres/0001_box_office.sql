@@ -275,6 +275,27 @@ CREATE TABLE concert (
 CREATE INDEX concert_by_start ON concert (starts_at, concert_id);
 CREATE INDEX concert_to_wind_up ON concert (concert_id) WHERE status = 'cancelled' AND wound_up_at IS NULL;
 
+-- What buyers read of a concert: apart from its row, which every hold loads. Changed under the lock on the concert.
+CREATE TABLE concert_details (
+    concert_id        bigint NOT NULL PRIMARY KEY REFERENCES concert (concert_id),
+    description       text,
+    age_rating        text CONSTRAINT details_age_rating CHECK (age_rating IN ('all', '7', '12', '15', '19')),
+    running_minutes   integer CONSTRAINT details_running_minutes CHECK (running_minutes BETWEEN 1 AND 1440),
+    -- How long before the start the doors open.
+    doors_minutes     integer CONSTRAINT details_doors_minutes CHECK (doors_minutes BETWEEN 0 AND 1440),
+    address           text,
+    organiser         text,
+    organiser_contact text
+);
+
+CREATE TABLE poster (
+    concert_id bigint  NOT NULL PRIMARY KEY REFERENCES concert (concert_id),
+    tag        text    NOT NULL CONSTRAINT poster_tag CHECK (length(tag) = 32),
+    width      integer NOT NULL CONSTRAINT poster_width CHECK (width BETWEEN 1 AND 1200),
+    height     integer NOT NULL CONSTRAINT poster_height CHECK (height BETWEEN 1 AND 1200),
+    jpeg       bytea   NOT NULL CONSTRAINT poster_size CHECK (octet_length(jpeg) BETWEEN 1 AND 2097152)
+);
+
 CREATE TABLE seat (
     seat_id        bigint  NOT NULL DEFAULT nextval('seat_ids') PRIMARY KEY,
     concert_id     bigint  NOT NULL REFERENCES concert (concert_id),

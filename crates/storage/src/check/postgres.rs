@@ -195,7 +195,7 @@ async fn crowded(client: &Client) -> Result<Finding, Error> {
              SELECT room_id, coalesce(expired_at, active_until), -1 FROM waiting_token WHERE activated_at IS NOT NULL
          ) AS journal ORDER BY room_id, at, change";
     // As many rows as there ever were tokens, so they are read in parts.
-    let mut rows = RowCursor::open(client, "journal", changes).await?;
+    let mut rows = RowCursor::open(client, "journal", changes, 10_000).await?;
     loop {
         let part = rows.next_part().await?;
         if part.is_empty() {

@@ -113,8 +113,6 @@ pub fn failure(error: &Error) -> StoreError {
     error::of_work(error)
 }
 
-const PART: usize = 10_000;
-
 /// Fetches the rows of a query in parts, however many there are. Lives within a transaction.
 pub struct RowCursor<'a> {
     client: &'a Client,
@@ -128,13 +126,13 @@ impl std::fmt::Debug for RowCursor<'_> {
 }
 
 impl<'a> RowCursor<'a> {
-    /// Opens a cursor under a name that no other one of the transaction has.
+    /// Opens a cursor under a name that no other one of the transaction has. It fetches `part` rows at once.
     ///
     /// # Errors
     /// The query is wrong, or the server is down.
-    pub async fn open(client: &'a Client, name: &str, query: &str) -> Result<Self, Error> {
+    pub async fn open(client: &'a Client, name: &str, query: &str, part: usize) -> Result<Self, Error> {
         client.batch_execute(&format!("DECLARE {name} NO SCROLL CURSOR FOR {query}")).await?;
-        Ok(Self { client, fetch: format!("FETCH {PART} FROM {name}") })
+        Ok(Self { client, fetch: format!("FETCH {part} FROM {name}") })
     }
 
     /// The next rows; none at the end.

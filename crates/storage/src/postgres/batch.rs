@@ -10,8 +10,8 @@ use super::{
     loads::Loads,
     saves::SavePipeline,
     tables::{
-        account_link, audit_feed, audit_log, concert, debt, idempotency, outbox, outbox_lease, payment, point,
-        point_history, reservation, room, seat, session, token, user,
+        account_link, audit_feed, audit_log, concert, concert_details, debt, idempotency, outbox, outbox_lease,
+        payment, point, point_history, poster, reservation, room, seat, session, token, user,
     },
 };
 use frontrow_domain::{changes::Changes, id::TokenId};
@@ -42,6 +42,8 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     // lock on their token, the counts of a room by the lock on the room, due events and the end of the feed by the lock
     // on the lease.
     concert::load(&mut loads, plan);
+    concert_details::load(&mut loads, plan);
+    poster::load(&mut loads, plan);
     reservation::load(&mut loads, plan);
     payment::load(&mut loads, plan);
     user::load(&mut loads, plan);
@@ -81,6 +83,8 @@ pub(super) fn save<'a>(
     session::save(&mut saves, changes);
     room::save(&mut saves, changes);
     concert::save(&mut saves, changes);
+    concert_details::upsert(&mut saves, changes);
+    poster::save(&mut saves, changes);
     seat::replace(&mut saves, changes);
     reservation::save(&mut saves, changes);
     payment::save(&mut saves, changes);

@@ -5,7 +5,7 @@ use frontrow_domain::{
     command::{Command, Erasure, NewAdjustment, NewPassword, Request},
     footprint::Footprint,
     id::{ConcertId, RoomId, UserId},
-    sale::{SeatChange, SeatPlace},
+    sale::{Poster, SeatChange, SeatPlace},
 };
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
@@ -43,6 +43,10 @@ pub(super) struct LoadPlan {
     pub(super) holders: Vec<Uuid>,
     pub(super) locked_concerts: Vec<i64>,
     pub(super) concerts: Vec<i64>,
+    /// Concerts whose details change.
+    pub(super) details: Vec<i64>,
+    /// Concerts whose poster changes.
+    pub(super) posters: Vec<i64>,
     pub(super) numbered_concerts: Vec<i64>,
     pub(super) seat_numbers: Vec<i32>,
     /// Concerts that get new seats.
@@ -146,6 +150,8 @@ impl LoadPlan {
             seats: sorted(keys.seats.iter().map(|id| id.get())),
             holders: sorted(keys.holdings.iter().map(|(user, _)| user.0)),
             concerts: sorted(keys.concerts.iter().map(|id| id.get()).filter(is_unlocked)),
+            details: sorted(keys.details.iter().map(|id| id.get())),
+            posters: sorted(keys.posters.iter().map(|id| id.get())),
             numbered_concerts: numbers.iter().map(|(id, _)| ConcertId::get(*id)).collect(),
             seat_numbers: numbers.iter().map(|(_, number)| *number).collect(),
             growing_concerts: sorted(keys.new_seats.iter().map(|(id, ..)| id.get())),
@@ -209,6 +215,8 @@ impl Changed {
                 }
                 Command::RefundConcert { concert_id }
                 | Command::SettleConcert { concert_id, .. }
+                | Command::SetPoster(Poster { concert_id, .. })
+                | Command::RemovePoster { concert_id }
                 | Command::AddSeats { concert_id, .. }
                 | Command::ChangeSeats { concert_id, .. }
                 | Command::RemoveSeats { concert_id, .. } => changed.concerts.push(concert_id.get()),

@@ -1,8 +1,8 @@
 //! The statements of a batch, in their order.
 
 use super::tables::{
-    account_link, audit_feed, audit_log, concert, debt, idempotency, outbox, outbox_lease, payment, point,
-    point_history, reservation, room, seat, session, token, user,
+    account_link, audit_feed, audit_log, concert, concert_details, debt, idempotency, outbox, outbox_lease, payment,
+    point, point_history, poster, reservation, room, seat, session, token, user,
 };
 use frontrow_domain::{
     changes::Changes,
@@ -41,6 +41,8 @@ pub(super) fn load(
         token::load_line(conn, world, *room, *limit)?;
     }
     load_sale(conn, world, keys)?;
+    concert_details::load(conn, world, &keys.details)?;
+    poster::load(conn, world, &keys.posters)?;
     seat::load_places(conn, world, keys)?;
     outbox_lease::load(conn, world, &keys.leases)?;
     outbox::load(conn, world, keys)?;
@@ -106,6 +108,8 @@ pub(super) fn save(
     session::save(conn, changes)?;
     room::save(conn, changes, highest)?;
     concert::save(conn, changes)?;
+    concert_details::upsert(conn, changes)?;
+    poster::save(conn, changes)?;
     seat::save(conn, changes)?;
     reservation::save(conn, changes)?;
     payment::save(conn, changes)?;

@@ -5,6 +5,7 @@ pub(super) mod audit_feed;
 pub(super) mod audit_log;
 pub(super) mod clock;
 pub(super) mod concert;
+pub(super) mod concert_details;
 pub(super) mod debt;
 pub(super) mod idempotency;
 pub(super) mod outbox;
@@ -12,6 +13,7 @@ pub(super) mod outbox_lease;
 pub(super) mod payment;
 pub(super) mod point;
 pub(super) mod point_history;
+pub(super) mod poster;
 pub(super) mod reservation;
 pub(super) mod room;
 pub(super) mod seat;
@@ -55,13 +57,15 @@ fn size(rows: u32) -> usize {
 }
 
 /// The tables, each with the first column of its key.
-const TABLES: [(&str, &str); 17] = [
+const TABLES: [(&str, &str); 19] = [
     ("user", "user_id"),
     ("session", "secret_hash"),
     ("account_link", "user_id"),
     ("room", "room_id"),
     ("waiting_token", "room_id"),
     ("concert", "concert_id"),
+    ("concert_details", "concert_id"),
+    ("poster", "concert_id"),
     ("seat", "seat_id"),
     ("reservation", "reservation_id"),
     ("payment", "payment_id"),

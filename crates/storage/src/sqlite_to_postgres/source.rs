@@ -9,8 +9,6 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Rows in one part.
-const PART: usize = 2_000;
 /// Parts that may wait in the channel.
 const WAITING: usize = 4;
 
@@ -62,7 +60,8 @@ fn pour(conn: &Connection, order: fn(&CopiedTable) -> &'static str, parts: &Send
         let mut rows = Vec::new();
         while let Some(row) = found.next()? {
             rows.push((0..columns.len()).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?);
-            if rows.len() == PART && parts.blocking_send(TablePart { table, rows: std::mem::take(&mut rows) }).is_err()
+            if rows.len() == table.part
+                && parts.blocking_send(TablePart { table, rows: std::mem::take(&mut rows) }).is_err()
             {
                 return Ok(());
             }

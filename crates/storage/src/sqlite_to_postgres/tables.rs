@@ -9,7 +9,14 @@ pub(super) struct CopiedTable {
     pub(super) key: &'static str,
     /// The order for copying rows: that of `SQLite`.
     pub(super) copied_by: &'static str,
+    /// How many rows are in memory at once.
+    pub(super) part: usize,
 }
+
+/// The part of most tables.
+const PART: usize = 2_000;
+/// The part of the table of posters: each takes up to 4 MiB as text.
+const PICTURES_PART: usize = 8;
 
 /// A column and its conversion to text.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +90,7 @@ const fn text(name: &'static str) -> Column {
 const USER_ID: Column = column("user_id", Kind::Uuid);
 
 const fn table(name: &'static str, key: &'static str, columns: &'static [Column]) -> CopiedTable {
-    CopiedTable { name, columns, key, copied_by: key }
+    CopiedTable { name, columns, key, copied_by: key, part: PART }
 }
 
 /// Every table except the clock, which `PostgreSQL` has itself; the last note that the box office worked, which is in
@@ -151,6 +158,7 @@ pub(super) const TABLES: &[CopiedTable] = &[
         columns: &[number("room_id"), number("max_active"), number("since")],
         key: "room_id, since, max_active",
         copied_by: "rowid",
+        part: PART,
     },
     table(
         "waiting_token",
@@ -211,6 +219,27 @@ pub(super) const TABLES: &[CopiedTable] = &[
             number("opened_at"),
         ],
     ),
+    table(
+        "concert_details",
+        "concert_id",
+        &[
+            number("concert_id"),
+            text("description"),
+            text("age_rating"),
+            number("running_minutes"),
+            number("doors_minutes"),
+            text("address"),
+            text("organiser"),
+            text("organiser_contact"),
+        ],
+    ),
+    CopiedTable {
+        name: "poster",
+        columns: &[number("concert_id"), text("tag"), number("width"), number("height"), column("jpeg", Kind::Bytes)],
+        key: "concert_id",
+        copied_by: "concert_id",
+        part: PICTURES_PART,
+    },
     table(
         "seat",
         "seat_id",
@@ -316,6 +345,7 @@ pub(super) const TABLES: &[CopiedTable] = &[
         ],
         key: "\"key\"",
         copied_by: "id",
+        part: PART,
     },
     table(
         "audit_log",

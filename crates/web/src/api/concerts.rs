@@ -1,6 +1,6 @@
 //! Concerts and their seats.
 
-use super::shapes::ConcertShape;
+use super::shapes::{ConcertShape, DetailsShape, PosterShape};
 use crate::edge::{
     auth::{ClientAddress, PublicRead},
     events::{self, EventSource, NextEvent},
@@ -77,6 +77,18 @@ impl From<ConcertOnSale> for ListedConcert {
     }
 }
 
+/// A concert with all that buyers read of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConcertInFull {
+    /// The concert.
+    #[serde(flatten)]
+    listed: ListedConcert,
+    /// What buyers read of it.
+    details: DetailsShape,
+    /// Its poster.
+    poster: Option<PosterShape>,
+}
+
 /// The form of the seat map.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -135,18 +147,21 @@ fn for_a_second(request: &HeaderMap, body: &impl Serialize) -> HttpResult<Respon
 
 /// A concert.
 ///
-/// Its time and venue, the opening and closing of its sale, and its status.
+/// Its time and venue, the opening and closing of its sale, its status, and what buyers read of it.
 #[utoipa::path(get, path = "/api/v1/concerts/{concert_id}", tag = "concerts", operation_id = "concert", security(()),
     params(("concert_id" = ConcertId, Path, description = "The concert"),
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the concert that the client has")),
-    responses((status = 200, description = "The concert", body = ListedConcert), (status = 304, description = "Nothing changed")))]
+    responses((status = 200, description = "The concert", body = ConcertInFull), (status = 304, description = "Nothing changed")))]
 pub(super) async fn one(
     State(app): State<SharedState>,
     _paid: PublicRead,
     PathId(id): PathId<ConcertId>,
     headers: HeaderMap,
 ) -> HttpResult<Response> {
-    for_a_second(&headers, &ListedConcert::from(app.office.concert_on_sale(id).await?))
+    let listed = ListedConcert::from(app.office.concert_on_sale(id).await?);
+    let profile = app.office.profile(id).await?;
+    let poster = profile.poster.map(|mark| PosterShape::of(id, mark));
+    for_a_second(&headers, &ConcertInFull { listed, details: profile.details.clone().into(), poster })
 }
 
 /// The seat map.

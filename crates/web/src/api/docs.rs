@@ -25,12 +25,9 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let asset = |document: Document| {
         get(move |headers: HeaderMap| async move { safe(document.answer(&headers, Fresh::Never)) })
     };
-    // Until there are pages for buyers, a browser at the root is sent to the docs.
-    let to_docs = || get(|| async { Redirect::temporary("/docs") });
     Router::new()
-        .route("/", to_docs())
         .route("/docs", asset(page))
-        .route("/docs/", to_docs())
+        .route("/docs/", get(|| async { Redirect::temporary("/docs") }))
         .route("/docs/docs.js", asset(script))
         .route("/docs/docs.css", asset(style))
         .route(

@@ -24,8 +24,8 @@ pub(super) fn frame() -> OpenApi {
          Join the line, poll your place, activate your turn, hold a seat, pay. Times are RFC 3339 in UTC, money is \
          whole won. Errors are `application/problem+json` with a stable `code`. Calls that change something take an \
          `Idempotency-Key`: send the same key again after a time-out, and nothing happens twice. Registering, signing \
-         in, signing out, what users do about their own account, reset links and leaving a line take none, because \
-         they may be repeated as they are: leaving twice is leaving, signing in again gives another session, and \
+         in, signing out, what users do about their own account, reset links, leaving a line and posters of concerts take \
+         none, because they may be repeated as they are: leaving twice is leaving, signing in again gives another session, and \
          registering again is answered `email_taken`."
             .to_owned(),
     );

@@ -1,5 +1,6 @@
 //! The API's shapes of rows: types of their own, so that a row may change without its readers.
 
+use crate::edge::posters;
 use frontrow_domain::{
     changes::AuditEntry,
     id::{
@@ -10,7 +11,10 @@ use frontrow_domain::{
     money::Money,
     outbox::{EventPayload, OutboxEvent},
     points::{Debt, DebtStatus, PointEntry, PointKind},
-    sale::{Closing, Concert, ConcertStatus, Payment, PaymentStatus, Reservation, ReservationStatus},
+    sale::{
+        AgeRating, Closing, Concert, ConcertDetails, ConcertStatus, Payment, PaymentStatus, PosterMark, Reservation,
+        ReservationStatus,
+    },
     time::Time,
     user::{Role, User, UserStatus},
 };
@@ -159,6 +163,68 @@ impl From<Concert> for ConcertShape {
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
+    }
+}
+
+/// What buyers read of a concert.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ConcertDetails)]
+pub(super) struct DetailsShape {
+    /// Plain text; a blank line begins a paragraph.
+    #[schema(example = "Two hours of new songs.\n\nWith a string quartet.")]
+    description: Option<String>,
+    /// From which age on it may be attended.
+    age_rating: Option<AgeRating>,
+    /// How long it lasts with its interval, in minutes.
+    #[schema(example = 150)]
+    running_minutes: Option<i32>,
+    /// How many minutes before the start the doors open.
+    #[schema(example = 60)]
+    doors_minutes: Option<i32>,
+    /// The venue's address.
+    #[schema(example = "12 Yeouiseo-ro, Yeongdeungpo-gu, Seoul")]
+    address: Option<String>,
+    /// The organiser's name.
+    #[schema(example = "Midnight Tide Live")]
+    organiser: Option<String>,
+    /// How buyers reach the organiser.
+    #[schema(example = "tickets@midnight-tide.example, weekdays 10:00 to 18:00")]
+    organiser_contact: Option<String>,
+}
+
+impl From<ConcertDetails> for DetailsShape {
+    fn from(row: ConcertDetails) -> Self {
+        Self {
+            description: row.description,
+            age_rating: row.age_rating,
+            running_minutes: row.running_minutes,
+            doors_minutes: row.doors_minutes,
+            address: row.address,
+            organiser: row.organiser,
+            organiser_contact: row.organiser_contact,
+        }
+    }
+}
+
+/// The poster of a concert.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Poster)]
+pub(super) struct PosterShape {
+    /// Where the picture is: another picture has another path.
+    #[schema(example = "/posters/1/5f0e1c2d3b4a59687786958a4b3c2d1e.jpg")]
+    path: String,
+    /// Its width in pixels.
+    #[schema(example = 900)]
+    width: i32,
+    /// Its height in pixels.
+    #[schema(example = 1_200)]
+    height: i32,
+}
+
+impl PosterShape {
+    /// The poster of this concert.
+    pub(super) fn of(concert_id: ConcertId, PosterMark { tag, width, height }: PosterMark) -> Self {
+        Self { path: posters::path(concert_id, tag), width, height }
     }
 }
 

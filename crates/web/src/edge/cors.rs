@@ -34,6 +34,14 @@ impl FromStr for Origin {
     }
 }
 
+impl Origin {
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
 /// Lets pages of these origins call the API; none if there is no origin.
 #[must_use]
 pub fn layer(origins: &[Origin]) -> Option<CorsLayer> {

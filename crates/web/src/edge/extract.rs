@@ -19,6 +19,7 @@ use frontrow_domain::{
     },
     time::Time,
 };
+use frontrow_service::pictures::{PICTURE_LEN_MAX, PictureFormat};
 use frontrow_storage::ConcertPlace;
 use http_body_util::BodyExt;
 use serde::{
@@ -92,6 +93,38 @@ pub(super) async fn read_form(headers: &HeaderMap, body: Body, max: usize) -> Ht
     Ok(read(headers, body, max).await?.bytes)
 }
 
+/// A picture of at most [`PICTURE_LEN_MAX`] bytes. Until it is dropped, its bytes count among those that the server may
+/// buffer.
+pub struct PictureBody {
+    /// The format that `Content-Type` says.
+    pub format: PictureFormat,
+    body: Buffered,
+}
+
+impl PictureBody {
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        self.body.bytes.clone()
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for PictureBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> HttpResult<Self> {
+        let (parts, body) = request.into_parts();
+        let media_type = parts.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes().trim_ascii());
+        let format = media_type.and_then(PictureFormat::of_media_type).filter(|_| !is_packed(&parts.headers));
+        let problem = || {
+            Problem::new(&codes::UNSUPPORTED_MEDIA_TYPE)
+                .detail("The body must be image/png, image/jpeg or image/webp, not compressed.")
+        };
+        let format = format.ok_or_else(problem)?;
+        Ok(Self { format, body: read(&parts.headers, body, PICTURE_LEN_MAX).await? })
+    }
+}
+
 fn must_be_json(headers: &HeaderMap) -> HttpResult<()> {
     must_be(b"application/json", headers)
 }
@@ -103,11 +136,12 @@ fn must_be(media_type: &[u8], headers: &HeaderMap) -> HttpResult<()> {
         parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(media_type))
             && parts.all(is_not_another_charset)
     });
-    let is_packed = headers
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"));
-    if is_of_type && !is_packed { Ok(()) } else { Err(Problem::new(&codes::UNSUPPORTED_MEDIA_TYPE)) }
+    if is_of_type && !is_packed(headers) { Ok(()) } else { Err(Problem::new(&codes::UNSUPPORTED_MEDIA_TYPE)) }
+}
+
+fn is_packed(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    codings.into_iter().any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
 fn is_not_another_charset(parameter: &[u8]) -> bool {

@@ -38,6 +38,8 @@ impl Assets {
     /// The files in the program.
     pub(super) fn embedded() -> Self {
         let files = files![
+            "concerts.css" CSS,
+            "countdown.js" SCRIPT,
             "icon.svg" SVG,
             "look.css" CSS,
             "tray.js" SCRIPT,

@@ -4,7 +4,7 @@ use crate::pages::language::Language;
 use frontrow_domain::{money::Money, time::Time};
 use jiff::{
     Timestamp, Zoned,
-    civil::Weekday,
+    civil::{Date, Weekday},
     tz::{TimeZone, TimeZoneDatabase},
 };
 
@@ -84,11 +84,20 @@ pub(crate) fn date(language: Language, at: &Zoned) -> String {
     let day = weekday(language, at.weekday());
     match language {
         Language::Korean => format!("{}년 {}월 {}일 ({day})", at.year(), at.month(), at.day()),
-        Language::English => {
-            let month = usize::try_from(at.month()).ok().and_then(|month| MONTHS.get(month.checked_sub(1)?));
-            format!("{day} {} {} {}", at.day(), month.unwrap_or(&""), at.year())
-        }
+        Language::English => format!("{day} {} {} {}", at.day(), month_name(at.month()), at.year()),
     }
+}
+
+/// `2027년 3월`, or `March 2027`.
+pub(crate) fn month(language: Language, date: Date) -> String {
+    match language {
+        Language::Korean => format!("{}년 {}월", date.year(), date.month()),
+        Language::English => format!("{} {}", month_name(date.month()), date.year()),
+    }
+}
+
+fn month_name(month: i8) -> &'static str {
+    usize::try_from(month).ok().and_then(|month| MONTHS.get(month.checked_sub(1)?)).unwrap_or(&"")
 }
 
 /// `오후 8:00`, or `8:00 pm`.

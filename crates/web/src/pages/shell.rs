@@ -104,6 +104,17 @@ impl Shell {
         })
     }
 
+    /// The shell of a page at this path, without what else stands in the visitor's own.
+    pub(crate) fn at(mut self, path: String) -> Self {
+        self.path = path;
+        self
+    }
+
+    /// The page's own path and query.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The tag of the page's language.
     pub(crate) fn lang(&self) -> &'static str {
         self.language.tag()

@@ -16,7 +16,8 @@ macro_rules! catalogues {
 }
 
 /// The Korean and the English text of each file.
-const FILES: &[(&str, &str)] = catalogues!["shell", "problems", "accounts", "hall", "waiting", "purchase", "mine"];
+const FILES: &[(&str, &str)] =
+    catalogues!["shell", "problems", "accounts", "season", "concert", "hall", "waiting", "purchase", "mine"];
 
 /// The words of all languages.
 pub(super) struct Texts {

@@ -149,3 +149,29 @@ async fn a_hold_and_a_payment_that_were_committed_are_answered_though_reads_hang
     assert!(mine.all(|row| row["status"] == "confirmed" && row["title"] == hall.concert.title));
     server.close().await;
 }
+
+#[tokio::test]
+async fn a_page_that_another_visitor_had_within_a_second_is_shown_though_nothing_can_be_read() {
+    let (server, store) = Server::with_store(&[]).await;
+    let hall = server.hall(3).await;
+    let paths = ["/".to_owned(), "/?q=tide".to_owned(), hall.path()];
+    let show = async |path: &str| {
+        let call = server.anonymous().call_at(Method::GET, path).header("accept", "text/html");
+        let answer = call.send().await;
+        (answer.status, answer.text())
+    };
+    let mut before = Vec::new();
+    for path in &paths {
+        let shown = show(path).await;
+        assert_eq!(shown.0, 200, "{}", shown.1);
+        before.push(shown);
+    }
+    let (reads, end) = crowd_out_reads(&store).await;
+    for (path, before) in paths.iter().zip(before) {
+        assert_eq!(show(path).await, before);
+    }
+    drop(reads);
+    drop(end);
+    drop(store);
+    server.close().await;
+}

@@ -7,7 +7,7 @@ use frontrow_domain::{
     model::Model,
     money::Money,
     policy::Policy,
-    sale::{NewSeat, SeatLabel},
+    sale::{DetailsChange, NewSeat, SeatLabel},
     time::{Span, Time},
     user::Caller,
 };
@@ -116,6 +116,7 @@ impl<'a> QueueFixture<'a> {
             opens_at: self.now,
             closes_at: Some(self.now.plus(Span::from_secs(20 * 86_400))),
             own_room_max_active: None,
+            details: DetailsChange::default(),
         };
         self.one(Caller::System, Command::CreateConcert(concert));
         let seats = (1..=2).map(new_seat).collect();

@@ -10,11 +10,13 @@ use frontrow_domain::{
     points::{DebtStatus, PointKind, Settlement},
     refusal::Refusal,
     sale::{
-        Closing, Concert, ConcertStatus, NewSeat, PaymentStatus, ReservationStatus, SeatAction, SeatChange, SeatStatus,
+        AgeRating, Closing, Concert, ConcertDetails, ConcertStatus, DetailsChange, NewSeat, POSTER_LEN_MAX,
+        PaymentStatus, Poster, PosterMark, PosterTag, ReservationStatus, SeatAction, SeatChange, SeatStatus,
     },
     time::Span,
     user::Caller,
 };
+use frontrow_storage::{ConcertProfile, GradePrices};
 use frontrow_testkit::{
     START,
     fixture::{Fixture, after, first, new_concert, new_seat, request},
@@ -76,6 +78,89 @@ pub(super) async fn operators_change_concerts_rooms_and_seats(office: &Fixture) 
     assert_eq!((blocked.status(), blocked.blocked_reason()), (SeatStatus::Blocked, Some("camera")));
     let more = Command::AddSeats { concert_id: concert.concert_id, seats: vec![new_seat(3), new_seat(2)] };
     assert_eq!(office.ask(Caller::System, more).await, Err(taken("2")));
+}
+
+fn full_details() -> DetailsChange {
+    DetailsChange {
+        description: Some(Some("두 시간.\n\n<b>굵게</b> & \u{1f3b8}".to_owned())),
+        age_rating: Some(Some(AgeRating::From15)),
+        running_minutes: Some(Some(150)),
+        doors_minutes: Some(Some(0)),
+        address: Some(Some("12 Yeouiseo-ro".to_owned())),
+        organiser: Some(Some("Tide Live".to_owned())),
+        organiser_contact: Some(Some("02-000-0000".to_owned())),
+    }
+}
+
+pub(super) async fn what_buyers_read_of_a_concert_is_read_back(office: &Fixture) {
+    let plain = office.concert().await.concert_id;
+    let full = office.concert_like(NewConcert { details: full_details(), ..new_concert() }).await.concert_id;
+    office.seats(full, 3).await;
+    let seat = |grade: &str, number: i32, price: i64| {
+        let mut seat = NewSeat { price: Some(Money::new(price)), ..new_seat(number) };
+        grade.clone_into(&mut seat.label.grade);
+        seat
+    };
+    let more = vec![seat("R", 4, 90_000), seat("R", 5, 80_000), seat("Guest", 6, 0)];
+    let added = office.ask(Caller::System, Command::AddSeats { concert_id: full, seats: more }).await;
+    let Ok(Outcome::SeatsAdded { first_seat_id, .. }) = added else { panic!("{added:?}") };
+    let guest = SeatId::new(first_seat_id.get() + 2);
+    let action = SeatAction::Block { reason: "guests".to_owned() };
+    office.ask(Caller::System, Command::SetSeats { seat_ids: vec![guest], action }).await.unwrap();
+
+    let none = |id: ConcertId| ConcertProfile { details: ConcertDetails::none(id), poster: None, grades: Vec::new() };
+    let grade = |grade: &str, lowest: i64, highest: i64| GradePrices {
+        grade: grade.to_owned(),
+        lowest: Money::new(lowest),
+        highest: Money::new(highest),
+    };
+    let expected = ConcertProfile {
+        details: full_details().apply(ConcertDetails::none(full)),
+        poster: None,
+        grades: vec![grade("VIP", 120_000, 120_000), grade("R", 80_000, 90_000)],
+    };
+    let profiles = |ids: Vec<ConcertId>| {
+        let store = Arc::clone(&office.store);
+        async move { store.profiles(&ids).await.unwrap() }
+    };
+    let unknown = ConcertId::new(9_999);
+    assert_eq!(profiles(vec![full, unknown, plain]).await, [expected.clone(), none(unknown), none(plain)]);
+    assert_eq!(profiles(Vec::new()).await, []);
+
+    let details =
+        DetailsChange { description: Some(None), running_minutes: Some(Some(90)), ..DetailsChange::default() };
+    for (concert_id, details) in [(full, details), (plain, full_details())] {
+        let change = ConcertChange { details, ..ConcertChange::default() };
+        office.ask(Caller::System, Command::UpdateConcert { concert_id, change }).await.unwrap();
+    }
+    let mut changed = expected;
+    (changed.details.description, changed.details.running_minutes) = (None, Some(90));
+    let late = ConcertProfile { details: full_details().apply(ConcertDetails::none(plain)), ..none(plain) };
+    assert_eq!(profiles(vec![plain, full]).await, [late, changed]);
+}
+
+pub(super) async fn a_poster_is_read_back_until_it_is_removed(office: &Fixture) {
+    let concert_id = office.concert().await.concert_id;
+    let poster = |byte: u8, len: usize| {
+        let mark = PosterMark { tag: PosterTag::of([byte; 32]), width: 900, height: 1_200 };
+        Poster { concert_id, mark, jpeg: vec![byte; len].into() }
+    };
+    let mark = || async { office.store.profiles(&[concert_id]).await.unwrap().remove(0).poster };
+    assert_eq!(office.store.poster(concert_id).await.unwrap(), None);
+    for poster in [poster(0, 300_000), poster(0xff, POSTER_LEN_MAX), poster(7, 1)] {
+        office.ask(Caller::System, Command::SetPoster(poster.clone())).await.unwrap();
+        assert_eq!(mark().await, Some(poster.mark));
+        assert_eq!(office.store.poster(concert_id).await.unwrap(), Some(poster));
+    }
+    let updated_at = office.store.concert(concert_id).await.unwrap().unwrap().updated_at;
+    let (_, changes) = office.batch(vec![request(Caller::System, Command::SetPoster(poster(7, 1)))]).await;
+    assert!(changes.is_empty(), "{changes:?}");
+    let both = [Command::SetPoster(poster(8, 10)), Command::RemovePoster { concert_id }];
+    office.batch(both.into_iter().map(|command| request(Caller::System, command)).collect()).await;
+    assert_eq!((office.store.poster(concert_id).await.unwrap(), mark().await), (None, None));
+    assert!(office.store.concert(concert_id).await.unwrap().unwrap().updated_at > updated_at);
+    let removal = || vec![request(Caller::System, Command::RemovePoster { concert_id })];
+    assert!(office.batch(removal()).await.1.is_empty());
 }
 
 pub(super) async fn every_row_of_a_hall_is_numbered_from_one(office: &Fixture) {

@@ -8,7 +8,7 @@ use frontrow_domain::{
     id::{ConcertId, Position, RoomId, TokenId},
     money::Money,
     policy::Policy,
-    sale::ConcertStatus,
+    sale::{ConcertStatus, DetailsChange},
     time::{Span, Time},
     user::Caller,
 };
@@ -166,6 +166,7 @@ async fn resting_line(store: &Arc<dyn Store>) -> RoomId {
         opens_at,
         closes_at: None,
         own_room_max_active: Some(10),
+        details: DetailsChange::default(),
     };
     let Outcome::Concert(concert) = run(Caller::System, Command::CreateConcert(new)).await else {
         panic!("it is made")

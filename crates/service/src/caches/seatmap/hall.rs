@@ -5,6 +5,7 @@ use super::{
     forms::{Heading, Row, compact, full},
     news::{HallMark, HallNews, SeatStates, Unsent, is_laid_out_anew},
     order::{OrderedSeat, SeatingOrder},
+    overview::{HallOverview, overview},
     snapshot::SeatSnapshot,
 };
 use crate::caches::read_failure::ReadFailure;
@@ -59,6 +60,7 @@ pub(super) struct CachedHall {
     full: ArcSwapOption<Rendered<SeatMap>>,
     compact: ArcSwapOption<Rendered<SeatMap>>,
     snapshot: ArcSwapOption<Rendered<SeatSnapshot>>,
+    overview: ArcSwapOption<Rendered<HallOverview>>,
     born: Instant,
     /// When the last successful read began, in microseconds since `born` plus one; 0 before the first.
     read_at: AtomicU64,
@@ -273,6 +275,7 @@ impl CachedHall {
             full: ArcSwapOption::empty(),
             compact: ArcSwapOption::empty(),
             snapshot: ArcSwapOption::empty(),
+            overview: ArcSwapOption::empty(),
             born: Instant::now(),
             read_at: AtomicU64::new(0),
             reading: tokio::sync::Mutex::default(),
@@ -464,6 +467,10 @@ impl CachedHall {
 
     pub(super) fn snapshot(&self) -> Arc<SeatSnapshot> {
         self.rendered(&self.snapshot, |_, seats| seats.snapshot())
+    }
+
+    pub(super) fn overview(&self) -> Arc<HallOverview> {
+        self.rendered(&self.overview, |_, seats| overview(&seats.rows))
     }
 
     /// What is made of the present rows, once for all who ask.

@@ -8,7 +8,7 @@ use frontrow_domain::{
     id::{ReservationId, SeatId},
     money::Money,
     policy::Policy,
-    sale::{NewSeat, SeatAction, SeatLabel, SeatState},
+    sale::{DetailsChange, NewSeat, SeatAction, SeatLabel, SeatState},
     time::{Span, Time},
     user::Caller,
 };
@@ -50,6 +50,7 @@ impl MapFixture {
             opens_at,
             closes_at: None,
             own_room_max_active: None,
+            details: DetailsChange::default(),
         };
         let (Outcome::Concert(concert), _) = self.run(Command::CreateConcert(new)).await else { panic!("no concert") };
         let concert_id = concert.concert_id;

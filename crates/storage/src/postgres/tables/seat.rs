@@ -2,7 +2,7 @@
 
 use super::{FLAGS, ID, IDS, NUMBER, Rows, SMALL, SMALLS, TEXTS, TIME, TIMES, UUIDS};
 use crate::{
-    Remnant, SeatCounts, StoreError,
+    GradePrices, Remnant, SeatCounts, StoreError,
     enum_text::EnumText,
     postgres::{
         clock::{Times, now},
@@ -281,6 +281,18 @@ const COUNTS: Statement = Statement {
     sql: "SELECT concert_id, status, count(*) FROM seat WHERE concert_id = ANY($1) GROUP BY concert_id, status",
     types: &[IDS],
 };
+
+/// What the seats of each grade cost.
+pub(crate) const GRADES: Statement = Statement {
+    sql: "SELECT concert_id, grade, min(price), max(price) FROM seat
+          WHERE concert_id = ANY($1) AND status <> 'blocked' GROUP BY concert_id, grade",
+    types: &[IDS],
+};
+
+pub(crate) fn read_grade(row: &mut Columns<'_>) -> Result<(ConcertId, GradePrices), Error> {
+    let concert_id = row.id(ConcertId::new)?;
+    Ok((concert_id, GradePrices { grade: row.value()?, lowest: row.money()?, highest: row.money()? }))
+}
 
 pub(crate) async fn counts(
     reads: &ReadPool,

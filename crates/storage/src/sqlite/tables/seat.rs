@@ -1,7 +1,7 @@
 //! `seat`, with `seat_ids`.
 
 use super::{find_by, list, micros, one};
-use crate::{Remnant, SeatCounts, enum_text::EnumText, sqlite::columns::Columns};
+use crate::{GradePrices, Remnant, SeatCounts, enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
     changes::Changes,
     footprint::Footprint,
@@ -189,6 +189,15 @@ pub(crate) fn counts(conn: &Connection, concerts: &[ConcertId]) -> Result<Vec<(C
         all.extend(list(conn, COUNTS, (concert.get(),), read)?);
     }
     Ok(SeatCounts::of(all))
+}
+
+const GRADES: &str =
+    "SELECT grade, min(price), max(price) FROM seat WHERE concert_id = ?1 AND status <> 'blocked' GROUP BY grade";
+
+pub(crate) fn grades(conn: &Connection, concert: ConcertId) -> Result<Vec<GradePrices>> {
+    list(conn, GRADES, (concert.get(),), |row| {
+        Ok(GradePrices { grade: row.value()?, lowest: row.money()?, highest: row.money()? })
+    })
 }
 
 /// With ?3 the sold ones too.

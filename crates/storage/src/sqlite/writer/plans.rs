@@ -12,7 +12,7 @@ use frontrow_domain::{
     id::{ConcertId, PaymentId, ReservationId, SeatId, TokenId, UserId},
     line::{Fence, TokenStatus},
     money::Money,
-    sale::{NewSeat, PaymentStatus, ReservationStatus, SeatLabel},
+    sale::{DetailsChange, NewSeat, PaymentStatus, ReservationStatus, SeatLabel},
     time::Span,
     user::{Caller, NewUser, Role},
 };
@@ -225,6 +225,7 @@ fn sell(writer: &mut Writer, first: i64) -> ConcertId {
         opens_at: START,
         closes_at: Some(START.plus(Span::from_secs(44 * 86_400))),
         own_room_max_active: None,
+        details: DetailsChange::default(),
     };
     let made = ask(writer, vec![(Caller::System, Command::CreateConcert(concert))]);
     let [Outcome::Concert(concert)] = made.as_slice() else { panic!("{made:?}") };

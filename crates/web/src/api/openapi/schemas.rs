@@ -2,7 +2,7 @@
 
 use frontrow_domain::{
     policy::SEATS_PER_OPERATOR_COMMAND_MAX,
-    text::{LABEL_PATTERN, TEXT_PATTERN},
+    text::{LABEL_PATTERN, PARAGRAPHS_PATTERN, TEXT_PATTERN},
 };
 use serde_json::{Value, json};
 
@@ -85,14 +85,15 @@ fn name_formats(node: &mut Value) {
     let pattern = match map.get("format").and_then(Value::as_str) {
         Some("text") => TEXT_PATTERN,
         Some("label") => LABEL_PATTERN,
+        Some("paragraphs") => PARAGRAPHS_PATTERN,
         Some("time-local") => "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$",
         Some("time-zone") => "^[A-Za-z][A-Za-z0-9_+/-]*$",
         Some("cursor" | "cursor-of-concerts" | "cursor-of-users") => "^[A-Za-z0-9_-]{2,48}$",
         _ => return,
     };
     map.insert("pattern".to_owned(), json!(pattern));
-    // These two formats are known to this program only.
-    if let Some("text" | "label") = map.get("format").and_then(Value::as_str) {
+    // These formats are known to this program only.
+    if let Some("text" | "label" | "paragraphs") = map.get("format").and_then(Value::as_str) {
         map.remove("format");
     }
 }

@@ -1,6 +1,5 @@
 //! Operators' calls for concerts.
 
-use super::given;
 use crate::api::shapes::ConcertShape;
 use crate::edge::{
     auth::OperatorOnly,
@@ -26,7 +25,8 @@ use frontrow_domain::{
     time::Time,
 };
 use frontrow_service::{
-    drafts::{ConcertDraft, NAME_LEN_MAX, checked_zone},
+    bounded::given,
+    drafts::{ConcertDraft, DetailsDraft, NAME_LEN_MAX, checked_zone},
     local, operators,
 };
 use frontrow_storage::SeatCounts;
@@ -95,6 +95,9 @@ pub struct ConcertPatch {
     #[serde(default)]
     #[schema(minimum = 0, maximum = 1_000_000, example = 100)]
     own_room_max_active: Option<i64>,
+    /// What buyers read of it: those that are left out stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    details: Option<DetailsDraft>,
 }
 
 /// Why a concert does not take place.
@@ -174,6 +177,7 @@ pub(in crate::api) async fn update_concert(
         status: body.status,
         status_reason,
         own_room_max_active: body.own_room_max_active,
+        details: body.details.map(DetailsDraft::check).transpose()?.unwrap_or_default(),
     };
     let done = app.office.update_concert(caller, concert_id, change, key).await?;
     Ok(replayed(json(&ConcertShape::from(done.value)), done.replay))

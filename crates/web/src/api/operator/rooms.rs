@@ -1,6 +1,5 @@
 //! Operators' calls for waiting rooms.
 
-use super::given;
 use crate::api::shapes::RoomShape;
 use crate::edge::{
     auth::OperatorOnly,
@@ -17,7 +16,7 @@ use frontrow_domain::{
     line::Gate,
     text::checked_text,
 };
-use frontrow_service::operators::RoomOverview;
+use frontrow_service::{bounded::given, operators::RoomOverview};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

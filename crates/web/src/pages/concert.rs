@@ -1,0 +1,383 @@
+//! A concert's own page, and its entry for a calendar.
+
+mod calendar;
+mod event;
+
+use crate::{
+    edge::{
+        auth::ClientAddress,
+        extract::PathId,
+        problem::{HttpResult, Problem},
+        state::SharedState,
+    },
+    pages::{
+        base_url::BaseUrl,
+        figures,
+        sale_words::SaleWords,
+        season::{PosterView, hue, price_of},
+        shared::{HTML, SharedRequest, text_of},
+        shell::Shell,
+    },
+};
+use askama::Template;
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse as _, Response},
+};
+use frontrow_domain::{
+    id::ConcertId,
+    sale::{AgeRating, Concert, ConcertDetails},
+    time::{Span, Time},
+};
+use frontrow_service::sale::{ConcertGrade, ConcertView, HallSection, SaleState};
+
+/// How many sections of a hall the page lists; the plan of the hall shows all.
+const SECTIONS_MAX: usize = 100;
+/// How many characters of a description a shared link shows.
+const SUMMARY_LEN_MAX: usize = 200;
+
+/// A fact about a concert, and its name.
+#[derive(Debug)]
+struct Fact {
+    name: String,
+    text: String,
+}
+
+/// A grade with its price and what is left of it.
+#[derive(Debug)]
+struct GradeView {
+    name: String,
+    look: &'static str,
+    price: String,
+    left: String,
+    is_gone: bool,
+}
+
+/// A section of the hall: what is left of each grade in it.
+#[derive(Debug)]
+struct SectionView {
+    name: String,
+    cells: Vec<Option<(i64, i64)>>,
+}
+
+/// What the countdown counts to.
+#[derive(Debug)]
+struct Countdown {
+    /// In milliseconds, as scripts have it.
+    opens: i64,
+    /// The moment in words, for a page without a script.
+    moment: String,
+}
+
+#[derive(Template)]
+#[template(path = "concert.html")]
+struct ConcertPage<'a> {
+    shell: &'a Shell,
+    base: &'a BaseUrl,
+    path: String,
+    title: &'a str,
+    when: String,
+    starts_at: Time,
+    venue: &'a str,
+    hue: i64,
+    poster: Option<PosterView>,
+    sale: SaleWords,
+    /// Why it is so, from the organiser.
+    reason: Option<&'a str>,
+    /// What a buyer can do about it.
+    next_step: String,
+    countdown: Option<Countdown>,
+    may_join: bool,
+    facts: Vec<Fact>,
+    paragraphs: Vec<Vec<&'a str>>,
+    grades: Vec<GradeView>,
+    sections: Vec<SectionView>,
+    has_more_sections: bool,
+    rules: Vec<String>,
+    organiser: Option<&'a str>,
+    organiser_contact: Option<&'a str>,
+    summary: String,
+    /// JSON that ends no script.
+    event: String,
+}
+
+fn age(shell: &Shell, rating: AgeRating) -> String {
+    match rating {
+        AgeRating::All => shell.t("age-all"),
+        AgeRating::From7 => shell.t1("age-from", "age", 7_i64),
+        AgeRating::From12 => shell.t1("age-from", "age", 12_i64),
+        AgeRating::From15 => shell.t1("age-from", "age", 15_i64),
+        AgeRating::From19 => shell.t1("age-from", "age", 19_i64),
+    }
+}
+
+fn minutes(shell: &Shell, minutes: i32) -> String {
+    match (i64::from(minutes) / 60, i64::from(minutes) % 60) {
+        (0, minutes) => shell.t1("minutes", "minutes", minutes),
+        (hours, 0) => shell.t1("hours", "hours", hours),
+        (hours, minutes) => shell.t2("hours-minutes", "hours", hours, "minutes", minutes),
+    }
+}
+
+/// When the doors open, by the venue's clock.
+fn doors_at(concert: &Concert, doors_minutes: i32) -> Time {
+    concert.starts_at.minus(Span::from_secs(60 * i64::from(doors_minutes)))
+}
+
+fn facts(shell: &Shell, concert: &Concert, details: &ConcertDetails) -> Vec<Fact> {
+    let zone = concert.time_zone.as_str();
+    let hour = |at: Time| figures::hour(shell.language, &figures::local(at, zone));
+    let mut facts = vec![
+        Fact { name: shell.t("fact-when"), text: shell.moment(&concert.starts_at, zone) },
+        Fact { name: shell.t("fact-venue"), text: concert.venue.clone() },
+        Fact { name: shell.t("fact-artist"), text: concert.artist.clone() },
+    ];
+    let mut add = |name: &str, text: Option<String>| {
+        facts.extend(text.map(|text| Fact { name: shell.t(name), text }));
+    };
+    add("fact-address", details.address.clone());
+    add("fact-doors", details.doors_minutes.map(|minutes| hour(doors_at(concert, minutes))));
+    add("fact-running", details.running_minutes.map(|length| shell.t1("running", "length", minutes(shell, length))));
+    add("fact-age", details.age_rating.map(|rating| age(shell, rating)));
+    facts
+}
+
+/// The look of a grade by its name, as on the plan of the hall.
+fn look_of(grade: &str) -> &'static str {
+    match grade.to_ascii_lowercase().as_str() {
+        "vip" => "vip",
+        "r" => "r",
+        "s" => "s",
+        "a" => "a",
+        "b" => "b",
+        _ => "",
+    }
+}
+
+fn grade(shell: &Shell, grade: &ConcertGrade, state: SaleState) -> GradeView {
+    let left = match state {
+        SaleState::OnSale { .. } | SaleState::FewLeft { .. } if grade.left > 0 => {
+            shell.t1("grade-left", "left", grade.left)
+        }
+        SaleState::OnSale { .. } | SaleState::FewLeft { .. } | SaleState::AllHeld | SaleState::SoldOut => {
+            shell.t("grade-none-left")
+        }
+        SaleState::Opens { .. } => shell.t1("grade-seats", "seats", grade.seats),
+        SaleState::NoSeats | SaleState::Closed | SaleState::Postponed | SaleState::Cancelled | SaleState::Over => {
+            String::new()
+        }
+    };
+    GradeView {
+        name: if grade.name.is_empty() { shell.t("grade-any") } else { grade.name.clone() },
+        look: look_of(&grade.name),
+        price: price_of(shell, grade.lowest, grade.highest),
+        left,
+        is_gone: state.is_on_sale() && grade.left == 0,
+    }
+}
+
+fn section(shell: &Shell, section: &HallSection) -> SectionView {
+    let cells = section.grades.iter().map(|cell| (cell.seats > 0).then_some((cell.left, cell.seats)));
+    let name = if section.name.is_empty() { shell.t("section-any") } else { section.name.clone() };
+    SectionView { name, cells: cells.collect() }
+}
+
+fn next_step(shell: &Shell, state: SaleState) -> String {
+    shell.t(match state {
+        SaleState::Opens { .. } => "next-opens",
+        SaleState::OnSale { .. } => "next-on-sale",
+        SaleState::FewLeft { .. } => "next-few-left",
+        SaleState::AllHeld => "next-all-held",
+        SaleState::SoldOut => "next-sold-out",
+        SaleState::NoSeats => "next-no-seats",
+        SaleState::Closed => "next-closed",
+        SaleState::Postponed => "next-postponed",
+        SaleState::Cancelled => "next-cancelled",
+        SaleState::Over => "next-over",
+    })
+}
+
+/// What a buyer must know before the purchase.
+fn rules(shell: &Shell, view: &ConcertView) -> Vec<String> {
+    let concert = &view.shown.on_sale.concert;
+    let refunds = match view.refunds_until {
+        None => shell.t("rule-refund-always"),
+        Some(until) if view.now >= until => {
+            shell.t1("rule-refund-over", "moment", shell.moment(&until, &concert.time_zone))
+        }
+        Some(until) => shell.t1("rule-refund", "moment", exact_moment(shell, until, &concert.time_zone)),
+    };
+    vec![
+        shell.t1("rule-seats", "seats", i64::from(view.seats_max)),
+        shell.t1("rule-hold", "length", shell.t1("minutes", "minutes", view.hold.micros() / 60_000_000)),
+        shell.t("rule-fee"),
+        refunds,
+    ]
+}
+
+/// With its seconds, unless they are none.
+fn exact_moment(shell: &Shell, at: Time, zone: &str) -> String {
+    let local = figures::local(at, zone);
+    let hour = if local.second() == 0 {
+        figures::hour(shell.language, &local)
+    } else {
+        figures::exact_hour(shell.language, &local)
+    };
+    shell.t2("date-hour", "date", figures::date(shell.language, &local), "hour", hour)
+}
+
+fn paragraphs(description: Option<&str>) -> Vec<Vec<&str>> {
+    let paragraphs = description.unwrap_or_default().split("\n\n").filter(|paragraph| !paragraph.is_empty());
+    paragraphs.map(|paragraph| paragraph.lines().collect()).collect()
+}
+
+/// The beginning of the description, or when and where.
+fn summary(when: &str, concert: &Concert, description: Option<&str>) -> String {
+    let Some(text) = description else { return format!("{when} · {}", concert.venue) };
+    let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = words.char_indices().nth(SUMMARY_LEN_MAX) {
+        words.truncate(end);
+        words.push('…');
+    }
+    words
+}
+
+fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView) -> HttpResult<String> {
+    let on_sale = &view.shown.on_sale;
+    let (concert, profile) = (&on_sale.concert, &view.shown.profile);
+    let details = &profile.details;
+    let zone = concert.time_zone.as_str();
+    let when = shell.moment(&concert.starts_at, zone);
+    let path = path(concert.concert_id);
+    let countdown = match on_sale.state {
+        SaleState::Opens { at } => {
+            Some(Countdown { opens: at.micros() / 1_000, moment: exact_moment(shell, at, zone) })
+        }
+        _ => None,
+    };
+    let sections = &view.hall.sections;
+    text_of(&ConcertPage {
+        shell,
+        base,
+        title: &concert.title,
+        starts_at: concert.starts_at,
+        venue: &concert.venue,
+        hue: hue(concert.concert_id),
+        poster: PosterView::of(concert.concert_id, profile),
+        sale: SaleWords::of(shell, on_sale.state, view.now, zone),
+        reason: concert.status_reason.as_deref(),
+        next_step: next_step(shell, on_sale.state),
+        countdown,
+        may_join: on_sale.state.may_join(),
+        facts: facts(shell, concert, details),
+        paragraphs: paragraphs(details.description.as_deref()),
+        grades: view.hall.grades.iter().map(|one| grade(shell, one, on_sale.state)).collect(),
+        sections: sections.iter().take(SECTIONS_MAX).map(|one| section(shell, one)).collect(),
+        has_more_sections: sections.len() > SECTIONS_MAX,
+        rules: rules(shell, view),
+        organiser: details.organiser.as_deref(),
+        organiser_contact: details.organiser_contact.as_deref(),
+        summary: summary(&when, concert, details.description.as_deref()),
+        event: event::json_ld(base, view).map_err(Problem::internal)?,
+        when,
+        path,
+    })
+}
+
+pub(super) fn path(id: ConcertId) -> String {
+    format!("/concerts/{id}")
+}
+
+/// A concert. It is the same for all visitors of a language for a second.
+pub(super) async fn concert(
+    State(app): State<SharedState>,
+    shell: Shell,
+    base: BaseUrl,
+    ClientAddress(client): ClientAddress,
+    PathId(id): PathId<ConcertId>,
+    headers: HeaderMap,
+) -> HttpResult<Response> {
+    let shell = shell.at(path(id));
+    let request = SharedRequest { app: &app, shell: &shell, base: &base, headers: &headers, client };
+    let render = async { page(&shell, &base, &app.office.concert_view(id).await?) };
+    request.answer(HTML, render).await
+}
+
+/// The concert for a calendar.
+pub(super) async fn calendar(
+    State(app): State<SharedState>,
+    shell: Shell,
+    base: BaseUrl,
+    ClientAddress(client): ClientAddress,
+    PathId(id): PathId<ConcertId>,
+    headers: HeaderMap,
+) -> HttpResult<Response> {
+    let shell = shell.at(format!("{}/calendar.ics", path(id)));
+    let request = SharedRequest { app: &app, shell: &shell, base: &base, headers: &headers, client };
+    let render = async {
+        let view = app.office.concert_view(id).await?;
+        Ok(calendar::entry(&base, &view.shown.on_sale.concert, view.shown.profile.details.address.as_deref()))
+    };
+    let mut response = request.answer("text/calendar; charset=utf-8", render).await?;
+    let name = format!("inline; filename=\"concert-{id}.ics\"");
+    let name = HeaderValue::try_from(name).map_err(Problem::internal)?;
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+    Ok(response)
+}
+
+/// The time of the box office in milliseconds: a countdown goes by it, and not by the clock of the visitor's machine.
+pub(super) async fn clock(State(app): State<SharedState>) -> Response {
+    (app.office.now().micros() / 1_000).to_string().into_response()
+}
+
+/// The concerts for search engines.
+pub(super) async fn sitemap(
+    State(app): State<SharedState>,
+    shell: Shell,
+    base: BaseUrl,
+    ClientAddress(client): ClientAddress,
+    headers: HeaderMap,
+) -> HttpResult<Response> {
+    let shell = shell.at("/sitemap.xml".to_owned());
+    let request = SharedRequest { app: &app, shell: &shell, base: &base, headers: &headers, client };
+    let render = async {
+        let season = app.office.season().await?;
+        let mut xml = String::from(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<urlset xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">\n",
+        );
+        // Only ids, times and the checked host stand in it: nothing that XML would read as more.
+        let mut add = |path: &str, changed: Option<Time>| {
+            let changed = changed.map(|at| format!("<lastmod>{at}</lastmod>")).unwrap_or_default();
+            let loc = base.link(path);
+            xml.extend(["<url><loc>", &loc, "</loc>", &changed, "</url>\n"]);
+        };
+        add("/", None);
+        for shown in &season.concerts {
+            let Concert { concert_id, updated_at, .. } = &shown.on_sale.concert;
+            add(&path(*concert_id), Some(*updated_at));
+        }
+        xml.push_str("</urlset>\n");
+        Ok(xml)
+    };
+    request.answer("application/xml", render).await
+}
+
+/// What robots may read: the season and the concerts.
+pub(super) async fn robots(base: BaseUrl) -> String {
+    format!(
+        "User-agent: *\nAllow: /$\nAllow: /concerts/\nAllow: /posters/\nAllow: /assets/\nDisallow: /\nSitemap: {}\n",
+        base.link("/sitemap.xml")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_is_split_at_its_blank_lines() {
+        assert_eq!(paragraphs(Some("One.\nTwo.\n\nThree.")), [vec!["One.", "Two."], vec!["Three."]]);
+        assert!(paragraphs(None).is_empty());
+    }
+}

@@ -1,0 +1,36 @@
+season-title = This season
+season-about = First come, first served: one line for everybody.
+season-empty = No concerts yet
+season-empty-next = New concerts appear here.
+find = Search
+find-what = Concert, artist, venue
+find-month = Month
+find-all-months = All months
+find-venue = Venue
+find-all-venues = All venues
+find-on-sale = On sale now only
+find-found = { $count ->
+    [one] { $count } concert
+   *[other] { $count } concerts
+}
+find-clear = Clear
+find-nothing = No concert matches
+find-nothing-next = Use fewer words, or clear the filters.
+pages = Pages
+pages-before = Earlier concerts
+pages-after = More concerts
+price-from = from { $price }
+price-range = { $lowest } to { $highest }
+state-on-sale = On sale · { $left } left
+state-few-left = Almost gone · { $left } left
+state-all-held = No free seats · some are still unpaid
+state-sold-out = Sold out · returns may come
+state-no-seats = Seats to be announced
+state-closed = Sale closed
+state-postponed = Postponed
+state-cancelled = Cancelled
+state-over = Over
+state-opens-on = On sale from { $moment }
+state-opens-in-hours = Opens in { $hours } h { $minutes } min
+state-opens-in-minutes = Opens in { $minutes } min
+state-opens-now = Opens any moment
