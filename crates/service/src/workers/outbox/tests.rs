@@ -383,7 +383,7 @@ async fn gauges_of_an_outbox_that_cannot_be_read_show_that() {
         let value = |line: &str| {
             line.strip_prefix(r#"frontrow_outbox_due_timestamp_seconds{consumer="audit_feed"} "#)?.parse().ok()
         };
-        (text.lines().find_map(value), text.contains("frontrow_outbox_events{"))
+        (text.lines().find_map(value), text.contains(r#"frontrow_outbox_events{consumer="audit_feed""#))
     };
     let mut worker = worker(&office, 1, TestConsumer::default());
     worker.look().await;
