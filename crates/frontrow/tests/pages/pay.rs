@@ -2,13 +2,23 @@
 
 use crate::support::{browser, hidden, holding, key, new_key, says};
 use frontrow_domain::time::Span;
+use frontrow_service::drafts::DetailsDraft;
 use frontrow_testkit::{Browser, PRICE, START, Server, id};
 use serde_json::json;
 
 #[tokio::test]
 async fn two_seats_are_paid_by_one_button_and_the_tickets_have_what_one_needs_on_the_day() {
     let server = Server::start().await;
-    let hall = server.hall(3).await;
+    let hall = server
+        .hall_like(3, |draft| {
+            draft.details = Some(DetailsDraft {
+                address: Some(Some("서울 영등포구 여의도로 1".to_owned())),
+                doors_minutes: Some(Some(60)),
+                organiser_contact: Some(Some("02-000-0000".to_owned())),
+                ..DetailsDraft::default()
+            });
+        })
+        .await;
     let buyer = server.buyer_with("buyer", 500_000).await;
     let browser = browser(&server, &buyer);
     let (_, held) = holding(&buyer, &hall, &[0, 1]).await;
@@ -41,12 +51,15 @@ async fn two_seats_are_paid_by_one_button_and_the_tickets_have_what_one_needs_on
         "예매가 끝났습니다",
         "Midnight Tide: The First Night",
         "2027년 3월 15일 (월) 오후 8:00",
+        "2027년 3월 15일 (월) 오후 7:00",
         "Hangang Hall, Seoul",
+        "서울 영등포구 여의도로 1",
         "Floor A열 1번",
         "Floor A열 2번",
         &format!("예매 번호 {first}"),
         "2027년 1월 15일 (금) 오후 5:00 결제",
         "합계 2석",
+        "02-000-0000",
         &format!("{}/calendar.ics", hall.path()),
         "300,000원",
         "전까지 전액 환불할 수 있습니다",
@@ -60,7 +73,11 @@ async fn two_seats_are_paid_by_one_button_and_the_tickets_have_what_one_needs_on
     let english = Browser::at(&server);
     english.set_cookie("frontrow-session", buyer.secret());
     let tickets = english.open(&format!("{}/tickets", hall.path())).await;
-    says(&tickets, &["Your tickets", "Floor, row A, seat 1", "₩100,000", "Mon 15 March 2027, 8:00 pm"], &["원</"]);
+    says(
+        &tickets,
+        &["Your tickets", "Floor, row A, seat 1", "₩100,000", "Doors open", "Mon 15 March 2027, 7:00 pm"],
+        &["원</"],
+    );
     server.close().await;
 }
 

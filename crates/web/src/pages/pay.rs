@@ -33,7 +33,7 @@ use frontrow_domain::{
     user::Caller,
 };
 use frontrow_service::sale::{Receipt, Ticket};
-use frontrow_storage::{Page, PaymentFilter, ReservationFilter};
+use frontrow_storage::{ConcertProfile, Page, PaymentFilter, ReservationFilter};
 use std::sync::Arc;
 
 /// How many of a buyer's rows for one concert are read: more than a buyer may have.
@@ -268,7 +268,9 @@ struct TicketsPage {
     shell: Shell,
     is_new: bool,
     concert: Arc<Concert>,
+    profile: Arc<ConcertProfile>,
     when: String,
+    doors: Option<String>,
     tickets: Vec<TicketLine>,
     total: Money,
     balance: Money,
@@ -300,6 +302,7 @@ async fn tickets(
     RawQuery(query): RawQuery,
 ) -> HttpResult<Response> {
     let concert = app.office.concert(id).await?;
+    let profile = app.office.profile(id).await?;
     let filter = PaymentFilter {
         user: Some(user_id),
         concert: Some(id),
@@ -321,9 +324,14 @@ async fn tickets(
         price: receipt.payment.amount,
         paid_at: shell.moment(&receipt.payment.paid_at, zone),
     };
+    let doors = profile.details.doors_minutes.map(|minutes| {
+        let opens = concert.starts_at.minus(Span::from_secs(i64::from(minutes) * 60));
+        shell.moment(&opens, zone)
+    });
     let page = TicketsPage {
         is_new: query.as_deref() == Some("new=yes"),
         when: shell.moment(&concert.starts_at, zone),
+        doors,
         tickets: receipts.iter().map(line).collect(),
         total: total(receipts.iter().map(|receipt| receipt.payment.amount)),
         balance,
@@ -331,6 +339,7 @@ async fn tickets(
         may_refund: refund.is_open(),
         standing: standing(&shell, &concert, now),
         concert,
+        profile,
         shell,
     };
     html(&page.shell, StatusCode::OK, &page)
