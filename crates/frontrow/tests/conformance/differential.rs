@@ -1,7 +1,7 @@
 //! The same random commands on two stores: every answer and every read must agree.
 
 use frontrow_domain::{
-    changes::Changes,
+    changes::{AuditEntry, Changes},
     command::{
         Command, ConcertChange, Erasure, Idempotency, NewAdjustment, NewConcert, NewPassword, PasswordHash, Proof,
         Request, RoomChange, Settlements, Worth,
@@ -23,6 +23,7 @@ use frontrow_testkit::{
     fixture::{Fixture, HOUSE_MAX_ACTIVE, first, new_concert, new_seat, policy},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -442,18 +443,35 @@ async fn everything(office: &Fixture) -> String {
     for secret in 0..5 {
         writeln!(all, "{:?}", store.session([secret; 32]).await.unwrap()).unwrap();
     }
+    let feed = store.audit_feed(first(1_000)).await.unwrap();
     writeln!(
         all,
         "{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}",
         store.reservations(&ReservationFilter::default(), first(1_000)).await.unwrap(),
         store.payments(&PaymentFilter::default(), first(1_000)).await.unwrap(),
         store.next_expiries(frontrow_domain::time::Time::MAX, 1_000).await.unwrap(),
-        store.audit(first(1_000)).await.unwrap(),
-        store.audit_feed(first(1_000)).await.unwrap(),
+        store.audit(first(1_000)).await.unwrap().into_iter().map(in_order).collect::<Vec<_>>(),
+        feed.into_iter().map(|(number, entry)| (number, in_order(entry))).collect::<Vec<_>>(),
         store.outbox(EventFilter::All, first(1_000)).await.unwrap(),
     )
     .unwrap();
     all
+}
+
+/// The line with the fields of its detail in the order of their names: a store keeps no order of them.
+fn in_order(entry: AuditEntry) -> AuditEntry {
+    AuditEntry { detail: sorted(entry.detail), ..entry }
+}
+
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields: BTreeMap<_, _> = fields.into_iter().map(|(name, value)| (name, sorted(value))).collect();
+            Value::Object(fields.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
 }
 
 /// Whether a batch changed nothing but what a room's row says of its counts: a store where many write notes a departure

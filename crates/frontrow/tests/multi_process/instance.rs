@@ -208,7 +208,7 @@ fn adapted(config: &str, shipped: &Path, port: u16, instances: &[Instance]) -> S
             let _ = writeln!(adapted, "{line}");
         }
     }
-    assert_eq!(servers, 2, "the shipped settings have two backends");
+    assert_eq!(servers, 3, "the shipped settings have three backends");
     adapted.replace("/usr/local/etc/haproxy/", &format!("{}/", shipped.display()))
 }
 

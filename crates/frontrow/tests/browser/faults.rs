@@ -1,0 +1,67 @@
+//! Buyers in each other's way, and in their own.
+
+use crate::{
+    shop::{BUYER, CONCERT, FREE_SEAT, HELD, HOLD, Shop, enter, fan, hold_a_seat, join, open_section, sign_in},
+    window::Wishes,
+};
+use thirtyfour::By;
+
+#[tokio::test]
+async fn of_two_buyers_who_want_one_seat_one_has_it_and_the_other_is_offered_the_next() {
+    let shop = Shop::open();
+    let (one, other) = (shop.browser(Wishes::default()).await, shop.browser(Wishes::default()).await);
+    for (browser, email) in [(&one, BUYER.to_owned()), (&other, fan(1))] {
+        sign_in(browser, &email).await;
+        join(browser, CONCERT).await;
+        enter(browser, CONCERT).await;
+        open_section(browser).await;
+    }
+    let seat = one.element(FREE_SEAT).await.find(By::Css("input")).await.unwrap().value().await.unwrap().unwrap();
+    let label = format!("#seats label:has(input[value='{seat}'])");
+    for browser in [&one, &other] {
+        browser.click(&label).await;
+    }
+    one.click(HOLD).await;
+    one.element(HELD).await;
+    // The live map may have shown by now that the seat is gone.
+    other.hold_as_before(&seat).await;
+    let said = other.element("#refused").await.text().await.unwrap();
+    assert!(!other.has(HELD).await);
+    assert!(other.has("#refused form button").await, "no other seats are offered: {said}");
+    other.click("#refused form button").await;
+    other.element(HELD).await;
+    assert_eq!(shop.reservations("pending").await.len(), 1);
+    one.close().await;
+    other.close().await;
+}
+
+#[tokio::test]
+async fn a_hold_runs_out_in_front_of_the_buyer_who_can_choose_again() {
+    let shop = Shop::open_with(&["--hold-seconds", "12", "--seat-cooldown-seconds", "0"]);
+    let browser = shop.browser(Wishes { language: "en-US", ..Wishes::default() }).await;
+    sign_in(&browser, BUYER).await;
+    join(&browser, CONCERT).await;
+    enter(&browser, CONCERT).await;
+    hold_a_seat(&browser).await;
+    browser.gone(HELD).await;
+    browser.arrive(&format!("/concerts/{CONCERT}/seats")).await;
+    browser.assert_quiet().await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn forms_come_back_with_what_was_typed_and_the_field_that_is_wrong() {
+    let shop = Shop::open();
+    let browser = shop.browser(Wishes::default()).await;
+    browser.goto("/register").await;
+    browser.run("document.querySelector('form[action^=\"/register\"]').noValidate = true").await;
+    browser.fill("input[name=name]", "김민지").await;
+    browser.fill("input[name=email]", "not an address").await;
+    browser.fill("input[name=password]", "correct horse battery").await;
+    browser.submit("input[name=password]").await;
+    browser.element("input[name=email][aria-invalid=true]").await;
+    let name = browser.element("input[name=name]").await.value().await.unwrap();
+    assert_eq!(name.as_deref(), Some("김민지"));
+    assert_eq!(browser.element("input[name=password]").await.value().await.unwrap().unwrap_or_default(), "");
+    browser.close().await;
+}
