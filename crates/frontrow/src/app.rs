@@ -33,7 +33,7 @@ use frontrow_web::{
         state::{AppState, SharedState},
         traces,
     },
-    pages::PageKit,
+    pages::{PageKit, Theme},
 };
 use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
@@ -99,7 +99,10 @@ async fn assemble_with(
         streams: Streams::new(config.stream_limits(), Arc::clone(&metrics)),
         service_key: config.load_service_key()?,
         document: Document::new("application/json", serde_json::to_vec(&frontrow_web::api::document(demo_accounts))?),
-        pages: PageKit::new(config.public_url.as_ref().map(|url| url.as_str().into()))?,
+        pages: PageKit::new(
+            config.theme.as_deref().map(Theme::read).transpose()?.unwrap_or_default(),
+            config.public_url.as_ref().map(|url| url.as_str().into()),
+        )?,
     });
     Ok(RunningApp { app, store, peers, ids, engine, metrics, clock, tasks: JoinSet::new() })
 }

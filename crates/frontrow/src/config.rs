@@ -47,6 +47,9 @@ pub struct Config {
     /// File of the keys that queue tokens are signed with [default: keys.toml in the data folder; in the database, if that is `PostgreSQL`]
     #[arg(long, env = "FRONTROW_KEY_FILE", value_name = "FILE", help_heading = "Where")]
     pub key_file: Option<PathBuf>,
+    /// Folder of the shop's own style, logo, name and footer for the pages [default: none]
+    #[arg(long, env = "FRONTROW_THEME", value_name = "DIR", help_heading = "Where")]
+    pub theme: Option<PathBuf>,
     /// Make seven concerts and six accounts, and let users top up their own points. Not for real sales
     #[arg(long, env = "FRONTROW_DEMO", help_heading = "Where")]
     pub demo: bool,

@@ -23,9 +23,11 @@ mod season;
 mod shared;
 mod shell;
 mod texts;
+mod theme;
 mod waiting;
 
 pub use problem_page::not_found;
+pub use theme::Theme;
 
 use crate::{
     edge::state::SharedState,
@@ -42,20 +44,21 @@ pub struct PageKit(Arc<Kit>);
 struct Kit {
     texts: Texts,
     assets: Assets,
+    theme: Theme,
     shared: SharedPages,
     /// The address of the shop as the outside knows it, without a slash at the end.
     public_url: Option<Arc<str>>,
 }
 
 impl PageKit {
-    /// The words and files in the program. `public_url` is the address of the shop as the outside knows it, without a
+    /// The words and files in the program, and those of the shop. `public_url` is the address of the shop as the outside knows it, without a
     /// slash at the end; none to take it from each request.
     ///
     /// # Errors
     /// A catalogue is not Fluent: a bug that a test finds.
-    pub fn new(public_url: Option<Arc<str>>) -> anyhow::Result<Self> {
-        let (texts, assets, shared) = (Texts::new()?, Assets::embedded(), SharedPages::default());
-        Ok(Self(Arc::new(Kit { texts, assets, shared, public_url })))
+    pub fn new(theme: Theme, public_url: Option<Arc<str>>) -> anyhow::Result<Self> {
+        let (texts, assets, shared) = (Texts::new()?, Assets::new(&theme), SharedPages::default());
+        Ok(Self(Arc::new(Kit { texts, assets, theme, shared, public_url })))
     }
 }
 

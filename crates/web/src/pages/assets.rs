@@ -6,6 +6,7 @@ use crate::edge::{
     problem::{HttpResult, Problem, codes},
     state::SharedState,
 };
+use crate::pages::theme::{LogoFormat, Theme};
 use axum::{
     Router,
     extract::{Path, State},
@@ -20,6 +21,9 @@ use std::collections::BTreeMap;
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
+const PNG: &str = "image/png";
+/// The shop's own style, if it has one.
+pub(super) const THEME_STYLE: &str = "theme.css";
 
 macro_rules! files {
     ($($path:literal $media_type:ident),+ $(,)?) => {
@@ -35,8 +39,8 @@ pub(super) struct Assets {
 }
 
 impl Assets {
-    /// The files in the program.
-    pub(super) fn embedded() -> Self {
+    /// The files in the program, and those of the shop.
+    pub(super) fn new(theme: &Theme) -> Self {
         let files = files![
             "concerts.css" CSS,
             "countdown.js" SCRIPT,
@@ -61,8 +65,18 @@ impl Assets {
             "line/main.js" SCRIPT,
             "pay.css" CSS,
         ];
-        let files: BTreeMap<_, _> =
+        let mut files: BTreeMap<_, _> =
             files.into_iter().map(|(path, media_type, body)| (path, Document::new(media_type, body))).collect();
+        if let Some(style) = &theme.style {
+            files.insert(THEME_STYLE, Document::new(CSS, style.clone()));
+        }
+        if let Some(logo) = &theme.logo {
+            let media_type = match logo.format {
+                LogoFormat::Svg => SVG,
+                LogoFormat::Png => PNG,
+            };
+            files.insert(logo.format.path(), Document::new(media_type, logo.body.clone()));
+        }
         let mut hash = Sha256::new();
         for (path, document) in &files {
             hash.update(path.len().to_be_bytes());
@@ -123,6 +137,6 @@ mod tests {
     #[test]
     fn every_file_of_the_folder_is_in_the_program() {
         let folder = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("assets");
-        assert_eq!(Assets::embedded().files.len(), count(&folder));
+        assert_eq!(Assets::new(&Theme::default()).files.len(), count(&folder));
     }
 }

@@ -7,7 +7,7 @@ use crate::{
         problem::{HttpResult, Problem},
         state::SharedState,
     },
-    pages::{Kit, PageKit, figures, language::Language},
+    pages::{Kit, PageKit, assets, figures, language::Language},
 };
 use askama::Template;
 use axum::{
@@ -161,6 +161,29 @@ impl Shell {
     /// The page's own path and query, as a value of a query.
     pub(crate) fn here(&self) -> String {
         form_urlencoded::byte_serialize(self.path.as_bytes()).collect()
+    }
+
+    /// The name of the shop.
+    pub(crate) fn brand(&self) -> String {
+        self.kit.theme.name().map_or_else(|| self.t("brand"), str::to_owned)
+    }
+
+    /// The address of the shop's logo.
+    pub(crate) fn logo(&self) -> Option<String> {
+        self.kit.theme.logo.as_ref().map(|logo| self.asset(logo.format.path()))
+    }
+
+    /// The address of the shop's own style.
+    pub(crate) fn theme_style(&self) -> Option<String> {
+        self.kit.theme.style.as_ref().map(|_| self.asset(assets::THEME_STYLE))
+    }
+
+    /// The footer, by lines.
+    pub(crate) fn footer(&self) -> Vec<String> {
+        match self.kit.theme.footer(self.language) {
+            Some(footer) => footer.lines().map(str::to_owned).collect(),
+            None => vec![self.t("footer")],
+        }
     }
 
     pub(crate) fn is_signed_in(&self) -> bool {
