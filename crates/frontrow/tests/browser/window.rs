@@ -108,9 +108,8 @@ impl Browser {
             {
                 return found;
             }
-            if from.elapsed() > PATIENCE {
-                panic!("there is no {css} at {}:\n{}", self.path().await, self.main_text().await);
-            }
+            let is_late = from.elapsed() > PATIENCE;
+            assert!(!is_late, "there is no {css} at {}:\n{}", self.path().await, self.main_text().await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -142,9 +141,8 @@ impl Browser {
             if path.starts_with(start) {
                 return path;
             }
-            if from.elapsed() > PATIENCE {
-                panic!("the browser is at {path} and not at {start}:\n{}", self.main_text().await);
-            }
+            let is_late = from.elapsed() > PATIENCE;
+            assert!(!is_late, "the browser is at {path} and not at {start}:\n{}", self.main_text().await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
