@@ -1,7 +1,7 @@
 //! The box office: its parts, their assembly, and the way of every command to the engine.
 //!
 //! Its calls stand in a file for each use: [`accounts`](crate::accounts), [`sessions`](crate::sessions),
-//! [`letters`](crate::letters), [`line`](crate::line), [`sale`](crate::sale),
+//! [`letters`], [`line`](crate::line), [`sale`](crate::sale),
 //! [`points`](crate::points), [`operators`](crate::operators), [`health`](crate::health). Each gives the engine a
 //! command or reads; none decides a rule.
 

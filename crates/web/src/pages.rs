@@ -1,8 +1,8 @@
 //! The pages for buyers: HTML that a server without a browser's script can be used by, made from the same finished
 //! values as the API's answers. A page calls the service, never the API.
 //!
-//! [`shell`] is what every page shares, [`texts`] its words, [`forms`] its input. A handler answers a [`Problem`] as the
-//! API does; [`problem_page`] turns it into a page.
+//! `shell` is what every page shares, `texts` its words, `forms` its input. A handler answers a [`Problem`] as the
+//! API does; `problem_page` turns it into a page.
 //!
 //! [`Problem`]: crate::edge::problem::Problem
 
