@@ -261,7 +261,8 @@ async fn a_buyer_whose_seats_are_taken_is_offered_the_nearest_like_them() {
     ask(&other_hall.seats).await.problem(404, "not_found");
     anonymous.get("/concerts/999/seats/alternatives?seat_ids=1").await.problem(404, "not_found");
     let twenty_one: Vec<_> = (1..=21).collect();
-    for bad in [&[1, 1][..], &[0], &[-1], &twenty_one] {
+    ask(&[1, 1]).await.expect(200);
+    for bad in [&[0][..], &[-1], &twenty_one] {
         ask(bad).await.problem_at(400, "invalid_field", "seat_ids");
     }
     for bad in ["1,", ",1", "1,,2", "a", "1;2", "%20"] {

@@ -198,8 +198,8 @@ pub(super) async fn seats(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WantedQuery {
-    /// 1 to 20 different seats of the concert, with commas between them.
-    #[param(pattern = "^[1-9][0-9]*(,[1-9][0-9]*){0,19}$", max_length = 340, example = "7,8")]
+    /// 1 to 20 seats of the concert, with commas between them. One that is named twice counts once.
+    #[param(pattern = "^[1-9][0-9]{0,14}(,[1-9][0-9]{0,14}){0,19}$", max_length = 319, example = "7,8")]
     seat_ids: String,
 }
 
@@ -278,7 +278,10 @@ fn seats_in(text: &str) -> Option<Vec<SeatId>> {
     let mut seats = Vec::new();
     for part in text.split(',') {
         let seat = SeatId::from_text(part).ok()?;
-        if seats.len() >= SEATS_PER_COMMAND_MAX || seats.contains(&seat) {
+        if seats.contains(&seat) {
+            continue;
+        }
+        if seats.len() >= SEATS_PER_COMMAND_MAX {
             return None;
         }
         seats.push(seat);
@@ -300,7 +303,7 @@ pub(super) async fn alternatives(
     PathId(concert_id): PathId<ConcertId>,
     QueryParams(query): QueryParams<WantedQuery>,
 ) -> HttpResult<Json<AlternativesShape>> {
-    let reason = "seats are 1 to 20 different ids with commas between them";
+    let reason = "seats are 1 to 20 ids with commas between them";
     let seats = seats_in(&query.seat_ids).ok_or_else(|| Problem::invalid_parameter("seat_ids", reason))?;
     let found = app.office.alternatives(concert_id, &seats).await?;
     Ok(Json(AlternativesShape {
