@@ -3,7 +3,7 @@
 use super::{
     MapForm, SeatMap, Versions,
     forms::{Heading, Row, compact, full},
-    news::{HallMark, HallNews, SeatStates, Unsent, is_laid_out_anew},
+    news::{HallMark, HallNews, SeatStates, Unsent, has_new_layout},
     order::{OrderedSeat, SeatingOrder},
     overview::{HallOverview, overview},
     snapshot::SeatSnapshot,
@@ -161,7 +161,7 @@ impl Seats {
 
     /// Notes what the change of a seat means for the streams and for the layout.
     fn note_change(&mut self, before: &Seat, after: &Seat) {
-        if is_laid_out_anew(before, after) {
+        if has_new_layout(before, after) {
             self.note_new_layout();
             return;
         }
@@ -181,7 +181,7 @@ impl Seats {
         self.mark = None;
         self.order = None;
         if let Some(unsent) = &mut self.unsent {
-            unsent.is_laid_out_anew = true;
+            unsent.has_new_layout = true;
         }
     }
 
@@ -423,7 +423,7 @@ impl CachedHall {
     pub(super) fn take_news(&self) -> Option<(HallNews, HallMark)> {
         let mut seats = self.seats();
         let unsent = std::mem::take(seats.unsent.as_mut()?);
-        if unsent.is_laid_out_anew {
+        if unsent.has_new_layout {
             return Some((HallNews::outdated(), seats.mark()));
         }
         if unsent.seats.is_empty() {

@@ -32,9 +32,9 @@ impl HallMark {
         let mut mark = Self { last: Time::default(), layout: 0, states: 0 };
         for Row { seat, .. } in rows {
             let label = (&seat.label.section, &seat.label.row, &seat.label.number, &seat.label.grade);
-            let laid_out = print_of((seat.seat_id, seat.seat_number, seat.price.get(), label));
+            let layout = print_of((seat.seat_id, seat.seat_number, seat.price.get(), label));
             mark.last = mark.last.max(seat.updated_at);
-            mark.layout = mark.layout.wrapping_add(laid_out);
+            mark.layout = mark.layout.wrapping_add(layout);
             mark.states = mark.states.wrapping_add(state_print(seat));
         }
         mark
@@ -59,7 +59,7 @@ fn state_print(seat: &Seat) -> u64 {
 }
 
 /// Whether a change of a seat changes the layout of its hall.
-pub(super) fn is_laid_out_anew(before: &Seat, after: &Seat) -> bool {
+pub(super) fn has_new_layout(before: &Seat, after: &Seat) -> bool {
     (before.seat_number, before.price, &before.label) != (after.seat_number, after.price, &after.label)
 }
 
@@ -85,7 +85,7 @@ impl FromStr for HallMark {
 #[derive(Debug, Default)]
 pub(super) struct Unsent {
     pub(super) seats: BTreeSet<SeatId>,
-    pub(super) is_laid_out_anew: bool,
+    pub(super) has_new_layout: bool,
 }
 
 /// News of a hall.

@@ -366,7 +366,7 @@ async fn news_of_a_hall_are_the_states_that_changed_since_the_last() {
 }
 
 #[tokio::test]
-async fn a_hall_that_is_laid_out_anew_has_to_be_fetched_again() {
+async fn a_hall_with_a_new_layout_has_to_be_fetched_again() {
     let store = CountedSeats::default();
     for number in 1..=3 {
         store.put(seat(number, SeatState::FREE, 1));
@@ -390,8 +390,8 @@ async fn a_hall_that_is_laid_out_anew_has_to_be_fetched_again() {
     let before = hall.mark();
     let many: Vec<_> = (0..=i32::try_from(CAUGHT_UP_MAX).unwrap()).map(|number| seat(10 + number, HELD, 9)).collect();
     hall.publish(&many);
-    let laid_out = HallMark { last: before.last, ..hall.mark() };
-    assert_eq!(states(hall.news_since(HallMark { states: 0, ..laid_out }).0), None, "too many to be told one by one");
+    let same_layout = HallMark { last: before.last, ..hall.mark() };
+    assert_eq!(states(hall.news_since(HallMark { states: 0, ..same_layout }).0), None, "too many to list");
 }
 
 #[tokio::test]
