@@ -227,8 +227,8 @@ async fn every_field_of_every_form_that_is_wrong_is_named_and_nothing_changes() 
     comes_back(&browser, "/account/erase", &erase, &[("password", "wrong horse", "The password is wrong")]).await;
     let taken = [("name", "Kim"), ("email", EMAIL), ("password", PASSWORD)];
     let page = visitor.send("/register", &taken).await;
-    page.shows(422, &["has an account already", r#"value="kim@example.com""#, r#"value="Kim""#]);
-    visitor.send("/forgot", &[("email", EMAIL)]).await.shows(200, &["check your mail"]);
+    page.shows(422, &["already has an account", r#"value="kim@example.com""#, r#"value="Kim""#]);
+    visitor.send("/forgot", &[("email", EMAIL)]).await.shows(200, &["check your e-mail"]);
     let reset = letter(&server, LinkKind::PasswordReset, 1).await;
     comes_back(&visitor, &reset, &[("new_password", OTHER)], &[("new_password", "short", "10 to 200")]).await;
     browser.open("/account").await.shows(200, &[EMAIL]);
@@ -346,7 +346,7 @@ async fn a_forgotten_password_is_set_by_the_link_of_a_letter_once() {
     for bad in ["/reset/x", "/reset/%22%3E", &format!("/reset/{}", "x".repeat(101))] {
         browser.send(bad, &[("new_password", OTHER)]).await.shows(403, &["/forgot"]);
     }
-    browser.send("/forgot", &[("email", EMAIL)]).await.shows(200, &["check your mail"]);
+    browser.send("/forgot", &[("email", EMAIL)]).await.shows(200, &["check your e-mail"]);
     let second = letter(&server, LinkKind::PasswordReset, 2).await;
     server.advance(30 * 60);
     browser.send(&second, &[("new_password", PASSWORD)]).await.shows(403, &["/forgot"]);
@@ -368,14 +368,14 @@ async fn an_address_is_confirmed_by_a_button_and_not_by_opening_the_link() {
         assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
     }
     browser.open("/account").await.shows(200, &["Not yet"]);
-    visitor.send(&first, &[]).await.shows(403, &["does not work"]);
+    visitor.send(&first, &[]).await.shows(403, &["doesn’t work"]);
     for _ in 0..2 {
         visitor.send(&second, &[]).await.shows(200, &["is confirmed"]);
     }
     let page = browser.open("/account").await;
     page.shows(200, &["On Fri 15 January 2027"]);
     assert!(!page.html.contains("/account/confirmation"), "{}", page.html);
-    visitor.send("/confirm/x", &[]).await.shows(403, &["does not work"]);
+    visitor.send("/confirm/x", &[]).await.shows(403, &["doesn’t work"]);
     server.close().await;
 }
 
@@ -385,7 +385,7 @@ async fn without_letters_the_pages_say_so() {
     let browser = registered(&server, EMAIL).await;
     browser.open("/account").await.shows(200, &["sends no e-mail yet"]);
     let visitor = Browser::at(&server);
-    visitor.open("/forgot").await.shows(200, &["sends no e-mail yet", "ask the organiser"]);
+    visitor.open("/forgot").await.shows(200, &["sends no e-mail yet", "ask the box office"]);
     visitor.send("/forgot", &[("email", EMAIL)]).await.shows(200, &["sends no e-mail yet"]);
     visitor.open("/demo/letters").await.shows(404, &["<html"]);
     server.close().await;
@@ -396,7 +396,7 @@ async fn a_demo_offers_its_accounts_with_one_button_each() {
     let server = Server::demo().await;
     demo::load(&server.app().office).await.unwrap();
     let browser = Browser::at(&server);
-    browser.open("/sign-in").await.shows(200, &[demo::BUYER, demo::OPERATOR, "demo&#39;s buyer"]);
+    browser.open("/sign-in").await.shows(200, &[demo::BUYER, demo::OPERATOR, "demo’s buyer"]);
     assert_eq!(sign_in(&browser, demo::BUYER, demo::PASSWORD).await.leads_to(), "/");
     let plain = Server::start().await;
     let page = Browser::at(&plain).open("/sign-in").await;
@@ -412,7 +412,7 @@ async fn the_pages_are_in_korean_for_who_asks_for_it() {
     for (path, text) in [
         ("/account", "로그인한 기기"),
         ("/forgot", "비밀번호 새로 정하기"),
-        ("/demo/letters", "체험용 편지함"),
+        ("/demo/letters", "체험용 메일함"),
         ("/reset/abc", "새 비밀번호"),
         ("/confirm/abc", "주소 확인하기"),
     ] {

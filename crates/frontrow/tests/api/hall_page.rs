@@ -72,7 +72,7 @@ async fn a_visitor_without_a_turn_looks_around_in_both_languages() {
     assert_eq!((&told["may_choose"], &told["turn"], &told["mine"]), (&json!(false), &Value::Null, &json!([])));
 
     let english = anonymous.call_at(Method::GET, &page_of(&hall)).header("accept-language", "en").send().await.text();
-    for expected in ["This is for looking around.", "Floor, row A, seat 2, R ₩100,000, being chosen by somebody"] {
+    for expected in ["This is for looking around.", "Floor, row A, seat 2, R ₩100,000, held by somebody else"] {
         assert!(english.contains(expected), "{expected}: {english}");
     }
     let early = open(&anonymous, &page_of(&not_yet)).await.text();
@@ -140,8 +140,8 @@ async fn a_refused_buyer_sees_until_when_and_what_is_free_instead() {
         assert_eq!(refused.status, 409);
         let page = refused.text();
         for expected in [
-            "Floor A열 5번은 방금 다른 분이 골랐습니다. 오후 5:05:00까지 잡혀 있습니다.",
-            "함께 고른 좌석도 잡지 않았습니다.",
+            "Floor A열 5번은 다른 분이 먼저 골랐습니다. 오후 5:05:00까지 잡혀 있습니다.",
+            "함께 고른 좌석도 잡히지 않았습니다.",
             "같은 등급의 가까운 자리",
             "role=\"alert\"",
         ] {
@@ -203,7 +203,7 @@ async fn a_form_that_is_wrong_comes_back_and_holds_nothing() {
         let refused = send(&buyer, &hall, &fields).await;
         assert_eq!(refused.status, 422, "{fields}");
         assert!(refused.text().contains(expected), "{fields}: {}", refused.text());
-        assert!(refused.text().contains("아무것도 잡지 않았습니다"), "{fields}");
+        assert!(refused.text().contains("잡힌 좌석은 없습니다"), "{fields}");
     }
     for (bad, status) in [("x", 403), ("x".repeat(3_000).leak(), 403), (&token[..token.len() - 1], 403)] {
         let refused = send(&buyer, &hall, &format!("{KEY}&token={bad}{one}")).await;

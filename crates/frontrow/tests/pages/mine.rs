@@ -27,7 +27,7 @@ async fn what_a_buyer_has_stands_on_one_page_and_nothing_of_anyone_else() {
     let place = buyer.join(Some(other.id())).await["token"].as_str().unwrap().to_owned();
     let page = browser.open("/mine").await;
     let texts = [
-        "결제를 기다리는 좌석: Midnight Tide",
+        "잡아 둔 좌석: Midnight Tide",
         "A열 2번",
         "data-left=\"300000\"",
         &format!("{}/pay", hall.path()),

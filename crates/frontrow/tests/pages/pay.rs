@@ -28,7 +28,7 @@ async fn two_seats_are_paid_by_one_button_and_the_tickets_have_what_one_needs_on
     let texts = [
         "Floor A열 1번",
         "Floor A열 2번",
-        "합계 2석",
+        "합계 2매",
         "<dd>200,000원</dd>",
         "<dd>500,000원</dd>",
         "<dt>결제 뒤 잔액</dt><dd>300,000원</dd>",
@@ -48,7 +48,7 @@ async fn two_seats_are_paid_by_one_button_and_the_tickets_have_what_one_needs_on
     assert_eq!((one.leads_to(), two.leads_to()), (two.leads_to(), one.leads_to()));
     let tickets = browser.open(one.leads_to()).await;
     let texts = [
-        "예매가 끝났습니다",
+        "예매를 마쳤습니다",
         "Midnight Tide: The First Night",
         "2027년 3월 15일 (월) 오후 8:00",
         "2027년 3월 15일 (월) 오후 7:00",
@@ -58,7 +58,7 @@ async fn two_seats_are_paid_by_one_button_and_the_tickets_have_what_one_needs_on
         "Floor A열 2번",
         &format!("예매 번호 {first}"),
         "2027년 1월 15일 (금) 오후 5:00 결제",
-        "합계 2석",
+        "합계 2매",
         "02-000-0000",
         &format!("{}/calendar.ics", hall.path()),
         "300,000원",

@@ -203,7 +203,7 @@ async fn a_line_before_its_sale_a_paused_and_a_stopped_one_say_so() {
     operator.patch(&format!("/operator/rooms/{}", open.id()), &json!({ "gate": "paused" })).await.expect(200);
     says(&browser.open(&place).await, &["입장을 잠시 멈췄습니다. 순서는 그대로이고"], &[]);
     operator.patch(&format!("/operator{}", open.path()), &json!({ "status": "closed" })).await.expect(200);
-    says(&browser.open(&place).await, &["판매를 마쳤습니다", "판매 끝남", "지금은 판매하지 않습니다"], &[]);
+    says(&browser.open(&place).await, &["예매가 마감되었습니다", "예매 마감", "지금은 예매할 수 없습니다"], &[]);
     let postponed = json!({ "status": "postponed", "status_reason": "출연자가 아픕니다." });
     operator.patch(&format!("/operator{}", open.path()), &postponed).await.expect(200);
     says(&browser.open(&place).await, &["공연이 연기되었습니다", "출연자가 아픕니다.", "줄의 순서는 그대로"], &[]);
@@ -339,7 +339,7 @@ async fn a_form_without_its_key_or_with_a_bad_one_changes_nothing() {
     assert_eq!(scene(&browser.open(&place).await), "offered");
     let closed = server.hall_like(1, |draft| draft.closes_at = Some(START)).await;
     let answer = browser.send(&format!("{}/line", closed.path()), &[("key", &new_key(&server))]).await;
-    answer.shows(409, &["예매가 끝났습니다"]);
+    answer.shows(409, &["예매가 마감되었습니다"]);
     browser.send("/concerts/999/line", &[("key", &new_key(&server))]).await.shows(404, &[]);
     server.close().await;
 }

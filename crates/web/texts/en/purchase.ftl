@@ -7,10 +7,10 @@ pay-until = Yours until { $when }
 pay-at-180 = 3 minutes left to pay.
 pay-at-60 = 1 minute left to pay.
 pay-over = Time is up. The seats have been released.
-pay-seats = Seats on hold
+pay-seats = Held seats
 pay-total = { $n ->
-    [one] Total, { $n } seat
-   *[other] Total, { $n } seats
+    [one] Total, { $n } ticket
+   *[other] Total, { $n } tickets
 }
 pay-balance = Balance
 pay-after = Balance after paying
@@ -31,7 +31,7 @@ tickets-new = You’re booked
 tickets-new-text = Paid, and the seats are yours. You’ll find this page under My bookings at any time.
 tickets-when = When
 tickets-doors = Doors open
-tickets-venue = Where
+tickets-venue = Venue
 tickets-number = Booking no.
 tickets-paid = Paid { $when }
 tickets-refund = Refund
@@ -43,7 +43,7 @@ tickets-calendar = Add to calendar
 tickets-cancelled = The concert is cancelled
 tickets-cancelled-text = You can get a full refund at any time.
 tickets-postponed = The concert is postponed
-tickets-postponed-text = Your booking stays good for the new date. Until then you can get a full refund.
+tickets-postponed-text = Your booking stays valid for the new date. Until then you can get a full refund.
 tickets-over = This concert is over
 tickets-over-text = Thank you for coming.
 refund-title = Refund this seat?
@@ -52,7 +52,7 @@ refund-seat = Seat
 refund-paid-at = Paid
 refund-refunded-at = Refunded
 refund-always = You can get a full refund at any time.
-refund-until = You can get a full refund until { $when }.
+refund-until = You can get a full refund before { $when }.
 refund-over = Refunds closed on { $when }.
 refund-text = All of it goes back to your balance at once, and others can buy the seat. This can’t be undone.
 refund-button = Refund { $sum }

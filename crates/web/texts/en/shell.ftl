@@ -4,4 +4,4 @@ nav = Main menu
 nav-mine = My bookings
 nav-account = Account
 nav-sign-in = Sign in
-footer = First come, first served: one line for everybody.
+footer = One line for everyone: first come, first served.

@@ -4,4 +4,4 @@ nav = 주요 메뉴
 nav-mine = 내 예매
 nav-account = 내 정보
 nav-sign-in = 로그인
-footer = 먼저 온 순서대로, 누구에게나 같은 줄.
+footer = 누구나 같은 줄에 서고, 먼저 선 순서대로 입장합니다.
