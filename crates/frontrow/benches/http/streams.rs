@@ -34,7 +34,7 @@ use tokio::{
 const STREAMS: usize = 20_000;
 /// File descriptors for everything else.
 const OTHERS: usize = 400;
-const BUYERS: usize = 12_000;
+const BUYERS: usize = 40_000;
 const HOLD_CONNECTIONS: usize = 64;
 const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(2);
@@ -87,7 +87,7 @@ pub(crate) fn run() {
     let taken = server.resident_kb() - before;
     println!("resident: {before} KiB before, {:.1} KiB a stream", per(taken, count));
     for number in 1..=5 {
-        news(&clients, server.address, &received, count, number);
+        news(&clients, &server, &received, count, number);
     }
 
     let (mut positions, mut holds) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
@@ -166,6 +166,7 @@ fn others(server: &Child, sale: &Sale, tokens: &[String]) -> (f64, f64) {
     });
     let holds = crate::run(server.address, sources.collect(), Duration::from_millis(700));
     assert_eq!(holds.by_class[2], holds.latency.len(), "not all answers are 2xx: {:?}", holds.by_class);
+    assert!(sale.next.load(Ordering::Relaxed) < BUYERS * SEATS_PER_BUYER, "there are too few seats for so many holds");
     (positions.rate, holds.rate)
 }
 
@@ -218,11 +219,12 @@ fn note(part: &[u8], received: &Received) {
 }
 
 /// Changes the message, and waits until every stream has it.
-fn news(clients: &tokio::runtime::Runtime, address: SocketAddr, received: &Received, count: usize, number: usize) {
+fn news(clients: &tokio::runtime::Runtime, server: &Child, received: &Received, count: usize, number: usize) {
+    let spent = server.processor_time();
     received.message.store(number, Ordering::Relaxed);
     received.with_message.store(0, Ordering::Relaxed);
     let started = Instant::now();
-    let answered = clients.block_on(set_room(address, &format!("{{\"message\":\"news {number}\"}}")));
+    let answered = clients.block_on(set_room(server.address, &format!("{{\"message\":\"news {number}\"}}")));
     let (mut half, mut most) = (None, None);
     while started.elapsed() < Duration::from_secs(30) && most.is_none() {
         std::thread::sleep(Duration::from_millis(2));
@@ -230,8 +232,11 @@ fn news(clients: &tokio::runtime::Runtime, address: SocketAddr, received: &Recei
         half = half.or((have * 2 >= count).then(|| started.elapsed()));
         most = (have >= count).then(|| started.elapsed());
     }
+    let spent = server.processor_time().saturating_sub(spent);
     println!(
-        "a message: answered after {answered:.0?}, at half of the streams after {half:.0?}, at all after {most:.0?}"
+        "a message: answered after {answered:.0?}, at half of the streams after {half:.0?}, at all after {most:.0?}; \
+         {:.1} us of the server for each stream",
+        spent.as_secs_f64() * 1e6 / f64::from(u32::try_from(count).unwrap()),
     );
     std::thread::sleep(Duration::from_millis(500));
 }

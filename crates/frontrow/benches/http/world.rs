@@ -1,10 +1,6 @@
 //! Servers to measure: the real one, and bare handlers beside it.
 
-use axum::{
-    Router,
-    body::Bytes,
-    routing::{get, post},
-};
+use axum::{Router, body::Bytes, routing::get};
 use base64::Engine as _;
 use frontrow::{
     app::{self, RunningApp},
@@ -68,7 +64,7 @@ impl Server {
                 drop(taken);
                 ([("content-type", "application/json")], Bytes::from_static(body))
             };
-            let router = Router::new().route("/{*path}", get(answer)).route("/", post(take));
+            let router = Router::new().route("/{*path}", get(answer)).route("/", get(answer).post(take));
             let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = socket.local_addr().unwrap();
             let stopped = async move {
