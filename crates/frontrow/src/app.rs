@@ -33,7 +33,7 @@ use frontrow_web::{
         state::{AppState, SharedState},
         traces,
     },
-    pages::{PageKit, Theme},
+    pages::{PageAddresses, PageKit, Theme},
 };
 use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
@@ -101,7 +101,10 @@ async fn assemble_with(
         document: Document::new("application/json", serde_json::to_vec(&frontrow_web::api::document(demo_accounts))?),
         pages: PageKit::new(
             config.theme.as_deref().map(Theme::read).transpose()?.unwrap_or_default(),
-            config.public_url.as_ref().map(|url| url.as_str().into()),
+            PageAddresses {
+                public_url: config.public_url.as_ref().map(|url| url.as_str().into()),
+                turn_url: config.turn_url.clone(),
+            },
         )?,
     });
     Ok(RunningApp { app, store, peers, ids, engine, metrics, clock, tasks: JoinSet::new() })

@@ -9,7 +9,10 @@ mod validate;
 use crate::telemetry::LogFormat;
 use clap::{Args, ValueEnum};
 use frontrow_service::net::AddressRange;
-use frontrow_web::edge::{cors::Origin, secret::Secret, traces::Collector};
+use frontrow_web::{
+    edge::{cors::Origin, secret::Secret, traces::Collector},
+    pages::TurnUrl,
+};
 use std::{net::SocketAddr, path::PathBuf};
 
 pub use cli::{Cli, CliCommand, ConcertCommand, KeysCommand, LineCommand, OperatorCommand, UserCommand};
@@ -276,6 +279,10 @@ pub struct Config {
     /// search engines [default: as each request names it]
     #[arg(long, env = "FRONTROW_PUBLIC_URL", value_name = "URL", help_heading = "Access")]
     pub public_url: Option<Origin>,
+    /// Address of another shop that a turn in the house room opens, with `{token}` for the queue token, such as
+    /// `https://shop.example.com/enter?token={token}` [default: none]
+    #[arg(long, env = "FRONTROW_TURN_URL", value_name = "URL", help_heading = "Access")]
+    pub turn_url: Option<TurnUrl>,
 
     /// How many client connections may be open at once
     #[arg(

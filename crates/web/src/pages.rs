@@ -24,16 +24,18 @@ mod shared;
 mod shell;
 mod texts;
 mod theme;
+mod turn_url;
 mod waiting;
 
 pub use problem_page::not_found;
 pub use theme::Theme;
+pub use turn_url::TurnUrl;
 
 use crate::{
     edge::state::SharedState,
     pages::{assets::Assets, shared::SharedPages, texts::Texts},
 };
-use axum::{Router, middleware, routing::get};
+use axum::{Router, http::HeaderValue, middleware, routing::get};
 use std::sync::Arc;
 
 /// What the pages are made from: words and files that never change while the program runs.
@@ -48,17 +50,34 @@ struct Kit {
     shared: SharedPages,
     /// The address of the shop as the outside knows it, without a slash at the end.
     public_url: Option<Arc<str>>,
+    /// What a turn in the house room opens at another shop.
+    turn_url: Option<TurnUrl>,
+    content_security_policy: HeaderValue,
+}
+
+/// Addresses that leave the pages.
+#[derive(Debug, Clone, Default)]
+pub struct PageAddresses {
+    /// Of the shop as the outside knows it, without a slash at the end; none to take it from each request.
+    pub public_url: Option<Arc<str>>,
+    /// Of another shop, which a turn in the house room opens.
+    pub turn_url: Option<TurnUrl>,
 }
 
 impl PageKit {
-    /// The words and files in the program, and those of the shop. `public_url` is the address of the shop as the outside knows it, without a
-    /// slash at the end; none to take it from each request.
+    /// The words and files in the program, and those of the shop.
     ///
     /// # Errors
-    /// A catalogue is not Fluent: a bug that a test finds.
-    pub fn new(theme: Theme, public_url: Option<Arc<str>>) -> anyhow::Result<Self> {
+    /// A catalogue is not Fluent, or the policy is no header: bugs that a test finds.
+    pub fn new(theme: Theme, addresses: PageAddresses) -> anyhow::Result<Self> {
         let (texts, assets, shared) = (Texts::new()?, Assets::new(&theme), SharedPages::default());
-        Ok(Self(Arc::new(Kit { texts, assets, theme, shared, public_url })))
+        let PageAddresses { public_url, turn_url } = addresses;
+        let content_security_policy = problem_page::content_security_policy(turn_url.as_ref()).try_into()?;
+        Ok(Self(Arc::new(Kit { texts, assets, theme, shared, public_url, turn_url, content_security_policy })))
+    }
+
+    fn turn_url(&self) -> Option<&TurnUrl> {
+        self.0.turn_url.as_ref()
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod accessibility;
 mod faults;
+mod other_shop;
 mod pictures;
 mod purchase;
 mod shop;

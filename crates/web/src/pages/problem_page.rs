@@ -7,7 +7,10 @@ use crate::{
         problem::{HttpResult, Problem, ProblemCode, codes},
         state::SharedState,
     },
-    pages::shell::{Shell, html},
+    pages::{
+        PageKit, TurnUrl,
+        shell::{Shell, html},
+    },
 };
 use askama::Template;
 use axum::{
@@ -17,9 +20,6 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 
-/// What a page may load and do: its own files and calls. No script or style stands in the page.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 /// Nothing of a device is used but its screen's wake lock.
@@ -91,7 +91,7 @@ pub(super) async fn as_page(State(app): State<SharedState>, request: Request, ne
             come_back(response.headers_mut());
         }
     }
-    protect(response.headers_mut(), scheme.unwrap_or(Scheme::Plain));
+    protect(response.headers_mut(), &app.pages, scheme.unwrap_or(Scheme::Plain));
     response
 }
 
@@ -104,13 +104,20 @@ fn come_back(headers: &mut HeaderMap) {
     }
 }
 
-fn protect(headers: &mut HeaderMap, scheme: Scheme) {
-    let fixed = [
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::REFERRER_POLICY, "same-origin"),
-        (PERMISSIONS_POLICY, PERMISSIONS),
-        (OPENER_POLICY, "same-origin"),
-    ];
+/// What a page may load and do: its own files and calls. No script or style stands in the page. Browsers follow a form's redirect only if its policy has the address: claiming a turn may
+/// lead to another shop.
+pub(super) fn content_security_policy(turn_url: Option<&TurnUrl>) -> String {
+    let other_shop = turn_url.map(|url| format!(" {}", url.origin())).unwrap_or_default();
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+         form-action 'self'{other_shop}; base-uri 'none'; frame-ancestors 'none'"
+    )
+}
+
+fn protect(headers: &mut HeaderMap, kit: &PageKit, scheme: Scheme) {
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| kit.0.content_security_policy.clone());
+    let fixed =
+        [(header::REFERRER_POLICY, "same-origin"), (PERMISSIONS_POLICY, PERMISSIONS), (OPENER_POLICY, "same-origin")];
     for (name, value) in fixed {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
@@ -139,7 +146,7 @@ pub async fn not_found(State(app): State<SharedState>, mut parts: Parts) -> Http
     let answered = problem.into_response();
     let Some(problem) = answered.extensions().get::<ProblemCode>().copied() else { return Ok(answered) };
     let mut response = page_of(shell, problem, answered);
-    protect(response.headers_mut(), scheme);
+    protect(response.headers_mut(), &app.pages, scheme);
     Ok(response)
 }
 

@@ -11,7 +11,7 @@ use crate::{
         auth::SignedIn,
         extract::{PathId, PathKey as _, PathText},
         form::FormFields,
-        problem::HttpResult,
+        problem::{HttpResult, Problem, codes},
         state::SharedState,
     },
     pages::{
@@ -37,11 +37,12 @@ use frontrow_service::{
     office::ServiceError,
     sale::ConcertOnSale,
 };
-use page::{LeavePage, WaitingPage};
+use page::{FrontPage, LeavePage, WaitingPage};
 
 /// The routes of the line.
 pub(super) fn routes() -> Router<SharedState> {
     Router::new()
+        .route("/line", get(front).post(join_front))
         .route("/concerts/{concert_id}/line", get(own).post(join))
         .route("/line/{token}", get(show))
         .route("/line/{token}/claim", post(claim))
@@ -117,9 +118,85 @@ fn page_path(token: &str, bearing: Bearing) -> String {
     format!("/line/{token}{}", bearing.query())
 }
 
-/// The seats of a concert, to choose from.
-fn seats_path(concert: Option<ConcertId>) -> String {
-    concert.map_or_else(|| "/".to_owned(), |concert| format!("/concerts/{concert}/seats"))
+/// What a turn opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum TurnGoal {
+    /// The hall of a concert.
+    Hall(ConcertId),
+    /// Another shop, at this address.
+    OtherShop(String),
+    /// Any concert of the house room.
+    Season,
+}
+
+impl TurnGoal {
+    /// A place without a concert leads to the other shop, if there is one.
+    fn of(app: &SharedState, token: &str, concert: Option<ConcertId>) -> Self {
+        match (concert, app.pages.turn_url()) {
+            (Some(concert), _) => Self::Hall(concert),
+            (None, Some(turn_url)) => Self::OtherShop(turn_url.with_token(token)),
+            (None, None) => Self::Season,
+        }
+    }
+
+    /// Its address.
+    fn address(&self) -> String {
+        match self {
+            Self::Hall(concert) => format!("/concerts/{concert}/seats"),
+            Self::OtherShop(address) => address.clone(),
+            Self::Season => "/".to_owned(),
+        }
+    }
+
+    /// What the button to it says.
+    const fn label_id(&self) -> &'static str {
+        match self {
+            Self::Hall(_) => "line-claim",
+            Self::OtherShop(_) => "line-enter",
+            Self::Season => "line-to-season",
+        }
+    }
+
+    /// What the button that claims the turn says: every turn but that of another shop is for seats.
+    const fn claim_id(&self) -> &'static str {
+        match self {
+            Self::OtherShop(_) => "line-enter",
+            Self::Hall(_) | Self::Season => "line-claim",
+        }
+    }
+
+    /// Where its line is joined again.
+    fn join_path(&self) -> Option<String> {
+        match self {
+            Self::Hall(concert) => Some(format!("/concerts/{concert}/line")),
+            Self::OtherShop(_) => Some("/line".to_owned()),
+            Self::Season => None,
+        }
+    }
+}
+
+/// The line in front of another shop; there is none without its address.
+async fn front(State(app): State<SharedState>, shell: Shell) -> HttpResult<Response> {
+    let page = FrontPage::new(shell);
+    match app.pages.turn_url() {
+        Some(_) => html(&page.shell, StatusCode::OK, &page),
+        None => Err(Problem::new(&codes::NOT_FOUND)),
+    }
+}
+
+/// Joins the line in front of another shop, or goes back to the place in it.
+async fn join_front(
+    State(app): State<SharedState>,
+    SignedIn { caller, .. }: SignedIn,
+    fields: FormFields,
+) -> HttpResult<Redirect> {
+    if app.pages.turn_url().is_none() {
+        return Err(Problem::new(&codes::NOT_FOUND));
+    }
+    let key = key_of(&fields)?.bind(caller, &Method::POST, "/line", &[], &())?;
+    let (place, issue) = app.office.issue_token(caller, None, key).await?.value;
+    let from = (issue == Issue::New).then_some(place.line.ahead);
+    Ok(Redirect::to(&page_path(&place.signed, Bearing { from, ..Bearing::default() })))
 }
 
 /// Joins the line of a concert, or goes back to the place in it.
@@ -136,7 +213,7 @@ async fn join(
     };
     let (place, issue) = app.office.issue_token(caller, Some(concert), key).await?.value;
     if place.token.status() == TokenStatus::Active {
-        return Ok(Redirect::to(&seats_path(Some(concert))));
+        return Ok(Redirect::to(&TurnGoal::Hall(concert).address()));
     }
     let from = (issue == Issue::New).then_some(place.line.ahead);
     let bearing = Bearing { from, ..Bearing::of(concert, place.token.id.room_id) };
@@ -192,7 +269,8 @@ async fn show(
     PathText(token): PathText,
 ) -> HttpResult<Response> {
     let visit = Visit::at(&app, &token, query.as_deref()).await?;
-    let page = WaitingPage::new(shell, &token, visit, app.office.policy())?;
+    let goal = TurnGoal::of(&app, &token, visit.concert.as_ref().map(|found| found.concert.concert_id));
+    let page = WaitingPage::new(shell, &token, visit, goal, app.office.policy())?;
     html(&page.shell, StatusCode::OK, &page)
 }
 
@@ -216,7 +294,10 @@ async fn claim(
         Err(stop) => return Err(stop.into()),
     };
     Ok(match place.token.status() {
-        TokenStatus::Active => Redirect::to(&seats_path(place.token.id.room_id.concert().or(bearing.concert))),
+        TokenStatus::Active => {
+            let concert = place.token.id.room_id.concert().or(bearing.concert);
+            Redirect::to(&TurnGoal::of(&app, &token, concert).address())
+        }
         TokenStatus::Offered => Redirect::to(&page_path(&token, Bearing { claim: LastClaim::Full, ..bearing })),
         _ => Redirect::to(&page_path(&token, bearing)),
     })

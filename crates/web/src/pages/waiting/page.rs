@@ -1,6 +1,6 @@
 //! The waiting page and the question before leaving, ready to be written.
 
-use super::{Bearing, LastClaim, Visit, page_path, seats_path, words};
+use super::{Bearing, LastClaim, TurnGoal, Visit, page_path, words};
 use crate::{
     edge::problem::HttpResult,
     pages::{
@@ -156,19 +156,24 @@ struct PlaceLinks {
     page: String,
     claim: String,
     leave: String,
-    seats: String,
-    concert: Option<ConcertId>,
+    goal: TurnGoal,
 }
 
 impl PlaceLinks {
-    fn of(token: &str, concert: Option<ConcertId>, bearing: Bearing) -> Self {
+    fn of(token: &str, goal: TurnGoal, bearing: Bearing) -> Self {
         let query = Bearing { claim: LastClaim::None, ..bearing }.query();
         Self {
             page: format!("/line/{token}{query}"),
             claim: format!("/line/{token}/claim{query}"),
             leave: format!("/line/{token}/leave{query}"),
-            seats: seats_path(concert),
-            concert,
+            goal,
+        }
+    }
+
+    const fn concert(&self) -> Option<ConcertId> {
+        match self.goal {
+            TurnGoal::Hall(concert) => Some(concert),
+            TurnGoal::OtherShop(_) | TurnGoal::Season => None,
         }
     }
 }
@@ -236,12 +241,12 @@ fn clock(from: Time, to: Time) -> String {
 }
 
 impl WaitingPage {
-    pub(super) fn new(shell: Shell, token: &str, visit: Visit, policy: &Policy) -> HttpResult<Self> {
+    pub(super) fn new(shell: Shell, token: &str, visit: Visit, goal: TurnGoal, policy: &Policy) -> HttpResult<Self> {
         let Visit { token: verified, line, concert, bearing } = visit;
         let row = concert.as_ref().map(|found| &found.concert);
         let zone = row.map_or(HOME_ZONE, |concert| &concert.time_zone);
         let scene = LineScene::of(&line);
-        let links = PlaceLinks::of(token, row.map(|concert| concert.concert_id), bearing);
+        let links = PlaceLinks::of(token, goal, bearing);
         let place = PlaceWords {
             ahead: line.ahead,
             unit: shell.t1("line-unit", "n", line.ahead),
@@ -358,6 +363,20 @@ fn data(
     .to_string()
 }
 
+/// The page on which the line in front of another shop is joined.
+#[derive(Template)]
+#[template(path = "waiting/front.html")]
+pub(super) struct FrontPage {
+    pub(super) shell: Shell,
+    key: String,
+}
+
+impl FrontPage {
+    pub(super) fn new(shell: Shell) -> Self {
+        Self { shell, key: fresh_key() }
+    }
+}
+
 /// The question before leaving.
 #[derive(Template)]
 #[template(path = "waiting/leave.html")]
@@ -377,7 +396,7 @@ impl LeavePage {
         concert: Option<&ConcertOnSale>,
         bearing: Bearing,
     ) -> Self {
-        let links = PlaceLinks::of(token, None, bearing);
+        let links = PlaceLinks::of(token, TurnGoal::Season, bearing);
         Self {
             head: PlaceHead::of(&shell, concert),
             ahead: (line.status == TokenStatus::Waiting).then_some(line.ahead),
