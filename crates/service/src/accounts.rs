@@ -333,7 +333,7 @@ impl BoxOffice {
     /// # Errors
     /// The store could not be read.
     pub async fn remains(&self, user_id: UserId) -> Result<Remains, ServiceError> {
-        let balance = self.balance(user_id).await?.map_or(Money::ZERO, |point| point.amount);
+        let balance = self.balance_of(user_id).await?;
         let tickets = self.live_reservations(user_id, ReservationStatus::Confirmed).await?.len();
         Ok(Remains { balance, tickets })
     }

@@ -74,6 +74,14 @@ impl BoxOffice {
         Ok(self.store.point(user).await?)
     }
 
+    /// A user's balance; zero before the first movement.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn balance_of(&self, user: UserId) -> Result<Money, ServiceError> {
+        Ok(self.balance(user).await?.map_or(Money::ZERO, |point| point.amount))
+    }
+
     /// A user's point history, newest first.
     ///
     /// # Errors

@@ -119,14 +119,12 @@ impl Concerts {
 
     /// Drops a concert that another instance has changed.
     pub(crate) fn drop_one(&self, id: ConcertId) {
-        self.known.change(|known| {
-            known.remove(&id);
-        });
+        self.known.remove(&id);
     }
 
     /// Empties the cache.
     pub(crate) fn forget(&self) {
-        self.known.change(HashMap::clear);
+        self.known.clear();
     }
 }
 

@@ -1,6 +1,10 @@
 //! The answer of the caches to one race: a value that was read before a change must not be cached after it.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
 /// Cached values that count their changes.
 ///
@@ -67,6 +71,20 @@ impl<T> Guarded<T> {
     /// Adds values that the store has only just got: no read that has begun before can contradict them.
     pub(crate) fn add(&self, add: impl FnOnce(&mut T)) {
         add(&mut self.writing().values);
+    }
+}
+
+impl<K: Eq + Hash, V> Guarded<HashMap<K, V>> {
+    /// Drops the value of a key that was changed.
+    pub(crate) fn remove(&self, key: &K) {
+        self.change(|values| {
+            values.remove(key);
+        });
+    }
+
+    /// Drops all values.
+    pub(crate) fn clear(&self) {
+        self.change(HashMap::clear);
     }
 }
 

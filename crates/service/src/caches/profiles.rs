@@ -148,14 +148,12 @@ impl Profiles {
 
     /// Drops the profile of a concert that another instance has changed.
     pub(crate) fn drop_one(&self, id: ConcertId) {
-        self.known.change(|known| {
-            known.remove(&id);
-        });
+        self.known.remove(&id);
     }
 
     /// Empties the cache.
     pub(crate) fn forget(&self) {
-        self.known.change(HashMap::clear);
+        self.known.clear();
     }
 }
 

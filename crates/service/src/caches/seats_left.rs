@@ -206,7 +206,7 @@ impl SeatsLeft {
 
     /// Empties the cache.
     pub(crate) fn forget(&self) {
-        self.kept.change(HashMap::clear);
+        self.kept.clear();
     }
 }
 

@@ -74,7 +74,7 @@ impl Sessions {
     /// Drops every session, so that the next request reads the store.
     pub(crate) fn forget(&self) {
         for shard in &self.shards {
-            shard.change(HashMap::clear);
+            shard.clear();
         }
     }
 
@@ -96,9 +96,7 @@ impl Sessions {
 
     /// Drops a session that was closed here or by another instance.
     pub(crate) fn close(&self, secret_hash: &[u8; 32]) {
-        self.shard(secret_hash).change(|shard| {
-            shard.remove(secret_hash);
-        });
+        self.shard(secret_hash).remove(secret_hash);
     }
 
     /// Drops every session of a user, so that the next request reads the store.

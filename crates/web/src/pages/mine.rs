@@ -188,7 +188,7 @@ async fn show(
         PaymentFilter { user: Some(user_id), status: Some(PaymentStatus::Completed), ..PaymentFilter::default() };
     let receipts = app.office.payments(&paid, Page { after: None, limit: ROWS_MAX }).await?;
     let places = app.office.live_tokens(user_id).await?;
-    let balance = app.office.balance(user_id).await?.map_or(Money::ZERO, |point| point.amount);
+    let balance = app.office.balance_of(user_id).await?;
     let ids = tickets.iter().map(|ticket| ticket.reservation.concert_id);
     let ids = ids.chain(receipts.iter().filter_map(|receipt| receipt.concert_id));
     let ids = ids.chain(places.iter().filter_map(|place| place.token.id.room_id.concert()));
@@ -288,7 +288,7 @@ async fn refund_page(
     let (now, cutoff) = (app.office.now(), app.office.policy().refund_cutoff);
     let time = concert.as_ref().map_or(RefundTime::Always, |concert| RefundTime::of(concert, cutoff, now));
     let zone = concert.as_ref().map_or(HOME_ZONE, |concert| &concert.time_zone);
-    let balance = app.office.balance(user_id).await?.map_or(Money::ZERO, |point| point.amount);
+    let balance = app.office.balance_of(user_id).await?;
     Ok(RefundPage {
         notice: None,
         place: seat_words(&shell, &receipt.place),

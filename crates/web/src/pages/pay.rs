@@ -174,7 +174,7 @@ async fn page_of(app: &SharedState, shell: Shell, user: UserId, id: ConcertId) -
     let concert = app.office.concert(id).await?;
     let filter = ReservationFilter { user: Some(user), concert: Some(id), status: Some(ReservationStatus::Pending) };
     let tickets = app.office.reservations(&filter, Page { after: None, limit: ROWS_MAX }).await?;
-    let balance = app.office.balance(user).await?.map_or(Money::ZERO, |point| point.amount);
+    let balance = app.office.balance_of(user).await?;
     let places = app.office.live_tokens(user).await?;
     let is_active = |place: &frontrow_service::line::TokenPlace| {
         place.token.id.room_id == concert.room_id && place.token.status() == TokenStatus::Active
@@ -314,7 +314,7 @@ async fn tickets(
         return Err(Refusal::NotFound { what: EntityKind::Payment }.into());
     }
     receipts.sort_by_key(|receipt| receipt.seat_number);
-    let balance = app.office.balance(user_id).await?.map_or(Money::ZERO, |point| point.amount);
+    let balance = app.office.balance_of(user_id).await?;
     let (now, zone) = (app.office.now(), &concert.time_zone);
     let refund = RefundTime::of(&concert, app.office.policy().refund_cutoff, now);
     let line = |receipt: &Receipt| TicketLine {

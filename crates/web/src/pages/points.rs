@@ -131,7 +131,7 @@ async fn history(
     QueryParams(query): QueryParams<PageQuery<HistoryId>>,
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
-    let balance = app.office.balance(user_id).await?.map_or(Money::ZERO, |point| point.amount);
+    let balance = app.office.balance_of(user_id).await?;
     let rows = app.office.history(user_id, page).await?;
     let List { items, next_cursor } = next_page(rows, &page, |row| row.history_id);
     let page = PointsPage {
@@ -163,7 +163,7 @@ async fn ask_to_top_up(
     let query = query.unwrap_or_default();
     let next = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next");
     let next = next.map_or_else(|| AFTER.to_owned(), |(_, next)| local_path(&next).to_owned());
-    let balance = app.office.balance(user_id).await?.map_or(Money::ZERO, |point| point.amount);
+    let balance = app.office.balance_of(user_id).await?;
     let page = TopUpPage { notice: None, balance, top_up: TopUpForm::new(app.office.policy(), None, &next), shell };
     html(&page.shell, StatusCode::OK, &page)
 }
@@ -210,7 +210,7 @@ async fn top_up(
         _ => None,
     };
     let notice = FormNotice::of(&shell, problem)?;
-    let balance = app.office.balance(signed_in.user_id).await?.map_or(Money::ZERO, |point| point.amount);
+    let balance = app.office.balance_of(signed_in.user_id).await?;
     let form = TopUpForm {
         amount: fields.given("amount").chars().take(40).collect(),
         fault,
