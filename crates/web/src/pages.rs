@@ -18,6 +18,7 @@ mod mine;
 mod pay;
 mod points;
 mod problem_page;
+mod refund_time;
 mod sale_words;
 mod season;
 mod shared;

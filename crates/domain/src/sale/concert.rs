@@ -4,7 +4,7 @@ use crate::{
     id::{ConcertId, RoomId},
     money::Money,
     refusal::Refusal,
-    sale::{CONCERT_CANCELLED, REFUNDED_AFTER_SALE, SeatAction},
+    sale::{CONCERT_CANCELLED, ConcertDetails, REFUNDED_AFTER_SALE, SeatAction},
     time::{Span, Time},
 };
 use jiff::{
@@ -313,6 +313,13 @@ impl Concert {
                 Some(self.starts_at.minus(cutoff))
             }
         }
+    }
+
+    /// When the doors open; none if the details do not say.
+    #[must_use]
+    pub fn doors_at(&self, details: &ConcertDetails) -> Option<Time> {
+        let before = Span::from_secs(i64::from(details.doors_minutes?).saturating_mul(60));
+        Some(self.starts_at.minus(before))
     }
 
     /// Whether no turn can come any more in the concert's own line: it was cancelled, or has been over for

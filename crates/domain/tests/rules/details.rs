@@ -5,6 +5,7 @@ use frontrow_domain::{
     command::{Command, ConcertChange, NewConcert, Outcome},
     id::ConcertId,
     sale::{AgeRating, ConcertDetails, DetailsChange, Poster, PosterMark},
+    time::Span,
 };
 use serde_json::json;
 
@@ -47,6 +48,16 @@ fn a_concert_is_created_with_its_details_and_they_change_one_by_one() {
     assert_eq!((left.address.as_deref(), left.age_rating), (None, Some(AgeRating::All)));
     assert_eq!(left.running_minutes, Some(150), "what is not named stays");
     assert_eq!(office.model.details[&concert.concert_id], created, "another concert keeps its own");
+}
+
+#[test]
+fn the_doors_open_so_many_minutes_before_the_start() {
+    let mut office = SaleModel::new();
+    office.ask(BOSS, change(full())).unwrap();
+    let concert = &office.model.concerts[&ID];
+    let an_hour_before = concert.starts_at.minus(Span::from_secs(3_600));
+    assert_eq!(concert.doors_at(details(&office).unwrap()), Some(an_hour_before));
+    assert_eq!(concert.doors_at(&ConcertDetails::none(ID)), None);
 }
 
 #[test]

@@ -193,7 +193,7 @@ async fn a_concert_shows_everything_before_the_purchase() {
             "2 h 30 min with interval",
             "7:00 pm",
             "Up to 4 seats",
-            "Full refund before Sun 14 March 2027, 8:00 pm.",
+            "You can get a full refund before Sun 14 March 2027, 8:00 pm.",
             "Join the line",
         ],
     );
@@ -243,9 +243,10 @@ async fn each_state_of_a_sale_has_its_words_and_its_next_step() {
     update(json!({ "status": "closed", "status_reason": "현장에서 팝니다." })).await;
     step(&["예매 마감", "현장에서 팝니다."], false).await;
     update(json!({ "status": "postponed", "status_reason": "가수가 아픕니다." })).await;
-    step(&["공연 연기", "가수가 아픕니다.", "기한 없이 전액 환불"], false).await;
+    step(&["공연 연기", "가수가 아픕니다.", "새 날짜가 정해질 때까지 전액 환불"], false).await;
+    shows_none(&page(&server, &path).await, &["언제든지", "기한 없이"]);
     operator.post(&format!("/operator{path}/cancel"), &json!({ "reason": "<b>취소</b>" })).await.expect(200);
-    step(&["공연 취소", "&#60;b&#62;취소", "모두 돌려받을 수 있습니다"], false).await;
+    step(&["공연 취소", "&#60;b&#62;취소", "언제든지 전액 환불"], false).await;
     server.close().await;
 }
 

@@ -76,7 +76,7 @@ async fn a_waiting_page_shows_the_place_in_both_languages_and_reloads_itself() {
         "1인 4매까지 &#60;예매&#62;할 수 있습니다.",
         "<dt>접수 번호</dt><dd>3</dd>",
         "<dt>접수한 시각</dt><dd>오후 5:00:00</dd>",
-        "<dt>남은 좌석</dt><dd>여유 있음</dd>",
+        "<dt>남은 좌석</dt><dd>2석</dd>",
         "이 화면을 닫거나 휴대전화가 꺼져도 순서는 그대로입니다",
         "<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>",
         "max=\"1000\" value=\"0\"",
@@ -86,7 +86,7 @@ async fn a_waiting_page_shows_the_place_in_both_languages_and_reloads_itself() {
     let english = Browser::at(&server).open(&places[2]).await;
     says(
         &english,
-        &["<title>2 ahead · ", "data-fill=\"unit\">people</small>", "Ahead of you", "5:00:00 pm", "Plenty"],
+        &["<title>2 ahead · ", "data-fill=\"unit\">people</small>", "Ahead of you", "5:00:00 pm", "<dd>2 seats</dd>"],
         &["명", "앞에"],
     );
     let (first, second) = (Browser::at(&server).open(&places[0]).await, Browser::at(&server).open(&places[1]).await);

@@ -77,8 +77,8 @@ pub struct ConcertView {
     pub shown: ShownConcert,
     /// Its hall in numbers.
     pub hall: Arc<HallOverview>,
-    /// The last moment of refunds; none if they have no end.
-    pub refunds_until: Option<Time>,
+    /// How long before its start the refunds end.
+    pub refund_cutoff: Span,
     /// How many seats a user may have.
     pub seats_max: u32,
     /// How long a hold lasts.
@@ -159,7 +159,7 @@ impl BoxOffice {
         let profile = self.profile(id).await?;
         let hall = self.caches.seat_maps.overview(&*self.store, id).await?;
         Ok(ConcertView {
-            refunds_until: on_sale.concert.refunds_until(self.policy.refund_cutoff),
+            refund_cutoff: self.policy.refund_cutoff,
             shown: ShownConcert::of(on_sale, profile),
             hall,
             seats_max: self.policy.max_seats_per_user,

@@ -13,6 +13,7 @@ use crate::{
     pages::{
         base_url::BaseUrl,
         figures,
+        refund_time::RefundTime,
         sale_words::SaleWords,
         season::{PosterView, hue, price_of},
         shared::{HTML, SharedRequest, text_of},
@@ -28,7 +29,7 @@ use axum::{
 use frontrow_domain::{
     id::ConcertId,
     sale::{AgeRating, Concert, ConcertDetails},
-    time::{Span, Time},
+    time::Time,
 };
 use frontrow_service::sale::{ConcertGrade, ConcertView, HallSection, SaleState};
 
@@ -120,11 +121,6 @@ fn minutes(shell: &Shell, minutes: i32) -> String {
     }
 }
 
-/// When the doors open, by the venue's clock.
-fn doors_at(concert: &Concert, doors_minutes: i32) -> Time {
-    concert.starts_at.minus(Span::from_secs(60 * i64::from(doors_minutes)))
-}
-
 fn facts(shell: &Shell, concert: &Concert, details: &ConcertDetails) -> Vec<Fact> {
     let zone = concert.time_zone.as_str();
     let hour = |at: Time| figures::hour(shell.language, &figures::local(at, zone));
@@ -137,7 +133,7 @@ fn facts(shell: &Shell, concert: &Concert, details: &ConcertDetails) -> Vec<Fact
         facts.extend(text.map(|text| Fact { name: shell.t(name), text }));
     };
     add("fact-address", details.address.clone());
-    add("fact-doors", details.doors_minutes.map(|minutes| hour(doors_at(concert, minutes))));
+    add("fact-doors", concert.doors_at(details).map(hour));
     add("fact-running", details.running_minutes.map(|length| shell.t1("running", "length", minutes(shell, length))));
     add("fact-age", details.age_rating.map(|rating| age(shell, rating)));
     facts
@@ -201,30 +197,12 @@ fn next_step(shell: &Shell, state: SaleState) -> String {
 /// What a buyer must know before the purchase.
 fn rules(shell: &Shell, view: &ConcertView) -> Vec<String> {
     let concert = &view.shown.on_sale.concert;
-    let refunds = match view.refunds_until {
-        None => shell.t("rule-refund-always"),
-        Some(until) if view.now >= until => {
-            shell.t1("rule-refund-over", "moment", shell.moment(&until, &concert.time_zone))
-        }
-        Some(until) => shell.t1("rule-refund", "moment", exact_moment(shell, until, &concert.time_zone)),
-    };
     vec![
         shell.t1("rule-seats", "seats", i64::from(view.seats_max)),
         shell.t1("rule-hold", "length", shell.t1("minutes", "minutes", view.hold.micros() / 60_000_000)),
         shell.t("rule-fee"),
-        refunds,
+        RefundTime::of(concert, view.refund_cutoff, view.now).words(shell, &concert.time_zone),
     ]
-}
-
-/// With its seconds, unless they are none.
-fn exact_moment(shell: &Shell, at: Time, zone: &str) -> String {
-    let local = figures::local(at, zone);
-    let hour = if local.second() == 0 {
-        figures::hour(shell.language, &local)
-    } else {
-        figures::exact_hour(shell.language, &local)
-    };
-    shell.t2("date-hour", "date", figures::date(shell.language, &local), "hour", hour)
 }
 
 fn paragraphs(description: Option<&str>) -> Vec<Vec<&str>> {
@@ -252,7 +230,7 @@ fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView) -> HttpResult<String>
     let path = path(concert.concert_id);
     let countdown = match on_sale.state {
         SaleState::Opens { at } => {
-            Some(Countdown { opens: at.micros() / 1_000, moment: exact_moment(shell, at, zone) })
+            Some(Countdown { opens: at.micros() / 1_000, moment: shell.exact_moment(&at, zone) })
         }
         _ => None,
     };

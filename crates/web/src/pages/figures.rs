@@ -122,9 +122,19 @@ pub(crate) fn exact_hour(language: Language, at: &Zoned) -> String {
 
 /// Date and hour.
 pub(crate) fn moment(language: Language, at: &Zoned) -> String {
+    on_date(language, at, &hour(language, at))
+}
+
+/// As [`moment`], with the seconds unless they are zero: for a deadline, which must not be rounded away.
+pub(crate) fn exact_moment(language: Language, at: &Zoned) -> String {
+    let hour = if at.second() == 0 { hour(language, at) } else { exact_hour(language, at) };
+    on_date(language, at, &hour)
+}
+
+fn on_date(language: Language, at: &Zoned, hour: &str) -> String {
     match language {
-        Language::Korean => format!("{} {}", date(language, at), hour(language, at)),
-        Language::English => format!("{}, {}", date(language, at), hour(language, at)),
+        Language::Korean => format!("{} {hour}", date(language, at)),
+        Language::English => format!("{}, {hour}", date(language, at)),
     }
 }
 
@@ -140,6 +150,8 @@ mod tests {
         assert_eq!(moment(Language::Korean, &at), "2027년 3월 1일 (월) 오후 8:00");
         assert_eq!(moment(Language::English, &at), "Mon 1 March 2027, 8:00 pm");
         assert_eq!(exact_hour(Language::Korean, &at), "오후 8:00:05");
+        assert_eq!(exact_moment(Language::English, &at), "Mon 1 March 2027, 8:00:05 pm");
+        assert_eq!(exact_moment(Language::Korean, &midnight), "2027년 3월 1일 (월) 오전 12:00");
         assert_eq!(hour(Language::English, &midnight), "12:00 am");
         for (won, korean, english) in [
             (0, "0원", "₩0"),

@@ -11,7 +11,8 @@ use crate::{
     },
     pages::{
         forms::{FormNotice, fresh_key, key_of},
-        pay::{LiveHolds, RefundTime, seat_words, total},
+        pay::{LiveHolds, seat_words, total},
+        refund_time::RefundTime,
         shell::{HOME_ZONE, Shell, html},
         waiting,
     },
@@ -286,7 +287,7 @@ async fn refund_page(
         None => None,
     };
     let (now, cutoff) = (app.office.now(), app.office.policy().refund_cutoff);
-    let time = concert.as_ref().map_or(RefundTime::Always, |concert| RefundTime::of(concert, cutoff, now));
+    let time = concert.as_ref().map_or(RefundTime::Anytime, |concert| RefundTime::of(concert, cutoff, now));
     let zone = concert.as_ref().map_or(HOME_ZONE, |concert| &concert.time_zone);
     let balance = app.office.balance_of(user_id).await?;
     Ok(RefundPage {

@@ -11,6 +11,7 @@ use crate::{
     pages::{
         forms::{FormNotice, fresh_key, key_of},
         points::TopUpForm,
+        refund_time::RefundTime,
         shell::{Shell, html},
     },
 };
@@ -29,7 +30,7 @@ use frontrow_domain::{
     policy::SEATS_PER_COMMAND_MAX,
     refusal::{EntityKind, Refusal},
     sale::{Concert, ConcertStatus, PaymentStatus, ReservationStatus, SeatPlace},
-    time::{Span, Time},
+    time::Time,
     user::Caller,
 };
 use frontrow_service::sale::{Receipt, Ticket};
@@ -53,38 +54,6 @@ pub(super) fn seat_words(shell: &Shell, place: &SeatPlace) -> String {
     let parts = [section.clone(), named("seat-row", row), named("seat-number", number)];
     let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join(&shell.t("seat-between"))
-}
-
-/// Until when a payment for this concert can be given back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RefundTime {
-    /// The concert was postponed or cancelled.
-    Always,
-    Until(Time),
-    Over(Time),
-}
-
-impl RefundTime {
-    pub(super) fn of(concert: &Concert, cutoff: Span, now: Time) -> Self {
-        match concert.refunds_until(cutoff) {
-            None => Self::Always,
-            Some(until) if now < until => Self::Until(until),
-            Some(until) => Self::Over(until),
-        }
-    }
-
-    pub(super) const fn is_open(self) -> bool {
-        matches!(self, Self::Always | Self::Until(_))
-    }
-
-    /// The rule with its last moment.
-    pub(super) fn words(self, shell: &Shell, zone: &str) -> String {
-        match self {
-            Self::Always => shell.t("refund-always"),
-            Self::Until(until) => shell.t1("refund-until", "when", shell.moment(&until, zone)),
-            Self::Over(until) => shell.t1("refund-over", "when", shell.moment(&until, zone)),
-        }
-    }
 }
 
 /// The sum of prices.
@@ -324,14 +293,10 @@ async fn tickets(
         price: receipt.payment.amount,
         paid_at: shell.moment(&receipt.payment.paid_at, zone),
     };
-    let doors = profile.details.doors_minutes.map(|minutes| {
-        let opens = concert.starts_at.minus(Span::from_secs(i64::from(minutes) * 60));
-        shell.moment(&opens, zone)
-    });
     let page = TicketsPage {
         is_new: query.as_deref() == Some("new=yes"),
         when: shell.moment(&concert.starts_at, zone),
-        doors,
+        doors: concert.doors_at(&profile.details).map(|at| shell.moment(&at, zone)),
         tickets: receipts.iter().map(line).collect(),
         total: total(receipts.iter().map(|receipt| receipt.payment.amount)),
         balance,

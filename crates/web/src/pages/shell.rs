@@ -210,6 +210,11 @@ impl Shell {
         figures::moment(self.language, &figures::local(*at, zone))
     }
 
+    /// A deadline by the clock of a time zone, with its seconds unless they are zero.
+    pub(crate) fn exact_moment(&self, at: &Time, zone: &str) -> String {
+        figures::exact_moment(self.language, &figures::local(*at, zone))
+    }
+
     /// The hour of a moment, to the second.
     pub(crate) fn exact_hour(&self, at: &Time, zone: &str) -> String {
         figures::exact_hour(self.language, &figures::local(*at, zone))

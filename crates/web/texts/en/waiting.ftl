@@ -30,10 +30,9 @@ line-joined = Joined at
 line-seats = Seats left
 line-total = In the line
 line-seats-soon = Not on sale yet
-line-seats-many = Plenty
-line-seats-few = { $n ->
-    [one] { $n } seat left
-   *[other] { $n } seats left
+line-seats-left = { $n ->
+    [one] { $n } seat
+   *[other] { $n } seats
 }
 line-seats-held = All held
 line-seats-sold = Sold out

@@ -1,6 +1,6 @@
 //! A concert as search engines read it: schema.org's `MusicEvent`, in JSON-LD.
 
-use super::{doors_at, path};
+use super::path;
 use crate::pages::{base_url::BaseUrl, figures, season::PosterView};
 use frontrow_domain::{
     sale::{AgeRating, Concert, ConcertStatus},
@@ -46,7 +46,7 @@ fn event(base: &BaseUrl, view: &ConcertView) -> Value {
             members.insert(name.to_owned(), value);
         }
     };
-    add("doorTime", details.doors_minutes.map(|minutes| json!(local(doors_at(concert, minutes), zone))));
+    add("doorTime", concert.doors_at(details).map(|at| json!(local(at, zone))));
     add("description", details.description.as_ref().map(|text| json!(text)));
     add(
         "organizer",

@@ -71,8 +71,7 @@ pub(super) fn unknown(shell: &Shell, why: WaitUnknown, concert: Option<&Concert>
 pub(super) fn seats(shell: &Shell, state: SaleState) -> String {
     match state {
         SaleState::Opens { .. } => shell.t("line-seats-soon"),
-        SaleState::OnSale { .. } => shell.t("line-seats-many"),
-        SaleState::FewLeft { left } => shell.t1("line-seats-few", "n", left),
+        SaleState::OnSale { left } | SaleState::FewLeft { left } => shell.t1("line-seats-left", "n", left),
         SaleState::AllHeld => shell.t("line-seats-held"),
         SaleState::SoldOut => shell.t("line-seats-sold"),
         SaleState::NoSeats => shell.t("line-seats-none"),
