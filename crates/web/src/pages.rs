@@ -15,6 +15,7 @@ pub(crate) mod forms;
 mod hall;
 mod language;
 mod mine;
+mod paths;
 mod pay;
 mod points;
 mod problem_page;

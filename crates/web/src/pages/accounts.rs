@@ -27,9 +27,6 @@ use axum::{
 };
 use frontrow_domain::{text::InvalidField, user::LetterLanguage};
 
-/// The clock of the pages that are about no venue.
-const ZONE: &str = "Asia/Seoul";
-
 /// The routes of these pages.
 pub(super) fn routes() -> Router<SharedState> {
     Router::new()

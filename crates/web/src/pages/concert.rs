@@ -12,7 +12,7 @@ use crate::{
     },
     pages::{
         base_url::BaseUrl,
-        figures,
+        figures, paths,
         refund_time::RefundTime,
         sale_words::SaleWords,
         season::{PosterView, hue, price_of},
@@ -175,7 +175,7 @@ fn grade(shell: &Shell, grade: &ConcertGrade, state: SaleState) -> GradeView {
 
 fn section(shell: &Shell, section: &HallSection) -> SectionView {
     let cells = section.grades.iter().map(|cell| (cell.seats > 0).then_some((cell.left, cell.seats)));
-    let name = if section.name.is_empty() { shell.t("section-any") } else { section.name.clone() };
+    let name = if section.name.is_empty() { shell.t("hall-whole") } else { section.name.clone() };
     SectionView { name, cells: cells.collect() }
 }
 
@@ -227,7 +227,7 @@ fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView) -> HttpResult<String>
     let details = &profile.details;
     let zone = concert.time_zone.as_str();
     let when = shell.moment(&concert.starts_at, zone);
-    let path = path(concert.concert_id);
+    let path = paths::concert(concert.concert_id);
     let countdown = match on_sale.state {
         SaleState::Opens { at } => {
             Some(Countdown { opens: at.micros() / 1_000, moment: shell.exact_moment(&at, zone) })
@@ -263,10 +263,6 @@ fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView) -> HttpResult<String>
     })
 }
 
-pub(super) fn path(id: ConcertId) -> String {
-    format!("/concerts/{id}")
-}
-
 /// A concert. It is the same for all visitors of a language for a second.
 pub(super) async fn concert(
     State(app): State<SharedState>,
@@ -276,7 +272,7 @@ pub(super) async fn concert(
     PathId(id): PathId<ConcertId>,
     headers: HeaderMap,
 ) -> HttpResult<Response> {
-    let shell = shell.at(path(id));
+    let shell = shell.at(paths::concert(id));
     let request = SharedRequest { app: &app, shell: &shell, base: &base, headers: &headers, client };
     let render = async { page(&shell, &base, &app.office.concert_view(id).await?) };
     request.answer(HTML, render).await
@@ -291,7 +287,7 @@ pub(super) async fn calendar(
     PathId(id): PathId<ConcertId>,
     headers: HeaderMap,
 ) -> HttpResult<Response> {
-    let shell = shell.at(format!("{}/calendar.ics", path(id)));
+    let shell = shell.at(format!("{}/calendar.ics", paths::concert(id)));
     let request = SharedRequest { app: &app, shell: &shell, base: &base, headers: &headers, client };
     let render = async {
         let view = app.office.concert_view(id).await?;
@@ -333,7 +329,7 @@ pub(super) async fn sitemap(
         add("/", None);
         for shown in &season.concerts {
             let Concert { concert_id, updated_at, .. } = &shown.on_sale.concert;
-            add(&path(*concert_id), Some(*updated_at));
+            add(&paths::concert(*concert_id), Some(*updated_at));
         }
         xml.push_str("</urlset>\n");
         Ok(xml)

@@ -137,10 +137,10 @@ fn own_place(shell: &Shell, place: &TokenPlace, concerts: &BTreeMap<ConcertId, A
     let room = place.token.id.room_id;
     let concert = room.concert().and_then(|id| concerts.get(&id));
     let status = match place.line.status {
-        TokenStatus::Waiting => shell.t1("mine-waiting", "n", place.line.ahead),
-        TokenStatus::Offered => shell.t("mine-offered"),
-        TokenStatus::Active => shell.t("mine-active"),
-        TokenStatus::Missed => shell.t("mine-missed"),
+        TokenStatus::Waiting => shell.t1("line-said-ahead", "n", place.line.ahead),
+        TokenStatus::Offered => shell.t("line-turn"),
+        TokenStatus::Active => shell.t("line-active"),
+        TokenStatus::Missed => shell.t("line-missed"),
         TokenStatus::Dormant | TokenStatus::Ended => shell.t("mine-dormant"),
     };
     OwnPlace {

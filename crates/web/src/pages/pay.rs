@@ -10,6 +10,7 @@ use crate::{
     },
     pages::{
         forms::{FormNotice, fresh_key, key_of},
+        paths,
         points::TopUpForm,
         refund_time::RefundTime,
         shell::{Shell, html},
@@ -131,7 +132,7 @@ struct PayPage {
 
 impl PayPage {
     fn path(&self) -> String {
-        format!("/concerts/{}/pay", self.concert.concert_id)
+        paths::pay(self.concert.concert_id)
     }
 
     fn until(&self, holds: &LiveHolds) -> String {
@@ -161,7 +162,7 @@ async fn page_of(app: &SharedState, shell: Shell, user: UserId, id: ConcertId) -
         balance,
         after: due.and_then(|due| balance.checked_sub(due)).filter(|after| *after >= Money::ZERO),
         missing,
-        top_up: TopUpForm::new(policy, missing, &format!("/concerts/{id}/pay")),
+        top_up: TopUpForm::new(policy, missing, &paths::pay(id)),
         refund: RefundTime::of(&concert, policy.refund_cutoff, now).words(&shell, &concert.time_zone),
         key: fresh_key(),
         concert,
@@ -206,7 +207,7 @@ async fn pay(
     fields: FormFields,
 ) -> HttpResult<Response> {
     let Err(problem) = try_to_pay(&app, caller, id, &fields).await else {
-        return Ok(Redirect::to(&format!("/concerts/{id}/tickets?new=yes")).into_response());
+        return Ok(Redirect::to(&format!("{}?new=yes", paths::tickets(id))).into_response());
     };
     let is_settled = problem.refusal() == Some(&Refusal::ReservationNotPending);
     let notice = FormNotice::of(&shell, problem)?;
@@ -214,7 +215,7 @@ async fn pay(
     let page = page_of(&app, shell, user_id, id).await?;
     if is_settled && page.holds.is_none() {
         // Paid in another tab: the tickets say so.
-        return Ok(Redirect::to(&format!("/concerts/{id}/tickets")).into_response());
+        return Ok(Redirect::to(&paths::tickets(id)).into_response());
     }
     let page = PayPage { notice: Some(notice), ..page };
     html(&page.shell, status, &page)
@@ -251,9 +252,9 @@ struct TicketsPage {
 /// What the concert's status means for its tickets.
 fn standing(shell: &Shell, concert: &Concert, now: Time) -> Option<(String, String)> {
     let (title, text) = match concert.status_at(now) {
-        ConcertStatus::Cancelled => ("tickets-cancelled", "tickets-cancelled-text"),
-        ConcertStatus::Postponed => ("tickets-postponed", "tickets-postponed-text"),
-        ConcertStatus::Over => ("tickets-over", "tickets-over-text"),
+        ConcertStatus::Cancelled => ("line-cancelled", "tickets-cancelled-text"),
+        ConcertStatus::Postponed => ("line-postponed", "tickets-postponed-text"),
+        ConcertStatus::Over => ("line-over", "tickets-over-text"),
         ConcertStatus::Scheduled | ConcertStatus::Closed => return None,
     };
     let text = match &concert.status_reason {

@@ -4,7 +4,7 @@ use crate::{
     edge::{auth::ClientAddress, posters, problem::HttpResult, state::SharedState},
     pages::{
         base_url::BaseUrl,
-        figures,
+        figures, paths,
         sale_words::SaleWords,
         shared::{HTML, SharedRequest, text_of},
         shell::Shell,
@@ -145,7 +145,7 @@ impl Card {
         let grades = &shown.profile.grades;
         let lowest = grades.iter().map(|grade| grade.lowest).min();
         Self {
-            path: format!("/concerts/{concert_id}"),
+            path: paths::concert(*concert_id),
             title: title.clone(),
             hue: hue(*concert_id),
             poster: PosterView::of(*concert_id, &shown.profile),

@@ -16,6 +16,7 @@ use crate::{
     },
     pages::{
         forms::{KEY_FIELD, key_of},
+        paths,
         shell::{Shell, html},
     },
 };
@@ -142,7 +143,7 @@ impl TurnGoal {
     /// Its address.
     fn address(&self) -> String {
         match self {
-            Self::Hall(concert) => format!("/concerts/{concert}/seats"),
+            Self::Hall(concert) => paths::seats(*concert),
             Self::OtherShop(address) => address.clone(),
             Self::Season => "/".to_owned(),
         }
@@ -153,7 +154,7 @@ impl TurnGoal {
         match self {
             Self::Hall(_) => "line-claim",
             Self::OtherShop(_) => "line-enter",
-            Self::Season => "line-to-season",
+            Self::Season => "to-season",
         }
     }
 
@@ -231,7 +232,7 @@ async fn own(
     let place = places.into_iter().find(|place| place.token.id.room_id == room);
     Ok(match place {
         Some(place) => Redirect::to(&path_of(&place.signed, concert, room)),
-        None => Redirect::to(&format!("/concerts/{concert}")),
+        None => Redirect::to(&paths::concert(concert)),
     })
 }
 

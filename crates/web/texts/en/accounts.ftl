@@ -72,7 +72,6 @@ account-sessions-text = If you don’t know a device, sign it out and change you
 account-session-this = this device
 account-session-unknown = Unknown device
 account-session-opened = Signed in { $at } (Korea time)
-account-session-end = Sign out
 account-session-end-of = Sign out { $client }
 account-end-all = Sign out everywhere
 account-password = Change your password
@@ -86,7 +85,6 @@ account-done-letter = An e-mail is on its way. Please follow its link.
 account-done-session = That device is signed out.
 account-erased = Your account is erased
 account-erased-text = Thank you for having been with us.
-account-to-season = See the season
 
 letters = The demo’s e-mail
 letters-text = A demo sends no e-mail. It keeps the latest 20 here.

@@ -43,7 +43,6 @@ hours = { $hours } h
 hours-minutes = { $hours } h { $minutes } min
 concert-hall-title = Free seats by section
 hall-section = Section
-section-any = All
 hall-note = Free seats / all seats
 hall-more = See the seats for the other sections.
 rules-title = Rules

@@ -1,4 +1,3 @@
-problem-to-season = See the season
 problem-request-id = Quote this when you contact us: { $id }
 
 problem-malformed_json = We could not read that

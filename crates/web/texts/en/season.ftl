@@ -6,7 +6,6 @@ find = Search
 find-what = Concert, artist, venue
 find-month = Month
 find-all-months = All months
-find-venue = Venue
 find-all-venues = All venues
 find-on-sale = On sale now only
 find-found = { $count ->

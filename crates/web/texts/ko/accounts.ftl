@@ -72,7 +72,6 @@ account-sessions-text = 모르는 기기가 있으면 로그아웃하고 비밀�
 account-session-this = 지금 이 기기
 account-session-unknown = 알 수 없는 기기
 account-session-opened = { $at } 로그인 (한국 시각)
-account-session-end = 로그아웃
 account-session-end-of = { $client } 로그아웃
 account-end-all = 모든 기기에서 로그아웃
 account-password = 비밀번호 바꾸기
@@ -86,7 +85,6 @@ account-done-letter = 확인 메일을 보냈습니다. 메일의 링크를 눌�
 account-done-session = 그 기기에서 로그아웃했습니다.
 account-erased = 탈퇴했습니다
 account-erased-text = 그동안 이용해 주셔서 고맙습니다.
-account-to-season = 공연 보기
 
 letters = 체험용 메일함
 letters-text = 체험에서는 메일을 보내지 않고 여기에 모읍니다. 최근 20통까지 보입니다.

@@ -43,7 +43,6 @@ hours = { $hours }시간
 hours-minutes = { $hours }시간 { $minutes }분
 concert-hall-title = 구역별 남은 좌석
 hall-section = 구역
-section-any = 전체
 hall-note = 남은 좌석 / 전체 좌석
 hall-more = 나머지 구역은 좌석 보기에서 볼 수 있습니다.
 rules-title = 예매 안내

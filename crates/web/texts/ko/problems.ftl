@@ -1,4 +1,3 @@
-problem-to-season = 공연 보기
 problem-request-id = 문의할 때 알려 주세요: { $id }
 
 problem-malformed_json = 보낸 내용을 읽을 수 없습니다

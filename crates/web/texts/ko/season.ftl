@@ -6,7 +6,6 @@ find = 검색
 find-what = 공연, 아티스트, 공연장
 find-month = 공연 월
 find-all-months = 전체 기간
-find-venue = 공연장
 find-all-venues = 모든 공연장
 find-on-sale = 지금 예매할 수 있는 공연만
 find-found = 찾은 공연 { $count }개

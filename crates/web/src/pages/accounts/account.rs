@@ -1,8 +1,7 @@
 //! The account: its data, its sessions, and their end.
 
 use super::{
-    Faults, FieldKind, FieldReader, FieldView, FormView, MessagePage, PageLink, Refused, ZONE, faults_of,
-    without_cookie,
+    Faults, FieldKind, FieldReader, FieldView, FormView, MessagePage, PageLink, Refused, faults_of, without_cookie,
 };
 use crate::{
     edge::{
@@ -14,7 +13,7 @@ use crate::{
         problem::{HttpResult, Problem},
         state::SharedState,
     },
-    pages::shell::{Account, Shell, html},
+    pages::shell::{Account, HOME_ZONE, Shell, html},
 };
 use askama::Template;
 use axum::{
@@ -42,7 +41,7 @@ impl SessionView {
         let client = session.client.map_or_else(|| shell.t("account-session-unknown"), |label| label.to_string());
         Self {
             id: session.session_id.to_string(),
-            opened: shell.t1("account-session-opened", "at", shell.moment(&session.created_at, ZONE)),
+            opened: shell.t1("account-session-opened", "at", shell.moment(&session.created_at, HOME_ZONE)),
             end_label: shell.t1("account-session-end-of", "client", &client),
             client,
             is_current: session.is_current,
@@ -71,7 +70,7 @@ impl AccountPage {
         let sessions = app.office.sessions(user_id, secret).await?;
         let asks_to_confirm = user.email_confirmed_at.is_none() && app.office.sends_letters();
         let email_state = match user.email_confirmed_at {
-            Some(at) => shell.t1("account-confirmed", "at", shell.moment(&at, ZONE)),
+            Some(at) => shell.t1("account-confirmed", "at", shell.moment(&at, HOME_ZONE)),
             None if asks_to_confirm => shell.t("account-unconfirmed"),
             None => shell.t("account-unconfirmed-no-letters"),
         };
@@ -260,7 +259,7 @@ pub(super) async fn erase(
         Ok(()) => {
             shell.account = Account::SignedOut;
             let (title, text) = (shell.t("account-erased"), shell.t("account-erased-text"));
-            let links = vec![PageLink::new("/", shell.t("account-to-season"))];
+            let links = vec![PageLink::new("/", shell.t("to-season"))];
             let page = MessagePage { shell, title, text, links };
             Ok(without_cookie(page.answer(StatusCode::OK)?, scheme))
         }

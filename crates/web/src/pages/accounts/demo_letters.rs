@@ -1,6 +1,5 @@
 //! The letters of a demo, which sends no mail.
 
-use super::ZONE;
 use crate::{
     edge::{
         problem::{HttpResult, Problem, codes},
@@ -8,7 +7,7 @@ use crate::{
     },
     pages::{
         language::Language,
-        shell::{Shell, html},
+        shell::{HOME_ZONE, Shell, html},
     },
 };
 use askama::Template;
@@ -52,7 +51,7 @@ impl LetterView {
             text,
             action,
             path: letter.path,
-            until: shell.t1("letter-until", "at", shell.moment(&letter.expires_at, ZONE)),
+            until: shell.t1("letter-until", "at", shell.moment(&letter.expires_at, HOME_ZONE)),
         }
     }
 }

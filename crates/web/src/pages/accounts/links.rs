@@ -191,7 +191,7 @@ pub(super) async fn confirm(
     match done {
         Ok(()) => {
             let (title, text) = (shell.t("confirm-done"), shell.t("confirm-done-text"));
-            let links = vec![PageLink::new("/", shell.t("account-to-season"))];
+            let links = vec![PageLink::new("/", shell.t("to-season"))];
             Ok(unreferred(MessagePage { shell, title, text, links }.answer(StatusCode::OK)?))
         }
         Err(problem) if problem.code() == Refusal::ConfirmationLinkInvalid.code() => invalid_confirmation(shell),

@@ -1,7 +1,6 @@
 //! A concert as an entry for a calendar (RFC 5545).
 
-use super::path;
-use crate::pages::{base_url::BaseUrl, figures};
+use crate::pages::{base_url::BaseUrl, figures, paths};
 use frontrow_domain::{
     sale::{Concert, ConcertStatus},
     time::Time,
@@ -66,7 +65,7 @@ pub(super) fn entry(base: &BaseUrl, concert: &Concert, address: Option<&str>) ->
         format!("DTEND:{}", utc(concert.ends_at)),
         format!("SUMMARY:{}", escaped(&concert.title)),
         format!("LOCATION:{}", escaped(&place)),
-        format!("URL:{}", base.link(&path(concert.concert_id))),
+        format!("URL:{}", base.link(&paths::concert(concert.concert_id))),
         format!("STATUS:{status}"),
         "END:VEVENT".to_owned(),
         "END:VCALENDAR".to_owned(),

@@ -1,7 +1,6 @@
 //! A concert as search engines read it: schema.org's `MusicEvent`, in JSON-LD.
 
-use super::path;
-use crate::pages::{base_url::BaseUrl, figures, season::PosterView};
+use crate::pages::{base_url::BaseUrl, figures, paths, season::PosterView};
 use frontrow_domain::{
     sale::{AgeRating, Concert, ConcertStatus},
     time::Time,
@@ -25,7 +24,7 @@ fn event(base: &BaseUrl, view: &ConcertView) -> Value {
     let concert = &on_sale.concert;
     let (profile, details) = (&view.shown.profile, &view.shown.profile.details);
     let zone = concert.time_zone.as_str();
-    let url = base.link(&path(concert.concert_id));
+    let url = base.link(&paths::concert(concert.concert_id));
     let mut place = json!({ "@type": "Place", "name": concert.venue });
     place["address"] = json!(details.address.as_deref().unwrap_or(&concert.venue));
     let mut event = json!({

@@ -17,7 +17,7 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("mine", "hall-mine", &[]),
     ("money", "hall-money", &["sum"]),
     ("count", "hall-count", &["grade", "count"]),
-    ("nograde", "hall-no-grade", &[]),
+    ("nograde", "grade-any", &[]),
     ("none", "hall-none", &[]),
     ("hall", "hall-whole", &[]),
     ("seats", "hall-seats", &[]),

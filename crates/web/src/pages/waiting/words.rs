@@ -75,9 +75,10 @@ pub(super) fn seats(shell: &Shell, state: SaleState) -> String {
         SaleState::AllHeld => shell.t("line-seats-held"),
         SaleState::SoldOut => shell.t("line-seats-sold"),
         SaleState::NoSeats => shell.t("line-seats-none"),
-        SaleState::Closed | SaleState::Over => shell.t("line-seats-closed"),
+        SaleState::Closed => shell.t("state-closed"),
+        SaleState::Over => shell.t("state-over"),
         SaleState::Postponed => shell.t("line-seats-postponed"),
-        SaleState::Cancelled => shell.t("line-seats-cancelled"),
+        SaleState::Cancelled => shell.t("state-cancelled"),
     }
 }
 
