@@ -1,7 +1,7 @@
 //! Buyers in each other's way, and in their own.
 
 use crate::{
-    shop::{BUYER, CONCERT, FREE_SEAT, HELD, HOLD, Shop, enter, fan, hold_a_seat, join, open_section, sign_in},
+    shop::{BUYER, CONCERT, FREE_SEAT, HELD, HOLD, Shop, fan, go_in, hold_a_seat, open_section},
     window::Wishes,
 };
 use thirtyfour::By;
@@ -11,9 +11,7 @@ async fn of_two_buyers_who_want_one_seat_one_has_it_and_the_other_is_offered_the
     let shop = Shop::open();
     let (one, other) = (shop.browser(Wishes::default()).await, shop.browser(Wishes::default()).await);
     for (browser, email) in [(&one, BUYER.to_owned()), (&other, fan(1))] {
-        sign_in(browser, &email).await;
-        join(browser, CONCERT).await;
-        enter(browser, CONCERT).await;
+        go_in(browser, &email, CONCERT).await;
         open_section(browser).await;
     }
     let seat = one.element(FREE_SEAT).await.find(By::Css("input")).await.unwrap().value().await.unwrap().unwrap();
@@ -39,9 +37,7 @@ async fn of_two_buyers_who_want_one_seat_one_has_it_and_the_other_is_offered_the
 async fn a_hold_runs_out_in_front_of_the_buyer_who_can_choose_again() {
     let shop = Shop::open_with(&["--hold-seconds", "12", "--seat-cooldown-seconds", "0"]);
     let browser = shop.browser(Wishes { language: "en-US", ..Wishes::default() }).await;
-    sign_in(&browser, BUYER).await;
-    join(&browser, CONCERT).await;
-    enter(&browser, CONCERT).await;
+    go_in(&browser, BUYER, CONCERT).await;
     hold_a_seat(&browser).await;
     browser.gone(HELD).await;
     browser.arrive(&format!("/concerts/{CONCERT}/seats")).await;

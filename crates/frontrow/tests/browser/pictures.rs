@@ -1,15 +1,113 @@
 //! The pictures of the README: `scripts/make-screenshots.sh`.
 
 use crate::{
-    shop::{BUYER, CONCERT, HELD, PAY, Shop, enter, fan, hold_a_seat, join, sign_in},
+    shop::{BUYER, CONCERT, HELD, PASSWORD, PAY, Shop, enter, hold_a_seat, join, sign_in},
     window::{Browser, Screen, Wishes},
 };
-use std::path::{Path, PathBuf};
+use serde_json::json;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// How many join the line before the buyer.
+const AHEAD: usize = 400;
+/// How many of them are inside at once.
+const INSIDE: &str = "20";
+/// How many have had their turn when the picture of the waiting page is taken.
+const SERVED: usize = 150;
+
+/// What stands in the pictures of a language.
+struct Words {
+    tag: &'static str,
+    language: &'static str,
+    /// Title, artist and venue of the demo's concerts, by id from 1.
+    concerts: [(&'static str, &'static str, &'static str); 7],
+    /// The description of [`CONCERT`].
+    about: &'static str,
+    /// The message to all in line.
+    message: &'static str,
+}
+
+const WORDS: [Words; 2] = [
+    Words {
+        tag: "ko",
+        language: "ko-KR",
+        concerts: [
+            ("미드나잇 타이드: 첫째 밤", "미드나잇 타이드", "한강홀, 서울"),
+            ("미드나잇 타이드: 마지막 밤", "미드나잇 타이드", "한강홀, 서울"),
+            ("종이등 어쿠스틱", "종이등", "달맞이극장, 부산"),
+            ("글래스 오차드의 겨울", "글래스 오차드", "선비회관, 대구"),
+            ("북쪽 릴레이", "릴레이 노스", "하버룸스, 인천"),
+            ("작은 노래들의 저녁", "윤새벽 트리오", "마루 스튜디오, 전주"),
+            ("코멧 퍼레이드: 첫 주", "코멧 퍼레이드", "한강홀, 서울"),
+        ],
+        about: "이틀 공연의 마지막 밤. 첫날과 다른 곡으로 채웁니다.",
+        message: "한 사람이 4매까지 예매할 수 있습니다.",
+    },
+    Words {
+        tag: "en",
+        language: "en-US",
+        concerts: [
+            ("Midnight Tide: The First Night", "Midnight Tide", "Hangang Hall, Seoul"),
+            ("Midnight Tide: The Last Night", "Midnight Tide", "Hangang Hall, Seoul"),
+            ("Paper Lanterns Acoustic", "Paper Lanterns", "Dalmaji Theatre, Busan"),
+            ("Glass Orchard in Winter", "Glass Orchard", "Seonbi Auditorium, Daegu"),
+            ("Northern Relay", "Relay North", "Harbour Rooms, Incheon"),
+            ("An Evening of Small Songs", "Yoon Saebyeok Trio", "Maru Studio, Jeonju"),
+            ("Comet Parade: Opening Week", "Comet Parade", "Hangang Hall, Seoul"),
+        ],
+        about: "The last of two nights, with other songs than the first.",
+        message: "Up to 4 tickets for one person.",
+    },
+];
 
 async fn take(browser: &Browser, folder: &Path, name: &str) {
     // Pictures and fonts are there once nothing is loading; the map draws on the next frame.
-    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
     browser.driver.screenshot(&folder.join(format!("{name}.png"))).await.unwrap();
+}
+
+/// Gives the demo's concerts their names in a language.
+async fn name_concerts(shop: &Shop, words: &Words) {
+    let operator = shop.operator().await;
+    for (id, (title, artist, venue)) in (1..).zip(words.concerts) {
+        let names = json!({ "title": title, "artist": artist, "venue": venue });
+        operator.patch(&format!("/operator/concerts/{id}"), &names).await.expect(200);
+    }
+    let about = json!({ "details": { "description": words.about } });
+    operator.patch(&format!("/operator/concerts/{CONCERT}"), &about).await.expect(200);
+}
+
+/// Has many join the line. Returns their tokens, in order.
+async fn fill_line(shop: &Shop) -> Vec<String> {
+    let mut tokens = Vec::new();
+    for number in 1..=AHEAD {
+        let email = format!("visitor{number}@frontrow.example");
+        let account = json!({ "name": format!("Visitor {number}"), "email": email, "password": PASSWORD });
+        shop.anonymous().post("/users", &account).await.expect(201);
+        let place = shop.client(&email).await.join(Some(CONCERT)).await;
+        tokens.push(place["token"].as_str().unwrap().to_owned());
+    }
+    tokens
+}
+
+/// Ends the turns of those at the head, one after another, so that the line moves and its pace is known; then slows it
+/// to a pace that a hall has.
+async fn move_line(shop: &Shop, tokens: &[String], message: &str) {
+    let operator = shop.operator().await;
+    for token in &tokens[..SERVED] {
+        operator.delete(&format!("/queue/tokens/{token}")).await.expect(204);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let room = json!({ "admit_per_minute": 40, "message": message });
+    operator.patch("/operator/rooms/0", &room).await.expect(200);
+}
+
+/// Lets all in.
+async fn open_room(shop: &Shop) {
+    let room = json!({ "max_active": 10_000, "admit_per_minute": null, "message": null });
+    shop.operator().await.patch("/operator/rooms/0", &room).await.expect(200);
 }
 
 #[tokio::test]
@@ -17,25 +115,23 @@ async fn take(browser: &Browser, folder: &Path, name: &str) {
 async fn pictures_of_a_sale() {
     let folder = PathBuf::from(std::env::var_os("FRONTROW_PICTURES").unwrap());
     for (screen, suffix) in [(Screen::Desktop, "wide"), (Screen::Phone, "phone")] {
-        for (language, tag) in [("ko-KR", "ko"), ("en-US", "en")] {
-            let shop = Shop::open_with(&["--max-active", "1"]);
-            let browser = shop.browser(Wishes { screen, language, ..Wishes::default() }).await;
-            let name = |page: &str| format!("{page}-{tag}-{suffix}");
+        for words in &WORDS {
+            let shop = Shop::open_with(&["--max-active", INSIDE, "--login-per-minute-per-address", "100000"]);
+            name_concerts(&shop, words).await;
+            let browser = shop.browser(Wishes { screen, language: words.language, ..Wishes::default() }).await;
+            let name = |page: &str| format!("{page}-{}-{suffix}", words.tag);
             browser.goto("/").await;
             take(&browser, &folder, &name("season")).await;
             browser.goto(&format!("/concerts/{CONCERT}")).await;
             take(&browser, &folder, &name("concert")).await;
-            let inside = shop.client(&fan(1)).await;
-            let token = inside.enter(Some(CONCERT)).await;
-            let ahead = shop.client(&fan(2)).await;
-            let next = ahead.join(Some(CONCERT)).await["token"].as_str().unwrap().to_owned();
             sign_in(&browser, BUYER).await;
+            let tokens = fill_line(&shop).await;
             join(&browser, CONCERT).await;
             browser.element("[data-scene=waiting]").await;
+            move_line(&shop, &tokens, words.message).await;
+            browser.contains("[data-part=message]", words.message).await;
             take(&browser, &folder, &name("waiting")).await;
-            for (client, token) in [(&ahead, &next), (&inside, &token)] {
-                client.delete(&format!("/queue/tokens/{token}")).await.expect(204);
-            }
+            open_room(&shop).await;
             browser.element("[data-scene=offered]").await;
             take(&browser, &folder, &name("turn")).await;
             enter(&browser, CONCERT).await;

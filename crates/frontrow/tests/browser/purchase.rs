@@ -3,7 +3,7 @@
 use crate::{
     accessibility::assert_accessible,
     shop::{
-        BUYER, CLAIM, CONCERT, FREE_SEAT, HELD, HOLD, PAY, Shop, enter, has_reservations, hold_a_seat, join,
+        BUYER, CLAIM, CONCERT, FREE_SEAT, HELD, HOLD, PASSWORD, PAY, Shop, enter, has_reservations, hold_a_seat, join,
         open_section, pay, sign_in,
     },
     window::{Browser, Screen, Scripts, Wishes},
@@ -22,7 +22,7 @@ async fn buys(wishes: Wishes) {
     // The line needs an account: the way leads over the sign-in and back to the concert.
     browser.arrive("/sign-in").await;
     browser.fill("input[name=email]", BUYER).await;
-    browser.fill("input[name=password]", "front-row-demo").await;
+    browser.fill("input[name=password]", PASSWORD).await;
     browser.submit("input[name=password]").await;
     browser.arrive(&format!("/concerts/{CONCERT}")).await;
     browser.click(&format!("form[action='/concerts/{CONCERT}/line'] button")).await;
@@ -103,7 +103,7 @@ async fn a_buyer_buys_by_the_keyboard_alone() {
     tab_to(&browser, "input[name=email]").await;
     browser.type_keys(BUYER).await;
     tab_to(&browser, "input[name=password]").await;
-    browser.type_keys("front-row-demo").await;
+    browser.type_keys(PASSWORD).await;
     browser.press(Key::Enter).await;
     browser.arrive_elsewhere("/sign-in").await;
     browser.goto(&format!("/concerts/{CONCERT}")).await;

@@ -61,10 +61,15 @@ impl Shop {
         Browser::open(self.address(), wishes).await
     }
 
-    /// A program that is signed in as one of the demo's accounts.
+    /// A program that is not signed in.
+    pub(crate) fn anonymous(&self) -> Client {
+        Client::anonymous(reqwest::Client::new(), self.address())
+    }
+
+    /// A program that is signed in with the demo's password.
     pub(crate) async fn client(&self, email: &str) -> Client {
-        let client = Client::anonymous(reqwest::Client::new(), self.address());
-        let answer = client.post("/sessions", &json!({ "email": email, "password": "front-row-demo" })).await;
+        let client = self.anonymous();
+        let answer = client.post("/sessions", &json!({ "email": email, "password": PASSWORD })).await;
         client.with_secret(answer.expect(201)["session_token"].as_str().unwrap())
     }
 
@@ -80,6 +85,8 @@ impl Shop {
     }
 }
 
+/// The password of the demo's accounts.
+pub(crate) const PASSWORD: &str = "front-row-demo";
 /// The demo's buyer.
 pub(crate) const BUYER: &str = "buyer@frontrow.example";
 
@@ -92,7 +99,7 @@ pub(crate) fn fan(number: usize) -> String {
 pub(crate) async fn sign_in(browser: &Browser, email: &str) {
     browser.goto("/sign-in").await;
     browser.fill("form[action='/sign-in'] input[name=email]", email).await;
-    browser.fill("form[action='/sign-in'] input[name=password]", "front-row-demo").await;
+    browser.fill("form[action='/sign-in'] input[name=password]", PASSWORD).await;
     browser.click("form[action='/sign-in'] input[name=password] ~ button, form[action='/sign-in'] button").await;
     browser.arrive_elsewhere("/sign-in").await;
 }
@@ -119,6 +126,13 @@ pub(crate) const PAY: &str = "form[action*='/pay'] button";
 pub(crate) async fn enter(browser: &Browser, concert: i64) {
     browser.click(CLAIM).await;
     browser.arrive(&format!("/concerts/{concert}/seats")).await;
+}
+
+/// Signs in, joins the line of a concert and claims the turn: the browser is at the hall.
+pub(crate) async fn go_in(browser: &Browser, email: &str, concert: i64) {
+    sign_in(browser, email).await;
+    join(browser, concert).await;
+    enter(browser, concert).await;
 }
 
 /// Opens the first section of the hall's list that has a free seat, if the list begins with sections.
