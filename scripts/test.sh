@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change is taken: format, lints, documentation, dependencies, tests.
-# Needs Rust and a C compiler; installs cargo-nextest and cargo-deny with cargo where they are missing, and the servers
-# that the tests run against with apt-get: as root, or with sudo where that asks for no password. Each run starts its
+# Needs Rust and a C compiler; installs cargo-nextest and cargo-deny with cargo if they are missing, and the servers
+# that the tests run against with apt-get: as root, or with sudo if that asks for no password. Each run starts its
 # own PostgreSQL and Redis (scripts/test-servers.sh); those of the system are left alone.
 # The store is tested on a second PostgreSQL, too: the one whose programs are in the folder that
 # FRONTROW_TEST_POSTGRES_BIN names, else the newest that npm has, else none, and it says so.
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 NEXTEST_VERSION=0.9.143
 DENY_VERSION=0.20.2
-# The advisory database comes from GitHub: where that is out of reach, the rest is still checked.
+# The advisory database comes from GitHub: if that is out of reach, the rest is still checked.
 ADVISORY_FETCH_SECONDS=120
 POSTGRES_NEWEST=18.4.0-beta.17
 NPM_SECONDS=120

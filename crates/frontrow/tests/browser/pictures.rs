@@ -4,6 +4,7 @@ use crate::{
     shop::{BUYER, CONCERT, HELD, PASSWORD, PAY, Shop, enter, hold_a_seat, join, sign_in},
     window::{Browser, Screen, Wishes},
 };
+use frontrow_testkit::Client;
 use serde_json::json;
 use std::{
     path::{Path, PathBuf},
@@ -79,29 +80,29 @@ async fn name_concerts(shop: &Shop, words: &Words) {
     operator.patch(&format!("/operator/concerts/{CONCERT}"), &about).await.expect(200);
 }
 
-/// Has many join the line. Returns their tokens, in order.
-async fn fill_line(shop: &Shop) -> Vec<String> {
-    let mut tokens = Vec::new();
+/// Has many join the line. Returns them with their tokens, in order.
+async fn fill_line(shop: &Shop) -> Vec<(Client, String)> {
+    let mut line = Vec::new();
     for number in 1..=AHEAD {
         let email = format!("visitor{number}@frontrow.example");
         let account = json!({ "name": format!("Visitor {number}"), "email": email, "password": PASSWORD });
         shop.anonymous().post("/users", &account).await.expect(201);
-        let place = shop.client(&email).await.join(Some(CONCERT)).await;
-        tokens.push(place["token"].as_str().unwrap().to_owned());
+        let client = shop.client(&email).await;
+        let token = client.join(Some(CONCERT)).await["token"].as_str().unwrap().to_owned();
+        line.push((client, token));
     }
-    tokens
+    line
 }
 
-/// Ends the turns of those at the head, one after another, so that the line moves and its pace is known; then slows it
-/// to a pace that a hall has.
-async fn move_line(shop: &Shop, tokens: &[String], message: &str) {
-    let operator = shop.operator().await;
-    for token in &tokens[..SERVED] {
-        operator.delete(&format!("/queue/tokens/{token}")).await.expect(204);
+/// Those at the head leave one after another, so that the line moves and its pace is known; then it is slowed to a pace
+/// that a hall has.
+async fn move_line(shop: &Shop, line: &[(Client, String)], message: &str) {
+    for (client, token) in &line[..SERVED] {
+        client.delete(&format!("/queue/tokens/{token}")).await.expect(204);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let room = json!({ "admit_per_minute": 40, "message": message });
-    operator.patch("/operator/rooms/0", &room).await.expect(200);
+    shop.operator().await.patch("/operator/rooms/0", &room).await.expect(200);
 }
 
 /// Lets all in.
@@ -125,10 +126,10 @@ async fn pictures_of_a_sale() {
             browser.goto(&format!("/concerts/{CONCERT}")).await;
             take(&browser, &folder, &name("concert")).await;
             sign_in(&browser, BUYER).await;
-            let tokens = fill_line(&shop).await;
+            let line = fill_line(&shop).await;
             join(&browser, CONCERT).await;
             browser.element("[data-scene=waiting]").await;
-            move_line(&shop, &tokens, words.message).await;
+            move_line(&shop, &line, words.message).await;
             browser.contains("[data-part=message]", words.message).await;
             take(&browser, &folder, &name("waiting")).await;
             open_room(&shop).await;

@@ -40,7 +40,7 @@ pub struct EmailConfirmation {
 pub enum Delivery {
     /// A letter is sent, if there is somebody to send it to.
     Letter,
-    /// This box office sends no e-mail yet. Its organiser can issue a reset link.
+    /// This box office sends no e-mail yet. Its operator can issue a reset link.
     NoLetters,
 }
 

@@ -90,7 +90,7 @@ pub struct PositionBody {
     /// When to ask next, in milliseconds from now.
     #[schema(minimum = 320, maximum = 36_000, example = 4_200)]
     poll_after_ms: i64,
-    /// The organiser's message to all in line.
+    /// The box office's message to all in line.
     message: Option<String>,
     /// The moment at which the answer was true.
     as_of: Time,
