@@ -251,6 +251,20 @@ async fn each_state_of_a_sale_has_its_words_and_its_next_step() {
 }
 
 #[tokio::test]
+async fn a_shop_with_a_name_of_its_own_is_shared_under_it() {
+    let theme = tempfile::tempdir().unwrap();
+    std::fs::write(theme.path().join("name.txt"), "달빛 예매").unwrap();
+    let server = Server::with(&[("--theme", theme.path().to_str().unwrap())]).await;
+    let concert = server.hall(1).await.path();
+    for path in ["/", &concert] {
+        let shown = page(&server, path).await;
+        shows(&shown, &["og:site_name\" content=\"달빛 예매\""]);
+        shows_none(&shown, &["앞줄"]);
+    }
+    server.close().await;
+}
+
+#[tokio::test]
 async fn the_sale_of_a_concert_opens_by_the_servers_clock() {
     let server = Server::start().await;
     let hall = server.hall_like(5, |draft| draft.opens_at = START.plus(Span::from_secs(3_600))).await;

@@ -1,6 +1,6 @@
 //! Paying for held seats: the sums, the top-up on the way, the tickets, and everything that can go wrong.
 
-use crate::support::{browser, hidden, holding, key, new_key, says};
+use crate::support::{Paying, browser, hidden, holding, key, new_key, says};
 use frontrow_domain::time::Span;
 use frontrow_service::drafts::DetailsDraft;
 use frontrow_testkit::{Browser, PRICE, START, Server, id};
@@ -19,12 +19,10 @@ async fn two_seats_are_paid_by_one_button_and_the_tickets_have_what_one_needs_on
             });
         })
         .await;
-    let buyer = server.buyer_with("buyer", 500_000).await;
-    let browser = browser(&server, &buyer);
-    let (_, held) = holding(&buyer, &hall, &[0, 1]).await;
+    let paying = Paying::of(server, hall, 500_000, &[0, 1]).await;
+    let Paying { server, hall, buyer, browser, held, .. } = &paying;
     server.advance(30);
-    let path = format!("{}/pay", hall.path());
-    let page = browser.open(&path).await;
+    let page = paying.page().await;
     let texts = [
         "Floor A열 1번",
         "Floor A열 2번",
@@ -39,12 +37,10 @@ async fn two_seats_are_paid_by_one_button_and_the_tickets_have_what_one_needs_on
         "200,000원 결제하기",
     ];
     says(&page, &texts, &["모자란"]);
-    assert_eq!(hidden(&page, "reservation"), held.iter().map(ToString::to_string).collect::<Vec<_>>());
-    let (first, second) = (held[0].to_string(), held[1].to_string());
-    let (key, token) = (key(&page), hidden(&page, "token").remove(0));
-    let fields = [("key", key.as_str()), ("token", &token), ("reservation", &first), ("reservation", &second)];
+    assert_eq!((hidden(&page, "reservation"), hidden(&page, "token")), (held.clone(), vec![paying.token.clone()]));
+    let key = key(&page);
     // A double click: both are answered alike, and the points are taken once.
-    let (one, two) = tokio::join!(browser.send(&path, &fields), browser.send(&path, &fields));
+    let (one, two) = tokio::join!(paying.send(&key), paying.send(&key));
     assert_eq!((one.leads_to(), two.leads_to()), (two.leads_to(), one.leads_to()));
     let tickets = browser.open(one.leads_to()).await;
     let texts = [
@@ -56,7 +52,7 @@ async fn two_seats_are_paid_by_one_button_and_the_tickets_have_what_one_needs_on
         "서울 영등포구 여의도로 1",
         "Floor A열 1번",
         "Floor A열 2번",
-        &format!("예매 번호 {first}"),
+        &format!("예매 번호 {}", held[0]),
         "2027년 1월 15일 (금) 오후 5:00 결제",
         "합계 2매",
         "02-000-0000",
@@ -67,10 +63,10 @@ async fn two_seats_are_paid_by_one_button_and_the_tickets_have_what_one_needs_on
     says(&tickets, &texts, &[]);
     assert_eq!(buyer.balance().await, 300_000);
     // Sent again after all was over: the same answer. The page itself has nothing left to pay.
-    assert_eq!(browser.send(&path, &fields).await.leads_to(), one.leads_to());
-    says(&browser.open(&path).await, &["결제할 좌석이 없습니다"], &["결제하기</button>"]);
+    assert_eq!(paying.send(&key).await.leads_to(), one.leads_to());
+    says(&paying.page().await, &["결제할 좌석이 없습니다"], &["결제하기</button>"]);
     assert_eq!(buyer.balance().await, 300_000);
-    let english = Browser::at(&server);
+    let english = Browser::at(server);
     english.set_cookie("frontrow-session", buyer.secret());
     let tickets = english.open(&format!("{}/tickets", hall.path())).await;
     says(
@@ -78,28 +74,22 @@ async fn two_seats_are_paid_by_one_button_and_the_tickets_have_what_one_needs_on
         &["Your tickets", "Floor, row A, seat 1", "₩100,000", "Doors open", "Mon 15 March 2027, 7:00 pm"],
         &["원</"],
     );
-    server.close().await;
+    paying.server.close().await;
 }
 
 #[tokio::test]
 async fn a_balance_that_is_too_low_is_topped_up_on_the_way_with_the_hold_still_there() {
-    let server = Server::start().await;
-    let hall = server.hall(1).await;
-    let buyer = server.buyer_with("buyer", 30_000).await;
-    let browser = browser(&server, &buyer);
-    let (token, held) = holding(&buyer, &hall, &[0]).await;
-    let path = format!("{}/pay", hall.path());
-    let page = browser.open(&path).await;
+    let paying = Paying::with(30_000).await;
+    let Paying { server, hall, buyer, browser, path, .. } = &paying;
+    let page = paying.page().await;
     let texts =
         ["70,000원이 모자랍니다", "<dt>모자란 금액</dt><dd>70,000원</dd>", "value=\"70000\"", "이 화면으로 돌아옵니다"];
     says(&page, &texts, &["원 결제하기"]);
     // Paying all the same is refused on the page, and nothing is taken.
-    let reservation = held[0].to_string();
-    let fields = [("key", &*new_key(&server)), ("token", &*token), ("reservation", &*reservation)];
-    browser.send(&path, &fields).await.shows(402, &["잔액이 모자랍니다", "70,000원이 모자랍니다"]);
+    paying.send(&new_key(server)).await.shows(402, &["잔액이 모자랍니다", "70,000원이 모자랍니다"]);
     assert_eq!(buyer.balance().await, 30_000);
     let (key, next) = (key(&page), hidden(&page, "next").remove(0));
-    assert_eq!(next, path);
+    assert_eq!(next, *path);
     // What is typed comes back, with the field named; nothing is added.
     for bad in ["", "0", "-5", "많이", "70000.5", "10000001", "99999999999999999999"] {
         let fields = [("key", key.as_str()), ("next", &next), ("amount", bad)];
@@ -112,16 +102,16 @@ async fn a_balance_that_is_too_low_is_topped_up_on_the_way_with_the_hold_still_t
     assert_eq!(buyer.balance().await, 30_000);
     let fields = [("key", key.as_str()), ("next", &next), ("amount", "70,000원")];
     for _ in 0..2 {
-        assert_eq!(browser.send("/points/top-up", &fields).await.leads_to(), path);
+        assert_eq!(browser.send("/points/top-up", &fields).await.leads_to(), *path);
     }
     assert_eq!(buyer.balance().await, 100_000);
-    let elsewhere = [("key", &*new_key(&server)), ("next", "//evil.example/"), ("amount", "1")];
+    let elsewhere = [("key", &*new_key(server)), ("next", "//evil.example/"), ("amount", "1")];
     assert_eq!(browser.send("/points/top-up", &elsewhere).await.leads_to(), "/");
-    let page = browser.open(&path).await;
+    let page = paying.page().await;
     says(&page, &["<dt>결제 뒤 잔액</dt><dd>1원</dd>"], &["모자란"]);
-    let fields = [("key", &*crate::support::key(&page)), ("token", &*token), ("reservation", &*reservation)];
-    assert!(browser.send(&path, &fields).await.leads_to().starts_with(&format!("{}/tickets", hall.path())));
-    server.close().await;
+    let paid = paying.send(&crate::support::key(&page)).await;
+    assert!(paid.leads_to().starts_with(&format!("{}/tickets", hall.path())));
+    paying.server.close().await;
 }
 
 #[tokio::test]
@@ -141,39 +131,27 @@ async fn a_box_office_that_tops_up_itself_says_so_instead_of_a_form() {
 
 #[tokio::test]
 async fn a_hold_that_runs_out_in_front_of_the_buyer_is_not_paid_and_the_page_says_so() {
-    let server = Server::start().await;
-    let hall = server.hall(1).await;
-    let buyer = server.buyer_with("buyer", 500_000).await;
-    let browser = browser(&server, &buyer);
-    let (token, held) = holding(&buyer, &hall, &[0]).await;
-    let path = format!("{}/pay", hall.path());
-    let page = browser.open(&path).await;
-    server.advance(301);
-    let reservation = held[0].to_string();
-    let fields = [("key", &*key(&page)), ("token", &*token), ("reservation", &*reservation)];
-    browser.send(&path, &fields).await.shows(409, &["좌석을 잡아 둔 시간이 끝났습니다", "결제할 좌석이 없습니다"]);
-    assert_eq!(buyer.balance().await, 500_000);
-    browser.open(&format!("{}/tickets", hall.path())).await.shows(404, &["찾는 화면이 없습니다"]);
-    server.close().await;
+    let paying = Paying::with(500_000).await;
+    let page = paying.page().await;
+    paying.server.advance(301);
+    let refused = paying.send(&key(&page)).await;
+    refused.shows(409, &["좌석을 잡아 둔 시간이 끝났습니다", "결제할 좌석이 없습니다"]);
+    assert_eq!(paying.buyer.balance().await, 500_000);
+    let tickets = format!("{}/tickets", paying.hall.path());
+    paying.browser.open(&tickets).await.shows(404, &["찾는 화면이 없습니다"]);
+    paying.server.close().await;
 }
 
 #[tokio::test]
 async fn what_was_paid_in_one_tab_is_shown_as_paid_by_the_other() {
-    let server = Server::start().await;
-    let hall = server.hall(1).await;
-    let buyer = server.buyer_with("buyer", 500_000).await;
-    let browser = browser(&server, &buyer);
-    let (token, held) = holding(&buyer, &hall, &[0]).await;
-    let path = format!("{}/pay", hall.path());
-    let (one, two) = (browser.open(&path).await, browser.open(&path).await);
+    let paying = Paying::with(500_000).await;
+    let (one, two) = (paying.page().await, paying.page().await);
     assert_ne!(key(&one), key(&two));
-    let reservation = held[0].to_string();
     for (page, end) in [(one, "/tickets?new=yes"), (two, "/tickets")] {
-        let fields = [("key", &*key(&page)), ("token", &*token), ("reservation", &*reservation)];
-        assert!(browser.send(&path, &fields).await.leads_to().ends_with(end));
+        assert!(paying.send(&key(&page)).await.leads_to().ends_with(end));
     }
-    assert_eq!(buyer.balance().await, 500_000 - PRICE);
-    server.close().await;
+    assert_eq!(paying.buyer.balance().await, 500_000 - PRICE);
+    paying.server.close().await;
 }
 
 #[tokio::test]
@@ -216,19 +194,12 @@ async fn another_users_seats_and_bad_forms_pay_nothing() {
 
 #[tokio::test]
 async fn seats_without_a_turn_are_shown_with_the_way_to_the_line() {
-    let server = Server::start().await;
-    let hall = server.hall(1).await;
-    let buyer = server.buyer_with("buyer", 500_000).await;
-    let browser = browser(&server, &buyer);
-    let (token, _) = holding(&buyer, &hall, &[0]).await;
-    buyer.delete(&format!("/queue/tokens/{token}")).await.expect(204);
-    let page = browser.open(&format!("{}/pay", hall.path())).await;
-    says(
-        &page,
-        &["지금은 결제할 수 있는 차례가 아닙니다", "A열 1번", &format!("{}/line", hall.path())],
-        &["결제하기</button>"],
-    );
-    server.close().await;
+    let paying = Paying::with(500_000).await;
+    paying.buyer.delete(&format!("/queue/tokens/{}", paying.token)).await.expect(204);
+    let line = format!("{}/line", paying.hall.path());
+    let texts = ["지금은 결제할 수 있는 차례가 아닙니다", "A열 1번", &line];
+    says(&paying.page().await, &texts, &["결제하기</button>"]);
+    paying.server.close().await;
 }
 
 #[tokio::test]

@@ -59,3 +59,47 @@ pub(crate) async fn holding(buyer: &Client, hall: &Hall, seats: &[usize]) -> (St
     }
     (token, held)
 }
+
+/// A buyer who holds seats, and the page that asks for the payment.
+pub(crate) struct Paying {
+    pub(crate) server: Server,
+    pub(crate) hall: Hall,
+    pub(crate) buyer: Client,
+    pub(crate) browser: Browser,
+    /// The active token.
+    pub(crate) token: String,
+    /// The reservations, as a form names them.
+    pub(crate) held: Vec<String>,
+    /// The path of the page.
+    pub(crate) path: String,
+}
+
+impl Paying {
+    /// For the one seat of a hall, with this balance.
+    pub(crate) async fn with(balance: i64) -> Self {
+        let server = Server::start().await;
+        let hall = server.hall(1).await;
+        Self::of(server, hall, balance, &[0]).await
+    }
+
+    /// For these seats of a hall.
+    pub(crate) async fn of(server: Server, hall: Hall, balance: i64, seats: &[usize]) -> Self {
+        let buyer = server.buyer_with("buyer", balance).await;
+        let browser = browser(&server, &buyer);
+        let (token, held) = holding(&buyer, &hall, seats).await;
+        let (held, path) = (held.iter().map(ToString::to_string).collect(), format!("{}/pay", hall.path()));
+        Self { server, hall, buyer, browser, token, held, path }
+    }
+
+    /// Opens the page.
+    pub(crate) async fn page(&self) -> LoadedPage {
+        self.browser.open(&self.path).await
+    }
+
+    /// Sends the form of the page, with this key.
+    pub(crate) async fn send(&self, key: &str) -> LoadedPage {
+        let held = self.held.iter().map(|held| ("reservation", held.as_str()));
+        let fields: Vec<_> = [("key", key), ("token", &self.token)].into_iter().chain(held).collect();
+        self.browser.send(&self.path, &fields).await
+    }
+}
