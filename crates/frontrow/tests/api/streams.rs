@@ -20,6 +20,14 @@ async fn joined(server: &Server, name: &str) -> (Client, String) {
     (buyer, token)
 }
 
+/// A line that stands still: the server, an operator, and a buyer in the line with the token.
+async fn standing_line() -> (Server, Client, Client, String) {
+    let server = Server::with(&[("--max-active", "0")]).await;
+    let operator = server.operator().await;
+    let (buyer, token) = joined(&server, "buyer").await;
+    (server, operator, buyer, token)
+}
+
 async fn resumed(client: &Client, token: &str, last: &StreamEvent) -> EventReader {
     let call = client.call(Method::GET, &format!("/queue/tokens/{token}/events"));
     call.header("last-event-id", last.id.as_deref().unwrap()).events().await
@@ -89,9 +97,7 @@ async fn a_place_in_line_is_followed_from_the_back_to_the_end_over_both_versions
 
 #[tokio::test]
 async fn a_stream_that_is_opened_again_begins_with_what_its_client_has_not_seen() {
-    let server = Server::with(&[("--max-active", "0")]).await;
-    let operator = server.operator().await;
-    let (buyer, token) = joined(&server, "buyer").await;
+    let (server, operator, buyer, token) = standing_line().await;
     let mut stream = buyer.line_events(&token).await;
     let seen = stream.expect("line").await;
     drop(stream);
@@ -115,9 +121,7 @@ async fn a_stream_that_is_opened_again_begins_with_what_its_client_has_not_seen(
 
 #[tokio::test]
 async fn a_stream_that_is_read_keeps_its_place_awake() {
-    let server = Server::with(&[("--max-active", "0")]).await;
-    let operator = server.operator().await;
-    let (buyer, token) = joined(&server, "reader").await;
+    let (server, operator, buyer, token) = standing_line().await;
     let (_, silent) = joined(&server, "silent").await;
     let mut stream = buyer.line_events(&token).await;
     stream.expect("line").await;
@@ -141,9 +145,7 @@ async fn a_stream_that_is_read_keeps_its_place_awake() {
 
 #[tokio::test]
 async fn a_stream_of_a_dormant_token_wakes_it() {
-    let server = Server::with(&[("--max-active", "0")]).await;
-    let operator = server.operator().await;
-    let (buyer, token) = joined(&server, "buyer").await;
+    let (server, operator, buyer, token) = standing_line().await;
     server.advance(120);
     operator.patch("/operator/rooms/0", &json!({ "max_active": 1 })).await.expect(200);
     frontrow_testkit::wait_until("the token was passed over", async || {
