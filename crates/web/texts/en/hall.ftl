@@ -46,7 +46,7 @@ hall-at-60 = 1 minute left to pay.
 hall-over = Time is up. The seats have been released.
 hall-refused-held = Somebody else has taken { $place }. It’s held until { $when }.
 hall-refused-sold = { $place } is already sold.
-hall-refused-blocked = { $place } is not for sale.
+hall-refused-blocked = { $place } isn’t for sale.
 hall-refused-mine = You already hold { $place }.
 hall-refused-cooling = You released { $place } a moment ago: others can take it first until { $when }.
 hall-refused-limit = One person may have { $seats } tickets for a concert. Nothing was held.
@@ -57,7 +57,7 @@ hall-no-offers = No seat of this grade is free right now. Have a look at another
 hall-offer-hold = Hold { $places } for { $minutes } minutes
 hall-form-none = Choose a seat first. Nothing was held.
 hall-form-many = You can choose { $seats } seats at once. Nothing was held.
-hall-form-seats = A chosen seat is not one of this concert’s. Nothing was held.
+hall-form-seats = A chosen seat isn’t one of this concert’s. Nothing was held.
 hall-form-again = The form wasn’t right, and nothing was held. Please choose again on this page.
 
 hall-row = row { $name }

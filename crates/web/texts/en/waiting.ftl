@@ -5,7 +5,7 @@ line-unit = { $n ->
    *[other] people
 }
 line-next = You’re next
-line-next-text = We’ll call you as soon as there is room.
+line-next-text = We’ll call you as soon as there’s room.
 line-bar = How far the line has moved
 line-wait-soon = Less than a minute
 line-wait-minutes = About { $n } min to go
