@@ -57,7 +57,6 @@ line-claim = Choose your seats
 line-enter = Enter the shop
 line-front-title = Wait your turn at { $shop }
 line-front-text = Many people want to come in at once. Take a number, and we’ll call everyone in turn.
-line-front-join = Join the line
 line-full = It’s full inside.
 line-full-text = Your turn is safe and your time starts again. Please press the button again in a moment.
 line-active = You’re in

@@ -53,7 +53,6 @@ line-claim = 좌석 고르러 가기
 line-enter = 입장하기
 line-front-title = { $shop } 입장 대기
 line-front-text = 지금 찾는 분이 많습니다. 줄을 서면 온 순서대로 안내합니다.
-line-front-join = 줄 서기
 line-full = 안이 꽉 찼습니다.
 line-full-text = 차례는 그대로이고 시간도 다시 드립니다. 잠시 뒤 다시 눌러 주세요.
 line-active = 들어왔습니다
