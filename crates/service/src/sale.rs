@@ -13,7 +13,7 @@ pub use crate::caches::seatmap::{
 pub use alternatives::{Alternatives, OFFERS_MAX, SeatOffer};
 pub(crate) use season::LastSeason;
 pub use season::{ConcertView, FoundPoster, Season, ShownConcert};
-pub use state::SaleState;
+pub use state::{SaleState, SaleStateName};
 pub use tickets::{Receipt, Ticket};
 
 use crate::{

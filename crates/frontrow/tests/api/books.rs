@@ -168,19 +168,24 @@ async fn concerts_say_how_many_seats_are_left_and_come_by_their_date() {
         let list = anonymous.get("/concerts").await.expect(200);
         let listed = items(&list).iter().find(|row| row["concert_id"] == concert).cloned().unwrap();
         let alone = anonymous.get(&format!("/concerts/{concert}")).await.expect(200);
-        [listed, alone].map(|row| (row["seats_left"].as_i64().unwrap(), row["sold_out"].as_bool().unwrap()))
+        [listed, alone].map(|row| {
+            let state = row["sale_state"].as_str().unwrap().to_owned();
+            (row["seats_left"].as_i64().unwrap(), row["sold_out"].as_bool().unwrap(), state)
+        })
     };
-    assert_eq!(left(late.id()).await, [(2, false); 2]);
+    let twice = |left: i64, sold_out: bool, state: &str| [0; 2].map(|_| (left, sold_out, state.to_owned()));
+    assert_eq!(left(late.id()).await, twice(2, false, "on_sale"));
     let buyer = server.buyer_with("buyer", 3 * PRICE).await;
     let token = buyer.enter(None).await;
     let held = buyer.hold(&token, early.seats[0]).await.expect(201);
-    let shows = async |concert: i64, expected: (i64, bool)| {
-        eventually("the list shows it", async || (left(concert).await == [expected; 2]).then_some(())).await;
+    let shows = async |sold_out: bool, state: &str| {
+        let expected = twice(0, sold_out, state);
+        eventually("the list shows it", async || (left(early.id()).await == expected).then_some(())).await;
     };
-    shows(early.id(), (0, false)).await;
+    shows(false, "all_held").await;
     buyer.pay(&token, id(&held, "reservation_id")).await.expect(201);
-    shows(early.id(), (0, true)).await;
-    assert_eq!(left(late.id()).await, [(2, false); 2]);
+    shows(true, "sold_out").await;
+    assert_eq!(left(late.id()).await, twice(2, false, "on_sale"));
     server.close().await;
 }
 

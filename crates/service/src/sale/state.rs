@@ -5,6 +5,8 @@ use frontrow_domain::{
     time::Time,
 };
 use frontrow_storage::SeatCounts;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Few seats are left of any hall if there are at most so many: a twentieth of a stadium is still thousands.
 const FEW: i64 = 100;
@@ -46,7 +48,66 @@ pub enum SaleState {
     Over,
 }
 
+/// The name of a [`SaleState`], for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SaleStateName {
+    /// The sale has not opened yet.
+    Opens,
+    /// Seats are free.
+    OnSale,
+    /// Few seats are free.
+    FewLeft,
+    /// No seat is free; some that are held may become free.
+    AllHeld,
+    /// Every seat is sold; one that is refunded becomes free.
+    SoldOut,
+    /// The concert has no seats for sale.
+    NoSeats,
+    /// The sale is over or stopped.
+    Closed,
+    /// The concert is postponed.
+    Postponed,
+    /// The concert is cancelled.
+    Cancelled,
+    /// The concert has ended.
+    Over,
+}
+
+impl SaleStateName {
+    /// All names.
+    pub const ALL: [Self; 10] = [
+        Self::Opens,
+        Self::OnSale,
+        Self::FewLeft,
+        Self::AllHeld,
+        Self::SoldOut,
+        Self::NoSeats,
+        Self::Closed,
+        Self::Postponed,
+        Self::Cancelled,
+        Self::Over,
+    ];
+}
+
 impl SaleState {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> SaleStateName {
+        match self {
+            Self::Opens { .. } => SaleStateName::Opens,
+            Self::OnSale { .. } => SaleStateName::OnSale,
+            Self::FewLeft { .. } => SaleStateName::FewLeft,
+            Self::AllHeld => SaleStateName::AllHeld,
+            Self::SoldOut => SaleStateName::SoldOut,
+            Self::NoSeats => SaleStateName::NoSeats,
+            Self::Closed => SaleStateName::Closed,
+            Self::Postponed => SaleStateName::Postponed,
+            Self::Cancelled => SaleStateName::Cancelled,
+            Self::Over => SaleStateName::Over,
+        }
+    }
+
     /// The state at `now` of a concert with these seats.
     #[must_use]
     pub fn of(concert: &Concert, seats: SeatCounts, now: Time) -> Self {

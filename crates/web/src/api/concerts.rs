@@ -20,7 +20,7 @@ use frontrow_domain::{
 };
 use frontrow_service::{
     local,
-    sale::{CompactMap, ConcertOnSale, FullMap, HallNews, MapForm, PlacedSeat, SeatOffer, SeatStream},
+    sale::{CompactMap, ConcertOnSale, FullMap, HallNews, MapForm, PlacedSeat, SaleStateName, SeatOffer, SeatStream},
 };
 use frontrow_storage::{ConcertFilter, ConcertPlace};
 use serde::{Deserialize, Serialize};
@@ -69,11 +69,13 @@ pub struct ListedConcert {
     /// Whether it has seats and none of them is free or held.
     #[schema(example = false)]
     sold_out: bool,
+    /// What a buyer can do with it now, as far as its status, the time and the seats say. It is as old as `seats_left`.
+    sale_state: SaleStateName,
 }
 
 impl From<ConcertOnSale> for ListedConcert {
-    fn from(ConcertOnSale { concert, seats_left, sold_out, .. }: ConcertOnSale) -> Self {
-        Self { concert: concert.into(), seats_left, sold_out }
+    fn from(ConcertOnSale { concert, seats_left, sold_out, state }: ConcertOnSale) -> Self {
+        Self { concert: concert.into(), seats_left, sold_out, sale_state: state.name() }
     }
 }
 
