@@ -3,23 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Live, retryAfter } from "../assets/line/live.js";
-import { barOf, sceneOf, waitWords } from "../assets/line/main.js";
-
-const place = (more = {}) => ({
-  status: "waiting",
-  end_reason: null,
-  position: 1_284,
-  ahead: 312,
-  total_waiting: 2_000,
-  estimated_wait: { known: false, reason: "measuring" },
-  deadline: null,
-  poll_after_ms: 1_500,
-  message: null,
-  as_of: "2027-01-15T08:00:00.000000Z",
-  stale: false,
-  ...more,
-});
-const second = (number) => `2027-01-15T08:00:${String(number).padStart(2, "0")}.000000Z`;
+import { barOf, sceneOf, untilOf } from "../assets/line/main.js";
+import { hourWords, momentWords, seatsWords, waitWords, warningWords } from "../assets/line/words.js";
+import { inFakeTime, pass, place, second } from "./waiting.js";
 
 test("a wait is said as the server says it", () => {
   const words = {
@@ -30,6 +16,8 @@ test("a wait is said as the server says it", () => {
     hours_range: "{from}-{to} h",
     paused: "paused",
     measuring: "measuring",
+    sale_not_open: "opens {when}",
+    sold_out: "it depends",
   };
   for (const [p50, p90, said] of [
     [0, 0, "soon"],
@@ -45,25 +33,74 @@ test("a wait is said as the server says it", () => {
   }
   assert.equal(waitWords({ known: false, reason: "paused" }, words), "paused");
   assert.equal(waitWords({ known: false, reason: "later_than_this_page" }, words), "");
+  assert.equal(waitWords({ known: false, reason: "sale_not_open" }, words, { opens: "at eight" }), "opens at eight");
+});
+
+test("of a sale that is sold out no wait is said, and a line that rests says why", () => {
+  const words = { soon: "soon", paused: "paused", measuring: "measuring", sold_out: "depends on refunds" };
+  for (const [wait, said] of [
+    [{ known: true, p50_seconds: 10, p90_seconds: 20 }, "depends on refunds"],
+    [{ known: false, reason: "measuring" }, "depends on refunds"],
+    [{ known: false, reason: "paused" }, "paused"],
+  ]) {
+    assert.equal(waitWords(wait, words, { isSoldOut: true }), said);
+  }
+});
+
+test("the sale is said in the words of its state", () => {
+  const sales = [
+    { state: "few_left", seats: "{n} are left", warning: null },
+    { state: "postponed", seats: "not sold", warning: { title: "Postponed", text: "Wait." } },
+  ];
+  const sale = (more) => ({ sale_state: "few_left", seats_left: 7, opens_at: second(0), status_reason: null, ...more });
+  const english = { one: "1 left", lang: "en" };
+  assert.equal(seatsWords(sale({ seats_left: 7_000 }), sales, english), "7,000 are left");
+  assert.equal(seatsWords(sale({ seats_left: 1 }), sales, english), "1 left");
+  assert.equal(seatsWords(sale({ sale_state: "postponed", seats_left: 1 }), sales, english), "not sold");
+  assert.equal(seatsWords(sale({ sale_state: "later_than_this_page" }), sales, english), "");
+  assert.equal(warningWords(sale(), sales), undefined);
+  assert.equal(warningWords(null, sales), undefined);
+  const postponed = (status_reason) => warningWords(sale({ sale_state: "postponed", status_reason }), sales);
+  assert.deepEqual(postponed(null), { title: "Postponed", text: "Wait." });
+  assert.deepEqual(postponed("The singer is ill."), { title: "Postponed", text: "The singer is ill. Wait." });
+});
+
+test("a moment is written as the server writes it", () => {
+  const [at, midnight] = ["2027-03-01T11:00:05.000000Z", "2027-02-28T15:00:00Z"];
+  assert.equal(momentWords(at, "ko", "Asia/Seoul"), "2027년 3월 1일 (월) 오후 8:00");
+  assert.equal(momentWords(at, "en", "Asia/Seoul"), "Mon 1 March 2027, 8:00 pm");
+  assert.equal(hourWords(at, "ko", "Asia/Seoul"), "오후 8:00:05");
+  assert.equal(hourWords(midnight, "en", "Asia/Seoul"), "12:00:00 am");
 });
 
 test("the bar is the server's", () => {
-  for (const [position, ahead, from, bar] of [
-    [1_284, 312, null, 756],
-    [1_284, 312, 312, 0],
-    [1_284, 100, 312, 679],
-    [1_284, 0, 312, 1_000],
-    [1_284, 312, 5, 0],
-    [1, 0, null, 1_000],
+  for (const [position, ahead, bar] of [
+    [1_284, 312, 756],
+    [1_284, 1_283, 0],
+    [1_284, 0, 1_000],
+    [1, 0, 1_000],
   ]) {
-    assert.equal(barOf(place({ position, ahead }), from), bar);
+    assert.equal(barOf(place({ position, ahead })), bar);
   }
 });
 
 test("a scene is the status, and an end is its reason", () => {
   assert.equal(sceneOf(place({ status: "offered" })), "offered");
+  assert.equal(sceneOf(place({ status: "offered", last_turn: false })), "offered");
+  assert.equal(sceneOf(place({ status: "offered", last_turn: true })), "offered-last");
+  assert.equal(sceneOf(place({ status: "waiting", last_turn: true })), "waiting");
+  assert.equal(sceneOf(place({ status: "ended", end_reason: "concert_over" })), "ended-concert_over");
   assert.equal(sceneOf(place({ status: "ended", end_reason: "left" })), "ended-left");
   assert.equal(sceneOf(place({ status: "ended" })), "ended");
+});
+
+test("the clock of a turn counts to the end of holding, if the server says when that is", () => {
+  const active = { status: "active", deadline: second(50) };
+  assert.equal(untilOf(place({ ...active, hold_until: second(40) })), second(40));
+  assert.equal(untilOf(place({ ...active, hold_until: null })), second(50));
+  assert.equal(untilOf(place(active)), second(50));
+  assert.equal(untilOf(place({ status: "offered", deadline: second(50), hold_until: second(40) })), second(50));
+  assert.equal(untilOf(place()), null);
 });
 
 test("waits after failures double up to the longest, and are spread", () => {
@@ -135,3 +172,25 @@ test("a token that is not known any more, and one that has ended, are asked for 
     assert.equal(asked, 0);
   }
 });
+
+test(
+  "a poll works in browsers without AbortSignal.timeout, and fails if it is not answered",
+  inFakeTime(async () => {
+    const { live, heard } = follow(place());
+    globalThis.window.setTimeout = (...call) => setTimeout(...call);
+    const timeout = AbortSignal.timeout;
+    delete AbortSignal.timeout;
+    try {
+      globalThis.fetch = answers(200, place({ ahead: 7, as_of: second(1) }));
+      await live.ask();
+      assert.equal(heard.places.at(-1).ahead, 7);
+      globalThis.fetch = (_, { signal }) =>
+        new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      void live.ask();
+      await pass(11);
+      assert.equal(heard.contacts.at(-1), "again");
+    } finally {
+      AbortSignal.timeout = timeout;
+    }
+  }),
+);

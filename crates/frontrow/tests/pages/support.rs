@@ -25,10 +25,20 @@ pub(crate) fn new_key(server: &Server) -> String {
     server.ids.uuid(server.clock.now()).to_string()
 }
 
-/// What a page shows, without the scenes that wait for their time.
+/// What a page shows, without the scenes that wait for their time and the words that its script may need.
 pub(crate) fn shown(page: &LoadedPage) -> String {
-    let hidden = regex::Regex::new(r"(?s)<template.*?</template>").unwrap();
+    let hidden = regex::Regex::new(r#"(?s)<template.*?</template>| data-line="[^"]*""#).unwrap();
     hidden.replace_all(&page.html, "").into_owned()
+}
+
+/// What the script of a waiting page starts from.
+pub(crate) fn line_data(page: &LoadedPage) -> serde_json::Value {
+    let found = regex::Regex::new(r#" data-line="([^"]*)""#).unwrap();
+    let mut text = found.captures(&page.html).unwrap_or_else(|| panic!("no data in {}", page.html))[1].to_owned();
+    for (escaped, sign) in [("&#34;", "\""), ("&#39;", "'"), ("&#60;", "<"), ("&#62;", ">"), ("&#38;", "&")] {
+        text = text.replace(escaped, sign);
+    }
+    serde_json::from_str(&text).unwrap()
 }
 
 /// The scene of a waiting page.

@@ -1,6 +1,6 @@
 //! A place in a line: joining, every state of its page, claiming, leaving.
 
-use crate::support::{browser, hidden, key, new_key, says, scene};
+use crate::support::{browser, hidden, key, line_data, new_key, says, scene, shown};
 use frontrow_domain::time::Span;
 use frontrow_testkit::{Browser, Hall, START, Server, eventually};
 use serde_json::json;
@@ -76,7 +76,7 @@ async fn a_waiting_page_shows_the_place_in_both_languages_and_reloads_itself() {
         "1인 4매까지 &#60;예매&#62;할 수 있습니다.",
         "<dt>접수 번호</dt><dd>3</dd>",
         "<dt>접수한 시각</dt><dd>오후 5:00:00</dd>",
-        "<dt>남은 좌석</dt><dd>2석</dd>",
+        "<dt>남은 좌석</dt><dd data-fill=\"seats\">2석</dd>",
         "이 화면을 닫거나 휴대전화가 꺼져도 순서는 그대로입니다",
         "<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>",
         "max=\"1000\" value=\"0\"",
@@ -86,7 +86,7 @@ async fn a_waiting_page_shows_the_place_in_both_languages_and_reloads_itself() {
     let english = Browser::at(&server).open(&places[2]).await;
     says(
         &english,
-        &["<title>2 ahead · ", "data-fill=\"unit\">people</small>", "Ahead of you", "5:00:00 pm", "<dd>2 seats</dd>"],
+        &["<title>2 ahead · ", "data-fill=\"unit\">people</small>", "Ahead of you", "5:00:00 pm", ">2 seats</dd>"],
         &["명", "앞에"],
     );
     let (first, second) = (Browser::at(&server).open(&places[0]).await, Browser::at(&server).open(&places[1]).await);
@@ -234,14 +234,55 @@ async fn a_sale_that_is_sold_out_while_one_waits_says_so() {
     let place = join(&server, &browser, &hall).await;
     let held = first.hold(&token, hall.seats[0]).await.expect(201)["reservation_id"].as_i64().unwrap();
     let says_soon = async |text: &str| {
-        eventually(text, async || browser.open(&place).await.html.contains(text).then_some(())).await;
+        eventually(text, async || shown(&browser.open(&place).await).contains(text).then_some(())).await;
     };
     says_soon("남은 좌석을 모두 다른 분들이 고르는 중입니다").await;
     first.pay(&token, held).await.expect(201);
     says_soon("지금은 매진입니다").await;
+    // A turn would find no seat: a page that waits does not say when it comes.
+    let (third, texts) = (server.buyer("third").await, ["환불된 좌석이 나와야 해서 남은 시간은 알 수 없습니다"]);
+    let browser = crate::support::browser(&server, &third);
+    let behind = join(&server, &browser, &hall).await;
+    says(&browser.open(&behind).await, &texts, &["조금 움직이면", "남았습니다"]);
     let page = Browser::at(&server).speaking("ko").open(&format!("/line/{token}")).await;
     assert_eq!(scene(&page), "ended-paid");
     says(&page, &["예매를 마쳤습니다", &format!("{}/tickets", hall.path())], &[]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_page_hands_its_script_the_sale_as_the_shared_answer_says_it_and_the_words_of_every_state() {
+    // Given a place in the line of a concert whose sale opens in ten minutes.
+    let server = Server::start().await;
+    let hall = server
+        .hall_like(2, |draft| {
+            draft.opens_at = START.plus(Span::from_secs(600));
+            draft.own_room_max_active = Some(1);
+        })
+        .await;
+    let buyer = server.buyer("buyer").await;
+    let browser = browser(&server, &buyer);
+    let place = join(&server, &browser, &hall).await;
+    let (moved, reason) = (START.plus(Span::from_secs(4_200)), "조명 <점검> & 리허설");
+    // When an operator moves the opening.
+    let change = json!({ "opens_at": moved, "status_reason": reason });
+    server.operator().await.patch(&format!("/operator{}", hall.path()), &change).await.expect(200);
+    // Then the page and the answer that its script asks for say the same.
+    let data = line_data(&browser.open(&place).await);
+    let address = data["concert"].as_str().unwrap();
+    let shared = buyer.get(address.trim_start_matches("/api/v1")).await.expect(200);
+    for field in ["sale_state", "seats_left", "opens_at", "status_reason"] {
+        assert_eq!(data["sale"][field], shared[field], "{field}");
+    }
+    assert_eq!((&data["sale"]["sale_state"], &data["sale"]["opens_at"]), (&json!("opens"), &json!(moved)));
+    // And the script has words for every state: it fills in the moment and the number.
+    assert_eq!(data["words"]["sale_not_open"], "예매는 {when}에 시작합니다. 그때부터 순서대로 부릅니다.");
+    let sales = data["sales"].as_array().unwrap();
+    let words = |state: &str| sales.iter().find(|words| words["state"] == state).unwrap();
+    assert_eq!(sales.len(), 10);
+    assert_eq!(words("few_left")["seats"], "{n}석");
+    assert_eq!(words("sold_out")["warning"]["title"], "지금은 매진입니다");
+    assert_eq!(words("on_sale"), &json!({ "state": "on_sale", "seats": "{n}석", "warning": null }));
     server.close().await;
 }
 

@@ -1,5 +1,12 @@
 // What calls a person back at the turn: sound, vibration, a notification. All of it only after they asked for it.
 
+/**
+ * What the alarm can do in this browser: sound and alerts; sound, as alerts are blocked; sound, as there are no alerts;
+ * nothing.
+ * @typedef {"on" | "denied" | "sound" | "none"} Reach
+ */
+
+/** Under this name the browser keeps that it was turned on: `alerts` if they work, else `sound`. */
 const KEPT = "line-alarm";
 /** Two rising tones, three times: start and frequency. */
 const TONES = [0, 0.9, 1.8].flatMap((at) => [
@@ -9,19 +16,37 @@ const TONES = [0, 0.9, 1.8].flatMap((at) => [
 
 /** The alarm of a page. */
 export class Alarm {
-  constructor() {
+  /** @param {(reach: Reach) => void} onReady called once an alarm that was on before a reload is on again */
+  constructor(onReady) {
     /** @type {AudioContext | undefined} */
     this.audio = undefined;
     /** @type {WakeLockSentinel | undefined} */
     this.lock = undefined;
-    this.isWanted = false;
+    /** @type {string | null} */
+    let kept = null;
     try {
-      this.isWanted = window.localStorage.getItem(KEPT) === "on";
+      kept = window.localStorage.getItem(KEPT);
     } catch {
       // A browser that keeps nothing asks again.
     }
+    this.isWanted = kept !== null;
+    this.mayAlert = kept === "alerts" && permission() === "granted";
     // A browser lets a page sound only after a touch: the first one after a reload is enough.
-    if (this.isWanted) window.addEventListener("click", () => this.unlock(), { once: true });
+    const unlock = () => {
+      this.unlock();
+      onReady(this.reach);
+    };
+    if (this.isWanted) window.addEventListener("click", unlock, { once: true });
+  }
+
+  /**
+   * What it can do.
+   * @returns {Reach}
+   */
+  get reach() {
+    if (!this.audio) return "none";
+    if (this.mayAlert) return "on";
+    return permission() === "denied" ? "denied" : "sound";
   }
 
   unlock() {
@@ -35,22 +60,26 @@ export class Alarm {
 
   /**
    * Turns it on, by a person's own touch.
-   * @returns {Promise<boolean>} whether notifications are allowed too
+   * @param {string} title of the alerts
+   * @returns {Promise<Reach>}
    */
-  async turnOn() {
+  async turnOn(title) {
     this.isWanted = true;
     this.unlock();
     this.play(TONES.slice(0, 2), 0.08);
     try {
-      window.localStorage.setItem(KEPT, "on");
+      this.mayAlert = (await Notification.requestPermission()) === "granted";
+      // Some browsers allow alerts and show those of installed apps alone: only trying tells.
+      if (this.mayAlert) new Notification(title, { tag: KEPT, silent: true }).close();
+    } catch {
+      this.mayAlert = false;
+    }
+    try {
+      window.localStorage.setItem(KEPT, this.mayAlert ? "alerts" : "sound");
     } catch {
       // It is on for this page.
     }
-    try {
-      return (await Notification.requestPermission()) === "granted";
-    } catch {
-      return false;
-    }
+    return this.reach;
   }
 
   /**
@@ -83,7 +112,7 @@ export class Alarm {
     if (!this.isWanted) return;
     this.play(TONES, 0.25);
     navigator.vibrate?.([300, 150, 300, 150, 600]);
-    if (document.visibilityState === "visible") return;
+    if (!this.mayAlert || document.visibilityState === "visible") return;
     try {
       const note = new Notification(title, { body, tag: KEPT, requireInteraction: true });
       note.addEventListener("click", () => {
@@ -91,7 +120,7 @@ export class Alarm {
         note.close();
       });
     } catch {
-      // Some browsers show notifications of installed apps alone.
+      this.mayAlert = false;
     }
   }
 
@@ -109,4 +138,10 @@ export class Alarm {
     void this.lock?.release();
     this.lock = undefined;
   }
+}
+
+/** What the browser says about alerts; `default` too if it knows none, or shows none on this address. */
+function permission() {
+  if (typeof Notification !== "function" || !window.isSecureContext) return "default";
+  return Notification.permission;
 }

@@ -13,6 +13,8 @@
  * @property {number} total_waiting
  * @property {{ known: boolean, reason?: string | null, p50_seconds?: number, p90_seconds?: number }} estimated_wait
  * @property {string | null} deadline
+ * @property {string | null} [hold_until] until when an active token may hold seats
+ * @property {boolean} [last_turn] whether the turn that is offered is the last one
  * @property {number} poll_after_ms
  * @property {string | null} message
  * @property {string} as_of
@@ -29,9 +31,11 @@ const OPEN = 1, CLOSED = 2;
 /** The events of a stream that bring a place. */
 const EVENTS = ["line", "turn", "claimed", "ended"];
 /** After this silence the place is asked for, in milliseconds: an event that should have come may be lost. */
-const SILENCE_MS = 40_000;
+export const SILENCE_MS = 40_000;
 /** How long a stream may take to open or to come back before the page polls beside it, in milliseconds. */
 const OPENING_MS = 10_000;
+/** The silence in a tab that hears from the one with the stream, in milliseconds: that one asks first, and for all. */
+const SILENCE_BESIDE_MS = SILENCE_MS + OPENING_MS;
 /** A stream that the server refused is tried again after so long, and up to twice that, in milliseconds. */
 const REFUSED_MS = 60_000;
 /** The first wait after a failed poll, in milliseconds. It doubles up to the longest. */
@@ -52,6 +56,21 @@ export function retryAfter(failures, random = Math.random()) {
   return longest / 2 + (longest / 2) * random;
 }
 
+/**
+ * Ends a request after so long. Browsers that are good enough otherwise lack `AbortSignal.timeout`.
+ * @param {number} millis
+ */
+export function endAfter(millis) {
+  const ending = new AbortController();
+  window.setTimeout(() => ending.abort(), millis);
+  return ending.signal;
+}
+
+/**
+ * What tabs tell each other: a tab has opened; a tab has the stream, and shows the place of this moment; news.
+ * @typedef {{ hello: true } | { follows: string } | { place: Place, from: "stream" | "poll" }} Word
+ */
+
 /** Follows one place. */
 export class Live {
   /**
@@ -65,6 +84,8 @@ export class Live {
     this.listener = listener;
     this.failures = 0;
     this.heardAt = Date.now();
+    /** When the stream brought something last. */
+    this.streamedAt = 0;
     this.isOver = place.status === "ended";
     this.isAsking = false;
     /** @type {EventSource | undefined} */
@@ -96,9 +117,27 @@ export class Live {
     window.addEventListener("offline", () => this.listener.onContact("offline"));
     if (typeof BroadcastChannel === "function") {
       this.channel = new BroadcastChannel(this.addresses.position);
-      this.channel.addEventListener("message", ({ data }) => this.take(data.place, data.from === "poll" ? "tab" : "follower"));
+      this.channel.addEventListener("message", ({ data }) => this.hear(data));
+      this.channel.postMessage({ hello: true });
     }
     this.follow();
+  }
+
+  /**
+   * Hears another tab.
+   * @param {Word} word
+   */
+  hear(word) {
+    if ("place" in word) {
+      this.take(word.place, word.from === "poll" ? "tab" : "follower");
+    } else if ("hello" in word) {
+      if (this.follows) this.channel?.postMessage({ follows: this.place.as_of });
+    } else if (Date.parse(word.follows) > Date.parse(this.place.as_of)) {
+      // News came after this page was made, and before it heard the other tabs.
+      this.ask();
+    } else {
+      this.later(SILENCE_BESIDE_MS);
+    }
   }
 
   /** Follows the events once no other tab does. */
@@ -129,6 +168,7 @@ export class Live {
     stream.addEventListener("open", () => {
       this.failures = 0;
       this.heardAt = Date.now();
+      this.streamedAt = Date.now();
       this.listener.onContact("live");
       this.later(SILENCE_MS);
     });
@@ -150,28 +190,51 @@ export class Live {
    * Takes news of the place: by a poll or an event of its own, or of another tab that polls or follows the events.
    * @param {Place | undefined} place
    * @param {"poll" | "stream" | "tab" | "follower"} from
+   * @returns {boolean} whether it is shown
    */
   take(place, from) {
-    if (!place || this.isOver) return;
-    // News from a tab that polls are as old as its polls; one that follows the events may be silent for long.
-    const isFollowed = this.follows || from === "follower";
-    this.later(isFollowed ? SILENCE_MS : from === "tab" ? 2 * place.poll_after_ms : place.poll_after_ms);
+    if (!place || this.isOver) return false;
     this.failures = 0;
     this.heardAt = Date.now();
-    // Of two instances one may be a moment behind the other: what is older is no news.
+    if (from === "stream") this.streamedAt = Date.now();
+    // Of two instances one may be a moment behind the other: what is older is no news. It may still be the only event
+    // that tells of a turn, and the stream does not repeat it: the place is asked for soon.
     const behind = Date.parse(this.place.as_of) - Date.parse(place.as_of);
     if (behind > 0 && behind < BEHIND_MAX_MS) {
+      this.later(Math.min(place.poll_after_ms, this.place.poll_after_ms));
       this.listener.onContact("live");
-      return;
+      return false;
     }
+    this.later(this.patience(place, from));
     const isLine = place.status === "waiting" && this.place.status === "waiting";
     if (isLine) place = { ...place, ahead: Math.min(place.ahead, this.place.ahead) };
     this.place = place;
     this.isOver = place.status === "ended";
-    if (from === "poll" || from === "stream") this.channel?.postMessage({ place, from });
+    if (from === "poll" || from === "stream") this.share(place);
     this.listener.onContact("live");
     this.listener.onPlace(place);
     if (this.isOver) this.stop();
+    return true;
+  }
+
+  /**
+   * Tells the other tabs. They need not ask while this one has the stream, also if it has asked beside a silent one.
+   * @param {Place} place
+   */
+  share(place) {
+    this.channel?.postMessage({ place, from: this.follows ? "stream" : "poll" });
+  }
+
+  /**
+   * How long to wait for the next news before asking. Those from a tab that polls are as old as its polls; one that
+   * follows the events may be silent for long.
+   * @param {Place} place
+   * @param {"poll" | "stream" | "tab" | "follower"} from
+   */
+  patience(place, from) {
+    if (this.follows) return SILENCE_MS;
+    if (from === "follower") return SILENCE_BESIDE_MS;
+    return from === "tab" ? 2 * place.poll_after_ms : place.poll_after_ms;
   }
 
   stop() {
@@ -197,9 +260,8 @@ export class Live {
   async ask() {
     if (this.isOver || this.isAsking) return;
     this.isAsking = true;
-    const before = this.place;
     try {
-      const answer = await fetch(this.addresses.position, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
+      const answer = await fetch(this.addresses.position, { cache: "no-store", signal: endAfter(ANSWER_MS) });
       if (answer.status === 404) {
         this.listener.onContact("gone");
         this.isOver = true;
@@ -212,10 +274,12 @@ export class Live {
       }
       if (!answer.ok) throw new Error(String(answer.status));
       const place = /** @type {Place} */ (await answer.json());
-      this.take(place, "poll");
-      // A stream that brought nothing though something has changed is dead.
-      const isLost = place.status !== before.status || place.ahead !== before.ahead;
-      if (isLost && this.follows && !this.isOver) this.open();
+      const shown = this.place;
+      const isSilent = Date.now() - this.streamedAt >= SILENCE_MS;
+      const isNews = this.take(place, "poll");
+      // A stream that brought nothing though something has changed is dead. How many are ahead it may say later.
+      const isLost = place.status !== shown.status || (isSilent && place.ahead !== shown.ahead);
+      if (isNews && isLost && this.follows && !this.isOver) this.open();
     } catch {
       this.failures += 1;
       this.listener.onContact(navigator.onLine ? "again" : "offline");

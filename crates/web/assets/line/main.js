@@ -3,10 +3,14 @@
 
 import { clock } from "../tray.js";
 import { Alarm } from "./alarm.js";
-import { Live } from "./live.js";
+import { Live, SILENCE_MS } from "./live.js";
+import { SaleWatch } from "./sale.js";
+import { fill, hourWords, isSingular, momentWords, seatsWords, waitWords, warningWords } from "./words.js";
 
 /** @typedef {import("./live.js").Place} Place */
 /** @typedef {import("./live.js").Contact} Contact */
+/** @typedef {import("./sale.js").Sale} Sale */
+/** @typedef {import("./words.js").SaleWords} SaleWords */
 
 /**
  * What the server says of the page.
@@ -15,7 +19,9 @@ import { Live } from "./live.js";
  * @property {string} events
  * @property {string} page
  * @property {string} zone
- * @property {number | null} from
+ * @property {string | null} [concert] absent if the page is of a version before, as the next two
+ * @property {Sale | null} [sale]
+ * @property {SaleWords[]} [sales]
  * @property {Place} place
  * @property {Record<string, string>} words
  */
@@ -24,36 +30,22 @@ import { Live } from "./live.js";
 const READ_OUT_MS = 30_000;
 /** After this long without news the page says how long ago it checked, in milliseconds. */
 const RECENT_MS = 10_000;
-/** The rest of the page, such as the seats that are left, is fetched again after so long and up to twice that. */
-const REST_MS = 90_000;
+/** After a longer silence the device has slept, or the events stopped without a word, in milliseconds. */
+const ASLEEP_MS = SILENCE_MS + 15_000;
+/** Contact that is lost for longer is read out, in milliseconds. */
+const LOST_MS = 5_000;
+/** The place of a renewed line is opened again after so long and up to twice that: all of its pages do so. */
+const REOPEN_MS = 3_000;
+/** A text that was emptied is set so much later: only then a reader takes it for a new one, in milliseconds. */
+const ALERT_MS = 150;
 const BAR_MAX = 1_000;
-
-/**
- * The wait in words.
- * @param {Place["estimated_wait"]} wait
- * @param {Record<string, string>} words
- * @returns {string}
- */
-export function waitWords(wait, words) {
-  if (!wait.known) return words[wait.reason ?? "measuring"] ?? "";
-  const p50 = wait.p50_seconds ?? 0;
-  const p90 = wait.p90_seconds ?? 0;
-  if (p90 <= 60) return words["soon"] ?? "";
-  const [unit, name] = p90 <= 5_400 ? [60, "minutes"] : [3_600, "hours"];
-  const from = Math.max(1, Math.floor(p50 / unit));
-  const to = Math.max(from, Math.ceil(p90 / unit));
-  if (from === to) return fill(words[name], { n: from });
-  return fill(words[`${name}_range`], { from, to });
-}
 
 /**
  * How much of the line has passed by, as the server reckons it.
  * @param {Place} place
- * @param {number | null} from
  */
-export function barOf(place, from) {
-  const before = Math.max(0, place.position - 1);
-  const start = Math.max(Math.min(from ?? before, before), place.ahead);
+export function barOf(place) {
+  const start = Math.max(0, place.position - 1, place.ahead);
   return start === 0 ? BAR_MAX : Math.floor(((start - place.ahead) * BAR_MAX) / start);
 }
 
@@ -62,16 +54,17 @@ export function barOf(place, from) {
  * @param {Place} place
  */
 export function sceneOf(place) {
+  if (place.status === "offered" && place.last_turn) return "offered-last";
   if (place.status !== "ended") return place.status;
   return place.end_reason ? `ended-${place.end_reason}` : "ended";
 }
 
 /**
- * @param {string | undefined} text
- * @param {Record<string, string | number>} values
+ * The moment to which the clock of a place counts.
+ * @param {Place} place
  */
-function fill(text, values) {
-  return (text ?? "").replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+export function untilOf(place) {
+  return (place.status === "active" && place.hold_until) || place.deadline;
 }
 
 class Page {
@@ -81,19 +74,27 @@ class Page {
     this.said = /** @type {Said} */ (JSON.parse(root.dataset["line"] ?? "{}"));
     this.words = this.said.words;
     this.place = this.said.place;
+    this.sale = this.said.sale ?? null;
+    this.sales = this.said.sales ?? [];
     this.lang = document.documentElement.lang;
-    this.alarm = new Alarm();
+    this.alarm = new Alarm((reach) => this.sayAlarm(reach));
     this.suffix = document.title.split(" · ").slice(1).join(" · ");
     this.readOutAt = Date.now();
     this.heardAt = Date.now();
     /** @type {Contact} */
     this.contact = "live";
+    /** When the contact was last as it should be, and whether it was read out since that it is not. */
+    this.soundAt = Date.now();
+    this.isLostSaid = false;
+    /** The last news after whose silence the place was asked for. */
+    this.askedFor = 0;
     this.loaded = { clock: Date.now(), since: performance.now() };
     this.asked = false;
     this.live = new Live(this.said, this.place, {
       onPlace: (place) => this.show(place),
       onContact: (contact) => this.touch(contact),
     });
+    if (this.said.concert) this.watch = new SaleWatch(this.said.concert, (sale) => this.showSale(sale));
   }
 
   /** @param {string} name */
@@ -104,22 +105,29 @@ class Page {
   start() {
     this.bar = this.keptBar();
     this.showBar();
+    // A claim that found the room full is not to be repeated by a reload.
+    const isClaim = new URLSearchParams(window.location.search).has("claim");
+    if (isClaim) window.history.replaceState(null, "", this.said.page);
     this.live.start();
+    if (this.place.status !== "ended") this.watch?.start();
     this.tick();
     window.setInterval(() => this.tick(), 250);
     document.addEventListener("visibilitychange", () => this.attend());
     this.attend();
-    this.renewRest();
     this.again();
     const button = this.part("alarm");
     if (!(button instanceof HTMLButtonElement)) return;
     button.hidden = false;
     button.addEventListener("click", async () => {
-      const isWhole = await this.alarm.turnOn();
-      const said = this.part("alarm-said");
-      if (said) said.textContent = this.words[isWhole ? "alarm_on" : "alarm_silent"] ?? "";
-      button.hidden = true;
+      this.sayAlarm(await this.alarm.turnOn(this.words["tab_turn"] ?? ""));
     });
+  }
+
+  /** @param {import("./alarm.js").Reach} reach */
+  sayAlarm(reach) {
+    const [button, said] = [this.part("alarm"), this.part("alarm-said")];
+    if (said) said.textContent = this.words[`alarm_${reach}`] ?? "";
+    if (button) button.hidden = true;
   }
 
   attend() {
@@ -133,21 +141,52 @@ class Page {
     this.place = place;
     this.heardAt = Date.now();
     this.loaded = { clock: Date.now(), since: performance.now() };
-    if (place.deadline !== before.deadline) this.asked = false;
-    if (sceneOf(place) !== sceneOf(before)) this.change(place);
+    if (untilOf(place) !== untilOf(before)) this.asked = false;
+    const isOtherScene = sceneOf(place) !== sceneOf(before);
+    const isOtherReason = place.estimated_wait.reason !== before.estimated_wait.reason && !place.estimated_wait.known;
+    if (isOtherScene) this.change(place, before);
     this.put();
-    this.readOut();
-    const isOther = place.estimated_wait.reason !== before.estimated_wait.reason && !place.estimated_wait.known;
-    if (isOther) void this.fetchRest();
+    const news = [];
+    if (isOtherScene && place.status !== "waiting" && place.status !== "offered") news.push(this.title());
+    if (isOtherReason && place.status === "waiting") news.push(this.wait());
+    if (place.message && place.message !== before.message) news.push(`${this.words["message"]}: ${place.message}`);
+    if (news.length > 0) this.readOutNow(news.join(" "));
+    else this.readOut();
+    if (place.status === "ended") this.watch?.askLast();
+    else if (isOtherScene || isOtherReason) this.watch?.askSoon();
+  }
+
+  /**
+   * Shows what the sale does now, and what is left of it.
+   * @param {Sale} sale
+   */
+  showSale(sale) {
+    const before = warningWords(this.sale, this.sales)?.title;
+    this.sale = sale;
+    const warning = warningWords(sale, this.sales);
+    const part = this.part("warning");
+    if (part && warning) {
+      const notice = document.createElement("p");
+      notice.className = "notice wrong";
+      const title = document.createElement("b");
+      title.textContent = warning.title;
+      notice.append(title, document.createElement("br"), warning.text);
+      part.replaceChildren(notice);
+    } else {
+      part?.replaceChildren();
+    }
+    this.put();
+    if (warning && warning.title !== before) this.readOutNow(`${warning.title}. ${warning.text}`);
   }
 
   /**
    * Puts another scene on the page.
    * @param {Place} place
+   * @param {Place} before
    */
-  change(place) {
+  change(place, before) {
     const name = sceneOf(place);
-    const next = this.root.querySelector(`template[data-scene="${name}"]`);
+    const next = this.template(name) ?? this.template(place.status);
     const scene = this.part("scene");
     if (!(next instanceof HTMLTemplateElement) || !scene) {
       window.location.replace(this.said.page);
@@ -156,20 +195,35 @@ class Page {
     scene.replaceChildren(next.content.cloneNode(true));
     scene.dataset["scene"] = name;
     this.attend();
-    const title = scene.querySelector(".headline")?.textContent?.trim() ?? "";
-    if (name === "offered") {
-      const alert = this.part("alert");
-      if (alert) alert.textContent = this.words["said_turn"] ?? "";
+    const alert = this.part("alert");
+    if (alert) alert.textContent = "";
+    if (place.status === "offered" && before.status !== "offered") {
+      window.setTimeout(() => {
+        if (alert && this.place.status === "offered") alert.textContent = this.words["said_turn"] ?? "";
+      }, ALERT_MS);
       this.alarm.call(this.words["tab_turn"] ?? "", this.suffix);
-      void this.fetchRest();
-    } else if (name !== "waiting") {
-      this.readOutNow(title);
     }
     if (place.status === "ended") {
       for (const rest of ["seen", "facts", "message"]) this.part(rest)?.remove();
-      // The page of a place that has ended has other buttons, and says what the sale does.
-      void this.fetchRest();
     }
+  }
+
+  /** @param {string} name */
+  template(name) {
+    return this.root.querySelector(`template[data-scene="${name}"]`);
+  }
+
+  /** What the scene says first. */
+  title() {
+    const shown = this.part("scene")?.querySelector(this.place.status === "waiting" ? ".next" : ".headline");
+    return shown?.textContent?.trim() ?? "";
+  }
+
+  /** The likely wait, or why there is none. */
+  wait() {
+    const { sale } = this;
+    const opens = sale ? momentWords(sale.opens_at, this.lang, this.said.zone) : "";
+    return waitWords(this.place.estimated_wait, this.words, { isSoldOut: sale?.sale_state === "sold_out", opens });
   }
 
   /** Puts the numbers of the place into its scene. */
@@ -184,10 +238,13 @@ class Page {
       }
     };
     write("ahead", this.number(place.ahead));
-    write("unit", words[new Intl.PluralRules(this.lang).select(place.ahead) === "one" ? "unit_one" : "unit_other"] ?? "");
-    write("wait", waitWords(place.estimated_wait, words));
+    write("unit", words[isSingular(place.ahead, this.lang) ? "unit_one" : "unit_other"] ?? "");
+    write("wait", this.wait());
     write("total", this.number(place.total_waiting));
-    if (place.deadline) write("until", this.hour(place.deadline));
+    const seats = this.sale ? seatsWords(this.sale, this.sales, { one: words["seats_one"], lang: this.lang }) : "";
+    if (seats) write("seats", seats);
+    const until = untilOf(place);
+    if (until) write("until", hourWords(until, this.lang, this.said.zone));
     const isNext = place.ahead === 0;
     for (const part of scene.querySelectorAll("[data-when]")) {
       if (part instanceof HTMLElement) part.hidden = (part.dataset["when"] === "next") !== isNext;
@@ -211,7 +268,7 @@ class Page {
   }
 
   showBar() {
-    this.bar = Math.max(this.bar ?? 0, this.place.status === "waiting" ? barOf(this.place, this.said.from) : 0);
+    this.bar = Math.max(this.bar ?? 0, this.place.status === "waiting" ? barOf(this.place) : 0);
     const bar = this.root.querySelector("progress");
     if (bar) bar.value = this.bar;
     try {
@@ -223,9 +280,12 @@ class Page {
 
   /** @param {Contact} contact */
   touch(contact) {
+    const isGone = contact === "gone" && this.contact !== "gone";
     this.contact = contact;
     if (contact === "live") this.heardAt = Date.now();
     this.tick();
+    // The line was renewed: its places are the same, and each has another address now.
+    if (isGone) window.setTimeout(() => window.location.replace(this.said.page), REOPEN_MS * (1 + Math.random()));
   }
 
   /** What changes with the time alone. */
@@ -233,19 +293,29 @@ class Page {
     const { place, words } = this;
     const seen = this.part("seen");
     if (seen) {
-      const seconds = Math.floor((Date.now() - this.heardAt) / 1_000);
+      const silence = Date.now() - this.heardAt;
+      const isAsleep = this.contact === "live" && silence > ASLEEP_MS;
       let state = /** @type {string} */ (this.contact);
       if (state === "live" && place.stale) state = "stale";
       let text = words[state === "live" ? "now" : state] ?? "";
-      if (state === "live" && !this.live.follows && seconds * 1_000 > RECENT_MS) text = fill(words["ago"], { n: seconds });
+      // A stream seems open for long after its connection was lost in sleep.
+      if (state === "live" && (isAsleep || (!this.live.follows && silence > RECENT_MS))) {
+        text = fill(words["ago"], { n: Math.floor(silence / 1_000) });
+      }
       if (seen.textContent !== text) seen.textContent = text;
       if (seen.dataset["contact"] !== state) seen.dataset["contact"] = state;
+      this.readContact(state, text);
+      if (isAsleep && this.askedFor !== this.heardAt) {
+        this.askedFor = this.heardAt;
+        void this.live.ask();
+      }
     }
     const face = this.root.querySelector('[data-fill="clock"]');
-    if (face && place.deadline) {
+    const until = untilOf(place);
+    if (face && until) {
       // One of the two stands still while the device sleeps, or jumps with its clock: the later is right or too careful.
       const elapsed = Math.max(Date.now() - this.loaded.clock, performance.now() - this.loaded.since);
-      const left = (Date.parse(place.deadline) - Date.parse(place.as_of) - elapsed) / 1_000;
+      const left = (Date.parse(until) - Date.parse(place.as_of) - elapsed) / 1_000;
       const text = clock(left);
       if (face.textContent !== text) face.textContent = text;
       if (left <= 0 && !this.asked) {
@@ -267,9 +337,7 @@ class Page {
     } else if (place.status === "waiting" && place.ahead > 0) {
       first = fill(words["tab_ahead"], { n: this.number(place.ahead) });
     } else {
-      const scene = this.part("scene");
-      const shown = scene?.querySelector(place.status === "waiting" ? ".next" : ".headline");
-      first = shown?.textContent?.trim() ?? first;
+      first = this.title() || first;
     }
     const title = `${first} · ${this.suffix}`;
     if (document.title !== title) document.title = title;
@@ -288,6 +356,20 @@ class Page {
     said.textContent = text;
   }
 
+  /**
+   * Reads out that the contact is lost, once it has been for a while, and that it is back.
+   * @param {string} state
+   * @param {string} text
+   */
+  readContact(state, text) {
+    const isSound = state === "live";
+    if (isSound) this.soundAt = Date.now();
+    const isLost = Date.now() - this.soundAt > LOST_MS;
+    if (isLost === this.isLostSaid) return;
+    this.isLostSaid = isLost;
+    this.readOutNow(text);
+  }
+
   /** After a claim that found the room full, the same button once more: the person has pressed it already. */
   again() {
     const after = Number(this.root.querySelector("[data-again]")?.getAttribute("data-again"));
@@ -297,39 +379,9 @@ class Page {
     }, after * (1 + Math.random()));
   }
 
-  renewRest() {
-    const soon = REST_MS * (1 + Math.random());
-    window.setTimeout(() => {
-      if (document.visibilityState === "visible") void this.fetchRest();
-      if (this.place.status !== "ended") this.renewRest();
-    }, soon);
-  }
-
-  /** Fetches the parts of the page that no event brings: what the sale does, and what is left of it. */
-  async fetchRest() {
-    try {
-      const answer = await fetch(this.said.page, { cache: "no-store", headers: { accept: "text/html" } });
-      if (!answer.ok) return;
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      for (const name of ["warning", "facts"]) {
-        const part = fresh.querySelector(`[data-part="${name}"]`);
-        if (part) this.part(name)?.replaceChildren(...part.childNodes);
-      }
-    } catch {
-      // The next time.
-    }
-  }
-
   /** @param {number} value */
   number(value) {
     return value.toLocaleString(this.lang);
-  }
-
-  /** @param {string} moment */
-  hour(moment) {
-    const parts = { hour: "numeric", minute: "2-digit", second: "2-digit", hour12: true, timeZone: this.said.zone };
-    const text = new Intl.DateTimeFormat(this.lang, /** @type {Intl.DateTimeFormatOptions} */ (parts));
-    return text.format(new Date(moment)).toLowerCase();
   }
 }
 

@@ -63,6 +63,8 @@ impl Assets {
             "line/line.css" CSS,
             "line/live.js" SCRIPT,
             "line/main.js" SCRIPT,
+            "line/sale.js" SCRIPT,
+            "line/words.js" SCRIPT,
             "pay.css" CSS,
         ];
         let mut files: BTreeMap<_, _> =

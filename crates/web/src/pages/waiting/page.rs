@@ -250,7 +250,7 @@ impl WaitingPage {
         let place = PlaceWords {
             ahead: line.ahead,
             unit: shell.t1("line-unit", "n", line.ahead),
-            wait: words::wait(&shell, line.wait, row),
+            wait: words::wait(&shell, line.wait, concert.as_ref()),
             bar: bar(&line, bearing.from),
             clock: line.deadline.map(|until| clock(line.as_of, until)).unwrap_or_default(),
             until: line.deadline.map(|until| shell.exact_hour(&until, zone)).unwrap_or_default(),
@@ -293,71 +293,82 @@ impl WaitingPage {
             seats: concert.as_ref().map(|found| words::seats(&shell, found.state)),
             total_waiting: line.total_waiting,
             reload_seconds: (line.poll_after_ms.saturating_add(999) / 1_000).max(RELOAD_SECONDS_MIN),
-            data: data(&shell, token, &line, &links, concert.as_ref(), bearing),
+            data: data(&shell, token, &line, &links, concert.as_ref()),
             links,
             shell,
         })
     }
 }
 
-/// What the script starts from: addresses, the place as a poll would answer it, and the words that change with it.
-fn data(
-    shell: &Shell,
-    token: &str,
-    line: &LineStatus,
-    links: &PlaceLinks,
-    found: Option<&ConcertOnSale>,
-    bearing: Bearing,
-) -> String {
+/// What the script starts from: addresses, the place as a poll would answer it, the sale as the shared answer of the
+/// concert says it, and the words that change with them.
+fn data(shell: &Shell, token: &str, line: &LineStatus, links: &PlaceLinks, found: Option<&ConcertOnSale>) -> String {
     let row = found.map(|found| &found.concert);
-    let (known, reason) = match line.wait {
-        Wait::Known { .. } => (true, None),
-        Wait::Unknown(reason) => (false, Some(reason)),
+    let wait = match line.wait {
+        Wait::Known { p50_seconds, p90_seconds } => {
+            json!({ "known": true, "p50_seconds": p50_seconds, "p90_seconds": p90_seconds })
+        }
+        Wait::Unknown(reason) => json!({ "known": false, "reason": reason }),
     };
-    let why = |reason| words::unknown(shell, reason, row);
+    let why = |reason| shell.t(words::unknown_id(reason));
     json!({
         "position": format!("/api/v1/queue/tokens/{token}/position"),
         "events": format!("/api/v1/queue/tokens/{token}/events"),
         "page": links.page,
         "zone": row.map_or(HOME_ZONE, |concert| &concert.time_zone),
-        "from": bearing.from,
+        "concert": row.map(|concert| format!("/api/v1/concerts/{}", concert.concert_id)),
+        "sale": found.map(|found| json!({
+            "sale_state": found.state.name(),
+            "seats_left": found.seats_left,
+            "opens_at": found.concert.opens_at,
+            "status_reason": found.concert.status_reason,
+        })),
         "place": {
             "status": line.status,
             "end_reason": line.end_reason,
             "position": line.position,
             "ahead": line.ahead,
             "total_waiting": line.total_waiting,
-            "estimated_wait": { "known": known, "reason": reason },
+            "estimated_wait": wait,
             "deadline": line.deadline,
             "poll_after_ms": line.poll_after_ms,
             "message": line.message,
             "as_of": line.as_of,
             "stale": line.is_stale,
         },
+        "sales": words::sale_templates(shell),
         "words": {
             "unit_one": shell.t1("line-unit", "n", 1_i64),
             "unit_other": shell.t1("line-unit", "n", 2_i64),
             "soon": shell.t("line-wait-soon"),
-            "minutes": shell.t1("line-wait-minutes", "n", "{n}"),
-            "minutes_range": shell.t2("line-wait-minutes-range", "from", "{from}", "to", "{to}"),
-            "hours": shell.t1("line-wait-hours", "n", "{n}"),
-            "hours_range": shell.t2("line-wait-hours-range", "from", "{from}", "to", "{to}"),
+            "minutes": shell.template("line-wait-minutes", &["n"]),
+            "minutes_range": shell.template("line-wait-minutes-range", &["from", "to"]),
+            "hours": shell.template("line-wait-hours", &["n"]),
+            "hours_range": shell.template("line-wait-hours-range", &["from", "to"]),
             "paused": why(WaitUnknown::Paused),
-            "sale_not_open": why(WaitUnknown::SaleNotOpen),
+            "sale_not_open": match found {
+                Some(_) => shell.template("line-wait-opens", &["when"]),
+                None => why(WaitUnknown::SaleNotOpen),
+            },
             "sale_closed": why(WaitUnknown::SaleClosed),
             "measuring": why(WaitUnknown::Measuring),
-            "tab_ahead": shell.t1("line-tab-ahead", "n", "{n}"),
+            "sold_out": shell.t("line-wait-sold-out"),
+            "seats_one": shell.t1("line-seats-left", "n", 1_i64),
+            "tab_ahead": shell.template("line-tab-ahead", &["n"]),
             "tab_turn": shell.t("line-tab-turn"),
             "now": shell.t("line-seen-now"),
-            "ago": shell.t1("line-seen-ago", "n", "{n}"),
+            "ago": shell.template("line-seen-ago", &["n"]),
             "again": shell.t("line-seen-again"),
             "offline": shell.t("line-seen-offline"),
             "stale": shell.t("line-seen-stale"),
             "gone": shell.t("line-seen-gone"),
-            "said_ahead": shell.t1("line-said-ahead", "n", "{n}"),
+            "message": shell.t("line-message"),
+            "said_ahead": shell.template("line-said-ahead", &["n"]),
             "said_turn": shell.t("line-said-turn"),
             "alarm_on": shell.t("line-alarm-on"),
-            "alarm_silent": shell.t("line-alarm-silent"),
+            "alarm_denied": shell.t("line-alarm-denied"),
+            "alarm_sound": shell.t("line-alarm-sound"),
+            "alarm_none": shell.t("line-alarm-none"),
         },
     })
     .to_string()

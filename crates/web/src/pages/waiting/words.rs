@@ -1,12 +1,12 @@
 //! How a wait is said.
 
 use crate::pages::shell::Shell;
-use frontrow_domain::sale::Concert;
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
     line::Wait,
-    sale::{ConcertOnSale, SaleState},
+    sale::{ConcertOnSale, SaleState, SaleStateName},
 };
+use serde_json::{Value, json};
 
 /// Waits that are longer are said in hours.
 const MINUTES_UP_TO_SECONDS: i64 = 5_400;
@@ -39,8 +39,8 @@ impl WaitRange {
     }
 }
 
-/// The likely wait, or why there is none.
-pub(super) fn wait(shell: &Shell, wait: Wait, concert: Option<&Concert>) -> String {
+/// The likely wait, or why there is none. Of a sale that is sold out it is not said: a turn would find no seat.
+pub(super) fn wait(shell: &Shell, wait: Wait, found: Option<&ConcertOnSale>) -> String {
     let known = |(p50, p90)| match WaitRange::of(p50, p90) {
         WaitRange::Soon => shell.t("line-wait-soon"),
         WaitRange::Minutes(from, to) if from == to => shell.t1("line-wait-minutes", "n", from),
@@ -48,58 +48,79 @@ pub(super) fn wait(shell: &Shell, wait: Wait, concert: Option<&Concert>) -> Stri
         WaitRange::Hours(from, to) if from == to => shell.t1("line-wait-hours", "n", from),
         WaitRange::Hours(from, to) => shell.t2("line-wait-hours-range", "from", from, "to", to),
     };
+    let is_sold_out = found.is_some_and(|found| found.state == SaleState::SoldOut);
     match wait {
+        Wait::Known { .. } | Wait::Unknown(WaitUnknown::Measuring) if is_sold_out => shell.t("line-wait-sold-out"),
         Wait::Known { p50_seconds, p90_seconds } => known((p50_seconds, p90_seconds)),
-        Wait::Unknown(why) => unknown(shell, why, concert),
-    }
-}
-
-/// Why a wait is not known, and what that means.
-pub(super) fn unknown(shell: &Shell, why: WaitUnknown, concert: Option<&Concert>) -> String {
-    match why {
-        WaitUnknown::Paused => shell.t("line-wait-paused"),
-        WaitUnknown::SaleNotOpen => match concert {
+        Wait::Unknown(WaitUnknown::SaleNotOpen) => match found.map(|found| &found.concert) {
             Some(concert) => shell.t1("line-wait-opens", "when", shell.moment(&concert.opens_at, &concert.time_zone)),
             None => shell.t("line-wait-not-open"),
         },
-        WaitUnknown::SaleClosed => shell.t("line-wait-closed"),
-        WaitUnknown::Measuring => shell.t("line-wait-measuring"),
+        Wait::Unknown(why) => shell.t(unknown_id(why)),
+    }
+}
+
+/// Why a wait is not known, and what that means, without the moment at which the sale opens.
+pub(super) const fn unknown_id(why: WaitUnknown) -> &'static str {
+    match why {
+        WaitUnknown::Paused => "line-wait-paused",
+        WaitUnknown::SaleNotOpen => "line-wait-not-open",
+        WaitUnknown::SaleClosed => "line-wait-closed",
+        WaitUnknown::Measuring => "line-wait-measuring",
     }
 }
 
 /// What is left of the seats, in two or three words.
 pub(super) fn seats(shell: &Shell, state: SaleState) -> String {
     match state {
-        SaleState::Opens { .. } => shell.t("line-seats-soon"),
         SaleState::OnSale { left } | SaleState::FewLeft { left } => shell.t1("line-seats-left", "n", left),
-        SaleState::AllHeld => shell.t("line-seats-held"),
-        SaleState::SoldOut => shell.t("line-seats-sold"),
-        SaleState::NoSeats => shell.t("line-seats-none"),
-        SaleState::Closed => shell.t("state-closed"),
-        SaleState::Over => shell.t("state-over"),
-        SaleState::Postponed => shell.t("line-seats-postponed"),
-        SaleState::Cancelled => shell.t("state-cancelled"),
+        other => shell.t(seats_id(other.name())),
+    }
+}
+
+const fn seats_id(state: SaleStateName) -> &'static str {
+    match state {
+        SaleStateName::Opens => "line-seats-soon",
+        SaleStateName::OnSale | SaleStateName::FewLeft => "line-seats-left",
+        SaleStateName::AllHeld => "line-seats-held",
+        SaleStateName::SoldOut => "line-seats-sold",
+        SaleStateName::NoSeats => "line-seats-none",
+        SaleStateName::Closed => "state-closed",
+        SaleStateName::Over => "state-over",
+        SaleStateName::Postponed => "line-seats-postponed",
+        SaleStateName::Cancelled => "state-cancelled",
     }
 }
 
 /// What the sale means for a place in its line, if it is not simply on: a title and a text.
 pub(super) fn warning(shell: &Shell, found: &ConcertOnSale) -> Option<(String, String)> {
-    let (title, text) = match found.state {
-        SaleState::AllHeld => ("line-all-held", "line-all-held-text"),
-        SaleState::SoldOut => ("line-sold-out", "line-sold-out-text"),
-        SaleState::Closed => ("line-closed", "line-closed-text"),
-        SaleState::Postponed => ("line-postponed", "line-postponed-text"),
-        SaleState::Cancelled => ("line-cancelled", "line-cancelled-text"),
-        SaleState::Over => ("line-over", "line-over-text"),
-        SaleState::Opens { .. } | SaleState::OnSale { .. } | SaleState::FewLeft { .. } | SaleState::NoSeats => {
-            return None;
-        }
-    };
+    let (title, text) = warning_ids(found.state.name())?;
     let text = match &found.concert.status_reason {
         Some(reason) => format!("{reason} {}", shell.t(text)),
         None => shell.t(text),
     };
     Some((shell.t(title), text))
+}
+
+const fn warning_ids(state: SaleStateName) -> Option<(&'static str, &'static str)> {
+    match state {
+        SaleStateName::AllHeld => Some(("line-all-held", "line-all-held-text")),
+        SaleStateName::SoldOut => Some(("line-sold-out", "line-sold-out-text")),
+        SaleStateName::Closed => Some(("line-closed", "line-closed-text")),
+        SaleStateName::Postponed => Some(("line-postponed", "line-postponed-text")),
+        SaleStateName::Cancelled => Some(("line-cancelled", "line-cancelled-text")),
+        SaleStateName::Over => Some(("line-over", "line-over-text")),
+        SaleStateName::Opens | SaleStateName::OnSale | SaleStateName::FewLeft | SaleStateName::NoSeats => None,
+    }
+}
+
+/// The words of each state that the sale may come to, for the script: how many seats are left stands as `{n}`.
+pub(super) fn sale_templates(shell: &Shell) -> Vec<Value> {
+    let words = |state| {
+        let warning = warning_ids(state).map(|(title, text)| json!({ "title": shell.t(title), "text": shell.t(text) }));
+        json!({ "state": state, "seats": shell.template(seats_id(state), &["n"]), "warning": warning })
+    };
+    SaleStateName::ALL.map(words).into()
 }
 
 #[cfg(test)]
