@@ -27,7 +27,6 @@ async fn waits(shop: &Shop, wishes: Wishes) -> Browser {
 async fn the_turn_comes_to_a_tab_that_is_hidden() {
     let (shop, inside, token) = full_shop().await;
     let browser = waits(&shop, Wishes::default()).await;
-    let before = browser.driver.title().await.unwrap();
     let tab = browser.driver.window().await.unwrap();
     browser.driver.new_tab().await.unwrap();
     let other = browser.driver.windows().await.unwrap().into_iter().find(|window| *window != tab).unwrap();
@@ -35,8 +34,7 @@ async fn the_turn_comes_to_a_tab_that_is_hidden() {
     inside.delete(&format!("/queue/tokens/{token}")).await.expect(204);
     // What the hidden tab says in its title is all that its visitor sees of it.
     frontrow_testkit::wait_until("the title says that the turn has come", async || {
-        let targets = browser.titles().await;
-        !targets.contains(&before)
+        browser.titles().await.iter().any(|title| title.contains("차례입니다! · "))
     })
     .await;
     browser.driver.switch_to_window(tab).await.unwrap();
@@ -73,7 +71,7 @@ async fn an_operator_says_something_pauses_the_line_and_raises_the_cap() {
     set(json!({ "message": "잠시만 기다려 주세요 <b>" })).await;
     browser.contains("[data-part=message]", "잠시만 기다려 주세요 <b>").await;
     set(json!({ "gate": "paused" })).await;
-    browser.element("[data-scene=waiting]").await;
+    browser.contains("[data-fill=wait]", "입장을 잠시 멈췄습니다").await;
     set(json!({ "max_active": 2 })).await;
     set(json!({ "gate": "open", "message": null })).await;
     browser.click(CLAIM).await;
@@ -83,7 +81,7 @@ async fn an_operator_says_something_pauses_the_line_and_raises_the_cap() {
 }
 
 #[tokio::test]
-async fn two_tabs_of_one_buyer_show_one_place() {
+async fn two_browsers_of_one_buyer_show_one_place() {
     let (shop, _inside, _token) = full_shop().await;
     let browser = waits(&shop, Wishes::default()).await;
     let first = browser.path().await;
@@ -96,4 +94,106 @@ async fn two_tabs_of_one_buyer_show_one_place() {
     other.element("[data-scene^=ended]").await;
     browser.close().await;
     other.close().await;
+}
+
+/// How many streams the server has open, and how often one was opened.
+async fn streams(shop: &Shop) -> (u64, u64) {
+    let text = reqwest::get(format!("http://{}/metrics", shop.address())).await.unwrap().text().await.unwrap();
+    let value = |start: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(start));
+        line.map_or(0, |value| value.trim().parse().unwrap())
+    };
+    let route = "/api/v1/queue/tokens/{token}/events";
+    let opened = format!("frontrow_http_requests_total{{method=\"GET\",route=\"{route}\",status=\"200\"}}");
+    (value("frontrow_event_streams "), value(&opened))
+}
+
+async fn has_streams(shop: &Shop, open: u64, opened: u64) {
+    frontrow_testkit::wait_until(&format!("{open} of {opened} streams are open"), async || {
+        streams(shop).await == (open, opened)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_windows_of_one_browser_share_a_stream_and_one_goes_on_without_the_other() {
+    // Given a buyer who waits in two windows of one browser.
+    let (shop, _inside, _token) = full_shop().await;
+    let operator = shop.operator().await;
+    let say = async |message: &str| {
+        operator.patch("/operator/rooms/0", &json!({ "message": message })).await.expect(200);
+    };
+    let browser = waits(&shop, Wishes::default()).await;
+    let (path, first) = (browser.path().await, browser.driver.window().await.unwrap());
+    has_streams(&shop, 1, 1).await;
+    let second = browser.driver.new_window().await.unwrap();
+    browser.driver.switch_to_window(second.clone()).await.unwrap();
+    browser.goto(&path).await;
+    browser.element("[data-scene=waiting]").await;
+    let waiting = "return navigator.locks.query().then(locks => locks.pending.length)";
+    frontrow_testkit::wait_until("the second window waits for the stream", async || browser.run(waiting).await == 1)
+        .await;
+    // When there is news, then both have it by one stream.
+    say("첫 안내").await;
+    browser.contains("[data-part=message]", "첫 안내").await;
+    browser.driver.switch_to_window(first.clone()).await.unwrap();
+    browser.contains("[data-part=message]", "첫 안내").await;
+    assert_eq!(streams(&shop).await, (1, 1));
+    // When the window with the stream is closed, then the other opens one and goes on.
+    browser.driver.close_window().await.unwrap();
+    browser.driver.switch_to_window(second).await.unwrap();
+    has_streams(&shop, 1, 2).await;
+    say("둘째 안내").await;
+    browser.contains("[data-part=message]", "둘째 안내").await;
+    browser.assert_quiet().await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_sale_is_shown_as_it_is_without_loading_the_page_again() {
+    // Given a page that waits while seats are on sale.
+    let (shop, _inside, _token) = full_shop().await;
+    let operator = shop.operator().await;
+    let browser = waits(&shop, Wishes::default()).await;
+    browser.run("window.isOld = true").await;
+    assert!(!browser.has("[data-part=warning] .notice").await);
+    // When the concert is postponed and the line paused, which the stream says.
+    let postponed = json!({ "status": "postponed", "status_reason": "출연자가 <아픕니다>." });
+    operator.patch(&format!("/operator/concerts/{CONCERT}"), &postponed).await.expect(200);
+    operator.patch("/operator/rooms/0", &json!({ "gate": "paused" })).await.expect(200);
+    // Then the page says both.
+    browser.contains("[data-fill=wait]", "입장을 잠시 멈췄습니다").await;
+    browser.contains("[data-part=warning]", "공연이 연기되었습니다").await;
+    browser.contains("[data-part=warning]", "출연자가 <아픕니다>. 새 날짜가").await;
+    browser.contains("[data-fill=seats]", "판매 중단").await;
+    assert_eq!(browser.run("return window.isOld").await, true);
+    browser.assert_quiet().await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_claim_that_found_the_room_full_is_not_repeated_by_a_reload() {
+    // Given a turn that was claimed while the room was full.
+    let (shop, inside, token) = full_shop().await;
+    let operator = shop.operator().await;
+    let set = async |max_active: i64| {
+        operator.patch("/operator/rooms/0", &json!({ "max_active": max_active })).await.expect(200);
+    };
+    let browser = waits(&shop, Wishes::default()).await;
+    inside.delete(&format!("/queue/tokens/{token}")).await.expect(204);
+    browser.element(CLAIM).await;
+    set(0).await;
+    browser.click(CLAIM).await;
+    browser.element("[data-again]").await;
+    // When the page is loaded again.
+    frontrow_testkit::wait_until("the address does not claim", async || !browser.path().await.contains("claim")).await;
+    browser.driver.refresh().await.unwrap();
+    // Then the turn is there, and waits for its buyer.
+    browser.element(CLAIM).await;
+    assert!(!browser.has("[data-again]").await);
+    set(1).await;
+    browser.click(CLAIM).await;
+    browser.arrive(&format!("/concerts/{CONCERT}/seats")).await;
+    browser.assert_quiet().await;
+    browser.close().await;
 }
