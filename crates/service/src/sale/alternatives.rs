@@ -192,14 +192,7 @@ fn blocks(
                 in_row.push(Block { distance, section: near.section, row: near.row, at });
             }
         }
-        in_row.sort_unstable();
-        let mut kept: Vec<Block> = Vec::new();
-        for block in in_row {
-            if kept.iter().all(|other| other.at.abs_diff(block.at) >= len) {
-                kept.push(block);
-            }
-        }
-        found.extend(kept);
+        found.extend(nearest_apart(in_row, len));
         found.sort_unstable();
         found.truncate(POOL_LEN);
     }
@@ -208,6 +201,28 @@ fn blocks(
         Some((block.distance, row.seats.get(block.at..block.at + len)?.iter().collect()))
     };
     found.iter().filter_map(seats).collect()
+}
+
+/// The nearest of a row's blocks of `len` seats that share no seat, nearest first: as many as can be among the nearest of
+/// the hall. A hall may be one row, so the work grows with its length alone.
+fn nearest_apart(mut in_row: Vec<Block>, len: usize) -> Vec<Block> {
+    // Each that is kept shares a seat with itself and the `2 * len - 2` around it: so many hold all that are wanted.
+    let enough = POOL_LEN * (2 * len).saturating_sub(1);
+    if in_row.len() > enough {
+        in_row.select_nth_unstable(enough);
+        in_row.truncate(enough);
+    }
+    in_row.sort_unstable();
+    let mut kept: Vec<Block> = Vec::with_capacity(POOL_LEN);
+    for block in in_row {
+        if kept.len() == POOL_LEN {
+            break;
+        }
+        if kept.iter().all(|other| other.at.abs_diff(block.at) >= len) {
+            kept.push(block);
+        }
+    }
+    kept
 }
 
 /// Some of the blocks that are nearly as near as the nearest, by the random number; nearest first.
@@ -372,6 +387,60 @@ mod tests {
     #[test]
     fn a_seat_of_another_hall_is_not_known() {
         assert_eq!(alternatives(&hall(&["AH"]), &[SeatId::new(102), SeatId::new(999)], 1), None);
+    }
+
+    #[test]
+    fn the_nearest_blocks_of_a_long_row_are_the_first_of_all_that_share_no_seat() {
+        let block = |distance: u64, at: usize| Block { distance, section: 0, row: 0, at };
+        // Every block is compared with every other.
+        let all_apart = |mut blocks: Vec<Block>, len: usize| {
+            blocks.sort_unstable();
+            let mut kept: Vec<Block> = Vec::new();
+            for block in blocks {
+                if kept.iter().all(|other| other.at.abs_diff(block.at) >= len) {
+                    kept.push(block);
+                }
+            }
+            kept.truncate(POOL_LEN);
+            kept
+        };
+        let mut seed = 7;
+        for len in [1, 2, 4, 20] {
+            for count in [0, 1, 11, 12, 13, 40, 1_000] {
+                let mut random = || {
+                    seed = mixed(seed);
+                    seed % 50
+                };
+                let blocks: Vec<_> = (0..count).map(|at| block(random(), at)).collect();
+                let kept = nearest_apart(blocks.clone(), len);
+                assert_eq!(kept, all_apart(blocks, len), "{count} blocks of {len}");
+            }
+        }
+        // No more are kept, and compared with each next one, than can be offered.
+        let row = (0..100_000).map(|at| block(apart(at, 40_000), at)).collect();
+        assert_eq!(nearest_apart(row, 1).len(), POOL_LEN);
+    }
+
+    #[test]
+    fn in_a_hall_of_one_row_the_nearest_seats_are_offered() {
+        let labels: Vec<_> = (1..=50_000)
+            .map(|number: i32| Arc::new(SeatLabel { number: number.to_string(), ..SeatLabel::default() }))
+            .collect();
+        let order = SeatingOrder::of((1_i32..).zip(&labels).map(|(number, label)| OrderedSeat {
+            seat_id: SeatId::new(number.into()),
+            seat_number: number,
+            label,
+            price: Money::new(99_000),
+        }));
+        let mut states = vec![SeatStatus::Available; labels.len()];
+        states[24_999] = SeatStatus::Sold;
+        let hall = SeatSnapshot::new(Arc::new(order), states.into());
+        for seed in 0..10 {
+            for offer in offered(&hall, &[25_000], seed) {
+                assert!(offer.iter().all(|seat| seat.abs_diff(25_000) <= 16), "{offer:?}");
+            }
+        }
+        assert_eq!(offered(&hall, &[25_000, 25_001], 1).len(), OFFERS_MAX);
     }
 
     #[test]
