@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Live, retryAfter } from "../assets/line/live.js";
+import { Live } from "../assets/line/live.js";
+import { retryAfter } from "../assets/live/source.js";
 import { barOf, sceneOf, untilOf } from "../assets/line/main.js";
 import { hourWords, momentWords, seatsWords, waitWords, warningWords } from "../assets/line/words.js";
 import { inFakeTime, pass, place, second } from "./waiting.js";

@@ -3,6 +3,8 @@
 // One tab at a time follows the events and tells the others, since a browser has few connections for one server. A tab
 // that hears nothing asks for itself.
 
+import { OPENING_MS, REFUSED_MS, SILENCE_MS, Stream, ask, retryAfter } from "../live/source.js";
+
 /**
  * A place in line, as the API answers it.
  * @typedef {object} Place
@@ -26,45 +28,12 @@
  * @typedef {"live" | "again" | "offline" | "gone"} Contact
  */
 
-/** States of an `EventSource`, which some browsers lack. */
-const OPEN = 1, CLOSED = 2;
 /** The events of a stream that bring a place. */
 const EVENTS = ["line", "turn", "claimed", "ended"];
-/** After this silence the place is asked for, in milliseconds: an event that should have come may be lost. */
-export const SILENCE_MS = 40_000;
-/** How long a stream may take to open or to come back before the page polls beside it, in milliseconds. */
-const OPENING_MS = 10_000;
 /** The silence in a tab that hears from the one with the stream, in milliseconds: that one asks first, and for all. */
 const SILENCE_BESIDE_MS = SILENCE_MS + OPENING_MS;
-/** A stream that the server refused is tried again after so long, and up to twice that, in milliseconds. */
-const REFUSED_MS = 60_000;
-/** The first wait after a failed poll, in milliseconds. It doubles up to the longest. */
-const RETRY_MS = 2_000;
-const RETRY_MAX_MS = 30_000;
 /** An answer that is older than the last by more is not behind: a clock was set, in milliseconds. */
 const BEHIND_MAX_MS = 10_000;
-/** A poll that is not answered by then has failed, in milliseconds. */
-const ANSWER_MS = 10_000;
-
-/**
- * A wait after failures in a row: doubled each time, and spread, so that all who lost a server do not return at once.
- * @param {number} failures
- * @param {number} [random]
- */
-export function retryAfter(failures, random = Math.random()) {
-  const longest = Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** Math.max(0, failures - 1));
-  return longest / 2 + (longest / 2) * random;
-}
-
-/**
- * Ends a request after so long. Browsers that are good enough otherwise lack `AbortSignal.timeout`.
- * @param {number} millis
- */
-export function endAfter(millis) {
-  const ending = new AbortController();
-  window.setTimeout(() => ending.abort(), millis);
-  return ending.signal;
-}
 
 /**
  * What tabs tell each other: a tab has opened; a tab has the stream, and shows the place of this moment; news.
@@ -88,7 +57,7 @@ export class Live {
     this.streamedAt = 0;
     this.isOver = place.status === "ended";
     this.isAsking = false;
-    /** @type {EventSource | undefined} */
+    /** @type {Stream | undefined} */
     this.stream = undefined;
     /** @type {number | undefined} */
     this.timer = undefined;
@@ -100,7 +69,7 @@ export class Live {
 
   /** Whether this tab follows the events. */
   get follows() {
-    return this.stream?.readyState === OPEN;
+    return this.stream?.isOpen ?? false;
   }
 
   start() {
@@ -160,29 +129,24 @@ export class Live {
     if (this.isOver) return;
     window.clearTimeout(this.streamTimer);
     this.stream?.close();
-    const stream = new EventSource(this.addresses.events);
-    this.stream = stream;
-    for (const name of EVENTS) {
-      stream.addEventListener(name, (event) => this.take(read(event.data), "stream"));
-    }
-    stream.addEventListener("open", () => {
-      this.failures = 0;
-      this.heardAt = Date.now();
-      this.streamedAt = Date.now();
-      this.listener.onContact("live");
-      this.later(SILENCE_MS);
-    });
-    stream.addEventListener("error", () => {
-      if (this.stream !== stream) return;
-      if (stream.readyState !== CLOSED) {
-        // The browser opens it again by itself, at the moment that the server set.
+    this.stream = new Stream(this.addresses.events, EVENTS, {
+      event: (event) => this.take(read(event.data), "stream"),
+      open: () => {
+        this.failures = 0;
+        this.heardAt = Date.now();
+        this.streamedAt = Date.now();
+        this.listener.onContact("live");
+        this.later(SILENCE_MS);
+      },
+      lost: () => {
         this.listener.onContact(navigator.onLine ? "again" : "offline");
         this.later(OPENING_MS);
-        return;
-      }
-      this.stream = undefined;
-      this.streamTimer = window.setTimeout(() => this.open(), REFUSED_MS * (1 + Math.random()));
-      this.later(0);
+      },
+      refused: () => {
+        this.stream = undefined;
+        this.streamTimer = window.setTimeout(() => this.open(), REFUSED_MS * (1 + Math.random()));
+        this.later(0);
+      },
     });
   }
 
@@ -261,7 +225,7 @@ export class Live {
     if (this.isOver || this.isAsking) return;
     this.isAsking = true;
     try {
-      const answer = await fetch(this.addresses.position, { cache: "no-store", signal: endAfter(ANSWER_MS) });
+      const answer = await ask(this.addresses.position);
       if (answer.status === 404) {
         this.listener.onContact("gone");
         this.isOver = true;

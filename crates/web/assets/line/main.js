@@ -1,11 +1,13 @@
 // The waiting page, kept up to date. The server writes every scene and every word; this puts the numbers in and changes
 // the scene.
 
+import { SILENCE_MS } from "../live/source.js";
 import { clock } from "../tray.js";
+import { fill } from "../words.js";
 import { Alarm } from "./alarm.js";
-import { Live, SILENCE_MS } from "./live.js";
+import { Live } from "./live.js";
 import { SaleWatch } from "./sale.js";
-import { fill, hourWords, isSingular, momentWords, seatsWords, waitWords, warningWords } from "./words.js";
+import { hourWords, isSingular, momentWords, seatsWords, waitWords, warningWords } from "./words.js";
 
 /** @typedef {import("./live.js").Place} Place */
 /** @typedef {import("./live.js").Contact} Contact */

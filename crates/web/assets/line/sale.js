@@ -1,6 +1,6 @@
 // What the sale of a concert does while its line waits: the answer that is the same for all clients, asked seldom.
 
-import { endAfter } from "./live.js";
+import { ANSWER_MS, endAfter } from "../live/source.js";
 
 /**
  * A concert, as far as the page shows its sale.
@@ -17,8 +17,6 @@ const ASK_MIN_MS = 30_000, ASK_MAX_MS = 60_000;
 const HIDDEN_FACTOR = 2;
 /** News of the line reach thousands of pages at once: each asks within so long, and not twice within it. */
 const NEWS_MS = 10_000;
-/** A question that is not answered by then has failed, in milliseconds. */
-const ANSWER_MS = 10_000;
 
 /** Follows the sale of one concert. */
 export class SaleWatch {

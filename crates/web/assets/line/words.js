@@ -1,5 +1,7 @@
 // The words of the waiting page, as the server writes them: it hands over templates, these fill them in.
 
+import { fill } from "../words.js";
+
 /** @typedef {import("./live.js").Place} Place */
 /** @typedef {import("./sale.js").Sale} Sale */
 
@@ -10,15 +12,6 @@
  * @property {string} seats
  * @property {{ title: string, text: string } | null} warning
  */
-
-/**
- * A text with its values instead of their names in braces.
- * @param {string | undefined} text
- * @param {Record<string, string | number>} values
- */
-export function fill(text, values) {
-  return (text ?? "").replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
-}
 
 /**
  * The wait in words. Of a sale that is sold out it is not said: a turn would find no seat.

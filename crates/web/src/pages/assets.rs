@@ -47,6 +47,7 @@ impl Assets {
             "icon.svg" SVG,
             "look.css" CSS,
             "tray.js" SCRIPT,
+            "words.js" SCRIPT,
             "hall/hall.css" CSS,
             "hall/draw.js" SCRIPT,
             "hall/layout.js" SCRIPT,
@@ -65,6 +66,7 @@ impl Assets {
             "line/main.js" SCRIPT,
             "line/sale.js" SCRIPT,
             "line/words.js" SCRIPT,
+            "live/source.js" SCRIPT,
             "pay.css" CSS,
         ];
         let mut files: BTreeMap<_, _> =
