@@ -146,6 +146,15 @@ impl BoxOffice {
         self.place_in(signed, view).await
     }
 
+    /// Until when seats may be held with a token, from memory; none if it is not active.
+    #[must_use]
+    pub fn may_hold_until(&self, VerifiedToken { signed, view }: &VerifiedToken) -> Option<Time> {
+        match view.place(signed.id.position).state {
+            Some(TokenState::Active { since, .. }) => Some(self.store.outages().limit_of(since, &self.policy)),
+            _ => None,
+        }
+    }
+
     async fn place_in(&self, signed: &SignedToken, view: &RoomView) -> LineStatus {
         let found = self.standing(signed, view).await;
         LineStatus::of(signed.id.position, found, view, self.now(), self.policy.offer_lead)

@@ -13,7 +13,7 @@ use crate::{
     outcome::{FromOutcome, Swept},
     passwords::{PasswordError, Passwords},
     pictures::Pictures,
-    sale::LastSeason,
+    sale::{LastSeason, LastViews},
 };
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
@@ -66,6 +66,8 @@ pub struct BoxOffice {
     pub(crate) caches: Arc<Caches>,
     /// The season of this second.
     pub(crate) last_season: LastSeason,
+    /// What the pages of concerts showed in this second.
+    pub(crate) last_views: LastViews,
     /// Decodes pictures.
     pub(crate) pictures: Pictures,
     /// Hashes passwords.
@@ -294,6 +296,7 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
         keyring,
         caches,
         last_season: LastSeason::default(),
+        last_views: LastViews::default(),
         pictures: Pictures::default(),
         passwords: Passwords::new()?,
         clock: clock.clone(),

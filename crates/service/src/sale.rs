@@ -11,8 +11,8 @@ pub use crate::caches::seatmap::{
     SeatRow, SeatSection, SeatSnapshot, SeatSpot, SeatStates, SeatStream, SeatingOrder, SectionGrade, natural,
 };
 pub use alternatives::{Alternatives, OFFERS_MAX, SeatOffer};
-pub(crate) use season::LastSeason;
-pub use season::{ConcertView, FoundPoster, Season, ShownConcert};
+pub use season::{ConcertView, FoundPoster, HallView, Season, ShownConcert};
+pub(crate) use season::{LastSeason, LastViews};
 pub use state::{SaleState, SaleStateName};
 pub use tickets::{Receipt, Ticket};
 

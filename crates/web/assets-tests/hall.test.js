@@ -3,10 +3,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BLOCKED, FREE, HELD, Hall, SOLD, layoutOf, natural, stateOf } from "../assets/hall/layout.js";
-import { Names, fill, named } from "../assets/hall/names.js";
+import { Names, named } from "../assets/hall/names.js";
 import { ADDED, FULL, Picks, REMOVED, TAKEN } from "../assets/hall/pick.js";
+import { KEYS, listEnd, seatBeside } from "../assets/hall/rove.js";
+import { keepChoice, keptChoice } from "../assets/hall/tabs.js";
 import { View } from "../assets/hall/view.js";
 import { clock, passed } from "../assets/tray.js";
+import { fill } from "../assets/words.js";
 
 const block = (section, row, first, states, more = {}) =>
   ({ section, row, grade: "R", price: 120_000, first_seat_id: first, first_number: 1, states, ...more });
@@ -157,4 +160,62 @@ test("the clock shows minutes and seconds, and is read out at three minutes and 
   assert.equal(passed(180, 179), undefined);
   assert.equal(passed(200, 30), 60, "after sleep the last of several");
   assert.equal(passed(61, -1), undefined, "what is over is not said to be a minute away");
+});
+
+test("arrows, Home and End lead from seat to seat of a section, and not beyond it", () => {
+  // Rows of three, one and two seats; of the last row one is not listed.
+  const rows = [{ from: 10, to: 13 }, { from: 13, to: 14 }, { from: 14, to: 16 }];
+  for (const [seat, key, expected] of [
+    [10, "ArrowRight", 11],
+    [12, "ArrowRight", undefined],
+    [11, "ArrowLeft", 10],
+    [10, "ArrowLeft", undefined],
+    [12, "ArrowDown", 13],
+    [13, "ArrowDown", 14],
+    [15, "ArrowDown", undefined],
+    [15, "ArrowUp", 13],
+    [10, "ArrowUp", undefined],
+    [11, "Home", 10],
+    [10, "End", 12],
+    [14, "End", 15],
+    [11, "Tab", undefined],
+    [9, "ArrowRight", undefined],
+    [16, "Home", undefined],
+  ]) {
+    assert.equal(seatBeside(rows, seat, key), expected, `${key} from ${seat}`);
+  }
+  for (const key of KEYS) assert.equal(seatBeside([], 0, key), undefined);
+});
+
+test("a list ends with a row, or within one that is longer than a list", () => {
+  const rows = (...lens) => {
+    let from = 0;
+    return lens.map((len) => ({ from, to: (from += len) }));
+  };
+  for (const [lens, from, expected] of [
+    [[400, 500, 300], 0, 900],
+    [[400, 500, 300], 900, 1_200],
+    [[1_000, 1], 0, 1_000],
+    [[50_000], 0, 1_000],
+    [[50_000], 49_500, 50_000],
+    [[10, 50_000], 0, 1_000],
+    [[], 0, 0],
+  ]) {
+    assert.equal(listEnd(rows(...lens), from, 1_000), expected, `${lens} from ${from}`);
+  }
+});
+
+test("a choice is kept over one load of the page", () => {
+  const kept = new Map();
+  globalThis.window = {
+    sessionStorage: {
+      getItem: (name) => kept.get(name) ?? null,
+      setItem: (name, value) => kept.set(name, value),
+      removeItem: (name) => kept.delete(name),
+    },
+  };
+  keepChoice(7, [3, 1]);
+  assert.deepEqual([keptChoice(8), keptChoice(7), keptChoice(7)], [[], [3, 1], []]);
+  globalThis.window = {};
+  assert.deepEqual((keepChoice(7, [3]), keptChoice(7)), [], "a browser that keeps nothing");
 });

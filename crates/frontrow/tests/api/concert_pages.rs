@@ -215,22 +215,24 @@ async fn each_state_of_a_sale_has_its_words_and_its_next_step() {
     let hall = server.hall(2).await;
     let path = hall.path();
     let step = async |expected: &[&str], may_join: bool| {
-        // The counts of seats may be a tenth of a second old.
+        // The season's counts of seats may be a tenth of a second old.
         let shown = eventually(&format!("the page shows {expected:?}"), async || {
             a_second_later(&server);
             let shown = page(&server, &path).await;
-            expected.iter().all(|text| shown.contains(text)).then_some(shown)
+            let season = page(&server, "/").await;
+            let is_there = expected.iter().all(|text| shown.contains(text)) && season.contains(expected[0]);
+            is_there.then_some(shown)
         })
         .await;
         assert_eq!(shown.contains("/line\""), may_join, "{expected:?}");
-        shows(&page(&server, "/").await, &expected[..1]);
     };
     step(&["예매 중 · 2석 남음", "줄을 서면 차례가 왔을 때"], true).await;
     let buyer = server.buyer_with("minji", 10 * PRICE).await;
     let token = buyer.enter(None).await;
     let held = buyer.hold(&token, hall.seats[0]).await.expect(201);
     buyer.hold(&token, hall.seats[1]).await.expect(201);
-    step(&["남은 좌석 없음", "몇 분 안에 다시 나옵니다"], true).await;
+    step(&["남은 좌석 없음", "몇 분 안에 다시 나옵니다", "지금 빈 좌석 없음"], true).await;
+    shows_none(&page(&server, &path).await, &["매진"]);
     buyer.pay(&token, id(&held, "reservation_id")).await.expect(201);
     let operator = operator(&server).await;
     server.advance(600);
@@ -272,7 +274,7 @@ async fn the_sale_of_a_concert_opens_by_the_servers_clock() {
     let opens = START.plus(Span::from_secs(3_600)).micros() / 1_000;
     shows(
         &shown,
-        &["예매 시작까지 1시간 0분", "에 예매를 시작합니다.", &format!("data-opens=\"{opens}\""), "countdown.js"],
+        &["예매 시작까지 1시간", "에 예매를 시작합니다.", &format!("data-opens=\"{opens}\""), "countdown.js"],
     );
     let clock = server.anonymous().call_at(Method::GET, "/clock").send().await;
     assert_eq!(clock.text(), (server.clock.now().micros() / 1_000).to_string());
@@ -361,6 +363,20 @@ async fn search_engines_and_shared_links_find_the_event() {
 }
 
 #[tokio::test]
+async fn shared_links_have_the_name_that_the_shop_gives_itself() {
+    let theme = tempfile::tempdir().unwrap();
+    std::fs::write(theme.path().join("name.txt"), "Moonlight Tickets").unwrap();
+    let server = Server::with(&[("--theme", theme.path().to_str().unwrap())]).await;
+    let hall = server.hall(1).await;
+    for path in ["/", &hall.path()] {
+        let shown = page(&server, path).await;
+        shows(&shown, &["<meta property=\"og:site_name\" content=\"Moonlight Tickets\">"]);
+        shows_none(&shown, &["앞줄\""]);
+    }
+    server.close().await;
+}
+
+#[tokio::test]
 async fn links_go_by_the_host_that_a_visitor_named_and_no_other_visitors() {
     let server = Server::start().await;
     let hall = server.hall(1).await;
@@ -433,6 +449,8 @@ async fn pages_are_shared_for_a_second_and_revalidated_by_their_tag() {
     operator.patch(&format!("/operator{}", hall.path()), &json!({ "title": "다른 이름" })).await.expect(200);
     for path in ["/", &hall.path()] {
         shows_none(&page(&server, path).await, &["다른 이름"]);
+        // A visitor of another language has a page of another text, made from the same look at the database.
+        shows_none(&get(&server, path, "en").await.text(), &["다른 이름"]);
     }
     a_second_later(&server);
     for path in ["/", &hall.path()] {

@@ -1,7 +1,7 @@
 //! The page of a hall: what a visitor sees there, and what its forms do.
 
 use frontrow_domain::time::Span;
-use frontrow_testkit::{ApiAnswer, Client, START, Server, hall::Hall, id, items};
+use frontrow_testkit::{ApiAnswer, Client, PRICE, START, Server, hall::Hall, id, items};
 use reqwest::{Method, redirect};
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ async fn a_visitor_without_a_turn_looks_around_in_both_languages() {
         assert!(english.contains(expected), "{expected}: {english}");
     }
     let early = open(&anonymous, &page_of(&not_yet)).await.text();
-    assert!(early.contains("2027년 1월 15일 (금) 오후 6:00에 시작합니다"), "{early}");
+    assert!(early.contains("2027년 1월 15일 (금) 오후 6:00에 예매를 시작합니다"), "{early}");
     let unknown = anonymous.call_at(Method::GET, "/concerts/999/seats").header("accept", "text/html").send().await;
     assert_eq!(unknown.status, 404);
     server.close().await;
@@ -147,9 +147,16 @@ async fn a_refused_buyer_sees_until_when_and_what_is_free_instead() {
         ] {
             assert!(page.contains(expected), "{expected}: {page}");
         }
-        assert_eq!(page.matches(" checked").count(), 2, "the choice comes back");
+        assert_eq!(page.matches(" checked").count(), 1, "the choice comes back without the seat that is held");
+        assert_eq!(said(&page)["chosen"], json!([hall.seats[5]]));
+        assert!(page.contains("<title>Floor A열 5번"), "the page is called by what happened: {page}");
+        assert!(page.contains("id=\"refused\" tabindex=\"-1\" autofocus"), "{page}");
+        let back = format!("next=%2Fconcerts%2F{}%2Fseats%3Fsection%3DFloor", hall.id());
+        assert!(page.contains(&back), "other languages are of the page of the seats: {page}");
     }
     assert_eq!(held(&buyer).await, Vec::<i64>::new());
+    let reloaded = buyer.call_at(Method::GET, &format!("{}/holds", hall.path())).send().await;
+    assert_eq!((reloaded.status, reloaded.header("location")), (303, Some(&*page_of(&hall))));
 
     let page = send(&buyer, &hall, &fields).await.text();
     let (keys, seats) = (values(&page, "key"), values(&page, "seat"));
@@ -204,6 +211,9 @@ async fn a_form_that_is_wrong_comes_back_and_holds_nothing() {
         assert_eq!(refused.status, 422, "{fields}");
         assert!(refused.text().contains(expected), "{fields}: {}", refused.text());
         assert!(refused.text().contains("잡힌 좌석은 없습니다"), "{fields}");
+        let has_one = fields.split('&').any(|field| one.ends_with(&format!("&{field}")));
+        let chosen = if fields.contains(&many) { 20 } else { usize::from(has_one) };
+        assert_eq!(refused.text().matches(" checked").count(), chosen, "what was ticked stays so: {fields}");
     }
     for (bad, status) in [("x", 403), ("x".repeat(3_000).leak(), 403), (&token[..token.len() - 1], 403)] {
         let refused = send(&buyer, &hall, &format!("{KEY}&token={bad}{one}")).await;
@@ -262,11 +272,200 @@ async fn a_large_hall_is_listed_section_by_section() {
     assert!(all.contains("S 1,500석"), "{all}");
     let section = open(&anonymous, &link).await.text();
     assert_eq!(section.matches("type=\"checkbox\"").count(), 1_200);
-    let next = format!("{link}&#38;from=12#seats");
+    let next = format!("{link}&#38;from=1200#seats");
     assert!(section.contains(&next), "{section}");
-    let rest = open(&anonymous, &format!("{link}&from=12")).await.text();
+    let rest = open(&anonymous, &format!("{link}&from=1200")).await.text();
     assert_eq!(rest.matches("type=\"checkbox\"").count(), 300);
     assert!(rest.find("13열").is_some() && !rest.contains("<legend>12열"), "{rest}");
     open(&anonymous, &format!("{}?section=none&from=7&x=y", page_of(&hall))).await;
+    server.close().await;
+}
+
+/// A hall of 50 seats in Floor and 1,500 in a balcony, in one row.
+async fn large_hall(server: &Server) -> Hall {
+    let hall = server.hall(50).await;
+    let range = json!({ "from": 1_000, "to": 2_499, "section": "Balcony", "grade": "S", "price": 90_000 });
+    let operator = server.operator().await;
+    operator.post(&format!("/operator{}/seats", hall.path()), &json!({ "range": range })).await.expect(201);
+    hall
+}
+
+#[tokio::test]
+async fn a_row_that_is_longer_than_a_page_is_cut() {
+    let server = Server::start().await;
+    let hall = large_hall(&server).await;
+    let anonymous = server.anonymous();
+    let link = format!("{}?section=Balcony", page_of(&hall));
+    let first = open(&anonymous, &link).await.text();
+    assert_eq!(first.matches("type=\"checkbox\"").count(), 1_200);
+    assert!(first.contains(&format!("{link}&#38;from=1200#seats")), "{first}");
+    let rest = open(&anonymous, &format!("{link}&from=1200")).await.text();
+    assert_eq!(rest.matches("type=\"checkbox\"").count(), 300);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn in_a_large_hall_a_refused_buyer_keeps_the_rest_of_the_choice() {
+    let server = Server::start().await;
+    let hall = large_hall(&server).await;
+    let map = server.anonymous().get(&format!("{}/seats?form=full", hall.path())).await.expect(200);
+    let seats = map["seats"].as_array().unwrap();
+    let balcony: Vec<i64> =
+        seats.iter().filter(|seat| seat["section"] == "Balcony").map(|seat| id(seat, "seat_id")).collect();
+    let (wanted, others) = (balcony[1_400], [balcony[1_401], hall.seats[3]]);
+    let holder = server.buyer("holder").await;
+    let token = holder.enter(None).await;
+    holder.hold(&token, wanted).await.expect(201);
+    let buyer = browser(&server, &server.buyer("buyer").await);
+    let token = buyer.enter(None).await;
+    let fields = format!("{KEY}&token={token}&seat={wanted}&seat={}&seat={}", others[0], others[1]);
+    let refused = send(&buyer, &hall, &fields).await;
+    assert_eq!(refused.status, 409);
+    let page = refused.text();
+    // The script knows all of it; without one there is the part of the list where the choice stands.
+    assert_eq!(said(&page)["chosen"], json!(others));
+    assert!(page.contains(&format!("value=\"{}\"", others[0])), "{page}");
+    assert_eq!(page.matches(" checked").count(), 1);
+    assert!(page.contains("<div class=\"choose\">"), "the button that holds is there: {page}");
+    let here = format!("{}?section=Balcony&#38;from=1401#seats", page_of(&hall));
+    assert!(page.contains(&format!("content=\"60; url={here}\"")), "a reload stays where the choice is: {page}");
+    let query = format!("{}?section=Balcony&from=1200", page_of(&hall));
+    let section = open(&buyer, &query).await.text();
+    assert!(section.contains("section=Balcony&#38;from=1200#seats\"></noscript>"), "{section}");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn the_state_of_a_sale_comes_before_a_place_in_its_room() {
+    let server = Server::start().await;
+    let on_sale = server.hall(1).await;
+    let later = START.plus(Span::from_secs(3_600));
+    let not_yet = server.hall_like(2, |draft| draft.opens_at = later).await;
+    let operator = server.operator().await;
+    let buyer = browser(&server, &server.buyer_with("buyer", 10 * PRICE).await);
+    let token = buyer.enter(None).await;
+    assert!(open(&buyer, &page_of(&on_sale)).await.text().contains("/holds\""), "the turn is for this one");
+    let early = open(&buyer, &page_of(&not_yet)).await.text();
+    assert!(early.contains("오후 6:00에 예매를 시작합니다") && !early.contains("/holds\""), "{early}");
+
+    // Whoever has no place is told what the concert's own page says.
+    let held = buyer.hold(&token, on_sale.seats[0]).await.expect(201);
+    buyer.pay(&token, id(&held, "reservation_id")).await.expect(201);
+    let sold_out = open(&server.anonymous(), &page_of(&on_sale)).await.text();
+    assert!(sold_out.contains("모든 좌석이 팔렸습니다") && sold_out.contains("/line\""), "{sold_out}");
+    operator.patch(&format!("/operator{}", on_sale.path()), &json!({ "status": "closed" })).await.expect(200);
+    let closed = open(&buyer, &page_of(&on_sale)).await.text();
+    assert!(!closed.contains("/line\"") && !closed.contains("/holds\""), "{closed}");
+    assert!(closed.contains("data-state=\"mine\""), "a paid seat is the buyer's: {closed}");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_turn_says_how_long_seats_can_be_chosen_and_when_it_is_over() {
+    let server = Server::start().await;
+    let hall = server.hall(4).await;
+    let buyer = browser(&server, &server.buyer("buyer").await);
+    let token = buyer.enter(None).await;
+    let page = open(&buyer, &page_of(&hall)).await.text();
+    for expected in ["<div class=\"turn\" data-left=\"600000\"", "오후 5:10:00까지 좌석을 고를 수 있습니다"]
+    {
+        assert!(page.contains(expected), "{expected}: {page}");
+    }
+    let line = said(&page)["line"].as_str().unwrap().to_owned();
+    assert!(line.starts_with(&format!("/line/{token}")), "{line}");
+    // Each hold lengthens the life of the token, and none the time to hold.
+    for (wait, seat) in [(0, hall.seats[0]), (280, hall.seats[1]), (280, hall.seats[2])] {
+        server.advance(wait);
+        buyer.hold(&token, seat).await.expect(201);
+    }
+    server.advance(45);
+    let page = open(&buyer, &page_of(&hall)).await.text();
+    for expected in ["좌석을 고르는 시간이 끝났습니다. 이미 잡아 둔 좌석은", "/pay\"", "Floor A열 3번"]
+    {
+        assert!(page.contains(expected), "{expected}: {page}");
+    }
+    assert!(!page.contains("/holds\""), "no hold would be taken: {page}");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn the_length_of_a_hold_is_said_to_the_second() {
+    let server = Server::with(&[("--hold-seconds", "45")]).await;
+    let hall = server.hall(2).await;
+    let buyer = browser(&server, &server.buyer("buyer").await);
+    buyer.enter(None).await;
+    let korean = open(&buyer, &page_of(&hall)).await.text();
+    assert!(korean.contains("45초 동안 잡기") && !korean.contains("0분"), "{korean}");
+    let english = buyer.call_at(Method::GET, &hall.path()).header("accept-language", "en").send().await.text();
+    assert!(english.contains("for 45 s"), "{english}");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_seat_is_called_the_same_in_the_hall_and_where_it_is_paid() {
+    let server = Server::start().await;
+    let hall = server.hall(1).await;
+    let operator = server.operator().await;
+    let seats = json!({ "seats": [{ "section": "1층", "row": "A열", "number": "7번", "grade": "R" }] });
+    let added = operator.post(&format!("/operator{}/seats", hall.path()), &seats).await.expect(201);
+    let buyer = browser(&server, &server.buyer("buyer").await);
+    let token = buyer.enter(None).await;
+    buyer.hold(&token, id(&added, "first_seat_id")).await.expect(201);
+    for path in [page_of(&hall), format!("{}/pay", hall.path()), "/mine".to_owned()] {
+        let page = open(&buyer, &path).await.text();
+        assert!(page.contains("1층 A열 7번") && !page.contains("열열"), "{path}: {page}");
+    }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn many_seats_that_were_let_go_hide_none_that_is_paid() {
+    let server = Server::with(&[("--max-seats-per-user", "20")]).await;
+    let hall = server.hall(130).await;
+    let buyer = browser(&server, &server.buyer_with("buyer", 10 * PRICE).await);
+    let token = buyer.enter(None).await;
+    let held = buyer.hold(&token, hall.seats[0]).await.expect(201);
+    buyer.pay(&token, id(&held, "reservation_id")).await.expect(201);
+    let token = buyer.enter(None).await;
+    let release =
+        regex::Regex::new(r#"action="(/holds/\d+/release)"[^>]*><input type="hidden" name="key" value="([^"]+)""#);
+    let release = release.unwrap();
+    for (round, seats) in hall.seats[1..].chunks(19).take(6).enumerate() {
+        let chosen = seats.iter().map(|seat| format!("&seat={seat}")).collect::<Vec<_>>().concat();
+        let done = send(&buyer, &hall, &format!("key=round-{round}-0123456789&token={token}{chosen}")).await;
+        assert_eq!(done.status, 303, "{}", done.text());
+        let page = open(&buyer, &page_of(&hall)).await.text();
+        for found in release.captures_iter(&page) {
+            let form = buyer.call_at(Method::POST, &found[1]).form(format!("key={}", &found[2]));
+            assert_eq!(form.send().await.status, 303);
+        }
+    }
+    let page = open(&buyer, &page_of(&hall)).await.text();
+    assert_eq!((&said(&page)["mine"], &said(&page)["limit"]), (&json!([hall.seats[0]]), &json!(19)));
+    assert!(page.contains("Floor A열 1번, R 100,000원, 내 좌석"), "{page}");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_grade_that_is_not_for_sale_has_no_price_in_the_legend_and_the_others_look_as_on_the_concerts_page() {
+    let server = Server::start().await;
+    let hall = server.hall(1).await;
+    let operator = server.operator().await;
+    let seat = |number: &str, grade: &str, price: i64| json!({ "section": "Stage", "row": "A", "number": number, "grade": grade, "price": price });
+    let seats =
+        json!({ "seats": [seat("1", "Royal", 200_000), seat("2", "Stalls", 150_000), seat("3", "Camera", 900_000)] });
+    let added = operator.post(&format!("/operator{}/seats", hall.path()), &seats).await.expect(201);
+    let camera = id(&added, "first_seat_id") + 2;
+    let block = json!({ "seat_ids": [camera], "reason": "camera" });
+    operator.post("/operator/seats/block", &block).await.expect(200);
+    let shown = open(&server.anonymous(), &page_of(&hall)).await.text();
+    let concert = open(&server.anonymous(), &hall.path()).await.text();
+    for (look, mark, name) in [("s", "R", "Royal"), ("a", "S", "Stalls"), ("r", "1", "R")] {
+        let grade = format!("grade {look}\"><b>{mark}</b> {name}");
+        for page in [&shown, &concert] {
+            assert!(page.contains(&grade), "{grade} is not in {page}");
+        }
+    }
+    assert!(!shown.contains("</b> Camera") && !concert.contains("Camera"), "{shown}");
     server.close().await;
 }

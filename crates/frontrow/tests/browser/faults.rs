@@ -2,7 +2,7 @@
 
 use crate::{
     shop::{BUYER, CONCERT, FREE_SEAT, HELD, HOLD, Shop, fan, go_in, hold_a_seat, open_section},
-    window::Wishes,
+    window::{Browser, Wishes},
 };
 use thirtyfour::By;
 
@@ -31,6 +31,68 @@ async fn of_two_buyers_who_want_one_seat_one_has_it_and_the_other_is_offered_the
     assert_eq!(shop.reservations("pending").await.len(), 1);
     one.close().await;
     other.close().await;
+}
+
+/// A browser with a turn, at the hall.
+async fn at_the_hall(shop: &Shop) -> Browser {
+    let browser = shop.browser(Wishes::default()).await;
+    go_in(&browser, BUYER, CONCERT).await;
+    browser
+}
+
+/// The number of a free seat of the list.
+async fn free_seat(browser: &Browser) -> String {
+    let label = browser.element(FREE_SEAT).await;
+    label.find(By::Css("input")).await.unwrap().value().await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_hold_in_one_tab_is_the_buyers_own_in_the_other_which_keeps_its_choice() {
+    let shop = Shop::open();
+    let browser = at_the_hall(&shop).await;
+    browser.element("#hall.live").await;
+    let chosen = free_seat(&browser).await;
+    browser.click(FREE_SEAT).await;
+    browser.element(&format!("#seats label:has(input[value='{chosen}']:checked)")).await;
+    let (first, second) = (browser.driver.window().await.unwrap(), browser.driver.new_tab().await.unwrap());
+    browser.driver.switch_to_window(second).await.unwrap();
+    browser.goto(&format!("/concerts/{CONCERT}/seats")).await;
+    browser.element("#hall.live").await;
+    let other = format!("{FREE_SEAT}:not(:has(input[value='{chosen}']))");
+    browser.click(&other).await;
+    browser.click(HOLD).await;
+    browser.element(HELD).await;
+    browser.driver.switch_to_window(first).await.unwrap();
+    browser.element(HELD).await;
+    browser.element(&format!("#seats label:has(input[value='{chosen}']:checked)")).await;
+    browser.assert_quiet().await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_seat_that_is_taken_under_the_focus_keeps_it() {
+    let shop = Shop::open();
+    let browser = at_the_hall(&shop).await;
+    browser.element("#hall.live").await;
+    let seat = free_seat(&browser).await;
+    let box_of_it = format!("#seats input[value='{seat}']");
+    browser.run(&format!("document.querySelector(\"{box_of_it}\").focus()")).await;
+    let fan = shop.client(&fan(1)).await;
+    let token = fan.enter(None).await;
+    fan.hold(&token, seat.parse().unwrap()).await.expect(201);
+    browser.element(&format!("#seats label[data-state=held]:has(input[value='{seat}'])")).await;
+    assert!(browser.focused(&box_of_it).await, "the focus was lost");
+    browser.press(thirtyfour::Key::Space).await;
+    browser.contains("#news", &taken_words(&browser).await).await;
+    assert!(!browser.focused(&format!("{box_of_it}:checked")).await);
+    browser.assert_quiet().await;
+    browser.close().await;
+}
+
+/// What the page says of a seat that cannot be chosen, without its name.
+async fn taken_words(browser: &Browser) -> String {
+    let said = browser.run("return JSON.parse(document.getElementById('hall').dataset.hall).words.taken").await;
+    said.as_str().unwrap().replace("{place}", "").trim().to_owned()
 }
 
 #[tokio::test]

@@ -119,7 +119,20 @@ async fn a_buyer_buys_by_the_keyboard_alone() {
         browser.press(Key::Enter).await;
         browser.element(FREE_SEAT).await;
     }
-    tab_to(&browser, "#seats input[name=seat]:not(:disabled)").await;
+    // The seats of a section are one stop of the tabulator, and the arrows move between them.
+    browser.element("#hall.live").await;
+    tab_to(&browser, "#seats input[name=seat]:not([aria-disabled=true])").await;
+    browser.press(Key::End).await;
+    browser.press(Key::Home).await;
+    browser.press(Key::Right).await;
+    browser.press(Key::Left).await;
+    assert!(browser.focused("#seats fieldset input[name=seat]").await);
+    for _ in 0..100 {
+        if browser.focused("#seats input[name=seat]:not([aria-disabled=true])").await {
+            break;
+        }
+        browser.press(Key::Right).await;
+    }
     browser.press(Key::Space).await;
     tab_to(&browser, HOLD).await;
     browser.press(Key::Enter).await;

@@ -114,7 +114,7 @@ pub(crate) async fn join(browser: &Browser, concert: i64) {
 /// The button of a turn.
 pub(crate) const CLAIM: &str = "form[action*='/claim'] button";
 /// A seat that can be chosen.
-pub(crate) const FREE_SEAT: &str = "#seats label:has(input[name=seat]:not(:disabled))";
+pub(crate) const FREE_SEAT: &str = "#seats label:has(input[name=seat]:not(:disabled):not([aria-disabled=true]))";
 /// A seat that is held.
 pub(crate) const HELD: &str = "#tray .held";
 /// The button that holds the chosen seats.

@@ -11,6 +11,7 @@ mod hall;
 mod news;
 pub(crate) mod order;
 mod overview;
+mod seats;
 mod snapshot;
 mod streams;
 
@@ -47,7 +48,7 @@ const IDLE_MAX: Duration = Duration::from_mins(5);
 /// How often unused maps are dropped, as long as any map is asked for.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 /// The limits of the cache: a seat with its part of both renderings takes 435 bytes (measured for halls of 50,000), some
-/// 130 more once pages show the hall, and a hall without seats less than a kilobyte.
+/// 130 more once pages show the hall or its concert, and a hall without seats less than a kilobyte.
 const KEPT_MAX: Bounds = Bounds { halls: 1_000, seats: 1_000_000 };
 
 /// How many halls are cached, and how many seats in all of them.
@@ -177,6 +178,19 @@ impl SeatMaps {
     /// The seats could not be read.
     pub(crate) async fn snapshot(&self, store: &dyn Store, id: ConcertId) -> Result<Arc<SeatSnapshot>, StoreError> {
         Ok(self.hall(store, id, self.born.elapsed()).await?.snapshot())
+    }
+
+    /// The seats of a concert with their states, and the same in numbers.
+    ///
+    /// # Errors
+    /// The seats could not be read.
+    pub(crate) async fn snapshot_and_overview(
+        &self,
+        store: &dyn Store,
+        id: ConcertId,
+    ) -> Result<(Arc<SeatSnapshot>, Arc<HallOverview>), StoreError> {
+        let hall = self.hall(store, id, self.born.elapsed()).await?;
+        Ok((hall.snapshot(), hall.overview()))
     }
 
     /// The hall of a concert in numbers, as old as its map.

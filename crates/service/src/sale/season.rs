@@ -1,6 +1,6 @@
 //! The season as buyers see it: the concerts to come, each with what is left of it.
 
-use super::{ConcertOnSale, HallOverview};
+use super::{ConcertOnSale, HallOverview, SeatSnapshot};
 use crate::{
     caches::read_failure::ReadFailure,
     office::{BoxOffice, ServiceError},
@@ -13,7 +13,8 @@ use frontrow_domain::{
 };
 use frontrow_storage::{ConcertFilter, ConcertPlace, ConcertProfile, Page, StoreError};
 use std::{
-    sync::Arc,
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -23,8 +24,10 @@ const CONCERTS_MAX: usize = 1_000;
 const PAGE: u32 = 100;
 /// How long a concert stays in the season after its start: those who come home from it may still look it up.
 const SHOWN_AFTER_START: Span = Span::from_secs(12 * 3_600);
-/// How long a season is shown without a look at the database.
+/// How long a season, and what the page of a concert shows, is shown without a look at the database.
 const FRESH: Span = Span::from_secs(1);
+/// How many concerts' views are kept.
+const VIEWS_MAX: usize = 1_000;
 
 /// A concert as its page and the season show it.
 #[derive(Debug, Clone)]
@@ -70,8 +73,40 @@ struct LastRead {
     failed: ReadFailure,
 }
 
-/// A concert with all that its page shows.
+/// What the pages of concerts showed in this second: visitors of other languages see the same.
+#[derive(Debug, Default)]
+pub(crate) struct LastViews(Mutex<HashMap<ConcertId, Arc<ConcertView>>>);
+
+impl LastViews {
+    fn find(&self, id: ConcertId, now: Time) -> Option<Arc<ConcertView>> {
+        let views = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        views.get(&id).filter(|view| (view.now..view.now.plus(FRESH)).contains(&now)).cloned()
+    }
+
+    fn keep(&self, id: ConcertId, view: &Arc<ConcertView>) {
+        let mut views = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if views.len() >= VIEWS_MAX {
+            views.clear();
+        }
+        views.insert(id, Arc::clone(view));
+    }
+}
+
+/// A hall with all that its page shows of the sale.
 #[derive(Debug, Clone)]
+pub struct HallView {
+    /// The concert, and what a buyer can do with it. It counts the same seats as the hall below.
+    pub on_sale: ConcertOnSale,
+    /// The seats with their states.
+    pub seats: Arc<SeatSnapshot>,
+    /// The same in numbers.
+    pub overview: Arc<HallOverview>,
+    /// When the view was made, by the clock of the box office.
+    pub now: Time,
+}
+
+/// A concert with all that its page shows.
+#[derive(Debug)]
 pub struct ConcertView {
     /// The concert.
     pub shown: ShownConcert,
@@ -150,22 +185,42 @@ impl BoxOffice {
         Ok(shown.collect())
     }
 
-    /// A concert with all that its page shows.
+    /// A concert with all that its page shows: the same for all who ask within a second. Its state and its grades count
+    /// the same seats.
     ///
     /// # Errors
     /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound).
-    pub async fn concert_view(&self, id: ConcertId) -> Result<ConcertView, ServiceError> {
-        let on_sale = self.concert_on_sale(id).await?;
+    pub async fn concert_view(&self, id: ConcertId) -> Result<Arc<ConcertView>, ServiceError> {
+        if let Some(view) = self.last_views.find(id, self.now()) {
+            return Ok(view);
+        }
+        let row = self.concert(id).await?;
         let profile = self.profile(id).await?;
         let hall = self.caches.seat_maps.overview(&*self.store, id).await?;
-        Ok(ConcertView {
+        let now = self.now();
+        let on_sale = ConcertOnSale::of(row.seen_at(now), hall.counts, now);
+        let view = Arc::new(ConcertView {
             refund_cutoff: self.policy.refund_cutoff,
             shown: ShownConcert::of(on_sale, profile),
             hall,
             seats_max: self.policy.max_seats_per_user,
             hold: self.policy.hold,
-            now: self.now(),
-        })
+            now,
+        });
+        self.last_views.keep(id, &view);
+        Ok(view)
+    }
+
+    /// A hall with all that its page shows of the sale, as fresh as the seat map.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound).
+    pub async fn hall_view(&self, id: ConcertId) -> Result<HallView, ServiceError> {
+        let row = self.concert(id).await?;
+        let (seats, overview) = self.caches.seat_maps.snapshot_and_overview(&*self.store, id).await?;
+        let now = self.now();
+        let on_sale = ConcertOnSale::of(row.seen_at(now), overview.counts, now);
+        Ok(HallView { on_sale, seats, overview, now })
     }
 
     /// The details, the poster's tag and the prices of a concert that exists.

@@ -139,6 +139,12 @@ impl SaleState {
         }
     }
 
+    /// Whether a seat may be held as soon as one is free: the sale is open, and the concert has seats.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::OnSale { .. } | Self::FewLeft { .. } | Self::AllHeld | Self::SoldOut)
+    }
+
     /// Whether a free seat may be held now.
     #[must_use]
     pub const fn is_on_sale(self) -> bool {
@@ -219,6 +225,9 @@ mod tests {
         ] {
             assert_eq!(SaleState::of(&concert, free, now), expected);
         }
-        assert!(SaleState::SoldOut.may_join() && !SaleState::SoldOut.is_on_sale());
+        assert!(SaleState::SoldOut.may_join() && SaleState::SoldOut.is_open() && !SaleState::SoldOut.is_on_sale());
+        let opens = SaleState::Opens { at };
+        assert!(opens.may_join() && !opens.is_open());
+        assert!(!SaleState::NoSeats.may_join() && !SaleState::NoSeats.is_open());
     }
 }

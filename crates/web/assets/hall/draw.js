@@ -1,7 +1,7 @@
 // Draws a hall on a 2-D canvas: one small picture of the whole hall, and one of what is seen enlarged. Both are drawn
 // once, seats that change are drawn anew in them, and a frame only copies them.
 
-import { CHOSEN, MINE, Stamps, lookOf } from "./stamps.js";
+import { CHOSEN, MINE, Stamps, density, lookOf } from "./stamps.js";
 
 /** @typedef {import("./layout.js").Hall} Hall */
 /** @typedef {import("./layout.js").Box} Box */
@@ -61,7 +61,8 @@ export class Drawing {
    * @param {object} seen
    * @param {(id: number) => boolean} seen.isMine held by this person
    * @param {(id: number) => boolean} seen.isChosen chosen and not held yet
-   * @param {(grade: string) => { mark: string, style: string }} seen.grade its letter, and the class of its colour
+   * @param {(grade: string) => { mark: string, place?: number, style: string }} seen.grade its letter, its place among
+   *   the grades, and the class of its colour
    * @param {string} seen.stage what stands on the stage
    */
   constructor(canvas, hall, seen) {
@@ -71,16 +72,12 @@ export class Drawing {
     this.paint = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false }));
     const grades = hall.gradeNames.map(seen.grade);
     this.stamps = new Stamps(canvas, hall, grades);
+    this.marks = marksOf(hall, grades);
     const pixels = hall.width * hall.height;
     const side = SIDE_MAX / Math.max(hall.width, hall.height);
     this.overviewScale = Math.min(OVERVIEW_SEAT_MAX, side, Math.sqrt(OVERVIEW_PIXELS / pixels));
     this.overview = new Picture(hall.width * this.overviewScale, hall.height * this.overviewScale);
     this.#drawOverview();
-  }
-
-  /** Device pixels in a pixel of the page: more than two cost much and show little. */
-  static get density() {
-    return Math.min(2, window.devicePixelRatio || 1);
   }
 
   /** Takes the colours anew, after the style changed. */
@@ -157,13 +154,13 @@ export class Drawing {
   frame(view) {
     const { paint, canvas } = this;
     const { colours } = this.stamps;
-    const density = Drawing.density;
-    const [width, height] = [Math.round(view.width * density), Math.round(view.height * density)];
+    const pixels = density();
+    const [width, height] = [Math.round(view.width * pixels), Math.round(view.height * pixels)];
     if (canvas.width !== width || canvas.height !== height) {
       canvas.width = width;
       canvas.height = height;
     }
-    const scale = view.scale * density;
+    const scale = view.scale * pixels;
     const box = view.box;
     paint.setTransform(1, 0, 0, 1, 0, 0);
     paint.fillStyle = colours.card;
@@ -270,7 +267,7 @@ export class Drawing {
   #drawSigns(view, scale, box) {
     const { paint, hall } = this;
     const { colours } = this.stamps;
-    const density = Drawing.density;
+    const pixels = density();
     const at = (/** @type {number} */ x, /** @type {number} */ y) => [(x - box.x) * scale, (y - box.y) * scale];
     const { stage } = hall;
     const corners = [
@@ -285,27 +282,44 @@ export class Drawing {
     paint.textBaseline = "middle";
     const [middle, height] = at(stage.x + stage.width / 2, stage.y + stage.height / 2);
     paint.fillStyle = colours.ink;
-    paint.font = `700 ${Math.min(16 * density, Math.max(9 * density, scale * 1.6))}px ${colours.text}`;
+    paint.font = `700 ${Math.min(16 * pixels, Math.max(9 * pixels, scale * 1.6))}px ${colours.text}`;
     paint.fillText(this.seen.stage, Number(middle), Number(height));
     hall.sections.forEach((section, place) => {
       if (!meets(section, box, hall.label)) return;
       // Above its seats, or at the upper edge while those are seen.
       const [x, y] = at(section.x + section.width / 2, section.y - hall.label * 0.42);
-      const size = Math.min(15 * density, Math.max(9 * density, scale * 1.3));
-      const text = section.width * scale > 90 * density && section.name !== ""
-        ? `${section.name} · ${hall.free[place] ?? 0}` : section.name;
+      const size = Math.min(15 * pixels, Math.max(9 * pixels, scale * 1.3));
+      const room = section.width * scale;
       paint.font = `650 ${size}px ${colours.text}`;
       paint.fillStyle = hall.free[place] ? colours.ink : colours.soft;
       const bottom = (section.y + section.height - box.y) * scale - size;
-      if (text) this.#sign(text, Number(x), Math.max(Math.min(size * 0.9, bottom), Number(y)), size, section.width * scale);
+      const text = this.#nameOf(place, room > 90 * pixels, room + size * 2);
+      if (text) this.#sign(text, Number(x), Math.max(Math.min(size * 0.9, bottom), Number(y)), size, room);
     });
-    if (view.scale >= ROW_NAMES_MIN) this.#drawRowNames(scale, box, density);
+    if (view.scale >= ROW_NAMES_MIN) this.#drawRowNames(scale, box, pixels);
     if (this.#hovered !== undefined) {
       const [x, y] = at(Number(hall.x[this.#hovered]), Number(hall.y[this.#hovered]));
       paint.strokeStyle = colours.ink;
-      paint.lineWidth = 2 * density;
+      paint.lineWidth = 2 * pixels;
       paint.strokeRect(Number(x) - scale / 2, Number(y) - scale / 2, scale, scale);
     }
+  }
+
+  /**
+   * The name of a section, with its grades and its free seats as far as there is room: seats too small for a letter are
+   * told apart by their colour alone.
+   * @param {number} place
+   * @param {boolean} isWide
+   * @param {number} room
+   */
+  #nameOf(place, isWide, room) {
+    const { name } = this.hall.sections[place] ?? { name: "" };
+    const marks = this.marks[place] ?? "";
+    if (name === "") return "";
+    const parts = [name, ...(marks === "" ? [] : [marks])];
+    const counted = isWide ? [[...parts, String(this.hall.free[place] ?? 0)]] : [];
+    const texts = [...counted, parts].map((text) => text.join(" · "));
+    return texts.find((text) => this.paint.measureText(text).width <= room) ?? name;
   }
 
   /**
@@ -332,12 +346,12 @@ export class Drawing {
   /**
    * @param {number} scale
    * @param {Box} box
-   * @param {number} density
+   * @param {number} pixels
    */
-  #drawRowNames(scale, box, density) {
+  #drawRowNames(scale, box, pixels) {
     const { paint, hall } = this;
     const { colours } = this.stamps;
-    paint.font = `600 ${Math.min(13 * density, scale * 0.55)}px ${colours.text}`;
+    paint.font = `600 ${Math.min(13 * pixels, scale * 0.55)}px ${colours.text}`;
     paint.fillStyle = colours.soft;
     for (const section of hall.sections) {
       if (!meets(section, box, 0)) continue;
@@ -352,6 +366,27 @@ export class Drawing {
       }
     }
   }
+}
+
+/** How many grades the name of a section shows. */
+const MARKS_MAX = 4;
+
+/**
+ * The letters of each section's grades, in the order of the grades.
+ * @param {Hall} hall
+ * @param {{ mark: string, place?: number }[]} grades
+ * @returns {string[]}
+ */
+function marksOf(hall, grades) {
+  /** @type {Set<number>[]} */
+  const met = hall.sections.map(() => new Set());
+  for (let seat = 0; seat < hall.count; seat += 1) met[hall.sectionOf(seat)]?.add(Number(hall.grades[seat]));
+  return met.map((places) => {
+    const found = [...places].map((place) => grades[place] ?? { mark: "" });
+    found.sort((one, other) => (one.place ?? 0) - (other.place ?? 0));
+    const marks = found.map(({ mark }) => mark).filter((mark) => mark !== "");
+    return marks.length > MARKS_MAX ? `${marks.slice(0, MARKS_MAX).join(" ")} …` : marks.join(" ");
+  });
 }
 
 /**

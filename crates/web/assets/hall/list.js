@@ -2,12 +2,13 @@
 // shows the same states and the same choice.
 
 import { FREE, HELD, SOLD } from "./layout.js";
+import { KEYS, listEnd, seatBeside } from "./rove.js";
 
 /** @typedef {import("./layout.js").Hall} Hall */
 /** @typedef {import("./names.js").Names} Names */
 /** @typedef {import("./pick.js").Picks} Picks */
 
-/** How many seats of a section are listed before a button shows more rows. */
+/** How many seats of a section are listed before a button shows more. */
 const SEATS_AT_ONCE = 1000;
 
 /** A grade on the page: its mark, its place among the grades, and the class of its colour. */
@@ -25,10 +26,14 @@ const SEATS_AT_ONCE = 1000;
 
 /** The list on the page. */
 export class SeatList {
-  /** @type {Map<number, HTMLInputElement>} */
+  /** By seat. @type {Map<number, HTMLInputElement>} */
   #boxes = new Map();
   /** @type {HTMLElement[]} */
   #counts = [];
+  /** The seat of each section that the tabulator comes to. @type {(number | undefined)[]} */
+  #stops = [];
+  /** The rows of each section that are listed. @type {{ from: number, to: number }[][]} */
+  #listed = [];
 
   /**
    * Stands in the place of the list that the server wrote, with the same sections open.
@@ -44,7 +49,7 @@ export class SeatList {
     const sections = parts.hall.sections.map((section, place) => this.#section(place, open.has(section.name)));
     element.replaceChildren(...sections);
     if (!focused) return;
-    const same = value ? this.#boxes.get(Number(value)) : null;
+    const same = value ? this.#boxes.get(parts.hall.places.get(Number(value)) ?? -1) : null;
     const summary = sections.find((section) => section.dataset["section"] === within)?.querySelector("summary");
     (same ?? summary)?.focus({ preventScroll: true });
   }
@@ -92,9 +97,13 @@ export class SeatList {
     details.append(summary);
     this.#tell(place);
     const show = () => {
-      if (details.open && details.childElementCount === 1) this.#more(details, place, section?.from ?? 0);
+      if (details.open && details.childElementCount === 1) this.#more(details, place, hall.rows[section?.from ?? 0]?.from ?? 0);
     };
     details.addEventListener("toggle", show);
+    details.addEventListener("keydown", (event) => this.#move(event, place));
+    details.addEventListener("focusin", ({ target }) => {
+      if (target instanceof HTMLInputElement) this.#stop(place, hall.places.get(Number(target.value)));
+    });
     details.open = isOpen;
     show();
     return details;
@@ -127,7 +136,7 @@ export class SeatList {
   }
 
   /**
-   * The rows of a section from one on, and a button for those behind.
+   * The seats of a section from one on, in their rows, and a button for those behind.
    * @param {HTMLElement} details
    * @param {number} place
    * @param {number} from
@@ -136,34 +145,64 @@ export class SeatList {
     const { hall, names } = this.parts;
     const section = hall.sections[place];
     if (!section) return;
-    let seats = 0;
-    let at = from;
-    /** @type {HTMLElement[]} */
-    const rows = [];
-    for (; at < section.to && seats < SEATS_AT_ONCE; at += 1) {
-      const row = hall.rows[at];
-      if (!row) break;
-      seats += row.to - row.from;
+    const rows = hall.rows.slice(section.from, section.to);
+    const to = listEnd(rows, from, SEATS_AT_ONCE);
+    const listed = (this.#listed[place] ??= []);
+    for (const row of rows.filter((row) => row.from < to && row.to > from)) {
+      const [first, end] = [Math.max(row.from, from), Math.min(row.to, to)];
       const fieldset = document.createElement("fieldset");
       fieldset.className = "seats";
       const legend = document.createElement("legend");
       legend.textContent = names.row(row.name) || names.of("seats");
       fieldset.append(legend);
-      for (let seat = row.from; seat < row.to; seat += 1) fieldset.append(this.#seat(seat));
-      rows.push(fieldset);
+      for (let seat = first; seat < end; seat += 1) fieldset.append(this.#seat(seat));
+      details.append(fieldset);
+      listed.push({ from: first, to: end });
     }
-    details.append(...rows);
-    if (at >= section.to) return;
+    if (this.#stops[place] === undefined) {
+      const free = listed.flatMap(({ from, to }) => Array.from({ length: to - from }, (_, at) => from + at))
+        .find((seat) => hall.states[seat] === FREE);
+      this.#stop(place, free ?? from);
+    }
+    if (to >= (rows.at(-1)?.to ?? to)) return;
     const more = document.createElement("button");
     more.type = "button";
     more.className = "button quiet";
     more.textContent = names.of("more");
     more.addEventListener("click", () => {
       more.remove();
-      this.#more(details, place, at);
-      details.children[1 + at - section.from]?.querySelector("input")?.focus();
+      this.#more(details, place, to);
+      this.#boxes.get(to)?.focus();
     });
     details.append(more);
+  }
+
+  /**
+   * Has the tabulator come to this seat of a section.
+   * @param {number} place
+   * @param {number | undefined} seat
+   */
+  #stop(place, seat) {
+    const box = this.#boxes.get(seat ?? -1);
+    if (!box) return;
+    const last = this.#boxes.get(this.#stops[place] ?? -1);
+    if (last) last.tabIndex = -1;
+    box.tabIndex = 0;
+    this.#stops[place] = seat;
+  }
+
+  /**
+   * Moves the focus to another seat of the section.
+   * @param {KeyboardEvent} event
+   * @param {number} place
+   */
+  #move(event, place) {
+    if (!(event.target instanceof HTMLInputElement) || !KEYS.includes(event.key)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    // At an end the page does not move either.
+    event.preventDefault();
+    const seat = this.parts.hall.places.get(Number(event.target.value)) ?? -1;
+    this.#boxes.get(seatBeside(this.#listed[place] ?? [], seat, event.key) ?? -1)?.focus();
   }
 
   /** @param {number} seat */
@@ -176,12 +215,13 @@ export class SeatList {
     box.type = "checkbox";
     box.name = "seat";
     box.value = String(hall.ids[seat]);
+    box.tabIndex = -1;
     const mark = document.createElement("i");
     mark.textContent = look.mark;
     const face = document.createElement("span");
     face.append(hall.numbers[seat] ?? "", mark);
     label.append(box, face);
-    this.#boxes.set(Number(hall.ids[seat]), box);
+    this.#boxes.set(seat, box);
     this.#show(seat);
     return label;
   }
@@ -189,18 +229,19 @@ export class SeatList {
   /** @param {number} seat */
   #show(seat) {
     const { hall, names, picks, isMine, mayChoose } = this.parts;
-    const id = Number(hall.ids[seat]);
-    const box = this.#boxes.get(id);
+    const box = this.#boxes.get(seat);
     if (!box) return;
+    const id = Number(hall.ids[seat]);
     const row = hall.rows[Number(hall.rowOf[seat])];
     const section = hall.sections[row?.section ?? 0];
     const state = hall.states[seat];
     const mine = isMine(id);
     const word = mine ? "mine" : state === FREE ? "free" : state === HELD ? "held" : state === SOLD ? "sold" : "blocked";
-    const isFree = word === "free";
     box.checked = picks.has(id);
-    // A chosen seat that somebody took can still be let go.
-    box.disabled = !mayChoose || (!isFree && !box.checked);
+    // A box that is taken under the focus keeps it, and a chosen seat that somebody took can still be let go: a box is
+    // never disabled for the browser, and a click on one that cannot be chosen is answered in words.
+    if (mayChoose && (word === "free" || box.checked)) box.removeAttribute("aria-disabled");
+    else box.setAttribute("aria-disabled", "true");
     box.parentElement?.setAttribute("data-state", word);
     box.setAttribute("aria-label", names.of("seat", {
       place: names.place(section?.name ?? "", row?.name ?? "", hall.numbers[seat] ?? ""),

@@ -1,13 +1,13 @@
 // Keeps the states of a hall's seats up to date: by server-sent events, and by asking where a stream does not work.
 
+import { OPENING_MS, REFUSED_MS, SILENCE_MS, Stream, ask, retryAfter } from "../live/source.js";
+
 /** @typedef {import("./layout.js").CompactMap} CompactMap */
 
 /** Between two questions without a stream, in milliseconds: each page asks at a time of its own. */
 const POLL_MIN = 2000, POLL_MAX = 4000;
-/** How long to go without a stream before another try. */
-const STREAM_AGAIN = 60_000;
-/** The longest wait after failures in a row. */
-const BACKOFF_MAX = 30_000;
+/** The events of a stream. */
+const EVENTS = ["seats", "reload"];
 
 /**
  * What the page does with news.
@@ -19,14 +19,16 @@ const BACKOFF_MAX = 30_000;
 
 /** Where the page gets its news. */
 export class Live {
-  /** @type {EventSource | null} */
+  /** @type {Stream | null} */
   #stream = null;
+  /** The tag of the last map, as long as nothing came after it. */
   #etag = "";
   #mark = "";
   #timer = 0;
   #failures = 0;
   #streamAfter = 0;
-  #isAsking = false;
+  /** Takes the question back that is not answered yet. @type {AbortController | null} */
+  #asking = null;
 
   /**
    * @param {string} address of the seat map
@@ -39,20 +41,24 @@ export class Live {
 
   /** Begins, and rests while the page is hidden. */
   start() {
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.#rest() : this.#resume()));
-    window.addEventListener("online", () => this.#resume());
-    window.addEventListener("pagehide", () => this.#rest());
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.rest() : this.resume()));
+    window.addEventListener("online", () => this.resume());
+    window.addEventListener("pagehide", () => this.rest());
     return this.#ask();
   }
 
-  #rest() {
+  /** Stops until it is told to go on. */
+  rest() {
     this.#close();
     window.clearTimeout(this.#timer);
+    this.#asking?.abort();
+    this.#asking = null;
   }
 
-  #resume() {
+  /** Goes on, from what is true now. */
+  resume() {
     if (document.hidden) return;
-    this.#rest();
+    this.rest();
     void this.#ask();
   }
 
@@ -68,53 +74,77 @@ export class Live {
   }
 
   async #ask() {
-    if (this.#isAsking) return;
-    this.#isAsking = true;
+    if (this.#asking) return;
+    const asking = new AbortController();
+    this.#asking = asking;
+    /** @type {CompactMap | undefined} */
+    let map;
+    let wait = 0;
     try {
       /** @type {Record<string, string>} */
       const headers = this.#etag ? { "If-None-Match": this.#etag } : {};
-      const answer = await fetch(`${this.address}?form=compact`, { headers, cache: "no-store", credentials: "omit" });
+      const answer = await ask(`${this.address}?form=compact`, { headers, credentials: "omit" }, asking);
       if (answer.status === 200) {
-        const map = /** @type {CompactMap} */ (await answer.json());
-        this.#etag = answer.headers.get("etag") ?? "";
-        this.#mark = map.mark ?? "";
-        this.news.map(map);
+        map = /** @type {CompactMap} */ (await answer.json());
+        if (this.#asking === asking) this.#etag = answer.headers.get("etag") ?? "";
       } else if (answer.status !== 304) {
+        wait = 1000 * (Number(answer.headers.get("retry-after")) || 0);
         throw new Error(String(answer.status));
       }
-      this.#failures = 0;
-      this.news.fresh(true);
+      if (this.#asking === asking) this.#failures = 0;
     } catch {
-      this.#failures += 1;
-      this.news.fresh(false);
-    } finally {
-      this.#isAsking = false;
+      if (this.#asking === asking) this.#failures += 1;
     }
-    const mayStream = this.#failures === 0 && this.#mark !== "" && Date.now() >= this.#streamAfter;
-    if (mayStream && !document.hidden) this.#open();
-    else this.#askIn(Math.min(BACKOFF_MAX, spread(POLL_MIN, POLL_MAX) * 2 ** Math.min(4, this.#failures)));
+    // It was told to rest meanwhile.
+    if (this.#asking !== asking) return;
+    this.#asking = null;
+    this.news.fresh(this.#failures === 0);
+    if (this.#failures > 0) {
+      this.#askIn(Math.max(wait, retryAfter(this.#failures)));
+      return;
+    }
+    // A stream that did not bring what has changed is dead.
+    const isDead = map !== undefined && (map.mark ?? "") !== this.#mark && this.#stream?.isOpen === true;
+    if (map) {
+      this.#mark = map.mark ?? "";
+      this.news.map(map);
+    }
+    if (this.#stream && !isDead) this.#askIn(this.#stream.isOpen ? SILENCE_MS : spread(POLL_MIN, POLL_MAX));
+    else if (this.#mark !== "" && Date.now() >= this.#streamAfter) this.#open();
+    else this.#askIn(spread(POLL_MIN, POLL_MAX));
   }
 
   #open() {
+    if (document.hidden) return;
     this.#close();
-    const stream = new EventSource(`${this.address}/events?since=${encodeURIComponent(this.#mark)}`);
-    this.#stream = stream;
-    stream.addEventListener("open", () => this.news.fresh(true));
-    stream.addEventListener("seats", (event) => {
-      this.#mark = event.lastEventId || this.#mark;
-      // The tag was that of an older map.
-      this.#etag = "";
-      if (!this.news.seats(JSON.parse(event.data))) this.#reload(0);
+    this.#stream = new Stream(`${this.address}/events?since=${encodeURIComponent(this.#mark)}`, EVENTS, {
+      event: (event, name) => {
+        this.news.fresh(true);
+        if (name === "reload") {
+          this.#reload(Number(JSON.parse(event.data).within_ms) || 0);
+          return;
+        }
+        this.#mark = event.lastEventId || this.#mark;
+        this.#etag = "";
+        if (this.news.seats(JSON.parse(event.data))) this.#askIn(SILENCE_MS);
+        else this.#reload(0);
+      },
+      open: () => {
+        this.news.fresh(true);
+        this.#askIn(SILENCE_MS);
+      },
+      lost: () => {
+        this.news.fresh(false);
+        this.#askIn(OPENING_MS);
+      },
+      refused: () => {
+        this.#close();
+        this.news.fresh(false);
+        this.#streamAfter = Date.now() + spread(REFUSED_MS / 2, REFUSED_MS);
+        this.#askIn(spread(0, POLL_MIN));
+      },
     });
-    stream.addEventListener("reload", (event) => this.#reload(Number(JSON.parse(event.data).within_ms) || 0));
-    stream.addEventListener("error", () => {
-      this.news.fresh(false);
-      // A browser gives a stream up that was refused, and tries again by itself when a connection is lost.
-      if (stream.readyState !== EventSource.CLOSED || this.#stream !== stream) return;
-      this.#close();
-      this.#streamAfter = Date.now() + spread(STREAM_AGAIN / 2, STREAM_AGAIN);
-      this.#askIn(spread(0, POLL_MIN));
-    });
+    this.#askIn(OPENING_MS);
   }
 
   /** @param {number} within */

@@ -1,16 +1,11 @@
 // What the page calls seats and sums: the server hands the words, in the page's language.
 
+import { fill } from "../words.js";
+
 /**
  * Words with names in braces to be filled in.
  * @typedef {Record<string, string>} Words
  */
-
-/**
- * Fills in the names in braces.
- * @param {string} words
- * @param {Record<string, string | number>} values
- */
-export const fill = (words, values) => words.replace(/\{([a-z]+)\}/g, (whole, name) => String(values[name] ?? whole));
 
 /**
  * A name in its words, such as `7번` or `row A`; as it is if it has these words already.
@@ -42,7 +37,7 @@ export class Names {
    * @param {Record<string, string | number>} [values]
    */
   of(id, values = {}) {
-    return fill(this.words[id] ?? "", values);
+    return fill(this.words[id], values);
   }
 
   /** @param {number} sum */

@@ -5,8 +5,13 @@ import { FREE as SEAT_FREE, HELD as SEAT_HELD } from "./layout.js";
 
 /** @typedef {import("./layout.js").Hall} Hall */
 
-/** From this size on, in pixels, a seat shows its shape; from this one on, the letter of its grade. */
-const SHAPE_MIN = 7, LETTER_MIN = 19;
+/** From this size on, in pixels of the device, a seat shows its shape. */
+const SHAPE_MIN = 7;
+/** From this size on, in pixels of the page, it shows the letter of its grade: a smaller one cannot be read. */
+const LETTER_MIN = 19;
+
+/** Device pixels in a pixel of the page: more than two cost much and show little. */
+export const density = () => Math.min(2, window.devicePixelRatio || 1);
 
 /** The looks of a seat. */
 const FREE = 0, HELD = 1, GONE = 2;
@@ -105,10 +110,11 @@ export class Stamps {
   #stamp(paint, seat, look, x, y, scale) {
     const size = Math.floor(scale);
     const grade = look === GONE || look >= MINE ? 0 : Number(this.hall.grades[seat]);
-    const name = `${size} ${look} ${grade}`;
+    const isLettered = size >= LETTER_MIN * density();
+    const name = `${size} ${look} ${grade} ${isLettered}`;
     let sprite = this.#sprites.get(name);
     if (!sprite) {
-      sprite = this.#sprite(size, look, grade);
+      sprite = this.#sprite(size, look, grade, isLettered ? this.grades[grade]?.mark ?? "" : "");
       this.#sprites.set(name, sprite);
     }
     paint.drawImage(sprite, Math.round(x - size / 2), Math.round(y - size / 2));
@@ -118,8 +124,9 @@ export class Stamps {
    * @param {number} size
    * @param {number} look
    * @param {number} grade
+   * @param {string} mark the letter of the grade; empty if it is not shown
    */
-  #sprite(size, look, grade) {
+  #sprite(size, look, grade, mark) {
     const canvas = document.createElement("canvas");
     canvas.width = size;
     canvas.height = size;
@@ -139,13 +146,14 @@ export class Stamps {
     } else if (look === HELD) {
       paint.strokeStyle = colour;
       paint.setLineDash([size * 0.16, size * 0.13]);
-      circle(size * 0.36);
+      circle(size * 0.42);
       paint.stroke();
+      this.#letter(paint, mark, size, colour);
     } else if (look === FREE) {
       paint.fillStyle = colour;
       circle(size * 0.42);
       paint.fill();
-      if (size >= LETTER_MIN) this.#letter(paint, this.grades[grade]?.mark ?? "", size);
+      this.#letter(paint, mark, size, this.colours.gradeInk);
     } else {
       // Chosen is a square with a tick, held by this person the same in a ring.
       const inset = look === MINE ? 0.2 : 0.08;
@@ -173,10 +181,12 @@ export class Stamps {
    * @param {CanvasRenderingContext2D} paint
    * @param {string} mark
    * @param {number} size
+   * @param {string} colour
    */
-  #letter(paint, mark, size) {
+  #letter(paint, mark, size, colour) {
     const length = [...mark].length;
-    paint.fillStyle = this.colours.gradeInk;
+    if (length === 0) return;
+    paint.fillStyle = colour;
     paint.font = `700 ${Math.round(size * (length > 2 ? 0.3 : length > 1 ? 0.38 : 0.46))}px ${this.colours.text}`;
     paint.textAlign = "center";
     paint.textBaseline = "middle";

@@ -1,5 +1,7 @@
 // Keeps the turn of the person who is choosing: asking for the token's place is the sign of life.
 
+import { ask } from "../live/source.js";
+
 /** How long to wait after a question that was not answered, in milliseconds. */
 const AGAIN = 5000;
 /** The longest wait between two questions: well within the time after which a silent turn ends. */
@@ -13,31 +15,39 @@ const WAIT_MAX = 40_000;
 export function keepTurn(token, over) {
   let timer = 0;
   let wasActive = false;
+  let isOver = false;
 
-  const ask = async () => {
+  /** @param {{ status: string, stale: boolean }} place */
+  const hasEnded = (place) => {
+    wasActive ||= place.status === "active";
+    if (place.stale) return false;
+    // The instance that answers may not know of the claim yet; an end is one for good.
+    return place.status === "ended" || (wasActive && place.status !== "active");
+  };
+
+  const askForIt = async () => {
     window.clearTimeout(timer);
+    if (isOver) return;
     let wait = AGAIN;
     try {
-      const answer = await fetch(`/api/v1/queue/tokens/${encodeURIComponent(token)}/position`, { credentials: "omit" });
+      const answer = await ask(`/api/v1/queue/tokens/${encodeURIComponent(token)}/position`, { credentials: "omit" });
       if (answer.ok) {
         const place = await answer.json();
-        if (place.status === "active") {
-          wasActive = true;
-        } else if (wasActive && !place.stale) {
-          over();
-          return;
-        }
+        isOver ||= hasEnded(place);
         wait = Math.min(WAIT_MAX, Math.max(300, Number(place.poll_after_ms) || AGAIN));
       }
+      // The line was begun anew.
+      isOver ||= answer.status === 404;
     } catch {
       // The next question may be answered.
     }
     window.clearTimeout(timer);
-    timer = window.setTimeout(() => void ask(), wait);
+    if (isOver) over();
+    else timer = window.setTimeout(() => void askForIt(), wait);
   };
 
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) void ask();
+    if (!document.hidden) void askForIt();
   });
-  void ask();
+  void askForIt();
 }

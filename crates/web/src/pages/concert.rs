@@ -12,9 +12,11 @@ use crate::{
     },
     pages::{
         base_url::BaseUrl,
-        figures, paths,
+        figures,
+        grade_looks::styles_of,
+        paths,
         refund_time::RefundTime,
-        sale_words::SaleWords,
+        sale_words::{SaleWords, next_step},
         season::{PosterView, hue, price_of},
         shared::{HTML, SharedRequest, text_of},
         shell::Shell,
@@ -29,9 +31,9 @@ use axum::{
 use frontrow_domain::{
     id::ConcertId,
     sale::{AgeRating, Concert, ConcertDetails},
-    time::Time,
+    time::{Span, Time},
 };
-use frontrow_service::sale::{ConcertGrade, ConcertView, HallSection, SaleState};
+use frontrow_service::sale::{ConcertGrade, ConcertView, HallOverview, HallSection, SaleState};
 
 /// How many sections of a hall the page lists; the plan of the hall shows all.
 const SECTIONS_MAX: usize = 100;
@@ -49,6 +51,7 @@ struct Fact {
 #[derive(Debug)]
 struct GradeView {
     name: String,
+    mark: String,
     look: &'static str,
     price: String,
     left: String,
@@ -113,12 +116,8 @@ fn age(shell: &Shell, rating: AgeRating) -> String {
     }
 }
 
-fn minutes(shell: &Shell, minutes: i32) -> String {
-    match (i64::from(minutes) / 60, i64::from(minutes) % 60) {
-        (0, minutes) => shell.t1("minutes", "minutes", minutes),
-        (hours, 0) => shell.t1("hours", "hours", hours),
-        (hours, minutes) => shell.t2("hours-minutes", "hours", hours, "minutes", minutes),
-    }
+fn minutes(minutes: i32) -> Span {
+    Span::from_secs(60 * i64::from(minutes))
 }
 
 fn facts(shell: &Shell, concert: &Concert, details: &ConcertDetails) -> Vec<Fact> {
@@ -134,30 +133,20 @@ fn facts(shell: &Shell, concert: &Concert, details: &ConcertDetails) -> Vec<Fact
     };
     add("fact-address", details.address.clone());
     add("fact-doors", concert.doors_at(details).map(hour));
-    add("fact-running", details.running_minutes.map(|length| shell.t1("running", "length", minutes(shell, length))));
+    let running = |length: i32| shell.t1("running", "length", shell.length(minutes(length)));
+    add("fact-running", details.running_minutes.map(running));
     add("fact-age", details.age_rating.map(|rating| age(shell, rating)));
     facts
 }
 
-/// The look of a grade by its name, as on the plan of the hall.
-fn look_of(grade: &str) -> &'static str {
-    match grade.to_ascii_lowercase().as_str() {
-        "vip" => "vip",
-        "r" => "r",
-        "s" => "s",
-        "a" => "a",
-        "b" => "b",
-        _ => "",
-    }
-}
-
-fn grade(shell: &Shell, grade: &ConcertGrade, state: SaleState) -> GradeView {
+fn grade(shell: &Shell, grade: &ConcertGrade, look: &'static str, state: SaleState) -> GradeView {
     let left = match state {
-        SaleState::OnSale { .. } | SaleState::FewLeft { .. } if grade.left > 0 => {
-            shell.t1("grade-left", "left", grade.left)
-        }
         SaleState::OnSale { .. } | SaleState::FewLeft { .. } | SaleState::AllHeld | SaleState::SoldOut => {
-            shell.t("grade-none-left")
+            match (grade.left, grade.held) {
+                (1.., _) => shell.t1("grade-left", "left", grade.left),
+                (_, 1..) => shell.t("grade-none-free"),
+                _ => shell.t("grade-none-left"),
+            }
         }
         SaleState::Opens { .. } => shell.t1("grade-seats", "seats", grade.seats),
         SaleState::NoSeats | SaleState::Closed | SaleState::Postponed | SaleState::Cancelled | SaleState::Over => {
@@ -166,32 +155,22 @@ fn grade(shell: &Shell, grade: &ConcertGrade, state: SaleState) -> GradeView {
     };
     GradeView {
         name: if grade.name.is_empty() { shell.t("grade-any") } else { grade.name.clone() },
-        look: look_of(&grade.name),
+        mark: grade.mark.clone(),
+        look,
         price: price_of(shell, grade.lowest, grade.highest),
         left,
         is_gone: state.is_on_sale() && grade.left == 0,
     }
 }
 
-fn section(shell: &Shell, section: &HallSection) -> SectionView {
-    let cells = section.grades.iter().map(|cell| (cell.seats > 0).then_some((cell.left, cell.seats)));
+/// A section with a cell for each of these grades.
+fn section(shell: &Shell, section: &HallSection, grades: &[ConcertGrade]) -> SectionView {
+    let cell = |grade: &ConcertGrade| {
+        let found = section.grades.iter().find(|cell| cell.place == grade.place);
+        found.map(|cell| (cell.left, cell.seats))
+    };
     let name = if section.name.is_empty() { shell.t("hall-whole") } else { section.name.clone() };
-    SectionView { name, cells: cells.collect() }
-}
-
-fn next_step(shell: &Shell, state: SaleState) -> String {
-    shell.t(match state {
-        SaleState::Opens { .. } => "next-opens",
-        SaleState::OnSale { .. } => "next-on-sale",
-        SaleState::FewLeft { .. } => "next-few-left",
-        SaleState::AllHeld => "next-all-held",
-        SaleState::SoldOut => "next-sold-out",
-        SaleState::NoSeats => "next-no-seats",
-        SaleState::Closed => "next-closed",
-        SaleState::Postponed => "next-postponed",
-        SaleState::Cancelled => "next-cancelled",
-        SaleState::Over => "next-over",
-    })
+    SectionView { name, cells: grades.iter().map(cell).collect() }
 }
 
 /// What a buyer must know before the purchase.
@@ -199,7 +178,7 @@ fn rules(shell: &Shell, view: &ConcertView) -> Vec<String> {
     let concert = &view.shown.on_sale.concert;
     vec![
         shell.t1("rule-seats", "seats", i64::from(view.seats_max)),
-        shell.t1("rule-hold", "length", shell.t1("minutes", "minutes", view.hold.micros() / 60_000_000)),
+        shell.t1("rule-hold", "length", shell.length(view.hold)),
         shell.t("rule-fee"),
         RefundTime::of(concert, view.refund_cutoff, view.now).words(shell, &concert.time_zone),
     ]
@@ -234,7 +213,10 @@ fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView) -> HttpResult<String>
         }
         _ => None,
     };
-    let sections = &view.hall.sections;
+    let HallOverview { order, grades, sections, .. } = &*view.hall;
+    let styles = styles_of(order);
+    let look = |grade: &ConcertGrade| styles.get(grade.place).copied().unwrap_or_default();
+    let sections: Vec<_> = sections.iter().filter(|section| !section.grades.is_empty()).collect();
     text_of(&ConcertPage {
         shell,
         base,
@@ -250,8 +232,8 @@ fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView) -> HttpResult<String>
         may_join: on_sale.state.may_join(),
         facts: facts(shell, concert, details),
         paragraphs: paragraphs(details.description.as_deref()),
-        grades: view.hall.grades.iter().map(|one| grade(shell, one, on_sale.state)).collect(),
-        sections: sections.iter().take(SECTIONS_MAX).map(|one| section(shell, one)).collect(),
+        grades: grades.iter().map(|one| grade(shell, one, look(one), on_sale.state)).collect(),
+        sections: sections.iter().take(SECTIONS_MAX).map(|one| section(shell, one, grades)).collect(),
         has_more_sections: sections.len() > SECTIONS_MAX,
         rules: rules(shell, view),
         organiser: details.organiser.as_deref(),
@@ -274,7 +256,10 @@ pub(super) async fn concert(
 ) -> HttpResult<Response> {
     let shell = shell.at(paths::concert(id));
     let request = SharedRequest { app: &app, shell: &shell, base: &base, headers: &headers, client };
-    let render = async { page(&shell, &base, &app.office.concert_view(id).await?) };
+    let render = async {
+        let view = app.office.concert_view(id).await?;
+        page(&shell, &base, &view)
+    };
     request.answer(HTML, render).await
 }
 

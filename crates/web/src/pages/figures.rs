@@ -1,7 +1,10 @@
 //! Numbers, money and times as they are written in each language.
 
 use crate::pages::language::Language;
-use frontrow_domain::{money::Money, time::Time};
+use frontrow_domain::{
+    money::Money,
+    time::{Span, Time},
+};
 use jiff::{
     Timestamp, Zoned,
     civil::{Date, Weekday},
@@ -120,6 +123,20 @@ pub(crate) fn exact_hour(language: Language, at: &Zoned) -> String {
     hour(language, at).replacen(&format!(":{:02}", at.minute()), &format!(":{:02}:{:02}", at.minute(), at.second()), 1)
 }
 
+/// A length of time to the second: `2시간 30분`, or `2 h 30 min`. A part that is none is left out.
+pub(crate) fn length(language: Language, span: Span) -> String {
+    let seconds = span.micros().max(0) / 1_000_000;
+    let names = match language {
+        Language::Korean => ["시간", "분", "초"],
+        Language::English => [" h", " min", " s"],
+    };
+    let parts = [seconds / 3_600, seconds / 60 % 60, seconds % 60];
+    let parts: Vec<_> =
+        parts.iter().zip(names).filter(|(part, _)| **part > 0).map(|(part, name)| format!("{part}{name}")).collect();
+    let [.., name] = names;
+    if parts.is_empty() { format!("0{name}") } else { parts.join(" ") }
+}
+
 /// Date and hour.
 pub(crate) fn moment(language: Language, at: &Zoned) -> String {
     on_date(language, at, &hour(language, at))
@@ -153,6 +170,19 @@ mod tests {
         assert_eq!(exact_moment(Language::English, &at), "Mon 1 March 2027, 8:00:05 pm");
         assert_eq!(exact_moment(Language::Korean, &midnight), "2027년 3월 1일 (월) 오전 12:00");
         assert_eq!(hour(Language::English, &midnight), "12:00 am");
+        for (seconds, korean, english) in [
+            (0, "0초", "0 s"),
+            (45, "45초", "45 s"),
+            (60, "1분", "1 min"),
+            (90, "1분 30초", "1 min 30 s"),
+            (300, "5분", "5 min"),
+            (9_000, "2시간 30분", "2 h 30 min"),
+            (7_205, "2시간 5초", "2 h 5 s"),
+            (-1, "0초", "0 s"),
+        ] {
+            assert_eq!(length(Language::Korean, Span::from_secs(seconds)), korean);
+            assert_eq!(length(Language::English, Span::from_secs(seconds)), english);
+        }
         for (won, korean, english) in [
             (0, "0원", "₩0"),
             (999, "999원", "₩999"),

@@ -11,8 +11,9 @@ use crate::{
     },
     pages::{
         forms::{FormNotice, fresh_key, key_of},
-        pay::{LiveHolds, seat_words, total},
+        pay::{LiveHolds, total},
         refund_time::RefundTime,
+        seat_names::seat_name,
         shell::{HOME_ZONE, Shell, html},
         waiting,
     },
@@ -165,7 +166,7 @@ fn groups(shell: &Shell, receipts: &[Receipt], concerts: &BTreeMap<ConcertId, Ar
             title: concert.title.clone(),
             venue: concert.venue.clone(),
             when: shell.moment(&concert.starts_at, &concert.time_zone),
-            seats: receipts.iter().map(|receipt| seat_words(shell, &receipt.place)).collect(),
+            seats: receipts.iter().map(|receipt| seat_name(shell, &receipt.place)).collect(),
             total: total(receipts.iter().map(|receipt| receipt.payment.amount)),
             starts_at: concert.starts_at,
         })
@@ -242,7 +243,7 @@ async fn payments(
     let List { items, next_cursor } = next_page(rows, &page, |row| row.payment.payment_id);
     let line = |receipt: Receipt| PaymentLine {
         payment_id: receipt.payment.payment_id,
-        place: seat_words(&shell, &receipt.place),
+        place: seat_name(&shell, &receipt.place),
         title: receipt.title,
         amount: receipt.payment.amount,
         at: shell.moment(&receipt.payment.paid_at, HOME_ZONE),
@@ -292,7 +293,7 @@ async fn refund_page(
     let balance = app.office.balance_of(user_id).await?;
     Ok(RefundPage {
         notice: None,
-        place: seat_words(&shell, &receipt.place),
+        place: seat_name(&shell, &receipt.place),
         when: concert.as_ref().map(|concert| shell.moment(&concert.starts_at, zone)),
         paid_at: shell.moment(&receipt.payment.paid_at, zone),
         rule: time.words(&shell, zone),

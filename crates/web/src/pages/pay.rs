@@ -13,6 +13,7 @@ use crate::{
         paths,
         points::TopUpForm,
         refund_time::RefundTime,
+        seat_names::seat_name,
         shell::{Shell, html},
     },
 };
@@ -30,7 +31,7 @@ use frontrow_domain::{
     money::Money,
     policy::SEATS_PER_COMMAND_MAX,
     refusal::{EntityKind, Refusal},
-    sale::{Concert, ConcertStatus, PaymentStatus, ReservationStatus, SeatPlace},
+    sale::{Concert, ConcertStatus, PaymentStatus, ReservationStatus},
     time::Time,
     user::Caller,
 };
@@ -46,15 +47,6 @@ pub(super) fn routes() -> Router<SharedState> {
     Router::new()
         .route("/concerts/{concert_id}/pay", get(show).post(pay))
         .route("/concerts/{concert_id}/tickets", get(tickets))
-}
-
-/// Where a seat is: `가구역 A열 7번`.
-pub(super) fn seat_words(shell: &Shell, place: &SeatPlace) -> String {
-    let SeatPlace { section, row, number } = place;
-    let named = |id: &str, name: &str| if name.is_empty() { String::new() } else { shell.t1(id, "name", name) };
-    let parts = [section.clone(), named("seat-row", row), named("seat-number", number)];
-    let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    parts.join(&shell.t("seat-between"))
 }
 
 /// The sum of prices.
@@ -91,7 +83,7 @@ impl LiveHolds {
         let ends_at = held.iter().map(|ticket| ticket.reservation.expires_at).min()?;
         let line = |ticket: &&Ticket| HoldLine {
             reservation_id: ticket.reservation.reservation_id,
-            place: seat_words(shell, &ticket.place),
+            place: seat_name(shell, &ticket.place),
             price: ticket.reservation.price,
         };
         Some(Self {
@@ -290,7 +282,7 @@ async fn tickets(
     let line = |receipt: &Receipt| TicketLine {
         reservation_id: receipt.payment.reservation_id,
         payment_id: receipt.payment.payment_id,
-        place: seat_words(&shell, &receipt.place),
+        place: seat_name(&shell, &receipt.place),
         price: receipt.payment.amount,
         paid_at: shell.moment(&receipt.payment.paid_at, zone),
     };

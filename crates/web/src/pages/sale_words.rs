@@ -1,7 +1,7 @@
-//! The state of a sale in words, the same on the season's page and on a concert's own.
+//! The state of a sale in words, the same on the season's page, on a concert's own and on that of its hall.
 
 use crate::pages::shell::Shell;
-use frontrow_domain::time::Time;
+use frontrow_domain::time::{Span, Time};
 use frontrow_service::sale::SaleState;
 
 /// A sale in words.
@@ -13,9 +13,7 @@ pub(super) struct SaleWords {
     pub(super) look: &'static str,
 }
 
-const MINUTE: i64 = 60;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+const MINUTES_OF_DAY: i64 = 24 * 60;
 
 impl SaleWords {
     /// The words at `now`, with moments by the clock of the venue's `zone`.
@@ -36,13 +34,28 @@ impl SaleWords {
     }
 }
 
+/// What a buyer can do about it.
+pub(super) fn next_step(shell: &Shell, state: SaleState) -> String {
+    shell.t(match state {
+        SaleState::Opens { .. } => "next-opens",
+        SaleState::OnSale { .. } => "next-on-sale",
+        SaleState::FewLeft { .. } => "next-few-left",
+        SaleState::AllHeld => "next-all-held",
+        SaleState::SoldOut => "next-sold-out",
+        SaleState::NoSeats => "next-no-seats",
+        SaleState::Closed => "next-closed",
+        SaleState::Postponed => "next-postponed",
+        SaleState::Cancelled => "next-cancelled",
+        SaleState::Over => "next-over",
+    })
+}
+
 /// A day ahead the date is what one plans by; on the day it is the time that is left.
 fn until_opening(shell: &Shell, at: Time, now: Time, zone: &str) -> String {
-    let seconds = at.since(now).micros() / 1_000_000;
-    match (seconds / HOUR, seconds % HOUR / MINUTE) {
-        _ if seconds >= DAY => shell.t1("state-opens-on", "moment", shell.moment(&at, zone)),
-        (hours @ 1.., minutes) => shell.t2("state-opens-in-hours", "hours", hours, "minutes", minutes),
-        (_, minutes @ 1..) => shell.t1("state-opens-in-minutes", "minutes", minutes),
+    let minutes = at.since(now).micros() / 60_000_000;
+    match minutes {
+        MINUTES_OF_DAY.. => shell.t1("state-opens-on", "moment", shell.moment(&at, zone)),
+        1.. => shell.t1("state-opens-in", "length", shell.length(Span::from_secs(60 * minutes))),
         _ => shell.t("state-opens-now"),
     }
 }

@@ -17,7 +17,10 @@ use axum::{
     response::Response,
 };
 use fluent_bundle::FluentValue;
-use frontrow_domain::{money::Money, time::Time};
+use frontrow_domain::{
+    money::Money,
+    time::{Span, Time},
+};
 use std::sync::Arc;
 
 /// The time zone of what happens at no venue: of points, of lines for several concerts.
@@ -218,6 +221,11 @@ impl Shell {
     /// The hour of a moment, to the second.
     pub(crate) fn exact_hour(&self, at: &Time, zone: &str) -> String {
         figures::exact_hour(self.language, &figures::local(*at, zone))
+    }
+
+    /// A length of time, to the second.
+    pub(crate) fn length(&self, span: Span) -> String {
+        figures::length(self.language, span)
     }
 }
 

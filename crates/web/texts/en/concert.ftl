@@ -25,7 +25,11 @@ prices-fee = No fees. The price you see is all you pay.
 grade-any = Standard
 grade-left = { $left } left
 grade-none-left = Sold out
-grade-seats = { $seats } seats
+grade-none-free = None free now
+grade-seats = { $seats ->
+    [one] { $seats } seat
+   *[other] { $seats } seats
+}
 about-title = About
 facts-title = Good to know
 fact-when = When
@@ -38,15 +42,15 @@ fact-age = Age
 running = { $length } with interval
 age-all = All ages
 age-from = { $age } and older
-minutes = { $minutes } min
-hours = { $hours } h
-hours-minutes = { $hours } h { $minutes } min
 concert-hall-title = Free seats by section
 hall-section = Section
 hall-note = Free seats / all seats
 hall-more = See the seats for the other sections.
 rules-title = Rules
-rule-seats = Up to { $seats } seats for one person.
+rule-seats = { $seats ->
+    [one] One seat for one person.
+   *[other] Up to { $seats } seats for one person.
+}
 rule-hold = Seats you choose are held for you for { $length }: pay within that time.
 rule-fee = No fees, neither to book nor to get a refund.
 organiser-title = Organiser

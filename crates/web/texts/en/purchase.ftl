@@ -1,6 +1,3 @@
-seat-row = row { $name }
-seat-number = seat { $name }
-seat-between = { ", " }
 pay-title = Payment
 pay-within = Time left to pay
 pay-until = Yours until { $when }

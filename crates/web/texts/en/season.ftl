@@ -30,6 +30,5 @@ state-postponed = Postponed
 state-cancelled = Cancelled
 state-over = Over
 state-opens-on = The sale opens on { $moment }
-state-opens-in-hours = Opens in { $hours } h { $minutes } min
-state-opens-in-minutes = Opens in { $minutes } min
+state-opens-in = Opens in { $length }
 state-opens-now = Opens any moment

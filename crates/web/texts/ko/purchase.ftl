@@ -1,6 +1,3 @@
-seat-row = { $name }열
-seat-number = { $name }번
-seat-between = { " " }
 pay-title = 결제
 pay-within = 결제까지 남은 시간
 pay-until = { $when }까지 내 자리입니다

@@ -27,6 +27,5 @@ state-postponed = 공연 연기
 state-cancelled = 공연 취소
 state-over = 공연 종료
 state-opens-on = { $moment } 예매 시작
-state-opens-in-hours = 예매 시작까지 { $hours }시간 { $minutes }분
-state-opens-in-minutes = 예매 시작까지 { $minutes }분
+state-opens-in = 예매 시작까지 { $length }
 state-opens-now = 곧 예매 시작

@@ -3,25 +3,20 @@
 use super::{
     MapForm, SeatMap, Versions,
     forms::{Heading, Row, compact, full},
-    news::{HallMark, HallNews, SeatStates, Unsent, has_new_layout},
-    order::{OrderedSeat, SeatingOrder},
-    overview::{HallOverview, overview},
+    news::{HallMark, HallNews, SeatStates},
+    overview::HallOverview,
+    seats::Seats,
     snapshot::SeatSnapshot,
 };
 use crate::caches::read_failure::ReadFailure;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use frontrow_domain::{
-    id::{ConcertId, SeatId},
-    sale::Seat,
-    seen::REFUSAL_TTL,
-    time::Time,
-};
+use frontrow_domain::{id::ConcertId, sale::Seat, seen::REFUSAL_TTL, time::Time};
 use frontrow_storage::{COMMIT_VISIBILITY_MAX, Sharing, Store, StoreError};
 use sha2::{Digest, Sha256};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fmt::Write as _,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -35,8 +30,6 @@ const RENDER_CHEAP: Duration = Duration::from_millis(1);
 /// The greatest age of a map: that of a refusal from the cache.
 const AGE_MAX: Duration = Duration::from_micros(REFUSAL_TTL.micros().unsigned_abs());
 
-/// How long after a seat was removed an earlier commit that changed it may still be published.
-const LATE_COMMIT_MAX: Duration = Duration::from_micros(COMMIT_VISIBILITY_MAX.micros().unsigned_abs());
 /// How often every seat is read again if other instances change seats too.
 const WHOLE_EVERY: Duration = Duration::from_secs(30);
 
@@ -87,28 +80,6 @@ struct Rendered<T> {
     cost: Duration,
 }
 
-#[derive(Debug, Default)]
-struct Seats {
-    rows: Vec<Row>,
-    index: HashMap<SeatId, usize>,
-    /// Removed seats: rows read or committed earlier may still show them.
-    removed: HashMap<SeatId, Removed>,
-    /// The order of the rows as they are, until a seat is added, removed or named or priced anew.
-    order: Option<Arc<SeatingOrder>>,
-    /// The mark of the rows, until their layout changes.
-    mark: Option<HallMark>,
-    /// What changed since the streams were sent something, if there are any.
-    unsent: Option<Unsent>,
-}
-
-/// A seat that was removed.
-#[derive(Debug, Clone, Copy)]
-struct Removed {
-    /// The last known change of the seat.
-    last: Time,
-    noted: Instant,
-}
-
 /// The store's side of a hall.
 #[async_trait]
 pub(super) trait SeatReads: Sync {
@@ -138,126 +109,6 @@ enum ReadScope {
     /// Every seat: one that is not among them was removed.
     All,
     Changed,
-}
-
-impl Seats {
-    /// Applies a seat from a commit of this process, unless a later change or a later removal is known: commits of
-    /// several lanes arrive in any order.
-    fn put(&mut self, seat: &Seat, version: u64) {
-        if self.removed.get(&seat.seat_id).is_some_and(|removed| seat.updated_at <= removed.last) {
-            return;
-        }
-        self.removed.remove(&seat.seat_id);
-        if let Some(row) = self.index.get(&seat.seat_id).and_then(|at| self.rows.get_mut(*at)) {
-            row.touched = version;
-            if seat.updated_at >= row.seat.updated_at {
-                let before = std::mem::replace(&mut row.seat, seat.clone());
-                self.note_change(&before, seat);
-            }
-        } else {
-            self.add(Row { seat: seat.clone(), touched: version });
-        }
-    }
-
-    /// Notes what the change of a seat means for the streams and for the layout.
-    fn note_change(&mut self, before: &Seat, after: &Seat) {
-        if has_new_layout(before, after) {
-            self.note_new_layout();
-            return;
-        }
-        match &mut self.mark {
-            // The store's clock went back.
-            mark if after.updated_at < before.updated_at => *mark = None,
-            mark => _ = mark.as_mut().map(|mark| mark.follow(before, after)),
-        }
-        if before.status() != after.status()
-            && let Some(unsent) = &mut self.unsent
-        {
-            unsent.seats.insert(after.seat_id);
-        }
-    }
-
-    fn note_new_layout(&mut self) {
-        self.mark = None;
-        self.order = None;
-        if let Some(unsent) = &mut self.unsent {
-            unsent.has_new_layout = true;
-        }
-    }
-
-    /// The mark of the present rows.
-    fn mark(&mut self) -> HallMark {
-        if self.mark.is_none() {
-            self.sort();
-        }
-        *self.mark.get_or_insert_with(|| HallMark::of(&self.rows))
-    }
-
-    fn add(&mut self, row: Row) {
-        self.note_new_layout();
-        self.index.insert(row.seat.seat_id, self.rows.len());
-        self.rows.push(row);
-    }
-
-    /// Applies a row read by a query that began at version `seen`. A commit may have brought a newer one since; then
-    /// the later `updated_at` wins. Returns whether the row changed.
-    fn take(&mut self, seat: Seat, seen: u64) -> bool {
-        let Some(row) = self.index.get(&seat.seat_id).and_then(|at| self.rows.get_mut(*at)) else {
-            self.add(Row { seat, touched: 0 });
-            return true;
-        };
-        let is_news = (row.touched <= seen || seat.updated_at > row.seat.updated_at) && row.seat != seat;
-        if is_news {
-            let before = std::mem::replace(&mut row.seat, seat.clone());
-            self.note_change(&before, &seat);
-        }
-        is_news
-    }
-
-    /// The rows by section, row and number, with their states.
-    fn snapshot(&mut self) -> SeatSnapshot {
-        let rows = &self.rows;
-        let order = self.order.get_or_insert_with(|| {
-            Arc::new(SeatingOrder::of(rows.iter().map(|Row { seat, .. }| OrderedSeat {
-                seat_id: seat.seat_id,
-                seat_number: seat.seat_number,
-                label: &seat.label,
-                price: seat.price,
-            })))
-        });
-        SeatSnapshot::new(Arc::clone(order), rows.iter().map(|row| row.seat.status()).collect())
-    }
-
-    /// Marks a seat as removed. The moment of its last change never goes back.
-    fn remove(&mut self, seat: SeatId, last: Time) {
-        let noted = Instant::now();
-        let removed = self.removed.entry(seat).or_insert(Removed { last, noted });
-        removed.last = removed.last.max(last);
-        self.note_new_layout();
-    }
-
-    /// Forgets removals so long before a read of every seat (which began at `began`) that no late commit can bring the
-    /// seats back.
-    fn forget_removed(&mut self, began: Instant) {
-        self.removed.retain(|_, removed| began.saturating_duration_since(removed.noted) <= LATE_COMMIT_MAX);
-    }
-
-    /// Sorts the rows in the order of the map, without removed seats.
-    fn sort(&mut self) {
-        let Self { rows, removed, .. } = self;
-        let count = rows.len();
-        if !removed.is_empty() {
-            rows.retain(|row| !removed.contains_key(&row.seat.seat_id));
-        }
-        let is_sorted = rows.is_sorted_by_key(|row| row.seat.seat_number);
-        if !is_sorted {
-            rows.sort_by_key(|row| row.seat.seat_number);
-        }
-        if !is_sorted || rows.len() < count {
-            self.index = self.rows.iter().enumerate().map(|(at, row)| (row.seat.seat_id, at)).collect();
-            self.order = None;
-        }
-    }
 }
 
 impl CachedHall {
@@ -470,7 +321,7 @@ impl CachedHall {
     }
 
     pub(super) fn overview(&self) -> Arc<HallOverview> {
-        self.rendered(&self.overview, |_, seats| overview(&seats.rows))
+        self.rendered(&self.overview, |_, seats| seats.overview())
     }
 
     /// What is made of the present rows, once for all who ask.

@@ -40,14 +40,12 @@ pub struct SeatSection {
     pub rows: Vec<SeatRow>,
 }
 
-/// A price grade: its name, a mark of at most three characters that no other grade of the hall has, and the least and
-/// the most that its seats cost.
+/// A price grade: its name, and a mark of at most three characters that no other grade of the hall has. What its seats
+/// cost and how many are free is in [`ConcertGrade`](super::ConcertGrade).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeatGrade {
     pub name: String,
     pub mark: String,
-    pub least: Money,
-    pub most: Money,
 }
 
 /// The seats of a hall in the order in which people read them: 2 before 10, row Z before row AA. It changes only when an
@@ -55,7 +53,7 @@ pub struct SeatGrade {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SeatingOrder {
     pub sections: Vec<SeatSection>,
-    /// Dearest first.
+    /// Dearest first, by all seats that there are: blocking one changes no order, no mark and no colour.
     pub grades: Vec<SeatGrade>,
     spots: HashMap<SeatId, SeatSpot>,
 }
@@ -184,29 +182,26 @@ fn grades(seats: &[OrderedSeat<'_>]) -> Vec<SeatGrade> {
         let (least, most) = prices.entry(&seat.label.grade).or_insert((seat.price, seat.price));
         (*least, *most) = ((*least).min(seat.price), (*most).max(seat.price));
     }
-    let mut grades: Vec<_> = prices
-        .into_iter()
-        .map(|(name, (least, most))| SeatGrade { name: name.to_owned(), mark: String::new(), least, most })
-        .collect();
-    grades.sort_by(|one, other| {
-        (other.most, other.least).cmp(&(one.most, one.least)).then_with(|| natural(&one.name, &other.name))
+    let mut prices: Vec<_> = prices.into_iter().collect();
+    prices.sort_by(|(one, (least, most)), (other, (other_least, other_most))| {
+        (other_most, other_least).cmp(&(most, least)).then_with(|| natural(one, other))
     });
-    let mut marks: Vec<String> = Vec::with_capacity(grades.len());
-    for grade in &mut grades {
-        grade.mark = mark_of(&grade.name, &marks);
-        marks.push(grade.mark.clone());
+    let mut grades: Vec<SeatGrade> = Vec::with_capacity(prices.len());
+    for (name, _) in prices {
+        let mark = mark_of(name, &grades);
+        grades.push(SeatGrade { name: name.to_owned(), mark });
     }
     grades
 }
 
 /// A short name is its own mark; of a long one it is the first character, or the first three; else a number.
-fn mark_of(name: &str, taken: &[String]) -> String {
+fn mark_of(name: &str, taken: &[SeatGrade]) -> String {
     let letters: Vec<char> = name.chars().filter(|letter| !letter.is_whitespace()).collect();
     let start = |len: usize| letters.iter().take(len).collect::<String>();
     let shortest = if letters.len() <= MARK_LEN_MAX { MARK_LEN_MAX } else { 1 };
     let numbers = (1..=taken.len() + 1).map(|number| number.to_string());
     let mut marks = [start(shortest), start(MARK_LEN_MAX)].into_iter().chain(numbers);
-    marks.find(|mark| !mark.is_empty() && !taken.contains(mark)).unwrap_or_default()
+    marks.find(|mark| !mark.is_empty() && taken.iter().all(|grade| grade.mark != *mark)).unwrap_or_default()
 }
 
 /// Compares two labels as people order them: numbers by their value, and one or two capital letters by their count
@@ -312,8 +307,8 @@ mod tests {
         assert_eq!(order.seat_of(SeatId::new(1)).map(|seat| seat.index), Some(0));
         assert_eq!(order.spot(SeatId::new(8)), None);
         assert_eq!((order.len(), order.is_empty()), (7, false));
-        let grades: Vec<_> = order.grades.iter().map(|grade| (grade.name.as_str(), grade.least.get())).collect();
-        assert_eq!(grades, [("VIP", 170), ("R", 120), ("S", 90)]);
+        let grades: Vec<_> = order.grades.iter().map(|grade| grade.name.as_str()).collect();
+        assert_eq!(grades, ["VIP", "R", "S"]);
     }
 
     #[test]

@@ -1,26 +1,32 @@
 //! A hall in numbers: its grades, and where each has free seats.
 
-use super::forms::Row;
-use frontrow_domain::{
-    money::Money,
-    sale::{Seat, SeatStatus},
-};
-use std::collections::HashMap;
+use super::order::SeatingOrder;
+use frontrow_domain::{money::Money, sale::SeatStatus};
+use frontrow_storage::SeatCounts;
+use std::sync::Arc;
 
-/// A hall by grade and by section. Blocked seats are not in it.
+/// A hall by grade and by section. Blocked seats are in no number but their own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HallOverview {
-    /// The grades: the dearest first, then by name.
+    /// The seats, and every grade, also one that is not for sale.
+    pub order: Arc<SeatingOrder>,
+    /// The grades that are for sale, in the order of the hall's.
     pub grades: Vec<ConcertGrade>,
-    /// The sections, in the order of their first seats.
+    /// The sections of the hall, in its order: one without seats for sale has no grades.
     pub sections: Vec<HallSection>,
+    /// All seats, by state.
+    pub counts: SeatCounts,
 }
 
-/// A price grade of a concert.
+/// A price grade of a concert that has seats for sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConcertGrade {
+    /// Its place in [`SeatingOrder::grades`].
+    pub place: usize,
     /// Its name; empty for seats without a grade.
     pub name: String,
+    /// Its mark: see [`SeatGrade`](super::SeatGrade).
+    pub mark: String,
     /// The price of its cheapest seat: all that a buyer pays.
     pub lowest: Money,
     /// The price of its dearest seat.
@@ -29,6 +35,8 @@ pub struct ConcertGrade {
     pub seats: i64,
     /// How many of them are free.
     pub left: i64,
+    /// How many of them are held, and may become free again.
+    pub held: i64,
 }
 
 /// A section of a hall.
@@ -36,89 +44,151 @@ pub struct ConcertGrade {
 pub struct HallSection {
     /// Its name; empty if the hall has none.
     pub name: String,
-    /// One for each grade of the hall, in the same order.
+    /// The grades that it has seats of, in the order of the hall's.
     pub grades: Vec<SectionGrade>,
 }
 
 /// The seats of a grade in a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SectionGrade {
+    /// The grade: a place in [`SeatingOrder::grades`].
+    pub place: usize,
     /// How many seats there are.
     pub seats: i64,
     /// How many of them are free.
     pub left: i64,
 }
 
-impl SectionGrade {
-    fn add(&mut self, seat: &Seat) {
-        self.seats += 1;
-        self.left += i64::from(seat.status() == SeatStatus::Available);
-    }
-}
-
-/// The seats of one section and grade.
-#[derive(Debug)]
-struct Part<'a> {
-    section: &'a str,
-    grade: &'a str,
+/// What was counted of a grade.
+#[derive(Debug, Clone, Copy)]
+struct GradeTally {
     lowest: Money,
     highest: Money,
-    count: SectionGrade,
+    seats: i64,
+    left: i64,
+    held: i64,
 }
 
-/// Counts the seats, which come by number.
-pub(super) fn overview(rows: &[Row]) -> HallOverview {
-    let mut parts: Vec<Part<'_>> = Vec::new();
-    let mut known: HashMap<(&str, &str), usize> = HashMap::new();
-    let mut last = 0;
-    for Row { seat, .. } in rows.iter().filter(|row| row.seat.status() != SeatStatus::Blocked) {
-        let (section, grade) = (seat.label.section.as_str(), seat.label.grade.as_str());
-        // Neighbours are mostly of one part.
-        if parts.get(last).is_none_or(|part| (part.section, part.grade) != (section, grade)) {
-            last = *known.entry((section, grade)).or_insert(parts.len());
-            if last == parts.len() {
-                let (lowest, highest) = (seat.price, seat.price);
-                parts.push(Part { section, grade, lowest, highest, count: SectionGrade::default() });
-            }
-        }
-        let Some(part) = parts.get_mut(last) else { continue };
-        (part.lowest, part.highest) = (part.lowest.min(seat.price), part.highest.max(seat.price));
-        part.count.add(seat);
+impl GradeTally {
+    const NONE: Self = Self { lowest: Money::MAX, highest: Money::ZERO, seats: 0, left: 0, held: 0 };
+
+    fn add(&mut self, price: Money, status: SeatStatus) {
+        (self.lowest, self.highest) = (self.lowest.min(price), self.highest.max(price));
+        self.seats += 1;
+        self.left += i64::from(status == SeatStatus::Available);
+        self.held += i64::from(status == SeatStatus::Held);
     }
-    let grades = grades(&parts);
-    let mut sections: Vec<HallSection> = Vec::new();
-    for part in &parts {
-        let Some(grade) = grades.iter().position(|grade| grade.name == part.grade) else { continue };
-        let at = sections.iter().position(|section| section.name == part.section).unwrap_or_else(|| {
-            let none = vec![SectionGrade::default(); grades.len()];
-            sections.push(HallSection { name: part.section.to_owned(), grades: none });
-            sections.len() - 1
+}
+
+fn count(counts: &mut SeatCounts, status: SeatStatus) {
+    *match status {
+        SeatStatus::Available => &mut counts.available,
+        SeatStatus::Held => &mut counts.held,
+        SeatStatus::Sold => &mut counts.sold,
+        SeatStatus::Blocked => &mut counts.blocked,
+    } += 1;
+}
+
+impl HallOverview {
+    /// Counts the seats of a hall. `status` finds the state of a seat by its place among the seats.
+    pub(super) fn of(order: Arc<SeatingOrder>, status: impl Fn(usize) -> Option<SeatStatus>) -> Self {
+        let (mut counts, mut tallies) = (SeatCounts::default(), vec![GradeTally::NONE; order.grades.len()]);
+        let mut sections = Vec::with_capacity(order.sections.len());
+        // The counts of one section. Halls with many sections and grades have few of them together.
+        let mut cells = vec![SectionGrade::default(); order.grades.len()];
+        for section in &order.sections {
+            let mut met = Vec::new();
+            for seat in section.rows.iter().flat_map(|row| &row.seats) {
+                let Some(status) = status(seat.index) else { continue };
+                count(&mut counts, status);
+                let (Some(cell), Some(tally)) = (cells.get_mut(seat.grade), tallies.get_mut(seat.grade)) else {
+                    continue;
+                };
+                if status == SeatStatus::Blocked {
+                    continue;
+                }
+                if cell.seats == 0 {
+                    met.push(seat.grade);
+                }
+                cell.seats += 1;
+                cell.left += i64::from(status == SeatStatus::Available);
+                tally.add(seat.price, status);
+            }
+            met.sort_unstable();
+            let taken = |place| Some(SectionGrade { place, ..std::mem::take(cells.get_mut(place)?) });
+            sections
+                .push(HallSection { name: section.name.clone(), grades: met.into_iter().filter_map(taken).collect() });
+        }
+        let known = order.grades.iter().zip(&tallies).enumerate().filter(|(_, (_, tally))| tally.seats > 0);
+        let grades = known.map(|(place, (grade, tally))| {
+            let GradeTally { lowest, highest, seats, left, held } = *tally;
+            let (name, mark) = (grade.name.clone(), grade.mark.clone());
+            ConcertGrade { place, name, mark, lowest, highest, seats, left, held }
         });
-        if let Some(cell) = sections.get_mut(at).and_then(|section| section.grades.get_mut(grade)) {
-            *cell = part.count;
-        }
+        let grades = grades.collect();
+        Self { order, grades, sections, counts }
     }
-    HallOverview { grades, sections }
 }
 
-fn grades(parts: &[Part<'_>]) -> Vec<ConcertGrade> {
-    let mut grades: Vec<ConcertGrade> = Vec::new();
-    for part in parts {
-        match grades.iter_mut().find(|grade| grade.name == part.grade) {
-            Some(grade) => {
-                (grade.lowest, grade.highest) = (grade.lowest.min(part.lowest), grade.highest.max(part.highest));
-                grade.seats += part.count.seats;
-                grade.left += part.count.left;
-            }
-            None => grades.push(ConcertGrade {
-                name: part.grade.to_owned(),
-                lowest: part.lowest,
-                highest: part.highest,
-                seats: part.count.seats,
-                left: part.count.left,
-            }),
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caches::seatmap::order::OrderedSeat;
+    use frontrow_domain::{id::SeatId, sale::SeatLabel};
+
+    /// Seats as section, grade, price and the letter of their state.
+    fn overview(seats: &[(&str, &str, i64, char)]) -> HallOverview {
+        let labels: Vec<_> = (1_i32..)
+            .zip(seats)
+            .map(|(number, (section, grade, ..))| {
+                let [section, grade] = [section, grade].map(|text| (*text).to_owned());
+                Arc::new(SeatLabel { section, grade, number: number.to_string(), ..SeatLabel::default() })
+            })
+            .collect();
+        let ordered = (1_i32..).zip(&labels).zip(seats).map(|((number, label), (_, _, price, _))| OrderedSeat {
+            seat_id: SeatId::new(number.into()),
+            seat_number: number,
+            label,
+            price: Money::new(*price),
+        });
+        let order = Arc::new(SeatingOrder::of(ordered));
+        HallOverview::of(order, |index| {
+            Some(match seats.get(index)?.3 {
+                'A' => SeatStatus::Available,
+                'H' => SeatStatus::Held,
+                'S' => SeatStatus::Sold,
+                _ => SeatStatus::Blocked,
+            })
+        })
     }
-    grades.sort_by(|a, b| b.highest.cmp(&a.highest).then_with(|| a.name.cmp(&b.name)));
-    grades
+
+    #[test]
+    fn what_is_not_for_sale_is_in_no_price_and_no_count_but_keeps_its_place_in_the_order() {
+        let hall = overview(&[
+            ("2층", "S", 90, 'A'),
+            ("1층", "VIP", 180, 'H'),
+            ("1층", "VIP", 500, 'B'),
+            ("1층", "R", 120, 'S'),
+            ("1층", "Box", 400, 'B'),
+            ("3층", "S", 80, 'B'),
+        ]);
+        let names: Vec<_> = hall.order.grades.iter().map(|grade| grade.name.as_str()).collect();
+        assert_eq!(names, ["VIP", "Box", "R", "S"], "dearest first, blocked seats too");
+        let grades: Vec<_> = hall
+            .grades
+            .iter()
+            .map(|grade| (grade.place, grade.highest.get(), grade.seats, grade.left, grade.held))
+            .collect();
+        assert_eq!(grades, [(0, 180, 1, 0, 1), (2, 120, 1, 0, 0), (3, 90, 1, 1, 0)]);
+        let sections: Vec<_> = hall
+            .sections
+            .iter()
+            .map(|section| {
+                let grades = section.grades.iter().map(|grade| (grade.place, grade.seats, grade.left));
+                (section.name.as_str(), grades.collect::<Vec<_>>())
+            })
+            .collect();
+        assert_eq!(sections, [("1층", vec![(0, 1, 0), (2, 1, 0)]), ("2층", vec![(3, 1, 1)]), ("3층", vec![])]);
+        assert_eq!(hall.counts, SeatCounts { available: 1, held: 1, sold: 1, blocked: 3 });
+    }
 }

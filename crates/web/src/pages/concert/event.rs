@@ -79,6 +79,10 @@ fn offer(grade: &ConcertGrade, concert: &Concert, state: SaleState, url: &str) -
         SaleState::Opens { .. } => "https://schema.org/PreOrder",
         SaleState::OnSale { .. } if grade.left > 0 => "https://schema.org/InStock",
         SaleState::FewLeft { .. } if grade.left > 0 => "https://schema.org/LimitedAvailability",
+        // What is only held may come back.
+        SaleState::OnSale { .. } | SaleState::FewLeft { .. } | SaleState::AllHeld if grade.held > 0 => {
+            "https://schema.org/OutOfStock"
+        }
         SaleState::OnSale { .. } | SaleState::FewLeft { .. } | SaleState::AllHeld | SaleState::SoldOut => {
             "https://schema.org/SoldOut"
         }

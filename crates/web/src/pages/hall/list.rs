@@ -1,23 +1,14 @@
 //! The list of a hall: section, row, seat. It is what buyers use without a script, or without looking at a drawing.
 
 use super::words::{HallWords, SeatWord};
-use crate::pages::shell::Shell;
+use crate::pages::{paths, shell::Shell};
 use frontrow_domain::id::{ConcertId, SeatId};
-use frontrow_service::sale::{SeatRow, SeatSection, SeatSnapshot};
+use frontrow_service::sale::{HallOverview, HallSection, PlacedSeat, SeatRow, SeatSection, SeatSnapshot, SeatingOrder};
 use std::collections::HashSet;
 
-/// How many seats a page lists in full: a hall of fewer is listed whole, a larger one section by section.
+/// How many seats a page lists in full: a hall of fewer is listed whole, a larger one section by section, and of a
+/// larger section so many at a time.
 const SEATS_PER_PAGE: usize = 1_200;
-/// The classes of the grades' colours: of grades with these names, and in this order of the others.
-const STYLES: [&str; 5] = ["vip", "r", "s", "a", "b"];
-
-/// The class of each grade's colour, by the grades' names: none is used twice before all are used once.
-pub(super) fn styles(names: &[&str]) -> Vec<&'static str> {
-    let own = |name: &str| STYLES.into_iter().find(|style| name.eq_ignore_ascii_case(style));
-    let taken: Vec<_> = names.iter().filter_map(|name| own(name)).collect();
-    let mut others = STYLES.into_iter().filter(|style| !taken.contains(style)).chain(STYLES.into_iter().cycle());
-    names.iter().map(|name| own(name).or_else(|| others.next()).unwrap_or_default()).collect()
-}
 
 /// A section of the list: its rows, or a link to them.
 #[derive(Debug)]
@@ -36,7 +27,7 @@ pub(super) struct ListedSection {
     pub(super) next: Option<String>,
 }
 
-/// A row of the list.
+/// A row of the list, or the part of it that the page has room for.
 #[derive(Debug)]
 pub(super) struct ListedRow {
     pub(super) title: String,
@@ -61,22 +52,59 @@ pub(super) struct ListedSeat {
 pub(super) struct ListView<'a> {
     pub(super) concert: ConcertId,
     pub(super) hall: &'a SeatSnapshot,
+    pub(super) overview: &'a HallOverview,
     pub(super) shell: &'a Shell,
     pub(super) words: &'a HallWords,
     /// The classes of the grades' colours.
     pub(super) styles: &'a [&'static str],
-    /// The seats that the buyer holds.
+    /// The seats that the buyer has.
     pub(super) mine: &'a HashSet<SeatId>,
     /// The seats that were ticked in a form that comes back.
     pub(super) chosen: &'a [SeatId],
 }
 
-/// Which rows of which section are asked for.
-#[derive(Debug, Clone, Default)]
+/// Which seats of which section are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ListPart {
     pub(super) section: Option<String>,
-    /// The first row, from 0.
+    /// The first seat of the section, from 0.
     pub(super) from: usize,
+}
+
+impl ListPart {
+    /// The part that a query asks for. What cannot be read asks for nothing.
+    pub(super) fn of_query(query: &str) -> Self {
+        let mut part = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "section" => part.section = Some(value.into_owned()),
+                "from" => part.from = value.parse().unwrap_or(0),
+                _ => {}
+            }
+        }
+        part
+    }
+
+    /// The part that lists a seat.
+    pub(super) fn around(order: &SeatingOrder, seat: SeatId) -> Self {
+        let Some(spot) = order.spot(seat) else { return Self::default() };
+        let Some(section) = order.sections.get(spot.section) else { return Self::default() };
+        let before: usize = section.rows.iter().take(spot.row).map(|row| row.seats.len()).sum();
+        let from = match before + spot.at {
+            at if at < SEATS_PER_PAGE => 0,
+            _ if spot.at < SEATS_PER_PAGE => before,
+            at => at,
+        };
+        Self { section: Some(section.name.clone()), from }
+    }
+
+    /// The path of the page that shows it.
+    pub(super) fn path(&self, concert: ConcertId) -> String {
+        let Some(section) = &self.section else { return paths::seats(concert) };
+        let name: String = form_urlencoded::byte_serialize(section.as_bytes()).collect();
+        let from = if self.from == 0 { String::new() } else { format!("&from={}", self.from) };
+        format!("{}?section={name}{from}", paths::seats(concert))
+    }
 }
 
 /// How a section stands in the list.
@@ -86,8 +114,41 @@ enum Shown {
     Linked,
     /// With its rows folded away.
     Folded,
-    /// With its rows from this one on.
+    /// With its seats from this one on.
     Open { from: usize },
+}
+
+/// The seats of a row that a page lists.
+#[derive(Debug)]
+struct RowPart<'a> {
+    row: &'a SeatRow,
+    seats: &'a [PlacedSeat],
+}
+
+/// The rows that a page lists of a section from its seat `from` on, and the first seat that it has no room for. A row
+/// that fits on a page is not cut.
+fn rows_from(section: &SeatSection, from: usize) -> (Vec<RowPart<'_>>, Option<usize>) {
+    let (mut parts, mut room, mut first) = (Vec::new(), SEATS_PER_PAGE, 0);
+    for row in &section.rows {
+        let skipped = from.saturating_sub(first).min(row.seats.len());
+        let rest = row.seats.get(skipped..).unwrap_or_default();
+        let at = first + skipped;
+        first += row.seats.len();
+        if rest.is_empty() {
+            continue;
+        }
+        let is_cut = rest.len() > room;
+        if is_cut && (room == 0 || rest.len() <= SEATS_PER_PAGE) {
+            return (parts, Some(at));
+        }
+        let seats = rest.get(..room).unwrap_or(rest);
+        parts.push(RowPart { row, seats });
+        if is_cut {
+            return (parts, Some(at + seats.len()));
+        }
+        room -= seats.len();
+    }
+    (parts, None)
 }
 
 impl ListView<'_> {
@@ -96,7 +157,7 @@ impl ListView<'_> {
         let sections = &self.hall.order.sections;
         let is_small = self.hall.order.len() <= SEATS_PER_PAGE;
         let mut listed = Vec::with_capacity(sections.len());
-        for section in sections {
+        for (section, counted) in sections.iter().zip(&self.overview.sections) {
             let is_asked = part.section.as_ref() == Some(&section.name);
             let shown = if is_asked {
                 Shown::Open { from: part.from }
@@ -107,89 +168,115 @@ impl ListView<'_> {
             } else {
                 Shown::Folded
             };
-            listed.push(self.section(section, shown));
+            listed.push(self.section(section, counted, shown));
         }
         listed
     }
 
-    fn section(&self, section: &SeatSection, shown: Shown) -> ListedSection {
-        let (mut rows, mut next, mut seats) = (Vec::new(), None, 0);
-        let skipped = match shown {
-            Shown::Open { from } => from,
-            Shown::Folded => 0,
-            Shown::Linked => section.rows.len(),
+    fn section(&self, section: &SeatSection, counted: &HallSection, shown: Shown) -> ListedSection {
+        let (rows, next) = match shown {
+            Shown::Open { from } => rows_from(section, from),
+            Shown::Folded => rows_from(section, 0),
+            Shown::Linked => (Vec::new(), None),
         };
-        for (at, row) in section.rows.iter().enumerate().skip(skipped) {
-            if seats > 0 && seats + row.seats.len() > SEATS_PER_PAGE {
-                next = Some(self.link(section, at));
-                break;
-            }
-            seats += row.seats.len();
-            rows.push(self.row(row));
-        }
+        let rows: Vec<_> = rows.iter().map(|part| self.row(part)).collect();
         let is_chosen = rows.iter().any(|row| row.seats.iter().any(|seat| seat.is_chosen));
         let title = if section.name.is_empty() { self.words.word("hall") } else { section.name.as_str() };
         ListedSection {
             name: section.name.clone(),
             title: title.to_owned(),
-            counts: self.counts(section),
+            counts: self.counts(counted),
             link: (shown == Shown::Linked).then(|| self.link(section, 0)),
             is_open: is_chosen || matches!(shown, Shown::Open { .. }),
             rows,
-            next,
+            next: next.map(|from| self.link(section, from)),
         }
     }
 
     fn link(&self, section: &SeatSection, from: usize) -> String {
-        let name: String = form_urlencoded::byte_serialize(section.name.as_bytes()).collect();
-        let from = if from == 0 { String::new() } else { format!("&from={from}") };
-        format!("/concerts/{}/seats?section={name}{from}#seats", self.concert)
+        let part = ListPart { section: Some(section.name.clone()), from };
+        format!("{}#seats", part.path(self.concert))
     }
 
-    fn counts(&self, section: &SeatSection) -> String {
-        let mut free = vec![0_i64; self.hall.order.grades.len()];
-        for seat in section.rows.iter().flat_map(|row| &row.seats).filter(|seat| self.hall.is_free(seat)) {
-            if let Some(count) = free.get_mut(seat.grade) {
-                *count += 1;
-            }
-        }
-        let counted = free.iter().zip(&self.hall.order.grades).filter(|(count, _)| **count > 0);
-        let counts: Vec<_> =
-            counted.map(|(count, grade)| self.words.count(&grade.name, &self.shell.number(count))).collect();
+    fn counts(&self, section: &HallSection) -> String {
+        let grades = section.grades.iter().filter(|count| count.left > 0).filter_map(|count| {
+            let grade = self.hall.order.grades.get(count.place)?;
+            Some(self.words.count(&grade.name, &self.shell.number(&count.left)))
+        });
+        let counts: Vec<_> = grades.collect();
         if counts.is_empty() { self.words.word("none").to_owned() } else { counts.join(" · ") }
     }
 
-    fn row(&self, row: &SeatRow) -> ListedRow {
-        let seats = row.seats.iter().map(|seat| {
-            let status = self.hall.status(seat);
-            let word = if self.mine.contains(&seat.seat_id) { SeatWord::Mine } else { status.into() };
-            let grade = self.hall.order.grades.get(seat.grade);
-            ListedSeat {
-                id: seat.seat_id,
-                number: seat.label.number.clone(),
-                mark: grade.map_or_else(String::new, |grade| grade.mark.clone()),
-                style: self.styles.get(seat.grade).copied().unwrap_or_default(),
-                state: word.name(),
-                name: self.words.seat(&seat.label, &self.shell.money(&seat.price), word),
-                is_free: word == SeatWord::Free,
-                is_chosen: self.chosen.contains(&seat.seat_id),
-            }
-        });
+    fn row(&self, RowPart { row, seats }: &RowPart<'_>) -> ListedRow {
         let title = self.words.row(&row.name);
         let title = if title.is_empty() { self.words.word("seats").to_owned() } else { title };
-        ListedRow { title, seats: seats.collect() }
+        ListedRow { title, seats: seats.iter().map(|seat| self.seat(seat)).collect() }
+    }
+
+    fn seat(&self, seat: &PlacedSeat) -> ListedSeat {
+        let status = self.hall.status(seat);
+        let word = if self.mine.contains(&seat.seat_id) { SeatWord::Mine } else { status.into() };
+        let grade = self.hall.order.grades.get(seat.grade);
+        ListedSeat {
+            id: seat.seat_id,
+            number: seat.label.number.clone(),
+            mark: grade.map_or_else(String::new, |grade| grade.mark.clone()),
+            style: self.styles.get(seat.grade).copied().unwrap_or_default(),
+            state: word.name(),
+            name: self.words.seat(&seat.label, &self.shell.money(&seat.price), word),
+            is_free: word == SeatWord::Free,
+            is_chosen: self.chosen.contains(&seat.seat_id),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use frontrow_domain::{money::Money, sale::SeatLabel};
+    use std::sync::Arc;
+
+    /// A section with rows of these lengths.
+    fn section(rows: &[usize]) -> SeatSection {
+        let seat = |index: usize| PlacedSeat {
+            seat_id: SeatId::new(i64::try_from(index).unwrap() + 1),
+            seat_number: 1,
+            label: Arc::new(SeatLabel::default()),
+            price: Money::ZERO,
+            grade: 0,
+            index,
+            beside_last: false,
+        };
+        let rows = rows.iter().map(|len| SeatRow { name: String::new(), seats: (0..*len).map(seat).collect() });
+        SeatSection { name: String::new(), rows: rows.collect() }
+    }
 
     #[test]
-    fn grades_of_known_names_have_their_colours_and_others_the_rest() {
-        assert_eq!(styles(&["VIP", "R", "S"]), ["vip", "r", "s"]);
-        assert_eq!(styles(&["r"]), ["r"]);
-        assert_eq!(styles(&["Royal", "VIP", "Stalls"]), ["r", "vip", "s"]);
-        assert_eq!(styles(&["1", "2", "3", "4", "5", "6"]), ["vip", "r", "s", "a", "b", "vip"]);
+    fn a_part_of_the_list_is_read_from_any_query() {
+        let part = ListPart::of_query("section=1%EC%B8%B5+%EA%B0%80&from=30&x=1");
+        assert_eq!((part.section.as_deref(), part.from), (Some("1층 가"), 30));
+        assert_eq!(part.path(ConcertId::new(7)), "/concerts/7/seats?section=1%EC%B8%B5+%EA%B0%80&from=30");
+        for odd in ["", "from=-1", "from=99999999999999999999", "from=a", "section"] {
+            assert_eq!(ListPart::of_query(odd).from, 0, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_page_lists_no_more_seats_than_it_has_room_for_and_cuts_no_row_that_fits() {
+        let lens = |rows: &[usize], from: usize| {
+            let section = section(rows);
+            let (parts, next) = rows_from(&section, from);
+            (parts.iter().map(|part| part.seats.len()).collect::<Vec<_>>(), next)
+        };
+        assert_eq!(lens(&[700, 500, 10], 0), (vec![700, 500], Some(1_200)));
+        assert_eq!(lens(&[700, 600, 10], 0), (vec![700], Some(700)), "the next page has room for it");
+        assert_eq!(lens(&[700, 600, 10], 700), (vec![600, 10], None));
+        assert_eq!(lens(&[50_000], 0), (vec![1_200], Some(1_200)));
+        assert_eq!(lens(&[50_000], 49_200), (vec![800], None));
+        assert_eq!(lens(&[10, 50_000], 0), (vec![10, 1_190], Some(1_200)));
+        for beyond in [50_000, usize::MAX] {
+            assert_eq!(lens(&[50_000], beyond), (vec![], None));
+        }
+        assert_eq!(lens(&[0, 3], 1), (vec![2], None));
     }
 }

@@ -1,6 +1,6 @@
 //! What the hall page calls seats: the same words for the server's list and for the scripts.
 
-use crate::pages::shell::Shell;
+use crate::pages::{seat_names::SeatNaming, shell::Shell};
 use frontrow_domain::sale::{SeatLabel, SeatPlace, SeatStatus};
 use std::collections::BTreeMap;
 
@@ -24,64 +24,67 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("stage", "hall-stage", &[]),
     ("more", "hall-next-rows", &[]),
     ("hint", "hall-hint", &[]),
-    ("unpicked", "hall-unpicked", &["limit"]),
+    ("old", "hall-old", &[]),
     ("picked", "hall-picked", &["count", "total", "places"]),
-    ("full", "hall-limit", &["limit"]),
     ("taken", "hall-taken", &["place"]),
     ("lost", "hall-lost", &["place"]),
+    ("yours", "hall-yours", &["place"]),
 ];
 
 /// The words of the hall page in one language.
 #[derive(Debug)]
-pub(super) struct HallWords(pub(super) BTreeMap<&'static str, String>);
+pub(super) struct HallWords {
+    naming: SeatNaming,
+    /// By the name that the scripts know.
+    words: BTreeMap<&'static str, String>,
+}
 
 impl HallWords {
     pub(super) fn of(shell: &Shell) -> Self {
-        Self(WORDS.iter().map(|(name, id, values)| (*name, shell.template(id, values))).collect())
+        let words = WORDS.iter().map(|(name, id, values)| (*name, shell.template(id, values))).collect();
+        Self { naming: SeatNaming::of(shell), words }
     }
 
-    fn get(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
+    /// The words for the scripts of a visitor who may choose so many seats: what has a number in it is finished, since
+    /// its form depends on the number.
+    pub(super) fn for_scripts(&self, shell: &Shell, left: i64) -> BTreeMap<&'static str, String> {
+        let mut words = self.words.clone();
+        words.insert("unpicked", shell.t1("hall-unpicked", "limit", left));
+        words.insert("full", shell.t1("hall-limit", "limit", left));
+        words
     }
 
     /// The name of a row: `A열`; empty if it has none.
     pub(super) fn row(&self, row: &str) -> String {
-        named(self.get("row"), row)
-    }
-
-    /// Where a seat is: `1층 가구역 A열 7번`.
-    pub(super) fn place(&self, section: &str, row: &str, number: &str) -> String {
-        let parts = [section.to_owned(), self.row(row), named(self.get("number"), number)];
-        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        parts.join(self.get("between"))
+        self.naming.row(row)
     }
 
     /// Where a ticket's seat is.
     pub(super) fn place_of(&self, place: &SeatPlace) -> String {
-        self.place(&place.section, &place.row, &place.number)
+        self.naming.seat(&place.section, &place.row, &place.number)
     }
 
     /// A seat with all that there is to know of it, for those who hear the page.
     pub(super) fn seat(&self, label: &SeatLabel, price: &str, state: SeatWord) -> String {
-        let place = self.place(&label.section, &label.row, &label.number);
+        let place = self.naming.seat(&label.section, &label.row, &label.number);
         let values = [
             ("{place}", place.as_str()),
             ("{grade}", &label.grade),
             ("{price}", price),
-            ("{state}", self.get(state.name())),
+            ("{state}", self.word(state.name())),
         ];
-        filled(self.get("seat"), &values).replace("  ", " ")
+        filled(self.word("seat"), &values).replace("  ", " ")
     }
 
     /// How many seats of a grade are free.
     pub(super) fn count(&self, grade: &str, count: &str) -> String {
-        let grade = if grade.is_empty() { self.get("nograde") } else { grade };
-        filled(self.get("count"), &[("{grade}", grade), ("{count}", count)])
+        let grade = if grade.is_empty() { self.word("nograde") } else { grade };
+        filled(self.word("count"), &[("{grade}", grade), ("{count}", count)])
     }
 
     /// A word without values.
     pub(super) fn word(&self, name: &str) -> &str {
-        self.get(name)
+        self.words.get(name).map_or("", String::as_str)
     }
 }
 
@@ -92,6 +95,7 @@ pub(super) enum SeatWord {
     Held,
     Sold,
     Blocked,
+    /// Held or paid by the visitor.
     Mine,
 }
 
@@ -119,17 +123,6 @@ impl From<SeatStatus> for SeatWord {
     }
 }
 
-/// A name in its words, such as `7번` or `row A`; as it is if it has these words already.
-fn named(words: &str, name: &str) -> String {
-    if name.is_empty() {
-        return String::new();
-    }
-    let (before, after) = words.split_once("{name}").unwrap_or_default();
-    let (start, end, bare) = (before.trim().to_lowercase(), after.trim().to_lowercase(), name.to_lowercase());
-    let has = (!start.is_empty() && bare.starts_with(&start)) || (!end.is_empty() && bare.ends_with(&end));
-    if has { name.to_owned() } else { format!("{before}{name}{after}") }
-}
-
 /// The words with their values. A value that looks like a name in braces stays as it is.
 fn filled(words: &str, values: &[(&str, &str)]) -> String {
     let mut text = String::with_capacity(words.len() + 64);
@@ -152,19 +145,6 @@ fn filled(words: &str, values: &[(&str, &str)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_has_its_words_once() {
-        for (words, name, expected) in [
-            ("{name}열", "A", "A열"),
-            ("{name}열", "A열", "A열"),
-            ("row {name}", "A", "row A"),
-            ("row {name}", "Row A", "Row A"),
-            ("{name}번", "", ""),
-        ] {
-            assert_eq!(named(words, name), expected);
-        }
-    }
 
     #[test]
     fn a_value_is_not_read_as_words() {

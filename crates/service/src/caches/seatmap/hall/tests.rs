@@ -1,9 +1,9 @@
 //! How often the store is read, and which of two rows wins.
 
-use super::*;
+use super::{super::seats::LATE_COMMIT_MAX, *};
 use async_trait::async_trait;
 use frontrow_domain::{
-    id::ReservationId,
+    id::{ReservationId, SeatId},
     money::Money,
     sale::{SeatLabel, SeatState, SeatStatus},
 };
