@@ -1,6 +1,7 @@
 //! Streams of events: places in line and seats, over HTTP/1.1 and HTTP/2.
 
-use frontrow_testkit::{Client, EventReader, PRICE, Server, StreamEvent, id};
+use frontrow_service::metrics::MetricsFormat;
+use frontrow_testkit::{Client, EventReader, PRICE, Server, StreamEvent, id, wait_until};
 use reqwest::{Method, Version};
 use serde_json::{Value, json};
 
@@ -26,6 +27,15 @@ async fn standing_line() -> (Server, Client, Client, String) {
     let operator = server.operator().await;
     let (buyer, token) = joined(&server, "buyer").await;
     (server, operator, buyer, token)
+}
+
+/// Waits until one token of the house room was passed over. To ask for its place would wake it.
+async fn token_is_passed_over(server: &Server) {
+    wait_until("a token is passed over", async || {
+        let metrics = server.app().office.metrics(MetricsFormat::OpenMetrics);
+        metrics.contains("frontrow_room_tokens{room=\"0\",status=\"dormant\"} 1\n")
+    })
+    .await;
 }
 
 async fn resumed(client: &Client, token: &str, last: &StreamEvent) -> EventReader {
@@ -135,6 +145,7 @@ async fn a_stream_that_is_read_keeps_its_place_awake() {
     server.advance(60);
     operator.patch("/operator/rooms/0", &json!({ "max_active": 10 })).await.expect(200);
     stream.until("the turn has come", |event| event.name == "turn").await;
+    token_is_passed_over(&server).await;
     let row = |token: String| {
         let anonymous = server.anonymous();
         async move { anonymous.line_events(&token).await.next().await.unwrap().data["status"].clone() }
@@ -148,14 +159,7 @@ async fn a_stream_of_a_dormant_token_wakes_it() {
     let (server, operator, buyer, token) = standing_line().await;
     server.advance(120);
     operator.patch("/operator/rooms/0", &json!({ "max_active": 1 })).await.expect(200);
-    frontrow_testkit::wait_until("the token was passed over", async || {
-        server
-            .app()
-            .office
-            .metrics(frontrow_service::metrics::MetricsFormat::OpenMetrics)
-            .contains("frontrow_room_tokens{room=\"0\",status=\"dormant\"} 1\n")
-    })
-    .await;
+    token_is_passed_over(&server).await;
     let mut stream = buyer.line_events(&token).await;
     assert_eq!(stream.expect("line").await.data["status"], "dormant");
     stream.until("the turn has come", |event| event.name == "turn").await;
