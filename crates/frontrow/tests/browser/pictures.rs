@@ -1,7 +1,7 @@
 //! The pictures of the README: `scripts/make-screenshots.sh`.
 
 use crate::{
-    shop::{BUYER, CONCERT, HELD, PASSWORD, PAY, Shop, enter, hold_a_seat, join, sign_in},
+    shop::{BUYER, CONCERT, PASSWORD, PAY, Shop, enter, hold_a_seat, join, sign_in},
     window::{Browser, Screen, Wishes},
 };
 use frontrow_testkit::Client;
@@ -111,41 +111,66 @@ async fn open_room(shop: &Shop) {
     shop.operator().await.patch("/operator/rooms/0", &room).await.expect(200);
 }
 
+/// A browser, and what its pictures are called after.
+type Camera = (Browser, String);
+
+/// Takes a picture of what each browser shows.
+async fn take_each(cameras: &[Camera], folder: &Path, page: &str) {
+    for (browser, suffix) in cameras {
+        take(browser, folder, &format!("{page}-{suffix}")).await;
+    }
+}
+
+/// Opens a page in each browser, and takes its picture.
+async fn visit_each(cameras: &[Camera], folder: &Path, path: &str, page: &str) {
+    for (browser, _) in cameras {
+        browser.goto(path).await;
+    }
+    take_each(cameras, folder, page).await;
+}
+
 #[tokio::test]
 #[ignore = "it makes the pictures of the README and checks nothing"]
 async fn pictures_of_a_sale() {
     let folder = PathBuf::from(std::env::var_os("FRONTROW_PICTURES").unwrap());
-    for (screen, suffix) in [(Screen::Desktop, "wide"), (Screen::Phone, "phone")] {
-        for words in &WORDS {
-            let shop = Shop::open_with(&["--max-active", INSIDE, "--login-per-minute-per-address", "100000"]);
-            name_concerts(&shop, words).await;
+    let concert = format!("/concerts/{CONCERT}");
+    for words in &WORDS {
+        let shop = Shop::open_with(&["--max-active", INSIDE, "--login-per-minute-per-address", "100000"]);
+        name_concerts(&shop, words).await;
+        let mut cameras = Vec::new();
+        for (screen, suffix) in [(Screen::Desktop, "wide"), (Screen::Phone, "phone")] {
             let browser = shop.browser(Wishes { screen, language: words.language, ..Wishes::default() }).await;
-            let name = |page: &str| format!("{page}-{}-{suffix}", words.tag);
-            browser.goto("/").await;
-            take(&browser, &folder, &name("season")).await;
-            browser.goto(&format!("/concerts/{CONCERT}")).await;
-            take(&browser, &folder, &name("concert")).await;
-            sign_in(&browser, BUYER).await;
-            let line = fill_line(&shop).await;
-            join(&browser, CONCERT).await;
+            cameras.push((browser, format!("{}-{suffix}", words.tag)));
+        }
+        visit_each(&cameras, &folder, "/", "season").await;
+        visit_each(&cameras, &folder, &concert, "concert").await;
+        let line = fill_line(&shop).await;
+        for (browser, _) in &cameras {
+            sign_in(browser, BUYER).await;
+            join(browser, CONCERT).await;
             browser.element("[data-scene=waiting]").await;
-            move_line(&shop, &line, words.message).await;
+        }
+        move_line(&shop, &line, words.message).await;
+        for (browser, _) in &cameras {
             browser.contains("[data-part=message]", words.message).await;
-            take(&browser, &folder, &name("waiting")).await;
-            open_room(&shop).await;
+        }
+        take_each(&cameras, &folder, "waiting").await;
+        open_room(&shop).await;
+        for (browser, _) in &cameras {
             browser.element("[data-scene=offered]").await;
-            take(&browser, &folder, &name("turn")).await;
-            enter(&browser, CONCERT).await;
-            hold_a_seat(&browser).await;
-            browser.element(HELD).await;
-            take(&browser, &folder, &name("hall")).await;
-            browser.goto(&format!("/concerts/{CONCERT}/pay")).await;
-            take(&browser, &folder, &name("pay")).await;
-            browser.click(PAY).await;
-            browser.arrive(&format!("/concerts/{CONCERT}/tickets")).await;
-            take(&browser, &folder, &name("tickets")).await;
-            browser.goto("/mine").await;
-            take(&browser, &folder, &name("mine")).await;
+        }
+        take_each(&cameras, &folder, "turn").await;
+        // One of the two buys; the other shows the same.
+        let (buyer, _) = &cameras[0];
+        enter(buyer, CONCERT).await;
+        hold_a_seat(buyer).await;
+        visit_each(&cameras, &folder, &format!("{concert}/seats"), "hall").await;
+        visit_each(&cameras, &folder, &format!("{concert}/pay"), "pay").await;
+        buyer.click(PAY).await;
+        buyer.arrive(&format!("{concert}/tickets")).await;
+        visit_each(&cameras, &folder, &format!("{concert}/tickets?new=yes"), "tickets").await;
+        visit_each(&cameras, &folder, "/mine", "mine").await;
+        for (browser, _) in cameras {
             browser.close().await;
         }
     }

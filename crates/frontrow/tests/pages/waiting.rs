@@ -2,7 +2,7 @@
 
 use crate::support::{browser, hidden, key, line_data, new_key, says, scene, shown};
 use frontrow_domain::time::Span;
-use frontrow_testkit::{Browser, Hall, START, Server, eventually};
+use frontrow_testkit::{Browser, Hall, LoadedPage, START, Server, eventually};
 use serde_json::json;
 
 async fn own_room(server: &Server, max_active: i64) -> Hall {
@@ -16,12 +16,32 @@ async fn join(server: &Server, browser: &Browser, hall: &Hall) -> String {
 }
 
 /// Opens the page until it has this scene.
-async fn until(browser: &Browser, path: &str, wanted: &str) -> frontrow_testkit::LoadedPage {
+async fn until(browser: &Browser, path: &str, wanted: &str) -> LoadedPage {
     eventually(&format!("the page is {wanted}"), async || {
         let page = browser.open(path).await;
         (scene(&page) == wanted).then_some(page)
     })
     .await
+}
+
+/// A buyer whose turn has come, in a room for one.
+struct Offered {
+    server: Server,
+    hall: Hall,
+    browser: Browser,
+    /// The address of the place.
+    place: String,
+    page: LoadedPage,
+}
+
+async fn offered() -> Offered {
+    let server = Server::start().await;
+    let hall = own_room(&server, 1).await;
+    let buyer = server.buyer("buyer").await;
+    let browser = browser(&server, &buyer);
+    let place = join(&server, &browser, &hall).await;
+    let page = until(&browser, &place, "offered").await;
+    Offered { server, hall, browser, place, page }
 }
 
 /// The address of the page alone.
@@ -97,12 +117,7 @@ async fn a_waiting_page_shows_the_place_in_both_languages_and_reloads_itself() {
 
 #[tokio::test]
 async fn a_turn_is_claimed_once_however_often_the_button_is_pressed() {
-    let server = Server::start().await;
-    let hall = own_room(&server, 1).await;
-    let buyer = server.buyer("buyer").await;
-    let browser = browser(&server, &buyer);
-    let place = join(&server, &browser, &hall).await;
-    let page = until(&browser, &place, "offered").await;
+    let Offered { server, hall, browser, place, page } = offered().await;
     let texts =
         ["<title>차례입니다! · ", "차례가 되었습니다", "data-fill=\"clock\">1:00<", "오후 5:01:00", "좌석 고르러 가기"];
     says(&page, &texts, &["안이 꽉 찼습니다"]);
@@ -123,12 +138,8 @@ async fn a_turn_is_claimed_once_however_often_the_button_is_pressed() {
 
 #[tokio::test]
 async fn a_claim_of_a_full_room_keeps_the_turn_and_the_next_one_succeeds() {
-    let server = Server::start().await;
-    let hall = own_room(&server, 1).await;
-    let (buyer, operator) = (server.buyer("buyer").await, server.operator().await);
-    let browser = browser(&server, &buyer);
-    let place = join(&server, &browser, &hall).await;
-    let page = until(&browser, &place, "offered").await;
+    let Offered { server, hall, browser, place, page } = offered().await;
+    let operator = server.operator().await;
     let room = format!("/operator/rooms/{}", hall.id());
     operator.patch(&room, &json!({ "max_active": 0 })).await.expect(200);
     let claim = format!("{}/claim", bare(&place));
