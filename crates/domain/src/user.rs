@@ -174,6 +174,16 @@ impl AccountLink {
     pub fn is_of(&self, secret_hash: &[u8; 32]) -> bool {
         self.secret_hash.iter().zip(secret_hash).fold(0, |differing, (one, other)| differing | (one ^ other)) == 0
     }
+
+    /// Whether this is the secret's link, and `user` can use it now.
+    #[must_use]
+    pub fn is_usable(&self, secret_hash: &[u8; 32], user: &User, now: Time) -> bool {
+        let is_for_them = match self.kind {
+            LinkKind::PasswordReset => user.status == UserStatus::Active && self.epoch == user.sign_in_epoch,
+            LinkKind::EmailConfirmation => user.status != UserStatus::Erased,
+        };
+        self.is_of(secret_hash) && now < self.expires_at && is_for_them
+    }
 }
 
 /// A user to register. The password is already hashed, as an argon2id string.

@@ -26,7 +26,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{Concert, ConcertStatus, Payment, Poster, Reservation, ReservationStatus, Seat, SeatStatus},
     time::Time,
-    user::{Session, User},
+    user::{AccountLink, LinkKind, Session, User},
 };
 use std::{
     collections::{BTreeMap, HashSet},
@@ -149,6 +149,10 @@ impl Store for MemoryStore {
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         Ok(self.state().model.users.get(&id).cloned())
+    }
+
+    async fn account_link(&self, user: UserId, kind: LinkKind) -> Result<Option<AccountLink>, StoreError> {
+        Ok(self.state().model.links.get(&(user, kind)).copied())
     }
 
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {

@@ -38,7 +38,8 @@ use crate::{
         outage::Pulse,
         read_pool::{ReadPool, Snapshot, read_all},
         tables::{
-            audit_feed, audit_log, concert, concert_details, debt, outbox, payment, point, point_history, poster,
+            account_link, audit_feed, audit_log, concert, concert_details, debt, outbox, payment, point, point_history,
+            poster,
             reservation::{self, Expiries, Late},
             room, seat, session, token, user,
         },
@@ -62,7 +63,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{Concert, Payment, Poster, Reservation, Seat},
     time::Time,
-    user::{Session, User},
+    user::{AccountLink, LinkKind, Session, User},
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -166,6 +167,10 @@ impl Store for PostgresStore {
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         user::find(&self.reads, id).await
+    }
+
+    async fn account_link(&self, user: UserId, kind: LinkKind) -> Result<Option<AccountLink>, StoreError> {
+        account_link::find(&self.reads, user, kind).await
     }
 
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {

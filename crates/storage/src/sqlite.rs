@@ -19,8 +19,8 @@ use crate::{
         files::Files,
         read_pool::ReadPool,
         tables::{
-            audit_feed, audit_log, clock, concert, concert_details, debt, outbox, payment, point, point_history,
-            poster, reservation, room, seat, session, token, user,
+            account_link, audit_feed, audit_log, clock, concert, concert_details, debt, outbox, payment, point,
+            point_history, poster, reservation, room, seat, session, token, user,
         },
         writer::Writer,
     },
@@ -44,7 +44,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{Concert, Payment, Poster, Reservation, Seat},
     time::Time,
-    user::{Session, User},
+    user::{AccountLink, LinkKind, Session, User},
 };
 use rusqlite::Connection;
 use std::{
@@ -228,6 +228,10 @@ impl Store for SqliteStore {
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         self.read(move |conn| user::find(conn, id)).await
+    }
+
+    async fn account_link(&self, user: UserId, kind: LinkKind) -> Result<Option<AccountLink>, StoreError> {
+        self.read(move |conn| account_link::find(conn, user, kind)).await
     }
 
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {

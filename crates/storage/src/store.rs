@@ -20,7 +20,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{Concert, Payment, Poster, Reservation, Seat},
     time::{Span, Time},
-    user::{Session, User},
+    user::{AccountLink, LinkKind, Session, User},
     world::World,
 };
 use std::{sync::Arc, time::Duration};
@@ -68,6 +68,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// A user.
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
+
+    /// The link of this kind of a user, over or not.
+    async fn account_link(&self, user: UserId, kind: LinkKind) -> Result<Option<AccountLink>, StoreError>;
 
     /// Users whose e-mail address or name contains `text`, newest id first.
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError>;

@@ -245,11 +245,16 @@ pub(super) fn issue_letter_link(
     Ok(put_link(world, &user, letter, secret_hash))
 }
 
+/// The user, if this is the secret of a link of theirs that can be used now.
+fn user_of_link(world: &World, id: UserId, kind: LinkKind, secret_hash: &[u8; 32]) -> Option<User> {
+    let (link, user) = (world.links.get((id, kind))?, existing(world, id).ok()?);
+    link.is_usable(secret_hash, &user, world.now).then_some(user)
+}
+
 /// Confirms the address. The same link may be used again: it changes nothing.
 pub(super) fn confirm_email(world: &mut World, id: UserId, secret_hash: &[u8; 32]) -> Decision {
-    let link = world.links.get((id, LinkKind::EmailConfirmation));
-    let is_valid = link.is_some_and(|link| link.is_of(secret_hash) && world.now < link.expires_at);
-    let user = existing(world, id).ok().filter(|_| is_valid).ok_or(Refusal::ConfirmationLinkInvalid)?;
+    let user = user_of_link(world, id, LinkKind::EmailConfirmation, secret_hash);
+    let user = user.ok_or(Refusal::ConfirmationLinkInvalid)?;
     if user.email_confirmed_at.is_none() {
         let email_confirmed_at = Some(world.now);
         put(world, User { email_confirmed_at, ..user });
@@ -263,15 +268,8 @@ pub(super) fn redeem_reset_link(
     secret_hash: &[u8; 32],
     password_hash: &PasswordHash,
 ) -> Decision {
-    let link = world
-        .links
-        .get((id, LinkKind::PasswordReset))
-        .filter(|link| link.is_of(secret_hash) && world.now < link.expires_at);
-    let user = existing(world, id).ok().filter(|user| user.status == UserStatus::Active);
-    let (Some(link), Some(mut user)) = (link, user) else { return Err(Refusal::ResetLinkInvalid) };
-    if link.epoch != user.sign_in_epoch {
-        return Err(Refusal::ResetLinkInvalid);
-    }
+    let user = user_of_link(world, id, LinkKind::PasswordReset, secret_hash);
+    let mut user = user.ok_or(Refusal::ResetLinkInvalid)?;
     world.set_password(id, password_hash.clone());
     world.end_sessions(&mut user, None);
     let whose = if user.role == Role::Operator { Caller::Operator(id) } else { Caller::Buyer(id) };

@@ -11,7 +11,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{ReservationStatus, SeatStatus},
     time::Span,
-    user::{Caller, ClientLabel, LetterLanguage, LinkKind, Role, Session, User, UserStatus},
+    user::{AccountLink, Caller, ClientLabel, LetterLanguage, LinkKind, Role, Session, User, UserStatus},
 };
 use frontrow_storage::{DebtFilter, EventFilter};
 use frontrow_testkit::{
@@ -115,7 +115,19 @@ pub(super) async fn a_reset_link_is_used_once_and_a_new_one_replaces_it(office: 
     let email = office.store.user(user).await.unwrap().unwrap().email;
     assert_eq!(office.store.credentials(&email).await.unwrap().unwrap().1, "yes");
     assert!(live(office, &[9]).await.is_empty());
+    let read = async |user_id, kind| office.store.account_link(user_id, kind).await.unwrap();
+    let expected = AccountLink {
+        user_id: user,
+        kind: LinkKind::PasswordReset,
+        secret_hash: [2; 32],
+        epoch: 0,
+        expires_at: START.plus(Span::from_secs(30 * 60)),
+    };
+    assert_eq!(read(user, LinkKind::PasswordReset).await, Some(expected), "a used link is still known");
+    assert_eq!(read(user, LinkKind::EmailConfirmation).await, None);
+    assert_eq!(read(other, LinkKind::PasswordReset).await, None);
     office.ask(Caller::System, issue(3)).await.unwrap();
+    assert_eq!(read(user, LinkKind::PasswordReset).await.unwrap().secret_hash, [3; 32]);
     office.advance(30 * 60);
     assert_eq!(office.ask(Caller::Anonymous, redeem(user, 3, "no")).await, invalid);
 }

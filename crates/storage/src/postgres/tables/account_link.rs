@@ -1,11 +1,19 @@
 //! `account_link`: links by which users set a new password or confirm their address, one of each kind for a user.
 
-use super::{HASHES, IDS, TEXTS, TIMES, UUIDS};
+use super::{HASHES, IDS, TEXT, TEXTS, TIMES, UUID, UUIDS};
 use crate::{
+    StoreError,
     enum_text::EnumText,
-    postgres::{columns::Columns, connect::Statement, load_plan::LoadPlan, loads::Loads, saves::SavePipeline},
+    postgres::{
+        columns::Columns, connect::Statement, load_plan::LoadPlan, loads::Loads, read_pool::ReadPool,
+        saves::SavePipeline,
+    },
 };
-use frontrow_domain::{changes::Changes, user::AccountLink};
+use frontrow_domain::{
+    changes::Changes,
+    id::UserId,
+    user::{AccountLink, LinkKind},
+};
 use tokio_postgres::Error;
 
 fn read(row: &mut Columns<'_>) -> Result<AccountLink, Error> {
@@ -16,6 +24,15 @@ fn read(row: &mut Columns<'_>) -> Result<AccountLink, Error> {
         epoch: row.value()?,
         expires_at: row.time()?,
     })
+}
+
+const FIND: Statement = Statement {
+    sql: "SELECT user_id, kind, secret_hash, epoch, expires_at FROM account_link WHERE user_id = $1 AND kind = $2",
+    types: &[UUID, TEXT],
+};
+
+pub(crate) async fn find(reads: &ReadPool, user: UserId, kind: LinkKind) -> Result<Option<AccountLink>, StoreError> {
+    reads.find(&FIND, &[&user.0, &kind.word()], read).await
 }
 
 /// Not locked: a link changes only under the lock on its user, which is held.

@@ -1,6 +1,6 @@
 //! `account_link`: links by which users set a new password or confirm their address, one of each kind for a user.
 
-use super::find_by;
+use super::{find as find_row, find_by};
 use crate::{enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
     changes::Changes,
@@ -22,6 +22,10 @@ fn read(row: &mut Columns<'_>) -> Result<AccountLink> {
 
 const FIND: &str =
     "SELECT user_id, kind, secret_hash, epoch, expires_at FROM account_link WHERE user_id = ?1 AND kind = ?2";
+
+pub(crate) fn find(conn: &Connection, user: UserId, kind: LinkKind) -> Result<Option<AccountLink>> {
+    find_row(conn, FIND, (user.0, kind.word()), read)
+}
 
 pub(crate) fn load(conn: &Connection, world: &mut World, keys: &[(UserId, LinkKind)]) -> Result<()> {
     if keys.is_empty() {
