@@ -158,9 +158,9 @@ fn edge_of(config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> observe::Re
 }
 
 fn public_router(app: SharedState, config: &Config, edge: Arc<observe::RequestContext>) -> Router {
-    let routes =
-        frontrow_web::router(app, if config.metrics_listen.is_some() { MetricsAt::Apart } else { MetricsAt::Here });
-    observe::instrument(routes, edge, cors::layer(&config.allowed_origins))
+    let metrics_at = if config.metrics_listen.is_some() { MetricsAt::Apart } else { MetricsAt::Here };
+    let routes = frontrow_web::router(SharedState::clone(&app), metrics_at);
+    observe::instrument(routes, edge, cors::layer(&config.allowed_origins), Some(app))
 }
 
 /// How many connections the metrics listener may have open.
@@ -176,7 +176,7 @@ async fn serve_metrics(
 ) -> io::Result<()> {
     let Some(socket) = socket else { return Ok(()) };
     let metrics = Arc::clone(&edge.metrics);
-    let routes = observe::instrument(frontrow_web::metrics_router(app), edge, None);
+    let routes = observe::instrument(frontrow_web::metrics_router(app), edge, None, None);
     let limits = listener::Limits { max_connections: METRICS_CONNECTIONS_MAX, ..config.listener_limits() };
     listener::serve(socket, routes, limits, stop, metrics).await
 }

@@ -1,7 +1,8 @@
 //! Users and sessions: register, sign in, authenticate, sign out.
 
 use crate::{
-    demo, letters,
+    demo,
+    letters::LinkSecret,
     office::{BoxOffice, DemoAccounts, ServiceError},
     validate::{Email, Password},
 };
@@ -14,7 +15,7 @@ use frontrow_domain::{
     refusal::{EntityKind, Refusal},
     sale::ReservationStatus,
     time::Time,
-    user::{Caller, ClientLabel, LetterLanguage, NewUser, Role, Session, User},
+    user::{Caller, ClientLabel, LetterLanguage, LinkKind, NewUser, Role, Session, User},
 };
 use frontrow_storage::{Page, ReservationFilter};
 use sha2::{Digest, Sha256};
@@ -32,7 +33,6 @@ pub struct Remains {
 const RESERVATIONS_AT_ONCE: u32 = 100;
 
 /// A new session, with the only copy of its secret.
-#[derive(Debug)]
 pub struct SessionOpened {
     /// The secret that the client sends from now on: 32 random bytes, base64url.
     pub secret: String,
@@ -40,6 +40,16 @@ pub struct SessionOpened {
     pub expires_at: Time,
     /// The signed-in user.
     pub user: User,
+}
+
+impl std::fmt::Debug for SessionOpened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (user_id, expires_at) = (&self.user.user_id, &self.expires_at);
+        f.debug_struct("SessionOpened")
+            .field("user_id", user_id)
+            .field("expires_at", expires_at)
+            .finish_non_exhaustive()
+    }
 }
 
 const fn caller_of(session: &Session) -> Caller {
@@ -62,7 +72,7 @@ impl BoxOffice {
         language: LetterLanguage,
     ) -> Result<User, ServiceError> {
         let user = self.register(name, email, password, Role::Buyer).await?;
-        let letter = self.request_email_confirmation(Caller::Buyer(user.user_id), user.user_id, language).await;
+        let letter = self.request_email_confirmation(Caller::Buyer(user.user_id), user.user_id, language, None).await;
         if let Err(error) = letter {
             tracing::warn!(user.id = %user.user_id, %error, "a new user gets no letter until they ask for it");
         }
@@ -206,6 +216,18 @@ impl BoxOffice {
         self.run(caller, Command::SetPassword(new)).await
     }
 
+    /// Whether this is the password of a user.
+    ///
+    /// # Errors
+    /// Too many passwords wait to be hashed, or the store could not be read.
+    pub async fn is_password(&self, user_id: UserId, password: &Password) -> Result<bool, ServiceError> {
+        match self.proved(user_id, password).await {
+            Ok(_) => Ok(true),
+            Err(ServiceError::WrongPassword | ServiceError::Refused(_)) => Ok(false),
+            Err(stop) => Err(stop),
+        }
+    }
+
     /// Sets the password of an account on behalf of the box office itself. All sessions end.
     ///
     /// # Errors
@@ -230,20 +252,29 @@ impl BoxOffice {
     /// The refusal that says why not.
     pub async fn issue_reset_link(&self, caller: Caller, user_id: UserId) -> Result<(String, Time), ServiceError> {
         let secret = self.link_secret(user_id);
-        let command = Command::IssueResetLink { user_id, secret_hash: Sha256::digest(&secret).into() };
-        let expires_at = self.run(caller, command).await?;
-        Ok((secret, expires_at))
+        let expires_at = self.run(caller, Command::IssueResetLink { user_id, secret_hash: secret.hash }).await?;
+        Ok((secret.expose().to_owned(), expires_at))
     }
 
     /// Sets a new password with the secret of a reset link. A wrong secret takes as long as a right one.
     ///
     /// # Errors
     /// [`ResetLinkInvalid`](Refusal::ResetLinkInvalid), or the engine did not decide.
-    pub async fn redeem_reset_link(&self, secret: &str, new: &Password) -> Result<(), ServiceError> {
+    pub async fn redeem_reset_link(&self, secret: &LinkSecret, new: &Password) -> Result<(), ServiceError> {
         let password_hash = PasswordHash(self.passwords.hash(new).await?);
-        let user_id = letters::user_of(secret);
-        let command = Command::RedeemResetLink { user_id, secret_hash: Sha256::digest(secret).into(), password_hash };
+        let command = Command::RedeemResetLink { user_id: secret.user_id, secret_hash: secret.hash, password_hash };
         self.run(Caller::Anonymous, command).await
+    }
+
+    /// Whether a reset link that is not over has set this very password: its form was sent twice. Only the link's holder
+    /// gets to know.
+    ///
+    /// # Errors
+    /// Too many passwords wait to be hashed, or the store could not be read.
+    pub async fn was_reset_to(&self, secret: &LinkSecret, password: &Password) -> Result<bool, ServiceError> {
+        let link = self.store.account_link(secret.user_id, LinkKind::PasswordReset).await?;
+        let is_own = link.is_some_and(|link| link.is_of(&secret.hash) && self.now() < link.expires_at);
+        Ok(is_own && self.is_password(secret.user_id, password).await?)
     }
 
     /// Erases the account of a signed-in user, who repeats the password.

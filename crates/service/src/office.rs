@@ -8,7 +8,7 @@
 use crate::{
     caches::{Caches, updater::CacheUpdater},
     engine::{Engine, EngineError, EngineLimits},
-    letters::{self, KeptLetters, Letters},
+    letters::{self, KeptLetters},
     metrics::Metrics,
     outcome::{FromOutcome, Swept},
     passwords::{PasswordError, Passwords},
@@ -82,10 +82,8 @@ pub struct BoxOffice {
     pub(crate) demo_accounts: DemoAccounts,
     /// How long a session lasts.
     pub(crate) session_length: Span,
-    /// The post; none if no letters are sent.
-    pub(crate) letters: Option<Arc<dyn Letters>>,
-    /// The letters of a demo.
-    pub(crate) kept_letters: Option<Arc<KeptLetters>>,
+    /// The letters of a demo; none if no letters are sent.
+    pub(crate) letters: Option<Arc<KeptLetters>>,
     /// Bounds the visitors' requests for letters that are looked up at once.
     pub(crate) letter_requests: Arc<Semaphore>,
     /// The metrics.
@@ -287,7 +285,6 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
         },
     };
     let (engine, threads) = Engine::start(&store, engine_limits, Arc::clone(&metrics), &(Arc::new(memory) as _))?;
-    let kept_letters = (settings.demo_accounts == DemoAccounts::Open).then(Arc::<KeptLetters>::default);
     let office = Arc::new(BoxOffice {
         store,
         lines: Arc::clone(peers.lines()),
@@ -304,8 +301,7 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
         policy: settings.policy,
         demo_accounts: settings.demo_accounts,
         session_length: settings.session_length,
-        letters: kept_letters.clone().map(|kept| kept as _),
-        kept_letters,
+        letters: (settings.demo_accounts == DemoAccounts::Open).then(Arc::<KeptLetters>::default),
         letter_requests: Arc::new(Semaphore::new(letters::REQUESTS_MAX)),
         metrics: Arc::clone(&metrics),
         clock_skew: AtomicI64::new(0),

@@ -7,8 +7,9 @@ use unicode_normalization::UnicodeNormalization;
 pub const USER_NAME_LEN_MAX: usize = 100;
 /// How many characters a password may have.
 const PASSWORD_LEN: std::ops::RangeInclusive<usize> = 10..=200;
-/// How many bytes an address may have, and the part before its `@` (RFC 5321).
-const EMAIL_LEN_MAX: usize = 254;
+/// How many bytes an address may have (RFC 5321).
+pub const EMAIL_LEN_MAX: usize = 254;
+/// How many bytes the part before its `@` may have.
 const LOCAL_LEN_MAX: usize = 64;
 
 /// An e-mail address in its normal form: the part before the `@` in NFC and lower case, the domain in ASCII (UTS 46).

@@ -21,7 +21,10 @@ use crate::{
 use frontrow_domain::outbox::Consumer;
 use frontrow_storage::{Sharing, trouble::Trouble};
 use std::{future::Future, sync::Arc, time::Duration};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{Mutex, watch},
+    task::JoinSet,
+};
 
 /// How often the store is searched for rooms that another process made.
 const ROOMS_TICK: Duration = Duration::from_secs(5);
@@ -43,7 +46,7 @@ pub fn start(office: &Arc<BoxOffice>, retention: Retention, stop: &watch::Receiv
     let audit_feed = outbox::AuditFeed(Arc::clone(office));
     workers.spawn(outbox::deliver_events(Arc::clone(office), Consumer::AuditFeed, audit_feed, stop.clone()));
     if let Some(letters) = office.letters.clone() {
-        let post = outbox::LetterPost { office: Arc::clone(office), letters };
+        let post = outbox::LetterPost { office: Arc::clone(office), letters, turn: Mutex::default() };
         workers.spawn(outbox::deliver_events(Arc::clone(office), Consumer::Letters, post, stop.clone()));
     }
     workers.spawn(until(stop.clone(), probe_store(Arc::clone(office))));

@@ -29,6 +29,13 @@ impl LoadedPage {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
+    /// The value of the first hidden field with this name.
+    pub fn hidden(&self, name: &str) -> String {
+        let start = format!(r#"<input type="hidden" name="{name}" value=""#);
+        let (_, rest) = self.html.split_once(&start).unwrap_or_else(|| panic!("no {name} in {}", self.html));
+        rest.split('"').next().unwrap().to_owned()
+    }
+
     /// Where a redirect leads, which must be one after a form.
     pub fn leads_to(&self) -> &str {
         assert_eq!(self.status, 303, "{}", self.html);

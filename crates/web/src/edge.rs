@@ -11,6 +11,7 @@ pub mod form;
 pub mod head;
 pub mod idempotency;
 pub mod kept;
+pub(crate) mod language;
 pub mod limit;
 pub mod listener;
 pub mod observe;

@@ -39,9 +39,9 @@ pub fn router(app: SharedState, metrics: MetricsAt) -> Router {
         .route("/readyz", get(health::ready))
         .route("/openapi.json", get(health::document))
         .merge(docs::routes())
-        .merge(pages::routes(&app))
+        .merge(pages::routes())
         .merge(posters::routes())
-        .fallback(pages::not_found)
+        .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(app)
 }

@@ -2,7 +2,8 @@
 //! values as the API's answers. A page calls the service, never the API.
 //!
 //! `shell` is what every page shares, `texts` its words, `forms` its input. A handler answers a [`Problem`] as the
-//! API does; `problem_page` turns it into a page.
+//! API does; `problem_page` turns it into a page, as it does with those of paths without a route, of requests that take
+//! too long and of panics.
 //!
 //! [`Problem`]: crate::edge::problem::Problem
 
@@ -31,7 +32,7 @@ mod theme;
 mod turn_url;
 mod waiting;
 
-pub use problem_page::not_found;
+pub(crate) use problem_page::PageVisit;
 pub use theme::Theme;
 pub use turn_url::TurnUrl;
 
@@ -86,7 +87,7 @@ impl PageKit {
 }
 
 /// The routes of the pages.
-pub(crate) fn routes(app: &SharedState) -> Router<SharedState> {
+pub(crate) fn routes() -> Router<SharedState> {
     Router::new()
         .route("/", get(season::season))
         .route("/concerts/{concert_id}", get(concert::concert))
@@ -101,6 +102,6 @@ pub(crate) fn routes(app: &SharedState) -> Router<SharedState> {
         .merge(pay::routes())
         .merge(mine::routes())
         .merge(points::routes())
-        .layer(middleware::from_fn_with_state(Arc::clone(app), problem_page::as_page))
+        .layer(middleware::map_response(problem_page::marked))
         .merge(assets::routes())
 }

@@ -103,7 +103,7 @@ pub(crate) async fn serve(places: &Addresses<'_>, flags: &[&str]) -> Result<()> 
         config.body_timeout(),
         config.request_timeout(),
     );
-    let router = observe::instrument(router, Arc::new(edge), None);
+    let router = observe::instrument(router, Arc::new(edge), None, None);
     let socket = TcpListener::bind("127.0.0.1:0").await?;
     println!("the usual way listens on http://{}", socket.local_addr()?);
     let (_never, stop) = watch::channel(false);

@@ -179,7 +179,7 @@ impl Server {
             .method_not_allowed_fallback(problem::method_not_allowed);
         let edge = RequestContext::new(Arc::clone(&metrics), Clock::manual(NOW), body_timeout, PATIENCE)
             .with_bodies_in_flight(bodies_in_flight);
-        let app = observe::instrument(router, Arc::new(edge), None);
+        let app = observe::instrument(router, Arc::new(edge), None, None);
         let listener = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);

@@ -124,7 +124,9 @@ async fn an_address_is_confirmed_by_the_letter_of_the_registration_or_a_later_on
     assert_eq!(asked.expect(202), json!({ "delivery": "letter" }));
     let second = letters(&server, LinkKind::EmailConfirmation, 2).await;
     confirm(secret(&first[0])).await.problem(403, "confirmation_link_invalid");
-    confirm("nonsense").await.problem(403, "confirmation_link_invalid");
+    for bad in ["nonsense", &"x".repeat(5_000), &format!("{}AA", secret(&second[0]))] {
+        confirm(bad).await.problem(403, "confirmation_link_invalid");
+    }
     for _ in 0..2 {
         confirm(secret(&second[0])).await.expect(204);
     }
@@ -134,6 +136,26 @@ async fn an_address_is_confirmed_by_the_letter_of_the_registration_or_a_later_on
     ask(&server, "kim@example.com").await;
     letters(&server, LinkKind::PasswordReset, 1).await;
     assert_eq!(letters(&server, LinkKind::EmailConfirmation, 2).await.len(), 2, "a confirmed address needs no letter");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_letter_is_in_the_language_of_the_pages() {
+    let server = Server::demo().await;
+    for (at, (accept, language)) in [
+        ("ko;q=0.3, en;q=0.9", LetterLanguage::English),
+        ("ko;q=0", LetterLanguage::English),
+        ("fr", LetterLanguage::English),
+        ("en;q=0.5, ko", LetterLanguage::Korean),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let form = json!({ "name": "Kim", "email": format!("kim{at}@example.com"), "password": PASSWORD });
+        let call = server.anonymous().call(reqwest::Method::POST, "/users").header("accept-language", accept);
+        call.json(&form).send().await.expect(201);
+        assert_eq!(letters(&server, LinkKind::EmailConfirmation, at + 1).await[0].language, language, "{accept}");
+    }
     server.close().await;
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
 mod access;
+mod account_forms;
 mod account_pages;
 mod accounts;
 mod books;
@@ -28,6 +29,7 @@ mod operator;
 mod outbox;
 mod payments;
 mod points;
+mod problem_pages;
 mod queue;
 mod race;
 mod raw;

@@ -12,7 +12,8 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
 };
-use frontrow_service::validate::Email;
+use frontrow_domain::refusal::Refusal;
+use frontrow_service::{letters::LinkSecret, validate::Email};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -70,7 +71,7 @@ pub(super) async fn request_password_reset(
     JsonBody(body): JsonBody<PasswordResetRequest>,
 ) -> HttpResult<(StatusCode, Json<LetterRequested>)> {
     let email = Email::parse_known(&body.email)?;
-    accounts::request_password_reset(&app, email, accounts::letter_language(&headers))?;
+    accounts::request_password_reset(&app, email, accounts::letter_language(&headers), None)?;
     Ok(answer(&app))
 }
 
@@ -85,7 +86,7 @@ pub(super) async fn request_email_confirmation(
     signed_in: SignedIn,
     headers: HeaderMap,
 ) -> HttpResult<(StatusCode, Json<LetterRequested>)> {
-    accounts::request_email_confirmation(&app, signed_in, accounts::letter_language(&headers)).await?;
+    accounts::request_email_confirmation(&app, signed_in, accounts::letter_language(&headers), None).await?;
     Ok(answer(&app))
 }
 
@@ -99,6 +100,7 @@ pub(super) async fn confirm_email(
     _visitor: Visitor,
     JsonBody(body): JsonBody<EmailConfirmation>,
 ) -> HttpResult<StatusCode> {
-    app.office.confirm_email(&body.secret).await?;
+    let secret = LinkSecret::parse(&body.secret).ok_or(Refusal::ConfirmationLinkInvalid)?;
+    app.office.confirm_email(&secret).await?;
     Ok(StatusCode::NO_CONTENT)
 }

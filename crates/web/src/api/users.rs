@@ -18,7 +18,10 @@ use frontrow_domain::{
     text::{InvalidField, checked_text},
     time::Time,
 };
-use frontrow_service::validate::{Email, Password, USER_NAME_LEN_MAX};
+use frontrow_service::{
+    letters::LinkSecret,
+    validate::{Email, Password, USER_NAME_LEN_MAX},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -201,6 +204,7 @@ pub(super) async fn reset_password(
     JsonBody(body): JsonBody<PasswordReset>,
 ) -> HttpResult<StatusCode> {
     let new = password_in("new_password", Password::parse, body.new_password)?;
-    app.office.redeem_reset_link(&body.secret, &new).await?;
+    let secret = LinkSecret::parse(&body.secret).ok_or(Refusal::ResetLinkInvalid)?;
+    app.office.redeem_reset_link(&secret, &new).await?;
     Ok(StatusCode::NO_CONTENT)
 }

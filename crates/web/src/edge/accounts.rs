@@ -3,15 +3,14 @@
 
 use crate::edge::{
     auth::{SignedIn, Visitor},
+    language::Language,
     limit::{SignInEnd, SignInTry},
     problem::HttpResult,
     state::SharedState,
 };
-use axum::http::{
-    HeaderMap,
-    header::{ACCEPT_LANGUAGE, USER_AGENT},
-};
+use axum::http::{HeaderMap, header::USER_AGENT};
 use frontrow_domain::{
+    command::Idempotency,
     id::UserId,
     refusal::{EntityKind, Refusal},
     user::{ClientLabel, LetterLanguage},
@@ -29,15 +28,10 @@ pub fn client_label(headers: &HeaderMap) -> Option<ClientLabel> {
     ClientLabel::of_user_agent(headers.get(USER_AGENT)?.to_str().ok()?)
 }
 
-/// The language of a letter that this request has sent: English if it is the first of the two that the client takes.
+/// The language of a letter that this request has sent.
 #[must_use]
 pub fn letter_language(headers: &HeaderMap) -> LetterLanguage {
-    let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let tags = wanted.split(',').map(|tag| tag.trim().get(..2).unwrap_or_default().to_ascii_lowercase());
-    match tags.into_iter().find(|tag| tag == "ko" || tag == "en") {
-        Some(tag) if tag == "en" => LetterLanguage::English,
-        _ => LetterLanguage::Korean,
-    }
+    Language::of(headers).into()
 }
 
 /// How a password attempt counts for the budgets of the account.
@@ -92,6 +86,27 @@ pub async fn change_password(
     Ok(result?)
 }
 
+/// Whether this is the password of a signed-in user. It counts as an attempt to repeat the password.
+///
+/// # Errors
+/// 429 or 503.
+pub async fn is_password(
+    app: &SharedState,
+    Visitor(address): Visitor,
+    user_id: UserId,
+    password: &Password,
+) -> HttpResult<bool> {
+    let password_try = begin_proof(app, user_id, address).await?;
+    let result = app.office.is_password(user_id, password).await;
+    let end = match &result {
+        Ok(true) => SignInEnd::Right,
+        Ok(false) => SignInEnd::Wrong,
+        Err(_) => SignInEnd::Undecided,
+    };
+    app.limits.end_sign_in(password_try, end).await;
+    Ok(result?)
+}
+
 /// Erases the account of a signed-in user.
 ///
 /// # Errors
@@ -112,9 +127,14 @@ pub async fn erase_own(
 ///
 /// # Errors
 /// 429: the address was sent too many letters. 503.
-pub fn request_password_reset(app: &SharedState, email: Email, language: LetterLanguage) -> HttpResult<()> {
+pub fn request_password_reset(
+    app: &SharedState,
+    email: Email,
+    language: LetterLanguage,
+    key: Option<Idempotency>,
+) -> HttpResult<()> {
     app.limits.check_letter(email.as_str())?;
-    Ok(app.office.request_password_reset(email, language)?)
+    Ok(app.office.request_password_reset(email, language, key)?)
 }
 
 /// Has a letter sent to a signed-in user by which they confirm their address.
@@ -125,29 +145,9 @@ pub async fn request_email_confirmation(
     app: &SharedState,
     SignedIn { caller, user_id }: SignedIn,
     language: LetterLanguage,
+    key: Option<Idempotency>,
 ) -> HttpResult<()> {
     let user = app.office.user(user_id).await?.ok_or(Refusal::NotFound { what: EntityKind::User })?;
     app.limits.check_letter(&user.email)?;
-    Ok(app.office.request_email_confirmation(caller, user_id, language).await?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::http::HeaderValue;
-
-    #[test]
-    fn a_letter_is_in_the_language_that_the_client_takes_first() {
-        let language = |value: Option<&'static str>| {
-            let headers = value.map(|value| (ACCEPT_LANGUAGE, HeaderValue::from_static(value)));
-            letter_language(&headers.into_iter().collect())
-        };
-        for english in ["en", "en-GB,ko;q=0.5", "fr, EN;q=0.8, ko;q=0.7"] {
-            assert_eq!(language(Some(english)), LetterLanguage::English, "{english}");
-        }
-        for korean in ["", "ko-KR,ko;q=0.9,en;q=0.8", "fr", "*", ",,,"] {
-            assert_eq!(language(Some(korean)), LetterLanguage::Korean, "{korean}");
-        }
-        assert_eq!(language(None), LetterLanguage::Korean);
-    }
+    Ok(app.office.request_email_confirmation(caller, user_id, language, key).await?)
 }

@@ -2,13 +2,14 @@
 
 use crate::edge::{
     cookies::{self, Scheme},
+    extract::must_be_json,
     limit::{self, Hourly},
     problem::{HttpResult, Problem},
     state::SharedState,
 };
 use axum::{
     extract::{ConnectInfo, FromRef, FromRequestParts},
-    http::{HeaderMap, HeaderName, header::AUTHORIZATION, request::Parts},
+    http::{Extensions, HeaderMap, HeaderName, header::AUTHORIZATION, request::Parts},
 };
 use frontrow_domain::{id::UserId, refusal::Refusal, user::Caller};
 use frontrow_service::office::ServiceError;
@@ -56,9 +57,23 @@ impl std::fmt::Debug for SessionSecret {
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress(pub IpAddr);
 
-/// The client of a call without a session that needs a password hash. Its address pays before the body is read.
+/// The client of a call without a session that needs a password hash. Its address pays before the body is read, and
+/// after the media type is: browsers ask this server before they send it JSON for a page of another site, which must
+/// not spend what its visitors may do here.
 #[derive(Debug, Clone, Copy)]
 pub struct Visitor(pub IpAddr);
+
+impl Visitor {
+    /// The client of a request, whose address has paid.
+    ///
+    /// # Errors
+    /// 429 with `Retry-After`.
+    pub(super) async fn paying(parts: &Parts, app: &SharedState) -> HttpResult<Self> {
+        let ClientAddress(address) = client_address(parts, app)?;
+        app.limits.check_address(address, app.office.password_crowding()).await?;
+        Ok(Self(address))
+    }
+}
 
 /// A read without a session; its client's address pays for `COST` reads.
 #[derive(Debug, Clone, Copy)]
@@ -132,13 +147,13 @@ async fn caller(parts: &Parts, app: &SharedState) -> Result<Caller, Problem> {
     Ok(caller)
 }
 
-fn peer(parts: &Parts) -> HttpResult<SocketAddr> {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+fn peer(extensions: &Extensions) -> HttpResult<SocketAddr> {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
     Ok(peer.ok_or_else(|| Problem::internal("a request has no peer address"))?.0)
 }
 
 fn client_address(parts: &Parts, app: &SharedState) -> Result<ClientAddress, Problem> {
-    Ok(ClientAddress(app.limits.client(&parts.headers, peer(parts)?)))
+    Ok(ClientAddress(app.limits.client(&parts.headers, peer(&parts.extensions)?)))
 }
 
 /// How the browser of a request reaches the server.
@@ -146,7 +161,12 @@ fn client_address(parts: &Parts, app: &SharedState) -> Result<ClientAddress, Pro
 /// # Errors
 /// 500: the listener has not noted the peer's address.
 pub fn scheme(parts: &Parts, app: &SharedState) -> HttpResult<Scheme> {
-    Ok(app.limits.scheme(&parts.headers, peer(parts)?))
+    scheme_of(&parts.headers, &parts.extensions, app)
+}
+
+/// The same, of a request that is not taken apart.
+pub(super) fn scheme_of(headers: &HeaderMap, extensions: &Extensions, app: &SharedState) -> HttpResult<Scheme> {
+    Ok(app.limits.scheme(headers, peer(extensions)?))
 }
 
 impl<S> FromRequestParts<S> for Scheme
@@ -247,10 +267,8 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let ClientAddress(address) = ClientAddress::from_request_parts(parts, state).await?;
-        let app = SharedState::from_ref(state);
-        app.limits.check_address(address, app.office.password_crowding()).await?;
-        Ok(Self(address))
+        must_be_json(&parts.headers)?;
+        Self::paying(parts, &SharedState::from_ref(state)).await
     }
 }
 

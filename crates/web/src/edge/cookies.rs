@@ -9,6 +9,8 @@ use axum::http::{
 };
 use frontrow_domain::time::Span;
 
+/// The header by which a trusted proxy says how the browser reached it.
+pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// How long all `Cookie` headers of a request may be together: a longer request has no session cookie.
 const COOKIES_LEN_MAX: usize = 8_192;
@@ -31,7 +33,7 @@ impl Scheme {
     /// peer is another address, and the browser still connects to its own machine.
     #[must_use]
     pub(super) fn of(headers: &HeaderMap, from_trusted_proxy: FromTrustedProxy) -> Self {
-        let proto = only(headers, &HeaderName::from_static("x-forwarded-proto"));
+        let proto = only(headers, &FORWARDED_PROTO);
         let is_https = proto.is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
         if is_https && from_trusted_proxy == FromTrustedProxy::Yes {
             return Self::Https;
@@ -108,7 +110,8 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// Refuses a request that may change something unless it comes from a page of this server, as the browser says.
 ///
-/// `Sec-Fetch-Site` decides; browsers that do not send it send `Origin`, which must be this server's.
+/// `Sec-Fetch-Site` decides; browsers that do not send it send `Origin`, which must be this server's. A form that the
+/// user sends again after a reload is `none`, whatever page it was first sent from: only its `Origin` tells.
 ///
 /// # Errors
 /// 403 `cross_site`.
@@ -122,9 +125,15 @@ pub fn check_same_origin(parts: &Parts, scheme: Scheme) -> HttpResult<()> {
 
 fn is_same_origin(headers: &HeaderMap, scheme: Scheme) -> bool {
     if headers.contains_key(SEC_FETCH_SITE) {
-        // `none`: the user's own doing, such as a form that is sent again after a reload.
-        return only(headers, &SEC_FETCH_SITE).is_some_and(|site| site == "same-origin" || site == "none");
+        return only(headers, &SEC_FETCH_SITE).is_some_and(|site| {
+            site == "same-origin"
+                || (site == "none" && (!headers.contains_key(ORIGIN) || is_own_origin(headers, scheme)))
+        });
     }
+    is_own_origin(headers, scheme)
+}
+
+fn is_own_origin(headers: &HeaderMap, scheme: Scheme) -> bool {
     let origin = only(headers, &ORIGIN).and_then(|origin| origin.to_str().ok()?.parse::<Uri>().ok());
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let (Some(origin), Some(host)) = (origin, host) else { return false };
@@ -242,6 +251,9 @@ mod tests {
         for (lines, expected) in [
             (&[host, (site, "same-origin")][..], true),
             (&[host, (site, "none")], true),
+            (&[host, (site, "none"), own], true),
+            (&[host, (site, "none"), (origin, "https://evil.example.com")], false),
+            (&[host, (site, "none"), (origin, "null")], false),
             (&[host, (site, "same-site"), own], false),
             (&[host, (site, "cross-site"), own], false),
             (&[host, (site, ""), own], false),

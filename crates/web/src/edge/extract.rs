@@ -125,7 +125,9 @@ impl<S: Send + Sync> FromRequest<S> for PictureBody {
     }
 }
 
-fn must_be_json(headers: &HeaderMap) -> HttpResult<()> {
+/// # Errors
+/// 415.
+pub(super) fn must_be_json(headers: &HeaderMap) -> HttpResult<()> {
     must_be(b"application/json", headers)
 }
 

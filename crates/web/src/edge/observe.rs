@@ -1,15 +1,21 @@
-//! Wraps every request: its id, its time, its metrics, its log line, the headers of every answer, and the catching of
-//! panics.
+//! Wraps every request: its id, its time, its metrics, its log line, the headers of every answer, the catching of
+//! panics, and the page that a person gets for a problem.
 //!
 //! Answers below 500 are logged at debug, 500 and slow requests at warn. During an outage there may be thousands of 503
 //! a second: each is logged at debug, and their number at warn.
 
-use crate::edge::{
-    head,
-    limit::Outlay,
-    problem::{HttpResult, Problem, ProblemCause, ProblemCode, codes},
-    query::QueryFields,
-    traces::{RequestSpan, Tracer},
+use crate::{
+    edge::{
+        auth,
+        cookies::{FORWARDED_PROTO, Scheme},
+        head,
+        limit::Outlay,
+        problem::{HttpResult, Problem, ProblemCause, ProblemCode, codes},
+        query::QueryFields,
+        state::SharedState,
+        traces::{RequestSpan, Tracer},
+    },
+    pages::PageVisit,
 };
 use axum::{
     Router,
@@ -44,6 +50,7 @@ pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id"
 pub const REQUEST_ID_LEN_MAX: usize = 64;
 /// The route that unmatched requests are counted under.
 const UNMATCHED: &str = "unmatched";
+const YEAR_OF_TLS: &str = "max-age=31536000";
 
 tokio::task_local! {
     static CURRENT: Current;
@@ -52,7 +59,24 @@ tokio::task_local! {
 struct Current {
     id: RequestId,
     edge: Arc<RequestContext>,
+    transport: Transport,
     spent: RefCell<Vec<Outlay>>,
+}
+
+/// Whether the client's connection is known to be over TLS, which ends at a trusted proxy.
+#[derive(Clone, Copy)]
+enum Transport {
+    Tls,
+    Other,
+}
+
+impl Transport {
+    fn of(request: &Request, app: Option<&SharedState>) -> Self {
+        // Most requests come without the header.
+        let app = app.filter(|_| request.headers().contains_key(FORWARDED_PROTO));
+        let scheme = app.map(|app| auth::scheme_of(request.headers(), request.extensions(), app));
+        if matches!(scheme, Some(Ok(Scheme::Https))) { Self::Tls } else { Self::Other }
+    }
 }
 
 /// The part of the edge that every request uses.
@@ -213,16 +237,22 @@ impl Drop for BodyRoom {
     }
 }
 
-/// Wraps every route and fallback of `app`. Call it last: layers added later are not observed. `cors` applies to
-/// refusals too, and its own answers get the headers of every answer.
-pub fn instrument(app: Router, edge: Arc<RequestContext>, cors: Option<CorsLayer>) -> Router {
-    app.layer(ObserveLayer { edge, cors: cors.map(Arc::new) })
+/// Wraps every route and fallback of `routes`. Call it last: layers added later are not observed. `cors` applies to
+/// refusals too, and its own answers get the headers of every answer. With `app`, a person sees problems as pages.
+pub fn instrument(
+    routes: Router,
+    edge: Arc<RequestContext>,
+    cors: Option<CorsLayer>,
+    app: Option<SharedState>,
+) -> Router {
+    routes.layer(ObserveLayer { edge, cors: cors.map(Arc::new), app })
 }
 
 #[derive(Clone)]
 struct ObserveLayer {
     edge: Arc<RequestContext>,
     cors: Option<Arc<CorsLayer>>,
+    app: Option<SharedState>,
 }
 
 impl<S> Layer<S> for ObserveLayer {
@@ -253,7 +283,9 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let seen = Seen::of(&request, &self.layer.edge);
+        let app = self.layer.app.as_ref();
+        let seen = Seen::of(&request, &self.layer.edge, Transport::of(&request, app));
+        let (request, mut visit) = visit_of(request, app);
         let method = request.method().clone();
         let mut checked = head::check(request.version(), request.headers())
             .and_then(|()| self.layer.edge.queries.check(&method, seen.route(), request.uri()));
@@ -261,7 +293,7 @@ where
         let cors = self.layer.cors.as_ref().filter(|_| checked.is_ok() || method != Method::OPTIONS);
         let mut handle = |request| {
             let handler = mem::replace(&mut checked, Ok(())).map(|()| self.inner.call(request));
-            guarded(handler, method.clone())
+            answered(handler, method.clone(), visit.take())
         };
         match cors {
             None => seen.serve(handle(request)),
@@ -280,7 +312,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(request: &Request, edge: &Arc<RequestContext>) -> Self {
+    fn of(request: &Request, edge: &Arc<RequestContext>, transport: Transport) -> Self {
         let route = request.extensions().get::<MatchedPath>().cloned();
         let tracer = edge.tracer.as_ref();
         Self {
@@ -288,6 +320,7 @@ impl Seen {
             current: Current {
                 id: RequestId::of(request.headers()),
                 edge: Arc::clone(edge),
+                transport,
                 spent: RefCell::default(),
             },
             method: request.method().clone(),
@@ -320,24 +353,43 @@ impl Seen {
     }
 }
 
-/// Runs a handler within the request's time limit, so that a panic ends only this request.
-async fn guarded<F>(handler: HttpResult<F>, method: Method) -> Result<Response, Infallible>
+/// What turns the answer of this request into a page, if it may be one.
+fn visit_of(request: Request, app: Option<&SharedState>) -> (Request, Option<PageVisit>) {
+    let Some(app) = app.filter(|_| !request.uri().path().starts_with("/api/")) else { return (request, None) };
+    let (parts, body) = request.into_parts();
+    let visit = PageVisit::of(&parts, app);
+    (Request::from_parts(parts, body), visit)
+}
+
+/// Answers a request, with a page if that is due. Nothing that a handler does is outside of it: a person sees pages only.
+async fn answered<F>(handler: HttpResult<F>, method: Method, visit: Option<PageVisit>) -> Result<Response, Infallible>
 where
     F: Future<Output = Result<Response, Infallible>>,
 {
-    let handler = match handler {
-        Ok(handler) => handler,
-        Err(problem) => return Ok(problem.into_response()),
+    let response = match handler {
+        Ok(handler) => guarded(handler, method).await,
+        Err(problem) => problem.into_response(),
     };
+    Ok(match visit {
+        Some(visit) => visit.shown(response),
+        None => response,
+    })
+}
+
+/// Runs a handler within the request's time limit, so that a panic ends only this request.
+async fn guarded<F>(handler: F, method: Method) -> Response
+where
+    F: Future<Output = Result<Response, Infallible>>,
+{
     let mut handler = pin!(catch_panic(handler));
     // Most handlers finish at once and need no timer.
     if let Poll::Ready(response) = poll_fn(|cx| Poll::Ready(handler.as_mut().poll(cx))).await {
-        return Ok(response);
+        return response;
     }
     let edge = CURRENT.with(|current| Arc::clone(&current.edge));
     let _in_flight = InFlight::start(Arc::clone(&edge.metrics));
     let answered = tokio::time::timeout(edge.request_timeout, handler).await;
-    Ok(answered.unwrap_or_else(|_| too_slow(&method).into_response()))
+    answered.unwrap_or_else(|_| too_slow(&method).into_response())
 }
 
 /// Serves a traced request, and records the answer in its trace.
@@ -409,7 +461,7 @@ macro_rules! log_request {
 }
 
 fn finish(
-    Current { id, edge, spent }: &Current,
+    Current { id, edge, transport, spent }: &Current,
     response: &mut Response,
     method: &Method,
     route: Option<&MatchedPath>,
@@ -428,6 +480,9 @@ fn finish(
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID_HEADER, id.0.clone());
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if matches!(transport, Transport::Tls) {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(YEAR_OF_TLS));
+    }
     // An answer for one caller, or for one moment, must not be cached unless its route says otherwise.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let is_unserved = status == StatusCode::SERVICE_UNAVAILABLE;

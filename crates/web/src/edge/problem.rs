@@ -145,12 +145,6 @@ impl Problem {
         self.0.definition.code
     }
 
-    /// The status of its answer.
-    #[must_use]
-    pub fn answered_with(&self) -> StatusCode {
-        self.0.status
-    }
-
     /// What a rule refused, if it is that.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {

@@ -8,50 +8,50 @@ mod sign_in;
 use crate::{
     edge::{
         cookies::{Scheme, clear_session_cookie},
-        form::FormFields,
-        problem::{HttpResult, Problem},
+        form::{FieldFault, FormFields},
+        problem::HttpResult,
         state::SharedState,
     },
     pages::{
-        forms::local_path,
-        language::Language,
+        forms::{FormNotice, form_page},
         shell::{Shell, html},
     },
 };
 use askama::Template;
 use axum::{
     Router,
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse as _, Response},
-    routing::{get, post},
+    http::{StatusCode, header},
+    response::{Redirect, Response},
+    routing::get,
 };
-use frontrow_domain::{text::InvalidField, user::LetterLanguage};
+use frontrow_domain::text::InvalidField;
+use frontrow_service::validate::{EMAIL_LEN_MAX, USER_NAME_LEN_MAX};
 
 /// The routes of these pages.
 pub(super) fn routes() -> Router<SharedState> {
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/register", get(sign_in::show_register).post(sign_in::register))
-        .route("/sign-out", post(account::sign_out))
+        .route("/sign-out", get(to_account).post(account::sign_out))
         .route("/account", get(account::show))
-        .route("/account/password", post(account::change_password))
-        .route("/account/confirmation", post(account::ask_for_confirmation))
-        .route("/account/sessions/{session_id}/end", post(account::end_session))
-        .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))
-        .route("/account/erase", post(account::erase))
+        .route("/account/password", get(to_account).post(account::change_password))
+        .route("/account/confirmation", get(to_account).post(account::ask_for_confirmation))
+        .route("/account/sessions/{session_id}/end", get(to_account).post(account::end_session))
+        .route("/account/sign-out-everywhere", get(to_account).post(account::sign_out_everywhere))
+        .route("/account/erase", get(to_account).post(account::erase))
+        .route(account::ERASED_PATH, get(account::show_erased))
         .route("/forgot", get(links::show_forgot).post(links::forgot))
+        .route(links::FORGOT_DONE_PATH, get(links::show_forgot_done))
         .route("/reset/{secret}", get(links::show_reset).post(links::reset))
+        .route(links::RESET_DONE_PATH, get(links::show_reset_done))
         .route("/confirm/{secret}", get(links::show_confirm).post(links::confirm))
+        .route(links::CONFIRM_DONE_PATH, get(links::show_confirm_done))
         .route("/demo/letters", get(demo_letters::show))
 }
 
-impl From<Language> for LetterLanguage {
-    fn from(language: Language) -> Self {
-        match language {
-            Language::Korean => Self::Korean,
-            Language::English => Self::English,
-        }
-    }
+/// From the address of a form, which a browser opens again when its page came back with a fault, to its page.
+async fn to_account() -> Redirect {
+    Redirect::to("/account")
 }
 
 /// A field that these pages ask for.
@@ -114,18 +114,32 @@ impl FieldKind {
         }
     }
 
-    /// What is wrong with its value.
-    fn why(self, shell: &Shell, value: &str, bad: &InvalidField) -> String {
+    /// How many characters its input takes; none for a secret, of which a browser would cut off what nobody sees.
+    const fn len_max(self) -> Option<usize> {
+        match self {
+            Self::Name => Some(USER_NAME_LEN_MAX),
+            Self::Email => Some(EMAIL_LEN_MAX),
+            Self::Password | Self::ChosenPassword | Self::OldPassword | Self::NewPassword => None,
+        }
+    }
+
+    /// Why it has no text to be read.
+    fn why_unread(self, shell: &Shell, fault: FieldFault) -> String {
         let label = self.label(shell);
-        match (&*bad.reason, self) {
-            ("is missing", _) => shell.t1("fault-missing", "field", label),
-            ("is there twice", _) => shell.t1("fault-twice", "field", label),
-            ("is not UTF-8", _) => shell.t1("fault-encoding", "field", label),
-            _ if value.trim().is_empty() => shell.t1("fault-missing", "field", label),
-            (_, Self::Name) => shell.t("fault-name"),
-            (_, Self::Email) => shell.t("fault-email"),
-            (_, Self::ChosenPassword | Self::NewPassword) => shell.t("fault-password"),
-            (_, Self::Password | Self::OldPassword) => shell.t("fault-password-given"),
+        match fault {
+            FieldFault::Missing => shell.t1("fault-missing", "field", label),
+            FieldFault::Twice => shell.t1("fault-twice", "field", label),
+            FieldFault::NotUtf8 => shell.t1("fault-encoding", "field", label),
+        }
+    }
+
+    /// Why its text is refused.
+    fn why_refused(self, shell: &Shell) -> String {
+        match self {
+            Self::Name => shell.t("fault-name"),
+            Self::Email => shell.t("fault-email"),
+            Self::ChosenPassword | Self::NewPassword => shell.t("fault-password"),
+            Self::Password | Self::OldPassword => shell.t("fault-password-given"),
         }
     }
 }
@@ -146,14 +160,17 @@ impl<'a> FieldReader<'a> {
     }
 
     fn read<T>(&mut self, kind: FieldKind, parse: impl FnOnce(&str) -> Result<T, InvalidField>) -> Option<T> {
-        let empty = || InvalidField::new(kind.name(), "is missing");
-        let given = self.fields.one(kind.name());
-        let read = given.and_then(|text| if text.is_empty() { Err(empty()) } else { parse(text) });
-        read.map_err(|bad| {
-            let why = kind.why(self.shell, self.fields.given(kind.name()), &bad);
-            self.faults.push((kind, why));
-        })
-        .ok()
+        let why = match self.fields.text(kind.name()) {
+            Ok("") => kind.why_unread(self.shell, FieldFault::Missing),
+            Ok(text) => match parse(text) {
+                Ok(value) => return Some(value),
+                Err(_) if text.trim().is_empty() => kind.why_unread(self.shell, FieldFault::Missing),
+                Err(_) => kind.why_refused(self.shell),
+            },
+            Err(fault) => kind.why_unread(self.shell, fault),
+        };
+        self.faults.push((kind, why));
+        None
     }
 }
 
@@ -224,11 +241,17 @@ fn with_next(path: &str, next: &str) -> String {
     format!("{path}?next={next}")
 }
 
-/// The page to go on to, as a query says.
-fn next_in(query: Option<&str>) -> String {
-    let mut fields = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    let next = fields.find(|(name, _)| name == "next");
-    next.map_or_else(|| "/".to_owned(), |(_, next)| local_path(&next).to_owned())
+/// A page as it is first shown, or with what is wrong with its forms.
+fn answer(
+    shell: &Shell,
+    forms: &[FormView],
+    notice: Option<&FormNotice>,
+    page: &impl Template,
+) -> HttpResult<Response> {
+    if notice.is_none() && !faults_of(forms).is_empty() {
+        return html(shell, StatusCode::UNPROCESSABLE_ENTITY, page);
+    }
+    form_page(shell, notice, page)
 }
 
 /// A page around forms.
@@ -238,7 +261,7 @@ struct FormPage {
     shell: Shell,
     title: String,
     lead: Option<String>,
-    refusal: Option<(String, String)>,
+    notice: Option<FormNotice>,
     forms: Vec<FormView>,
     links: Vec<PageLink>,
 }
@@ -248,21 +271,13 @@ impl FormPage {
         faults_of(&self.forms)
     }
 
-    /// As it is first shown, or with what is wrong.
     fn answer(&self) -> HttpResult<Response> {
-        let status = if self.faults().is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-        html(&self.shell, status, self)
+        answer(&self.shell, &self.forms, self.notice.as_ref(), self)
     }
 
-    /// The page again, with the words for a problem.
-    fn refused(mut self, problem: Problem) -> HttpResult<Response> {
-        let Refused { words, status, retry_after } = Refused::of(&self.shell, problem)?;
-        self.refusal = Some(words);
-        let mut response = html(&self.shell, status, &self)?;
-        if let Some(seconds) = retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
-        Ok(response)
+    /// The page again.
+    fn came_back(self, notice: FormNotice) -> HttpResult<Response> {
+        Self { notice: Some(notice), ..self }.answer()
     }
 }
 
@@ -282,63 +297,10 @@ impl MessagePage {
     }
 }
 
-/// Problems that a form can do something about: it comes back with their words. Others have a page of their own.
-const IN_FORM: [&str; 9] = [
-    "unauthorized",
-    "account_locked",
-    "account_changed",
-    "demo_account",
-    "operator_account",
-    "balance_left",
-    "tickets_left",
-    "debt_left",
-    "rate_limited",
-];
-
-/// What a form says of a problem.
-struct Refused {
-    words: (String, String),
-    status: StatusCode,
-    retry_after: Option<HeaderValue>,
-}
-
-impl Refused {
-    /// The words for a problem.
-    ///
-    /// # Errors
-    /// The problem itself, if it is not one for a form.
-    fn of(shell: &Shell, problem: Problem) -> HttpResult<Self> {
-        let code = problem.code();
-        if !IN_FORM.contains(&code) {
-            return Err(problem);
-        }
-        let words = match code {
-            "unauthorized" => (shell.t("sign-in-wrong"), shell.t("sign-in-wrong-text")),
-            "rate_limited" => (shell.t("sign-in-rate-limited"), shell.t("sign-in-rate-limited-text")),
-            code => {
-                let find = |id: String| shell.find(&id).unwrap_or_default();
-                (find(format!("problem-{code}")), find(format!("problem-{code}-text")))
-            }
-        };
-        let answered = problem.into_response();
-        let status = match answered.status() {
-            StatusCode::UNAUTHORIZED => StatusCode::UNPROCESSABLE_ENTITY,
-            status => status,
-        };
-        Ok(Self { words, status, retry_after: answered.headers().get(header::RETRY_AFTER).cloned() })
-    }
-}
-
 /// Removes the session's cookie.
 fn without_cookie(mut response: Response, scheme: Scheme) -> Response {
     if let Some(cookie) = clear_session_cookie(scheme) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
-    response
-}
-
-/// Keeps the address of the page, in which a secret stands, from other servers.
-fn unreferred(mut response: Response) -> Response {
-    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
 }

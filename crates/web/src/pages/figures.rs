@@ -1,6 +1,6 @@
 //! Numbers, money and times as they are written in each language.
 
-use crate::pages::language::Language;
+use crate::edge::language::Language;
 use frontrow_domain::{
     money::Money,
     time::{Span, Time},

@@ -1,50 +1,27 @@
 //! What the forms of the pages share.
 
-#![expect(dead_code, reason = "the pages that use the rest are being added")]
-
 use crate::{
     edge::{
         form::FormFields,
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem, ProblemCode, codes},
     },
-    pages::{problem_page, shell::Shell},
+    pages::{
+        problem_page,
+        shell::{Shell, html},
+    },
 };
-use axum::http::StatusCode;
+use askama::Template;
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
 use frontrow_domain::{refusal::Refusal, text::InvalidField};
 
 /// The name of the hidden field that makes a form safe to send twice.
 pub(crate) const KEY_FIELD: &str = "key";
-
-/// A form on its page: what was typed, and what is wrong with it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct TypedForm {
-    fields: FormFields,
-    /// The field at fault, and why in the page's language.
-    fault: Option<(String, String)>,
-}
-
-impl TypedForm {
-    /// A form that was sent, and comes back because of a field.
-    pub(crate) fn faulty(fields: FormFields, field: impl Into<String>, why: String) -> Self {
-        Self { fields, fault: Some((field.into(), why)) }
-    }
-
-    /// The text in a field.
-    pub(crate) fn value(&self, name: &str) -> &str {
-        self.fields.given(name)
-    }
-
-    /// Why a field is wrong; none if it is not the one.
-    pub(crate) fn fault_of(&self, name: &str) -> Option<&str> {
-        self.fault.as_ref().filter(|(field, _)| field == name).map(|(_, why)| why.as_str())
-    }
-
-    /// The field at fault, and why.
-    pub(crate) fn fault(&self) -> Option<&(String, String)> {
-        self.fault.as_ref()
-    }
-}
+/// From so many seconds on, a wait is told in minutes.
+const WAIT_IN_MINUTES_MIN: i64 = 100;
 
 /// Why a form came back, for the top of its own page.
 #[derive(Debug, Clone)]
@@ -55,6 +32,8 @@ pub(crate) struct FormNotice {
     pub(crate) title: String,
     /// What it means, and the next step.
     pub(crate) text: String,
+    /// When to send it again.
+    pub(crate) retry_after: Option<HeaderValue>,
 }
 
 impl FormNotice {
@@ -63,13 +42,52 @@ impl FormNotice {
     /// # Errors
     /// The problem itself, if it has a page of its own: there is no such thing, the server is in trouble.
     pub(crate) fn of(shell: &Shell, problem: Problem) -> HttpResult<Self> {
+        Self::limited_as(shell, problem, ("form-rate-limited", "form-rate-limited-text"))
+    }
+
+    /// The same, on a page that has words of its own for too many requests: the ids of a title and of a text, which is
+    /// followed by when to come again.
+    ///
+    /// # Errors
+    /// As [`FormNotice::of`].
+    pub(crate) fn limited_as(shell: &Shell, problem: Problem, limited: (&str, &str)) -> HttpResult<Self> {
+        let code = problem.code();
         let is_refusal = problem.refusal().is_some_and(|refusal| !matches!(refusal, Refusal::NotFound { .. }));
-        if !is_refusal && problem.code() != codes::INVALID_FIELD.code {
+        let is_limited = code == codes::RATE_LIMITED.code;
+        let is_for_form =
+            is_refusal || is_limited || [codes::INVALID_FIELD.code, codes::DEMO_ACCOUNT.code].contains(&code);
+        if !is_for_form {
             return Err(problem);
         }
-        let (title, text) = problem_page::words(shell, ProblemCode(problem.code()));
-        Ok(Self { status: problem.answered_with(), title, text })
+        let answered = problem.into_response();
+        let (status, retry_after) = (answered.status(), answered.headers().get(header::RETRY_AFTER).cloned());
+        let (title, text) = if is_limited {
+            let (title, text) = (shell.t(limited.0), shell.t(limited.1));
+            let seconds = retry_after.as_ref().and_then(|after| after.to_str().ok()?.parse::<i64>().ok());
+            let wait = seconds.map(|seconds| wait_words(shell, seconds)).unwrap_or_default();
+            (title, format!("{text} {wait}"))
+        } else {
+            problem_page::words(shell, ProblemCode(code))
+        };
+        Ok(Self { status, title, text, retry_after })
     }
+}
+
+fn wait_words(shell: &Shell, seconds: i64) -> String {
+    if seconds < WAIT_IN_MINUTES_MIN {
+        shell.t1("form-again-seconds", "seconds", seconds)
+    } else {
+        shell.t1("form-again-minutes", "minutes", seconds.saturating_add(59) / 60)
+    }
+}
+
+/// A page with a form: as it is first shown, or as it came back.
+pub(crate) fn form_page(shell: &Shell, notice: Option<&FormNotice>, page: &impl Template) -> HttpResult<Response> {
+    let mut response = html(shell, notice.map_or(StatusCode::OK, |notice| notice.status), page)?;
+    if let Some(seconds) = notice.and_then(|notice| notice.retry_after.clone()) {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    Ok(response)
 }
 
 /// A new key for a form that is being shown.
@@ -95,6 +113,13 @@ pub(crate) fn local_path(next: &str) -> &str {
     if is_local { next } else { "/" }
 }
 
+/// The page to go on to, as a query says; else `otherwise`.
+pub(crate) fn next_in(query: Option<&str>, otherwise: &str) -> String {
+    let mut fields = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let next = fields.find(|(name, _)| name == "next");
+    next.map_or_else(|| otherwise.to_owned(), |(_, next)| local_path(&next).to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +142,19 @@ mod tests {
             &long,
         ] {
             assert_eq!(local_path(bad), "/", "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_query_says_where_to_go_on_to() {
+        for (query, expected) in [
+            (None, "/mine"),
+            (Some("a=b"), "/mine"),
+            (Some("a=b&next=%2Fconcerts%2F7&next=%2Fx"), "/concerts/7"),
+            (Some("next=%2F%2Fevil.example"), "/"),
+            (Some("next="), "/"),
+        ] {
+            assert_eq!(next_in(query, "/mine"), expected, "{query:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{
         state::SharedState,
     },
     pages::{
-        forms::{FormNotice, fresh_key, key_of},
+        forms::{FormNotice, form_page, fresh_key, key_of},
         pay::{LiveHolds, total},
         refund_time::RefundTime,
         seat_names::seat_name,
@@ -343,7 +343,6 @@ async fn refund(
         return Ok(here.into_response());
     }
     let notice = FormNotice::of(&page.shell, problem)?;
-    let status = notice.status;
     let page = RefundPage { notice: Some(notice), ..page };
-    html(&page.shell, status, &page)
+    form_page(&page.shell, page.notice.as_ref(), &page)
 }

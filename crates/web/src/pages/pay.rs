@@ -9,7 +9,7 @@ use crate::{
         state::SharedState,
     },
     pages::{
-        forms::{FormNotice, fresh_key, key_of},
+        forms::{FormNotice, form_page, fresh_key, key_of},
         paths,
         points::TopUpForm,
         refund_time::RefundTime,
@@ -203,14 +203,13 @@ async fn pay(
     };
     let is_settled = problem.refusal() == Some(&Refusal::ReservationNotPending);
     let notice = FormNotice::of(&shell, problem)?;
-    let status = notice.status;
     let page = page_of(&app, shell, user_id, id).await?;
     if is_settled && page.holds.is_none() {
         // Paid in another tab: the tickets say so.
         return Ok(Redirect::to(&paths::tickets(id)).into_response());
     }
     let page = PayPage { notice: Some(notice), ..page };
-    html(&page.shell, status, &page)
+    form_page(&page.shell, page.notice.as_ref(), &page)
 }
 
 /// A paid seat.

@@ -5,12 +5,12 @@ use crate::{
         auth::SignedIn,
         extract::QueryParams,
         form::FormFields,
-        problem::{HttpResult, Problem},
+        problem::{HttpResult, Problem, codes},
         reply::{List, PageQuery, next_page, page},
         state::SharedState,
     },
     pages::{
-        forms::{FormNotice, KEY_FIELD, fresh_key, key_of, local_path},
+        forms::{FormNotice, KEY_FIELD, form_page, fresh_key, key_of, local_path, next_in},
         shell::{HOME_ZONE, Shell, html},
     },
 };
@@ -160,9 +160,7 @@ async fn ask_to_top_up(
     SignedIn { user_id, .. }: SignedIn,
     RawQuery(query): RawQuery,
 ) -> HttpResult<Response> {
-    let query = query.unwrap_or_default();
-    let next = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next");
-    let next = next.map_or_else(|| AFTER.to_owned(), |(_, next)| local_path(&next).to_owned());
+    let next = next_in(query.as_deref(), AFTER);
     let balance = app.office.balance_of(user_id).await?;
     let page = TopUpPage { notice: None, balance, top_up: TopUpForm::new(app.office.policy(), None, &next), shell };
     html(&page.shell, StatusCode::OK, &page)
@@ -194,7 +192,7 @@ async fn top_up(
         return Ok(Redirect::to(next).into_response());
     };
     let policy = app.office.policy();
-    let is_amount = problem.refusal().is_none() && fields.one(KEY_FIELD).is_ok();
+    let is_amount = problem.code() == codes::INVALID_FIELD.code && fields.one(KEY_FIELD).is_ok();
     let fault = match problem.refusal() {
         Some(Refusal::AmountOutOfBounds { min, max }) => {
             Some(shell.t2("points-bounds", "min", shell.money(min), "max", shell.money(max)))
@@ -216,9 +214,8 @@ async fn top_up(
         fault,
         ..TopUpForm::new(policy, None, next)
     };
-    let status = notice.status;
     let page = TopUpPage { notice: Some(notice), balance, top_up: form, shell };
-    html(&page.shell, status, &page)
+    form_page(&page.shell, page.notice.as_ref(), &page)
 }
 
 #[cfg(test)]

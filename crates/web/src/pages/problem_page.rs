@@ -1,12 +1,7 @@
 //! A problem as a page, and the headers of every page.
 
 use crate::{
-    edge::{
-        auth,
-        cookies::Scheme,
-        problem::{HttpResult, Problem, ProblemCode, codes},
-        state::SharedState,
-    },
+    edge::{problem::ProblemCode, state::SharedState},
     pages::{
         PageKit, TurnUrl,
         shell::{Shell, html},
@@ -14,9 +9,7 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    extract::{FromRequestParts as _, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request::Parts},
-    middleware::Next,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse as _, Redirect, Response},
 };
 
@@ -28,7 +21,6 @@ const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), payment=(),
 const COME_BACK_SECONDS_MIN: u64 = 5;
 /// After a longer wait the page is not reloaded by itself, in seconds.
 const COME_BACK_SECONDS_MAX: u64 = 60;
-const YEAR_OF_TLS: &str = "max-age=31536000";
 
 #[derive(Template)]
 #[template(path = "problem.html")]
@@ -71,27 +63,66 @@ fn page_of(shell: Shell, problem: ProblemCode, answered: Response) -> Response {
     }
 }
 
-/// Gives every page its headers, and turns a problem into a page: a visitor that must sign in is sent there and comes
-/// back.
-pub(super) async fn as_page(State(app): State<SharedState>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let shell = Shell::from_request_parts(&mut parts, &app).await;
-    let scheme = auth::scheme(&parts, &app);
-    let is_read = parts.method.is_safe();
-    let mut response = next.run(Request::from_parts(parts, body)).await;
-    if let (Ok(shell), Some(problem)) = (shell, response.extensions().get::<ProblemCode>().copied()) {
-        response = if response.status() == StatusCode::UNAUTHORIZED {
-            let mut redirect = Redirect::to(&format!("/sign-in?next={}", shell.here())).into_response();
-            redirect.extensions_mut().insert(problem);
-            redirect
-        } else {
-            page_of(shell, problem, response)
-        };
-        if is_read {
-            come_back(response.headers_mut());
-        }
+/// Marks the answer of a page's route.
+#[derive(Debug, Clone, Copy)]
+struct OfPage;
+
+/// Marks what the routes of pages answer: a problem among it becomes a page.
+pub(super) async fn marked(mut response: Response) -> Response {
+    response.extensions_mut().insert(OfPage);
+    response
+}
+
+/// A request outside of the API, and what a page for its answer is made from.
+#[derive(Debug)]
+pub(crate) struct PageVisit {
+    pages: PageKit,
+    shell: Shell,
+    method: Method,
+    /// A browser that opens a path asks for HTML, a program does not.
+    asks_for_html: bool,
+}
+
+impl PageVisit {
+    pub(crate) fn of(parts: &Parts, app: &SharedState) -> Option<Self> {
+        let accepts = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        Some(Self {
+            pages: app.pages.clone(),
+            shell: Shell::of(parts, app).ok()?,
+            method: parts.method.clone(),
+            asks_for_html: accepts.is_some_and(|accept| accept.contains("text/html")),
+        })
     }
-    protect(response.headers_mut(), &app.pages, scheme.unwrap_or(Scheme::Plain));
+
+    /// Gives a page its headers, and turns a problem into a page, wherever it comes from: a route, a path without one, or
+    /// what is around them all.
+    pub(crate) fn shown(self, response: Response) -> Response {
+        let problem = response.extensions().get::<ProblemCode>().copied();
+        let is_of_page = response.extensions().get::<OfPage>().is_some();
+        let mut response = match problem {
+            Some(problem) if is_of_page || self.asks_for_html => {
+                problem_page(self.shell, &self.method, problem, response)
+            }
+            _ if is_of_page => response,
+            _ => return response,
+        };
+        protect(response.headers_mut(), &self.pages);
+        response
+    }
+}
+
+/// The page for a problem. A visitor that must sign in is sent there and comes back.
+fn problem_page(shell: Shell, method: &Method, problem: ProblemCode, answered: Response) -> Response {
+    let mut response = if answered.status() == StatusCode::UNAUTHORIZED {
+        let mut redirect = Redirect::to(&format!("/sign-in?next={}", shell.here())).into_response();
+        redirect.extensions_mut().insert(problem);
+        redirect
+    } else {
+        page_of(shell, problem, answered)
+    };
+    if method.is_safe() {
+        come_back(response.headers_mut());
+    }
     response
 }
 
@@ -104,8 +135,8 @@ fn come_back(headers: &mut HeaderMap) {
     }
 }
 
-/// What a page may load and do: its own files and calls. No script or style stands in the page. Browsers follow a form's redirect only if its policy has the address: claiming a turn may
-/// lead to another shop.
+/// What a page may load and do: its own files and calls. No script or style stands in the page. Browsers follow a form's
+/// redirect only if its policy has the address: claiming a turn may lead to another shop.
 pub(super) fn content_security_policy(turn_url: Option<&TurnUrl>) -> String {
     let other_shop = turn_url.map(|url| format!(" {}", url.origin())).unwrap_or_default();
     format!(
@@ -114,47 +145,20 @@ pub(super) fn content_security_policy(turn_url: Option<&TurnUrl>) -> String {
     )
 }
 
-fn protect(headers: &mut HeaderMap, kit: &PageKit, scheme: Scheme) {
-    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| kit.0.content_security_policy.clone());
+fn protect(headers: &mut HeaderMap, PageKit(kit): &PageKit) {
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| kit.content_security_policy.clone());
     let fixed =
         [(header::REFERRER_POLICY, "same-origin"), (PERMISSIONS_POLICY, PERMISSIONS), (OPENER_POLICY, "same-origin")];
     for (name, value) in fixed {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    if scheme == Scheme::Https {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(YEAR_OF_TLS));
-    }
-}
-
-/// Whether an answer is shown to a person: a browser that opens a path asks for HTML, a program does not.
-fn is_for_a_person(headers: &HeaderMap, uri: &Uri) -> bool {
-    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    !uri.path().starts_with("/api/") && accepts.is_some_and(|accept| accept.contains("text/html"))
-}
-
-/// Answers paths without a route: a page for a browser, a problem for a program.
-///
-/// # Errors
-/// 404 for a program.
-pub async fn not_found(State(app): State<SharedState>, mut parts: Parts) -> HttpResult<Response> {
-    let problem = Problem::new(&codes::NOT_FOUND).detail("There is nothing at this path.");
-    if !is_for_a_person(&parts.headers, &parts.uri) {
-        return Err(problem);
-    }
-    let shell = Shell::from_request_parts(&mut parts, &app).await?;
-    let scheme = auth::scheme(&parts, &app)?;
-    let answered = problem.into_response();
-    let Some(problem) = answered.extensions().get::<ProblemCode>().copied() else { return Ok(answered) };
-    let mut response = page_of(shell, problem, answered);
-    protect(response.headers_mut(), &app.pages, scheme);
-    Ok(response)
 }
 
 #[cfg(test)]
 mod tests {
     use crate::{
-        edge::problem::ALL,
-        pages::{language::Language, texts::Texts},
+        edge::{language::Language, problem::ALL},
+        pages::texts::Texts,
     };
 
     #[test]

@@ -5,12 +5,12 @@
 use crate::{
     edge::{
         kept::{self, Form, Fresh, PACKED_LEN_MIN},
+        language::Language,
         problem::{HttpResult, Problem},
         state::SharedState,
     },
     pages::{
         base_url::BaseUrl,
-        language::Language,
         shell::{Account, Shell},
     },
 };

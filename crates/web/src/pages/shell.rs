@@ -4,10 +4,11 @@ use crate::{
     edge::{
         auth, cookies,
         kept::{self, Form},
+        language::Language,
         problem::{HttpResult, Problem},
         state::SharedState,
     },
-    pages::{Kit, PageKit, assets, figures, language::Language},
+    pages::{Kit, PageKit, assets, figures},
 };
 use askama::Template;
 use axum::{

@@ -1,6 +1,6 @@
 //! The words of the pages: Fluent catalogues, one file for each page and language.
 
-use crate::pages::{figures, language::Language};
+use crate::{edge::language::Language, pages::figures};
 use anyhow::{Context as _, anyhow};
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentBundle};
 use unic_langid::LanguageIdentifier;

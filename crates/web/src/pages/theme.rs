@@ -1,6 +1,6 @@
 //! How a shop makes the pages its own: the files of a folder, read at the start.
 
-use crate::pages::language::Language;
+use crate::edge::language::Language;
 use anyhow::{Context as _, ensure};
 use std::{io::ErrorKind, path::Path};
 

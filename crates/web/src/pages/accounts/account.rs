@@ -1,31 +1,41 @@
 //! The account: its data, its sessions, and their end.
 
 use super::{
-    Faults, FieldKind, FieldReader, FieldView, FormView, MessagePage, PageLink, Refused, faults_of, without_cookie,
+    Faults, FieldKind, FieldReader, FieldView, FormView, MessagePage, PageLink, answer, faults_of,
+    links::LETTERS_LIMITED, without_cookie,
 };
 use crate::{
     edge::{
         accounts,
-        auth::{SessionSecret, SignedIn, Visitor},
+        auth::{SessionSecret, SignedIn},
         cookies::Scheme,
-        extract::PathId,
-        form::FormFields,
-        problem::{HttpResult, Problem},
+        extract::{PathId, PathKey as _},
+        form::{FormFields, FormVisitor},
+        problem::{HttpResult, Problem, codes},
         state::SharedState,
     },
-    pages::shell::{Account, HOME_ZONE, Shell, html},
+    pages::{
+        forms::{FormNotice, fresh_key, key_of},
+        shell::{Account, HOME_ZONE, Shell},
+    },
 };
 use askama::Template;
 use axum::{
     extract::{RawQuery, State},
-    http::{StatusCode, header},
+    http::{Method, StatusCode},
     response::{IntoResponse as _, Redirect, Response},
 };
 use frontrow_domain::{
     id::{SessionId, UserId},
     refusal::{EntityKind, Refusal},
+    user::UserStatus,
 };
 use frontrow_service::{sessions::OwnSession, validate::Password};
+
+/// Where the form that erases an account leads to.
+pub(super) const ERASED_PATH: &str = "/account/erased";
+/// The field of that form that says whose account it is.
+const USER_FIELD: &str = "user";
 
 /// A session as the page shows it.
 struct SessionView {
@@ -55,11 +65,13 @@ impl SessionView {
 struct AccountPage {
     shell: Shell,
     done: Option<String>,
-    refusal: Option<(String, String)>,
+    notice: Option<FormNotice>,
     user_name: String,
     email: String,
     email_state: String,
     asks_to_confirm: bool,
+    /// The key of the form that asks for a letter.
+    key: String,
     sessions: Vec<SessionView>,
     forms: Vec<FormView>,
 }
@@ -91,19 +103,20 @@ impl AccountPage {
                 heading: Some(shell.t("account-erase")),
                 text: Some(shell.t("account-erase-text")),
                 action: "/account/erase".to_owned(),
+                hidden: vec![(USER_FIELD, user_id.to_string())],
                 fields: vec![field(FieldKind::Password)],
                 submit: shell.t("account-erase-submit"),
                 is_quiet: true,
-                ..FormView::default()
             },
         ];
         Ok(Self {
             done: None,
-            refusal: None,
+            notice: None,
             user_name: user.name,
             email: user.email,
             email_state,
             asks_to_confirm,
+            key: fresh_key(),
             sessions: sessions.iter().map(|session| SessionView::new(&shell, session)).collect(),
             forms,
             shell,
@@ -115,18 +128,7 @@ impl AccountPage {
     }
 
     fn answer(&self) -> HttpResult<Response> {
-        let status = if self.faults().is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-        html(&self.shell, status, self)
-    }
-
-    fn refused(mut self, problem: Problem) -> HttpResult<Response> {
-        let Refused { words, status, retry_after } = Refused::of(&self.shell, problem)?;
-        self.refusal = Some(words);
-        let mut response = html(&self.shell, status, &self)?;
-        if let Some(seconds) = retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
-        Ok(response)
+        answer(&self.shell, &self.forms, self.notice.as_ref(), self)
     }
 }
 
@@ -153,15 +155,18 @@ pub(super) async fn show(
     AccountPage { done, ..page }.answer()
 }
 
-/// Signs out here, and removes the cookie, whether its session goes on or not.
+/// Signs out here, and removes the cookie. Only a session is ended: what is none costs no command.
 pub(super) async fn sign_out(
     State(app): State<SharedState>,
     scheme: Scheme,
-    secret: Result<SessionSecret, Problem>,
+    signed_in: HttpResult<SignedIn>,
+    secret: HttpResult<SessionSecret>,
     _fields: FormFields,
 ) -> HttpResult<Response> {
-    if let Ok(SessionSecret(secret)) = secret {
-        app.office.sign_out(&secret).await?;
+    match (signed_in, secret) {
+        (Ok(_), Ok(SessionSecret(secret))) => app.office.sign_out(&secret).await?,
+        (Err(problem), _) | (_, Err(problem)) if problem.code() != codes::UNAUTHORIZED.code => return Err(problem),
+        _ => {}
     }
     Ok(without_cookie(Redirect::to("/").into_response(), scheme))
 }
@@ -190,19 +195,24 @@ pub(super) async fn end_session(
     }
 }
 
-/// Asks for the letter that confirms the address.
+/// Asks for the letter that confirms the address, once for the key of the form.
 pub(super) async fn ask_for_confirmation(
     State(app): State<SharedState>,
     shell: Shell,
     signed_in: SignedIn,
     SessionSecret(secret): SessionSecret,
-    _fields: FormFields,
+    fields: FormFields,
 ) -> HttpResult<Response> {
-    let user_id = signed_in.user_id;
-    match accounts::request_email_confirmation(&app, signed_in, shell.language.into()).await {
-        Ok(()) => Ok(Redirect::to("/account?done=letter").into_response()),
-        Err(problem) => AccountPage::of(&app, shell, user_id, &secret, &Faults::new()).await?.refused(problem),
-    }
+    let SignedIn { caller, user_id } = signed_in;
+    let key = key_of(&fields).and_then(|key| key.bind(caller, &Method::POST, "/account/confirmation", &[], &()));
+    let asked = match key {
+        Ok(key) => accounts::request_email_confirmation(&app, signed_in, shell.language.into(), key).await,
+        Err(problem) => Err(problem),
+    };
+    let Err(problem) = asked else { return Ok(Redirect::to("/account?done=letter").into_response()) };
+    let notice = FormNotice::limited_as(&shell, problem, LETTERS_LIMITED)?;
+    let page = AccountPage::of(&app, shell, user_id, &secret, &Faults::new()).await?;
+    AccountPage { notice: Some(notice), ..page }.answer()
 }
 
 /// Changes the password.
@@ -211,62 +221,112 @@ pub(super) async fn change_password(
     shell: Shell,
     signed_in: SignedIn,
     SessionSecret(secret): SessionSecret,
-    visitor: Result<Visitor, Problem>,
+    FormVisitor(visitor): FormVisitor,
     fields: FormFields,
 ) -> HttpResult<Response> {
     let user_id = signed_in.user_id;
     let mut reader = FieldReader::new(&shell, &fields);
     let old = reader.read(FieldKind::OldPassword, |text| Password::parse_given(text.to_owned()));
     let new = reader.read(FieldKind::NewPassword, |text| Password::parse(text.to_owned()));
-    let mut faults = reader.faults;
+    let faults = reader.faults;
     let changed = match (visitor, old.zip(new)) {
         (_, None) => return AccountPage::of(&app, shell, user_id, &secret, &faults).await?.answer(),
         (Ok(visitor), Some((old, new))) => {
-            accounts::change_password(&app, visitor, signed_in, &secret, &old, &new).await
+            let changed = accounts::change_password(&app, visitor, signed_in, &secret, &old, &new).await;
+            let may_be_repeated =
+                changed.as_ref().is_err_and(|problem| is_wrong(problem) || is_of_another_epoch(problem)) && old != new;
+            if may_be_repeated && matches!(accounts::is_password(&app, visitor, user_id, &new).await, Ok(true)) {
+                // The form was sent twice, and the first one has set it.
+                Ok(())
+            } else {
+                changed
+            }
         }
         (Err(problem), _) => Err(problem),
     };
     match changed {
         Ok(()) => Ok(Redirect::to("/account?done=password").into_response()),
-        Err(problem) if problem.code() == "wrong_password" => {
-            faults.push((FieldKind::OldPassword, shell.t("fault-password-wrong")));
-            AccountPage::of(&app, shell, user_id, &secret, &faults).await?.answer()
-        }
-        Err(problem) => AccountPage::of(&app, shell, user_id, &secret, &faults).await?.refused(problem),
+        Err(problem) => refused(&app, shell, user_id, &secret, FieldKind::OldPassword, problem).await,
     }
 }
 
-/// Erases the account.
+/// Whether the password that was repeated is wrong.
+fn is_wrong(problem: &Problem) -> bool {
+    problem.code() == codes::WRONG_PASSWORD.code
+}
+
+/// Whether the account changed after the password was checked.
+fn is_of_another_epoch(problem: &Problem) -> bool {
+    problem.refusal() == Some(&Refusal::AccountChanged)
+}
+
+/// The page of the account again, with what was refused: a wrong password at its field, all else at the top.
+async fn refused(
+    app: &SharedState,
+    shell: Shell,
+    user_id: UserId,
+    secret: &str,
+    repeated: FieldKind,
+    problem: Problem,
+) -> HttpResult<Response> {
+    if is_wrong(&problem) {
+        let faults = vec![(repeated, shell.t("fault-password-wrong"))];
+        return AccountPage::of(app, shell, user_id, secret, &faults).await?.answer();
+    }
+    let notice = FormNotice::of(&shell, problem)?;
+    let page = AccountPage::of(app, shell, user_id, secret, &Faults::new()).await?;
+    AccountPage { notice: Some(notice), ..page }.answer()
+}
+
+/// Whether an account is erased.
+async fn is_erased(app: &SharedState, user_id: UserId) -> HttpResult<bool> {
+    Ok(app.office.user(user_id).await?.is_some_and(|user| user.status == UserStatus::Erased))
+}
+
+fn erased(scheme: Scheme) -> Response {
+    without_cookie(Redirect::to(ERASED_PATH).into_response(), scheme)
+}
+
+/// Erases the account. A form that is sent twice names the account, whose sessions have ended.
 pub(super) async fn erase(
     State(app): State<SharedState>,
-    mut shell: Shell,
+    shell: Shell,
     scheme: Scheme,
-    signed_in: SignedIn,
-    SessionSecret(secret): SessionSecret,
-    visitor: Result<Visitor, Problem>,
+    signed_in: HttpResult<SignedIn>,
+    secret: HttpResult<SessionSecret>,
+    FormVisitor(visitor): FormVisitor,
     fields: FormFields,
 ) -> HttpResult<Response> {
+    let (signed_in, SessionSecret(secret)) = match (signed_in, secret) {
+        (Ok(signed_in), Ok(secret)) => (signed_in, secret),
+        (Err(problem), _) | (_, Err(problem)) => {
+            let named = UserId::from_text(fields.given(USER_FIELD)).ok().filter(|_| visitor.is_ok());
+            return match named {
+                Some(user_id) if is_erased(&app, user_id).await? => Ok(erased(scheme)),
+                _ => Err(problem),
+            };
+        }
+    };
     let user_id = signed_in.user_id;
     let mut reader = FieldReader::new(&shell, &fields);
     let password = reader.read(FieldKind::Password, |text| Password::parse_given(text.to_owned()));
-    let mut faults = reader.faults;
-    let erased = match (visitor, password) {
+    let faults = reader.faults;
+    let done = match (visitor, password) {
         (_, None) => return AccountPage::of(&app, shell, user_id, &secret, &faults).await?.answer(),
         (Ok(visitor), Some(password)) => accounts::erase_own(&app, visitor, signed_in, &password).await,
         (Err(problem), _) => Err(problem),
     };
-    match erased {
-        Ok(()) => {
-            shell.account = Account::SignedOut;
-            let (title, text) = (shell.t("account-erased"), shell.t("account-erased-text"));
-            let links = vec![PageLink::new("/", shell.t("to-season"))];
-            let page = MessagePage { shell, title, text, links };
-            Ok(without_cookie(page.answer(StatusCode::OK)?, scheme))
-        }
-        Err(problem) if problem.code() == "wrong_password" => {
-            faults.push((FieldKind::Password, shell.t("fault-password-wrong")));
-            AccountPage::of(&app, shell, user_id, &secret, &faults).await?.answer()
-        }
-        Err(problem) => AccountPage::of(&app, shell, user_id, &secret, &faults).await?.refused(problem),
+    match done {
+        Ok(()) => Ok(erased(scheme)),
+        Err(_) if is_erased(&app, user_id).await? => Ok(erased(scheme)),
+        Err(problem) => refused(&app, shell, user_id, &secret, FieldKind::Password, problem).await,
     }
+}
+
+/// Says that the account is erased.
+pub(super) async fn show_erased(mut shell: Shell) -> HttpResult<Response> {
+    shell.account = Account::SignedOut;
+    let (title, text) = (shell.t("account-erased"), shell.t("account-erased-text"));
+    let links = vec![PageLink::new("/", shell.t("to-season"))];
+    MessagePage { shell, title, text, links }.answer(StatusCode::OK)
 }

@@ -2,17 +2,15 @@
 
 use crate::{
     edge::{
+        language::Language,
         problem::{HttpResult, Problem, codes},
         state::SharedState,
     },
-    pages::{
-        language::Language,
-        shell::{HOME_ZONE, Shell, html},
-    },
+    pages::shell::{HOME_ZONE, Shell, html},
 };
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
-use frontrow_domain::user::{LetterLanguage, LinkKind};
+use frontrow_domain::user::LinkKind;
 use frontrow_service::letters::Letter;
 
 /// A letter in its own language.
@@ -20,7 +18,6 @@ struct LetterView {
     lang: &'static str,
     to: String,
     subject: String,
-    greeting: String,
     text: String,
     action: String,
     path: String,
@@ -29,12 +26,8 @@ struct LetterView {
 
 impl LetterView {
     fn new(shell: &Shell, letter: Letter) -> Self {
-        let language = match letter.language {
-            LetterLanguage::Korean => Language::Korean,
-            LetterLanguage::English => Language::English,
-        };
         let mut shell = shell.clone();
-        shell.language = language;
+        shell.language = Language::from(letter.language);
         let (subject, text, action) = match letter.kind {
             LinkKind::PasswordReset => {
                 (shell.t("letter-reset"), shell.t("letter-reset-text"), shell.t("letter-reset-action"))
@@ -47,7 +40,6 @@ impl LetterView {
             lang: shell.lang(),
             to: letter.address,
             subject,
-            greeting: shell.t1("letter-greeting", "name", letter.name),
             text,
             action,
             path: letter.path,

@@ -1,27 +1,45 @@
 //! A forgotten password, and what the links of letters lead to. Opening a link changes nothing: programs that look
 //! through mail open links too.
 
-use super::{Faults, FieldKind, FieldReader, FieldView, FormPage, FormView, MessagePage, PageLink, unreferred};
+use super::{Faults, FieldKind, FieldReader, FieldView, FormPage, FormView, MessagePage, PageLink, without_cookie};
 use crate::{
     edge::{
         accounts,
-        auth::Visitor,
+        auth::PublicRead,
+        cookies::Scheme,
         extract::PathText,
-        form::FormFields,
-        problem::{HttpResult, Problem},
+        form::{FormFields, FormVisitor},
+        problem::{HttpResult, Problem, ProblemCode},
         state::SharedState,
     },
-    pages::shell::Shell,
+    pages::{
+        forms::{FormNotice, KEY_FIELD, fresh_key, key_of},
+        problem_page,
+        shell::Shell,
+    },
 };
-use axum::{extract::State, http::StatusCode, response::Response};
-use frontrow_domain::refusal::Refusal;
+use axum::{
+    extract::State,
+    http::{Method, StatusCode},
+    response::{IntoResponse as _, Redirect, Response},
+};
+use frontrow_domain::{
+    refusal::Refusal,
+    user::{Caller, LinkKind},
+};
 use frontrow_service::{
-    letters::{CONFIRMATION_PATH, RESET_PATH},
+    letters::{CONFIRMATION_PATH, LinkSecret, RESET_PATH},
+    office::ServiceError,
     validate::{Email, Password},
 };
 
-/// How long a link's secret may be.
-const SECRET_LEN_MAX: usize = 100;
+/// Where a form leads to when all is done: to reload it, or to come back to it, does nothing again.
+pub(super) const FORGOT_DONE_PATH: &str = "/forgot/sent";
+pub(super) const RESET_DONE_PATH: &str = "/reset/done";
+pub(super) const CONFIRM_DONE_PATH: &str = "/confirm/done";
+
+/// The words for too many letters to one address.
+pub(super) const LETTERS_LIMITED: (&str, &str) = ("letters-limited", "letters-limited-text");
 
 /// The page to ask for a reset link.
 pub(super) async fn show_forgot(State(app): State<SharedState>, shell: Shell) -> HttpResult<Response> {
@@ -36,6 +54,7 @@ fn forgot_page(shell: Shell, typed: &FormFields, faults: &Faults) -> FormPage {
     let form = FormView {
         id: "forgot",
         action: "/forgot".to_owned(),
+        hidden: vec![(KEY_FIELD, fresh_key())],
         fields: vec![FieldView::new(&shell, FieldKind::Email, typed, faults)],
         submit: shell.t("forgot-submit"),
         ..FormView::default()
@@ -43,7 +62,7 @@ fn forgot_page(shell: Shell, typed: &FormFields, faults: &Faults) -> FormPage {
     FormPage {
         title: shell.t("forgot"),
         lead: Some(shell.t("forgot-lead")),
-        refusal: None,
+        notice: None,
         forms: vec![form],
         links: vec![PageLink::new("/sign-in", shell.t("forgot-to-sign-in"))],
         shell,
@@ -57,11 +76,19 @@ fn no_letters(shell: Shell) -> HttpResult<Response> {
     MessagePage { shell, title, text, links }.answer(StatusCode::OK)
 }
 
+/// Asks for the letter, once for the key of the form.
+fn ask_for_reset(app: &SharedState, shell: &Shell, email: Email, fields: &FormFields) -> HttpResult<()> {
+    // Another address is another request: its letter comes under the same key too.
+    let route = format!("/forgot/{email}");
+    let key = key_of(fields)?.bind(Caller::Anonymous, &Method::POST, &route, &[], &())?;
+    accounts::request_password_reset(app, email, shell.language.into(), key)
+}
+
 /// Asks for a reset link. The page is the same whether the address has an account or not.
 pub(super) async fn forgot(
     State(app): State<SharedState>,
     shell: Shell,
-    visitor: Result<Visitor, Problem>,
+    FormVisitor(visitor): FormVisitor,
     fields: FormFields,
 ) -> HttpResult<Response> {
     if !app.office.sends_letters() {
@@ -71,9 +98,20 @@ pub(super) async fn forgot(
     let email = reader.read(FieldKind::Email, Email::parse_known);
     let faults = reader.faults;
     let Some(email) = email else { return forgot_page(shell, &fields, &faults).answer() };
-    let asked = visitor.and_then(|_| accounts::request_password_reset(&app, email, shell.language.into()));
-    if let Err(problem) = asked {
-        return forgot_page(shell, &fields, &faults).refused(problem);
+    let notice = match visitor {
+        Err(problem) => FormNotice::of(&shell, problem)?,
+        Ok(_) => match ask_for_reset(&app, &shell, email, &fields) {
+            Ok(()) => return Ok(Redirect::to(FORGOT_DONE_PATH).into_response()),
+            Err(problem) => FormNotice::limited_as(&shell, problem, LETTERS_LIMITED)?,
+        },
+    };
+    forgot_page(shell, &fields, &faults).came_back(notice)
+}
+
+/// Says that a letter is on its way, if the address has an account.
+pub(super) async fn show_forgot_done(State(app): State<SharedState>, shell: Shell) -> HttpResult<Response> {
+    if !app.office.sends_letters() {
+        return no_letters(shell);
     }
     let (title, text) = (shell.t("forgot-sent"), shell.t("forgot-sent-text"));
     let mut links = vec![PageLink::new("/sign-in", shell.t("forgot-to-sign-in"))];
@@ -85,11 +123,8 @@ pub(super) async fn forgot(
 
 /// A page for a link that does not work.
 fn invalid(shell: Shell, refusal: &Refusal, link: PageLink) -> HttpResult<Response> {
-    let find = |id: String| shell.find(&id).unwrap_or_default();
-    let code = refusal.code();
-    let (title, text) = (find(format!("problem-{code}")), find(format!("problem-{code}-text")));
-    let page = MessagePage { shell, title, text, links: vec![link] };
-    Ok(unreferred(page.answer(StatusCode::FORBIDDEN)?))
+    let (title, text) = problem_page::words(&shell, ProblemCode(refusal.code()));
+    MessagePage { shell, title, text, links: vec![link] }.answer(StatusCode::FORBIDDEN)
 }
 
 fn invalid_reset(shell: Shell) -> HttpResult<Response> {
@@ -102,78 +137,107 @@ fn invalid_confirmation(shell: Shell) -> HttpResult<Response> {
     invalid(shell, &Refusal::ConfirmationLinkInvalid, link)
 }
 
-/// Whether a text may be a secret: it may stand in a path as it is.
-fn may_be_secret(text: &str) -> bool {
-    text.len() <= SECRET_LEN_MAX && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+/// The secret in a path, if it is that of a link that can be used now.
+async fn usable(app: &SharedState, kind: LinkKind, text: &str) -> HttpResult<Option<LinkSecret>> {
+    let Some(secret) = LinkSecret::parse(text) else { return Ok(None) };
+    Ok(app.office.is_link_usable(kind, &secret).await?.then_some(secret))
 }
 
-fn reset_page(shell: Shell, secret: &str, faults: &Faults) -> FormPage {
+fn reset_page(shell: Shell, secret: &LinkSecret, faults: &Faults) -> FormPage {
     let form = FormView {
         id: "reset",
-        action: format!("{RESET_PATH}{secret}"),
+        action: format!("{RESET_PATH}{}", secret.expose()),
         fields: vec![FieldView::new(&shell, FieldKind::NewPassword, &FormFields::default(), faults)],
         submit: shell.t("reset-submit"),
         ..FormView::default()
     };
     let (title, lead) = (shell.t("reset"), Some(shell.t("reset-lead")));
-    FormPage { title, lead, refusal: None, forms: vec![form], links: Vec::new(), shell }
+    FormPage { title, lead, notice: None, forms: vec![form], links: Vec::new(), shell }
 }
 
 /// The page of a reset link.
-pub(super) async fn show_reset(shell: Shell, PathText(secret): PathText) -> HttpResult<Response> {
-    if !may_be_secret(&secret) {
-        return invalid_reset(shell);
+pub(super) async fn show_reset(
+    State(app): State<SharedState>,
+    shell: Shell,
+    _read: PublicRead,
+    PathText(secret): PathText,
+) -> HttpResult<Response> {
+    match usable(&app, LinkKind::PasswordReset, &secret).await? {
+        Some(secret) => reset_page(shell, &secret, &Faults::new()).answer(),
+        None => invalid_reset(shell),
     }
-    Ok(unreferred(reset_page(shell, &secret, &Faults::new()).answer()?))
 }
 
-/// Sets a new password with the secret of a reset link.
+/// Sets the new password. A link that has just set this very one has done so: its form was sent twice.
+async fn set_password(app: &SharedState, secret: &LinkSecret, new: &Password) -> HttpResult<()> {
+    let done = app.office.redeem_reset_link(secret, new).await;
+    let is_used = matches!(done, Err(ServiceError::Refused(Refusal::ResetLinkInvalid)));
+    if is_used && app.office.was_reset_to(secret, new).await? {
+        return Ok(());
+    }
+    Ok(done?)
+}
+
+/// Sets a new password with the secret of a reset link. All sessions of its user end, so this browser has none either.
 pub(super) async fn reset(
     State(app): State<SharedState>,
     shell: Shell,
+    scheme: Scheme,
     PathText(secret): PathText,
-    visitor: Result<Visitor, Problem>,
+    FormVisitor(visitor): FormVisitor,
     fields: FormFields,
 ) -> HttpResult<Response> {
-    if !may_be_secret(&secret) {
-        return invalid_reset(shell);
-    }
+    let Some(secret) = LinkSecret::parse(&secret) else { return invalid_reset(shell) };
     let mut reader = FieldReader::new(&shell, &fields);
     let new = reader.read(FieldKind::NewPassword, |text| Password::parse(text.to_owned()));
     let faults = reader.faults;
     let done = match (visitor, new) {
-        (_, None) => return Ok(unreferred(reset_page(shell, &secret, &faults).answer()?)),
-        (Ok(_), Some(new)) => app.office.redeem_reset_link(&secret, &new).await.map_err(Problem::from),
+        (_, None) => return reset_page(shell, &secret, &faults).answer(),
+        (Ok(_), Some(new)) => set_password(&app, &secret, &new).await,
         (Err(problem), _) => Err(problem),
     };
     match done {
         Ok(()) => {
-            let (title, text) = (shell.t("reset-done"), shell.t("reset-done-text"));
-            let links = vec![PageLink::new("/sign-in", shell.t("sign-in"))];
-            Ok(unreferred(MessagePage { shell, title, text, links }.answer(StatusCode::OK)?))
+            let response = Redirect::to(RESET_DONE_PATH).into_response();
+            Ok(if shell.is_signed_in() { without_cookie(response, scheme) } else { response })
         }
-        Err(problem) if problem.code() == Refusal::ResetLinkInvalid.code() => invalid_reset(shell),
-        Err(problem) => Ok(unreferred(reset_page(shell, &secret, &faults).refused(problem)?)),
+        Err(problem) if problem.refusal() == Some(&Refusal::ResetLinkInvalid) => invalid_reset(shell),
+        Err(problem) => {
+            let notice = FormNotice::of(&shell, problem)?;
+            reset_page(shell, &secret, &faults).came_back(notice)
+        }
     }
 }
 
-fn confirm_page(shell: Shell, secret: &str) -> FormPage {
+/// Says that the password is set.
+pub(super) async fn show_reset_done(shell: Shell) -> HttpResult<Response> {
+    let (title, text) = (shell.t("reset-done"), shell.t("reset-done-text"));
+    let links = vec![PageLink::new("/sign-in", shell.t("sign-in"))];
+    MessagePage { shell, title, text, links }.answer(StatusCode::OK)
+}
+
+fn confirm_page(shell: Shell, secret: &LinkSecret) -> FormPage {
     let form = FormView {
         id: "confirm",
-        action: format!("{CONFIRMATION_PATH}{secret}"),
+        action: format!("{CONFIRMATION_PATH}{}", secret.expose()),
         submit: shell.t("confirm-submit"),
         ..FormView::default()
     };
     let (title, lead) = (shell.t("confirm"), Some(shell.t("confirm-lead")));
-    FormPage { title, lead, refusal: None, forms: vec![form], links: Vec::new(), shell }
+    FormPage { title, lead, notice: None, forms: vec![form], links: Vec::new(), shell }
 }
 
 /// The page of a confirmation link.
-pub(super) async fn show_confirm(shell: Shell, PathText(secret): PathText) -> HttpResult<Response> {
-    if !may_be_secret(&secret) {
-        return invalid_confirmation(shell);
+pub(super) async fn show_confirm(
+    State(app): State<SharedState>,
+    shell: Shell,
+    _read: PublicRead,
+    PathText(secret): PathText,
+) -> HttpResult<Response> {
+    match usable(&app, LinkKind::EmailConfirmation, &secret).await? {
+        Some(secret) => confirm_page(shell, &secret).answer(),
+        None => invalid_confirmation(shell),
     }
-    Ok(unreferred(confirm_page(shell, &secret).answer()?))
 }
 
 /// Confirms an address with the secret of a link.
@@ -181,21 +245,27 @@ pub(super) async fn confirm(
     State(app): State<SharedState>,
     shell: Shell,
     PathText(secret): PathText,
-    visitor: Result<Visitor, Problem>,
+    FormVisitor(visitor): FormVisitor,
     _fields: FormFields,
 ) -> HttpResult<Response> {
+    let Some(secret) = LinkSecret::parse(&secret) else { return invalid_confirmation(shell) };
     let done = match visitor {
         Ok(_) => app.office.confirm_email(&secret).await.map_err(Problem::from),
         Err(problem) => Err(problem),
     };
     match done {
-        Ok(()) => {
-            let (title, text) = (shell.t("confirm-done"), shell.t("confirm-done-text"));
-            let links = vec![PageLink::new("/", shell.t("to-season"))];
-            Ok(unreferred(MessagePage { shell, title, text, links }.answer(StatusCode::OK)?))
+        Ok(()) => Ok(Redirect::to(CONFIRM_DONE_PATH).into_response()),
+        Err(problem) if problem.refusal() == Some(&Refusal::ConfirmationLinkInvalid) => invalid_confirmation(shell),
+        Err(problem) => {
+            let notice = FormNotice::of(&shell, problem)?;
+            confirm_page(shell, &secret).came_back(notice)
         }
-        Err(problem) if problem.code() == Refusal::ConfirmationLinkInvalid.code() => invalid_confirmation(shell),
-        Err(_) if !may_be_secret(&secret) => invalid_confirmation(shell),
-        Err(problem) => Ok(unreferred(confirm_page(shell, &secret).refused(problem)?)),
     }
+}
+
+/// Says that the address is confirmed.
+pub(super) async fn show_confirm_done(shell: Shell) -> HttpResult<Response> {
+    let (title, text) = (shell.t("confirm-done"), shell.t("confirm-done-text"));
+    let links = vec![PageLink::new("/", shell.t("to-season"))];
+    MessagePage { shell, title, text, links }.answer(StatusCode::OK)
 }

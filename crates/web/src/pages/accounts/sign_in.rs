@@ -1,20 +1,19 @@
 //! Signing in, and registering.
 
 use super::{
-    Faults, FieldKind, FieldReader, FieldView, FormPage, FormView, MessagePage, PageLink, next_in, with_next,
-    without_cookie,
+    Faults, FieldKind, FieldReader, FieldView, FormPage, FormView, MessagePage, PageLink, with_next, without_cookie,
 };
 use crate::{
     edge::{
         accounts,
         auth::{SignedIn, Visitor},
         cookies::{Scheme, session_cookie},
-        form::FormFields,
-        problem::{HttpResult, Problem},
+        form::{FormFields, FormVisitor},
+        problem::{HttpResult, Problem, codes},
         state::SharedState,
     },
     pages::{
-        forms::local_path,
+        forms::{FormNotice, local_path, next_in},
         shell::{Account, Shell},
     },
 };
@@ -23,10 +22,11 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Redirect, Response},
 };
-use frontrow_domain::text::checked_text;
+use frontrow_domain::{refusal::Refusal, text::checked_text, user::LetterLanguage};
 use frontrow_service::{
     accounts::SessionOpened,
     demo,
+    office::ServiceError,
     validate::{Email, Password, USER_NAME_LEN_MAX},
 };
 
@@ -38,7 +38,7 @@ pub(super) async fn show(
     signed_in: Result<SignedIn, Problem>,
     RawQuery(query): RawQuery,
 ) -> HttpResult<Response> {
-    let next = next_in(query.as_deref());
+    let next = next_in(query.as_deref(), "/");
     shown(&app, shell, scheme, signed_in, &next, |shell| {
         sign_in_page(&app, shell, &next, &FormFields::default(), &Faults::new())
     })
@@ -52,7 +52,7 @@ pub(super) async fn show_register(
     signed_in: Result<SignedIn, Problem>,
     RawQuery(query): RawQuery,
 ) -> HttpResult<Response> {
-    let next = next_in(query.as_deref());
+    let next = next_in(query.as_deref(), "/");
     shown(&app, shell, scheme, signed_in, &next, |shell| {
         register_page(shell, &next, &FormFields::default(), &Faults::new())
     })
@@ -69,7 +69,7 @@ fn shown(
 ) -> HttpResult<Response> {
     match signed_in {
         Ok(_) => return Ok(Redirect::to(next).into_response()),
-        Err(problem) if problem.code() != "unauthorized" => return Err(problem),
+        Err(problem) if problem.code() != codes::UNAUTHORIZED.code => return Err(problem),
         Err(_) => {}
     }
     if scheme == Scheme::Plain {
@@ -113,7 +113,7 @@ fn sign_in_page(app: &SharedState, shell: Shell, next: &str, typed: &FormFields,
     FormPage {
         title: shell.t("sign-in"),
         lead: (next != "/").then(|| shell.t("sign-in-lead")),
-        refusal: None,
+        notice: None,
         forms,
         links: vec![
             PageLink::new(with_next("/register", next), shell.t("sign-in-to-register")),
@@ -136,7 +136,7 @@ fn register_page(shell: Shell, next: &str, typed: &FormFields, faults: &Faults) 
     FormPage {
         title: shell.t("register"),
         lead: Some(shell.t("register-lead")),
-        refusal: None,
+        notice: None,
         forms: vec![form],
         links: vec![PageLink::new(with_next("/sign-in", next), shell.t("register-to-sign-in"))],
         shell,
@@ -153,12 +153,25 @@ fn signed_in(app: &SharedState, scheme: Scheme, next: &str, opened: &SessionOpen
     Ok(response)
 }
 
+/// Why a sign-in was refused, for the form that it came from.
+fn notice_of(shell: &Shell, problem: Problem) -> HttpResult<FormNotice> {
+    if problem.code() == codes::UNAUTHORIZED.code {
+        return Ok(FormNotice {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            title: shell.t("sign-in-wrong"),
+            text: shell.t("sign-in-wrong-text"),
+            retry_after: None,
+        });
+    }
+    FormNotice::limited_as(shell, problem, ("sign-in-rate-limited", "sign-in-rate-limited-text"))
+}
+
 /// Signs in, with a new session, and goes on to the page that the visitor came from.
 pub(super) async fn sign_in(
     State(app): State<SharedState>,
     shell: Shell,
     scheme: Scheme,
-    visitor: Result<Visitor, Problem>,
+    FormVisitor(visitor): FormVisitor,
     headers: HeaderMap,
     fields: FormFields,
 ) -> HttpResult<Response> {
@@ -180,16 +193,41 @@ pub(super) async fn sign_in(
     };
     match opened {
         Ok(opened) => signed_in(&app, scheme, next, &opened),
-        Err(problem) => sign_in_page(&app, shell, next, &fields, &faults).refused(problem),
+        Err(problem) => {
+            let notice = notice_of(&shell, problem)?;
+            sign_in_page(&app, shell, next, &fields, &faults).came_back(notice)
+        }
     }
 }
 
-/// Registers a buyer, who is signed in at once.
+/// Registers a buyer, who is signed in at once. An account that has this address and this password already is signed in
+/// to: its form was sent twice, or the answer to the first was lost.
+async fn register_and_open(
+    app: &SharedState,
+    visitor: Visitor,
+    headers: &HeaderMap,
+    (name, email, password): (String, Email, Password),
+    language: LetterLanguage,
+) -> HttpResult<SessionOpened> {
+    let client = accounts::client_label(headers);
+    match app.office.register_buyer(name, email.clone(), password.clone(), language).await {
+        Ok(user) => Ok(app.office.open_session(user, client).await?),
+        Err(ServiceError::Refused(Refusal::EmailTaken)) => {
+            let opened = accounts::sign_in(app, visitor, &email, &password, client).await;
+            let is_wrong =
+                |problem: &Problem| [codes::UNAUTHORIZED.code, codes::RATE_LIMITED.code].contains(&problem.code());
+            opened.map_err(|problem| if is_wrong(&problem) { Refusal::EmailTaken.into() } else { problem })
+        }
+        Err(stop) => Err(stop.into()),
+    }
+}
+
+/// Registers a buyer, and goes on to the page that the visitor came from.
 pub(super) async fn register(
     State(app): State<SharedState>,
     shell: Shell,
     scheme: Scheme,
-    visitor: Result<Visitor, Problem>,
+    FormVisitor(visitor): FormVisitor,
     headers: HeaderMap,
     fields: FormFields,
 ) -> HttpResult<Response> {
@@ -205,22 +243,22 @@ pub(super) async fn register(
     let (Some(name), Some(email), Some(password)) = (name, email, password) else {
         return register_page(shell, next, &fields, &faults).answer();
     };
-    let registered = match visitor {
-        Ok(_) => {
-            let registered = app.office.register_buyer(name, email, password, shell.language.into()).await;
-            registered.map_err(Problem::from)
+    let opened = match visitor {
+        Ok(visitor) => {
+            let account = (name, email, password);
+            register_and_open(&app, visitor, &headers, account, shell.language.into()).await
         }
         Err(problem) => Err(problem),
     };
-    match registered {
-        Ok(user) => {
-            let opened = app.office.open_session(user, accounts::client_label(&headers)).await?;
-            signed_in(&app, scheme, next, &opened)
-        }
-        Err(problem) if problem.code() == "email_taken" => {
+    match opened {
+        Ok(opened) => signed_in(&app, scheme, next, &opened),
+        Err(problem) if problem.refusal() == Some(&Refusal::EmailTaken) => {
             faults.push((FieldKind::Email, shell.t("fault-email-taken")));
             register_page(shell, next, &fields, &faults).answer()
         }
-        Err(problem) => register_page(shell, next, &fields, &faults).refused(problem),
+        Err(problem) => {
+            let notice = FormNotice::of(&shell, problem)?;
+            register_page(shell, next, &fields, &faults).came_back(notice)
+        }
     }
 }

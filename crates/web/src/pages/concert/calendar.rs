@@ -43,7 +43,8 @@ fn utc(at: Time) -> String {
     figures::local(at, "UTC").strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// The entry. Its id stays when the concert moves, so that a calendar that has it moves it too.
+/// The entry. Its id stays when the concert moves, so that a calendar that has it moves it too, as long as the shop has
+/// one host: the setting `public_url` says which.
 pub(super) fn entry(base: &BaseUrl, concert: &Concert, address: Option<&str>) -> String {
     let status = match concert.status {
         ConcertStatus::Cancelled => "CANCELLED",
