@@ -24,8 +24,9 @@ struct Words {
     language: &'static str,
     /// Title, artist and venue of the demo's concerts, by id from 1.
     concerts: [(&'static str, &'static str, &'static str); 7],
-    /// The description of [`CONCERT`].
+    /// The description and the address of [`CONCERT`].
     about: &'static str,
+    address: &'static str,
     /// The message to all in line.
     message: &'static str,
 }
@@ -44,6 +45,7 @@ const WORDS: [Words; 2] = [
             ("코멧 퍼레이드: 첫 주", "코멧 퍼레이드", "한강홀, 서울"),
         ],
         about: "이틀 공연의 마지막 밤. 첫날과 다른 곡으로 채웁니다.",
+        address: "서울 영등포구 여의서로 12",
         message: "한 사람이 4매까지 예매할 수 있습니다.",
     },
     Words {
@@ -59,6 +61,7 @@ const WORDS: [Words; 2] = [
             ("Comet Parade: Opening Week", "Comet Parade", "Hangang Hall, Seoul"),
         ],
         about: "The last of two nights, with other songs than the first.",
+        address: "12 Yeouiseo-ro, Yeongdeungpo-gu, Seoul",
         message: "Up to 4 tickets for one person.",
     },
 ];
@@ -76,8 +79,8 @@ async fn name_concerts(shop: &Shop, words: &Words) {
         let names = json!({ "title": title, "artist": artist, "venue": venue });
         operator.patch(&format!("/operator/concerts/{id}"), &names).await.expect(200);
     }
-    let about = json!({ "details": { "description": words.about } });
-    operator.patch(&format!("/operator/concerts/{CONCERT}"), &about).await.expect(200);
+    let details = json!({ "details": { "description": words.about, "address": words.address } });
+    operator.patch(&format!("/operator/concerts/{CONCERT}"), &details).await.expect(200);
 }
 
 /// Has many join the line. Returns them with their tokens, in order.
