@@ -78,13 +78,14 @@ async fn a_place_in_line_is_followed_from_the_back_to_the_end_over_both_versions
     operator.patch("/operator/rooms/0", &json!({ "max_active": 1 })).await.expect(200);
     for stream in [&mut plain, &mut newer] {
         let turn = stream.until("the turn has come", |event| event.name == "turn").await;
-        assert_eq!(turn.data["status"], "offered");
+        assert_eq!((&turn.data["status"], &turn.data["last_turn"]), (&json!("offered"), &json!(false)));
         assert_eq!(turn.data["deadline"], buyer.position(&token).await["deadline"]);
     }
     let active = buyer.activate(&token).await.expect(200);
     for stream in [&mut plain, &mut newer] {
         let claimed = stream.expect("claimed").await;
         assert_eq!((&claimed.data["status"], &claimed.data["deadline"]), (&json!("active"), &active["deadline"]));
+        assert_eq!(claimed.data["hold_until"], active["queue"]["hold_until"]);
     }
     buyer.delete(&format!("/queue/tokens/{token}")).await.expect(204);
     let mut last = None;
@@ -190,14 +191,16 @@ async fn streams_over_the_limit_are_refused_and_their_clients_poll() {
     let mut first = buyer.line_events(&token).await;
     first.expect("line").await;
     let second = buyer.over_http_2().line_events(&token).await;
-    for path in [format!("/queue/tokens/{token}/events"), format!("{}/seats/events", hall.path())] {
+    // Of a concert nothing is read for a stream that is refused: not even whether it is there.
+    let (seats, unknown) = (format!("{}/seats/events", hall.path()), "/concerts/999/seats/events".to_owned());
+    for path in [format!("/queue/tokens/{token}/events"), seats, unknown] {
         let refused = buyer.get(&path).await;
         refused.problem(503, "too_many_streams");
         assert_eq!(refused.retry_after(), Some(30));
     }
     assert_eq!(buyer.position(&token).await["status"], "waiting");
     let text = server.anonymous().call_at(Method::GET, "/metrics").send().await.text();
-    for line in ["frontrow_event_streams 2\n", "frontrow_event_streams_refused_total 2\n"] {
+    for line in ["frontrow_event_streams 2\n", "frontrow_event_streams_refused_total 3\n"] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
     drop(second);

@@ -343,9 +343,11 @@ pub(super) async fn seat_events(
     QueryParams(query): QueryParams<SinceQuery>,
     headers: HeaderMap,
 ) -> HttpResult<Response> {
+    // First: of a client that is refused nothing is read.
+    let place = app.streams.enter(client)?;
     let since = events::last_event_id(&headers).or(query.since.as_deref());
     let stream = app.office.seat_stream(id, since).await?;
-    Ok(events::answer(app.streams.enter(client)?, SeatEvents(stream)))
+    Ok(events::answer(place, SeatEvents(stream)))
 }
 
 /// Events of `text/event-stream`; the data of `seats` is a list of pairs.

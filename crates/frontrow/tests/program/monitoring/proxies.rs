@@ -17,7 +17,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
 };
 
 const SHIPPED: [&str; 3] = ["compose/haproxy.cfg", "kubernetes/haproxy.cfg", "haproxy/haproxy.cfg"];
@@ -105,6 +105,11 @@ fn adapted(settings: &str, port: &Port, other_port: &Port, instances: &[SocketAd
             ["bind", ..] => _ = writeln!(adapted, "    bind 127.0.0.1:{}", port.number()),
             // Within the usual limit of open files.
             ["maxconn", _] => _ = writeln!(adapted, "    maxconn 1000"),
+            // One stream is as many as there may be.
+            [.., "be_conn(streams)", "ge", _, "}"] => {
+                let (rule, _) = line.rsplit_once("be_conn(streams) ge").unwrap_or_default();
+                let _ = writeln!(adapted, "{rule}be_conn(streams) ge 1 }}");
+            }
             _ => {
                 if line.starts_with("backend ") {
                     (lacks_servers, backends) = (true, backends + 1);
@@ -163,24 +168,56 @@ async fn while_no_instance_is_ready_those_that_live_answer_through_every_proxy()
     all_answer("/api/v1/concerts", 503, "\"code\":\"outcome_unknown\"").await;
 }
 
-/// Answers every request with its own head.
+/// Answers every request with its own head, and one for events with a stream that has no end.
 async fn mirror() -> SocketAddr {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(async move {
-        while let Ok((mut stream, _)) = socket.accept().await {
-            let (mut head, mut buffer) = (Vec::new(), [0; 4_096]);
-            while !head.windows(4).any(|window| window == b"\r\n\r\n") {
-                match stream.read(&mut buffer).await {
-                    Ok(count @ 1..) => head.extend(&buffer[..count]),
-                    Ok(0) | Err(_) => break,
-                }
-            }
-            let answer = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", head.len());
-            let _ = stream.write_all(&[answer.as_bytes(), &head].concat()).await;
+        while let Ok((stream, _)) = socket.accept().await {
+            tokio::spawn(reflect(stream));
         }
     });
     address
+}
+
+async fn reflect(mut stream: TcpStream) {
+    let (mut head, mut buffer) = (Vec::new(), [0; 4_096]);
+    while !head.windows(4).any(|window| window == b"\r\n\r\n") {
+        match stream.read(&mut buffer).await {
+            Ok(count @ 1..) => head.extend(&buffer[..count]),
+            Ok(0) | Err(_) => return,
+        }
+    }
+    let is_stream = head.windows(8).any(|window| window == b"/events ");
+    let length = if is_stream { String::new() } else { format!("Content-Length: {}\r\n", head.len()) };
+    let answer = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{length}\r\n");
+    let _ = stream.write_all(&[answer.as_bytes(), &head].concat()).await;
+    if is_stream {
+        // Until the proxy closes it.
+        let _ = stream.read(&mut buffer).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_of_events_leave_half_of_every_proxy_to_the_requests() {
+    let mirror = mirror().await;
+    for settings in SHIPPED {
+        let most = number_after(settings, "be_conn(streams) ge");
+        assert_eq!(most * 2, number_after(settings, "\n    maxconn"), "{settings}");
+        let proxy = HaProxy::start(settings, &[mirror]);
+        proxy.answers("/readyz", 200, "GET /readyz").await;
+        let url = proxy.url("/api/v1/concerts/1/seats/events");
+        let stream = reqwest::get(&url).await.unwrap();
+        assert_eq!(stream.status(), 200, "{settings}");
+        let refused = reqwest::get(&url).await.unwrap();
+        assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"30".parse().unwrap()));
+        let problem: serde_json::Value = refused.json().await.unwrap();
+        assert_eq!((&problem["code"], &problem["status"]), (&"too_many_streams".into(), &503.into()), "{settings}");
+        proxy.answers("/api/v1/concerts", 200, "GET /api/v1/concerts").await;
+        drop(stream);
+        let is_free = async || (reqwest::get(&url).await.ok()?.status() == 200).then_some(());
+        eventually("there is room for another stream", is_free).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
