@@ -13,6 +13,7 @@ pub use admission::{can_be_activated, check_may_use, may_activate};
 pub use room::{Fence, Gate, Room, Turn};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
 pub use token::{
-    DEADLINE_ORDER, Token, TokenColumns, first_due, is_live_token, is_valid_position, is_wake_due, next_position,
+    DEADLINE_ORDER, Token, TokenColumns, first_due, hold_until, is_last_turn, is_live_token, is_valid_position,
+    is_wake_due, next_position,
 };
 pub use wait::{estimated_wait, estimated_wait_p90};

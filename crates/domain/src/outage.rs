@@ -57,7 +57,7 @@ impl Outages {
         met.fold(Span::ZERO, |sum, outage| Span::from_micros(sum.micros().saturating_add(outage.grace.micros())))
     }
 
-    /// When a token activated at `activated_at` ends at the latest, its holds aside.
+    /// The absolute limit of a token activated at `activated_at`: it ends then at the latest, its holds aside.
     #[must_use]
     pub fn limit_of(&self, activated_at: Time, policy: &Policy) -> Time {
         activated_at.plus(policy.active_limit).plus(self.grace_since(activated_at))

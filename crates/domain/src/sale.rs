@@ -7,7 +7,7 @@ mod reservation;
 mod seat;
 
 pub use concert::{
-    Closing, Concert, ConcertStatus, Fold, Hour, LATE_SALES, LINE_KEPT, LocalHours, NoMoment, zone_name,
+    Closing, Concert, ConcertStatus, Fold, Hour, LATE_SALES, LINE_KEPT, LocalHours, NoMoment, RefundTime, zone_name,
 };
 pub use details::{
     AgeRating, ConcertDetails, DESCRIPTION_LEN_MAX, DETAIL_LEN_MAX, DOORS_MINUTES, DetailsChange, NoPosterTag,

@@ -15,7 +15,7 @@ pub use apply::{Delta, Effects, deltas};
 use departed::Departed;
 use frontrow_domain::{
     id::Position,
-    line::{Gate, Room, TokenState, TokenStatus, estimated_wait, estimated_wait_p90},
+    line::{Gate, Room, Token, TokenState, TokenStatus, estimated_wait, estimated_wait_p90},
     time::{Span, Time},
 };
 use live::Live;
@@ -109,6 +109,8 @@ pub struct Place {
     pub state: Option<TokenState>,
     /// How many living tokens wait in front of it; 0 unless it waits beyond the cursor.
     pub ahead: i64,
+    /// How many turns it let pass; a view has 0 while it waits.
+    pub turns_passed: u32,
 }
 
 impl Place {
@@ -127,10 +129,10 @@ impl Place {
         self.state.and_then(TokenState::deadline)
     }
 
-    /// When the token was activated.
+    /// The place as the token's row has it.
     #[must_use]
-    pub fn activated_at(&self) -> Option<Time> {
-        self.state.and_then(TokenState::activated_at)
+    pub const fn as_in(self, token: &Token) -> Self {
+        Self { state: Some(token.state), turns_passed: token.turns_passed, ahead: self.ahead }
     }
 }
 
@@ -302,12 +304,12 @@ impl RoomView {
     #[must_use]
     pub fn place(&self, position: Position) -> Place {
         if let Some(entry) = self.live.get(position) {
-            return Place { state: Some(entry.state), ahead: 0 };
+            return Place { state: Some(entry.state), ahead: 0, turns_passed: entry.turns_passed };
         }
         if position <= self.room.cursor || self.departed.contains(position) {
-            return Place { state: None, ahead: 0 };
+            return Place { state: None, ahead: 0, turns_passed: 0 };
         }
-        Place { state: Some(TokenState::Waiting), ahead: self.ahead(position) }
+        Place { state: Some(TokenState::Waiting), ahead: self.ahead(position), turns_passed: 0 }
     }
 
     /// How many living tokens are ahead of `position`: `(position − cursor) − departed(cursor, position) − 1`.

@@ -61,8 +61,8 @@ impl VerifiedToken {
 /// The token as the view shows it. Of one that has ended, only the row says when and why.
 fn token_at(signed: &SignedToken, place: &Place) -> Token {
     let ended = TokenState::Ended { at: signed.issued_at, reason: EndReason::Expired, activated_at: None };
-    let state = place.state.unwrap_or(ended);
-    Token { state, ..Token::issued(signed.id, signed.user_id, signed.issued_at) }
+    let (state, turns_passed) = (place.state.unwrap_or(ended), place.turns_passed);
+    Token { state, turns_passed, ..Token::issued(signed.id, signed.user_id, signed.issued_at) }
 }
 
 impl BoxOffice {
@@ -115,6 +115,15 @@ impl BoxOffice {
         if view.epoch() == signed.epoch { Ok(VerifiedToken { signed, view }) } else { Err(missing) }
     }
 
+    /// The room of a token whose signature is ours and whose line was renewed since: the place is still there, and its
+    /// user has it by another token. From memory.
+    #[must_use]
+    pub fn renewed_room(&self, token: &str) -> Option<RoomId> {
+        let signed = self.keyring.verify(token).ok()?;
+        let view = self.lines.view(signed.id.room_id)?;
+        (view.epoch() > signed.epoch).then_some(signed.id.room_id)
+    }
+
     /// Checks whether another process has renewed the line of a token whose epoch is newer than this instance's view.
     ///
     /// # Errors
@@ -138,7 +147,7 @@ impl BoxOffice {
         let found = self.standing(signed, view).await;
         let now = self.now();
         self.note_sign_of_life(signed, found.place.state, now);
-        LineStatus::of(signed.id.position, found, view, now, self.policy.offer_lead)
+        self.line_status(signed.id.position, found, view, now)
     }
 
     /// As [`BoxOffice::position`], without counting as a heartbeat.
@@ -146,18 +155,9 @@ impl BoxOffice {
         self.place_in(signed, view).await
     }
 
-    /// Until when seats may be held with a token, from memory; none if it is not active.
-    #[must_use]
-    pub fn may_hold_until(&self, VerifiedToken { signed, view }: &VerifiedToken) -> Option<Time> {
-        match view.place(signed.id.position).state {
-            Some(TokenState::Active { since, .. }) => Some(self.store.outages().limit_of(since, &self.policy)),
-            _ => None,
-        }
-    }
-
     async fn place_in(&self, signed: &SignedToken, view: &RoomView) -> LineStatus {
         let found = self.standing(signed, view).await;
-        LineStatus::of(signed.id.position, found, view, self.now(), self.policy.offer_lead)
+        self.line_status(signed.id.position, found, view, self.now())
     }
 
     async fn standing(&self, signed: &SignedToken, view: &RoomView) -> TokenStanding {
@@ -186,7 +186,7 @@ impl BoxOffice {
     async fn ended_at(&self, id: TokenId, place: Place, view: &RoomView) -> TokenStanding {
         match self.caches.endings.get(&*self.store, id).await {
             Ending::Over(end_reason) => TokenStanding::read(place, end_reason),
-            Ending::Live(token) => TokenStanding::read(Place { state: Some(token.state), ..place }, None),
+            Ending::Live(token) => TokenStanding::read(place.as_in(&token), None),
             Ending::Unknown if !view.is_replica() => TokenStanding::viewed(place),
             Ending::Unknown => {
                 let place = Place { state: Some(TokenState::Waiting), ..place };
@@ -294,13 +294,13 @@ impl BoxOffice {
 
     async fn locate(&self, token: Token) -> Result<TokenPlace, ServiceError> {
         let view = self.view(token.id.room_id).await?;
-        let place = Place { state: Some(token.state), ..view.place(token.id.position) };
+        let place = view.place(token.id.position).as_in(&token);
         let found = match token.end_reason() {
             None => TokenStanding::viewed(place),
             reason => TokenStanding::read(place, reason),
         };
         let signed = self.keyring.sign(&token, view.epoch());
-        let line = LineStatus::of(token.id.position, found, &view, self.now(), self.policy.offer_lead);
+        let line = self.line_status(token.id.position, found, &view, self.now());
         Ok(TokenPlace { token, signed, line })
     }
 }

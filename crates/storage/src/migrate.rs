@@ -60,6 +60,7 @@ pub const SQLITE: &[Migration] = &[
         sql: include_str!("../migrations/sqlite/0020_concert_details.sql"),
     },
     Migration { version: 21, name: "account_links", sql: include_str!("../migrations/sqlite/0021_account_links.sql") },
+    Migration { version: 22, name: "end_reasons", sql: include_str!("../migrations/sqlite/0022_end_reasons.sql") },
 ];
 
 /// The steps of the `PostgreSQL` schema.

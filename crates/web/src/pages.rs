@@ -15,6 +15,7 @@ mod figures;
 pub(crate) mod forms;
 mod grade_looks;
 mod hall;
+mod holds;
 mod language;
 mod mine;
 mod paths;

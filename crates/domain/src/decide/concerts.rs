@@ -363,7 +363,7 @@ pub(super) fn end_line(world: &mut World, caller: Caller, id: ConcertId) -> Deci
             let token = world.token(token_id).filter(|token| token.status() == TokenStatus::Waiting);
             let Some(token) = token else { continue };
             room.cursor = room.cursor.max(token_id.position);
-            world.put_token(token.ended(world.now, EndReason::Expired)?);
+            world.put_token(token.ended(world.now, EndReason::ConcertOver)?);
             overdue = overdue.saturating_add(1);
         }
         if overdue > 0 {

@@ -11,7 +11,7 @@ use crate::{
     money::Money,
     points::{PointKind, deducted},
     refusal::{EntityKind, Refusal},
-    sale::{Payment, PaymentStatus, Reservation, Seat},
+    sale::{Payment, PaymentStatus, RefundTime, Reservation, Seat},
     user::Caller,
     world::World,
 };
@@ -114,9 +114,8 @@ pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decisi
     let Some(concert) = reservation.and_then(|row| world.concerts.get(row.concert_id)) else {
         return Err(Refusal::NotFound { what: EntityKind::Concert });
     };
-    if !caller.is_operator()
-        && let Some(until) = concert.refunds_until(world.policy.refund_cutoff)
-        && world.now >= until
+    if let RefundTime::Over(until) = concert.refund_time(world.policy.refund_cutoff, world.now)
+        && !caller.is_operator()
     {
         return Err(Refusal::RefundTooLate { until });
     }

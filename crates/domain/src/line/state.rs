@@ -34,10 +34,12 @@ pub enum EndReason {
     Paid,
     /// Its user left the line.
     Left,
-    /// Its time ran out, or its concert was cancelled or is over.
+    /// Its time ran out.
     Expired,
     /// It let too many turns pass: a new place is at the end of the line.
     Missed,
+    /// It waited for a concert that was cancelled or is over: no turn could come any more.
+    ConcertOver,
 }
 
 /// A token's state, with the data of that state.
@@ -100,6 +102,15 @@ impl TokenState {
                 Some(until)
             }
             Self::Waiting | Self::Ended { .. } => None,
+        }
+    }
+
+    /// Since when the token is active; none in any other state.
+    #[must_use]
+    pub const fn active_since(self) -> Option<Time> {
+        match self {
+            Self::Active { since, .. } => Some(since),
+            _ => None,
         }
     }
 

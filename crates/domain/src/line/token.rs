@@ -133,10 +133,9 @@ impl Token {
         self
     }
 
-    /// Whether it has let as many turns pass as it may: it ends then, so that tokens that never claim do not come
-    /// before the others again and again.
+    /// Whether it has let as many turns pass as it may.
     const fn has_passed_its_last_turn(&self, policy: &Policy) -> bool {
-        self.turns_passed >= policy.missed_turns_max
+        is_last_pass(self.turns_passed, policy)
     }
 
     const fn ended_at(mut self, at: Time, reason: EndReason) -> Self {
@@ -218,17 +217,39 @@ impl Token {
         Ok(Self { holds: token.holds.saturating_add(1), ..token })
     }
 
-    /// Refuses a hold once the turn's absolute limit is reached: earlier holds may still be paid, but a new hold could
-    /// end after the token does, and repeated holds would keep the token alive.
+    /// Refuses a hold once the turn's absolute limit is reached.
     ///
     /// # Errors
     /// [`Refusal::TurnTimeOver`].
     pub fn check_time_to_hold(&self, now: Time, policy: &Policy, outages: &Outages) -> Result<(), Refusal> {
-        match self.activated_at().map(|activated_at| outages.limit_of(activated_at, policy)) {
+        match hold_until(self.state, policy, outages) {
             Some(until) if now >= until => Err(Refusal::TurnTimeOver { until }),
             _ => Ok(()),
         }
     }
+}
+
+/// Until when a token in this state may hold seats: up to the turn's absolute limit, which `outages` move. None unless
+/// it is active.
+///
+/// Earlier holds may be paid after that. A new hold could end after the token does, and repeated holds would keep the
+/// token alive.
+#[must_use]
+pub fn hold_until(state: TokenState, policy: &Policy, outages: &Outages) -> Option<Time> {
+    state.active_since().map(|since| outages.limit_of(since, policy))
+}
+
+/// Whether a token ends with the last of so many turns that it let pass, so that tokens that never claim do not come
+/// before the others again and again.
+const fn is_last_pass(turns_passed: u32, policy: &Policy) -> bool {
+    turns_passed >= policy.missed_turns_max
+}
+
+/// Whether a token in this state, which has let `turns_passed` turns pass, is offered its last turn: it ends if it
+/// lets this one pass too.
+#[must_use]
+pub const fn is_last_turn(state: TokenState, turns_passed: u32, policy: &Policy) -> bool {
+    matches!(state, TokenState::Offered { .. }) && is_last_pass(turns_passed.saturating_add(1), policy)
 }
 
 /// A token as the columns of its row: the status, and the data of every state.
@@ -376,12 +397,16 @@ mod tests {
     fn a_token_ends_with_the_last_turn_that_it_may_let_pass() {
         let policy = Policy { missed_turns_max: 3, ..Policy::default() };
         let later = |deadline: Option<Time>| deadline.unwrap();
+        let is_last = |token: &Token| is_last_turn(token.state, token.turns_passed, &policy);
         let first = offered(&policy);
+        assert!(!is_last(&first));
         let first = first.after_deadline(later(first.deadline()), &policy);
         assert_eq!((first.status(), first.turns_passed), (TokenStatus::Missed, 1));
         let second = first.requeued().unwrap().made_dormant(START, &policy).unwrap();
         assert_eq!((second.status(), second.turns_passed), (TokenStatus::Dormant, 2));
+        assert!(!is_last(&second.requeued().unwrap()), "it is offered none");
         let third = second.requeued().unwrap().offered(START, &policy).unwrap();
+        assert!(is_last(&third), "a turn counts as passed too if its token was dormant");
         let ended = third.after_deadline(later(third.deadline()), &policy);
         assert_eq!((ended.status(), ended.end_reason()), (TokenStatus::Ended, Some(EndReason::Missed)));
         assert_eq!(ended.expired_at(), third.deadline());
@@ -389,6 +414,13 @@ mod tests {
             second.requeued().unwrap().made_dormant(START, &policy).unwrap().end_reason(),
             Some(EndReason::Missed)
         );
+    }
+
+    #[test]
+    fn the_only_turn_of_a_strict_policy_is_the_last() {
+        let policy = Policy { missed_turns_max: 1, ..Policy::default() };
+        assert!(is_last_turn(offered(&policy).state, 0, &policy));
+        assert!(!is_last_turn(active(&policy).state, 0, &policy));
     }
 
     #[test]
@@ -479,10 +511,14 @@ mod tests {
     fn a_hold_lifts_the_end_and_none_is_made_after_the_limit() {
         let policy = Policy::default();
         let active = active(&policy);
-        let hold_until = START.plus(policy.hold);
-        let lifted = active.extended_for_hold(hold_until, &policy).unwrap();
-        assert_eq!((lifted.deadline(), lifted.holds), (Some(hold_until.plus(policy.pay_grace)), 1));
+        let held_until = START.plus(policy.hold);
+        let lifted = active.extended_for_hold(held_until, &policy).unwrap();
+        assert_eq!((lifted.deadline(), lifted.holds), (Some(held_until.plus(policy.pay_grace)), 1));
         let until = START.plus(policy.active_limit);
+        let may_hold_until = |token: Token| hold_until(token.state, &policy, &Outages::default());
+        assert_eq!((may_hold_until(active), may_hold_until(lifted)), (Some(until), Some(until)));
+        assert_eq!(may_hold_until(offered(&policy)), None);
+        assert_eq!(may_hold_until(lifted.ended(START, EndReason::Paid).unwrap()), None);
         assert_eq!(lifted.check_time_to_hold(until.minus(Span::from_micros(1)), &policy, &Outages::default()), Ok(()));
         assert_eq!(
             lifted.check_time_to_hold(until, &policy, &Outages::default()),

@@ -231,6 +231,27 @@ pub struct Concert {
     pub updated_at: Time,
 }
 
+/// Whether a buyer's payment may be refunded, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefundTime {
+    /// The concert was cancelled: with no end.
+    Anytime,
+    /// The concert was postponed: with its new date the refunds have an end again.
+    UntilNewDate,
+    /// Before this moment.
+    Until(Time),
+    /// Since this moment not any more.
+    Over(Time),
+}
+
+impl RefundTime {
+    /// Whether a refund is allowed.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        !matches!(self, Self::Over(_))
+    }
+}
+
 impl Concert {
     /// The concert's status at `now`: a scheduled or closed one is over once `ends_at` has passed.
     #[must_use]
@@ -303,14 +324,16 @@ impl Concert {
         if self.status == ConcertStatus::Cancelled { Err(Refusal::ConcertCancelled) } else { Ok(()) }
     }
 
-    /// When the time for refunds ends: `cutoff` before the start; none, for no end, if the concert was postponed or
-    /// cancelled.
+    /// Whether a payment may be refunded at `now`: until `cutoff` before the start, and with no end if the concert was
+    /// postponed or cancelled.
     #[must_use]
-    pub fn refunds_until(&self, cutoff: Span) -> Option<Time> {
+    pub fn refund_time(&self, cutoff: Span, now: Time) -> RefundTime {
         match self.status {
-            ConcertStatus::Postponed | ConcertStatus::Cancelled => None,
+            ConcertStatus::Postponed => RefundTime::UntilNewDate,
+            ConcertStatus::Cancelled => RefundTime::Anytime,
             ConcertStatus::Scheduled | ConcertStatus::Closed | ConcertStatus::Over => {
-                Some(self.starts_at.minus(cutoff))
+                let until = self.starts_at.minus(cutoff);
+                if now < until { RefundTime::Until(until) } else { RefundTime::Over(until) }
             }
         }
     }

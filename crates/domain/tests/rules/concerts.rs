@@ -413,7 +413,7 @@ fn the_line_of_a_cancelled_concert_ends_from_its_head_on() {
         (2 * S, CLOCK, end_line(2, 1), "offered 0, lapsed 1"),
     ]);
     let ended = office.token(token_id(OWN, 2));
-    assert_eq!((ended.status(), ended.end_reason()), (TokenStatus::Ended, Some(EndReason::Expired)));
+    assert_eq!((ended.status(), ended.end_reason()), (TokenStatus::Ended, Some(EndReason::ConcertOver)));
     assert_eq!((ended.expired_at(), office.model.rooms[&OWN].cursor), (Some(at(2 * S)), ended.id.position));
     assert_eq!(office.status(token_id(OWN, 3)), TokenStatus::Waiting, "one was asked for");
     office.run([

@@ -107,6 +107,8 @@ async fn a_position_is_read_without_a_session_and_shows_no_user() {
         "deadline",
         "end_reason",
         "estimated_wait",
+        "hold_until",
+        "last_turn",
         "message",
         "poll_after_ms",
         "position",
@@ -254,6 +256,49 @@ async fn an_active_token_ends_when_it_is_idle_and_lives_on_while_its_user_asks()
     .await;
     assert_eq!(server.anonymous().position(&token).await["status"], "ended");
     buyer.activate(&token).await.problem(403, "token_ended");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_place_says_which_turn_is_its_last_and_until_when_seats_may_be_held() {
+    let server = Server::start().await;
+    let buyer = server.buyer("buyer").await;
+    let token = buyer.join(None).await["token"].as_str().unwrap().to_owned();
+    buyer.wait_for(&token, "offered").await;
+    let turn = buyer.position(&token).await;
+    assert_eq!((&turn["last_turn"], &turn["hold_until"]), (&json!(false), &json!(null)));
+    server.advance(61);
+    buyer.wait_for(&token, "missed").await;
+    assert_eq!(buyer.position(&token).await["last_turn"], false, "no turn is offered");
+    buyer.activate(&token).await.expect(202);
+    buyer.wait_for(&token, "offered").await;
+    assert_eq!(buyer.position(&token).await["last_turn"], true);
+    let row = buyer.get(&format!("/queue/tokens/{token}")).await.expect(200);
+    assert_eq!(row["queue"]["last_turn"], true);
+    let queue = buyer.activate(&token).await.expect(200)["queue"].clone();
+    assert_eq!((&queue["last_turn"], &queue["hold_until"]), (&json!(false), &json!("2027-01-15T08:11:01.000000Z")));
+    server.advance(60);
+    let place = buyer.position(&token).await;
+    assert_eq!(place["hold_until"], queue["hold_until"], "a sign of life does not move it");
+    assert_ne!(place["hold_until"], place["deadline"]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_place_of_a_cancelled_concert_ends_with_its_concert() {
+    let server = Server::start().await;
+    let hall = server.hall_like(1, |draft| draft.own_room_max_active = Some(0)).await;
+    let (buyer, operator) = (server.buyer("buyer").await, server.operator().await);
+    let token = buyer.join(Some(hall.id())).await["token"].as_str().unwrap().to_owned();
+    let cancel = json!({ "reason": "The singer is ill." });
+    operator.post(&format!("/operator{}/cancel", hall.path()), &cancel).await.expect(200);
+    eventually("the place has ended", async || {
+        let place = buyer.position(&token).await;
+        (place["end_reason"] == "concert_over").then_some(())
+    })
+    .await;
+    let row = buyer.get(&format!("/queue/tokens/{token}")).await.expect(200);
+    assert_eq!((&row["end_reason"], &row["activated_at"]), (&json!("concert_over"), &json!(null)));
     server.close().await;
 }
 

@@ -1,9 +1,17 @@
 //! Paying for held seats: the sums, the top-up on the way, the tickets, and everything that can go wrong.
 
 use crate::support::{Paying, browser, hidden, holding, key, new_key, says};
-use frontrow_domain::time::Span;
-use frontrow_service::drafts::DetailsDraft;
-use frontrow_testkit::{Browser, PRICE, START, Server, id};
+use frontrow_domain::{
+    command::Command,
+    decide::decide_all,
+    id::{Position, RoomId, TokenId},
+    sale::AgeRating,
+    time::Span,
+    user::Caller,
+};
+use frontrow_service::{drafts::DetailsDraft, testing};
+use frontrow_storage::Store as _;
+use frontrow_testkit::{Browser, PRICE, START, Server, fixture::request, id};
 use serde_json::json;
 
 #[tokio::test]
@@ -14,6 +22,8 @@ async fn two_seats_are_paid_by_one_button_and_the_tickets_have_what_one_needs_on
             draft.details = Some(DetailsDraft {
                 address: Some(Some("서울 영등포구 여의도로 1".to_owned())),
                 doors_minutes: Some(Some(60)),
+                running_minutes: Some(Some(150)),
+                age_rating: Some(Some(AgeRating::From12)),
                 organiser_contact: Some(Some("02-000-0000".to_owned())),
                 ..DetailsDraft::default()
             });
@@ -47,7 +57,10 @@ async fn two_seats_are_paid_by_one_button_and_the_tickets_have_what_one_needs_on
         "예매를 마쳤습니다",
         "Midnight Tide: The First Night",
         "2027년 3월 15일 (월) 오후 8:00",
-        "2027년 3월 15일 (월) 오후 7:00",
+        "<dt>예매자</dt><dd>buyer</dd>",
+        "<dt>입장 시작</dt><dd>오후 7:00</dd>",
+        "<dt>공연 시간</dt><dd>2시간 30분 (인터미션 포함)</dd>",
+        "12세 이상 관람가",
         "Hangang Hall, Seoul",
         "서울 영등포구 여의도로 1",
         "Floor A열 1번",
@@ -71,7 +84,7 @@ async fn two_seats_are_paid_by_one_button_and_the_tickets_have_what_one_needs_on
     let tickets = english.open(&format!("{}/tickets", hall.path())).await;
     says(
         &tickets,
-        &["Your tickets", "Floor, row A, seat 1", "₩100,000", "Doors open", "Mon 15 March 2027, 7:00 pm"],
+        &["Your tickets", "Floor, row A, seat 1", "₩100,000", "Doors open", "7:00 pm", "Booked by"],
         &["원</"],
     );
     paying.server.close().await;
@@ -152,6 +165,73 @@ async fn what_was_paid_in_one_tab_is_shown_as_paid_by_the_other() {
     }
     assert_eq!(paying.buyer.balance().await, 500_000 - PRICE);
     paying.server.close().await;
+}
+
+#[tokio::test]
+async fn a_hold_that_was_given_up_in_another_tab_is_not_taken_for_a_payment() {
+    let paying = Paying::with(500_000).await;
+    let page = paying.page().await;
+    let (other_tab, key_there) = (format!("/holds/{}/release", paying.held[0]), new_key(&paying.server));
+    paying.browser.send(&other_tab, &[("key", &key_there)]).await.leads_to();
+    paying.send(&key(&page)).await.shows(409, &["이미 끝난 예매입니다", "결제할 좌석이 없습니다"]);
+    assert_eq!(paying.buyer.balance().await, 500_000);
+    paying.server.close().await;
+}
+
+#[tokio::test]
+async fn tickets_that_were_all_refunded_say_so() {
+    let server = Server::start().await;
+    let hall = server.hall(1).await;
+    let buyer = server.buyer_with("buyer", 500_000).await;
+    let browser = browser(&server, &buyer);
+    let (_, payment) = buyer.buy(hall.seats[0]).await;
+    browser.send(&format!("/payments/{payment}/refund"), &[("key", &new_key(&server))]).await.leads_to();
+    let page = browser.open(&format!("{}/tickets", hall.path())).await;
+    says(&page, &["모두 환불했습니다", "Midnight Tide", "href=\"/mine/payments\""], &["예매 번호", "환불하기"]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_payment_with_a_token_of_a_line_that_is_being_read_again_is_asked_to_come_back_soon() {
+    let (server, store) = Server::with_store(&[]).await;
+    let hall = server.hall(1).await;
+    let paying = Paying::of(server, hall, 500_000, &[0]).await;
+    let position = paying.buyer.position(&paying.token).await["position"].as_i64().unwrap();
+    let row = store.token(TokenId { room_id: RoomId::HOUSE, position: Position(position) }).await.unwrap().unwrap();
+    // Another process renews the line. This one does not know the new line yet.
+    let renew = request(Caller::System, Command::RenewLine { room_id: RoomId::HOUSE });
+    store.transact(vec![renew].into(), decide_all).await.unwrap();
+    let renewed = testing::keyring(&paying.server.app().office).sign(&row, 2);
+    let paying = Paying { token: renewed, ..paying };
+    let answer = paying.send(&new_key(&paying.server)).await;
+    assert_eq!(answer.status, 503, "{}", answer.html);
+    assert!(answer.header("retry-after").is_some() && !answer.html.contains("이 줄의 순번이 아닙니다"));
+    drop(store);
+    paying.server.close().await;
+}
+
+#[tokio::test]
+async fn a_sum_that_one_top_up_cannot_add_is_added_in_parts() {
+    let server = Server::with(&[("--top-up-max", "60000")]).await;
+    let hall = server.hall(1).await;
+    let buyer = server.buyer("buyer").await;
+    let browser = browser(&server, &buyer);
+    holding(&buyer, &hall, &[0]).await;
+    let path = format!("{}/pay", hall.path());
+    let page = browser.open(&path).await;
+    says(&page, &["100,000원이 모자랍니다", "value=\"60000\"", "나머지를 이어서 충전해 주세요"], &[]);
+    let (key, next) = (key(&page), hidden(&page, "next").remove(0));
+    let add = async |amount: &str, key: &str| {
+        browser.send("/points/top-up", &[("key", key), ("next", &next), ("amount", amount)]).await
+    };
+    assert_eq!(add("60000", &key).await.leads_to(), path);
+    says(&browser.open(&path).await, &["40,000원이 모자랍니다", "value=\"40000\""], &["이어서 충전해 주세요"]);
+    // Back to the first form, with another amount: what became of the first is said, and the new form adds this one.
+    let again = add("40000", &key).await;
+    again.shows(422, &["먼저 보낸 내용은 이미 처리되었습니다", "60,000원", "value=\"40000\""]);
+    assert_eq!(add("40000", &crate::support::key(&again)).await.leads_to(), path);
+    assert_eq!(buyer.balance().await, 100_000);
+    server.close().await;
 }
 
 #[tokio::test]

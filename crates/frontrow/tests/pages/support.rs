@@ -44,7 +44,7 @@ pub(crate) fn line_data(page: &LoadedPage) -> serde_json::Value {
 /// The scene of a waiting page.
 pub(crate) fn scene(page: &LoadedPage) -> String {
     assert_eq!(page.status, 200, "{}", page.html);
-    let found = regex::Regex::new(r#"data-part="scene" data-scene="([a-z-]+)""#).unwrap();
+    let found = regex::Regex::new(r#"data-part="scene" data-scene="([a-z_-]+)""#).unwrap();
     found.captures(&page.html).unwrap_or_else(|| panic!("no scene in {}", page.html))[1].to_owned()
 }
 

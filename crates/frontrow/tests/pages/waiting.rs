@@ -60,7 +60,7 @@ async fn joining_leads_to_the_place_and_joining_again_to_the_same_one() {
     let same_key = new_key(&server);
     let first = phone.send(&line, &[("key", &same_key)]).await;
     let place = first.leads_to().to_owned();
-    assert!(place.starts_with("/line/") && place.ends_with("?from=0"), "{place}");
+    assert!(place.starts_with("/line/") && !place.contains('?'), "{place}");
     // A double click, a reload, another device.
     assert_eq!(phone.send(&line, &[("key", &same_key)]).await.leads_to(), place);
     assert_eq!(bare(phone.send(&line, &[("key", &new_key(&server))]).await.leads_to()), bare(&place));
@@ -129,7 +129,12 @@ async fn a_turn_is_claimed_once_however_often_the_button_is_pressed() {
     }
     let page = browser.open(&place).await;
     assert_eq!(scene(&page), "active");
-    says(&page, &["들어왔습니다", &format!("href=\"{}/seats\"", hall.path()), "좌석을 고를 수 있는 시간"], &[]);
+    // The time to choose is the turn's, not that of the last sign of life.
+    let texts = ["들어왔습니다", "좌석을 고를 수 있는 시간", "data-fill=\"clock\">10:00<", "오후 5:10:00"];
+    says(&page, &texts, &[]);
+    says(&page, &[&format!("href=\"{}/seats\"", hall.path())], &[]);
+    server.advance(61);
+    says(&browser.open(&place).await, &["data-fill=\"clock\">8:59<", "오후 5:10:00"], &[]);
     // Joining again leads to the seats at once.
     let again = browser.send(&format!("{}/line", hall.path()), &[("key", &new_key(&server))]).await;
     assert_eq!(again.leads_to(), format!("{}/seats", hall.path()));
@@ -146,7 +151,8 @@ async fn a_claim_of_a_full_room_keeps_the_turn_and_the_next_one_succeeds() {
     let full = browser.send(&claim, &[("key", &key(&page))]).await.leads_to().to_owned();
     let page = browser.open(&full).await;
     assert_eq!(scene(&page), "offered");
-    says(&page, &["안이 꽉 찼습니다", "차례는 그대로"], &[]);
+    says(&page, &["안이 꽉 찼습니다", "차례는 그대로"], &["시간도 다시"]);
+    assert_eq!(page.html.matches("안이 꽉 찼습니다").count(), 1, "it is said of this turn and of no later one");
     operator.patch(&room, &json!({ "max_active": 1 })).await.expect(200);
     let claimed = browser.send(&claim, &[("key", &key(&page))]).await;
     assert_eq!(claimed.leads_to(), format!("{}/seats", hall.path()));
@@ -160,15 +166,18 @@ async fn a_missed_turn_returns_to_the_head_of_the_line_and_ends_after_the_second
     let buyer = server.buyer("buyer").await;
     let browser = browser(&server, &buyer);
     let place = join(&server, &browser, &hall).await;
-    until(&browser, &place, "offered").await;
+    let page = until(&browser, &place, "offered").await;
+    says(&page, &["시간 안에 들어가지 못하면 줄의 맨 앞에서 다시 기다릴 수 있습니다"], &[]);
     server.advance(61);
     let page = until(&browser, &place, "missed").await;
     says(&page, &["차례를 놓쳤습니다", "맨 앞에서 다시 기다리기", "오후 5:11:00"], &["좌석 고르러"]);
     browser.send(&format!("{}/claim", bare(&place)), &[("key", &key(&page))]).await.leads_to();
-    until(&browser, &place, "offered").await;
+    let page = until(&browser, &place, "offered-last").await;
+    // There is no other turn.
+    says(&page, &["시간 안에 들어가지 못하면 순번이 끝나고"], &["맨 앞에서 다시"]);
     server.advance(61);
     let page = until(&browser, &place, "ended-missed").await;
-    says(&page, &["차례를 거듭 놓쳐 순번이 끝났습니다", "다시 줄 서기"], &["<noscript>", "type=\"module\""]);
+    says(&page, &["차례를 놓쳐 순번이 끝났습니다", "다시 줄 서기"], &["<noscript>", "type=\"module\""]);
     let joined = browser.send(&format!("{}/line", hall.path()), &[("key", &key(&page))]).await;
     assert_ne!(bare(joined.leads_to()), bare(&place));
     server.close().await;
@@ -230,8 +239,10 @@ async fn a_cancelled_concert_ends_its_line_and_the_page_says_why() {
     let place = join(&server, &browser, &hall).await;
     let cancel = json!({ "reason": "무대를 세울 수 없습니다." });
     operator.post(&format!("/operator{}/cancel", hall.path()), &cancel).await.expect(200);
-    let page = until(&browser, &place, "ended-expired").await;
-    says(&page, &["공연이 취소되었습니다", "무대를 세울 수 없습니다.", "결제한 좌석은 환불할 수 있습니다"], &[]);
+    let page = until(&browser, &place, "ended-concert_over").await;
+    let texts = ["공연이 취소되었습니다", "무대를 세울 수 없습니다.", "결제한 좌석은 환불할 수 있습니다"];
+    says(&page, &texts, &["시간이 지나", "풀렸습니다", "다시 줄"]);
+    says(&page, &["이 공연의 줄이 끝났습니다", "더는 차례가 오지 않습니다"], &[]);
     server.close().await;
 }
 
@@ -318,7 +329,56 @@ async fn a_silent_place_is_woken_by_opening_its_page() {
     let page = browser.open(&place).await;
     assert_eq!(scene(&page), "dormant");
     says(&page, &["자리를 비운 사이 차례가 지났습니다", "줄의 맨 앞으로 돌아가고 있습니다"], &[]);
-    until(&browser, &place, "offered").await;
+    // The turn that passed while the place was silent counts.
+    until(&browser, &place, "offered-last").await;
+    server.close().await;
+}
+
+#[tokio::test]
+async fn leaving_with_seats_on_hold_says_that_they_cannot_be_paid_and_a_closed_sale_has_no_line_to_join() {
+    let server = Server::start().await;
+    let hall = own_room(&server, 1).await;
+    let (buyer, operator) = (server.buyer("buyer").await, server.operator().await);
+    let browser = browser(&server, &buyer);
+    let token = buyer.enter(Some(hall.id())).await;
+    let ask = format!("/line/{token}/leave");
+    says(&browser.open(&ask).await, &["순서가 사라집니다", "잡아 둔 좌석도 더는 결제할 수 없습니다"], &[]);
+    operator.patch(&format!("/operator{}", hall.path()), &json!({ "status": "closed" })).await.expect(200);
+    let left = browser.send(&ask, &[]).await.leads_to().to_owned();
+    let page = browser.open(&left).await;
+    assert_eq!(scene(&page), "ended-left");
+    says(&page, &["줄에서 나왔습니다", "예매가 마감되었습니다"], &["다시 줄"]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn an_old_address_of_a_place_leads_its_user_to_the_place_after_the_line_was_renewed() {
+    let server = Server::start().await;
+    let (hall, house) = (own_room(&server, 0).await, server.hall(1).await);
+    let (buyer, other) = (server.buyer("buyer").await, server.buyer("other").await);
+    let own = browser(&server, &buyer);
+    let place = join(&server, &own, &hall).await;
+    let in_house = join(&server, &own, &house).await;
+    server.app().office.renew_lines().await.unwrap();
+    let new_address = own.open(&place).await.leads_to().to_owned();
+    assert_ne!(new_address, place);
+    assert_eq!(scene(&own.open(&new_address).await), "waiting");
+    assert_eq!(own.open(&format!("{}/leave", bare(&place))).await.leads_to(), new_address);
+    let in_house_now = own.open(&in_house).await.leads_to().to_owned();
+    assert!(in_house_now.ends_with(&format!("?concert={}", house.id())), "{in_house_now}");
+    // A form of the old page changes nothing, and leads on.
+    for path in ["claim", "leave"] {
+        let answer = own.send(&format!("{}/{path}", bare(&place)), &[("key", &new_key(&server))]).await;
+        assert_eq!(answer.leads_to(), place);
+    }
+    assert_eq!(scene(&own.open(&new_address).await), "waiting");
+    // Who has not signed in is told where the place is, and another account is led to what it has itself.
+    let stranger = Browser::at(&server).speaking("ko").open(&place).await;
+    stranger.shows(200, &["줄의 자리는 그대로 있습니다", "로그인하고 이어 가기", "/sign-in?next=%2Fline%2F"]);
+    assert_eq!(browser(&server, &other).open(&place).await.leads_to(), hall.path());
+    // The token alone reads nothing any more.
+    let token = bare(&place).trim_start_matches("/line/").to_owned();
+    server.anonymous().get(&format!("/queue/tokens/{token}/position")).await.problem(404, "not_found");
     server.close().await;
 }
 
@@ -329,7 +389,7 @@ async fn a_place_in_the_house_room_keeps_its_concert_in_the_address() {
     let buyer = server.buyer("buyer").await;
     let browser = browser(&server, &buyer);
     let place = join(&server, &browser, &hall).await;
-    assert!(place.ends_with(&format!("?concert={}&from=0", hall.id())), "{place}");
+    assert!(place.ends_with(&format!("?concert={}", hall.id())), "{place}");
     let page = until(&browser, &place, "offered").await;
     let action = format!("action=\"{}/claim?concert={}", bare(&place), hall.id());
     assert!(page.html.contains(&action), "{}", page.html);

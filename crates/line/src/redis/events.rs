@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// The format that this version of the program writes, and the only one that it reads.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
 /// The content of an event.
 #[derive(Debug, Clone)]
@@ -143,11 +143,12 @@ struct WrittenChanges {
     concerts: Vec<ConcertId>,
 }
 
-/// Tokens of one room in the same state.
+/// Tokens of one room in the same state that let as many turns pass.
 #[derive(Serialize, Deserialize)]
 struct WrittenTokens {
     room: RoomId,
     state: TokenState,
+    turns_passed: u32,
     positions: Positions,
 }
 
@@ -225,10 +226,11 @@ impl WrittenChanges {
 
 impl WrittenTokens {
     fn of(tokens: &[Token]) -> Vec<Self> {
-        let group = |token: &Token| (token.id.room_id, token.state);
+        let group = |token: &Token| (token.id.room_id, token.state, token.turns_passed);
         let groups = tokens.chunk_by(|one, other| group(one) == group(other)).map(|tokens| Self {
             room: tokens[0].id.room_id,
             state: tokens[0].state,
+            turns_passed: tokens[0].turns_passed,
             positions: Positions::of(tokens.iter().map(|token| token.id.position)),
         });
         groups.collect()
@@ -236,9 +238,10 @@ impl WrittenTokens {
 
     fn read(groups: Vec<Self>, now: Time, budget: &mut u64) -> Option<Vec<Token>> {
         let mut tokens = Vec::new();
-        for Self { room: room_id, state, positions } in groups {
+        for Self { room: room_id, state, turns_passed, positions } in groups {
             tokens.extend(positions.read(budget)?.map(|position| Token {
                 state,
+                turns_passed,
                 ..Token::issued(TokenId { room_id, position }, UserId(Uuid::nil()), now)
             }));
         }

@@ -2,7 +2,7 @@
 //! clock says which of two changes of a token is the later one.
 
 use super::LineReading;
-use crate::view::{Delta, RoomView};
+use crate::view::{Delta, Place, RoomView};
 use frontrow_domain::{
     id::{Position, TokenId, UserId},
     line::{EndReason, Room, Token, TokenState, TokenStatus},
@@ -180,9 +180,10 @@ impl ChangeOrder {
         let beyond = (line.highest.0 + 1..=highest.0).map(Position);
         later.extend(beyond.filter(|position| present.has_departed(*position)));
         let updated = later.into_iter().filter_map(|position| {
-            let state = present.place(position).state.unwrap_or(ENDED);
+            let Place { state, turns_passed, .. } = present.place(position);
+            let state = state.unwrap_or(ENDED);
             let comes_back = state.status() != TokenStatus::Ended && has_ended(rebuilt, position);
-            (!comes_back).then(|| stub(TokenId { room_id, position }, state))
+            (!comes_back).then(|| Token { turns_passed, ..stub(TokenId { room_id, position }, state) })
         });
         let unused = line.in_flight.iter().filter(|position| present.has_departed(**position));
         let unused = unused.map(|position| TokenId { room_id, position: *position });

@@ -115,7 +115,7 @@ impl RoomView {
         view.returned = Arc::new(returned.to_vec());
         let mut known = Live::default();
         for position in returned {
-            known.put(Entry { position: *position, state: TokenState::Waiting });
+            known.put(Entry { position: *position, state: TokenState::Waiting, turns_passed: 0 });
         }
         for token in &line.others {
             known.put(entry_of(token));
@@ -276,5 +276,8 @@ struct AppliedTokens {
 }
 
 fn entry_of(token: &Token) -> Entry {
-    Entry { position: token.id.position, state: token.state }
+    let Token { id, state, turns_passed, .. } = *token;
+    // The rows of waiting tokens are read without it.
+    let turns_passed = if state == TokenState::Waiting { 0 } else { turns_passed };
+    Entry { position: id.position, state, turns_passed }
 }

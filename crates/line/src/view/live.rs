@@ -17,6 +17,8 @@ const RUN: i64 = 32;
 pub(super) struct Entry {
     pub(super) position: Position,
     pub(super) state: TokenState,
+    /// How many turns it let pass; 0 while it waits.
+    pub(super) turns_passed: u32,
 }
 
 /// A map whose clone shares all shards; changing a token copies its shard alone. Before the first token it has no

@@ -118,6 +118,9 @@ fn assert_exact(view: &RoomView, model: &Model) {
     for token in tokens() {
         let place = view.place(token.id.position);
         assert_eq!((place.status(), place.deadline()), (token.status(), token.deadline()), "{:?}", token.id);
+        if token.deadline().is_some() {
+            assert_eq!(place.turns_passed, token.turns_passed, "{:?}", token.id);
+        }
         if token.status() == TokenStatus::Waiting && token.id.position > cursor {
             assert_eq!(place.ahead, in_front, "{:?}", token.id);
             in_front += 1;
@@ -282,14 +285,14 @@ fn clients_ask_often_at_the_head_and_seldom_at_the_back() {
     assert!(spread.iter().all(|ms| (24_000..=36_000).contains(ms)));
     assert!(*spread.iter().max().unwrap() - *spread.iter().min().unwrap() > 10_000);
     assert_eq!(view.poll_after_ms(&place, 7, None), view.poll_after_ms(&place, 7, None));
-    let offered = Place { state: Some(TokenState::Offered { until: START }), ahead: 0 };
+    let offered = Place { state: Some(TokenState::Offered { until: START }), ahead: 0, turns_passed: 0 };
     assert!((0..1_000).all(|seed| view.poll_after_ms(&offered, seed, None) <= 1_500));
 }
 
 #[test]
 fn an_unseen_position_waits_behind_all_others() {
     let (_, view) = full_room(10);
-    assert_eq!(view.place(Position(15)), Place { state: Some(TokenState::Waiting), ahead: 14 });
+    assert_eq!(view.place(Position(15)), Place { state: Some(TokenState::Waiting), ahead: 14, turns_passed: 0 });
 }
 
 #[test]

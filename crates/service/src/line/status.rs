@@ -1,8 +1,9 @@
 //! The status of a place in a line, as clients see it.
 
+use crate::office::BoxOffice;
 use frontrow_domain::{
     id::Position,
-    line::{EndReason, TokenStatus},
+    line::{EndReason, TokenState, TokenStatus, hold_until, is_last_turn},
     time::{Span, Time},
 };
 use frontrow_line::view::{Estimate, Place, RoomView, WaitUnknown};
@@ -53,6 +54,10 @@ pub struct LineStatus {
     pub wait: Wait,
     /// The end of the present state: of the claim of an offered token, or of an active one.
     pub deadline: Option<Time>,
+    /// Until when seats may be held; none unless the token is active.
+    pub hold_until: Option<Time>,
+    /// Whether the token is offered its last turn: it ends if it lets this one pass.
+    pub is_last_turn: bool,
     /// Why the token ended; none while it is live, or if the reason is not known any more.
     pub end_reason: Option<EndReason>,
     /// When to poll again, in milliseconds: different for each client and poll.
@@ -81,9 +86,11 @@ impl LineStatus {
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let Self { status, position, ahead, total_waiting, wait, deadline, end_reason, message, is_stale, .. } = self;
+        let Self { hold_until, is_last_turn, .. } = self;
         // Its keys are always the same.
         let mut hasher = DefaultHasher::new();
         (status, position, ahead, total_waiting, wait, deadline, end_reason, message, is_stale).hash(&mut hasher);
+        (hold_until, is_last_turn).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -92,12 +99,20 @@ impl LineStatus {
     pub fn is_over(&self) -> bool {
         self.status == TokenStatus::Ended
     }
+}
 
-    /// The status of a token that was found like this at `now`. `lead` is how long before its sale opens a line moves.
-    pub(super) fn of(position: Position, found: TokenStanding, view: &RoomView, now: Time, lead: Span) -> Self {
+impl BoxOffice {
+    /// The status of a token that was found like this at `now`.
+    pub(super) fn line_status(
+        &self,
+        position: Position,
+        found: TokenStanding,
+        view: &RoomView,
+        now: Time,
+    ) -> LineStatus {
         let place = found.place;
-        let rest = view.rest(now, lead);
-        Self {
+        let rest = view.rest(now, self.policy.offer_lead);
+        LineStatus {
             status: place.status(),
             position,
             ahead: place.ahead,
@@ -109,6 +124,12 @@ impl LineStatus {
                 Estimate::Unknown(reason) => Wait::Unknown(reason),
             },
             deadline: place.deadline(),
+            hold_until: match place.state {
+                Some(state @ TokenState::Active { .. }) => hold_until(state, &self.policy, &self.store.outages()),
+                // Most places wait: for them the outages are not read.
+                _ => None,
+            },
+            is_last_turn: place.state.is_some_and(|state| is_last_turn(state, place.turns_passed, &self.policy)),
             end_reason: found.end_reason,
             poll_after_ms: view.poll_after_ms(&place, jitter_seed(position, now), rest),
             message: view.room().message.clone(),

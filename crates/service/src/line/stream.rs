@@ -113,6 +113,8 @@ mod tests {
             total_waiting: 9,
             wait: Wait::Known { p50_seconds: 1, p90_seconds: 2 },
             deadline: None,
+            hold_until: None,
+            is_last_turn: false,
             end_reason: None,
             poll_after_ms: 1_500,
             message: None,
@@ -138,6 +140,8 @@ mod tests {
             LineStatus { message: Some("Soon.".to_owned()), ..waiting(5) },
             LineStatus { status: TokenStatus::Offered, ..waiting(5) },
             LineStatus { deadline: Some(Time::from_micros(1)), ..waiting(5) },
+            LineStatus { hold_until: Some(Time::from_micros(1)), ..waiting(5) },
+            LineStatus { is_last_turn: true, ..waiting(5) },
             LineStatus { is_stale: true, ..waiting(5) },
         ] {
             assert_ne!(waiting(5).fingerprint(), other.fingerprint(), "{other:?}");

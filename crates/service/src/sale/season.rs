@@ -7,7 +7,7 @@ use crate::{
 };
 use frontrow_domain::{
     id::ConcertId,
-    sale::{Concert, PosterTag},
+    sale::{Concert, PosterTag, RefundTime},
     text::folded,
     time::{Span, Time},
 };
@@ -112,8 +112,8 @@ pub struct ConcertView {
     pub shown: ShownConcert,
     /// Its hall in numbers.
     pub hall: Arc<HallOverview>,
-    /// How long before its start the refunds end.
-    pub refund_cutoff: Span,
+    /// How long a payment may be refunded.
+    pub refund_time: RefundTime,
     /// How many seats a user may have.
     pub seats_max: u32,
     /// How long a hold lasts.
@@ -200,7 +200,7 @@ impl BoxOffice {
         let now = self.now();
         let on_sale = ConcertOnSale::of(row.seen_at(now), hall.counts, now);
         let view = Arc::new(ConcertView {
-            refund_cutoff: self.policy.refund_cutoff,
+            refund_time: on_sale.concert.refund_time(self.policy.refund_cutoff, now),
             shown: ShownConcert::of(on_sale, profile),
             hall,
             seats_max: self.policy.max_seats_per_user,

@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(office.lines.busy_rooms(), []);
         for position in (1..=5).map(Position) {
             let token = office.store.token(TokenId { room_id: room, position }).await.unwrap().unwrap();
-            assert_eq!((token.status(), token.end_reason()), (TokenStatus::Ended, Some(EndReason::Expired)));
+            assert_eq!((token.status(), token.end_reason()), (TokenStatus::Ended, Some(EndReason::ConcertOver)));
         }
         let line = office.store.line(room).await.unwrap().unwrap();
         assert_eq!(line.room.cursor, Position(5), "the rows can be pruned by and by");

@@ -195,7 +195,8 @@ CREATE TABLE waiting_token (
     due_from     bigint CONSTRAINT token_due_from CHECK (
         (due_from IS NOT NULL) = (status = 'active') AND due_from <= active_until),
     expired_at   bigint CONSTRAINT token_expired_at CHECK ((expired_at IS NOT NULL) = (status = 'ended')),
-    end_reason   text   CONSTRAINT token_end_reason CHECK (end_reason IN ('paid', 'left', 'expired', 'missed')),
+    end_reason   text   CONSTRAINT token_end_reason CHECK (
+        end_reason IN ('paid', 'left', 'expired', 'missed', 'concert_over')),
     -- The turns that it let pass, and the holds that were made with it.
     turns_passed integer NOT NULL DEFAULT 0 CONSTRAINT token_turns_passed CHECK (turns_passed >= 0),
     holds        integer NOT NULL DEFAULT 0 CONSTRAINT token_holds CHECK (holds >= 0),

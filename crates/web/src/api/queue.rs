@@ -60,7 +60,7 @@ pub struct TokenBody {
     deadline: Option<Time>,
     /// When it ended.
     expired_at: Option<Time>,
-    /// Why it ended; `missed` after it let too many turns pass, `expired` too when its concert is cancelled or over.
+    /// Why it ended; `missed` after it let too many turns pass, `concert_over` when its concert was cancelled or is over.
     end_reason: Option<EndReason>,
     /// Its place in the line now.
     queue: PositionBody,
@@ -85,6 +85,10 @@ pub struct PositionBody {
     estimated_wait: WaitBody,
     /// The end of its state: the deadline of the claim of an offered token, the end of an active one.
     deadline: Option<Time>,
+    /// Until when seats may be held; none unless the token is active. What is held may be paid after that.
+    hold_until: Option<Time>,
+    /// Whether the token is offered its last turn: it ends if it lets this one pass.
+    last_turn: bool,
     /// Why it ended; none while it lives, and once its row has been removed.
     end_reason: Option<EndReason>,
     /// When to ask next, in milliseconds from now.
@@ -135,6 +139,8 @@ impl From<LineStatus> for PositionBody {
             total_waiting: line.total_waiting,
             estimated_wait,
             deadline: line.deadline,
+            hold_until: line.hold_until,
+            last_turn: line.is_last_turn,
             end_reason: line.end_reason,
             poll_after_ms: line.poll_after_ms,
             message: line.message,

@@ -156,6 +156,18 @@ fn client_address(parts: &Parts, app: &SharedState) -> Result<ClientAddress, Pro
     Ok(ClientAddress(app.limits.client(&parts.headers, peer(&parts.extensions)?)))
 }
 
+/// A queue token that a client sent, as its header or in a form.
+///
+/// # Errors
+/// [`Refusal::TokenInvalid`] if its signature is not ours or its line has been renewed; the service's own if that
+/// cannot be told now.
+pub async fn queue_token(app: &SharedState, token: &str) -> HttpResult<SignedToken> {
+    match app.office.verify_token(token).await {
+        Err(ServiceError::Refused(_)) => Err(Refusal::TokenInvalid.into()),
+        verified => Ok(verified?),
+    }
+}
+
 /// How the browser of a request reaches the server.
 ///
 /// # Errors
@@ -296,10 +308,6 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let token = parts.headers.get(QUEUE_TOKEN_HEADER).and_then(|value| value.to_str().ok());
         let Some(token) = token else { return Err(Refusal::TokenInvalid.into()) };
-        match SharedState::from_ref(state).office.verify_token(token).await {
-            Ok(signed) => Ok(Self(signed)),
-            Err(ServiceError::Refused(_)) => Err(Refusal::TokenInvalid.into()),
-            Err(stop) => Err(stop.into()),
-        }
+        queue_token(&SharedState::from_ref(state), token).await.map(Self)
     }
 }

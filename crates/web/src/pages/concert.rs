@@ -15,7 +15,7 @@ use crate::{
         figures,
         grade_looks::styles_of,
         paths,
-        refund_time::RefundTime,
+        refund_time::refund_words,
         sale_words::{SaleWords, next_step},
         season::{PosterView, hue, price_of},
         shared::{HTML, SharedRequest, text_of},
@@ -42,9 +42,9 @@ const SUMMARY_LEN_MAX: usize = 200;
 
 /// A fact about a concert, and its name.
 #[derive(Debug)]
-struct Fact {
-    name: String,
-    text: String,
+pub(super) struct Fact {
+    pub(super) name: String,
+    pub(super) text: String,
 }
 
 /// A grade with its price and what is left of it.
@@ -120,7 +120,7 @@ fn minutes(minutes: i32) -> Span {
     Span::from_secs(60 * i64::from(minutes))
 }
 
-fn facts(shell: &Shell, concert: &Concert, details: &ConcertDetails) -> Vec<Fact> {
+pub(super) fn facts(shell: &Shell, concert: &Concert, details: &ConcertDetails) -> Vec<Fact> {
     let zone = concert.time_zone.as_str();
     let hour = |at: Time| figures::hour(shell.language, &figures::local(at, zone));
     let mut facts = vec![
@@ -180,7 +180,7 @@ fn rules(shell: &Shell, view: &ConcertView) -> Vec<String> {
         shell.t1("rule-seats", "seats", i64::from(view.seats_max)),
         shell.t1("rule-hold", "length", shell.length(view.hold)),
         shell.t("rule-fee"),
-        RefundTime::of(concert, view.refund_cutoff, view.now).words(shell, &concert.time_zone),
+        refund_words(shell, view.refund_time, &concert.time_zone),
     ]
 }
 

@@ -137,6 +137,12 @@ pub(crate) fn length(language: Language, span: Span) -> String {
     if parts.is_empty() { format!("0{name}") } else { parts.join(" ") }
 }
 
+/// Minutes and seconds that are left, rounded up: `0:54`. None are left of a span that is over.
+pub(crate) fn clock(left: Span) -> String {
+    let seconds = left.micros().max(0).saturating_add(999_999) / 1_000_000;
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
 /// Date and hour.
 pub(crate) fn moment(language: Language, at: &Zoned) -> String {
     on_date(language, at, &hour(language, at))
@@ -158,6 +164,13 @@ fn on_date(language: Language, at: &Zoned, hour: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_counts_whole_seconds_and_stops_at_none() {
+        for (left, expected) in [(54_000_000, "0:54"), (53_000_001, "0:54"), (600_000_000, "10:00"), (-5, "0:00")] {
+            assert_eq!(clock(Span::from_micros(left)), expected);
+        }
+    }
 
     #[test]
     fn money_and_times_are_written_as_each_language_writes_them() {

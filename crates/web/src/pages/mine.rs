@@ -11,8 +11,8 @@ use crate::{
     },
     pages::{
         forms::{FormNotice, form_page, fresh_key, key_of},
-        pay::{LiveHolds, total},
-        refund_time::RefundTime,
+        holds::{HoldsTray, LiveHolds, total},
+        refund_time::refund_words,
         seat_names::seat_name,
         shell::{HOME_ZONE, Shell, html},
         waiting,
@@ -31,7 +31,7 @@ use frontrow_domain::{
     line::TokenStatus,
     money::Money,
     refusal::{EntityKind, Refusal},
-    sale::{Concert, PaymentStatus, ReservationStatus},
+    sale::{Concert, PaymentStatus, RefundTime, ReservationStatus},
     time::Time,
 };
 use frontrow_service::{
@@ -60,8 +60,8 @@ pub(super) fn routes() -> Router<SharedState> {
 struct HeldConcert {
     id: ConcertId,
     title: String,
+    zone: String,
     holds: LiveHolds,
-    until: String,
 }
 
 /// A place in a line.
@@ -96,6 +96,10 @@ struct MinePage {
 }
 
 impl MinePage {
+    fn tray<'a>(&'a self, HeldConcert { title, zone, holds, .. }: &'a HeldConcert) -> HoldsTray<'a> {
+        holds.tray(&self.shell, self.shell.t1("mine-held", "title", title.as_str()), zone, "/mine")
+    }
+
     fn is_empty(&self) -> bool {
         self.held.is_empty() && self.places.is_empty() && self.coming.is_empty() && self.past.is_empty()
     }
@@ -128,8 +132,7 @@ fn held(
     let group = |(id, tickets): (ConcertId, Vec<Ticket>)| {
         let holds = LiveHolds::of(shell, &tickets, now)?;
         let concert = concerts.get(&id)?;
-        let until = shell.exact_hour(&holds.ends_at, &concert.time_zone);
-        Some(HeldConcert { id, title: concert.title.clone(), holds, until })
+        Some(HeldConcert { id, title: concert.title.clone(), zone: concert.time_zone.clone(), holds })
     };
     by_concert.into_iter().filter_map(group).collect()
 }
@@ -288,7 +291,7 @@ async fn refund_page(
         None => None,
     };
     let (now, cutoff) = (app.office.now(), app.office.policy().refund_cutoff);
-    let time = concert.as_ref().map_or(RefundTime::Anytime, |concert| RefundTime::of(concert, cutoff, now));
+    let time = concert.as_ref().map_or(RefundTime::Anytime, |concert| concert.refund_time(cutoff, now));
     let zone = concert.as_ref().map_or(HOME_ZONE, |concert| &concert.time_zone);
     let balance = app.office.balance_of(user_id).await?;
     Ok(RefundPage {
@@ -296,7 +299,7 @@ async fn refund_page(
         place: seat_name(&shell, &receipt.place),
         when: concert.as_ref().map(|concert| shell.moment(&concert.starts_at, zone)),
         paid_at: shell.moment(&receipt.payment.paid_at, zone),
-        rule: time.words(&shell, zone),
+        rule: refund_words(&shell, time, zone),
         may_refund: time.is_open() && receipt.payment.status == PaymentStatus::Completed,
         refunded_at: receipt.payment.refunded_at.map(|at| shell.moment(&at, zone)),
         balance,

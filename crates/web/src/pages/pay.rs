@@ -2,17 +2,19 @@
 
 use crate::{
     edge::{
-        auth::SignedIn,
+        auth::{SignedIn, queue_token},
         extract::{PathId, PathKey as _},
         form::FormFields,
         problem::{HttpResult, Problem},
         state::SharedState,
     },
     pages::{
+        concert::{Fact, facts},
         forms::{FormNotice, form_page, fresh_key, key_of},
+        holds::{HoldsTray, LiveHolds, total},
         paths,
         points::TopUpForm,
-        refund_time::RefundTime,
+        refund_time::refund_words,
         seat_names::seat_name,
         shell::{Shell, html},
     },
@@ -35,7 +37,7 @@ use frontrow_domain::{
     time::Time,
     user::Caller,
 };
-use frontrow_service::sale::{Receipt, Ticket};
+use frontrow_service::sale::Receipt;
 use frontrow_storage::{ConcertProfile, Page, PaymentFilter, ReservationFilter};
 use std::sync::Arc;
 
@@ -49,63 +51,12 @@ pub(super) fn routes() -> Router<SharedState> {
         .route("/concerts/{concert_id}/tickets", get(tickets))
 }
 
-/// The sum of prices.
-pub(super) fn total(prices: impl Iterator<Item = Money>) -> Money {
-    prices.fold(Money::ZERO, |sum, price| sum.checked_add(price).unwrap_or(Money::MAX))
-}
-
-/// The seats that a buyer holds of one concert, with the end of the first hold.
-#[derive(Debug)]
-pub(super) struct LiveHolds {
-    pub(super) seats: Vec<HoldLine>,
-    pub(super) total: Money,
-    pub(super) ends_at: Time,
-    /// Until then, in milliseconds.
-    pub(super) left_ms: i64,
-}
-
-/// One held seat.
-#[derive(Debug)]
-pub(super) struct HoldLine {
-    pub(super) reservation_id: ReservationId,
-    pub(super) place: String,
-    pub(super) price: Money,
-}
-
-impl LiveHolds {
-    /// Those of these tickets that are held at `now`; none if none is.
-    pub(super) fn of(shell: &Shell, tickets: &[Ticket], now: Time) -> Option<Self> {
-        let is_held = |ticket: &&Ticket| {
-            ticket.reservation.status() == ReservationStatus::Pending && ticket.reservation.is_live(now)
-        };
-        let mut held: Vec<_> = tickets.iter().filter(is_held).collect();
-        held.sort_by_key(|ticket| ticket.reservation.seat_number);
-        let ends_at = held.iter().map(|ticket| ticket.reservation.expires_at).min()?;
-        let line = |ticket: &&Ticket| HoldLine {
-            reservation_id: ticket.reservation.reservation_id,
-            place: seat_name(shell, &ticket.place),
-            price: ticket.reservation.price,
-        };
-        Some(Self {
-            seats: held.iter().map(line).collect(),
-            total: total(held.iter().map(|ticket| ticket.reservation.price)),
-            ends_at,
-            left_ms: ends_at.since(now).millis().max(0),
-        })
-    }
-
-    /// Minutes and seconds that are left: `4:09`.
-    pub(super) fn clock(&self) -> String {
-        let seconds = self.left_ms.saturating_add(999) / 1_000;
-        format!("{}:{:02}", seconds / 60, seconds % 60)
-    }
-}
-
 /// The page that asks for the payment.
 #[derive(Template)]
 #[template(path = "pay/pay.html")]
 struct PayPage {
     shell: Shell,
+    path: String,
     notice: Option<FormNotice>,
     concert: Arc<Concert>,
     when: String,
@@ -123,12 +74,8 @@ struct PayPage {
 }
 
 impl PayPage {
-    fn path(&self) -> String {
-        paths::pay(self.concert.concert_id)
-    }
-
-    fn until(&self, holds: &LiveHolds) -> String {
-        self.shell.exact_hour(&holds.ends_at, &self.concert.time_zone)
+    fn tray<'a>(&'a self, holds: &'a LiveHolds) -> HoldsTray<'a> {
+        holds.tray(&self.shell, self.shell.t("pay-within"), &self.concert.time_zone, &self.path)
     }
 }
 
@@ -146,6 +93,7 @@ async fn page_of(app: &SharedState, shell: Shell, user: UserId, id: ConcertId) -
     let due = holds.as_ref().map(|holds| holds.total);
     let missing = due.and_then(|due| due.checked_sub(balance)).filter(|missing| *missing > Money::ZERO);
     let policy = app.office.policy();
+    let path = paths::pay(id);
     Ok(PayPage {
         notice: None,
         when: shell.moment(&concert.starts_at, &concert.time_zone),
@@ -154,9 +102,10 @@ async fn page_of(app: &SharedState, shell: Shell, user: UserId, id: ConcertId) -
         balance,
         after: due.and_then(|due| balance.checked_sub(due)).filter(|after| *after >= Money::ZERO),
         missing,
-        top_up: TopUpForm::new(policy, missing, &paths::pay(id)),
-        refund: RefundTime::of(&concert, policy.refund_cutoff, now).words(&shell, &concert.time_zone),
+        top_up: TopUpForm::new(policy, missing, &path),
+        refund: refund_words(&shell, concert.refund_time(policy.refund_cutoff, now), &concert.time_zone),
         key: fresh_key(),
+        path,
         concert,
         shell,
     })
@@ -186,7 +135,7 @@ async fn try_to_pay(app: &SharedState, caller: Caller, id: ConcertId, fields: &F
     let reservations = reservations_of(fields)?;
     let key = key_of(fields)?.bind(caller, &Method::POST, "/concerts/{id}/pay", &[&id], &reservations)?;
     // The token of the page: with it a payment that is sent again is the same request, though its token has ended.
-    let token = app.office.verify_token(fields.one("token")?).await.map_err(|_| Refusal::TokenInvalid)?;
+    let token = queue_token(app, fields.one("token")?).await?;
     app.office.pay(caller, token.id, reservations, key).await?;
     Ok(())
 }
@@ -205,8 +154,12 @@ async fn pay(
     let notice = FormNotice::of(&shell, problem)?;
     let page = page_of(&app, shell, user_id, id).await?;
     if is_settled && page.holds.is_none() {
-        // Paid in another tab: the tickets say so.
-        return Ok(Redirect::to(&paths::tickets(id)).into_response());
+        let named = reservations_of(&fields)?;
+        let paid = receipts(&app, user_id, id, Some(PaymentStatus::Completed)).await?;
+        if paid.iter().any(|receipt| named.contains(&receipt.payment.reservation_id)) {
+            // Paid in another tab: the tickets say so.
+            return Ok(Redirect::to(&paths::tickets(id)).into_response());
+        }
     }
     let page = PayPage { notice: Some(notice), ..page };
     form_page(&page.shell, page.notice.as_ref(), &page)
@@ -230,14 +183,35 @@ struct TicketsPage {
     is_new: bool,
     concert: Arc<Concert>,
     profile: Arc<ConcertProfile>,
-    when: String,
-    doors: Option<String>,
+    facts: Vec<Fact>,
+    /// The name that is checked at the door.
+    holder: String,
     tickets: Vec<TicketLine>,
     total: Money,
     balance: Money,
     refund: String,
     may_refund: bool,
     standing: Option<(String, String)>,
+}
+
+/// What stands in place of tickets that were all refunded.
+#[derive(Template)]
+#[template(path = "pay/refunded.html")]
+struct RefundedPage {
+    shell: Shell,
+    concert: Arc<Concert>,
+    when: String,
+}
+
+/// A buyer's payments for a concert.
+async fn receipts(
+    app: &SharedState,
+    user: UserId,
+    concert: ConcertId,
+    status: Option<PaymentStatus>,
+) -> HttpResult<Vec<Receipt>> {
+    let filter = PaymentFilter { user: Some(user), concert: Some(concert), status, reservation: None };
+    Ok(app.office.payments(&filter, Page { after: None, limit: ROWS_MAX }).await?)
 }
 
 /// What the concert's status means for its tickets.
@@ -263,21 +237,20 @@ async fn tickets(
     RawQuery(query): RawQuery,
 ) -> HttpResult<Response> {
     let concert = app.office.concert(id).await?;
-    let profile = app.office.profile(id).await?;
-    let filter = PaymentFilter {
-        user: Some(user_id),
-        concert: Some(id),
-        status: Some(PaymentStatus::Completed),
-        ..PaymentFilter::default()
-    };
-    let mut receipts = app.office.payments(&filter, Page { after: None, limit: ROWS_MAX }).await?;
-    if receipts.is_empty() {
-        return Err(Refusal::NotFound { what: EntityKind::Payment }.into());
+    let mut paid = receipts(&app, user_id, id, Some(PaymentStatus::Completed)).await?;
+    if paid.is_empty() {
+        if receipts(&app, user_id, id, None).await?.is_empty() {
+            return Err(Refusal::NotFound { what: EntityKind::Payment }.into());
+        }
+        let page = RefundedPage { when: shell.moment(&concert.starts_at, &concert.time_zone), concert, shell };
+        return html(&page.shell, StatusCode::OK, &page);
     }
-    receipts.sort_by_key(|receipt| receipt.seat_number);
+    paid.sort_by_key(|receipt| receipt.seat_number);
+    let profile = app.office.profile(id).await?;
+    let user = app.office.user(user_id).await?.ok_or(Refusal::NotFound { what: EntityKind::User })?;
     let balance = app.office.balance_of(user_id).await?;
     let (now, zone) = (app.office.now(), &concert.time_zone);
-    let refund = RefundTime::of(&concert, app.office.policy().refund_cutoff, now);
+    let refund = concert.refund_time(app.office.policy().refund_cutoff, now);
     let line = |receipt: &Receipt| TicketLine {
         reservation_id: receipt.payment.reservation_id,
         payment_id: receipt.payment.payment_id,
@@ -287,12 +260,12 @@ async fn tickets(
     };
     let page = TicketsPage {
         is_new: query.as_deref() == Some("new=yes"),
-        when: shell.moment(&concert.starts_at, zone),
-        doors: concert.doors_at(&profile.details).map(|at| shell.moment(&at, zone)),
-        tickets: receipts.iter().map(line).collect(),
-        total: total(receipts.iter().map(|receipt| receipt.payment.amount)),
+        facts: facts(&shell, &concert, &profile.details),
+        holder: user.name,
+        tickets: paid.iter().map(line).collect(),
+        total: total(paid.iter().map(|receipt| receipt.payment.amount)),
         balance,
-        refund: refund.words(&shell, zone),
+        refund: refund_words(&shell, refund, zone),
         may_refund: refund.is_open(),
         standing: standing(&shell, &concert, now),
         concert,

@@ -47,6 +47,8 @@ pub(super) struct TopUpForm {
     pub(super) max: Money,
     /// What stands in the field.
     pub(super) amount: String,
+    /// Whether more is missing than one top-up may add.
+    pub(super) is_part: bool,
     /// Why the field is wrong.
     pub(super) fault: Option<String>,
     /// Where to go on to.
@@ -55,10 +57,12 @@ pub(super) struct TopUpForm {
 }
 
 impl TopUpForm {
-    /// An empty form, or one that suggests an amount.
-    pub(super) fn new(policy: &Policy, suggested: Option<Money>, next: &str) -> Self {
-        let amount = suggested.map(|amount| amount.max(policy.top_up_min).to_string()).unwrap_or_default();
+    /// An empty form, or one that suggests what is missing.
+    pub(super) fn new(policy: &Policy, missing: Option<Money>, next: &str) -> Self {
+        let in_bounds = |amount: Money| amount.max(policy.top_up_min).min(policy.top_up_max);
+        let amount = missing.map(|amount| in_bounds(amount).to_string()).unwrap_or_default();
         Self {
+            is_part: missing.is_some_and(|amount| amount > policy.top_up_max),
             is_open: policy.top_up_policy == TopUpPolicy::Open,
             min: policy.top_up_min,
             max: policy.top_up_max,

@@ -22,14 +22,13 @@ use crate::{
 };
 use axum::{
     Router,
-    extract::{RawQuery, State},
+    extract::{FromRequestParts as _, RawQuery, Request, State},
     http::{Method, StatusCode},
     response::{IntoResponse as _, Redirect, Response},
     routing::{get, post},
 };
 use frontrow_domain::{
-    command::Issue,
-    id::{ConcertId, RoomId},
+    id::{ConcertId, RoomId, UserId},
     line::TokenStatus,
     refusal::Refusal,
 };
@@ -38,7 +37,7 @@ use frontrow_service::{
     office::ServiceError,
     sale::ConcertOnSale,
 };
-use page::{FrontPage, LeavePage, WaitingPage};
+use page::{FrontPage, LeavePage, RenewedPage, WaitingPage};
 
 /// The routes of the line.
 pub(super) fn routes() -> Router<SharedState> {
@@ -50,13 +49,11 @@ pub(super) fn routes() -> Router<SharedState> {
         .route("/line/{token}/leave", get(ask_to_leave).post(leave))
 }
 
-/// Which concert a place is for, and how far back it began: what the address of a waiting page carries beside the token.
+/// What the address of a waiting page carries beside the token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Bearing {
     /// The concert of a place in the house room, whose token names none.
     concert: Option<ConcertId>,
-    /// How many were ahead at the start.
-    from: Option<i64>,
     /// What happened to a claim a moment ago.
     claim: LastClaim,
 }
@@ -76,7 +73,6 @@ impl Bearing {
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             match &*name {
                 "concert" => bearing.concert = ConcertId::from_text(&value).ok(),
-                "from" => bearing.from = value.parse().ok().filter(|from| *from >= 0),
                 "claim" if value == "full" => bearing.claim = LastClaim::Full,
                 _ => {}
             }
@@ -93,9 +89,6 @@ impl Bearing {
         let mut query = form_urlencoded::Serializer::new(String::new());
         if let Some(concert) = self.concert {
             query.append_pair("concert", &concert.to_string());
-        }
-        if let Some(from) = self.from {
-            query.append_pair("from", &from.to_string());
         }
         if self.claim == LastClaim::Full {
             query.append_pair("claim", "full");
@@ -195,9 +188,8 @@ async fn join_front(
         return Err(Problem::new(&codes::NOT_FOUND));
     }
     let key = key_of(&fields)?.bind(caller, &Method::POST, "/line", &[], &())?;
-    let (place, issue) = app.office.issue_token(caller, None, key).await?.value;
-    let from = (issue == Issue::New).then_some(place.line.ahead);
-    Ok(Redirect::to(&page_path(&place.signed, Bearing { from, ..Bearing::default() })))
+    let (place, _) = app.office.issue_token(caller, None, key).await?.value;
+    Ok(Redirect::to(&path_of_place(&place.signed)))
 }
 
 /// Joins the line of a concert, or goes back to the place in it.
@@ -212,13 +204,11 @@ async fn join(
         Some(_) => key_of(&fields)?.bind(caller, &Method::POST, "/concerts/{id}/line", &[&concert], &())?,
         None => None,
     };
-    let (place, issue) = app.office.issue_token(caller, Some(concert), key).await?.value;
+    let (place, _) = app.office.issue_token(caller, Some(concert), key).await?.value;
     if place.token.status() == TokenStatus::Active {
         return Ok(Redirect::to(&TurnGoal::Hall(concert).address()));
     }
-    let from = (issue == Issue::New).then_some(place.line.ahead);
-    let bearing = Bearing { from, ..Bearing::of(concert, place.token.id.room_id) };
-    Ok(Redirect::to(&page_path(&place.signed, bearing)))
+    Ok(Redirect::to(&path_of(&place.signed, concert, place.token.id.room_id)))
 }
 
 /// The visitor's own place in the line of a concert; without one, the concert.
@@ -228,12 +218,42 @@ async fn own(
     PathId(concert): PathId<ConcertId>,
 ) -> HttpResult<Redirect> {
     let room = app.office.concert(concert).await?.room_id;
-    let places = app.office.live_tokens(user_id).await?;
+    to_own_place(&app, user_id, room, Bearing::of(concert, room)).await
+}
+
+/// To the visitor's own place in the line of a room. Without one, to the concert, or to what else is the visitor's own.
+async fn to_own_place(app: &SharedState, user: UserId, room: RoomId, bearing: Bearing) -> HttpResult<Redirect> {
+    let places = app.office.live_tokens(user).await?;
     let place = places.into_iter().find(|place| place.token.id.room_id == room);
-    Ok(match place {
-        Some(place) => Redirect::to(&path_of(&place.signed, concert, room)),
-        None => Redirect::to(&paths::concert(concert)),
+    Ok(match (place, room.concert().or(bearing.concert)) {
+        (Some(place), _) => Redirect::to(&page_path(&place.signed, bearing)),
+        (None, Some(concert)) => Redirect::to(&paths::concert(concert)),
+        (None, None) => Redirect::to("/mine"),
     })
+}
+
+/// Leads from the address of a place to the same place at its new address, if its line was renewed: that takes its
+/// account. Any other problem stays.
+async fn after_renewal(
+    app: &SharedState,
+    shell: Shell,
+    token: &str,
+    request: Request,
+    problem: Problem,
+) -> HttpResult<Response> {
+    let Some(room) = app.office.renewed_room(token) else { return Err(problem) };
+    let (mut parts, _) = request.into_parts();
+    match SignedIn::from_request_parts(&mut parts, app).await {
+        Ok(SignedIn { user_id, .. }) => {
+            let bearing = Bearing::of_query(parts.uri.query());
+            Ok(to_own_place(app, user_id, room, bearing).await?.into_response())
+        }
+        Err(problem) if problem.code() == codes::UNAUTHORIZED.code => {
+            let page = RenewedPage { shell };
+            html(&page.shell, StatusCode::OK, &page)
+        }
+        Err(problem) => Err(problem),
+    }
 }
 
 /// A place that a visitor looks at.
@@ -266,12 +286,15 @@ impl Visit {
 async fn show(
     State(app): State<SharedState>,
     shell: Shell,
-    RawQuery(query): RawQuery,
     PathText(token): PathText,
+    request: Request,
 ) -> HttpResult<Response> {
-    let visit = Visit::at(&app, &token, query.as_deref()).await?;
+    let visit = match Visit::at(&app, &token, request.uri().query()).await {
+        Ok(visit) => visit,
+        Err(problem) => return after_renewal(&app, shell, &token, request, problem).await,
+    };
     let goal = TurnGoal::of(&app, &token, visit.concert.as_ref().map(|found| found.concert.concert_id));
-    let page = WaitingPage::new(shell, &token, visit, goal, app.office.policy())?;
+    let page = WaitingPage::new(shell, &token, visit, goal)?;
     html(&page.shell, StatusCode::OK, &page)
 }
 
@@ -284,6 +307,10 @@ async fn claim(
     fields: FormFields,
 ) -> HttpResult<Redirect> {
     let bearing = Bearing::of_query(query.as_deref());
+    if app.office.renewed_room(&token).is_some() {
+        // Its page leads to the new address of the place.
+        return Ok(Redirect::to(&page_path(&token, bearing)));
+    }
     let key = key_of(&fields)?.bind(caller, &Method::POST, "/line/{token}/claim", &[&token], &())?;
     let place = match app.office.activate_token(caller, &token, key).await {
         Ok(done) => done.value,
@@ -308,10 +335,13 @@ async fn claim(
 async fn ask_to_leave(
     State(app): State<SharedState>,
     shell: Shell,
-    RawQuery(query): RawQuery,
     PathText(token): PathText,
+    request: Request,
 ) -> HttpResult<Response> {
-    let Visit { line, concert, bearing, .. } = Visit::at(&app, &token, query.as_deref()).await?;
+    let Visit { line, concert, bearing, .. } = match Visit::at(&app, &token, request.uri().query()).await {
+        Ok(visit) => visit,
+        Err(problem) => return after_renewal(&app, shell, &token, request, problem).await,
+    };
     if line.status == TokenStatus::Ended {
         return Ok(Redirect::to(&page_path(&token, bearing)).into_response());
     }
@@ -327,7 +357,10 @@ async fn leave(
     PathText(token): PathText,
     _: FormFields,
 ) -> HttpResult<Redirect> {
-    app.office.leave_queue(caller, &token).await?;
+    // Of a renewed line the page leads to the new address of the place.
+    if app.office.renewed_room(&token).is_none() {
+        app.office.leave_queue(caller, &token).await?;
+    }
     Ok(Redirect::to(&page_path(&token, Bearing::of_query(query.as_deref()))))
 }
 
@@ -337,10 +370,10 @@ mod tests {
 
     #[test]
     fn an_address_says_what_it_was_given_and_an_altered_one_says_less() {
-        let bearing = Bearing { concert: Some(ConcertId::new(7)), from: Some(312), claim: LastClaim::Full };
-        assert_eq!(bearing.query(), "?concert=7&from=312&claim=full");
+        let bearing = Bearing { concert: Some(ConcertId::new(7)), claim: LastClaim::Full };
+        assert_eq!(bearing.query(), "?concert=7&claim=full");
         assert_eq!(Bearing::of_query(Some(&bearing.query()[1..])), bearing);
-        for bad in [None, Some(""), Some("concert=0&from=-1&claim=x"), Some("concert=a&from=b"), Some("&&=&%FF")] {
+        for bad in [None, Some(""), Some("concert=0&claim=x"), Some("concert=a&from=5"), Some("&&=&%FF")] {
             assert_eq!(Bearing::of_query(bad), Bearing::default(), "{bad:?}");
         }
         assert_eq!(Bearing::default().query(), "");

@@ -21,6 +21,7 @@ points-payment = Payment { $id }
 points-after = Balance { $sum }
 points-amount = Amount to top up
 points-bounds = From { $min } to { $max }.
+points-in-parts = You need more than one top-up allows. Top up once, then add the rest.
 points-too-much = Your balance can’t be more than { $max }. Please enter less.
 points-top-up-title = Top up
 points-closed = The box office tops up for you. Once your money has arrived, it’s in your balance.

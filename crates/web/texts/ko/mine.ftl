@@ -21,6 +21,7 @@ points-payment = 결제 { $id }
 points-after = 잔액 { $sum }
 points-amount = 충전할 금액
 points-bounds = { $min }부터 { $max }까지 넣을 수 있습니다.
+points-in-parts = 한 번에 충전할 수 있는 금액보다 많이 모자랍니다. 먼저 충전한 뒤 나머지를 이어서 충전해 주세요.
 points-too-much = 잔액은 { $max }을 넘을 수 없습니다. 더 적은 금액을 넣어 주세요.
 points-top-up-title = 충전하기
 points-closed = 충전은 예매처에서 합니다. 입금이 확인되면 잔액에 들어옵니다.

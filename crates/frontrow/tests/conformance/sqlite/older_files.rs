@@ -6,7 +6,7 @@ use frontrow_domain::{
     command::{Command, Outcome, PasswordHash, RoomChange},
     decide::decide_all,
     id::{AuditId, ConcertId, FeedNumber, HistoryId, Position, RoomId, TokenId, UserId},
-    line::TokenStatus,
+    line::{EndReason, TokenStatus},
     money::Money,
     points::PointKind,
     refusal::Refusal,
@@ -246,4 +246,37 @@ async fn sessions_and_reset_links_of_an_older_file_go_on() {
     drop(store);
     let report = check::sqlite::run(&path).await.unwrap();
     assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test]
+async fn tokens_of_an_older_file_keep_everything_and_may_end_with_their_concert() {
+    let (_folder, path) = older_file(
+        21,
+        "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
+             VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0);
+         INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
+             VALUES (zeroblob(16), '', '', '', 'buyer', 5, 6);
+         INSERT INTO waiting_token (room_id, position, user_id, status, issued_at, activated_at, deadline, expired_at,
+             end_reason, turns_passed, holds)
+             VALUES (0, 1, zeroblob(16), 'ended', 1, 2, NULL, 3, 'expired', 1, 4),
+                 (0, 2, zeroblob(16), 'offered', 5, NULL, 9, NULL, NULL, 1, 0);",
+    );
+    let store = open(&path).unwrap();
+    let token = async |position| {
+        let id = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
+        store.token(id).await.unwrap().unwrap()
+    };
+    let (ended, offered) = (token(1).await, token(2).await);
+    assert_eq!((ended.end_reason(), ended.turns_passed, ended.holds), (Some(EndReason::Expired), 1, 4));
+    assert_eq!((ended.activated_at(), ended.expired_at()), (Some(Time::from_micros(2)), Some(Time::from_micros(3))));
+    assert_eq!((offered.status(), offered.turns_passed), (TokenStatus::Offered, 1));
+    assert_eq!(offered.deadline(), Some(Time::from_micros(9)));
+    drop(store);
+    let file = Connection::open(&path).unwrap();
+    let end = |reason: &str| {
+        let set = format!("status = 'ended', deadline = NULL, expired_at = 9, end_reason = '{reason}'");
+        file.execute(&format!("UPDATE waiting_token SET {set} WHERE position = 2"), ())
+    };
+    assert_refused(end("concert over"), "token_end_reason");
+    end("concert_over").unwrap();
 }

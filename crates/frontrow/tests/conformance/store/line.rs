@@ -287,7 +287,7 @@ pub(super) async fn a_cancelled_concerts_line_ends_part_by_part_from_its_head(of
     let line = office.store.line(room_id).await.unwrap().unwrap();
     assert_eq!((line.waiting, line.others.len(), line.room.cursor), (vec![], 1, Position(5)));
     let last = office.store.token(TokenId { room_id, position: Position(5) }).await.unwrap().unwrap();
-    assert_eq!((last.status(), last.end_reason()), (TokenStatus::Ended, Some(EndReason::Expired)));
+    assert_eq!((last.status(), last.end_reason()), (TokenStatus::Ended, Some(EndReason::ConcertOver)));
 }
 
 pub(super) async fn the_line_of_an_unknown_room_is_none(office: &Fixture) {

@@ -73,7 +73,8 @@ fn state(schema: &str) -> Option<Value> {
             "type": "top_up", "amount": 50_000, "balance_after": 1_050_000, "payment_id": null
         }),
         "QueuePosition" => json!({
-            "status": "waiting", "position": 42, "deadline": null, "end_reason": null, "as_of": "2027-02-01T01:00:30.250000Z"
+            "status": "waiting", "position": 42, "deadline": null, "hold_until": null, "last_turn": false,
+            "end_reason": null, "as_of": "2027-02-01T01:00:30.250000Z"
         }),
         "QueueToken" => json!({
             "room_id": 1, "concert_id": 1, "position": 42, "status": "waiting",
@@ -101,6 +102,7 @@ fn answer(operation: &str, status: &str) -> Option<Value> {
         ("activate_token", "200") => json!({
             "status": "active", "activated_at": "2027-02-01T01:01:00.250000Z", "deadline": "2027-02-01T01:02:30.250000Z",
             "queue": { "status": "active", "ahead": 0, "deadline": "2027-02-01T01:02:30.250000Z",
+                "hold_until": "2027-02-01T01:11:00.250000Z",
                 "estimated_wait": { "p50_seconds": 0, "p90_seconds": 0 }, "poll_after_ms": 31_200,
                 "as_of": "2027-02-01T01:01:00.250000Z" }
         }),

@@ -83,8 +83,7 @@ impl HallVisit {
             TokenStatus::Active if !state.is_open() => to_concert(next_step()),
             TokenStatus::Active => {
                 let token = office.verified(&place.signed).await?;
-                office.position(&token).await;
-                match office.may_hold_until(&token) {
+                match office.position(&token).await.hold_until {
                     Some(until) if view.now >= until => go(shell.t("hall-time-over"), line, "hall-to-place"),
                     until => Standing::Turn(ChoosingTurn { token: place.signed, until, line }),
                 }

@@ -4,6 +4,7 @@ use super::{Bearing, LastClaim, TurnGoal, Visit, page_path, words};
 use crate::{
     edge::problem::HttpResult,
     pages::{
+        figures,
         forms::fresh_key,
         shell::{HOME_ZONE, Shell, rendered},
     },
@@ -12,8 +13,6 @@ use askama::Template;
 use frontrow_domain::{
     id::ConcertId,
     line::{EndReason, TokenStatus},
-    policy::Policy,
-    time::Time,
 };
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
@@ -32,6 +31,8 @@ const RELOAD_SECONDS_MIN: i64 = 5;
 enum LineScene {
     Waiting,
     Turn,
+    /// A turn that must not be missed.
+    LastTurn,
     Active,
     Missed,
     Dormant,
@@ -40,9 +41,10 @@ enum LineScene {
 
 impl LineScene {
     /// Every scene that a place can come to while its page is open.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Waiting,
         Self::Turn,
+        Self::LastTurn,
         Self::Active,
         Self::Missed,
         Self::Dormant,
@@ -50,12 +52,14 @@ impl LineScene {
         Self::Ended(Some(EndReason::Left)),
         Self::Ended(Some(EndReason::Expired)),
         Self::Ended(Some(EndReason::Missed)),
+        Self::Ended(Some(EndReason::ConcertOver)),
         Self::Ended(None),
     ];
 
     const fn of(line: &LineStatus) -> Self {
         match line.status {
             TokenStatus::Waiting => Self::Waiting,
+            TokenStatus::Offered if line.is_last_turn => Self::LastTurn,
             TokenStatus::Offered => Self::Turn,
             TokenStatus::Active => Self::Active,
             TokenStatus::Missed => Self::Missed,
@@ -64,11 +68,12 @@ impl LineScene {
         }
     }
 
-    /// Its name in the page and in the script, which makes it from `status` and `end_reason`.
+    /// Its name in the page and in the script, which makes it from `status`, `last_turn` and `end_reason`.
     const fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Turn => "offered",
+            Self::LastTurn => "offered-last",
             Self::Active => "active",
             Self::Missed => "missed",
             Self::Dormant => "dormant",
@@ -76,6 +81,7 @@ impl LineScene {
             Self::Ended(Some(EndReason::Left)) => "ended-left",
             Self::Ended(Some(EndReason::Expired)) => "ended-expired",
             Self::Ended(Some(EndReason::Missed)) => "ended-missed",
+            Self::Ended(Some(EndReason::ConcertOver)) => "ended-concert_over",
             Self::Ended(None) => "ended",
         }
     }
@@ -84,7 +90,7 @@ impl LineScene {
     const fn title_id(self) -> &'static str {
         match self {
             Self::Waiting => "line-next",
-            Self::Turn => "line-turn",
+            Self::Turn | Self::LastTurn => "line-turn",
             Self::Active => "line-active",
             Self::Missed => "line-missed",
             Self::Dormant => "line-dormant",
@@ -92,24 +98,26 @@ impl LineScene {
             Self::Ended(Some(EndReason::Left)) => "line-ended-left",
             Self::Ended(Some(EndReason::Expired)) => "line-ended-expired",
             Self::Ended(Some(EndReason::Missed)) => "line-ended-missed",
+            Self::Ended(Some(EndReason::ConcertOver)) => "line-ended-over",
             Self::Ended(None) => "line-ended",
         }
     }
 
-    /// What it means, and what to do.
-    const fn text_id(self) -> &'static str {
-        match self {
+    /// What it means, and what to do, if there is more to say.
+    const fn text_id(self) -> Option<&'static str> {
+        Some(match self {
             Self::Waiting => "line-next-text",
             Self::Turn => "line-turn-text",
+            Self::LastTurn => "line-turn-text-last",
             Self::Active => "line-active-text",
             Self::Missed => "line-missed-text",
             Self::Dormant => "line-dormant-text",
             Self::Ended(Some(EndReason::Paid)) => "line-ended-paid-text",
-            Self::Ended(Some(EndReason::Left)) => "line-ended-left-text",
             Self::Ended(Some(EndReason::Expired)) => "line-ended-expired-text",
-            Self::Ended(Some(EndReason::Missed)) => "line-ended-missed-text",
+            Self::Ended(Some(EndReason::ConcertOver)) => "line-ended-over-text",
+            Self::Ended(Some(EndReason::Left | EndReason::Missed)) => return None,
             Self::Ended(None) => "line-ended-text",
-        }
+        })
     }
 
     const fn is_over(self) -> bool {
@@ -124,7 +132,7 @@ struct PlaceWords {
     unit: String,
     wait: String,
     bar: i64,
-    /// Minutes and seconds until the deadline, and its hour.
+    /// Minutes and seconds until the time for the next step is over, and its hour.
     clock: String,
     until: String,
 }
@@ -136,17 +144,29 @@ struct SceneView<'a> {
     shell: &'a Shell,
     scene: LineScene,
     title: String,
-    text: String,
+    text: Option<String>,
     place: &'a PlaceWords,
     links: &'a PlaceLinks,
-    /// Whether the claim found the room full.
-    is_full: bool,
+    claim: LastClaim,
     key: &'a str,
 }
 
 impl SceneView<'_> {
     fn is_paid(&self) -> bool {
         self.scene == LineScene::Ended(Some(EndReason::Paid))
+    }
+
+    /// Whether the claim found the room full.
+    fn is_full(&self) -> bool {
+        self.claim == LastClaim::Full
+    }
+
+    /// Where its line is joined again, unless that would be refused.
+    fn join(&self) -> Option<&str> {
+        match self.scene {
+            LineScene::Ended(Some(EndReason::ConcertOver)) => None,
+            _ => self.links.join.as_deref(),
+        }
     }
 }
 
@@ -156,16 +176,20 @@ struct PlaceLinks {
     page: String,
     claim: String,
     leave: String,
+    /// Where its line is joined again; none if it cannot be.
+    join: Option<String>,
     goal: TurnGoal,
 }
 
 impl PlaceLinks {
-    fn of(token: &str, goal: TurnGoal, bearing: Bearing) -> Self {
+    fn of(token: &str, goal: TurnGoal, found: Option<&ConcertOnSale>, bearing: Bearing) -> Self {
+        let may_join = found.is_none_or(|found| found.state.may_join());
         let query = Bearing { claim: LastClaim::None, ..bearing }.query();
         Self {
             page: format!("/line/{token}{query}"),
             claim: format!("/line/{token}/claim{query}"),
             leave: format!("/line/{token}/leave{query}"),
+            join: goal.join_path().filter(|_| may_join),
             goal,
         }
     }
@@ -224,58 +248,45 @@ pub(super) struct WaitingPage {
     data: String,
 }
 
-/// How much of the line has passed by: of those who were ahead at the start, or of all who ever were.
-fn bar(line: &LineStatus, from: Option<i64>) -> i64 {
-    let before = line.position.0.saturating_sub(1).max(0);
-    let start = from.unwrap_or(before).min(before).max(line.ahead);
-    if start == 0 {
-        return BAR_MAX;
-    }
-    start.saturating_sub(line.ahead).saturating_mul(BAR_MAX).checked_div(start).unwrap_or(0)
-}
-
-/// Minutes and seconds from one moment to another: `0:54`.
-fn clock(from: Time, to: Time) -> String {
-    let seconds = to.since(from).micros().max(0).saturating_add(999_999) / 1_000_000;
-    format!("{}:{:02}", seconds / 60, seconds % 60)
+/// How much of the line has passed by: of all who ever were ahead.
+fn bar(line: &LineStatus) -> i64 {
+    let before = line.position.0.saturating_sub(1).max(line.ahead);
+    let passed = before.saturating_sub(line.ahead).saturating_mul(BAR_MAX);
+    passed.checked_div(before).unwrap_or(BAR_MAX)
 }
 
 impl WaitingPage {
-    pub(super) fn new(shell: Shell, token: &str, visit: Visit, goal: TurnGoal, policy: &Policy) -> HttpResult<Self> {
+    pub(super) fn new(shell: Shell, token: &str, visit: Visit, goal: TurnGoal) -> HttpResult<Self> {
         let Visit { token: verified, line, concert, bearing } = visit;
         let row = concert.as_ref().map(|found| &found.concert);
         let zone = row.map_or(HOME_ZONE, |concert| &concert.time_zone);
         let scene = LineScene::of(&line);
-        let links = PlaceLinks::of(token, goal, bearing);
+        let links = PlaceLinks::of(token, goal, concert.as_ref(), bearing);
+        let ends_at = line.hold_until.or(line.deadline);
         let place = PlaceWords {
             ahead: line.ahead,
             unit: shell.t1("line-unit", "n", line.ahead),
             wait: words::wait(&shell, line.wait, concert.as_ref()),
-            bar: bar(&line, bearing.from),
-            clock: line.deadline.map(|until| clock(line.as_of, until)).unwrap_or_default(),
-            until: line.deadline.map(|until| shell.exact_hour(&until, zone)).unwrap_or_default(),
+            bar: bar(&line),
+            clock: ends_at.map(|until| figures::clock(until.since(line.as_of))).unwrap_or_default(),
+            until: ends_at.map(|until| shell.exact_hour(&until, zone)).unwrap_or_default(),
         };
         let key = fresh_key();
-        let view = |scene: LineScene| {
-            let text = match scene {
-                // A turn that may be missed once more is not the last.
-                LineScene::Turn if policy.missed_turns_max <= 1 => shell.t("line-turn-text-last"),
-                other => shell.t(other.text_id()),
-            };
+        let view = |scene: LineScene, claim: LastClaim| {
+            let text = scene.text_id().map(|id| shell.t(id));
             let title = shell.t(scene.title_id());
-            let is_full = scene == LineScene::Turn && bearing.claim == LastClaim::Full;
-            rendered(&SceneView { shell: &shell, scene, title, text, place: &place, links: &links, is_full, key: &key })
+            rendered(&SceneView { shell: &shell, scene, title, text, place: &place, links: &links, claim, key: &key })
         };
-        let shown = view(scene)?;
+        let shown = view(scene, bearing.claim)?;
         let mut scenes = Vec::new();
         if !scene.is_over() {
             for scene in LineScene::ALL {
-                scenes.push((scene.name(), view(scene)?));
+                scenes.push((scene.name(), view(scene, LastClaim::None)?));
             }
         }
         let tab = match scene {
             LineScene::Waiting if line.ahead > 0 => shell.t1("line-tab-ahead", "n", line.ahead),
-            LineScene::Turn => shell.t("line-tab-turn"),
+            LineScene::Turn | LineScene::LastTurn => shell.t("line-tab-turn"),
             other => shell.t(other.title_id()),
         };
         Ok(Self {
@@ -331,6 +342,8 @@ fn data(shell: &Shell, token: &str, line: &LineStatus, links: &PlaceLinks, found
             "total_waiting": line.total_waiting,
             "estimated_wait": wait,
             "deadline": line.deadline,
+            "hold_until": line.hold_until,
+            "last_turn": line.is_last_turn,
             "poll_after_ms": line.poll_after_ms,
             "message": line.message,
             "as_of": line.as_of,
@@ -388,6 +401,13 @@ impl FrontPage {
     }
 }
 
+/// The page of a place whose line was renewed, for a visitor whose place it cannot find.
+#[derive(Template)]
+#[template(path = "waiting/renewed.html")]
+pub(super) struct RenewedPage {
+    pub(super) shell: Shell,
+}
+
 /// The question before leaving.
 #[derive(Template)]
 #[template(path = "waiting/leave.html")]
@@ -395,6 +415,8 @@ pub(super) struct LeavePage {
     pub(super) shell: Shell,
     head: PlaceHead,
     ahead: Option<i64>,
+    /// What else is lost: an active place is the right to pay for what is held.
+    is_active: bool,
     back: String,
     action: String,
 }
@@ -407,10 +429,11 @@ impl LeavePage {
         concert: Option<&ConcertOnSale>,
         bearing: Bearing,
     ) -> Self {
-        let links = PlaceLinks::of(token, TurnGoal::Season, bearing);
+        let links = PlaceLinks::of(token, TurnGoal::Season, concert, bearing);
         Self {
             head: PlaceHead::of(&shell, concert),
             ahead: (line.status == TokenStatus::Waiting).then_some(line.ahead),
+            is_active: line.status == TokenStatus::Active,
             back: page_path(token, bearing),
             action: links.leave,
             shell,
@@ -421,7 +444,7 @@ impl LeavePage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frontrow_domain::id::Position;
+    use frontrow_domain::{id::Position, time::Time};
 
     fn line(position: i64, ahead: i64) -> LineStatus {
         LineStatus {
@@ -431,6 +454,8 @@ mod tests {
             total_waiting: ahead + 1,
             wait: Wait::Unknown(WaitUnknown::Measuring),
             deadline: None,
+            hold_until: None,
+            is_last_turn: false,
             end_reason: None,
             poll_after_ms: 1_500,
             message: None,
@@ -441,28 +466,19 @@ mod tests {
 
     #[test]
     fn the_bar_moves_forward_alone_and_stays_within_its_bounds() {
-        for (position, ahead, from, expected) in [
-            (1_284, 312, None, 756),
-            (1_284, 312, Some(312), 0),
-            (1_284, 100, Some(312), 679),
-            (1_284, 0, Some(312), BAR_MAX),
-            // An altered address changes nothing but the bar.
-            (1_284, 312, Some(5), 0),
-            (1_284, 312, Some(i64::MAX), 756),
-            (1, 0, None, BAR_MAX),
-            (1, 0, Some(0), BAR_MAX),
-        ] {
-            assert_eq!(bar(&line(position, ahead), from), expected, "{position} {ahead} {from:?}");
+        for (position, ahead, expected) in
+            [(1_284, 1_283, 0), (1_284, 312, 756), (1_284, 100, 922), (1_284, 0, BAR_MAX), (1, 0, BAR_MAX), (3, 5, 0)]
+        {
+            assert_eq!(bar(&line(position, ahead)), expected, "{position} {ahead}");
         }
     }
 
     #[test]
-    fn a_clock_counts_whole_seconds_and_stops_at_none() {
-        let at = Time::from_micros;
-        for (from, to, expected) in
-            [(0, 54_000_000, "0:54"), (0, 53_000_001, "0:54"), (0, 600_000_000, "10:00"), (5, 0, "0:00")]
-        {
-            assert_eq!(clock(at(from), at(to)), expected);
-        }
+    fn every_scene_of_a_place_has_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<_> = LineScene::ALL.map(LineScene::name).into();
+        assert_eq!(names.len(), LineScene::ALL.len());
+        let offered = LineStatus { status: TokenStatus::Offered, ..line(1, 0) };
+        assert_eq!(LineScene::of(&offered), LineScene::Turn);
+        assert_eq!(LineScene::of(&LineStatus { is_last_turn: true, ..offered }), LineScene::LastTurn);
     }
 }
