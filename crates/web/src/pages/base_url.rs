@@ -50,9 +50,9 @@ impl BaseUrl {
     }
 }
 
-/// Whether a `Host` may stand in pages, XML and calendars: a name or an address, and a port if need be, of characters
+/// Whether a host may stand in pages, policies, XML and calendars: a name or an address, and a port if need be, of characters
 /// that mean nothing else there.
-fn is_believed(host: &str) -> bool {
+pub(super) fn is_believed(host: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     host.len() <= HOST_LEN_MAX && host.bytes().all(is_plain) && host.parse::<Authority>().is_ok()
 }

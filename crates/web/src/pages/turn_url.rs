@@ -1,5 +1,6 @@
 //! The address of another shop, for which the house room keeps the line.
 
+use super::base_url::is_believed;
 use axum::http::Uri;
 use std::str::FromStr;
 
@@ -28,12 +29,12 @@ impl FromStr for TurnUrl {
         let (Some(scheme), Some(authority)) = (start.scheme_str(), start.authority()) else { return Err(wrong) };
         let is_local = ["localhost", "127.0.0.1", "[::1]"].contains(&authority.host());
         let is_safe = scheme == "https" || (scheme == "http" && is_local);
-        // A policy is a list with semicolons and blanks between: an authority has neither.
         let is_plain = text.len() <= LEN_MAX && text.is_ascii() && !after.contains(TOKEN);
         // The token must not become a part of the host.
         let is_after_host =
             whole.authority() == Some(authority) && before.len() > authority.as_str().len() + scheme.len() + 3;
-        if !is_safe || !is_plain || !is_after_host || authority.as_str().contains(['@', '*']) {
+        // It becomes a part of a policy, which is a list with semicolons and blanks between.
+        if !is_safe || !is_plain || !is_after_host || !is_believed(authority.as_str()) {
             return Err(wrong);
         }
         let origin = format!("{scheme}://{authority}");
