@@ -47,6 +47,8 @@ pub(crate) struct Browser {
     pub(crate) driver: WebDriver,
     server: String,
     chromedriver: Child,
+    /// Of Chromium itself, which outlives a `chromedriver` that is killed.
+    process: u64,
     _said: BufReader<ChildStdout>,
     _profile: TempDir,
 }
@@ -85,7 +87,8 @@ impl Browser {
         }
         capabilities.set_logging_prefs("browser", LoggingPrefsLogLevel::All).unwrap();
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.unwrap();
-        Self { driver, server: format!("http://{server}"), chromedriver, _said: said, _profile: profile }
+        let process = driver.capabilities().get("goog:processID").and_then(Value::as_u64).unwrap();
+        Self { driver, server: format!("http://{server}"), chromedriver, process, _said: said, _profile: profile }
     }
 
     /// Opens a page.
@@ -123,7 +126,23 @@ impl Browser {
     pub(crate) async fn click(&self, css: &str) {
         let element = self.element(css).await;
         element.scroll_into_view().await.unwrap();
+        self.stands_still(css).await;
         element.click().await.unwrap();
+    }
+
+    /// Waits until an element has the same place in the window for a few frames: a page that has just changed may still
+    /// move it, and a click goes to where it was.
+    async fn stands_still(&self, css: &str) {
+        let script = "const at = document.querySelector(arguments[0])?.getBoundingClientRect();
+            return at && [at.x, at.y, at.width, at.height]";
+        let place = async || self.driver.execute(script, vec![json!(css)]).await.unwrap().json().clone();
+        let mut before = place().await;
+        wait_until(&format!("{css} stands still"), async || {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            let after = place().await;
+            std::mem::replace(&mut before, after.clone()) == after
+        })
+        .await;
     }
 
     /// Types into a field, instead of what it has.
@@ -275,9 +294,10 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Chromium ends with it.
         let _ = self.chromedriver.kill();
         let _ = self.chromedriver.wait();
+        // After `close` there is none any more.
+        let _ = Command::new("kill").args(["-9", &self.process.to_string()]).stderr(Stdio::null()).status();
     }
 }
 
