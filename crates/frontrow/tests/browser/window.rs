@@ -126,23 +126,7 @@ impl Browser {
     pub(crate) async fn click(&self, css: &str) {
         let element = self.element(css).await;
         element.scroll_into_view().await.unwrap();
-        self.stands_still(css).await;
         element.click().await.unwrap();
-    }
-
-    /// Waits until an element has the same place in the window for a few frames: a page that has just changed may still
-    /// move it, and a click goes to where it was.
-    async fn stands_still(&self, css: &str) {
-        let script = "const at = document.querySelector(arguments[0])?.getBoundingClientRect();
-            return at && [at.x, at.y, at.width, at.height]";
-        let place = async || self.driver.execute(script, vec![json!(css)]).await.unwrap().json().clone();
-        let mut before = place().await;
-        wait_until(&format!("{css} stands still"), async || {
-            tokio::time::sleep(Duration::from_millis(60)).await;
-            let after = place().await;
-            std::mem::replace(&mut before, after.clone()) == after
-        })
-        .await;
     }
 
     /// Types into a field, instead of what it has.

@@ -274,14 +274,14 @@ export class Drawing {
       at(stage.x, stage.y), at(stage.x + stage.width, stage.y),
       at(stage.x + stage.width * 0.95, stage.y + stage.height), at(stage.x + stage.width * 0.05, stage.y + stage.height),
     ];
-    paint.fillStyle = colours.line;
+    paint.fillStyle = colours.stage;
     paint.beginPath();
     for (const [x, y] of corners) paint.lineTo(Number(x), Number(y));
     paint.fill();
     paint.textAlign = "center";
     paint.textBaseline = "middle";
     const [middle, height] = at(stage.x + stage.width / 2, stage.y + stage.height / 2);
-    paint.fillStyle = colours.ink;
+    paint.fillStyle = colours.stageInk;
     paint.font = `700 ${Math.min(16 * pixels, Math.max(9 * pixels, scale * 1.6))}px ${colours.text}`;
     paint.fillText(this.seen.stage, Number(middle), Number(height));
     hall.sections.forEach((section, place) => {

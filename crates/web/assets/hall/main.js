@@ -198,7 +198,7 @@ function start(root) {
   form?.addEventListener("submit", (event) => {
     if (picks.ids.length > 0 || !page) return;
     event.preventDefault();
-    tell(names.of("unpicked"));
+    tell(names.of("empty"));
   });
   document.addEventListener("submit", (event) => {
     if (event.defaultPrevented) return;

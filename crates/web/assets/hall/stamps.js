@@ -32,7 +32,8 @@ class Colours {
     /** @type {(name: string, system: string) => string} */
     const of = (name, system) => (forced ? system : style.getPropertyValue(name).trim() || system);
     this.card = of("--card", "Canvas");
-    this.line = of("--line", "GrayText");
+    this.stage = of("--line", "CanvasText");
+    this.stageInk = of("--ink", "Canvas");
     this.gone = of("--gone", "GrayText");
     this.ink = of("--ink", "CanvasText");
     this.soft = of("--soft", "CanvasText");

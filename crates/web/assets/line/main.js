@@ -148,6 +148,8 @@ class Page {
     const isOtherReason = place.estimated_wait.reason !== before.estimated_wait.reason && !place.estimated_wait.known;
     if (isOtherScene) this.change(place, before);
     this.put();
+    // At once: a clock that was filled in later would push away the button that is being pressed.
+    this.tick();
     const news = [];
     if (isOtherScene && place.status !== "waiting" && place.status !== "offered") news.push(this.title());
     if (isOtherReason && place.status === "waiting") news.push(this.wait());

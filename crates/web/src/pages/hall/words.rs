@@ -23,6 +23,7 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("seats", "hall-seats", &[]),
     ("stage", "hall-stage", &[]),
     ("more", "hall-next-rows", &[]),
+    ("empty", "hall-form-none", &[]),
     ("hint", "hall-hint", &[]),
     ("old", "hall-old", &[]),
     ("picked", "hall-picked", &["count", "total", "places"]),
