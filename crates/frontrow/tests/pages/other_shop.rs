@@ -37,7 +37,7 @@ async fn a_turn_of_the_house_room_leads_to_the_other_shop_with_its_token() {
     assert_eq!(entered.leads_to(), address);
     let active = browser.open(&place).await;
     assert_eq!(scene(&active), "active");
-    says(&active, &[&format!("href=\"{address}\"")], &[]);
+    says(&active, &[&format!("href=\"{address}\""), "이용할 수 있는 시간"], &["좌석을 고를 수 있는 시간"]);
     // What the other shop asks before it lets a visitor in.
     assert_eq!(server.anonymous().position(&token).await["status"], "active");
 

@@ -159,6 +159,22 @@ impl TurnGoal {
         }
     }
 
+    /// What the clock of a claimed turn counts.
+    const fn left_id(&self) -> &'static str {
+        match self {
+            Self::OtherShop(_) => "line-enter-left",
+            Self::Hall(_) | Self::Season => "line-active-left",
+        }
+    }
+
+    /// What that means.
+    const fn active_text_id(&self) -> &'static str {
+        match self {
+            Self::OtherShop(_) => "line-enter-text",
+            Self::Hall(_) | Self::Season => "line-active-text",
+        }
+    }
+
     /// Where its line is joined again.
     fn join_path(&self) -> Option<String> {
         match self {

@@ -104,12 +104,12 @@ impl LineScene {
     }
 
     /// What it means, and what to do, if there is more to say.
-    const fn text_id(self) -> Option<&'static str> {
+    const fn text_id(self, goal: &TurnGoal) -> Option<&'static str> {
         Some(match self {
             Self::Waiting => "line-next-text",
             Self::Turn => "line-turn-text",
             Self::LastTurn => "line-turn-text-last",
-            Self::Active => "line-active-text",
+            Self::Active => goal.active_text_id(),
             Self::Missed => "line-missed-text",
             Self::Dormant => "line-dormant-text",
             Self::Ended(Some(EndReason::Paid)) => "line-ended-paid-text",
@@ -273,7 +273,7 @@ impl WaitingPage {
         };
         let key = fresh_key();
         let view = |scene: LineScene, claim: LastClaim| {
-            let text = scene.text_id().map(|id| shell.t(id));
+            let text = scene.text_id(&links.goal).map(|id| shell.t(id));
             let title = shell.t(scene.title_id());
             rendered(&SceneView { shell: &shell, scene, title, text, place: &place, links: &links, claim, key: &key })
         };
