@@ -15,7 +15,7 @@ use frontrow_domain::{
     refusal::{EntityKind, Refusal},
     sale::ReservationStatus,
     time::Time,
-    user::{Caller, ClientLabel, LetterLanguage, LinkKind, NewUser, Role, Session, User},
+    user::{Caller, ClientLabel, LetterLanguage, NewUser, Role, Session, User},
 };
 use frontrow_storage::{Page, ReservationFilter};
 use sha2::{Digest, Sha256};
@@ -264,17 +264,6 @@ impl BoxOffice {
         let password_hash = PasswordHash(self.passwords.hash(new).await?);
         let command = Command::RedeemResetLink { user_id: secret.user_id, secret_hash: secret.hash, password_hash };
         self.run(Caller::Anonymous, command).await
-    }
-
-    /// Whether a reset link that is not over has set this very password: its form was sent twice. Only the link's holder
-    /// gets to know.
-    ///
-    /// # Errors
-    /// Too many passwords wait to be hashed, or the store could not be read.
-    pub async fn was_reset_to(&self, secret: &LinkSecret, password: &Password) -> Result<bool, ServiceError> {
-        let link = self.store.account_link(secret.user_id, LinkKind::PasswordReset).await?;
-        let is_own = link.is_some_and(|link| link.is_of(&secret.hash) && self.now() < link.expires_at);
-        Ok(is_own && self.is_password(secret.user_id, password).await?)
     }
 
     /// Erases the account of a signed-in user, who repeats the password.

@@ -35,13 +35,19 @@ const SECRET_LEN: usize = 64;
 /// The secret of a link, as its text says. Whether there is such a link is known only when it is looked up.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LinkSecret {
-    /// The user that it names: so a store knows which row to lock.
+    /// So a store knows which row to lock.
     pub(crate) user_id: UserId,
     pub(crate) hash: [u8; 32],
     text: String,
 }
 
 impl LinkSecret {
+    /// The user that it names.
+    #[must_use]
+    pub const fn user_id(&self) -> UserId {
+        self.user_id
+    }
+
     /// Reads a secret; none if the text has not the form of one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -47,7 +47,10 @@ function start(tray) {
     said.textContent = tray.dataset["over"] ?? "";
     window.clearInterval(timer);
     // The page without what has ended, once the server says so too; an answer to a form is not asked for again.
-    window.setTimeout(() => window.location.replace(tray.dataset["page"] ?? window.location.pathname), 2500);
+    window.setTimeout(() => {
+      tray.dispatchEvent(new Event("tray-over", { bubbles: true }));
+      window.location.replace(tray.dataset["page"] ?? window.location.pathname);
+    }, 2500);
   };
   const timer = window.setInterval(tick, 250);
   document.addEventListener("visibilitychange", tick);

@@ -327,7 +327,7 @@ async fn in_a_large_hall_a_refused_buyer_keeps_the_rest_of_the_choice() {
     assert!(page.contains(&format!("value=\"{}\"", others[0])), "{page}");
     assert_eq!(page.matches(" checked").count(), 1);
     assert!(page.contains("<div class=\"choose\">"), "the button that holds is there: {page}");
-    let here = format!("{}?section=Balcony&#38;from=1401#seats", page_of(&hall));
+    let here = format!("{}?section=Balcony&#38;from=1200#seats", page_of(&hall));
     assert!(page.contains(&format!("content=\"60; url={here}\"")), "a reload stays where the choice is: {page}");
     let query = format!("{}?section=Balcony&from=1200", page_of(&hall));
     let section = open(&buyer, &query).await.text();

@@ -27,6 +27,8 @@ export class Live {
   #timer = 0;
   #failures = 0;
   #streamAfter = 0;
+  /** Whether the stream was lost since it last brought something. */
+  #isLost = false;
   /** Takes the question back that is not answered yet. @type {AbortController | null} */
   #asking = null;
 
@@ -73,6 +75,13 @@ export class Live {
     if (!document.hidden) this.#timer = window.setTimeout(() => void this.#ask(), wait);
   }
 
+  /** A stream that is silent may be dead: after a while it is opened anew, from what the page knows. */
+  #renewIn() {
+    window.clearTimeout(this.#timer);
+    // All pages of a hall hear of a seat in the same moment: each comes back at a time of its own.
+    this.#timer = window.setTimeout(() => this.#open(), spread(SILENCE_MS, 2 * SILENCE_MS));
+  }
+
   async #ask() {
     if (this.#asking) return;
     const asking = new AbortController();
@@ -103,20 +112,19 @@ export class Live {
       this.#askIn(Math.max(wait, retryAfter(this.#failures)));
       return;
     }
-    // A stream that did not bring what has changed is dead.
-    const isDead = map !== undefined && (map.mark ?? "") !== this.#mark && this.#stream?.isOpen === true;
     if (map) {
       this.#mark = map.mark ?? "";
       this.news.map(map);
     }
-    if (this.#stream && !isDead) this.#askIn(this.#stream.isOpen ? SILENCE_MS : spread(POLL_MIN, POLL_MAX));
-    else if (this.#mark !== "" && Date.now() >= this.#streamAfter) this.#open();
-    else this.#askIn(spread(POLL_MIN, POLL_MAX));
+    if (this.#stream?.isOpen) this.#renewIn();
+    else if (this.#stream || this.#mark === "" || Date.now() < this.#streamAfter) this.#askIn(spread(POLL_MIN, POLL_MAX));
+    else this.#open();
   }
 
   #open() {
     if (document.hidden) return;
     this.#close();
+    this.#isLost = false;
     this.#stream = new Stream(`${this.address}/events?since=${encodeURIComponent(this.#mark)}`, EVENTS, {
       event: (event, name) => {
         this.news.fresh(true);
@@ -124,18 +132,23 @@ export class Live {
           this.#reload(Number(JSON.parse(event.data).within_ms) || 0);
           return;
         }
+        this.#isLost = false;
         this.#mark = event.lastEventId || this.#mark;
-        this.#etag = "";
-        if (this.news.seats(JSON.parse(event.data))) this.#askIn(SILENCE_MS);
+        const changes = JSON.parse(event.data);
+        if (changes.length > 0) this.#etag = "";
+        if (this.news.seats(changes)) this.#renewIn();
         else this.#reload(0);
       },
       open: () => {
+        this.#isLost = false;
         this.news.fresh(true);
-        this.#askIn(SILENCE_MS);
+        this.#renewIn();
       },
       lost: () => {
         this.news.fresh(false);
-        this.#askIn(OPENING_MS);
+        // The browser says so at each try: only the first sets the time of the question.
+        if (!this.#isLost) this.#askIn(OPENING_MS);
+        this.#isLost = true;
       },
       refused: () => {
         this.#close();

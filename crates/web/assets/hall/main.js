@@ -203,6 +203,8 @@ function start(root) {
   document.addEventListener("submit", (event) => {
     if (event.defaultPrevented) return;
     isSent = true;
+    // Another form leads to a new page, and the choice goes with it.
+    if (event.target !== form) keepChoice(said.concert, picks.ids);
     live.rest();
     window.setTimeout(() => {
       isSent = false;
@@ -212,10 +214,13 @@ function start(root) {
 
   const ticked = [...seats.querySelectorAll("input:checked")].map((box) => Number(box.getAttribute("value")));
   for (const id of new Set([...said.chosen, ...ticked, ...keptChoice(said.concert)])) {
-    if (!picks.has(id)) picks.toggle(id, true);
+    if (!picks.has(id) && !mine.has(id)) picks.toggle(id, true);
     showBox(id);
   }
+  document.addEventListener("tray-over", () => keepChoice(said.concert, picks.ids));
   followTabs(said.concert, said.mine, () => {
+    // An answer that is on its way, or that is being read, is not taken away.
+    if (isSent || document.querySelector("#refused")) return;
     // What is held in another tab is in the tray of a new page. The choice here goes with it.
     keepChoice(said.concert, picks.ids);
     window.location.replace(said.page);

@@ -52,6 +52,8 @@ export class Live {
     this.place = place;
     this.listener = listener;
     this.failures = 0;
+    /** Whether the stream was lost since it was opened. */
+    this.isLost = false;
     this.heardAt = Date.now();
     /** When the stream brought something last. */
     this.streamedAt = 0;
@@ -129,9 +131,11 @@ export class Live {
     if (this.isOver) return;
     window.clearTimeout(this.streamTimer);
     this.stream?.close();
+    this.isLost = false;
     this.stream = new Stream(this.addresses.events, EVENTS, {
       event: (event) => this.take(read(event.data), "stream"),
       open: () => {
+        this.isLost = false;
         this.failures = 0;
         this.heardAt = Date.now();
         this.streamedAt = Date.now();
@@ -140,7 +144,9 @@ export class Live {
       },
       lost: () => {
         this.listener.onContact(navigator.onLine ? "again" : "offline");
-        this.later(OPENING_MS);
+        // The browser says so at each try: only the first sets the time of the question.
+        if (!this.isLost) this.later(OPENING_MS);
+        this.isLost = true;
       },
       refused: () => {
         this.stream = undefined;

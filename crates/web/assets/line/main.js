@@ -36,8 +36,11 @@ const RECENT_MS = 10_000;
 const ASLEEP_MS = SILENCE_MS + 15_000;
 /** Contact that is lost for longer is read out, in milliseconds. */
 const LOST_MS = 5_000;
-/** The place of a renewed line is opened again after so long and up to twice that: all of its pages do so. */
-const REOPEN_MS = 3_000;
+/**
+ * The place of a renewed line is opened again after so long, and for each who waits a moment longer at most: all of its
+ * pages do so.
+ */
+const REOPEN_MS = 3_000, REOPEN_EACH_MS = 5, REOPEN_MAX_MS = 60_000;
 /** A text that was emptied is set so much later: only then a reader takes it for a new one, in milliseconds. */
 const ALERT_MS = 150;
 const BAR_MAX = 1_000;
@@ -289,7 +292,10 @@ class Page {
     if (contact === "live") this.heardAt = Date.now();
     this.tick();
     // The line was renewed: its places are the same, and each has another address now.
-    if (isGone) window.setTimeout(() => window.location.replace(this.said.page), REOPEN_MS * (1 + Math.random()));
+    if (isGone) {
+      const spread = Math.min(REOPEN_MAX_MS, REOPEN_MS + REOPEN_EACH_MS * this.place.total_waiting);
+      window.setTimeout(() => window.location.replace(this.said.page), REOPEN_MS + spread * Math.random());
+    }
   }
 
   /** What changes with the time alone. */

@@ -277,6 +277,8 @@ struct Visit {
     token: VerifiedToken,
     line: LineStatus,
     concert: Option<ConcertOnSale>,
+    /// The concert that the place is for, also while it cannot be read.
+    concert_id: Option<ConcertId>,
     bearing: Bearing,
 }
 
@@ -287,14 +289,18 @@ impl Visit {
         app.limits.check_poll(token.id())?;
         let line = app.office.position(&token).await;
         let mut bearing = Bearing::of_query(query);
-        let concert = match token.id().room_id.concert().or(bearing.concert) {
+        let room_id = token.id().room_id;
+        let (concert_id, concert) = match room_id.concert().or(bearing.concert) {
             // The page is about the place: it is shown without the concert if that cannot be read.
-            Some(id) => app.office.concert_at_a_glance(id).await.ok(),
-            None => None,
+            Some(id) => match app.office.concert_at_a_glance(id).await {
+                Ok(found) if found.concert.room_id == room_id => (Some(id), Some(found)),
+                Ok(_) | Err(ServiceError::Refused(_)) => (room_id.concert(), None),
+                Err(_) => (Some(id), None),
+            },
+            None => (None, None),
         };
-        let concert = concert.filter(|found| found.concert.room_id == token.id().room_id);
-        bearing.concert = bearing.concert.filter(|_| token.id().room_id == RoomId::HOUSE && concert.is_some());
-        Ok(Self { token, line, concert, bearing })
+        bearing.concert = concert_id.filter(|_| room_id == RoomId::HOUSE);
+        Ok(Self { token, line, concert, concert_id, bearing })
     }
 }
 
@@ -309,7 +315,7 @@ async fn show(
         Ok(visit) => visit,
         Err(problem) => return after_renewal(&app, shell, &token, request, problem).await,
     };
-    let goal = TurnGoal::of(&app, &token, visit.concert.as_ref().map(|found| found.concert.concert_id));
+    let goal = TurnGoal::of(&app, &token, visit.concert_id);
     let page = WaitingPage::new(shell, &token, visit, goal)?;
     html(&page.shell, StatusCode::OK, &page)
 }

@@ -8,6 +8,7 @@ fault-password = A password has 10 to 200 characters.
 fault-password-given = A password has at most 200 characters.
 fault-email-taken = This address already has an account. Sign in, or use another address.
 fault-password-wrong = The password is wrong. Please type it again.
+fault-password-same = You use this password already.
 
 field-name = Name
 field-email = E-mail address

@@ -8,6 +8,7 @@ fault-password = 비밀번호는 10~200자로 입력해 주세요.
 fault-password-given = 비밀번호는 200자까지입니다.
 fault-email-taken = 이미 가입한 이메일 주소입니다. 로그인하거나 다른 주소를 입력해 주세요.
 fault-password-wrong = 비밀번호가 맞지 않습니다. 다시 입력해 주세요.
+fault-password-same = 이미 쓰고 있는 비밀번호입니다.
 
 field-name = 이름
 field-email = 이메일 주소

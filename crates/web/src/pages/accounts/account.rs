@@ -236,11 +236,11 @@ pub(super) async fn change_password(
             let may_be_repeated =
                 changed.as_ref().is_err_and(|problem| is_wrong(problem) || is_of_another_epoch(problem)) && old != new;
             if may_be_repeated && matches!(accounts::is_password(&app, visitor, user_id, &new).await, Ok(true)) {
-                // The form was sent twice, and the first one has set it.
-                Ok(())
-            } else {
-                changed
+                // The form may have been sent twice. What the first one did is not known here, so nothing is claimed.
+                let faults = vec![(FieldKind::NewPassword, shell.t("fault-password-same"))];
+                return AccountPage::of(&app, shell, user_id, &secret, &faults).await?.answer();
             }
+            changed
         }
         (Err(problem), _) => Err(problem),
     };

@@ -5,7 +5,7 @@ use super::{Faults, FieldKind, FieldReader, FieldView, FormPage, FormView, Messa
 use crate::{
     edge::{
         accounts,
-        auth::PublicRead,
+        auth::{PublicRead, SignedIn},
         cookies::Scheme,
         extract::PathText,
         form::{FormFields, FormVisitor},
@@ -29,7 +29,6 @@ use frontrow_domain::{
 };
 use frontrow_service::{
     letters::{CONFIRMATION_PATH, LinkSecret, RESET_PATH},
-    office::ServiceError,
     validate::{Email, Password},
 };
 
@@ -122,19 +121,19 @@ pub(super) async fn show_forgot_done(State(app): State<SharedState>, shell: Shel
 }
 
 /// A page for a link that does not work.
-fn invalid(shell: Shell, refusal: &Refusal, link: PageLink) -> HttpResult<Response> {
+fn invalid(shell: Shell, refusal: &Refusal, links: Vec<PageLink>) -> HttpResult<Response> {
     let (title, text) = problem_page::words(&shell, ProblemCode(refusal.code()));
-    MessagePage { shell, title, text, links: vec![link] }.answer(StatusCode::FORBIDDEN)
+    MessagePage { shell, title, text, links }.answer(StatusCode::FORBIDDEN)
 }
 
 fn invalid_reset(shell: Shell) -> HttpResult<Response> {
-    let link = PageLink::new("/forgot", shell.t("reset-again"));
-    invalid(shell, &Refusal::ResetLinkInvalid, link)
+    let links = vec![PageLink::new("/forgot", shell.t("reset-again")), PageLink::new("/sign-in", shell.t("sign-in"))];
+    invalid(shell, &Refusal::ResetLinkInvalid, links)
 }
 
 fn invalid_confirmation(shell: Shell) -> HttpResult<Response> {
-    let link = PageLink::new("/account", shell.t("confirm-again"));
-    invalid(shell, &Refusal::ConfirmationLinkInvalid, link)
+    let links = vec![PageLink::new("/account", shell.t("confirm-again"))];
+    invalid(shell, &Refusal::ConfirmationLinkInvalid, links)
 }
 
 /// The secret in a path, if it is that of a link that can be used now.
@@ -168,21 +167,13 @@ pub(super) async fn show_reset(
     }
 }
 
-/// Sets the new password. A link that has just set this very one has done so: its form was sent twice.
-async fn set_password(app: &SharedState, secret: &LinkSecret, new: &Password) -> HttpResult<()> {
-    let done = app.office.redeem_reset_link(secret, new).await;
-    let is_used = matches!(done, Err(ServiceError::Refused(Refusal::ResetLinkInvalid)));
-    if is_used && app.office.was_reset_to(secret, new).await? {
-        return Ok(());
-    }
-    Ok(done?)
-}
-
-/// Sets a new password with the secret of a reset link. All sessions of its user end, so this browser has none either.
+/// Sets a new password with the secret of a reset link. All sessions of its user end; one of another user that this
+/// browser has goes on.
 pub(super) async fn reset(
     State(app): State<SharedState>,
     shell: Shell,
     scheme: Scheme,
+    signed_in: HttpResult<SignedIn>,
     PathText(secret): PathText,
     FormVisitor(visitor): FormVisitor,
     fields: FormFields,
@@ -193,13 +184,15 @@ pub(super) async fn reset(
     let faults = reader.faults;
     let done = match (visitor, new) {
         (_, None) => return reset_page(shell, &secret, &faults).answer(),
-        (Ok(_), Some(new)) => set_password(&app, &secret, &new).await,
+        (Ok(_), Some(new)) => app.office.redeem_reset_link(&secret, &new).await.map_err(Problem::from),
         (Err(problem), _) => Err(problem),
     };
     match done {
         Ok(()) => {
             let response = Redirect::to(RESET_DONE_PATH).into_response();
-            Ok(if shell.is_signed_in() { without_cookie(response, scheme) } else { response })
+            let is_others = signed_in.is_ok_and(|session| session.user_id != secret.user_id());
+            let is_ended = shell.is_signed_in() && !is_others;
+            Ok(if is_ended { without_cookie(response, scheme) } else { response })
         }
         Err(problem) if problem.refusal() == Some(&Refusal::ResetLinkInvalid) => invalid_reset(shell),
         Err(problem) => {

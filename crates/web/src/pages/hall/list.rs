@@ -90,12 +90,7 @@ impl ListPart {
         let Some(spot) = order.spot(seat) else { return Self::default() };
         let Some(section) = order.sections.get(spot.section) else { return Self::default() };
         let before: usize = section.rows.iter().take(spot.row).map(|row| row.seats.len()).sum();
-        let from = match before + spot.at {
-            at if at < SEATS_PER_PAGE => 0,
-            _ if spot.at < SEATS_PER_PAGE => before,
-            at => at,
-        };
-        Self { section: Some(section.name.clone()), from }
+        Self { section: Some(section.name.clone()), from: page_start(section, before + spot.at) }
     }
 
     /// The path of the page that shows it.
@@ -149,6 +144,17 @@ fn rows_from(section: &SeatSection, from: usize) -> (Vec<RowPart<'_>>, Option<us
         room -= seats.len();
     }
     (parts, None)
+}
+
+/// The first seat of the page that lists a seat of a section.
+fn page_start(section: &SeatSection, seat: usize) -> usize {
+    let mut from = 0;
+    while let (_, Some(next)) = rows_from(section, from)
+        && next <= seat
+    {
+        from = next;
+    }
+    from
 }
 
 impl ListView<'_> {
@@ -278,5 +284,17 @@ mod tests {
             assert_eq!(lens(&[50_000], beyond), (vec![], None));
         }
         assert_eq!(lens(&[0, 3], 1), (vec![2], None));
+    }
+
+    #[test]
+    fn the_page_of_a_seat_is_the_one_that_lists_it() {
+        let rows_of_70 = section(&[70; 30]);
+        for (seat, start) in [(0, 0), (1_189, 0), (1_190, 1_190), (1_199, 1_190), (2_099, 1_190)] {
+            assert_eq!(page_start(&rows_of_70, seat), start, "{seat}");
+        }
+        for (seat, start) in [(699, 0), (700, 700), (1_299, 700)] {
+            assert_eq!(page_start(&section(&[700, 600]), seat), start, "{seat}");
+        }
+        assert_eq!(page_start(&section(&[50_000]), 49_999), 49_200);
     }
 }

@@ -257,7 +257,7 @@ fn bar(line: &LineStatus) -> i64 {
 
 impl WaitingPage {
     pub(super) fn new(shell: Shell, token: &str, visit: Visit, goal: TurnGoal) -> HttpResult<Self> {
-        let Visit { token: verified, line, concert, bearing } = visit;
+        let Visit { token: verified, line, concert, bearing, concert_id: _ } = visit;
         let row = concert.as_ref().map(|found| &found.concert);
         let zone = row.map_or(HOME_ZONE, |concert| &concert.time_zone);
         let scene = LineScene::of(&line);
