@@ -122,11 +122,21 @@ impl Browser {
         self.driver.find(By::Css(css)).await.is_ok()
     }
 
-    /// Clicks on an element.
+    /// Clicks on an element. If the page changes between looking and clicking, it is looked for again.
     pub(crate) async fn click(&self, css: &str) {
-        let element = self.element(css).await;
-        element.scroll_into_view().await.unwrap();
-        element.click().await.unwrap();
+        wait_until(&format!("{css} can be clicked"), async || {
+            let element = self.element(css).await;
+            let clicked = async {
+                element.scroll_into_view().await?;
+                element.click().await
+            };
+            match clicked.await {
+                Ok(()) => true,
+                Err(error) if error.to_string().contains("stale element") => false,
+                Err(error) => panic!("{css} cannot be clicked: {error}"),
+            }
+        })
+        .await;
     }
 
     /// Types into a field, instead of what it has.
