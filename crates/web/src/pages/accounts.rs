@@ -114,7 +114,8 @@ impl FieldKind {
         }
     }
 
-    /// How many characters its input takes; none for a secret, of which a browser would cut off what nobody sees.
+    /// How many characters its input takes; none for a secret: a browser would cut a long one off, and its field does not
+    /// show that.
     const fn len_max(self) -> Option<usize> {
         match self {
             Self::Name => Some(USER_NAME_LEN_MAX),
