@@ -1,15 +1,17 @@
-//! The waiting line: token states, order, admission, estimated wait.
+//! The waiting line: token states, order, admission, estimated wait, the forecast of a sale.
 //!
 //! waiting → offered → active → ended. Two more states: dormant (unresponsive at its turn, may return) and missed (did
 //! not claim its turn, may return to the head of the line).
 
 mod admission;
+mod forecast;
 mod room;
 mod state;
 mod token;
 mod wait;
 
 pub use admission::{can_be_activated, check_may_use, may_activate};
+pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
 pub use room::{Fence, Gate, Room, Turn};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
 pub use token::{

@@ -9,6 +9,7 @@ mod bounds;
 mod concerts;
 mod details;
 mod exhaustive;
+mod forecast;
 mod holds;
 mod idempotency;
 mod operator;
