@@ -23,4 +23,4 @@ if ! from_npm "$folder" "$NODE_MAJOR_MIN" "typescript@$TYPESCRIPT" "axe-core@$AX
 fi
 tsc --project crates/web/tsconfig.json
 echo "TypeScript $TYPESCRIPT finds no fault in the scripts of the pages."
-node --test 'crates/web/assets-tests/*.test.js'
+node --test 'crates/web/assets-tests/*.test.js' 'crates/charts/assets-tests/*.test.js'

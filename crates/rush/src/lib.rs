@@ -19,12 +19,12 @@ mod meter;
 mod operator;
 mod options;
 mod outcome;
+mod page;
 mod parallel;
 mod progress;
 mod report;
 mod retry;
 mod setup;
-mod svg;
 mod target;
 
 pub use outcome::{Acknowledged, IssuedPlace, Sold};
@@ -97,8 +97,8 @@ async fn run_sale(options: SaleOptions) -> Result<ExitCode> {
     if let Some(path) = &options.server.json {
         write(path, &format!("{:#}\n", report::json(&outcome)))?;
     }
-    if let Some(path) = &options.svg {
-        write(path, &svg::draw(&svg::Picture::of(&outcome)))?;
+    if let Some(path) = &options.html {
+        write(path, &page::html(&outcome))?;
     }
     Ok(if report::is_clean(&outcome) { ExitCode::SUCCESS } else { ExitCode::from(BREACH) })
 }

@@ -9,7 +9,7 @@ Examples:
   frontrow-rush --buyers 200 --arrivals spike:10
       200 buyers rush the first concert on sale; a report and an audit follow.
   frontrow-rush --buyers 2000 --signed-in --sold-out --abandon 0.1 --lapse 0.05 --refund 0.1 \\
-      --duration 300 --json sale.json --svg sale.svg --check 'frontrow check --data ./data'
+      --duration 300 --json sale.json --html sale.html --check 'frontrow check --data ./data'
       A whole sale with everything that buyers do, until the last seat is sold.
   frontrow-rush --new-concert 1000 --max-active 50 --buyers 1500 --signed-in --seats-each 1..2
       The same with a concert made for it.
@@ -152,9 +152,9 @@ pub(crate) struct SaleOptions {
     /// The beginning of the buyers' addresses. A name used before signs the same accounts in again.
     #[arg(long, value_name = "PREFIX")]
     pub(crate) ids: Option<String>,
-    /// Write a picture of the sale to this file.
+    /// Write a page of the sale to this file: charts and report. It needs nothing but a browser.
     #[arg(long, value_name = "FILE")]
-    pub(crate) svg: Option<PathBuf>,
+    pub(crate) html: Option<PathBuf>,
     /// Write the report as text to this file, besides printing it.
     #[arg(long, value_name = "FILE")]
     pub(crate) text: Option<PathBuf>,

@@ -1,0 +1,311 @@
+// What charts are made of, without a browser: the numbers, round steps, paths, fewer points than pixels, and labels that
+// do not stand on each other.
+
+/**
+ * Numbers by time: a column for each curve, and the moments of their rows in milliseconds, in order. A number that is
+ * not known is null.
+ * @typedef {{ at: number[], [key: string]: (number | string | null)[] }} Columns
+ */
+/** @typedef {{ at: number, [key: string]: number | string | null }} Row */
+/** @typedef {[x: number, y: number | null]} Point */
+
+/** Steps of time that people read, in seconds. */
+const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400];
+
+/** The rows of the last while. */
+export class Series {
+  /**
+   * @param {string[]} keys of the columns
+   * @param {number} span how much time is kept, in milliseconds
+   */
+  constructor(keys, span = Infinity) {
+    this.keys = keys;
+    this.span = span;
+    /** @type {number[]} */
+    this.at = [];
+    /** @type {Record<string, (number | string | null)[]>} */
+    this.columns = {};
+    for (const key of keys) this.columns[key] = [];
+  }
+
+  get length() {
+    return this.at.length;
+  }
+
+  /** The newest moment; 0 before the first. */
+  get last() {
+    return this.at.at(-1) ?? 0;
+  }
+
+  /**
+   * Replaces all rows.
+   * @param {Columns} columns
+   */
+  set(columns) {
+    this.at = [...columns.at];
+    for (const key of this.keys) {
+      const column = columns[key] ?? [];
+      this.columns[key] = this.at.map((_, index) => column[index] ?? null);
+    }
+    this.#forget();
+  }
+
+  /**
+   * Adds a row, or replaces the newest one of the same moment. An older row is no news.
+   * @param {Row} row
+   * @returns {boolean} whether something has changed
+   */
+  push(row) {
+    if (this.length > 0 && row.at < this.last) return false;
+    const isNew = this.length === 0 || row.at > this.last;
+    if (isNew) this.at.push(row.at);
+    for (const key of this.keys) {
+      const column = this.columns[key] ?? [];
+      if (isNew) column.push(row[key] ?? null);
+      else column[column.length - 1] = row[key] ?? null;
+    }
+    this.#forget();
+    return true;
+  }
+
+  #forget() {
+    const first = this.at.findIndex((at) => at >= this.last - this.span);
+    if (first <= 0) return;
+    this.at.splice(0, first);
+    for (const key of this.keys) this.columns[key]?.splice(0, first);
+  }
+
+  /**
+   * A number of a row.
+   * @param {string} key
+   * @param {number} index
+   * @returns {number | null}
+   */
+  number(key, index) {
+    const value = this.columns[key]?.[index];
+    return typeof value === "number" && Number.isFinite(value) ? value : null;
+  }
+
+  /**
+   * A text of a row.
+   * @param {string} key
+   * @param {number} index
+   */
+  text(key, index) {
+    const value = this.columns[key]?.[index];
+    return typeof value === "string" ? value : "";
+  }
+
+  /**
+   * The largest number of some columns; 0 without any.
+   * @param {string[]} keys
+   */
+  largest(keys) {
+    let most = 0;
+    for (const key of keys) {
+      for (let index = 0; index < this.length; index += 1) most = Math.max(most, this.number(key, index) ?? 0);
+    }
+    return most;
+  }
+
+  /**
+   * The row whose moment is nearest; -1 without rows.
+   * @param {number} at
+   */
+  nearest(at) {
+    let low = 0, high = this.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.at[middle] ?? 0) < at) low = middle + 1;
+      else high = middle;
+    }
+    const before = this.at[low - 1];
+    return before !== undefined && at - before <= (this.at[low] ?? Infinity) - at ? low - 1 : Math.min(low, high);
+  }
+
+  /**
+   * The rows of a table with so many rows at most: at round moments, the newest last.
+   * @param {number} most
+   * @returns {number[]}
+   */
+  rows(most) {
+    if (this.length === 0) return [];
+    const step = timeStep(this.last - (this.at[0] ?? 0), most - 1);
+    /** @type {number[]} */
+    const rows = [];
+    for (let index = 0; index < this.length - 1; index += 1) {
+      const at = this.at[index] ?? 0;
+      const before = this.at[index - 1];
+      if (before === undefined || Math.floor(at / step) > Math.floor(before / step)) rows.push(index);
+    }
+    rows.push(this.length - 1);
+    return rows.slice(-most);
+  }
+}
+
+/**
+ * A step of 1, 2 or 5 times a power of ten that divides so much into so many parts at most.
+ * @param {number} most
+ * @param {number} parts
+ * @param {number} [least] the smallest step
+ */
+export function niceStep(most, parts, least = 1) {
+  const rough = Math.max(most / parts, least);
+  const power = 10 ** Math.floor(Math.log10(rough) + 1e-9);
+  return [1, 2, 5].map((factor) => factor * power).find((step) => step >= rough * (1 - 1e-9)) ?? 10 * power;
+}
+
+/**
+ * A step of time that divides a span into so many parts at most, in milliseconds.
+ * @param {number} span in milliseconds
+ * @param {number} parts
+ */
+export function timeStep(span, parts) {
+  const rough = span / 1_000 / Math.max(1, parts);
+  const step = SECONDS.find((seconds) => seconds >= rough) ?? 86_400 * niceStep(rough / 86_400, 1);
+  return step * 1_000;
+}
+
+/**
+ * Multiples of a step within bounds.
+ * @param {number} from
+ * @param {number} until
+ * @param {number} step
+ */
+export function ticks(from, until, step) {
+  const found = [];
+  for (let tick = Math.ceil(from / step) * step; tick <= until && found.length < 100; tick += step) found.push(tick);
+  return found;
+}
+
+/**
+ * The axis of values from 0: its end, and its ticks.
+ * @param {number} most
+ * @param {number} parts
+ */
+export function axis(most, parts) {
+  const step = niceStep(most, parts);
+  const end = Math.max(1, Math.ceil(most / step - 1e-9)) * step;
+  return { end, ticks: ticks(0, end, step) };
+}
+
+/**
+ * Where values stand between two ends.
+ * @param {[number, number]} from
+ * @param {[number, number]} to
+ */
+export function scale([first, last], [start, end]) {
+  const per = last === first ? 0 : (end - start) / (last - first);
+  return (/** @type {number} */ value) => start + (value - first) * per;
+}
+
+/**
+ * Fewer points that look the same: of each pixel the first, the lowest, the highest and the last. A gap stays one.
+ * @param {Point[]} points by rising x
+ * @param {number} pixels
+ * @returns {Point[]}
+ */
+export function thin(points, pixels) {
+  if (points.length <= 4 * pixels) return points;
+  /** @type {Point[]} */
+  const kept = [];
+  /** @type {Point[]} */
+  let bucket = [];
+  const flush = () => {
+    if (bucket.length <= 4) kept.push(...bucket);
+    else {
+      const ends = [0, bucket.length - 1];
+      const height = (/** @type {number} */ index) => bucket[index]?.[1] ?? 0;
+      const order = bucket.map((_, index) => index);
+      const lowest = order.reduce((best, index) => (height(index) < height(best) ? index : best), 0);
+      const highest = order.reduce((best, index) => (height(index) > height(best) ? index : best), 0);
+      const chosen = [...new Set([...ends, lowest, highest])].sort((one, other) => one - other);
+      for (const index of chosen) kept.push(/** @type {Point} */ (bucket[index]));
+    }
+    bucket = [];
+  };
+  for (const point of points) {
+    const first = bucket[0];
+    if (point[1] === null) {
+      flush();
+      if (kept.at(-1)?.[1] !== null) kept.push(point);
+    } else {
+      if (first && Math.floor(first[0]) !== Math.floor(point[0])) flush();
+      bucket.push(point);
+    }
+  }
+  flush();
+  return kept;
+}
+
+const short = (/** @type {number} */ value) => String(Math.round(value * 10) / 10);
+
+/**
+ * The runs of points between gaps.
+ * @param {Point[]} points
+ */
+function runs(points) {
+  /** @type {[number, number][][]} */
+  const found = [];
+  /** @type {[number, number][] | undefined} */
+  let run;
+  for (const [x, y] of points) {
+    if (y === null) run = undefined;
+    else if (run) run.push([x, y]);
+    else found.push((run = [[x, y]]));
+  }
+  return found;
+}
+
+/** @param {[number, number][]} run */
+const steps = (run) => run.map(([x, y]) => `${short(x)} ${short(y)}`).join("L");
+
+/**
+ * The path of a curve. A point between two gaps is a dot.
+ * @param {Point[]} points
+ */
+export function linePath(points) {
+  return runs(points).map((run) => `M${steps(run)}${run.length === 1 ? "h.01" : ""}`).join("");
+}
+
+/**
+ * The path of what lies under a curve.
+ * @param {Point[]} points
+ * @param {number} ground
+ */
+export function areaPath(points, ground) {
+  return runs(points)
+    .filter((run) => run.length > 1)
+    .map((run) => `M${short(run[0]?.[0] ?? 0)} ${short(ground)}L${steps(run)}L${short(run.at(-1)?.[0] ?? 0)} ${short(ground)}Z`)
+    .join("");
+}
+
+/**
+ * About how wide a label is, in its own height: letters of Hangul are as wide as high.
+ * @param {string} label
+ */
+const widthOf = (label) => [...label].reduce((width, letter) => width + (letter > "\u02ff" ? 1 : 0.58), 0);
+
+/**
+ * Where the labels of marks stand. The newest are shown; one that would stand on a newer one is left out.
+ * @param {{ x: number, label: string }[]} marks by rising x
+ * @param {number} width of the chart
+ * @param {number} size of the letters
+ * @returns {{ x: number, label: string, anchor: "start" | "end" }[]}
+ */
+export function placeLabels(marks, width, size) {
+  /** @type {{ x: number, label: string, anchor: "start" | "end" }[]} */
+  const placed = [];
+  let free = width;
+  for (const { x, label } of [...marks].reverse()) {
+    const needed = widthOf(label) * size + 8;
+    if (x + needed <= free) {
+      placed.push({ x: x + 4, label, anchor: "start" });
+      free = x;
+    } else if (x <= free && x - needed >= 0) {
+      placed.push({ x: x - 4, label, anchor: "end" });
+      free = x - needed;
+    }
+  }
+  return placed.reverse();
+}
