@@ -33,7 +33,7 @@ use frontrow_web::{
         state::{AppState, SharedState},
         traces,
     },
-    pages::{PageAddresses, PageKit, Theme},
+    html::{PageAddresses, PageKit, Theme},
 };
 use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use frontrow_service::net::AddressRange;
 use frontrow_web::{
     edge::{cors::Origin, secret::Secret, traces::Collector},
-    pages::TurnUrl,
+    html::TurnUrl,
 };
 use std::{net::SocketAddr, path::PathBuf};
 

@@ -2,8 +2,10 @@
 //! here.
 
 pub mod api;
+mod cockpit;
 pub mod edge;
-pub mod pages;
+pub mod html;
+mod pages;
 
 use api::{docs, health};
 use axum::{Router, routing::get};
@@ -39,7 +41,9 @@ pub fn router(app: SharedState, metrics: MetricsAt) -> Router {
         .route("/readyz", get(health::ready))
         .route("/openapi.json", get(health::document))
         .merge(docs::routes())
+        .merge(html::routes())
         .merge(pages::routes())
+        .merge(cockpit::routes())
         .merge(posters::routes())
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)

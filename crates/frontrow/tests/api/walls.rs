@@ -36,6 +36,25 @@ fn outside_the_service_nothing_names_a_command_or_the_door_for_tests() {
     }
 }
 
+#[test]
+fn the_api_the_pages_for_buyers_and_those_for_operators_do_not_name_each_other() {
+    let web = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../web/src"));
+    let doors = ["api", "pages", "cockpit"];
+    for door in doors.into_iter().chain(["html"]) {
+        let mut files = vec![web.join(format!("{door}.rs"))];
+        sources(&web.join(door), &mut files);
+        assert!(files.len() > 1, "{door}");
+        for other in doors.into_iter().filter(|other| *other != door) {
+            let named = regex::Regex::new(&format!(r"crate::{other}\b|crate::\{{[^;]*\b{other}::")).unwrap();
+            for file in &files {
+                let text = std::fs::read_to_string(file).unwrap();
+                let found = named.find(&text).map(|found| found.as_str());
+                assert_eq!(found, None, "{}", file.display());
+            }
+        }
+    }
+}
+
 /// Pairs of modules that name the same things alike: the module says whose they are.
 const TWINS: [&[&str]; 2] = [
     // One kind of row, column or pool in each database.

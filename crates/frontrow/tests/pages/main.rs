@@ -1,7 +1,8 @@
-//! The pages for buyers as a browser without a script uses them: forms, redirects, cookies.
+//! The pages for buyers and for operators as a browser without a script uses them: forms, redirects, cookies.
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
+mod cockpit;
 mod mine;
 mod other_shop;
 mod pay;

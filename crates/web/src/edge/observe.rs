@@ -15,7 +15,7 @@ use crate::{
         state::SharedState,
         traces::{RequestSpan, Tracer},
     },
-    pages::PageVisit,
+    html::PageVisit,
 };
 use axum::{
     Router,

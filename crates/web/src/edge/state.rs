@@ -2,7 +2,7 @@
 
 use crate::{
     edge::{events::Streams, kept::Document, limit::RateLimits, secret::Secret},
-    pages::PageKit,
+    html::PageKit,
 };
 use frontrow_service::office::BoxOffice;
 use std::sync::Arc;

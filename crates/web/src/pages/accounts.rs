@@ -12,7 +12,7 @@ use crate::{
         problem::HttpResult,
         state::SharedState,
     },
-    pages::{
+    html::{
         forms::{FormNotice, form_page},
         shell::{Shell, html},
     },

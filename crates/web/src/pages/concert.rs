@@ -10,16 +10,18 @@ use crate::{
         problem::{HttpResult, Problem},
         state::SharedState,
     },
-    pages::{
+    html::{
         base_url::BaseUrl,
         figures,
         grade_looks::styles_of,
         paths,
-        refund_time::refund_words,
         sale_words::{SaleWords, next_step},
-        season::{PosterView, hue, price_of},
         shared::{HTML, SharedRequest, text_of},
         shell::Shell,
+    },
+    pages::{
+        refund_time::refund_words,
+        season::{PosterView, hue, price_of},
     },
 };
 use askama::Template;

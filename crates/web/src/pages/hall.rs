@@ -19,7 +19,7 @@ use crate::{
         problem::{HttpResult, Problem, codes},
         state::SharedState,
     },
-    pages::{forms::key_of, paths, shell::Shell},
+    html::{forms::key_of, paths, shell::Shell},
 };
 use axum::{
     Router,

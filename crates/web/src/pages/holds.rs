@@ -1,7 +1,7 @@
 //! The seats that a buyer holds, with the clock until the first hold ends: the same before the payment and among what is
 //! the buyer's own.
 
-use crate::pages::{figures, seat_names::seat_name, shell::Shell};
+use crate::html::{figures, seat_names::seat_name, shell::Shell};
 use askama::Template;
 use frontrow_domain::{id::ReservationId, money::Money, sale::ReservationStatus, time::Time};
 use frontrow_service::sale::Ticket;

@@ -9,12 +9,14 @@ use crate::{
         reply::{List, PageQuery, next_page, page},
         state::SharedState,
     },
-    pages::{
+    html::{
         forms::{FormNotice, form_page, fresh_key, key_of},
-        holds::{HoldsTray, LiveHolds, total},
-        refund_time::refund_words,
         seat_names::seat_name,
         shell::{HOME_ZONE, Shell, html},
+    },
+    pages::{
+        holds::{HoldsTray, LiveHolds, total},
+        refund_time::refund_words,
         waiting,
     },
 };

@@ -8,15 +8,17 @@ use crate::{
         problem::{HttpResult, Problem},
         state::SharedState,
     },
-    pages::{
-        concert::{Fact, facts},
+    html::{
         forms::{FormNotice, form_page, fresh_key, key_of},
-        holds::{HoldsTray, LiveHolds, total},
         paths,
-        points::TopUpForm,
-        refund_time::refund_words,
         seat_names::seat_name,
         shell::{Shell, html},
+    },
+    pages::{
+        concert::{Fact, facts},
+        holds::{HoldsTray, LiveHolds, total},
+        points::TopUpForm,
+        refund_time::refund_words,
     },
 };
 use askama::Template;

@@ -9,7 +9,7 @@ use crate::{
         reply::{List, PageQuery, next_page, page},
         state::SharedState,
     },
-    pages::{
+    html::{
         forms::{FormNotice, KEY_FIELD, form_page, fresh_key, key_of, local_path, next_in},
         shell::{HOME_ZONE, Shell, html},
     },

@@ -1,6 +1,6 @@
 //! Until when a payment can be refunded, in words: the same on a concert's page, before the payment and on its tickets.
 
-use crate::pages::shell::Shell;
+use crate::html::shell::Shell;
 use frontrow_domain::sale::RefundTime;
 
 /// The rule with its last moment, by the clock of the venue's `zone`.

@@ -2,7 +2,7 @@
 
 use crate::{
     edge::{auth::ClientAddress, posters, problem::HttpResult, state::SharedState},
-    pages::{
+    html::{
         base_url::BaseUrl,
         figures, paths,
         sale_words::SaleWords,

@@ -14,7 +14,7 @@ use crate::{
         problem::{HttpResult, Problem, codes},
         state::SharedState,
     },
-    pages::{
+    html::{
         forms::{KEY_FIELD, key_of},
         paths,
         shell::{Shell, html},

@@ -14,7 +14,7 @@ use crate::{
         problem::{HttpResult, Problem, codes},
         state::SharedState,
     },
-    pages::{
+    html::{
         forms::{FormNotice, fresh_key, key_of},
         shell::{Account, HOME_ZONE, Shell},
     },

@@ -6,7 +6,7 @@ use crate::{
         problem::{HttpResult, Problem, codes},
         state::SharedState,
     },
-    pages::shell::{HOME_ZONE, Shell, html},
+    html::shell::{HOME_ZONE, Shell, html},
 };
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};

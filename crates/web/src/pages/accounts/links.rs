@@ -12,7 +12,7 @@ use crate::{
         problem::{HttpResult, Problem, ProblemCode},
         state::SharedState,
     },
-    pages::{
+    html::{
         forms::{FormNotice, KEY_FIELD, fresh_key, key_of},
         problem_page,
         shell::Shell,

@@ -12,7 +12,7 @@ use crate::{
         problem::{HttpResult, Problem, codes},
         state::SharedState,
     },
-    pages::{
+    html::{
         forms::{FormNotice, local_path, next_in},
         shell::{Account, Shell},
     },

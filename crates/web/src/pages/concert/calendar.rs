@@ -1,6 +1,6 @@
 //! A concert as an entry for a calendar (RFC 5545).
 
-use crate::pages::{base_url::BaseUrl, figures, paths};
+use crate::html::{base_url::BaseUrl, figures, paths};
 use frontrow_domain::{
     sale::{Concert, ConcertStatus},
     time::Time,

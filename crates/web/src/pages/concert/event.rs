@@ -1,6 +1,9 @@
 //! A concert as search engines read it: schema.org's `MusicEvent`, in JSON-LD.
 
-use crate::pages::{base_url::BaseUrl, figures, paths, season::PosterView};
+use crate::{
+    html::{base_url::BaseUrl, figures, paths},
+    pages::season::PosterView,
+};
 use frontrow_domain::{
     sale::{AgeRating, Concert, ConcertStatus},
     time::Time,

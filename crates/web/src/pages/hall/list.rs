@@ -1,7 +1,7 @@
 //! The list of a hall: section, row, seat. It is what buyers use without a script, or without looking at a drawing.
 
 use super::words::{HallWords, SeatWord};
-use crate::pages::{paths, shell::Shell};
+use crate::html::{paths, shell::Shell};
 use frontrow_domain::id::{ConcertId, SeatId};
 use frontrow_service::sale::{HallOverview, HallSection, PlacedSeat, SeatRow, SeatSection, SeatSnapshot, SeatingOrder};
 use std::collections::HashSet;

@@ -13,7 +13,7 @@ use crate::{
         auth::SignedIn,
         problem::{HttpResult, Problem},
     },
-    pages::{
+    html::{
         forms::fresh_key,
         grade_looks::styles_of,
         paths,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     edge::problem::{HttpResult, Problem, ProblemCode},
-    pages::{forms::fresh_key, problem_page},
+    html::{forms::fresh_key, problem_page},
 };
 use axum::{
     http::StatusCode,

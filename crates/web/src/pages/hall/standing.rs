@@ -3,7 +3,8 @@
 use super::HallVisit;
 use crate::{
     edge::problem::HttpResult,
-    pages::{forms::fresh_key, paths, sale_words, waiting},
+    html::{forms::fresh_key, paths, sale_words},
+    pages::waiting,
 };
 use frontrow_domain::{
     line::{Token, TokenStatus},

@@ -1,7 +1,7 @@
 //! The seats that a buyer holds, with the clock until the first of the holds ends.
 
 use super::words::HallWords;
-use crate::pages::forms::fresh_key;
+use crate::html::forms::fresh_key;
 use frontrow_domain::{id::ReservationId, money::Money, sale::ReservationStatus, time::Time};
 use frontrow_service::sale::{SeatingOrder, Ticket};
 

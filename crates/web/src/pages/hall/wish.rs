@@ -2,7 +2,7 @@
 
 use crate::{
     edge::{extract::PathKey as _, form::FormFields, idempotency::IdempotencyKey},
-    pages::forms::key_of,
+    html::forms::key_of,
 };
 use frontrow_domain::{id::SeatId, policy::SEATS_PER_COMMAND_MAX};
 use frontrow_service::sale::SeatSnapshot;

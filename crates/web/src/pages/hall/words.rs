@@ -1,6 +1,6 @@
 //! What the hall page calls seats: the same words for the server's list and for the scripts.
 
-use crate::pages::{seat_names::SeatNaming, shell::Shell};
+use crate::html::{seat_names::SeatNaming, shell::Shell};
 use frontrow_domain::sale::{SeatLabel, SeatPlace, SeatStatus};
 use std::collections::BTreeMap;
 

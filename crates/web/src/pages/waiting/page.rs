@@ -3,7 +3,7 @@
 use super::{Bearing, LastClaim, TurnGoal, Visit, page_path, words};
 use crate::{
     edge::problem::HttpResult,
-    pages::{
+    html::{
         figures,
         forms::fresh_key,
         shell::{HOME_ZONE, Shell, rendered},

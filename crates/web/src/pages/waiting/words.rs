@@ -1,6 +1,6 @@
 //! How a wait is said.
 
-use crate::pages::shell::Shell;
+use crate::html::shell::Shell;
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
     line::Wait,

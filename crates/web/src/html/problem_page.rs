@@ -2,7 +2,7 @@
 
 use crate::{
     edge::{problem::ProblemCode, state::SharedState},
-    pages::{
+    html::{
         PageKit, TurnUrl,
         shell::{Shell, html},
     },
@@ -33,7 +33,7 @@ struct ProblemPage {
 }
 
 /// The words for a problem, in the page's language.
-pub(super) fn words(shell: &Shell, problem: ProblemCode) -> (String, String) {
+pub(crate) fn words(shell: &Shell, problem: ProblemCode) -> (String, String) {
     let title = shell.find(&format!("problem-{}", problem.0)).unwrap_or_else(|| shell.t("problem-other"));
     let text = shell.find(&format!("problem-{}-text", problem.0)).unwrap_or_else(|| shell.t("problem-other-text"));
     (title, text)
@@ -68,7 +68,7 @@ fn page_of(shell: Shell, problem: ProblemCode, answered: Response) -> Response {
 struct OfPage;
 
 /// Marks what the routes of pages answer: a problem among it becomes a page.
-pub(super) async fn marked(mut response: Response) -> Response {
+pub(crate) async fn marked(mut response: Response) -> Response {
     response.extensions_mut().insert(OfPage);
     response
 }
@@ -137,7 +137,7 @@ fn come_back(headers: &mut HeaderMap) {
 
 /// What a page may load and do: its own files and calls. No script or style stands in the page. Browsers follow a form's
 /// redirect only if its policy has the address: claiming a turn may lead to another shop.
-pub(super) fn content_security_policy(turn_url: Option<&TurnUrl>) -> String {
+pub(crate) fn content_security_policy(turn_url: Option<&TurnUrl>) -> String {
     let other_shop = turn_url.map(|url| format!(" {}", url.origin())).unwrap_or_default();
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -158,7 +158,7 @@ fn protect(headers: &mut HeaderMap, PageKit(kit): &PageKit) {
 mod tests {
     use crate::{
         edge::{language::Language, problem::ALL},
-        pages::texts::Texts,
+        html::texts::Texts,
     };
 
     #[test]

@@ -44,13 +44,13 @@ impl FromStr for TurnUrl {
 
 impl TurnUrl {
     /// The address for this token, whose characters need no escape.
-    pub(super) fn with_token(&self, token: &str) -> String {
+    pub(crate) fn with_token(&self, token: &str) -> String {
         let (before, after) = &self.around;
         format!("{before}{token}{after}")
     }
 
     /// The scheme and host.
-    pub(super) fn origin(&self) -> &str {
+    pub(crate) fn origin(&self) -> &str {
         &self.origin
     }
 }

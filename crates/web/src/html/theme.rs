@@ -13,14 +13,14 @@ const FOOTER_LEN_MAX: usize = 1_000;
 
 /// The format of a logo, which its file's name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LogoFormat {
+pub(crate) enum LogoFormat {
     Svg,
     Png,
 }
 
 impl LogoFormat {
     /// The name of the file.
-    pub(super) const fn path(self) -> &'static str {
+    pub(crate) const fn path(self) -> &'static str {
         match self {
             Self::Svg => "logo.svg",
             Self::Png => "logo.png",
@@ -30,16 +30,16 @@ impl LogoFormat {
 
 /// The shop's logo.
 #[derive(Debug)]
-pub(super) struct Logo {
-    pub(super) format: LogoFormat,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Logo {
+    pub(crate) format: LogoFormat,
+    pub(crate) body: Vec<u8>,
 }
 
 /// The shop's own style, logo, name and footer; without them, the pages have Frontrow's.
 #[derive(Debug, Default)]
 pub struct Theme {
-    pub(super) style: Option<Vec<u8>>,
-    pub(super) logo: Option<Logo>,
+    pub(crate) style: Option<Vec<u8>>,
+    pub(crate) logo: Option<Logo>,
     name: Option<String>,
     korean_footer: Option<String>,
     english_footer: Option<String>,
@@ -63,12 +63,12 @@ impl Theme {
         })
     }
 
-    pub(super) fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
     /// The footer in a language; in the other one if there is none.
-    pub(super) fn footer(&self, language: Language) -> Option<&str> {
+    pub(crate) fn footer(&self, language: Language) -> Option<&str> {
         let (own, other) = match language {
             Language::Korean => (&self.korean_footer, &self.english_footer),
             Language::English => (&self.english_footer, &self.korean_footer),

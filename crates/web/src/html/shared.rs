@@ -9,7 +9,7 @@ use crate::{
         problem::{HttpResult, Problem},
         state::SharedState,
     },
-    pages::{
+    html::{
         base_url::BaseUrl,
         shell::{Account, Shell},
     },
@@ -53,7 +53,7 @@ struct SharedPage {
 
 /// The pages of this second.
 #[derive(Debug, Default)]
-pub(super) struct SharedPages(RwLock<KeptPages>);
+pub(crate) struct SharedPages(RwLock<KeptPages>);
 
 #[derive(Debug, Default)]
 struct KeptPages {
@@ -81,14 +81,14 @@ impl SharedPages {
 }
 
 /// The request for a shared page.
-pub(super) struct SharedRequest<'a> {
-    pub(super) app: &'a SharedState,
+pub(crate) struct SharedRequest<'a> {
+    pub(crate) app: &'a SharedState,
     /// At the page's own path, without what a visitor added to it.
-    pub(super) shell: &'a Shell,
-    pub(super) base: &'a BaseUrl,
-    pub(super) headers: &'a HeaderMap,
+    pub(crate) shell: &'a Shell,
+    pub(crate) base: &'a BaseUrl,
+    pub(crate) headers: &'a HeaderMap,
     /// The client, which pays for a page that must be made.
-    pub(super) client: IpAddr,
+    pub(crate) client: IpAddr,
 }
 
 impl SharedRequest<'_> {
@@ -96,7 +96,7 @@ impl SharedRequest<'_> {
     ///
     /// # Errors
     /// The client asks for too many pages that must be made, or the page cannot be made.
-    pub(super) async fn answer(
+    pub(crate) async fn answer(
         &self,
         media_type: &'static str,
         render: impl Future<Output = HttpResult<String>> + Send,
@@ -138,10 +138,10 @@ impl SharedRequest<'_> {
 }
 
 /// What is shown as HTML.
-pub(super) const HTML: &str = "text/html; charset=utf-8";
+pub(crate) const HTML: &str = "text/html; charset=utf-8";
 
 /// A template as the text of a shared page.
-pub(super) fn text_of(template: &impl askama::Template) -> HttpResult<String> {
+pub(crate) fn text_of(template: &impl askama::Template) -> HttpResult<String> {
     template.render().map_err(Problem::internal)
 }
 

@@ -13,7 +13,7 @@ use jiff::{
 
 /// A whole number with its digits in groups of three.
 #[expect(clippy::cast_possible_truncation, reason = "Fluent holds numbers as f64; these were integers")]
-pub(super) fn grouped_number(value: f64) -> String {
+pub(crate) fn grouped_number(value: f64) -> String {
     grouped(value as i64)
 }
 

@@ -6,7 +6,7 @@ use crate::edge::{
     problem::{HttpResult, Problem, codes},
     state::SharedState,
 };
-use crate::pages::theme::{LogoFormat, Theme};
+use crate::html::theme::{LogoFormat, Theme};
 use axum::{
     Router,
     extract::{Path, State},
@@ -23,7 +23,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 const PNG: &str = "image/png";
 /// The shop's own style, if it has one.
-pub(super) const THEME_STYLE: &str = "theme.css";
+pub(crate) const THEME_STYLE: &str = "theme.css";
 
 macro_rules! files {
     ($($path:literal $media_type:ident),+ $(,)?) => {
@@ -33,16 +33,17 @@ macro_rules! files {
 
 /// The files of the pages.
 #[derive(Debug)]
-pub(super) struct Assets {
+pub(crate) struct Assets {
     hash: String,
     files: BTreeMap<&'static str, Document>,
 }
 
 impl Assets {
     /// The files in the program, and those of the shop.
-    pub(super) fn new(theme: &Theme) -> Self {
+    pub(crate) fn new(theme: &Theme) -> Self {
         let files = files![
             "concerts.css" CSS,
+            "cockpit/cockpit.css" CSS,
             "countdown.js" SCRIPT,
             "icon.svg" SVG,
             "look.css" CSS,
@@ -96,14 +97,14 @@ impl Assets {
     }
 
     /// The address of a file.
-    pub(super) fn address(&self, path: &str) -> String {
+    pub(crate) fn address(&self, path: &str) -> String {
         debug_assert!(self.files.contains_key(path), "there is no file {path}");
         format!("/assets/{}/{path}", self.hash)
     }
 }
 
 /// The routes of the files.
-pub(super) fn routes() -> Router<SharedState> {
+pub(crate) fn routes() -> Router<SharedState> {
     Router::new().route("/assets/{hash}/{*path}", get(file)).route("/favicon.ico", get(icon))
 }
 

@@ -6,7 +6,7 @@ use crate::{
         language::{LANGUAGE_COOKIE, Language},
         problem::{HttpResult, Problem, codes},
     },
-    pages::forms::next_in,
+    html::forms::next_in,
 };
 use axum::{
     extract::RawQuery,
@@ -15,7 +15,7 @@ use axum::{
 };
 
 /// Stores the choice and goes back to the page.
-pub(super) async fn choose(PathText(tag): PathText, RawQuery(query): RawQuery) -> HttpResult<Response> {
+pub(crate) async fn choose(PathText(tag): PathText, RawQuery(query): RawQuery) -> HttpResult<Response> {
     let language = Language::ALL.into_iter().find(|language| language.tag() == tag);
     let language = language.ok_or_else(|| Problem::new(&codes::NOT_FOUND))?;
     let cookie = format!("{LANGUAGE_COOKIE}={}; Path=/; Max-Age=31536000; SameSite=Lax", language.tag());

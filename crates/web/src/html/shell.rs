@@ -8,7 +8,7 @@ use crate::{
         problem::{HttpResult, Problem},
         state::SharedState,
     },
-    pages::{Kit, PageKit, assets, figures},
+    html::{Kit, PageKit, assets, figures},
 };
 use askama::Template;
 use axum::{
@@ -90,7 +90,7 @@ impl<T: TextValue + ?Sized> TextValue for &T {
 )]
 impl Shell {
     /// The shell of the page that a request asks for.
-    pub(super) fn of(parts: &Parts, app: &SharedState) -> HttpResult<Self> {
+    pub(crate) fn of(parts: &Parts, app: &SharedState) -> HttpResult<Self> {
         let session = cookies::session_secret(&parts.headers, auth::scheme(parts, app)?);
         let account = if session.is_some() { Account::SignedIn } else { Account::SignedOut };
         let path = match parts.method {
@@ -153,7 +153,7 @@ impl Shell {
     }
 
     /// A text that may be missing.
-    pub(super) fn find(&self, id: &str) -> Option<String> {
+    pub(crate) fn find(&self, id: &str) -> Option<String> {
         self.kit.texts.find(self.language, id, &[])
     }
 

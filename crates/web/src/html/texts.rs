@@ -1,6 +1,6 @@
 //! The words of the pages: Fluent catalogues, one file for each page and language.
 
-use crate::{edge::language::Language, pages::figures};
+use crate::{edge::language::Language, html::figures};
 use anyhow::{Context as _, anyhow};
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentBundle};
 use unic_langid::LanguageIdentifier;
@@ -17,10 +17,10 @@ macro_rules! catalogues {
 
 /// The Korean and the English text of each file.
 const FILES: &[(&str, &str)] =
-    catalogues!["shell", "problems", "accounts", "season", "concert", "hall", "waiting", "purchase", "mine"];
+    catalogues!["shell", "problems", "accounts", "season", "concert", "hall", "waiting", "purchase", "mine", "cockpit"];
 
 /// The words of all languages.
-pub(super) struct Texts {
+pub(crate) struct Texts {
     korean: FluentBundle<FluentResource>,
     english: FluentBundle<FluentResource>,
 }
@@ -32,7 +32,7 @@ impl std::fmt::Debug for Texts {
 }
 
 impl Texts {
-    pub(super) fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         Ok(Self {
             korean: bundle(Language::Korean, FILES.iter().map(|(korean, _)| *korean))?,
             english: bundle(Language::English, FILES.iter().map(|(_, english)| *english))?,
@@ -40,12 +40,12 @@ impl Texts {
     }
 
     /// The text of a message, with its variables filled in. A message that is missing shows its name; a test finds it.
-    pub(super) fn text(&self, language: Language, id: &str, variables: &[(&'static str, FluentValue<'_>)]) -> String {
+    pub(crate) fn text(&self, language: Language, id: &str, variables: &[(&'static str, FluentValue<'_>)]) -> String {
         self.find(language, id, variables).unwrap_or_else(|| id.to_owned())
     }
 
     /// As [`Texts::text`]; none if there is no such message.
-    pub(super) fn find(
+    pub(crate) fn find(
         &self,
         language: Language,
         id: &str,
@@ -157,7 +157,9 @@ mod tests {
     fn every_message_that_is_used_exists_and_every_one_that_exists_is_used() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut code = String::new();
-        read(&root.join("src/pages"), &mut code);
+        for folder in ["src/html", "src/pages", "src/cockpit"] {
+            read(&root.join(folder), &mut code);
+        }
         read(&root.join("templates"), &mut code);
         let known: BTreeSet<_> = FILES.iter().flat_map(|(korean, _)| messages(korean).into_keys()).collect();
         let used = Regex::new(r#"\bt[0-9]?\(\s*"([a-z0-9_-]+)""#).unwrap();

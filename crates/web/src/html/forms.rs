@@ -6,7 +6,7 @@ use crate::{
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem, ProblemCode, codes},
     },
-    pages::{
+    html::{
         problem_page,
         shell::{Shell, html},
     },

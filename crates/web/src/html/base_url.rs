@@ -32,7 +32,7 @@ impl BaseUrl {
 
     /// One with this text.
     #[cfg(test)]
-    pub(super) fn test(text: &str) -> Self {
+    pub(crate) fn test(text: &str) -> Self {
         Self(text.into())
     }
 
@@ -52,7 +52,7 @@ impl BaseUrl {
 
 /// Whether a host may stand in pages, policies, XML and calendars: a name or an address, and a port if need be, of characters
 /// that mean nothing else there.
-pub(super) fn is_believed(host: &str) -> bool {
+pub(crate) fn is_believed(host: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     host.len() <= HOST_LEN_MAX && host.bytes().all(is_plain) && host.parse::<Authority>().is_ok()
 }

@@ -1,18 +1,18 @@
 //! What a seat is called: the same on every page, in the server's words and in those of the scripts.
 
-use crate::pages::shell::Shell;
+use crate::html::shell::Shell;
 use frontrow_domain::sale::SeatPlace;
 
 /// The words around the parts of a seat's name in one language, with `{name}` where a part stands.
 #[derive(Debug)]
-pub(super) struct SeatNaming {
+pub(crate) struct SeatNaming {
     row: String,
     number: String,
     between: String,
 }
 
 impl SeatNaming {
-    pub(super) fn of(shell: &Shell) -> Self {
+    pub(crate) fn of(shell: &Shell) -> Self {
         Self {
             row: shell.template("hall-row", &["name"]),
             number: shell.template("hall-number", &["name"]),
@@ -21,12 +21,12 @@ impl SeatNaming {
     }
 
     /// The name of a row: `A열`; empty if it has none.
-    pub(super) fn row(&self, row: &str) -> String {
+    pub(crate) fn row(&self, row: &str) -> String {
         named(&self.row, row)
     }
 
     /// Where a seat is: `1층 가구역 A열 7번`.
-    pub(super) fn seat(&self, section: &str, row: &str, number: &str) -> String {
+    pub(crate) fn seat(&self, section: &str, row: &str, number: &str) -> String {
         let parts = [section.to_owned(), self.row(row), named(&self.number, number)];
         let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         parts.join(&self.between)
@@ -34,7 +34,7 @@ impl SeatNaming {
 }
 
 /// Where a ticket's seat is.
-pub(super) fn seat_name(shell: &Shell, place: &SeatPlace) -> String {
+pub(crate) fn seat_name(shell: &Shell, place: &SeatPlace) -> String {
     SeatNaming::of(shell).seat(&place.section, &place.row, &place.number)
 }
 

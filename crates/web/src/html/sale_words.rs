@@ -1,23 +1,23 @@
 //! The state of a sale in words, the same on the season's page, on a concert's own and on that of its hall.
 
-use crate::pages::shell::Shell;
+use crate::html::shell::Shell;
 use frontrow_domain::time::{Span, Time};
 use frontrow_service::sale::SaleState;
 
 /// A sale in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SaleWords {
+pub(crate) struct SaleWords {
     /// What there is to know first.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// How it looks.
-    pub(super) look: &'static str,
+    pub(crate) look: &'static str,
 }
 
 const MINUTES_OF_DAY: i64 = 24 * 60;
 
 impl SaleWords {
     /// The words at `now`, with moments by the clock of the venue's `zone`.
-    pub(super) fn of(shell: &Shell, state: SaleState, now: Time, zone: &str) -> Self {
+    pub(crate) fn of(shell: &Shell, state: SaleState, now: Time, zone: &str) -> Self {
         let (text, look) = match state {
             SaleState::Opens { at } => (until_opening(shell, at, now, zone), "soon"),
             SaleState::OnSale { left } => (shell.t1("state-on-sale", "left", left), "on"),
@@ -35,7 +35,7 @@ impl SaleWords {
 }
 
 /// What a buyer can do about it.
-pub(super) fn next_step(shell: &Shell, state: SaleState) -> String {
+pub(crate) fn next_step(shell: &Shell, state: SaleState) -> String {
     shell.t(match state {
         SaleState::Opens { .. } => "next-opens",
         SaleState::OnSale { .. } => "next-on-sale",

@@ -6,7 +6,7 @@ use frontrow_service::sale::SeatingOrder;
 const STYLES: [&str; 5] = ["vip", "r", "s", "a", "b"];
 
 /// The class of the colour of each grade of a hall.
-pub(super) fn styles_of(order: &SeatingOrder) -> Vec<&'static str> {
+pub(crate) fn styles_of(order: &SeatingOrder) -> Vec<&'static str> {
     let names: Vec<_> = order.grades.iter().map(|grade| grade.name.as_str()).collect();
     styles(&names)
 }

@@ -1,0 +1,3 @@
+//! The pages for operators.
+
+mod home;

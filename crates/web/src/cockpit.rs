@@ -1,0 +1,15 @@
+//! The pages for operators: a sale is run in a browser, on the ground that all pages share. A page calls the service,
+//! never the API.
+//!
+//! A file for each part. Every page takes a [`CockpitShell`](shell::CockpitShell), which lets in operators alone.
+
+mod home;
+mod shell;
+
+use crate::{edge::state::SharedState, html::problem_page};
+use axum::{Router, middleware, routing::get};
+
+/// The routes of the pages for operators.
+pub(crate) fn routes() -> Router<SharedState> {
+    Router::new().route("/operator", get(home::show)).layer(middleware::map_response(problem_page::marked))
+}

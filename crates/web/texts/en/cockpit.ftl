@@ -1,0 +1,5 @@
+cockpit = Box office
+cockpit-concerts = Concerts
+cockpit-shop = Shop
+cockpit-no-concerts = No concerts yet.
+cockpit-view-only = This account only looks on. It can’t change anything.

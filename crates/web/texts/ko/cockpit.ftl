@@ -1,0 +1,5 @@
+cockpit = 운영
+cockpit-concerts = 공연
+cockpit-shop = 예매 사이트
+cockpit-no-concerts = 아직 공연이 없습니다.
+cockpit-view-only = 보기만 하는 계정입니다. 아무것도 바꿀 수 없습니다.
