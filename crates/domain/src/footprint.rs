@@ -6,7 +6,7 @@ use crate::{
     outbox::Consumer,
     policy::TOKENS_PER_ADVANCE_MAX,
     sale::{Poster, SeatChange, SeatPlace},
-    user::{LinkKind, Role},
+    user::LinkKind,
 };
 use std::collections::BTreeMap;
 
@@ -136,7 +136,7 @@ impl Footprint {
             Command::Register(user) => {
                 self.emails.push(user.email.clone());
                 self.users.push(user.user_id);
-                self.demand.raise_audit(usize::from(user.role == Role::Operator));
+                self.demand.raise_audit(usize::from(user.role.sees_sale()));
             }
             Command::SetRole { .. }
             | Command::RenameUser { .. }
@@ -281,7 +281,7 @@ impl Footprint {
         match command {
             Command::OpenSession { session, .. } => {
                 self.users.push(session.user_id);
-                self.demand.raise_audit(usize::from(session.role == Role::Operator));
+                self.demand.raise_audit(usize::from(session.role.sees_sale()));
             }
             Command::EndSession { secret_hash } => self.sessions.push(*secret_hash),
             Command::RequestLetter { user_id, .. } => {

@@ -97,8 +97,8 @@ refusals! {
     /// The password or the sessions of the account changed after the caller's proof of identity.
     #[error("The account has changed meanwhile: sign in again.")]
     AccountChanged = "account_changed" Passing,
-    /// An operator's account can be changed only by its owner and on the command line.
-    #[error("An operator's account is locked, reset and erased on the command line alone.")]
+    /// The account of an operator or a viewer can be changed only by its owner and on the command line.
+    #[error("The account of an operator or a viewer is locked, reset and erased on the command line alone.")]
     OperatorAccount = "operator_account" Passing,
     /// The reset link is unknown, used or expired, or the account is locked: the answer is the same.
     #[error("The reset link is not valid.")]

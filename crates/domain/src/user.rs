@@ -20,6 +20,27 @@ pub enum Role {
     Buyer,
     /// Runs the sale.
     Operator,
+    /// Sees the sale and changes nothing. Buys as a buyer does.
+    Viewer,
+}
+
+impl Role {
+    /// The caller that a session of this role is.
+    #[must_use]
+    pub const fn caller(self, user: UserId) -> Caller {
+        match self {
+            Self::Buyer => Caller::Buyer(user),
+            Self::Operator => Caller::Operator(user),
+            Self::Viewer => Caller::Viewer(user),
+        }
+    }
+
+    /// Whether the role sees the sale and all accounts. Such an account is given by the command line alone, cannot be
+    /// reset by a letter, and its sign-ins are in the audit log.
+    #[must_use]
+    pub const fn sees_sale(self) -> bool {
+        matches!(self, Self::Operator | Self::Viewer)
+    }
 }
 
 /// Whether a user may sign in.
@@ -247,6 +268,8 @@ pub enum Caller {
     Buyer(UserId),
     /// A signed-in operator.
     Operator(UserId),
+    /// A signed-in viewer: of its own rows as free as a buyer, of others' and of the sale's it sees all and changes none.
+    Viewer(UserId),
     /// A program that holds the service key.
     Service,
     /// The box office itself: its timers and its command line.
@@ -258,7 +281,7 @@ impl Caller {
     #[must_use]
     pub const fn user_id(self) -> Option<UserId> {
         match self {
-            Self::Buyer(user) | Self::Operator(user) => Some(user),
+            Self::Buyer(user) | Self::Operator(user) | Self::Viewer(user) => Some(user),
             Self::Anonymous | Self::Service | Self::System => None,
         }
     }
@@ -267,6 +290,12 @@ impl Caller {
     #[must_use]
     pub const fn is_operator(self) -> bool {
         matches!(self, Self::Operator(_) | Self::System)
+    }
+
+    /// Whether the caller may see the sale and all accounts.
+    #[must_use]
+    pub const fn may_see_sale(self) -> bool {
+        matches!(self, Self::Operator(_) | Self::Viewer(_) | Self::System)
     }
 
     /// Whether the caller may act on rows of `owner`.

@@ -262,24 +262,25 @@ async fn with_office(
 
 async fn operators(config: &Config, command: OperatorCommand) -> anyhow::Result<()> {
     match command {
-        OperatorCommand::Add { email, name, promote, keep_password, password_file } => {
+        OperatorCommand::Add { email, name, promote, viewer, keep_password, password_file } => {
+            let role = if viewer { Role::Viewer } else { Role::Operator };
             let email = if promote { Email::parse_known(&email)? } else { Email::parse(&email)? };
             let name = name.map(|name| checked_text("name", &name, USER_NAME_LEN_MAX)).transpose()?;
             let read = || anyhow::Ok(Password::parse(read_password(password_file.as_deref())?)?);
             if promote {
                 let password = if keep_password { None } else { Some(read()?) };
-                with_office(config, async |office| promote_user(office, &email, name, password).await).await
+                with_office(config, async |office| promote_user(office, &email, name, password, role).await).await
             } else {
                 let name = name.context("--name is missing")?;
-                with_office(config, async |office| add_operator(office, email, name, read).await).await
+                with_office(config, async |office| add_operator(office, email, name, read, role).await).await
             }
         }
         OperatorCommand::Remove { email } => {
             let email = Email::parse_known(&email)?;
             let command = async |office: &BoxOffice| {
                 let user = existing(office, &email).await?;
-                if user.role != Role::Operator {
-                    bail!("{} is no operator", user.email)
+                if !user.role.sees_sale() {
+                    bail!("{} is no operator and no viewer", user.email)
                 }
                 office.set_role(user.user_id, Role::Buyer).await?;
                 Ok(format!("{} is a buyer now, and signed out everywhere.", user.email))
@@ -300,29 +301,40 @@ async fn add_operator(
     email: Email,
     name: String,
     read_password: impl FnOnce() -> anyhow::Result<Password>,
+    role: Role,
 ) -> anyhow::Result<String> {
     if let Some((user, _)) = office.account(&email).await? {
         bail!(
-            "{} has an account already, as {}; nothing was changed. Anybody can have registered it. To make it an \
-             operator's, with the password that you give and without its sessions, add --promote; else choose another \
-             address",
+            "{} has an account already, as {}; nothing was changed. Anybody can have registered it. To make it {}'s, \
+             with the password that you give and without its sessions, add --promote; else choose another address",
             user.email,
-            if user.role == Role::Operator { "an operator" } else { "a buyer" }
+            role_name(user.role),
+            role_name(role)
         )
     }
-    let user = office.register(name, email, read_password()?, Role::Operator).await?;
-    Ok(format!("{} is an operator.", user.email))
+    let user = office.register(name, email, read_password()?, role).await?;
+    Ok(format!("{} is {}.", user.email, role_name(role)))
 }
 
-/// Makes the account of an address an operator's. The role comes last: the steps before it must not be skipped.
+/// The role in a sentence.
+const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Buyer => "a buyer",
+        Role::Operator => "an operator",
+        Role::Viewer => "a viewer",
+    }
+}
+
+/// Makes the account of an address an operator's or a viewer's. The role comes last: the steps before it must not be skipped.
 async fn promote_user(
     office: &BoxOffice,
     email: &Email,
     name: Option<String>,
     password: Option<Password>,
+    role: Role,
 ) -> anyhow::Result<String> {
     let Some((user, _)) = office.account(email).await? else {
-        bail!("{email} has no account to promote: leave --promote out to add an operator")
+        bail!("{email} has no account to promote: leave --promote out to add one")
     };
     if user.status == UserStatus::Locked {
         bail!("{} is locked: unlock it first", user.email)
@@ -338,8 +350,8 @@ async fn promote_user(
     if let Some(name) = name {
         office.rename_user(user_id, name).await?;
     }
-    office.set_role(user_id, Role::Operator).await?;
-    Ok(format!("{} is an operator with {whose}, and signed out everywhere.", user.email))
+    office.set_role(user_id, role).await?;
+    Ok(format!("{} is {} with {whose}, and signed out everywhere.", user.email, role_name(role)))
 }
 
 async fn users(config: &Config, command: UserCommand) -> anyhow::Result<()> {

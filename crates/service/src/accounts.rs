@@ -52,13 +52,6 @@ impl std::fmt::Debug for SessionOpened {
     }
 }
 
-const fn caller_of(session: &Session) -> Caller {
-    match session.role {
-        Role::Buyer => Caller::Buyer(session.user_id),
-        Role::Operator => Caller::Operator(session.user_id),
-    }
-}
-
 impl BoxOffice {
     /// Registers a buyer, who gets a letter to confirm the address if letters are sent.
     ///
@@ -79,7 +72,7 @@ impl BoxOffice {
         Ok(user)
     }
 
-    /// Registers a user with this role, without a letter. An operator is registered on behalf of the box office itself.
+    /// Registers a user with this role, without a letter. Operators and viewers are registered on behalf of the box office itself.
     ///
     /// # Errors
     /// [`EmailTaken`](frontrow_domain::refusal::Refusal::EmailTaken), or the engine did not decide.
@@ -99,7 +92,7 @@ impl BoxOffice {
         }
         let email = email.as_str().to_owned();
         let user_id = UserId(self.ids.uuid(self.now()));
-        let caller = if role == Role::Operator { Caller::System } else { Caller::Anonymous };
+        let caller = if role.sees_sale() { Caller::System } else { Caller::Anonymous };
         let user = NewUser { user_id, name, email, password_hash, role };
         self.run(caller, Command::Register(user)).await
     }
@@ -130,8 +123,8 @@ impl BoxOffice {
         password: &Password,
         client: Option<ClientLabel>,
     ) -> Result<SessionOpened, ServiceError> {
-        let operator = account.as_ref().map(|(user, _)| user).filter(|user| user.role == Role::Operator);
-        let operator = operator.map(|user| user.user_id);
+        let watched = account.as_ref().map(|(user, _)| user).filter(|user| user.role.sees_sale());
+        let watched = watched.map(|user| user.user_id);
         let result = self.check_and_open(account, password, client).await;
         if result.is_ok() { &self.metrics.sign_ins_ok } else { &self.metrics.sign_ins_failed }.inc();
         let has_failed = matches!(
@@ -140,7 +133,7 @@ impl BoxOffice {
                 | ServiceError::DemoAccount
                 | ServiceError::Refused(Refusal::AccountLocked))
         );
-        if let Some(user_id) = operator.filter(|_| has_failed) {
+        if let Some(user_id) = watched.filter(|_| has_failed) {
             self.caches.failed_sign_ins.note(user_id, 1);
         }
         result
@@ -387,7 +380,7 @@ impl BoxOffice {
     pub fn remembered(&self, secret: &str) -> Option<Caller> {
         let now = self.now();
         let session = self.caches.sessions.get(&Sha256::digest(secret).into(), now)?;
-        (now < session.expires_at).then(|| caller_of(&session))
+        (now < session.expires_at).then(|| session.role.caller(session.user_id))
     }
 
     /// The caller of this session secret, read from the store; try [`BoxOffice::remembered`] first.
@@ -403,7 +396,7 @@ impl BoxOffice {
         if now >= session.expires_at {
             return Err(ServiceError::Unauthorized);
         }
-        Ok(caller_of(&session))
+        Ok(session.role.caller(session.user_id))
     }
 
     /// Ends a session.
@@ -429,7 +422,7 @@ impl BoxOffice {
         self.passwords.crowding()
     }
 
-    /// Writes the failed sign-ins to operators' accounts since the last call into the audit log. A line that cannot be
+    /// Writes the failed sign-ins to accounts of operators and viewers since the last call into the audit log. A line that cannot be
     /// written is tried again by the next call.
     ///
     /// # Errors

@@ -45,7 +45,7 @@ impl EnumText for Consumer {
     }
 }
 
-enum_text!(Role: Buyer = "buyer", Operator = "operator");
+enum_text!(Role: Buyer = "buyer", Operator = "operator", Viewer = "viewer");
 enum_text!(UserStatus: Active = "active", Locked = "locked", Erased = "erased");
 enum_text!(LinkKind: PasswordReset = "password_reset", EmailConfirmation = "email_confirmation");
 enum_text!(Gate: Open = "open", Paused = "paused");

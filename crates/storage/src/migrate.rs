@@ -61,6 +61,7 @@ pub const SQLITE: &[Migration] = &[
     },
     Migration { version: 21, name: "account_links", sql: include_str!("../migrations/sqlite/0021_account_links.sql") },
     Migration { version: 22, name: "end_reasons", sql: include_str!("../migrations/sqlite/0022_end_reasons.sql") },
+    Migration { version: 23, name: "viewers", sql: include_str!("../migrations/sqlite/0023_viewers.sql") },
 ];
 
 /// The steps of the `PostgreSQL` schema.

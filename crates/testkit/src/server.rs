@@ -188,6 +188,11 @@ impl Server {
         self.user(name, Role::Operator).await
     }
 
+    /// A signed-in viewer.
+    pub async fn viewer(&self) -> Client {
+        self.user("viewer", Role::Viewer).await
+    }
+
     /// An operator's account at boss@example.com who has not signed in.
     pub async fn operator_with_password(&self, password: &str) -> UserId {
         let email = Email::parse("boss@example.com").unwrap();

@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(super) fn register(world: &mut World, caller: Caller, new: &NewUser) -> Decision {
-    if new.role == Role::Operator {
+    if new.role.sees_sale() {
         check_system(caller)?;
     }
     if world.emails.contains_key(&new.email) || world.users.contains(new.user_id) {
@@ -19,8 +19,9 @@ pub(super) fn register(world: &mut World, caller: Caller, new: &NewUser) -> Deci
     }
     let user = User::registered(new, world.now);
     world.add_user(user.clone(), new.clone());
-    if new.role == Role::Operator {
-        world.add_audit(None, "operator.add", format!("user {}", new.user_id), serde_json::json!({}));
+    if new.role.sees_sale() {
+        let action = if new.role == Role::Operator { "operator.add" } else { "viewer.add" };
+        world.add_audit(None, action, format!("user {}", new.user_id), serde_json::json!({}));
     }
     Ok(Outcome::Registered(user))
 }
@@ -31,14 +32,14 @@ pub(super) fn existing(world: &World, id: UserId) -> Result<User, Refusal> {
     user.ok_or(Refusal::NotFound { what: EntityKind::User })
 }
 
-/// The user, if the caller may lock, unlock or reset the account. Operators may not change each other's accounts, nor
-/// their own in this way: a stolen operator's session must not gain, or take, an operator's account.
+/// The user, if the caller may lock, unlock or reset the account. Operators may not change accounts of operators and
+/// viewers, nor their own in this way: a stolen operator's session must not gain, or take, such an account.
 fn subordinate(world: &World, caller: Caller, id: UserId) -> Result<User, Refusal> {
     if !caller.is_operator() {
         return Err(Refusal::Forbidden);
     }
     let user = existing(world, id)?;
-    if user.role == Role::Operator && caller != Caller::System {
+    if user.role.sees_sale() && caller != Caller::System {
         return Err(Refusal::OperatorAccount);
     }
     Ok(user)
@@ -70,10 +71,10 @@ fn put(world: &mut World, mut user: User) -> User {
     user
 }
 
-/// Writes a line of the audit log for an operator or the box office. Buyers' changes of their own accounts get none:
+/// Writes a line of the audit log for an operator, a viewer or the box office. Buyers' changes of their own accounts get none:
 /// they may make any number of them, and the log is kept for ever.
 fn note(world: &mut World, caller: Caller, action: &str, id: UserId, detail: serde_json::Value) {
-    if caller.is_operator() {
+    if caller.may_see_sale() {
         world.add_audit(caller.user_id(), action, format!("user {id}"), detail);
     }
 }
@@ -112,15 +113,11 @@ pub(super) fn open_session(world: &mut World, session: Session, epoch: i64) -> D
     }
     // The session has the role that the account had when the password was checked; if that has changed, the epoch
     // differs.
-    let is_operator = user.role == Role::Operator && session.role == Role::Operator;
+    let is_noted = user.role.sees_sale() && session.role == user.role;
     let session = Session { role: user.role, ..session };
-    if is_operator {
-        world.add_audit(
-            Some(user.user_id),
-            "operator.sign_in",
-            format!("user {}", user.user_id),
-            serde_json::json!({}),
-        );
+    if is_noted {
+        let action = if user.role == Role::Operator { "operator.sign_in" } else { "viewer.sign_in" };
+        world.add_audit(Some(user.user_id), action, format!("user {}", user.user_id), serde_json::json!({}));
     }
     if user.has_old_sign_in(world.now) {
         world.note_sign_in(user);
@@ -131,9 +128,12 @@ pub(super) fn open_session(world: &mut World, session: Session, epoch: i64) -> D
 
 pub(super) fn note_failed_sign_ins(world: &mut World, caller: Caller, id: UserId, count: u32) -> Decision {
     check_system(caller)?;
-    if existing(world, id)?.role == Role::Operator {
-        note(world, caller, "operator.sign_in_failed", id, serde_json::json!({ "count": count }));
-    }
+    let action = match existing(world, id)?.role {
+        Role::Operator => "operator.sign_in_failed",
+        Role::Viewer => "viewer.sign_in_failed",
+        Role::Buyer => return Ok(Outcome::Done),
+    };
+    note(world, caller, action, id, serde_json::json!({ "count": count }));
     Ok(Outcome::Done)
 }
 
@@ -207,8 +207,8 @@ fn addressee(world: &World, id: UserId, letter: LinkKind) -> Result<User, Refusa
     let user = existing(world, id)?;
     match (letter, user.status, user.role) {
         (_, UserStatus::Locked, _) => Err(Refusal::AccountLocked),
-        // The mailbox of an operator must not be enough to run the sale.
-        (LinkKind::PasswordReset, _, Role::Operator) => Err(Refusal::OperatorAccount),
+        // The mailbox of an operator must not be enough to run the sale, nor that of a viewer to see it.
+        (LinkKind::PasswordReset, _, role) if role.sees_sale() => Err(Refusal::OperatorAccount),
         _ => Ok(user),
     }
 }
@@ -272,7 +272,7 @@ pub(super) fn redeem_reset_link(
     let mut user = user.ok_or(Refusal::ResetLinkInvalid)?;
     world.set_password(id, password_hash.clone());
     world.end_sessions(&mut user, None);
-    let whose = if user.role == Role::Operator { Caller::Operator(id) } else { Caller::Buyer(id) };
+    let whose = user.role.caller(id);
     put(world, user);
     note(world, whose, "user.reset", id, serde_json::json!({}));
     Ok(Outcome::Done)
@@ -282,7 +282,7 @@ pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Dec
     let id = erasure.user_id;
     let mut user = own(world, caller, id)?;
     still_proved(&user, caller, erasure.proof)?;
-    if caller != Caller::System && (user.role == Role::Operator || erasure.worth == Worth::Abandoned) {
+    if caller != Caller::System && (user.role.sees_sale() || erasure.worth == Worth::Abandoned) {
         return Err(Refusal::OperatorAccount);
     }
     if erasure.idle_since.is_some_and(|before| !user.is_idle_since(before)) {

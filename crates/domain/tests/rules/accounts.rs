@@ -2,7 +2,7 @@
 
 mod erasure;
 
-use crate::support::{BOSS, CLOCK, DAY, JUNHO, MIN, MINJI, S, SaleModel, at, register, user};
+use crate::support::{BOSS, CLOCK, DAY, JUNHO, MIN, MINJI, S, SaleModel, VIEWER, at, register, user};
 use erasure::erase;
 use frontrow_domain::{
     command::{Command, NewPassword, Outcome, PasswordHash, Proof, Replay, Worth},
@@ -204,17 +204,18 @@ fn a_locked_account_is_signed_out_and_cannot_sign_in_until_it_is_unlocked() {
 }
 
 #[test]
-fn operators_touch_no_operators_account_and_buyers_touch_none() {
+fn operators_touch_no_account_of_operators_and_viewers_and_buyers_touch_none() {
     let other = Caller::Operator(frontrow_domain::id::UserId(uuid::Uuid::from_u128(10)));
     let commands: [fn(Caller) -> Command; 3] = [lock, unlock, issue_link];
     for command in commands {
         let mut office = SaleModel::new();
         office.expect(CLOCK, register(other), "registered");
-        for target in [other, BOSS] {
+        office.expect(CLOCK, register(VIEWER), "registered");
+        for target in [other, BOSS, VIEWER] {
             office.expect(BOSS, command(target), "operator_account");
             office.clone().ask(CLOCK, command(target)).unwrap();
         }
-        for caller in [MINJI, JUNHO, Caller::Service, Caller::Anonymous] {
+        for caller in [MINJI, JUNHO, VIEWER, Caller::Service, Caller::Anonymous] {
             office.expect(caller, command(MINJI), "forbidden");
         }
         let before = office.model.audit.len();
@@ -289,7 +290,7 @@ fn a_letter_is_asked_for_by_anybody_who_lost_a_password_and_goes_to_the_owner_of
     assert_eq!(letters(&office), [(RESET, LetterLanguage::Korean); 2]);
     let noted = office.model.audit.len();
     // The link is made when the letter is written, by the box office alone; a second letter replaces the first link.
-    for other in [MINJI, BOSS, Caller::Anonymous, Caller::Service] {
+    for other in [MINJI, BOSS, VIEWER, Caller::Anonymous, Caller::Service] {
         office.expect(other, letter_link(RESET, MINJI), "forbidden");
     }
     office.run([

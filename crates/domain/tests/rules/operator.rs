@@ -1,9 +1,9 @@
 //! Operators' rights, their limits, and the audit trail.
 
 use crate::support::{
-    BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, S, SHOW, START, SaleModel, add_seats, at, block, cancel,
-    create_concert, free, hold, new_concert, pay, refund, register, remove_poster, set_cap, set_poster, set_room,
-    top_up, update_concert, user,
+    BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, S, SHOW, START, SaleModel, VIEWER, add_seats, at, block,
+    cancel, create_concert, free, hold, issue, new_concert, pay, refund, register, remove_poster, set_cap, set_poster,
+    set_room, top_up, update_concert, user,
 };
 use frontrow_domain::{
     command::{Command, ConcertChange, Issue, Outcome, RoomChange},
@@ -43,13 +43,34 @@ fn commands() -> Vec<Command> {
 fn running_the_sale_takes_the_role() {
     for command in commands() {
         let mut office = with_poster();
-        for caller in [MINJI, Caller::Service, Caller::Anonymous] {
+        for caller in [MINJI, VIEWER, Caller::Service, Caller::Anonymous] {
             office.expect(caller, command.clone(), "forbidden");
         }
         for caller in [BOSS, CLOCK] {
             office.clone().ask(caller, command.clone()).unwrap();
         }
     }
+}
+
+#[test]
+fn a_viewer_changes_its_own_rows_as_a_buyer_does_and_no_others() {
+    assert!(VIEWER.may_see_sale() && BOSS.may_see_sale() && CLOCK.may_see_sale());
+    assert!(![MINJI, Caller::Service, Caller::Anonymous].into_iter().any(Caller::may_see_sale));
+    assert!(!VIEWER.is_operator());
+    let mut office = SaleModel::new();
+    office.run([(0, CLOCK, register(VIEWER), "registered"), (0, VIEWER, issue(HOUSE), "new")]);
+    assert_eq!(office.model.audit.last().unwrap().action, "viewer.add");
+    office.ask(MINJI, top_up(MINJI, 10_000, None)).unwrap();
+    let before = office.model.clone();
+    for command in [
+        Command::LockUser { user_id: user(MINJI) },
+        Command::RefundConcert { concert_id: ConcertId::new(1) },
+        Command::CancelConcert { concert_id: ConcertId::new(1), reason: "Rain".to_owned() },
+        Command::SetRole { user_id: user(VIEWER), role: Role::Operator },
+    ] {
+        office.expect(VIEWER, command, "forbidden");
+    }
+    assert!(office.model == before);
 }
 
 #[test]
@@ -376,6 +397,8 @@ fn an_address_has_one_account_and_only_the_box_office_makes_operators() {
         (0, Caller::Anonymous, new(20, "other@frontrow.example", Role::Buyer), "email_taken"),
         (0, Caller::Anonymous, new(22, "chief@frontrow.example", Role::Operator), "forbidden"),
         (0, BOSS, new(22, "chief@frontrow.example", Role::Operator), "forbidden"),
+        (0, BOSS, new(22, "chief@frontrow.example", Role::Viewer), "forbidden"),
+        (0, Caller::Anonymous, new(22, "chief@frontrow.example", Role::Viewer), "forbidden"),
         (0, CLOCK, new(22, "chief@frontrow.example", Role::Operator), "registered"),
         (0, CLOCK, register(MINJI), "email_taken"),
     ]);

@@ -34,6 +34,8 @@ pub(crate) const MINJI: Caller = Caller::Buyer(UserId(Uuid::from_u128(1)));
 pub(crate) const JUNHO: Caller = Caller::Buyer(UserId(Uuid::from_u128(2)));
 pub(crate) const SORA: Caller = Caller::Buyer(UserId(Uuid::from_u128(3)));
 pub(crate) const BOSS: Caller = Caller::Operator(UserId(Uuid::from_u128(9)));
+/// Not registered by [`SaleModel::new`].
+pub(crate) const VIEWER: Caller = Caller::Viewer(UserId(Uuid::from_u128(8)));
 pub(crate) const CLOCK: Caller = Caller::System;
 
 /// The house room leads to concert 1 and its seats 1 to 6; at most 3 are active.
@@ -246,7 +248,11 @@ fn reservation_ids(ids: &[i64]) -> Vec<ReservationId> {
 
 pub(crate) fn register(caller: Caller) -> Command {
     let user_id = user(caller);
-    let role = if matches!(caller, Caller::Operator(_)) { Role::Operator } else { Role::Buyer };
+    let role = match caller {
+        Caller::Operator(_) => Role::Operator,
+        Caller::Viewer(_) => Role::Viewer,
+        _ => Role::Buyer,
+    };
     let email = format!("{}@frontrow.example", user_id.0.as_u128());
     Command::Register(NewUser { user_id, name: "A user".to_owned(), email, password_hash: String::new(), role })
 }

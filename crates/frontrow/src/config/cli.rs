@@ -59,7 +59,7 @@ keys.toml beside the file), in one transaction, and compares every row. Stop the
         #[arg(long, value_name = "URL", requires = "from")]
         to: Option<ServerUrl>,
     },
-    /// Manage those who run the sale
+    /// Manage operators, who run the sale, and viewers, who see it
     #[command(subcommand)]
     Operator(OperatorCommand),
     /// Manage accounts: lock, unlock, password, reset link, erase
@@ -91,31 +91,38 @@ Example:
 /// Commands about operators.
 #[derive(Debug, Subcommand)]
 pub enum OperatorCommand {
-    /// Add an operator, or with --promote make an account one
+    /// Add an operator or a viewer, or with --promote make an account one
     #[command(after_help = "\
 Examples:
   frontrow operator add --email ops@example.com --name Ops --password-file password.txt
   pass show frontrow | frontrow operator add --email ops@example.com --name Ops
   frontrow operator add --email kim@example.com --promote --password-file password.txt
   frontrow operator add --email kim@example.com --promote --keep-password
+  frontrow operator add --email press@example.com --name Press --viewer --password-file password.txt
 
 The password is the first line of the file or of standard input; it is never an argument,
 where every other user of the machine could read it.
 
 An address that has an account is refused without --promote: anybody can have registered it.
-With --promote the account is an operator's, its password is the one given here, and all its
+With --promote the account is an operator's (or with --viewer a viewer's), its password is the one given here, and all its
 sessions end; a --name replaces the one that it has. --keep-password leaves the password that
-its owner chose: only for an owner whom you know.")]
+its owner chose: only for an owner whom you know.
+
+A viewer sees the sale and all accounts, and changes nothing. To make a viewer an operator or an
+operator a viewer, use --promote too.")]
     Add {
-        /// The address that the operator signs in with
+        /// The address to sign in with
         #[arg(long)]
         email: String,
-        /// The operator's name; with --promote it may be left out, and the account keeps its name
+        /// The name; with --promote it may be left out, and the account keeps its name
         #[arg(long, required_unless_present = "promote")]
         name: Option<String>,
-        /// Make the account that has this address an operator's
+        /// Make the account that has this address an operator's, or with --viewer a viewer's
         #[arg(long)]
         promote: bool,
+        /// Add a viewer, who sees the sale and changes nothing, in place of an operator
+        #[arg(long)]
+        viewer: bool,
         /// With --promote: leave the account's password as it is
         #[arg(long, requires = "promote", conflicts_with = "password_file")]
         keep_password: bool,
@@ -123,12 +130,12 @@ its owner chose: only for an owner whom you know.")]
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
-    /// Make an operator a buyer again; all sessions of the account end
+    /// Make an operator or a viewer a buyer again; all sessions of the account end
     #[command(after_help = "\
 Example:
   frontrow operator remove --email ops@example.com")]
     Remove {
-        /// The address that the operator signs in with
+        /// The address to sign in with
         #[arg(long)]
         email: String,
     },

@@ -1,6 +1,6 @@
 //! Rights: every route without a session, with the wrong one, and for what is another user's.
 
-use frontrow_testkit::{Client, PRICE, Server, id};
+use frontrow_testkit::{Client, PRICE, Server, id, items, wait_until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -100,6 +100,50 @@ async fn a_buyer_on_an_operators_route_is_403_and_learns_nothing() {
         ["operator.sign_in", "operator.add", "seats.add", "concert.create"],
         "no refused try did anything"
     );
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_viewer_reads_every_operators_route_and_changes_nothing() {
+    let server = Server::start().await;
+    let hall = server.hall(2).await;
+    let seller = server.buyer_with("seller", PRICE).await;
+    let (reservation, payment) = seller.buy(hall.seats[0]).await;
+    let (viewer, operator) = (server.viewer().await, server.operator().await);
+    let (mut reads, mut changes) = (Vec::new(), Vec::new());
+    for (method, path, _) in routes(&server).await {
+        if path.starts_with("/operator/") {
+            let existing = path
+                .replace("{concert_id}", &hall.id().to_string())
+                .replace("{reservation_id}", &reservation.to_string())
+                .replace("{payment_id}", &payment.to_string())
+                .replace("{user_id}", &seller.user.to_string())
+                .replace("{room_id}", "0");
+            if method == Method::GET { reads.push(existing) } else { changes.push((method, existing)) }
+        }
+    }
+    assert!(reads.len() >= 13 && changes.len() >= 20, "{} and {}", reads.len(), changes.len());
+    let is_fed = async || items(&operator.get("/operator/outbox").await.expect(200)).is_empty();
+    wait_until("the feed has every entry", is_fed).await;
+    let mut before = Vec::new();
+    for path in &reads {
+        let answer = viewer.call(Method::GET, path).send().await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        before.push(operator.call(Method::GET, path).send().await.body);
+        assert_eq!(answer.body, before[before.len() - 1], "{path}: a viewer reads what an operator reads");
+    }
+    for (method, path) in changes {
+        for path in [path.as_str(), &filled(&path)] {
+            let answer = viewer.call(method.clone(), path).text("{}").send().await;
+            assert_eq!(answer.status, 403, "{method} {path}: {}", answer.text());
+            answer.problem(403, "forbidden");
+        }
+    }
+    for (path, before) in reads.iter().zip(before) {
+        assert_eq!(operator.call(Method::GET, path).send().await.body, before, "{path} has changed");
+    }
+    assert_eq!(viewer.get("/users/me").await.expect(200)["role"], "viewer");
+    assert!(viewer.join(None).await["token"].is_string(), "of its own a viewer may do what a buyer may");
     server.close().await;
 }
 

@@ -90,7 +90,7 @@ macro_rules! conformance {
                 an_account_with_an_open_debt_is_not_erased,
                 an_erased_user_leaves_the_books_and_the_address,
                 when_a_user_last_signed_in_is_noted_once_a_day_and_read_back,
-                sign_ins_of_operators_and_failed_ones_are_in_the_log,
+                sign_ins_of_operators_and_viewers_and_failed_ones_are_in_the_log,
             },
             keys::{
                 a_key_answers_the_same_again,

@@ -210,6 +210,16 @@ async fn an_operator_is_added_and_no_argument_is_left_out_of_account() {
         assert!(!status.success(), "{bad:?}: {said}");
     }
     assert!(succeeds(&mut add(&["--name", "Ops"])).contains("ops@example.com is an operator."));
+    let promote = |args: &[&str]| succeeds(&mut add(&[&["--promote"], args].concat()));
+    assert!(promote(&["--viewer"]).contains("is a viewer with the given password"));
+    let (_, said) = refused(&mut add(&["--name", "Ops"])).await;
+    assert!(said.contains("as a viewer") && said.contains("an operator's"), "{said}");
+    assert!(promote(&[]).contains("is an operator with the given password"));
+    assert!(promote(&["--viewer"]).contains("is a viewer"));
+    let mut remove = PROGRAM.command(folder.path(), "operator remove");
+    assert!(succeeds(remove.args(["--email", "ops@example.com"])).contains("is a buyer now"));
+    let (_, said) = refused(&mut add(&["--name", "Eyes", "--viewer"])).await;
+    assert!(said.contains("as a buyer") && said.contains("a viewer's"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -80,7 +80,7 @@ CREATE TABLE "user" (
     name          text   NOT NULL,
     email         text   NOT NULL CONSTRAINT user_email_unique UNIQUE,
     password_hash text   NOT NULL,
-    role          text   NOT NULL CONSTRAINT user_role CHECK (role IN ('buyer', 'operator')),
+    role          text   NOT NULL CONSTRAINT user_role CHECK (role IN ('buyer', 'operator', 'viewer')),
     created_at    bigint NOT NULL,
     updated_at    bigint NOT NULL,
     status        text   NOT NULL DEFAULT 'active'
@@ -98,7 +98,7 @@ CREATE TRIGGER user_stays BEFORE DELETE OR TRUNCATE OR UPDATE OF user_id ON "use
 CREATE TABLE session (
     secret_hash bytea  NOT NULL PRIMARY KEY CONSTRAINT session_hash_is_sha256 CHECK (octet_length(secret_hash) = 32),
     user_id     uuid   NOT NULL REFERENCES "user" (user_id),
-    role        text   NOT NULL CONSTRAINT session_role CHECK (role IN ('buyer', 'operator')),
+    role        text   NOT NULL CONSTRAINT session_role CHECK (role IN ('buyer', 'operator', 'viewer')),
     expires_at  bigint NOT NULL,
     created_at  bigint NOT NULL,
     -- The program that opened it, as far as that is known.

@@ -63,7 +63,7 @@ pub(super) async fn hold(
         _ => return Err(Problem::invalid_field("seat_id", "send either seat_id or seat_ids")),
     };
     // Operators have no limit.
-    if let Caller::Buyer(user) = caller {
+    if let Caller::Buyer(user) | Caller::Viewer(user) = caller {
         limit::spend(&app, user, Hourly::Holds)?;
     }
     let done = app.office.hold(caller, &token, seat_ids, key).await?;

@@ -35,6 +35,10 @@ pub struct SignedIn {
 #[derive(Debug, Clone, Copy)]
 pub struct OperatorOnly(pub Caller);
 
+/// An operator or a viewer, for reads of the sale and of accounts.
+#[derive(Debug, Clone, Copy)]
+pub struct SaleReader(pub Caller);
+
 /// A signed-in caller, or a program with the service key.
 #[derive(Debug, Clone, Copy)]
 pub struct UserOrService(pub Caller);
@@ -136,9 +140,11 @@ async fn caller(parts: &Parts, app: &SharedState) -> Result<Caller, Problem> {
         app.office.authenticate(secret).await?
     };
     match caller {
-        Caller::Buyer(user) | Caller::Operator(user) if parts.method.is_safe() => app.limits.check_read(user)?,
+        Caller::Buyer(user) | Caller::Operator(user) | Caller::Viewer(user) if parts.method.is_safe() => {
+            app.limits.check_read(user)?;
+        }
         Caller::Operator(user) => app.limits.check_user(user)?,
-        Caller::Buyer(user) => {
+        Caller::Buyer(user) | Caller::Viewer(user) => {
             app.limits.check_user(user)?;
             limit::spend(app, user, Hourly::Changes)?;
         }
@@ -217,6 +223,19 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = caller(parts, &SharedState::from_ref(state)).await?;
         if caller.is_operator() { Ok(Self(caller)) } else { Err(Refusal::Forbidden.into()) }
+    }
+}
+
+impl<S> FromRequestParts<S> for SaleReader
+where
+    S: Send + Sync,
+    SharedState: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = caller(parts, &SharedState::from_ref(state)).await?;
+        if caller.may_see_sale() { Ok(Self(caller)) } else { Err(Refusal::Forbidden.into()) }
     }
 }
 

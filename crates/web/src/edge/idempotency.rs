@@ -70,7 +70,7 @@ impl IdempotencyKey {
         let mut scope = RequestHash::new();
         match caller {
             Caller::Anonymous => scope.add(b"anonymous"),
-            Caller::Buyer(user) | Caller::Operator(user) => scope.add(user.0.as_bytes()),
+            Caller::Buyer(user) | Caller::Operator(user) | Caller::Viewer(user) => scope.add(user.0.as_bytes()),
             Caller::Service => scope.add(b"service"),
             Caller::System => scope.add(b"system"),
         }

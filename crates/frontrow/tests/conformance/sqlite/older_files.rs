@@ -12,7 +12,7 @@ use frontrow_domain::{
     refusal::Refusal,
     sale::{Closing, ConcertStatus},
     time::Time,
-    user::Caller,
+    user::{Caller, Role},
 };
 use frontrow_storage::{ConcertFilter, EventFilter, Store, check, migrate};
 use frontrow_testkit::fixture::{first, new_seat, request};
@@ -246,6 +246,31 @@ async fn sessions_and_reset_links_of_an_older_file_go_on() {
     drop(store);
     let report = check::sqlite::run(&path).await.unwrap();
     assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test]
+async fn accounts_and_sessions_of_an_older_file_keep_their_roles_and_may_become_viewers() {
+    let (_folder, path) = older_file(
+        22,
+        "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
+             VALUES (zeroblob(16), 'A', 'a@example.com', '', 'operator', 5, 6);
+         INSERT INTO session (secret_hash, user_id, role, expires_at, created_at)
+             VALUES (zeroblob(32), zeroblob(16), 'operator', 9000000000000000, 7);",
+    );
+    let store = open(&path).unwrap();
+    let user_id = UserId(uuid::Uuid::nil());
+    let user = store.user(user_id).await.unwrap().unwrap();
+    assert_eq!((user.name.as_str(), user.role, user.updated_at), ("A", Role::Operator, Time::from_micros(6)));
+    assert_eq!(store.session([0; 32]).await.unwrap().map(|session| session.role), Some(Role::Operator));
+    let set = Command::SetRole { user_id, role: Role::Viewer };
+    store.transact(vec![request(Caller::System, set)].into(), decide_all).await.unwrap();
+    assert_eq!(store.user(user_id).await.unwrap().unwrap().role, Role::Viewer);
+    assert_eq!(store.session([0; 32]).await.unwrap(), None);
+    drop(store);
+    let report = check::sqlite::run(&path).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    let file = Connection::open(&path).unwrap();
+    assert_refused(file.execute("UPDATE \"user\" SET role = 'chief'", ()), "user_role");
 }
 
 #[tokio::test]

@@ -327,10 +327,12 @@ pub(super) async fn when_a_user_last_signed_in_is_noted_once_a_day_and_read_back
     assert!(live(office, &[1, 2, 3]).await.is_empty());
 }
 
-pub(super) async fn sign_ins_of_operators_and_failed_ones_are_in_the_log(office: &Fixture) {
-    let (operator, buyer) = (office.register().await, office.register().await);
+pub(super) async fn sign_ins_of_operators_and_viewers_and_failed_ones_are_in_the_log(office: &Fixture) {
+    let (operator, buyer, viewer) = (office.register().await, office.register().await, office.register().await);
+    office.ask(Caller::System, Command::SetRole { user_id: viewer, role: Role::Viewer }).await.unwrap();
+    assert_eq!(office.store.user(viewer).await.unwrap().unwrap().role, Role::Viewer);
     office.ask(Caller::System, Command::SetRole { user_id: operator, role: Role::Operator }).await.unwrap();
-    for (user_id, role, byte) in [(operator, Role::Operator, 1), (buyer, Role::Buyer, 2)] {
+    for (user_id, role, byte) in [(operator, Role::Operator, 1), (buyer, Role::Buyer, 2), (viewer, Role::Viewer, 3)] {
         let epoch = office.store.user(user_id).await.unwrap().unwrap().sign_in_epoch;
         let session = Session {
             secret_hash: [byte; 32],
@@ -342,10 +344,17 @@ pub(super) async fn sign_ins_of_operators_and_failed_ones_are_in_the_log(office:
         };
         office.ask(Caller::Anonymous, Command::OpenSession { session, epoch }).await.unwrap();
         office.ask(Caller::System, Command::NoteFailedSignIns { user_id, count: 3 }).await.unwrap();
+        assert_eq!(office.store.session([byte; 32]).await.unwrap().map(|session| session.role), Some(role));
     }
-    let log = office.store.audit(first(2)).await.unwrap();
+    let log = office.store.audit(first(4)).await.unwrap();
     let seen: Vec<_> = log.iter().map(|line| (line.action.as_str(), line.object.clone())).collect();
-    let object = format!("user {operator}");
-    assert_eq!(seen, [("operator.sign_in_failed", object.clone()), ("operator.sign_in", object)]);
-    assert_eq!((log[0].actor, log[1].actor, &log[0].detail["count"]), (None, Some(operator), &3.into()));
+    let (of_operator, of_viewer) = (format!("user {operator}"), format!("user {viewer}"));
+    let expected = [
+        ("viewer.sign_in_failed", of_viewer.clone()),
+        ("viewer.sign_in", of_viewer),
+        ("operator.sign_in_failed", of_operator.clone()),
+        ("operator.sign_in", of_operator),
+    ];
+    assert_eq!(seen, expected);
+    assert_eq!((log[2].actor, log[3].actor, &log[2].detail["count"]), (None, Some(operator), &3.into()));
 }

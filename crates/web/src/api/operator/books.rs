@@ -4,7 +4,7 @@ use crate::{
     api::points::{Balance, checked_reference},
     api::shapes::{AdjustedShape, DebtShape, PointEntryShape, UserShape},
     edge::{
-        auth::{OperatorOnly, OperatorOrService},
+        auth::{OperatorOnly, OperatorOrService, SaleReader},
         extract::{Cursor, JsonBody, Limit, OperatorJsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
         problem::HttpResult,
@@ -93,7 +93,7 @@ pub(in crate::api) struct DebtQuery {
     responses((status = 200, description = "The user", body = UserBooks)))]
 pub(in crate::api) async fn user(
     State(app): State<SharedState>,
-    _operator: OperatorOnly,
+    _reader: SaleReader,
     PathId(user_id): PathId<UserId>,
 ) -> HttpResult<Json<UserBooks>> {
     let user = app.office.user(user_id).await?.ok_or(Refusal::NotFound { what: EntityKind::User })?;
@@ -110,7 +110,7 @@ pub(in crate::api) async fn user(
     responses((status = 200, description = "A page", body = List<PointEntryShape>)))]
 pub(in crate::api) async fn history(
     State(app): State<SharedState>,
-    _operator: OperatorOnly,
+    _reader: SaleReader,
     PathId(user_id): PathId<UserId>,
     QueryParams(query): QueryParams<PageQuery<HistoryId>>,
 ) -> HttpResult<Response> {
@@ -152,7 +152,7 @@ pub(in crate::api) async fn adjust(
     params(DebtQuery), responses((status = 200, description = "A page", body = List<DebtShape>)))]
 pub(in crate::api) async fn debts(
     State(app): State<SharedState>,
-    _operator: OperatorOnly,
+    _reader: SaleReader,
     QueryParams(query): QueryParams<DebtQuery>,
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);

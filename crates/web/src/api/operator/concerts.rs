@@ -2,7 +2,7 @@
 
 use crate::api::shapes::ConcertShape;
 use crate::edge::{
-    auth::OperatorOnly,
+    auth::{OperatorOnly, SaleReader},
     extract::{JsonBody, OperatorJsonBody, PathId},
     idempotency::IdempotencyKey,
     problem::HttpResult,
@@ -191,7 +191,7 @@ pub(in crate::api) async fn update_concert(
     responses((status = 200, description = "The concert and its seats", body = ConcertBooksShape)))]
 pub(in crate::api) async fn concert(
     State(app): State<SharedState>,
-    _operator: OperatorOnly,
+    _reader: SaleReader,
     PathId(concert_id): PathId<ConcertId>,
 ) -> HttpResult<Json<ConcertBooksShape>> {
     Ok(Json(app.office.concert_books(concert_id).await?.into()))

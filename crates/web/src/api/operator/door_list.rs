@@ -1,6 +1,6 @@
 //! The door list, read while it is sent.
 
-use crate::edge::{auth::OperatorOnly, extract::PathId, problem::HttpResult, state::SharedState};
+use crate::edge::{auth::SaleReader, extract::PathId, problem::HttpResult, state::SharedState};
 use axum::{
     body::Body,
     extract::State,
@@ -37,7 +37,7 @@ pub struct DoorList(String);
         body = DoorList)))]
 pub(in crate::api) async fn door_list(
     State(app): State<SharedState>,
-    _operator: OperatorOnly,
+    _reader: SaleReader,
     PathId(concert_id): PathId<ConcertId>,
 ) -> HttpResult<Response> {
     let rows = PagedBody::begin(app.office.door_list(concert_id).await?).await?;

@@ -3,7 +3,7 @@
 use crate::{
     api::shapes::{AuditFeedPage, OutboxEventShape, OutboxState},
     edge::{
-        auth::OperatorOnly,
+        auth::{OperatorOnly, SaleReader},
         extract::{Cursor, Limit, PathId, QueryParams},
         idempotency::IdempotencyKey,
         problem::HttpResult,
@@ -56,7 +56,7 @@ pub(in crate::api) struct OutboxQuery {
     params(FeedQuery), responses((status = 200, description = "A page", body = AuditFeedPage)))]
 pub(in crate::api) async fn audit_feed(
     State(app): State<SharedState>,
-    _operator: OperatorOnly,
+    _reader: SaleReader,
     QueryParams(query): QueryParams<FeedQuery>,
 ) -> HttpResult<Json<AuditFeedPage>> {
     let fed = app.office.audit_feed(Page { after: query.after, limit: query.limit.get() }).await?;
@@ -70,7 +70,7 @@ pub(in crate::api) async fn audit_feed(
     params(OutboxQuery), responses((status = 200, description = "A page", body = List<OutboxEventShape>)))]
 pub(in crate::api) async fn outbox(
     State(app): State<SharedState>,
-    _operator: OperatorOnly,
+    _reader: SaleReader,
     QueryParams(query): QueryParams<OutboxQuery>,
 ) -> HttpResult<Response> {
     let filter = match query.state {

@@ -2,7 +2,7 @@
 
 use crate::api::shapes::RoomShape;
 use crate::edge::{
-    auth::OperatorOnly,
+    auth::{OperatorOnly, SaleReader},
     extract::{JsonBody, OperatorJsonBody, PathId},
     idempotency::IdempotencyKey,
     problem::HttpResult,
@@ -73,7 +73,7 @@ impl From<RoomOverview> for LiveRoom {
 /// Each with its settings and its numbers of this moment. The list has one page.
 #[utoipa::path(get, path = "/api/v1/operator/rooms", tag = "operator", operation_id = "rooms",
     responses((status = 200, description = "The rooms", body = List<LiveRoom>)))]
-pub(in crate::api) async fn rooms(State(app): State<SharedState>, _operator: OperatorOnly) -> HttpResult<Response> {
+pub(in crate::api) async fn rooms(State(app): State<SharedState>, _reader: SaleReader) -> HttpResult<Response> {
     let items: Vec<LiveRoom> = app.office.rooms().into_iter().map(LiveRoom::from).collect();
     Ok(json(&List { items, next_cursor: None }))
 }
@@ -86,7 +86,7 @@ pub(in crate::api) async fn rooms(State(app): State<SharedState>, _operator: Ope
     responses((status = 200, description = "The room", body = LiveRoom)))]
 pub(in crate::api) async fn room(
     State(app): State<SharedState>,
-    _operator: OperatorOnly,
+    _reader: SaleReader,
     PathId(id): PathId<RoomId>,
 ) -> HttpResult<Response> {
     Ok(json(&LiveRoom::from(app.office.room(id).await?)))

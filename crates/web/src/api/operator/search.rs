@@ -4,7 +4,7 @@ use crate::{
     api::shapes::{AuditEntryShape, UserShape},
     api::tickets::{ReceiptShape, TicketShape},
     edge::{
-        auth::OperatorOnly,
+        auth::{OperatorOnly, SaleReader},
         extract::{Cursor, Limit, PathId, QueryParams},
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem},
@@ -91,7 +91,7 @@ pub(in crate::api) struct PaymentQuery {
     params(UserQuery), responses((status = 200, description = "A page", body = List<UserShape>)))]
 pub(in crate::api) async fn users(
     State(app): State<SharedState>,
-    _operator: OperatorOnly,
+    _reader: SaleReader,
     QueryParams(query): QueryParams<UserQuery>,
 ) -> HttpResult<Response> {
     if query.text.as_ref().is_some_and(|text| text.chars().count() > 100) {
@@ -116,7 +116,7 @@ pub(in crate::api) async fn users(
     params(ReservationQuery), responses((status = 200, description = "A page", body = List<TicketShape>)))]
 pub(in crate::api) async fn reservations(
     State(app): State<SharedState>,
-    _operator: OperatorOnly,
+    _reader: SaleReader,
     QueryParams(query): QueryParams<ReservationQuery>,
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
@@ -132,7 +132,7 @@ pub(in crate::api) async fn reservations(
     params(PaymentQuery), responses((status = 200, description = "A page", body = List<ReceiptShape>)))]
 pub(in crate::api) async fn payments(
     State(app): State<SharedState>,
-    _operator: OperatorOnly,
+    _reader: SaleReader,
     QueryParams(query): QueryParams<PaymentQuery>,
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
@@ -190,7 +190,7 @@ pub(in crate::api) async fn refund(
     params(PageQuery<AuditId>), responses((status = 200, description = "A page", body = List<AuditEntryShape>)))]
 pub(in crate::api) async fn audit(
     State(app): State<SharedState>,
-    _operator: OperatorOnly,
+    _reader: SaleReader,
     QueryParams(query): QueryParams<PageQuery<AuditId>>,
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);

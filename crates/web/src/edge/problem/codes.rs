@@ -80,7 +80,7 @@ definitions! {
     FORBIDDEN of Forbidden: 403 "Not allowed" "The caller's role does not allow this.";
     ACCOUNT_LOCKED of AccountLocked: 403 "The account is locked" "The password was right, but the account is locked. Ask the box office.";
     DEMO_ACCOUNT is "demo_account": 403 "The demo's accounts are shut" "The account is one of the demo's with its published password, and this server is no demo. An operator of this box office sets another password with `frontrow user password`.";
-    OPERATOR_ACCOUNT of OperatorAccount: 403 "An operator's account" "Operators' accounts are locked, unlocked, reset and erased on the command line alone.";
+    OPERATOR_ACCOUNT of OperatorAccount: 403 "An operator's or a viewer's account" "Accounts of operators and viewers are locked, unlocked, reset and erased on the command line alone.";
     RESET_LINK_INVALID of ResetLinkInvalid: 403 "The reset link is not valid" "The reset link is unknown, used or over. Ask for another one.";
     CONFIRMATION_LINK_INVALID of ConfirmationLinkInvalid: 403 "The confirmation link is not valid" "The confirmation link is unknown, or is over. Sign in and ask for another letter.";
     WRONG_PASSWORD is "wrong_password": 403 "The password is wrong" "The password that the call asks for once more is not the account's. The session goes on.";
