@@ -27,8 +27,10 @@ mod passwords;
 pub mod pictures;
 pub mod points;
 pub mod sale;
+pub mod search;
 pub mod sessions;
 pub mod testing;
+pub mod timeline;
 pub mod validate;
 pub mod workers;
 

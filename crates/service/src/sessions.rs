@@ -56,7 +56,7 @@ impl BoxOffice {
         self.run(caller, Command::EndSession { secret_hash }).await
     }
 
-    async fn live_sessions(&self, user_id: UserId) -> Result<Vec<Session>, ServiceError> {
+    pub(crate) async fn live_sessions(&self, user_id: UserId) -> Result<Vec<Session>, ServiceError> {
         let now = self.now();
         let mut sessions = self.store.sessions(user_id, LISTED_MAX).await?;
         sessions.retain(|session| now < session.expires_at);

@@ -5,9 +5,11 @@ use frontrow_domain::{
     outbox::OutboxEvent,
     points::{Debt, DebtStatus},
     sale::{Concert, ConcertStatus, Payment, PaymentStatus, Reservation, ReservationStatus},
-    text::folded,
+    text::{folded, nfc},
     time::Time,
+    user::User,
 };
+use std::collections::HashSet;
 
 /// Selects debts; a field that is none matches all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,6 +78,38 @@ pub(super) fn contains(text: &str, wanted: &str) -> bool {
     folded(text).contains(wanted)
 }
 
+/// The text in the form in which starts of texts are compared: ASCII letters in lower case.
+pub(super) fn start_key(text: &str) -> String {
+    nfc(text).to_ascii_lowercase()
+}
+
+/// The end of the texts that start with `start`: every one of them is before it.
+pub(super) fn after_start(start: &str) -> String {
+    format!("{start}{}", char::MAX)
+}
+
+/// The part of a name by which people are called: what follows the first blank or, in a name without blanks, the first
+/// character, which is the family name in most Korean names.
+#[must_use]
+pub fn later_name(name: &str) -> &str {
+    let mut rest = name.chars();
+    name.split_once(' ').map_or_else(
+        || {
+            rest.next();
+            rest.as_str()
+        },
+        |(_, later)| later,
+    )
+}
+
+/// Keeps the first of the users that come more than once, at most `limit`.
+pub(super) fn each_once(found: Vec<User>, limit: u32) -> Vec<User> {
+    let mut seen = HashSet::new();
+    let mut users: Vec<User> = found.into_iter().filter(|user| seen.insert(user.user_id)).collect();
+    users.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    users
+}
+
 impl ConcertFilter {
     /// Folds the texts, as [`ConcertFilter::matches`] needs.
     #[must_use]
@@ -124,5 +158,24 @@ impl PaymentFilter {
             && self.user.is_none_or(|user| row.user_id == user)
             && self.reservation.is_none_or(|reservation| row.reservation_id == reservation)
             && self.status.is_none_or(|status| row.status == status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_called_by_the_later_part_of_their_names() {
+        for (name, later) in [
+            ("김민지", "민지"),
+            ("Kim Minji", "Minji"),
+            ("Ana de la Cruz", "de la Cruz"),
+            ("Cher", "her"),
+            ("김", ""),
+            ("", ""),
+        ] {
+            assert_eq!(later_name(name), later);
+        }
     }
 }

@@ -21,7 +21,7 @@ mod store;
 pub mod trouble;
 
 pub use error::{Damage, StoreError};
-pub use filter::{ConcertFilter, DebtFilter, EventFilter, PaymentFilter, ReservationFilter};
+pub use filter::{ConcertFilter, DebtFilter, EventFilter, PaymentFilter, ReservationFilter, later_name};
 pub use instances::{Instance, Instances, Sharing};
 pub use line::{Life, Line, RoomSummary};
 pub use lists::{

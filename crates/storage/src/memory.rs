@@ -4,7 +4,7 @@ use crate::{
     Committed, ConcertFilter, ConcertPlace, ConcertProfile, DebtFilter, Decide, DoorLine, EVENTS_COUNTED_MAX,
     EventCounts, EventFilter, GradePrices, Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary,
     SeatCounts, Store, StoreError, TicketPlace,
-    filter::contains,
+    filter::{contains, each_once, later_name, start_key},
     noted::{Noted, outage_pending},
 };
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ use frontrow_domain::{
     model::Model,
     outage::{Outage, Outages},
     outbox::{Consumer, OutboxEvent},
-    points::{Debt, Point, PointEntry},
+    points::{Debt, Point, PointEntry, PointKind},
     policy::Policy,
     retention::Leftover,
     sale::{Concert, ConcertStatus, Payment, Poster, Reservation, ReservationStatus, Seat, SeatStatus},
@@ -165,6 +165,19 @@ impl Store for MemoryStore {
         ))
     }
 
+    async fn users_starting_with(&self, start: &str, limit: u32) -> Result<Vec<User>, StoreError> {
+        let start = start_key(start);
+        let model = &self.state().model;
+        let of = |part: for<'a> fn(&'a User) -> &'a str| {
+            let keys = model.users.values().map(|user| (start_key(part(user)), user));
+            let mut found: Vec<_> = keys.filter(|(key, _)| key.starts_with(&start)).collect();
+            found.sort_by(|(one, first), (other, second)| (one, first.user_id).cmp(&(other, second.user_id)));
+            found.into_iter().map(|(_, user)| user.clone()).collect::<Vec<_>>()
+        };
+        let parts = [of(|user| &user.email), of(|user| &user.name), of(|user| later_name(&user.name))];
+        Ok(each_once(parts.concat(), limit))
+    }
+
     async fn rooms(&self) -> Result<Vec<Room>, StoreError> {
         Ok(self.state().model.rooms.values().cloned().collect())
     }
@@ -281,6 +294,12 @@ impl Store for MemoryStore {
         let mut seats: Vec<_> = model.seats.values().filter(|seat| seat.concert_id == concert).cloned().collect();
         seats.sort_by_key(|seat| seat.seat_number);
         Ok(seats)
+    }
+
+    async fn seat_at(&self, concert: ConcertId, seat_number: i32) -> Result<Option<Seat>, StoreError> {
+        let model = &self.state().model;
+        let is_it = |seat: &&Seat| seat.concert_id == concert && seat.seat_number == seat_number;
+        Ok(model.seats.values().find(is_it).cloned())
     }
 
     async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
@@ -400,6 +419,18 @@ impl Store for MemoryStore {
         Ok(newest(rows.iter(), |row| row.history_id, page, |row| row.user_id == user))
     }
 
+    async fn top_up(&self, reference: &str) -> Result<Option<PointEntry>, StoreError> {
+        let is_it = |row: &&PointEntry| row.kind == PointKind::TopUp && row.reference.as_deref() == Some(reference);
+        Ok(self.state().model.history.iter().find(is_it).cloned())
+    }
+
+    async fn entries_of(&self, payment: PaymentId) -> Result<Vec<PointEntry>, StoreError> {
+        let model = &self.state().model;
+        let mut rows: Vec<_> = model.history.iter().filter(|row| row.payment_id == Some(payment)).cloned().collect();
+        rows.sort_by_key(|row| row.history_id);
+        Ok(rows)
+    }
+
     async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError> {
         Ok(self.state().model.debts.get(&id).cloned())
     }
@@ -412,6 +443,11 @@ impl Store for MemoryStore {
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
         let rows = &self.state().model.audit;
         Ok(newest(rows.iter(), |row| row.audit_id, page, |_| true))
+    }
+
+    async fn audit_of(&self, object: &str, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
+        let rows = &self.state().model.audit;
+        Ok(newest(rows.iter(), |row| row.audit_id, page, |row| row.object == object))
     }
 
     async fn audit_feed(&self, page: Page<FeedNumber>) -> Result<Vec<(FeedNumber, AuditEntry)>, StoreError> {

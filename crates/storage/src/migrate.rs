@@ -62,6 +62,7 @@ pub const SQLITE: &[Migration] = &[
     Migration { version: 21, name: "account_links", sql: include_str!("../migrations/sqlite/0021_account_links.sql") },
     Migration { version: 22, name: "end_reasons", sql: include_str!("../migrations/sqlite/0022_end_reasons.sql") },
     Migration { version: 23, name: "viewers", sql: include_str!("../migrations/sqlite/0023_viewers.sql") },
+    Migration { version: 24, name: "search", sql: include_str!("../migrations/sqlite/0024_search.sql") },
 ];
 
 /// The steps of the `PostgreSQL` schema.

@@ -30,6 +30,7 @@ use crate::{
     Committed, ConcertFilter, ConcertPlace, ConcertProfile, DebtFilter, Decide, DoorLine, EventCounts, EventFilter,
     Instance, Instances, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Sharing,
     Store, StoreError, TicketPlace,
+    filter::start_key,
     migrate::{self, Migration},
     postgres::{
         clock::Times,
@@ -177,6 +178,10 @@ impl Store for PostgresStore {
         user::page(&self.reads, text, page).await
     }
 
+    async fn users_starting_with(&self, start: &str, limit: u32) -> Result<Vec<User>, StoreError> {
+        user::starting_with(&self.reads, &start_key(start), limit).await
+    }
+
     async fn rooms(&self) -> Result<Vec<Room>, StoreError> {
         room::all(&self.reads).await
     }
@@ -253,6 +258,10 @@ impl Store for PostgresStore {
         seat::changed(&self.reads, &self.times, concert, since).await
     }
 
+    async fn seat_at(&self, concert: ConcertId, seat_number: i32) -> Result<Option<Seat>, StoreError> {
+        seat::at(&self.reads, concert, seat_number).await
+    }
+
     async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
         seat::counts(&self.reads, concerts).await
     }
@@ -306,6 +315,14 @@ impl Store for PostgresStore {
         point_history::page(&self.reads, user, page).await
     }
 
+    async fn top_up(&self, reference: &str) -> Result<Option<PointEntry>, StoreError> {
+        point_history::top_up(&self.reads, reference).await
+    }
+
+    async fn entries_of(&self, payment: PaymentId) -> Result<Vec<PointEntry>, StoreError> {
+        point_history::of_payment(&self.reads, payment).await
+    }
+
     async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError> {
         debt::find(&self.reads, id).await
     }
@@ -316,6 +333,10 @@ impl Store for PostgresStore {
 
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
         audit_log::page(&self.reads, page).await
+    }
+
+    async fn audit_of(&self, object: &str, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
+        audit_log::page_of(&self.reads, object, page).await
     }
 
     async fn audit_feed(&self, page: Page<FeedNumber>) -> Result<Vec<(FeedNumber, AuditEntry)>, StoreError> {

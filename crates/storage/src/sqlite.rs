@@ -14,7 +14,9 @@ mod writer;
 use crate::{
     Committed, ConcertFilter, ConcertPlace, ConcertProfile, Damage, DebtFilter, Decide, DoorLine, EventCounts,
     EventFilter, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Store, StoreError,
-    TicketPlace, lock,
+    TicketPlace,
+    filter::start_key,
+    lock,
     sqlite::{
         files::Files,
         read_pool::ReadPool,
@@ -239,6 +241,11 @@ impl Store for SqliteStore {
         self.read(move |conn| user::page(conn, text.as_deref(), page)).await
     }
 
+    async fn users_starting_with(&self, start: &str, limit: u32) -> Result<Vec<User>, StoreError> {
+        let start = start_key(start);
+        self.read(move |conn| user::starting_with(conn, &start, limit)).await
+    }
+
     async fn rooms(&self) -> Result<Vec<Room>, StoreError> {
         self.read(room::all).await
     }
@@ -309,6 +316,10 @@ impl Store for SqliteStore {
         self.read(move |conn| seat::of_concert(conn, concert)).await
     }
 
+    async fn seat_at(&self, concert: ConcertId, seat_number: i32) -> Result<Option<Seat>, StoreError> {
+        self.read(move |conn| seat::at(conn, concert, seat_number)).await
+    }
+
     async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
         let concerts = concerts.to_vec();
         self.read(move |conn| seat::counts(conn, &concerts)).await
@@ -366,6 +377,15 @@ impl Store for SqliteStore {
         self.read(move |conn| point_history::page(conn, user, page)).await
     }
 
+    async fn top_up(&self, reference: &str) -> Result<Option<PointEntry>, StoreError> {
+        let reference = reference.to_owned();
+        self.read(move |conn| point_history::top_up(conn, &reference)).await
+    }
+
+    async fn entries_of(&self, payment: PaymentId) -> Result<Vec<PointEntry>, StoreError> {
+        self.read(move |conn| point_history::of_payment(conn, payment)).await
+    }
+
     async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError> {
         self.read(move |conn| debt::find(conn, id)).await
     }
@@ -377,6 +397,11 @@ impl Store for SqliteStore {
 
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
         self.read(move |conn| audit_log::page(conn, page)).await
+    }
+
+    async fn audit_of(&self, object: &str, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
+        let object = object.to_owned();
+        self.read(move |conn| audit_log::page_of(conn, &object, page)).await
     }
 
     async fn audit_feed(&self, page: Page<FeedNumber>) -> Result<Vec<(FeedNumber, AuditEntry)>, StoreError> {

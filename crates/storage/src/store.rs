@@ -75,6 +75,11 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Users whose e-mail address or name contains `text`, newest id first.
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError>;
 
+    /// Users by the start of a text, at most `limit`: those whose e-mail address starts with it, then those whose name
+    /// does, then those whose [`later_name`](crate::later_name) does. The case of ASCII letters does not matter. The
+    /// cost depends neither on the number of users nor on how many of them match.
+    async fn users_starting_with(&self, start: &str, limit: u32) -> Result<Vec<User>, StoreError>;
+
     /// Every room, by number.
     async fn rooms(&self) -> Result<Vec<Room>, StoreError>;
 
@@ -138,6 +143,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The seats of a concert, by seat number.
     async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError>;
 
+    /// The seat of a concert with this seat number.
+    async fn seat_at(&self, concert: ConcertId, seat_number: i32) -> Result<Option<Seat>, StoreError>;
+
     /// The seats of a concert that changed at `since` or later, and the store's clock. If several instances share the
     /// database, a change may become visible up to [`COMMIT_VISIBILITY_MAX`] after its timestamp.
     async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
@@ -193,6 +201,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// A user's point history, newest first.
     async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError>;
 
+    /// The top-up with this reference of the payment provider.
+    async fn top_up(&self, reference: &str) -> Result<Option<PointEntry>, StoreError>;
+
+    /// The entries of all point histories that belong to a payment, oldest first: its use and its refund.
+    async fn entries_of(&self, payment: PaymentId) -> Result<Vec<PointEntry>, StoreError>;
+
     /// A debt.
     async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError>;
 
@@ -201,6 +215,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// The operators' audit log, newest first.
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// The entries of the audit log about one object, such as `payment 9`, newest first.
+    async fn audit_of(&self, object: &str, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError>;
 
     /// The feed of the audit log, oldest first, after the number `page.after`. Entries that are not delivered yet are
     /// missing, and come after all that are there.

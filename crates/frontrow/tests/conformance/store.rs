@@ -11,6 +11,7 @@ mod operators;
 mod outage;
 mod outbox;
 mod sale;
+mod search;
 
 use frontrow_clock::Clock;
 use frontrow_storage::memory::MemoryStore;
@@ -124,6 +125,12 @@ macro_rules! conformance {
                 live_tokens_of_a_user_come_by_room,
                 waiting_tokens_come_by_position_in_pages,
                 what_does_not_exist_is_none,
+            },
+            search::{
+                users_are_found_by_the_start_of_their_address_and_names,
+                a_seat_is_found_by_its_number,
+                a_top_up_and_the_entries_of_a_payment_are_found,
+                the_audit_log_of_an_object_is_paged,
             },
             outbox::{
                 an_event_is_saved_with_its_entry_of_the_audit_log,

@@ -8,7 +8,7 @@ use crate::sale::{START, activate, ask, buyers, concert, hold, join, open, pay};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Outcome, Settlements},
-    id::{ConcertId, EventId, FeedNumber, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    id::{AuditId, ConcertId, EventId, FeedNumber, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
     line::Fence,
     outbox::{Consumer, EventPayload, LeaseHolder, OutboxEvent},
     retention::Leftover,
@@ -118,10 +118,17 @@ const LARGE: [&str; 14] = [
 ];
 
 /// Parts of statements, and the index that each must go by.
-const INDEXES: [(&str, &str); 37] = [
+const INDEXES: [(&str, &str); 44] = [
     ("FROM session WHERE user_id = $1", "session_by_user"),
     ("WHERE email = $1", "user_email_unique"),
     ("FROM \"user\" WHERE user_id < $1", "user_pkey"),
+    ("FROM \"user\" WHERE email COLLATE", "user_by_email"),
+    ("FROM \"user\" WHERE lower(name COLLATE", "user_by_name"),
+    ("FROM \"user\" WHERE lower(CASE", "user_by_later_name"),
+    ("FROM seat WHERE concert_id = $1 AND seat_number = $2", "seat_number_unique"),
+    ("FROM point_history WHERE type = 'top_up' AND reference = $1", "one_top_up_per_reference"),
+    ("FROM point_history WHERE payment_id = $1", "one_entry_per_payment_and_type"),
+    ("FROM audit_log WHERE object = $1", "audit_by_object"),
     ("FROM room WHERE room_id > $1", "room_pkey"),
     ("FROM concert WHERE (starts_at, concert_id) > ($1, $9)", "concert_by_start"),
     ("FROM reservation WHERE reservation_id < $1", "reservation_pkey"),
@@ -247,6 +254,19 @@ async fn read_everything(store: &dyn Store) {
     let history = store.history(user, Page { after: None, limit: 1 }).await.unwrap();
     store.history(user, Page { after: Some(history[0].history_id), limit: 50 }).await.unwrap();
     store.audit(Page { after: None, limit: 50 }).await.unwrap();
+    for (object, rows) in [("room 0", 50), ("room 7", 0)] {
+        for after in [None, Some(AuditId::new(150_000))] {
+            let found = store.audit_of(object, Page { after, limit: 50 }).await.unwrap();
+            assert_eq!(found.len(), rows, "{object}");
+        }
+    }
+    store.top_up("ref 150000").await.unwrap().unwrap();
+    assert_eq!(store.entries_of(PaymentId::new(150_000)).await.unwrap().len(), 1);
+    store.seat_at(ConcertId::new(3_000), 17).await.unwrap().unwrap();
+    // All users, few, one and none.
+    for (start, rows) in [("Kim", 20), ("kim 7777", 11), ("150000@example.com", 1), ("77770", 1), ("x", 0)] {
+        assert!(store.users_starting_with(start, 20).await.unwrap().len() >= rows, "{start}");
+    }
     assert_eq!(store.audit_feed(Page { after: Some(FeedNumber::new(1_000)), limit: 50 }).await.unwrap().len(), 50);
     for after in [None, Some(EventId::new(30))] {
         assert!(store.outbox(EventFilter::Dead, Page { after, limit: 50 }).await.unwrap().len() >= 29);

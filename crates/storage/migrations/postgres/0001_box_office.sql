@@ -93,6 +93,14 @@ CREATE TABLE "user" (
     email_confirmed_at bigint
 );
 
+-- Operators find a user by the start of the address, of the name, or of the part by which people are called. None of
+-- these is in a row that a sign-in updates.
+CREATE INDEX user_by_email ON "user" (email COLLATE "C");
+CREATE INDEX user_by_name ON "user" (lower(name COLLATE "C"));
+CREATE INDEX user_by_later_name ON "user" (
+    lower(CASE WHEN strpos(name, ' ') > 0 THEN substr(name, strpos(name, ' ') + 1) ELSE substr(name, 2) END
+        COLLATE "C"));
+
 CREATE TRIGGER user_stays BEFORE DELETE OR TRUNCATE OR UPDATE OF user_id ON "user" EXECUTE FUNCTION stays();
 
 CREATE TABLE session (
@@ -503,6 +511,9 @@ CREATE TABLE audit_log (
     detail     jsonb  NOT NULL,
     created_at bigint NOT NULL
 );
+
+-- What happened to one object, newest first.
+CREATE INDEX audit_by_object ON audit_log (object, (audit_id + 0));
 
 CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
 EXECUTE FUNCTION is_append_only();

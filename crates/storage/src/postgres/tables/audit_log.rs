@@ -1,6 +1,6 @@
 //! `audit_log`: what operators did.
 
-use super::{ID, IDS, NUMBER, Rows, TEXTS, TIMES, UUIDS};
+use super::{ID, IDS, NUMBER, Rows, TEXT, TEXTS, TIMES, UUIDS};
 use crate::{
     Page, StoreError,
     postgres::{columns::Columns, connect::Statement, read_pool::ReadPool, saves::SavePipeline},
@@ -57,4 +57,23 @@ const PAGE: Statement = Statement {
 pub(crate) async fn page(reads: &ReadPool, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
     let after = page.after.map_or(i64::MAX, AuditId::get);
     reads.list_from_replica(&PAGE, &[&after, &i64::from(page.limit)], read).await
+}
+
+const PAGE_OF_OBJECT: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        columns!(),
+        " FROM audit_log WHERE object = $1 AND audit_id + 0 < $2 ORDER BY audit_id + 0 DESC LIMIT $3"
+    ),
+    types: &[TEXT, ID, NUMBER],
+};
+
+/// From the primary: who looks at an object after an act must see the act.
+pub(crate) async fn page_of(
+    reads: &ReadPool,
+    object: &str,
+    page: Page<AuditId>,
+) -> Result<Vec<AuditEntry>, StoreError> {
+    let after = page.after.map_or(i64::MAX, AuditId::get);
+    reads.list(&PAGE_OF_OBJECT, &[&object, &after, &i64::from(page.limit)], read).await
 }

@@ -1,6 +1,6 @@
 //! `point_history`: the movements of users' points.
 
-use super::{ID, IDS, NUMBER, TEXTS, TIMES, UUID, UUIDS};
+use super::{ID, IDS, NUMBER, TEXT, TEXTS, TIMES, UUID, UUIDS};
 use crate::{
     Page, StoreError,
     enum_text::EnumText,
@@ -106,4 +106,31 @@ const PAGE: Statement = Statement {
 pub(crate) async fn page(reads: &ReadPool, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError> {
     let after = page.after.map_or(i64::MAX, HistoryId::get);
     reads.list(&PAGE, &[&user.0, &after, &i64::from(page.limit)], read).await
+}
+
+const TOP_UP: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        columns!(),
+        " FROM point_history WHERE type = 'top_up' AND reference = $1 AND reference IS NOT NULL"
+    ),
+    types: &[TEXT],
+};
+
+pub(crate) async fn top_up(reads: &ReadPool, reference: &str) -> Result<Option<PointEntry>, StoreError> {
+    reads.find(&TOP_UP, &[&reference], read).await
+}
+
+/// Two at most: there is nothing to sort, and no other index to try.
+const OF_PAYMENT: Statement = Statement {
+    sql: concat!(
+        "WITH its AS MATERIALIZED (SELECT * FROM point_history WHERE payment_id = $1 AND payment_id IS NOT NULL) SELECT ",
+        columns!(),
+        " FROM its ORDER BY history_id"
+    ),
+    types: &[ID],
+};
+
+pub(crate) async fn of_payment(reads: &ReadPool, payment: PaymentId) -> Result<Vec<PointEntry>, StoreError> {
+    reads.list(&OF_PAYMENT, &[&payment.get()], read).await
 }

@@ -255,6 +255,15 @@ pub(crate) async fn of_concert(reads: &ReadPool, concert: ConcertId) -> Result<V
     reads.list(&OF_CONCERT, &[&concert.get()], read).await
 }
 
+const AT: Statement = Statement {
+    sql: concat!("SELECT ", columns!(), " FROM seat WHERE concert_id = $1 AND seat_number = $2"),
+    types: &[ID, SMALL],
+};
+
+pub(crate) async fn at(reads: &ReadPool, concert: ConcertId, seat_number: i32) -> Result<Option<Seat>, StoreError> {
+    reads.find(&AT, &[&concert.get(), &seat_number], read).await
+}
+
 const NOW: Statement = Statement { sql: concat!("SELECT ", now!("$1")), types: &[TIME] };
 
 const CHANGED: Statement = Statement {

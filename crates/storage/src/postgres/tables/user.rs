@@ -4,13 +4,13 @@ use super::{IDS, NUMBER, TEXT, TEXTS, TIME, TIMES, UUID, UUIDS};
 use crate::{
     Page, StoreError,
     enum_text::EnumText,
-    filter::contains,
+    filter::{after_start, contains, each_once},
     postgres::{
         columns::{Columns, micros},
-        connect::Statement,
+        connect::{Params, Statement},
         load_plan::LoadPlan,
         loads::{Loaded, Loads},
-        read_pool::{ReadPool, is_enough, rows_at_once, size},
+        read_pool::{ReadPool, Snapshot, is_enough, read_all, rows_at_once, size},
         saves::SavePipeline,
         search::{certain_part, may_contain},
     },
@@ -181,4 +181,39 @@ pub(crate) async fn page(reads: &ReadPool, text: Option<&str>, page: Page<UserId
             return Ok(found);
         }
     }
+}
+
+/// The users of one index from the start of a text on, up to its end.
+macro_rules! starting_with {
+    ($key:literal) => {
+        Statement {
+            sql: concat!(
+                "SELECT ",
+                columns!(),
+                " FROM \"user\" WHERE ",
+                $key,
+                " >= $1 AND ",
+                $key,
+                " < $2 ORDER BY ",
+                $key,
+                ", user_id LIMIT $3"
+            ),
+            types: &[TEXT, TEXT, NUMBER],
+        }
+    };
+}
+
+const BY_EMAIL: Statement = starting_with!("email COLLATE \"C\"");
+const BY_NAME: Statement = starting_with!("lower(name COLLATE \"C\")");
+const BY_LATER_NAME: Statement = starting_with!(
+    "lower(CASE WHEN strpos(name, ' ') > 0 THEN substr(name, strpos(name, ' ') + 1) ELSE substr(name, 2) END \
+     COLLATE \"C\")"
+);
+
+pub(crate) async fn starting_with(reads: &ReadPool, start: &str, limit: u32) -> Result<Vec<User>, StoreError> {
+    let (end, rows) = (after_start(start), i64::from(limit));
+    let keys: Params<'_> = &[&start, &end, &rows];
+    let found = reads.lists(&[(&BY_EMAIL, keys), (&BY_NAME, keys), (&BY_LATER_NAME, keys)], Snapshot::Each).await?;
+    let rows: Vec<_> = found.into_iter().flatten().collect();
+    Ok(each_once(read_all(&rows, read)?, limit))
 }

@@ -44,6 +44,16 @@ pub(crate) fn insert(conn: &Connection, changes: &Changes) -> Result<()> {
 const PAGE: &str =
     concat!("SELECT ", columns!(), " FROM audit_log WHERE audit_id < ?1 ORDER BY audit_id DESC LIMIT ?2");
 
+const PAGE_OF_OBJECT: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM audit_log INDEXED BY audit_by_object WHERE object = ?1 AND audit_id < ?2 ORDER BY audit_id DESC LIMIT ?3"
+);
+
+pub(crate) fn page_of(conn: &Connection, object: &str, page: Page<AuditId>) -> Result<Vec<AuditEntry>> {
+    list(conn, PAGE_OF_OBJECT, (object, page.after.map_or(i64::MAX, AuditId::get), page.limit), read)
+}
+
 pub(crate) fn page(conn: &Connection, page: Page<AuditId>) -> Result<Vec<AuditEntry>> {
     list(conn, PAGE, (page.after.map_or(i64::MAX, AuditId::get), page.limit), read)
 }

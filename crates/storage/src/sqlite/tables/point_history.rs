@@ -1,6 +1,6 @@
 //! `point_history`: the movements of users' points.
 
-use super::list;
+use super::{find as find_row, list};
 use crate::{Page, enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
     changes::Changes,
@@ -90,4 +90,25 @@ const PAGE: &str = concat!(
 
 pub(crate) fn page(conn: &Connection, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>> {
     list(conn, PAGE, (user.0, page.after.map_or(i64::MAX, HistoryId::get), page.limit), read)
+}
+
+const TOP_UP: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM point_history WHERE reference = ?1 AND reference IS NOT NULL AND type = 'top_up'"
+);
+
+pub(crate) fn top_up(conn: &Connection, reference: &str) -> Result<Option<PointEntry>> {
+    find_row(conn, TOP_UP, (reference,), read)
+}
+
+const OF_PAYMENT: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM point_history INDEXED BY one_entry_per_payment_and_type WHERE payment_id = ?1 AND payment_id IS NOT NULL",
+    " ORDER BY history_id"
+);
+
+pub(crate) fn of_payment(conn: &Connection, payment: PaymentId) -> Result<Vec<PointEntry>> {
+    list(conn, OF_PAYMENT, (payment.get(),), read)
 }

@@ -1,6 +1,6 @@
 //! `seat`, with `seat_ids`.
 
-use super::{find_by, list, micros, one};
+use super::{find as find_row, find_by, list, micros, one};
 use crate::{GradePrices, Remnant, SeatCounts, enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
     changes::Changes,
@@ -178,6 +178,12 @@ const OF_CONCERT: &str = concat!("SELECT ", columns!(), " FROM seat WHERE concer
 
 pub(crate) fn of_concert(conn: &Connection, concert: ConcertId) -> Result<Vec<Seat>> {
     list(conn, OF_CONCERT, (concert.get(),), read)
+}
+
+const AT: &str = concat!("SELECT ", columns!(), " FROM seat WHERE concert_id = ?1 AND seat_number = ?2");
+
+pub(crate) fn at(conn: &Connection, concert: ConcertId, seat_number: i32) -> Result<Option<Seat>> {
+    find_row(conn, AT, (concert.get(), seat_number), read)
 }
 
 const COUNTS: &str = "SELECT concert_id, status, count(*) FROM seat WHERE concert_id = ?1 GROUP BY concert_id, status";

@@ -1,7 +1,12 @@
 //! `user`: accounts.
 
-use super::{find as find_row, find_by, micros, one, size};
-use crate::{Page, enum_text::EnumText, filter::contains, sqlite::columns::Columns};
+use super::{find as find_row, find_by, list, micros, one, size};
+use crate::{
+    Page,
+    enum_text::EnumText,
+    filter::{after_start, contains, each_once},
+    sqlite::columns::Columns,
+};
 use frontrow_domain::{changes::Changes, footprint::Footprint, id::UserId, user::User, world::World};
 use rusqlite::{Connection, Result, params};
 use uuid::Uuid;
@@ -128,4 +133,42 @@ pub(crate) fn page(conn: &Connection, text: Option<&str>, page: Page<UserId>) ->
         }
     }
     Ok(found)
+}
+
+/// The users of one index from the start of a text on, up to its end.
+macro_rules! starting_with {
+    ($index:literal, $key:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM \"user\" INDEXED BY ",
+            $index,
+            " WHERE ",
+            $key,
+            " >= ?1 AND ",
+            $key,
+            " < ?2 ORDER BY ",
+            $key,
+            ", user_id LIMIT ?3"
+        )
+    };
+}
+
+const STARTING_WITH: [&str; 3] = [
+    // The index of the constraint `user_email_unique`, which has no name that a statement may use.
+    concat!("SELECT ", columns!(), " FROM \"user\" WHERE email >= ?1 AND email < ?2 ORDER BY email LIMIT ?3"),
+    starting_with!("user_by_name", "lower(name)"),
+    starting_with!(
+        "user_by_later_name",
+        "lower(CASE WHEN instr(name, ' ') > 0 THEN substr(name, instr(name, ' ') + 1) ELSE substr(name, 2) END)"
+    ),
+];
+
+pub(crate) fn starting_with(conn: &Connection, start: &str, limit: u32) -> Result<Vec<User>> {
+    let end = after_start(start);
+    let mut found = Vec::new();
+    for sql in STARTING_WITH {
+        found.extend(list(conn, sql, (start, &end, limit), read)?);
+    }
+    Ok(each_once(found, limit))
 }
