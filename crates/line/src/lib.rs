@@ -12,5 +12,5 @@ mod sole;
 pub mod view;
 
 pub use lines::{Lines, Rebuild, TokenWatch, WatcherKey};
-pub use peers::{Down, Leadership, PeerStatus, Peers, PeersError};
+pub use peers::{Down, Leadership, PeerFigures, PeerStatus, Peers, PeersError};
 pub use sole::SoleInstance;

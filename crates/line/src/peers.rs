@@ -11,6 +11,7 @@ use frontrow_domain::{
 };
 use frontrow_storage::{Line, Sharing};
 use std::{sync::Arc, time::Duration};
+use uuid::Uuid;
 
 /// The port to the other instances. Every change of a line goes through here, in the order of the commits; an
 /// implementation applies it to the lines of this process, and lets the other instances know.
@@ -66,10 +67,20 @@ pub trait Peers: std::fmt::Debug + Send + Sync + 'static {
     /// The copies are out of reach.
     async fn token(&self, id: TokenId) -> Result<Option<Token>, PeersError>;
 
+    /// Gives the other instances this instance's figures in place of its last ones, and returns theirs as they last gave
+    /// them: one round trip, once a second. The figures of `gone` instances are removed for all. Figures end with
+    /// [`Peers::shutdown`]; those of an instance that was killed stay as they were. Nothing is kept of them but the last,
+    /// and nothing is decided by them.
+    ///
+    /// # Errors
+    /// What instances share is out of reach.
+    async fn exchange_figures(&self, own: &[u8], gone: &[Uuid]) -> Result<Vec<PeerFigures>, PeersError>;
+
     /// The state of what is shared; none if nothing is.
     fn status(&self) -> Option<PeerStatus>;
 
-    /// Publishes pending changes, and releases leases that others would wait for. Called last, when the server stops.
+    /// Publishes pending changes, releases leases that others would wait for, and removes this instance's figures. Called
+    /// last, when the server stops.
     async fn shutdown(&self);
 }
 
@@ -82,6 +93,15 @@ pub struct PeerStatus {
     pub event_lag: Duration,
     /// How many times this instance has rebuilt a line from its rows.
     pub rebuilds: u64,
+}
+
+/// The figures of another instance, as it last gave them: see [`Peers::exchange_figures`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerFigures {
+    /// The instance: new at every start.
+    pub instance: Uuid,
+    /// What it gave. Another version of the program may write it otherwise.
+    pub bytes: Vec<u8>,
 }
 
 /// Why the state that instances share cannot be used. The log says more.

@@ -4,6 +4,7 @@
 mod address;
 pub mod client;
 mod events;
+mod figures;
 mod follower;
 mod gaps;
 mod heartbeats;
@@ -24,7 +25,7 @@ pub use notices::Notice;
 use crate::{
     lines::{Lines, Rebuild},
     lock::lock,
-    peers::{Down, Leadership, PeerStatus, Peers, PeersError},
+    peers::{Down, Leadership, PeerFigures, PeerStatus, Peers, PeersError},
     replicas::{ChangeOrigin, LineReading},
     view::deltas,
 };
@@ -310,6 +311,11 @@ impl Peers for RedisPeers {
         Ok(tokens::get(&self.instance.client.handle(), &self.instance.keys, id).await?)
     }
 
+    async fn exchange_figures(&self, own: &[u8], gone: &[Uuid]) -> Result<Vec<PeerFigures>, PeersError> {
+        let RedisInstance { client, keys, id, .. } = &*self.instance;
+        Ok(figures::exchange(&mut client.handle(), keys, (*id, own), gone).await?)
+    }
+
     fn status(&self) -> Option<PeerStatus> {
         Some(PeerStatus {
             down: self
@@ -329,6 +335,10 @@ impl Peers for RedisPeers {
         self.instance.publisher.flush().await;
         if let Err(error) = self.instance.leases.release(&self.instance.client.handle()).await {
             tracing::debug!(%error, "the leases were not released and expire by themselves");
+        }
+        let RedisInstance { client, keys, id, .. } = &*self.instance;
+        if let Err(error) = figures::remove(&mut client.handle(), keys, *id).await {
+            tracing::debug!(%error, "the other instances will take this one for one that was killed");
         }
     }
 }

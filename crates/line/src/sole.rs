@@ -3,7 +3,7 @@
 use crate::{
     lines::{Lines, Rebuild, RoomCell},
     lock::lock,
-    peers::{Leadership, PeerStatus, Peers, PeersError},
+    peers::{Leadership, PeerFigures, PeerStatus, Peers, PeersError},
     view::{Delta, RoomView, deltas},
 };
 use async_trait::async_trait;
@@ -19,6 +19,7 @@ use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
 };
+use uuid::Uuid;
 
 /// The only instance: it has the deadlines of holds in memory, and leads every line.
 #[derive(Debug)]
@@ -139,6 +140,11 @@ impl Peers for SoleInstance {
 
     async fn token(&self, _id: TokenId) -> Result<Option<Token>, PeersError> {
         Ok(None)
+    }
+
+    /// There is no other instance.
+    async fn exchange_figures(&self, _own: &[u8], _gone: &[Uuid]) -> Result<Vec<PeerFigures>, PeersError> {
+        Ok(Vec::new())
     }
 
     fn status(&self) -> Option<PeerStatus> {
