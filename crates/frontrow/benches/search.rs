@@ -91,6 +91,8 @@ async fn opened(path: &Path) -> (Arc<BoxOffice>, Arc<dyn Store>) {
         lanes: 1,
         demo_accounts: DemoAccounts::Refused,
         session_length: Span::from_secs(3_600),
+        instance_name: "bench".to_owned(),
+        data_folder: None,
     };
     let opened = office::open(parts, settings, Loading::WhenAsked).await.unwrap();
     (opened.office, store)

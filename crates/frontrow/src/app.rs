@@ -90,6 +90,11 @@ async fn assemble_with(
         lanes: usize::try_from(config.servers.database_lanes)?,
         demo_accounts,
         session_length: Span::from_secs(i64::from(config.session_hours) * 3_600),
+        instance_name: instance_name(config),
+        data_folder: match config.database() {
+            Database::Sqlite(_) => Some(config.data.clone()),
+            Database::Postgres(_) => None,
+        },
     };
     let (store, peers, ids) = (Arc::clone(&parts.store), Arc::clone(&parts.peers), parts.ids.clone());
     let OpenedOffice { office, engine, metrics, clock } = office::open(parts, settings, loading).await?;
@@ -108,6 +113,12 @@ async fn assemble_with(
         )?,
     });
     Ok(RunningApp { app, store, peers, ids, engine, metrics, clock, tasks: JoinSet::new() })
+}
+
+/// The name of this instance for operators: its machine, and the port that it listens on.
+fn instance_name(config: &Config) -> String {
+    let machine = rustix::system::uname();
+    format!("{}:{}", machine.nodename().to_string_lossy(), config.listen.port())
 }
 
 /// Locks the data folder, so that only one server uses it. A database shared by instances needs no lock.

@@ -14,6 +14,7 @@ pub mod drafts;
 mod engine;
 pub mod gzip;
 pub mod health;
+pub mod house;
 pub mod letters;
 pub mod line;
 pub mod local;

@@ -4,9 +4,11 @@ mod labels;
 mod latency;
 mod process;
 mod text;
+mod totals;
 
 pub use labels::{DeliveryOutcome, Leads, Resting, RoomFigures, Up};
 pub use text::MetricsFormat;
+pub(crate) use totals::{RequestTotals, percentile};
 
 use arc_swap::ArcSwap;
 use frontrow_domain::{
@@ -57,8 +59,11 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     latency: Family<RouteLabels, Latency>,
     routes: ArcSwap<HashMap<String, Arc<RouteMetrics>>>,
-    adding_route: Mutex<()>,
+    /// Locked while a route or a code gets its metrics.
+    adding: Mutex<()>,
     refusals: Family<CodeLabel, Counter>,
+    /// The counters of `refusals`, found without a lock.
+    codes: ArcSwap<HashMap<&'static str, Counter>>,
     store_errors: Family<KindLabel, Counter>,
     /// How many store errors were reads of a damaged page.
     corrupt_reads: AtomicU64,
@@ -149,8 +154,9 @@ impl Metrics {
             requests: Family::default(),
             latency: Family::default(),
             routes: ArcSwap::default(),
-            adding_route: Mutex::new(()),
+            adding: Mutex::new(()),
             refusals: Family::default(),
+            codes: ArcSwap::default(),
             store_errors: Family::default(),
             corrupt_reads: AtomicU64::new(0),
             rows_removed: Family::default(),
@@ -348,7 +354,7 @@ impl Metrics {
     }
 
     fn add_route(&self, route: &str) -> Arc<RouteMetrics> {
-        let _adding = self.adding_route.lock().unwrap_or_else(PoisonError::into_inner);
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = self.routes.load().get(route) {
             return Arc::clone(found);
         }
@@ -359,9 +365,21 @@ impl Metrics {
         added
     }
 
-    /// Counts an answer that is a problem.
+    /// Counts an answer that is a problem. After a code's first answer this takes no lock.
     pub fn refusal(&self, code: &'static str) {
-        self.refusals.get_or_create(&CodeLabel { code }).inc();
+        match self.codes.load().get(code) {
+            Some(counter) => _ = counter.inc(),
+            None => _ = self.add_code(code).inc(),
+        }
+    }
+
+    fn add_code(&self, code: &'static str) -> Counter {
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        let counter = self.refusals.get_or_create_owned(&CodeLabel { code });
+        let mut codes = HashMap::clone(&self.codes.load());
+        codes.insert(code, counter.clone());
+        self.codes.store(Arc::new(codes));
+        counter
     }
 
     /// Counts a failure of the database.

@@ -8,6 +8,7 @@
 use crate::{
     caches::{Caches, updater::CacheUpdater},
     engine::{Engine, EngineError, EngineLimits},
+    house::{CommitTallies, House},
     letters::{self, KeptLetters},
     metrics::Metrics,
     outcome::{FromOutcome, Swept},
@@ -28,6 +29,7 @@ use frontrow_line::{Lines, Peers, PeersError};
 use frontrow_signing::Keyring;
 use frontrow_storage::{Page, Sharing, Store, StoreError};
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex, atomic::AtomicI64},
     thread::JoinHandle,
 };
@@ -88,6 +90,8 @@ pub struct BoxOffice {
     pub(crate) letter_requests: Arc<Semaphore>,
     /// The metrics.
     pub(crate) metrics: Arc<Metrics>,
+    /// The figures of the whole house.
+    pub(crate) house: House,
     /// How far the database's clock was ahead of this machine's when last compared, in microseconds.
     pub(crate) clock_skew: AtomicI64,
     /// Faults among the instances over the database, when last checked.
@@ -216,6 +220,10 @@ pub struct OfficeSettings {
     pub demo_accounts: DemoAccounts,
     /// How long a session lasts.
     pub session_length: Span,
+    /// The name of this instance for operators.
+    pub instance_name: String,
+    /// The folder whose disk must not become full, if the data are on this machine.
+    pub data_folder: Option<PathBuf>,
 }
 
 /// The parts of a box office.
@@ -265,7 +273,9 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
     let metrics = Arc::new(Metrics::new());
     let caches = Arc::new(Caches::new(u64::from_le_bytes(first_eight(ids.secret())), store.sharing()));
     let (emitted, _) = watch::channel(());
-    let memory = CacheUpdater::new(&store, &peers, &caches, &metrics, emitted.clone());
+    let tallies = Arc::new(CommitTallies::default());
+    let house = House::new(settings.instance_name, settings.data_folder, (&tallies, &metrics), clock.now());
+    let memory = CacheUpdater::new(&store, &peers, (&caches, &tallies), &metrics, emitted.clone());
     let audited = store.audit(Page { after: None, limit: 1 }).await?;
     let audited = audited.first().map_or(AuditId::new(0), |line| line.audit_id);
     if loading == Loading::AtOnce {
@@ -304,6 +314,7 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
         letters: (settings.demo_accounts == DemoAccounts::Open).then(Arc::<KeptLetters>::default),
         letter_requests: Arc::new(Semaphore::new(letters::REQUESTS_MAX)),
         metrics: Arc::clone(&metrics),
+        house,
         clock_skew: AtomicI64::new(0),
         instance_faults: Mutex::default(),
         room_loading: tokio::sync::Mutex::default(),

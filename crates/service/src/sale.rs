@@ -7,8 +7,9 @@ mod streams;
 mod tickets;
 
 pub use crate::caches::seatmap::{
-    CompactMap, ConcertGrade, FullMap, HallNews, HallOverview, HallSection, MapForm, PlacedSeat, SeatGrade, SeatMap,
-    SeatRow, SeatSection, SeatSnapshot, SeatSpot, SeatStates, SeatStream, SeatingOrder, SectionGrade, natural,
+    CompactMap, ConcertGrade, FullMap, GradeBooks, HallNews, HallOverview, HallSection, MapForm, PlacedSeat, SeatGrade,
+    SeatMap, SeatMoney, SeatRow, SeatSection, SeatSnapshot, SeatSpot, SeatStates, SeatStream, SeatingOrder,
+    SectionGrade, natural,
 };
 pub use alternatives::{Alternatives, OFFERS_MAX, SeatOffer};
 pub use season::{ConcertView, FoundPoster, HallView, Season, ShownConcert};

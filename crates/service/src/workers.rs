@@ -1,8 +1,9 @@
-//! Background work: moving the lines, waking streams, sweeping ended holds, probing the store, removing old rows,
-//! delivering events. All changes go through commands that are safe at any time, so a late or missing round does no harm.
+//! Background work: moving the lines, waking streams, sweeping ended holds, probing the store, counting for the house,
+//! removing old rows, delivering events. All changes go through commands that are safe at any time, so a late or missing round does no harm.
 
 mod command_line;
 mod holds;
+mod house;
 mod lines;
 mod outbox;
 mod retention;
@@ -50,6 +51,8 @@ pub fn start(office: &Arc<BoxOffice>, retention: Retention, stop: &watch::Receiv
         workers.spawn(outbox::deliver_events(Arc::clone(office), Consumer::Letters, post, stop.clone()));
     }
     workers.spawn(until(stop.clone(), probe_store(Arc::clone(office))));
+    workers.spawn(until(stop.clone(), house::sample_house(Arc::clone(office))));
+    workers.spawn(until(stop.clone(), house::probe_database(Arc::clone(office))));
     workers.spawn(note_failed_sign_ins(Arc::clone(office), stop.clone()));
     workers.spawn(until(stop.clone(), retention::prune(Arc::clone(office), retention)));
     if let Some(kept) = retention.idle_accounts {

@@ -20,6 +20,7 @@ pub mod client;
 pub mod events;
 pub mod fixture;
 pub mod hall;
+pub mod house;
 pub mod program;
 pub mod server;
 pub mod servers;

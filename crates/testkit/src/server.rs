@@ -142,6 +142,13 @@ impl Server {
         self.folder
     }
 
+    /// Ends the server as if its process were killed: it says farewell to no other instance.
+    pub async fn kill(self) {
+        self.done.abort();
+        // An error says that it was aborted.
+        let _ = self.done.await;
+    }
+
     /// The end of a test that sold something: the books are in order, before the server stops and after.
     pub async fn close(self) {
         self.check_books().await;

@@ -22,6 +22,7 @@ mod errors;
 mod flows;
 mod hall_page;
 mod health;
+mod house;
 mod http_edge;
 mod letters;
 mod metrics;

@@ -4,6 +4,7 @@
 
 mod books;
 mod cli;
+mod house;
 mod idle;
 mod instances;
 mod moving;

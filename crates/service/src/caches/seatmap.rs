@@ -18,7 +18,7 @@ mod streams;
 pub use forms::{CompactMap, FullMap, MapForm};
 pub use news::{HallNews, SeatStates};
 pub use order::{PlacedSeat, SeatGrade, SeatRow, SeatSection, SeatSpot, SeatingOrder, natural};
-pub use overview::{ConcertGrade, HallOverview, HallSection, SectionGrade};
+pub use overview::{ConcertGrade, GradeBooks, HallOverview, HallSection, SeatMoney, SectionGrade};
 pub use snapshot::SeatSnapshot;
 pub(crate) use streams::FollowedHall;
 pub use streams::SeatStream;

@@ -1,7 +1,7 @@
 //! Updates an instance's caches and lines after each commit, and rebuilds them after a missed one.
 
 use super::Caches;
-use crate::{engine::CommitObserver, metrics::Metrics};
+use crate::{engine::CommitObserver, house::CommitTallies, metrics::Metrics};
 use async_trait::async_trait;
 use frontrow_domain::{changes::Changes, points::PointKind, time::Time};
 use frontrow_line::{Peers, Rebuild};
@@ -21,6 +21,7 @@ pub(crate) struct CacheUpdater {
     peers: Arc<dyn Peers>,
     caches: Arc<Caches>,
     metrics: Arc<Metrics>,
+    tallies: Arc<CommitTallies>,
     /// Wakes the workers of the outbox.
     emitted: watch::Sender<()>,
     /// When the last successful catch-up began. Locked by the lane that catches up.
@@ -31,7 +32,7 @@ impl CacheUpdater {
     pub(crate) fn new(
         store: &Arc<dyn Store>,
         peers: &Arc<dyn Peers>,
-        caches: &Arc<Caches>,
+        (caches, tallies): (&Arc<Caches>, &Arc<CommitTallies>),
         metrics: &Arc<Metrics>,
         emitted: watch::Sender<()>,
     ) -> Self {
@@ -40,6 +41,7 @@ impl CacheUpdater {
             peers: Arc::clone(peers),
             caches: Arc::clone(caches),
             metrics: Arc::clone(metrics),
+            tallies: Arc::clone(tallies),
             emitted,
             caught_up: Mutex::default(),
         }
@@ -97,6 +99,7 @@ async fn load_deadlines(store: Arc<dyn Store>, peers: Arc<dyn Peers>) -> Result<
 #[async_trait]
 impl CommitObserver for CacheUpdater {
     fn committed(&self, changes: &Changes) {
+        self.tallies.count(changes, self.peers.lines());
         self.peers.publish(changes);
         self.caches.publish(changes);
         count(&self.metrics, changes);
@@ -153,7 +156,7 @@ mod tests {
             Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Policy::default(), 10));
         let peers: Arc<dyn Peers> = Arc::new(SoleInstance::new(Arc::clone(&store)));
         let (caches, metrics) = (Arc::new(Caches::new(1, Sharing::Alone)), Arc::new(Metrics::new()));
-        let memory = CacheUpdater::new(&store, &peers, &caches, &metrics, watch::channel(()).0);
+        let memory = CacheUpdater::new(&store, &peers, (&caches, &Arc::default()), &metrics, watch::channel(()).0);
         let view = || peers.lines().view(RoomId::HOUSE).unwrap();
         // A line without live tokens is not read.
         let caller = Caller::Buyer(UserId(uuid::Uuid::from_u128(1)));

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// The upper bounds of the buckets; one more bucket counts longer durations.
-const BOUNDS: [Duration; 14] = [
+pub(super) const BOUNDS: [Duration; 14] = [
     Duration::from_micros(500),
     Duration::from_millis(1),
     Duration::from_micros(2_500),
@@ -47,6 +47,13 @@ impl Latency {
         let bucket = BOUNDS.partition_point(|bound| *bound < took);
         self.0.buckets[bucket].fetch_add(1, Ordering::Relaxed);
         self.0.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+impl Latency {
+    /// How many durations each bucket has: those of the bounds, and the one for longer durations.
+    pub(super) fn counts(&self) -> impl Iterator<Item = u64> {
+        self.0.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed))
     }
 }
 

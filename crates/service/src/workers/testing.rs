@@ -56,6 +56,8 @@ pub(super) async fn open(place: &TestFolder, store: Arc<dyn Store>, clock: Clock
         lanes: 1,
         demo_accounts: DemoAccounts::Refused,
         session_length: Span::from_secs(12 * 3_600),
+        instance_name: "test".to_owned(),
+        data_folder: None,
     };
     let peers = Arc::new(SoleInstance::new(Arc::clone(&store)));
     let parts = OfficeParts { store, peers, keyring, clock, ids };

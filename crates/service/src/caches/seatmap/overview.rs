@@ -16,6 +16,26 @@ pub struct HallOverview {
     pub sections: Vec<HallSection>,
     /// All seats, by state.
     pub counts: SeatCounts,
+    /// The seats of each grade in the order of [`SeatingOrder::grades`], with what they are worth.
+    pub books: Vec<GradeBooks>,
+}
+
+/// The seats of a grade, and what they are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GradeBooks {
+    /// The seats by state.
+    pub seats: SeatCounts,
+    /// What they are worth.
+    pub money: SeatMoney,
+}
+
+/// What seats are worth: the sums of their prices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SeatMoney {
+    /// Of the sold ones, in won.
+    pub sold: i64,
+    /// Of the held ones, in won.
+    pub held: i64,
 }
 
 /// A price grade of a concert that has seats for sale.
@@ -62,21 +82,37 @@ pub struct SectionGrade {
 /// What was counted of a grade.
 #[derive(Debug, Clone, Copy)]
 struct GradeTally {
+    /// Of the seats that are not blocked.
     lowest: Money,
     highest: Money,
-    seats: i64,
-    left: i64,
-    held: i64,
+    books: GradeBooks,
 }
 
 impl GradeTally {
-    const NONE: Self = Self { lowest: Money::MAX, highest: Money::ZERO, seats: 0, left: 0, held: 0 };
+    const NONE: Self = Self {
+        lowest: Money::MAX,
+        highest: Money::ZERO,
+        books: GradeBooks {
+            seats: SeatCounts { available: 0, held: 0, sold: 0, blocked: 0 },
+            money: SeatMoney { sold: 0, held: 0 },
+        },
+    };
 
     fn add(&mut self, price: Money, status: SeatStatus) {
+        count(&mut self.books.seats, status);
+        match status {
+            SeatStatus::Blocked => return,
+            SeatStatus::Available => {}
+            SeatStatus::Held => self.books.money.held += price.get(),
+            SeatStatus::Sold => self.books.money.sold += price.get(),
+        }
         (self.lowest, self.highest) = (self.lowest.min(price), self.highest.max(price));
-        self.seats += 1;
-        self.left += i64::from(status == SeatStatus::Available);
-        self.held += i64::from(status == SeatStatus::Held);
+    }
+
+    /// How many seats are not blocked.
+    const fn for_sale(&self) -> i64 {
+        let SeatCounts { available, held, sold, blocked: _ } = self.books.seats;
+        available + held + sold
     }
 }
 
@@ -104,6 +140,7 @@ impl HallOverview {
                 let (Some(cell), Some(tally)) = (cells.get_mut(seat.grade), tallies.get_mut(seat.grade)) else {
                     continue;
                 };
+                tally.add(seat.price, status);
                 if status == SeatStatus::Blocked {
                     continue;
                 }
@@ -112,21 +149,21 @@ impl HallOverview {
                 }
                 cell.seats += 1;
                 cell.left += i64::from(status == SeatStatus::Available);
-                tally.add(seat.price, status);
             }
             met.sort_unstable();
             let taken = |place| Some(SectionGrade { place, ..std::mem::take(cells.get_mut(place)?) });
             sections
                 .push(HallSection { name: section.name.clone(), grades: met.into_iter().filter_map(taken).collect() });
         }
-        let known = order.grades.iter().zip(&tallies).enumerate().filter(|(_, (_, tally))| tally.seats > 0);
+        let known = order.grades.iter().zip(&tallies).enumerate().filter(|(_, (_, tally))| tally.for_sale() > 0);
         let grades = known.map(|(place, (grade, tally))| {
-            let GradeTally { lowest, highest, seats, left, held } = *tally;
-            let (name, mark) = (grade.name.clone(), grade.mark.clone());
-            ConcertGrade { place, name, mark, lowest, highest, seats, left, held }
+            let GradeTally { lowest, highest, books: GradeBooks { seats: counted, .. } } = *tally;
+            let (name, mark, seats) = (grade.name.clone(), grade.mark.clone(), tally.for_sale());
+            ConcertGrade { place, name, mark, lowest, highest, seats, left: counted.available, held: counted.held }
         });
         let grades = grades.collect();
-        Self { order, grades, sections, counts }
+        let books = tallies.into_iter().map(|tally| tally.books).collect();
+        Self { order, grades, sections, counts, books }
     }
 }
 
@@ -190,5 +227,11 @@ mod tests {
             .collect();
         assert_eq!(sections, [("1층", vec![(0, 1, 0), (2, 1, 0)]), ("2층", vec![(3, 1, 1)]), ("3층", vec![])]);
         assert_eq!(hall.counts, SeatCounts { available: 1, held: 1, sold: 1, blocked: 3 });
+        let books: Vec<_> = hall
+            .books
+            .iter()
+            .map(|GradeBooks { seats, money }| (seats.available, seats.blocked, money.sold, money.held))
+            .collect();
+        assert_eq!(books, [(0, 1, 0, 180), (0, 1, 0, 0), (0, 0, 120, 0), (1, 1, 0, 0)], "VIP, Box, R, S");
     }
 }

@@ -1,0 +1,221 @@
+//! The screen of a sale: at every instance the same whole house, and what is wrong with it.
+
+use super::{assert_books_in_order, instance, instance_over};
+use frontrow_clock::Clock;
+use frontrow_domain::time::Span;
+use frontrow_service::house::{
+    Attention, AttentionKind, HouseCoverage, RedisTrouble, SaleMoment, SaleNews, SaleScreen, SaleWatch, SignsOfLife,
+};
+use frontrow_testkit::{
+    Hall, PATIENCE, Server, eventually,
+    house::{assert_agrees, compare_while_buying, graded_hall},
+    servers::{
+        postgres::{PostgresServer, TestDatabase},
+        redis::RedisServer,
+        shared_redis,
+    },
+};
+use std::sync::Arc;
+
+/// Within this time every trouble is seen: from its beginning, as far as the house knows it, to the moment of the screen.
+const SEEN_WITHIN: Span = Span::from_secs(5);
+
+async fn screen(server: &Server, hall: &Hall) -> SaleScreen {
+    server.app().office.sale_screen(hall.concert.concert_id).await.unwrap()
+}
+
+async fn watch(server: &Server, hall: &Hall) -> SaleWatch {
+    server.app().office.watch_sale(hall.concert.concert_id).await.unwrap()
+}
+
+async fn next(watch: &mut SaleWatch) -> Arc<SaleMoment> {
+    let SaleNews { moment, .. } =
+        tokio::time::timeout(PATIENCE, watch.next()).await.expect("there is a moment each second").unwrap();
+    moment
+}
+
+/// The first moment that shows something like this.
+async fn shows(watch: &mut SaleWatch, is_it: impl Fn(&AttentionKind) -> bool) -> (Arc<SaleMoment>, Attention) {
+    eventually("it needs attention", async || {
+        let moment = next(watch).await;
+        let found = moment.screen.attention.iter().find(|one| is_it(&one.kind)).cloned()?;
+        Some((moment, found))
+    })
+    .await
+}
+
+/// The first moment in which nothing needs attention.
+async fn is_whole(watch: &mut SaleWatch, instances: usize) -> Arc<SaleMoment> {
+    let mut last = None;
+    let whole = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let moment = next(watch).await;
+            let SaleScreen { attention, coverage, instances: there, .. } = &moment.screen;
+            if attention.is_empty() && *coverage == HouseCoverage::Whole && there.len() == instances {
+                return moment;
+            }
+            last = Some((attention.clone(), *coverage, there.len()));
+        }
+    })
+    .await;
+    whole.unwrap_or_else(|_| panic!("never whole: {last:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_instance_shows_the_same_whole_house() {
+    let database = TestDatabase::new().await;
+    let (one, two, three) = (instance(&database).await, instance(&database).await, instance(&database).await);
+    let hall = graded_hall(&one, 4, 10).await;
+    let servers = [&one, &two, &three];
+    for server in servers {
+        is_whole(&mut watch(server, &hall).await, 3).await;
+    }
+    for (number, server) in servers.into_iter().enumerate() {
+        let buyer = one.buyer_with(&format!("buyer{number}"), 500_000).await.at(server.address);
+        let token = buyer.enter(Some(hall.id())).await;
+        let held = buyer.hold(&token, hall.seats[4 * number]).await.expect(201);
+        if number > 0 {
+            buyer.pay(&token, held["reservation_id"].as_i64().unwrap()).await.expect(201);
+        }
+        buyer.hold(&token, hall.seats[4 * number]).await;
+    }
+    assert_agrees(&servers, &hall).await;
+    for server in servers {
+        let shown = screen(server, &hall).await;
+        assert_eq!((shown.seats.money.held, shown.seats.money.sold), (180_000, 120_000 + 90_001));
+        // What each did is in the figures of all, once the second is over.
+        let sums = eventually("the figures of all instances are there", async || {
+            let seconds = server.app().office.sale_history(hall.concert.concert_id).await.unwrap();
+            let sum = |of: fn(&frontrow_service::house::HouseSecond) -> u32| seconds.iter().map(of).sum::<u32>();
+            let sums = (sum(|second| second.joins), sum(|second| second.admitted), sum(|second| second.holds));
+            let sold = sum(|second| second.sold);
+            ((sums, sold) == ((3, 3, 3), 2)).then_some(seconds)
+        })
+        .await;
+        assert!(sums.iter().any(|second| second.p99.is_some() && second.requests > 0));
+        assert!(sums.is_sorted_by_key(|second| second.at));
+        let problems: u64 = sums.iter().flat_map(|second| &second.problems).map(|(_, count)| count).sum();
+        assert_eq!(problems, 3, "the holds of seats that were taken: {sums:?}");
+    }
+    for server in [one, two, three] {
+        server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_screens_agree_with_the_rows_at_every_moment_of_a_sale() {
+    let database = TestDatabase::new().await;
+    let (one, two, three) = (instance(&database).await, instance(&database).await, instance(&database).await);
+    let hall = graded_hall(&one, 20, 6).await;
+    compare_while_buying(&[&one, &two, &three], &hall, 4, 20).await;
+    let config = one.config.clone();
+    for server in [one, two, three] {
+        server.stop().await;
+    }
+    assert_books_in_order(&config).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_stops_is_no_alarm_and_one_that_is_killed_is_seen_by_all() {
+    let database = TestDatabase::new().await;
+    let (one, two) = (instance(&database).await, instance(&database).await);
+    let (three, four) = (instance(&database).await, instance(&database).await);
+    let hall = graded_hall(&one, 1, 1).await;
+    let (mut at_one, mut at_two) = (watch(&one, &hall).await, watch(&two, &hall).await);
+    for watch in [&mut at_one, &mut at_two] {
+        is_whole(watch, 4).await;
+    }
+    three.stop().await;
+    for _ in 0..6 {
+        let moment = next(&mut at_one).await;
+        assert_eq!(moment.screen.attention, [], "it said that it stops");
+    }
+    for watch in [&mut at_one, &mut at_two] {
+        is_whole(watch, 3).await;
+    }
+    four.kill().await;
+    for watch in [&mut at_one, &mut at_two] {
+        let (moment, found) = shows(watch, |kind| matches!(kind, AttentionKind::InstanceSilent { .. })).await;
+        assert!(moment.screen.at.since(found.since) <= SEEN_WITHIN, "{found:?} at {}", moment.screen.at);
+        let silent = moment.screen.instances.iter().filter(|one| one.signs == SignsOfLife::Silent);
+        assert_eq!((silent.count(), moment.screen.instances.len()), (1, 3));
+    }
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_is_gone_is_seen_and_once_it_is_back_the_house_is_whole() {
+    let database = TestDatabase::new().await;
+    let mut redis = RedisServer::start();
+    let (one, two) = (
+        instance_over(database.url(), redis.url(), Clock::System).await,
+        instance_over(database.url(), redis.url(), Clock::System).await,
+    );
+    let hall = graded_hall(&one, 1, 1).await;
+    let (mut at_one, mut at_two) = (watch(&one, &hall).await, watch(&two, &hall).await);
+    for watch in [&mut at_one, &mut at_two] {
+        is_whole(watch, 2).await;
+    }
+    redis.kill();
+    let gone = one.app().office.now();
+    for watch in [&mut at_one, &mut at_two] {
+        let is_it =
+            |kind: &AttentionKind| matches!(kind, AttentionKind::RedisAway { trouble: RedisTrouble::Unreachable, .. });
+        let (moment, _) = shows(watch, is_it).await;
+        assert!(moment.screen.at.since(gone) <= SEEN_WITHIN, "{:?}", moment.screen.at.since(gone));
+        let moment = eventually("the figures are its own", async || {
+            let moment = next(watch).await;
+            (moment.screen.coverage == HouseCoverage::OwnOnly).then_some(moment)
+        })
+        .await;
+        assert_eq!(moment.screen.instances.len(), 2, "the other is not taken for silent");
+        assert!(moment.screen.instances.iter().all(|one| one.signs == SignsOfLife::Present));
+    }
+    redis.restart_empty();
+    for watch in [&mut at_one, &mut at_two] {
+        is_whole(watch, 2).await;
+    }
+    assert_agrees(&[&one, &two], &hall).await;
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_gone_or_silent_is_seen_in_a_box_office_in_which_nothing_happens() {
+    let mut database = PostgresServer::start().await;
+    let one = instance_over(database.url("postgres"), shared_redis(), Clock::System).await;
+    let two = instance_over(database.url("postgres"), shared_redis(), Clock::System).await;
+    let hall = graded_hall(&one, 2, 1).await;
+    let (mut at_one, mut at_two) = (watch(&one, &hall).await, watch(&two, &hall).await);
+    for watch in [&mut at_one, &mut at_two] {
+        is_whole(watch, 2).await;
+    }
+    for round in 0..2 {
+        if round == 0 {
+            database.pause();
+        } else {
+            database.stop();
+        }
+        let gone = one.app().office.now();
+        for watch in [&mut at_one, &mut at_two] {
+            let (moment, _) = shows(watch, |kind| matches!(kind, AttentionKind::DatabaseAway { .. })).await;
+            assert!(moment.screen.at.since(gone) <= SEEN_WITHIN, "{:?}", moment.screen.at.since(gone));
+            assert_eq!(moment.screen.seats.counts.available, 6, "as they were");
+            let later = next(watch).await;
+            assert!(later.screen.seats.as_of < later.screen.at, "and the screen says when that was");
+        }
+        if round == 0 {
+            database.resume();
+        } else {
+            database.start_again().await;
+        }
+        for watch in [&mut at_one, &mut at_two] {
+            let moment = is_whole(watch, 2).await;
+            assert_eq!(moment.screen.seats.as_of, moment.screen.at);
+        }
+    }
+    assert_agrees(&[&one, &two], &hall).await;
+    one.stop().await;
+    two.stop().await;
+}

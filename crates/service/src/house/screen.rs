@@ -1,0 +1,267 @@
+//! One moment of a sale, for the whole house.
+
+use super::{
+    HouseCoverage,
+    attention::{Attention, Facts},
+    history::{HousePace, HouseSecond},
+    last_second,
+    sharing::InstanceSeen,
+    watches::{ENTRIES, SaleMoment},
+};
+use crate::{
+    caches::seatmap::{GradeBooks, HallOverview, SeatMoney},
+    office::{BoxOffice, ServiceError},
+    sale::SaleState,
+};
+use frontrow_domain::{
+    command::RoomChange,
+    id::{ConcertId, Position},
+    line::{Forecast, ForecastUnknown, Room, SalePace, TokenStatus},
+    sale::Concert,
+    time::Time,
+};
+use frontrow_line::view::RoomView;
+use frontrow_storage::{Page, SeatCounts, StoreError};
+use std::{sync::Arc, time::Duration};
+
+/// How long a part of a moment may take to be read. A moment that has to do without shows that part as it was.
+const READ_MAX: Duration = Duration::from_millis(700);
+
+/// One moment of a sale, for the whole house.
+///
+/// Seats and money are counted from one state of all seats, which has every sale that was answered before: their sums
+/// agree with each other to the seat and the won, and with the rows once no commit is under way. The line's numbers are
+/// those of this instance's view of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaleScreen {
+    /// The moment.
+    pub at: Time,
+    /// The concert.
+    pub concert: Arc<Concert>,
+    /// What a buyer can do with it.
+    pub state: SaleState,
+    /// The room that leads to it.
+    pub room: RoomOnScreen,
+    /// How fast the sale goes.
+    pub pace: HousePace,
+    /// How it will go on if it goes on like that, or why that cannot be said.
+    pub forecast: Result<Forecast, ForecastUnknown>,
+    /// What that was computed from.
+    pub measured: SalePace,
+    /// Its seats.
+    pub seats: SeatsOnScreen,
+    /// The last second that all instances have reported.
+    pub second: Option<HouseSecond>,
+    /// What needs attention, the worst first.
+    pub attention: Vec<Attention>,
+    /// The instances, this one first.
+    pub instances: Vec<InstanceSeen>,
+    /// Of whom the paces, the second and the attention are.
+    pub coverage: HouseCoverage,
+}
+
+/// A room of a sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomOnScreen {
+    /// Its settings.
+    pub room: Room,
+    /// How many tokens are in line, the returned and the unresponsive ones included.
+    pub waiting: i64,
+    /// How many turns are offered and not claimed.
+    pub offered: i64,
+    /// How many tokens are active.
+    pub active: i64,
+    /// How many were unresponsive when their turn came.
+    pub dormant: i64,
+    /// How many did not claim their turn, and may return.
+    pub missed: i64,
+    /// The highest position given; 0 before the first.
+    pub highest: Position,
+    /// The moment that the numbers are true of.
+    pub as_of: Time,
+}
+
+impl RoomOnScreen {
+    fn of(view: &RoomView, now: Time) -> Self {
+        Self {
+            room: view.room().clone(),
+            waiting: view.total_waiting(),
+            offered: view.offered(),
+            active: view.active(),
+            dormant: view.live_in(TokenStatus::Dormant),
+            missed: view.live_in(TokenStatus::Missed),
+            highest: view.tail(),
+            as_of: view.as_of(now),
+        }
+    }
+}
+
+/// The seats of a concert at one moment, with what they are worth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeatsOnScreen {
+    /// All seats by state.
+    pub counts: SeatCounts,
+    /// What they are worth: the sums of their prices.
+    pub money: SeatMoney,
+    /// The grades, dearest first.
+    pub grades: Vec<GradeOnScreen>,
+    /// When they were counted: earlier than the screen's moment only if the database does not answer.
+    pub as_of: Time,
+}
+
+/// A grade of a concert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GradeOnScreen {
+    /// Its name; empty for seats without a grade.
+    pub name: String,
+    /// Its mark, of at most three characters.
+    pub mark: String,
+    /// Its seats by state.
+    pub counts: SeatCounts,
+    /// What they are worth.
+    pub money: SeatMoney,
+}
+
+/// What a change of a room would do to a sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomPreview {
+    /// The room as it is.
+    pub before: Room,
+    /// The room as it would be.
+    pub after: Room,
+    /// How the sale goes on if nothing is changed, or why that cannot be said.
+    pub as_it_is: Result<Forecast, ForecastUnknown>,
+    /// How it would go on.
+    pub as_changed: Result<Forecast, ForecastUnknown>,
+    /// What both were computed from.
+    pub measured: SalePace,
+}
+
+impl SeatsOnScreen {
+    fn of(hall: &HallOverview, as_of: Time) -> Self {
+        let money = hall.books.iter().fold(SeatMoney::default(), |sum, grade| SeatMoney {
+            sold: sum.sold + grade.money.sold,
+            held: sum.held + grade.money.held,
+        });
+        let grades = hall.order.grades.iter().zip(&hall.books).map(|(grade, GradeBooks { seats, money })| {
+            GradeOnScreen { name: grade.name.clone(), mark: grade.mark.clone(), counts: *seats, money: *money }
+        });
+        Self { counts: hall.counts, money, grades: grades.collect(), as_of }
+    }
+}
+
+impl BoxOffice {
+    /// The sale of a concert at this moment, for the whole house. Of a sale that is watched the last moment is shown while
+    /// the database does not answer.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound); the store could not be read.
+    pub async fn sale_screen(&self, concert: ConcertId) -> Result<SaleScreen, ServiceError> {
+        let last = self.house.watches.last(concert);
+        self.screen_after(concert, last.as_deref().map(|moment| &moment.screen)).await
+    }
+
+    /// A moment of a sale; of parts that cannot be read, as they were in the `last` one.
+    pub(super) async fn sale_moment(
+        &self,
+        concert: ConcertId,
+        last: Option<&SaleMoment>,
+    ) -> Result<SaleMoment, ServiceError> {
+        let newest = Page { after: None, limit: ENTRIES };
+        let (screen, audit) = tokio::join!(
+            self.screen_after(concert, last.map(|moment| &moment.screen)),
+            self.read_for_screen(async { Ok(self.store.audit(newest).await?) }),
+        );
+        let audit = match (audit, last) {
+            (Ok(entries), _) => entries.into(),
+            (Err(_), Some(last)) => Arc::clone(&last.audit),
+            (Err(error), None) => return Err(error),
+        };
+        Ok(SaleMoment { screen: screen?, audit })
+    }
+
+    /// Reads a part of a moment within its time.
+    pub(super) async fn read_for_screen<T>(
+        &self,
+        read: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<T, ServiceError> {
+        let away = || StoreError::Unavailable("the database does not answer".to_owned());
+        if self.house.is_database_away() {
+            return Err(away().into());
+        }
+        tokio::time::timeout(READ_MAX, read).await.unwrap_or_else(|_| Err(away().into()))
+    }
+
+    async fn screen_after(&self, id: ConcertId, last: Option<&SaleScreen>) -> Result<SaleScreen, ServiceError> {
+        let concert = match (self.read_for_screen(self.concert(id)).await, last) {
+            (Ok(concert), _) => concert,
+            (Err(ServiceError::Store(_)), Some(last)) => Arc::clone(&last.concert),
+            (Err(error), _) => return Err(error),
+        };
+        let overview = async { Ok(self.caches.seat_maps.overview(&*self.store, id).await?) };
+        let (hall, slow) = tokio::join!(self.read_for_screen(overview), self.slow_facts());
+        let view = self.view(concert.room_id).await?;
+        let now = self.now();
+        let seats = match (hall, last) {
+            (Ok(hall), _) => SeatsOnScreen::of(&hall, now),
+            (Err(_), Some(last)) => last.seats.clone(),
+            (Err(error), None) => return Err(error),
+        };
+        let room = RoomOnScreen::of(&view, now);
+        let turns = view.room().turns_available(room.active, room.offered, now, self.policy.offer_lead);
+        let mut house = self.house.lock();
+        let instances = house.instances();
+        let last = last_second(self.peers.sharing(), now);
+        let measured = house.history.measured(
+            last,
+            (id, concert.room_id),
+            (room.waiting.saturating_add(room.offered), seats.counts.available.saturating_add(seats.counts.held)),
+        );
+        let requests = house.history.errors(last, super::attention::ERRORS_OVER);
+        let facts = Facts { now, instances: &instances, requests, idle: (turns, room.waiting), slow: &slow };
+        let attention = house.attention.look(id, &facts, std::time::Instant::now());
+        Ok(SaleScreen {
+            at: now,
+            state: SaleState::of(&concert, seats.counts, now),
+            forecast: Forecast::of(view.room(), &concert, &measured, now),
+            pace: house.history.pace(last, id, concert.room_id),
+            second: house.history.second(last, id, concert.room_id),
+            coverage: house.coverage,
+            concert: Arc::new(concert.seen_at(now)),
+            measured,
+            room,
+            seats,
+            attention,
+            instances,
+        })
+    }
+
+    /// How a sale would go on with a change of its room, as far as its measured pace says. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound); the store could not be read.
+    pub async fn preview_room(&self, concert: ConcertId, change: &RoomChange) -> Result<RoomPreview, ServiceError> {
+        let screen = self.sale_screen(concert).await?;
+        let (now, before, measured) = (screen.at, screen.room.room, screen.measured);
+        let mut after = before.clone();
+        after.max_active = change.max_active.unwrap_or(after.max_active);
+        after.admit_per_minute = change.admit_per_minute.unwrap_or(after.admit_per_minute);
+        after.gate = change.gate.unwrap_or(after.gate);
+        if let Some(message) = &change.message {
+            after.message.clone_from(message);
+        }
+        let forecast = Forecast::of(&after, &screen.concert, &measured, now);
+        Ok(RoomPreview { before, after, as_it_is: screen.forecast, as_changed: forecast, measured })
+    }
+
+    /// The sale of a concert in the last quarter of an hour, by the second, oldest first: as far back as this instance
+    /// has counted. Seconds in which it could not count are missing.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound); the store could not be read.
+    pub async fn sale_history(&self, concert: ConcertId) -> Result<Vec<HouseSecond>, ServiceError> {
+        let room = self.concert(concert).await?.room_id;
+        let house = self.house.lock();
+        Ok(house.history.seconds(last_second(self.peers.sharing(), self.now()), concert, room))
+    }
+}
