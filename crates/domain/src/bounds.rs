@@ -63,11 +63,11 @@ impl Command {
                 texts([title.as_str(), artist, venue, time_zone])?;
                 detail_texts(details)
             }
-            Self::UpdateConcert { change, .. } => {
+            Self::UpdateConcert { change, reason, .. } => {
                 let ConcertChange { title, artist, venue, time_zone, status_reason, .. } = change;
-                let reason = status_reason.as_ref().and_then(Option::as_ref);
-                let all = [title.as_ref(), artist.as_ref(), venue.as_ref(), time_zone.as_ref(), reason];
-                texts(all.into_iter().flatten().map(String::as_str))?;
+                let for_buyers = status_reason.as_ref().and_then(Option::as_ref);
+                let all = [title, artist, venue, time_zone, reason].map(Option::as_ref).into_iter().chain([for_buyers]);
+                texts(all.flatten().map(String::as_str))?;
                 detail_texts(&change.details)
             }
             Self::SetPoster(poster) => count("Send", poster.jpeg.len(), 1..=POSTER_LEN_MAX, "bytes"),
@@ -76,7 +76,10 @@ impl Command {
                 count("Name", seat_ids.len(), 0..=wide(WIND_UP_MAX), "seats")?;
                 count("Name", payment_ids.len(), 0..=wide(WIND_UP_MAX), "payments")
             }
-            Self::SetRoom { change, .. } => texts(change.message.iter().flatten().map(String::as_str)),
+            Self::SetRoom { change, reason, .. } => {
+                texts(change.message.iter().flatten().chain(reason).map(String::as_str))
+            }
+            Self::Refund { reason, .. } => texts(reason.as_deref()),
             Self::RenameUser { name, .. } => texts([name.as_str()]),
             Self::SetPassword(NewPassword { password_hash, .. }) | Self::RedeemResetLink { password_hash, .. } => {
                 texts([password_hash.0.as_str()])
@@ -108,7 +111,6 @@ impl Command {
             | Self::WakeToken { .. }
             | Self::EndLine { .. }
             | Self::CancelReservation { .. }
-            | Self::Refund { .. }
             | Self::RefundConcert { .. }
             | Self::SettleConcert { .. }
             | Self::RemovePoster { .. }

@@ -258,6 +258,8 @@ pub enum Command {
     Refund {
         /// The payment.
         payment_id: PaymentId,
+        /// The reason, for the audit log; an operator gives one for another user's payment.
+        reason: Option<String>,
     },
     /// Points are topped up (잔액충전).
     TopUp {
@@ -297,6 +299,11 @@ pub enum Command {
         concert_id: ConcertId,
         /// The changes.
         change: ConcertChange,
+        /// The concert's `updated_at` that the caller saw: refused if the row has another. None changes any version.
+        basis: Option<Time>,
+        /// The reason, for the audit log; an operator gives one for a change that
+        /// [hurts buyers](ConcertChange::hurts), here or to the buyers.
+        reason: Option<String>,
     },
     /// An operator cancels a concert, for good: its seats can no longer be held or paid for, and its buyers may have
     /// refunds at any time.
@@ -371,6 +378,10 @@ pub enum Command {
         room_id: RoomId,
         /// The changes.
         change: RoomChange,
+        /// The room's `updated_at` that the caller saw: refused if the row has another. None changes any version.
+        basis: Option<Time>,
+        /// The reason, for the audit log; an operator gives one for a change that [hurts buyers](RoomChange::hurts).
+        reason: Option<String>,
     },
     /// A line gets a new epoch, by the box office alone: tokens signed before are refused. Places stay: a user who
     /// joins again gets the same place, with a token of the new epoch.

@@ -108,7 +108,7 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::CancelReservation { reservation_id } => holds::cancel(world, caller, *reservation_id),
         Command::ExpireHolds { reservation_ids } => holds::expire(world, caller, reservation_ids),
         Command::Pay { token, reservation_ids } => payments::pay(world, caller, *token, reservation_ids),
-        Command::Refund { payment_id } => payments::refund(world, caller, *payment_id),
+        Command::Refund { payment_id, reason } => payments::refund(world, caller, *payment_id, reason.as_deref()),
         Command::TopUp { user_id, amount, reference } => {
             points::top_up(world, caller, *user_id, *amount, reference.as_deref())
         }
@@ -118,7 +118,9 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         }
         Command::NoteFailedSignIns { user_id, count } => users::note_failed_sign_ins(world, caller, *user_id, *count),
         Command::CreateConcert(concert) => concerts::create(world, caller, concert),
-        Command::UpdateConcert { concert_id, change } => concerts::update(world, caller, *concert_id, change),
+        Command::UpdateConcert { concert_id, change, basis, reason } => {
+            concerts::update(world, caller, *concert_id, change, *basis, reason.as_deref())
+        }
         Command::CancelConcert { concert_id, reason } => concerts::cancel(world, caller, *concert_id, reason),
         Command::RefundConcert { concert_id } => concerts::refund_all(world, caller, *concert_id),
         Command::WindUp { concert_id, seat_ids, payment_ids } => {
@@ -133,7 +135,9 @@ fn apply(world: &mut World, request: &Request) -> Decision {
             seats::change(world, caller, *concert_id, seat_ids, change)
         }
         Command::RemoveSeats { concert_id, seat_ids } => seats::remove(world, caller, *concert_id, seat_ids),
-        Command::SetRoom { room_id, change } => operators::set_room(world, caller, *room_id, change),
+        Command::SetRoom { room_id, change, basis, reason } => {
+            operators::set_room(world, caller, *room_id, change, *basis, reason.as_deref())
+        }
         Command::RenewLine { room_id } => operators::renew_line(world, caller, *room_id),
         Command::ClaimEvents { consumer, holder } => outbox::claim(world, caller, *consumer, *holder),
         Command::SettleEvents(settled) => outbox::settle(world, caller, settled),

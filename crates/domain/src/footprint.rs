@@ -199,7 +199,7 @@ impl Footprint {
                 raise(&mut self.demand.payments, reservation_ids.len());
                 raise(&mut self.demand.history, reservation_ids.len());
             }
-            Command::Refund { payment_id } => {
+            Command::Refund { payment_id, .. } => {
                 self.payments.push(*payment_id);
                 raise(&mut self.demand.history, 1);
                 self.demand.raise_audit(usize::from(request.caller.is_operator()));
@@ -328,7 +328,7 @@ impl Footprint {
     fn add_concert(&mut self, command: &Command) {
         match command {
             Command::CreateConcert(_) => raise(&mut self.demand.concerts, 1),
-            Command::UpdateConcert { concert_id, change } => {
+            Command::UpdateConcert { concert_id, change, .. } => {
                 self.concerts.push(*concert_id);
                 self.rooms.push(RoomId::of_concert(*concert_id));
                 if !change.details.is_empty() {

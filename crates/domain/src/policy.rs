@@ -14,6 +14,8 @@ pub const WIND_UP_MAX: u32 = 100;
 pub const STATUS_REASON_LEN_MAX: usize = 500;
 /// How many ranges of seat ids one line of the audit log may name.
 pub const AUDIT_RANGES_MAX: usize = 1_000;
+/// How many earlier values of one field of many seats one line of the audit log may name.
+pub const AUDIT_VALUES_MAX: usize = 10;
 /// The most that a room's `max_active` may be.
 pub const MAX_ACTIVE_MAX: i64 = 1_000_000;
 /// The most turns a minute that a room's rate may be.

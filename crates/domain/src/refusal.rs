@@ -315,6 +315,12 @@ refusals! {
         /// The first such seat.
         seat_id: SeatId,
     } = "seat_in_use" Stored,
+    /// The row is not the version that the caller's change was based on.
+    #[error("It has changed meanwhile: look at it as it is now, and change that.")]
+    Changed = "changed_meanwhile" Passing,
+    /// An operator's act that hurts buyers has no reason.
+    #[error("This hurts buyers: give a reason.")]
+    ReasonNeeded = "reason_needed" Passing,
     /// The command is too large, or contradicts itself.
     #[error("{reason}")]
     Malformed {

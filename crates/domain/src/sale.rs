@@ -5,6 +5,7 @@ mod details;
 mod payment;
 mod reservation;
 mod seat;
+mod stop;
 
 pub use concert::{
     Closing, Concert, ConcertStatus, Fold, Hour, LATE_SALES, LINE_KEPT, LocalHours, NoMoment, RefundTime, zone_name,
@@ -19,3 +20,4 @@ pub use seat::{
     CONCERT_CANCELLED, LetGo, NewSeat, REFUNDED_AFTER_SALE, Seat, SeatAction, SeatChange, SeatLabel, SeatPlace,
     SeatState, SeatStatus,
 };
+pub use stop::Stops;

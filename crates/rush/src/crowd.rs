@@ -263,7 +263,7 @@ fn add_what_the_run_knows(books: &mut Books, options: &SaleOptions, ready: &Read
         .audit
         .iter()
         .filter(|entry| entry.action == "room.set")
-        .filter_map(|entry| entry.detail.get("max_active").and_then(serde_json::Value::as_i64))
+        .filter_map(|entry| entry.detail.pointer("/max_active/to").and_then(serde_json::Value::as_i64))
         .max()
         .unwrap_or(0);
     books.view_lag = i64::from(options.view_lag) * 1_000;

@@ -23,6 +23,8 @@ use tokio::time::Instant;
 const WIDTH: usize = 8;
 /// How many the room of a new concert admits at once.
 const ROOM_CAP: i64 = 100;
+/// The reason for what the crowd sets as an operator.
+pub(crate) const REASON: &str = "The crowd's measurement.";
 /// The password of every buyer of the crowd.
 pub(crate) const PASSWORD: &str = "front-row-crowd";
 
@@ -63,7 +65,8 @@ pub(crate) async fn prepare(desk: &Arc<Desk>, options: &SaleOptions, prefix: &st
     let before = newest(&operator).await?;
     if let Some(max_active) = options.max_active {
         let path = format!("/operator/rooms/{}", concert.room_id);
-        let _: serde_json::Value = operator.send("PATCH", &path, Some(json!({ "max_active": max_active }))).await?;
+        let _: serde_json::Value =
+            operator.send("PATCH", &path, Some(json!({ "max_active": max_active, "reason": REASON }))).await?;
     }
     let room = operator.room(concert.room_id).await?;
 

@@ -14,6 +14,7 @@ use frontrow_domain::{
     line::Room,
     refusal::{EntityKind, Refusal},
     sale::{Concert, NewSeat, Poster, SeatAction, SeatChange},
+    time::Time,
     user::{Caller, Role, User},
 };
 use frontrow_line::view::RoomView;
@@ -67,18 +68,22 @@ impl BoxOffice {
         Ok(Reply { value: done.value.seen_at(self.now()), replay: done.replay })
     }
 
-    /// Changes a concert.
+    /// Changes a concert: if `basis` is set, only the version with this `updated_at`. A change that
+    /// [hurts buyers](ConcertChange::hurts) needs a reason, here or to the buyers.
     ///
     /// # Errors
-    /// The refusal that says why not.
+    /// The refusal that says why not; [`Refusal::Changed`] for another version.
     pub async fn update_concert(
         &self,
         caller: Caller,
         concert_id: ConcertId,
         change: ConcertChange,
+        basis: Option<Time>,
+        reason: Option<String>,
         key: Option<Idempotency>,
     ) -> Result<Reply<Concert>, ServiceError> {
-        let done: Reply<Concert> = self.ask(caller, Command::UpdateConcert { concert_id, change }, key).await?;
+        let command = Command::UpdateConcert { concert_id, change, basis, reason };
+        let done: Reply<Concert> = self.ask(caller, command, key).await?;
         Ok(Reply { value: done.value.seen_at(self.now()), replay: done.replay })
     }
 
@@ -237,19 +242,22 @@ impl BoxOffice {
         Ok(RoomOverview::of(&*self.view(room).await?))
     }
 
-    /// Changes a room's settings.
+    /// Changes a room's settings: if `basis` is set, only the version with this `updated_at`. A change that
+    /// [hurts buyers](RoomChange::hurts) needs a reason.
     ///
     /// # Errors
-    /// The refusal that says why not.
+    /// The refusal that says why not; [`Refusal::Changed`] for another version.
     pub async fn set_room(
         &self,
         caller: Caller,
         room_id: RoomId,
         change: RoomChange,
+        basis: Option<Time>,
+        reason: Option<String>,
         key: Option<Idempotency>,
     ) -> Result<Reply<Room>, ServiceError> {
         self.view(room_id).await?;
-        self.ask(caller, Command::SetRoom { room_id, change }, key).await
+        self.ask(caller, Command::SetRoom { room_id, change, basis, reason }, key).await
     }
 }
 

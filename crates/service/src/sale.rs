@@ -220,7 +220,7 @@ impl BoxOffice {
         self.receipts(rows).await
     }
 
-    /// Gives a payment back (결제환불).
+    /// Gives a payment back (결제환불). An operator gives a reason for another user's.
     ///
     /// # Errors
     /// The refusal that says why not.
@@ -228,9 +228,10 @@ impl BoxOffice {
         &self,
         caller: Caller,
         payment_id: PaymentId,
+        reason: Option<String>,
         key: Option<Idempotency>,
     ) -> Result<Reply<Receipt>, ServiceError> {
-        let done: Reply<Payment> = self.ask(caller, Command::Refund { payment_id }, key).await?;
+        let done: Reply<Payment> = self.ask(caller, Command::Refund { payment_id, reason }, key).await?;
         Ok(Reply { value: self.new_receipt(done.value).await, replay: done.replay })
     }
 

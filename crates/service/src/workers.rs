@@ -203,7 +203,7 @@ mod tests {
         // An older concert gets a room of its own: its number is below many others.
         let change = ConcertChange { own_room_max_active: Some(5), ..ConcertChange::default() };
         let (concert_id, room) = (old.concert_id, RoomId::of_concert(old.concert_id));
-        ask(&elsewhere, Caller::System, Command::UpdateConcert { concert_id, change }).await;
+        ask(&elsewhere, Caller::System, Command::UpdateConcert { concert_id, change, basis: None, reason: None }).await;
         let (mut after, mut parts) = (first, Vec::new());
         while !knows(room) {
             assert!(parts.len() < 10, "it is never found: {parts:?}");

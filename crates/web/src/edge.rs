@@ -16,6 +16,7 @@ pub mod limit;
 pub mod listener;
 pub mod observe;
 pub mod posters;
+pub mod precondition;
 pub mod problem;
 pub mod query;
 pub mod reply;

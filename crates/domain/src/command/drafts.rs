@@ -9,7 +9,6 @@ use crate::{
     time::Time,
 };
 use jiff::civil;
-use serde::Serialize;
 
 /// A correction of a balance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,70 +118,51 @@ pub struct NewConcert {
 
 /// An operator's changes of a concert; none leaves a field. Values that depend on several fields are computed from the
 /// row, so that of two concurrent changes neither is lost.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConcertChange {
     /// The title.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// The artist.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub artist: Option<String>,
     /// The venue.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub venue: Option<String>,
     /// The venue's time zone, by its IANA name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
     /// The date at the venue.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub concert_date: Option<civil::Date>,
     /// The start, in the venue's local time.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<civil::Time>,
     /// The end, in the venue's local time.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<civil::Time>,
     /// Which moment is meant if the venue's clock shows the start or the end twice. It is not stored: a later change of
     /// such hours must repeat it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub fold: Option<Fold>,
     /// The price of a new seat unless its grade has another. Existing seats keep their price.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub base_price: Option<Money>,
     /// When the sale opens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub opens_at: Option<Time>,
     /// When the sale closes; `Some(None)` for the start of the concert, also if that moves.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub closes_at: Option<Option<Time>>,
     /// The new status: scheduled, closed or postponed. It removes the old reason.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<ConcertStatus>,
     /// The reason, for the buyers; `Some(None)` removes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<Option<String>>,
     /// Gives the concert a room of its own with this cap; possible only before its sale has ever opened.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub own_room_max_active: Option<i64>,
     /// The changes of its details.
-    #[serde(skip_serializing_if = "DetailsChange::is_empty")]
     pub details: DetailsChange,
 }
 
 /// An operator's changes of a room; none leaves a field.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RoomChange {
     /// The cap on active tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_active: Option<i64>,
     /// The rate, in turns a minute; `Some(None)` removes the limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub admit_per_minute: Option<Option<i64>>,
     /// Whether the line moves.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
     /// The message to all clients in line; `Some(None)` removes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Option<String>>,
 }
 

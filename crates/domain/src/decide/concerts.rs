@@ -4,7 +4,10 @@ use crate::{
     command::{ConcertChange, Decision, NewConcert, Outcome},
     decide::{
         holds::give_up_unpaid,
-        operators::{check_max_active, check_operator, check_price, check_reason, check_system, later, malformed},
+        operators::{
+            check_basis, check_has_reason, check_max_active, check_operator, check_price, check_reason, check_system,
+            differences, later, malformed, with_reason,
+        },
         payments::give_back,
     },
     id::{ConcertId, PaymentId, RoomId, SeatId},
@@ -19,7 +22,7 @@ use crate::{
     user::Caller,
     world::World,
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Decision {
     check_operator(caller)?;
@@ -144,78 +147,108 @@ fn own_room(world: &World, concert: &Concert) -> Option<Room> {
     world.rooms.get(concert.room_id).filter(|_| concert.room_id != RoomId::HOUSE).cloned()
 }
 
-pub(super) fn update(world: &mut World, caller: Caller, id: ConcertId, change: &ConcertChange) -> Decision {
+pub(super) fn update(
+    world: &mut World,
+    caller: Caller,
+    id: ConcertId,
+    change: &ConcertChange,
+    basis: Option<Time>,
+    reason: Option<&str>,
+) -> Decision {
     check_operator(caller)?;
-    let mut concert = find(world, id)?;
-    let detail = json!(change);
-    let ConcertChange {
-        title,
-        artist,
-        venue,
-        time_zone,
-        concert_date,
-        start_time,
-        end_time,
-        fold,
-        base_price,
-        opens_at,
-        closes_at,
-        status,
-        status_reason,
-        own_room_max_active,
-        details,
-    } = change.clone();
-    if let Some(max_active) = own_room_max_active {
-        check_may_move_out(&concert, max_active, world.now)?;
+    let before = find(world, id)?;
+    check_basis(basis, before.updated_at)?;
+    if let Some(max_active) = change.own_room_max_active {
+        check_may_move_out(&before, max_active, world.now)?;
     }
-    concert.title = title.unwrap_or(concert.title);
-    concert.artist = artist.unwrap_or(concert.artist);
-    concert.venue = venue.unwrap_or(concert.venue);
-    let moves = concert_date.is_some() || start_time.is_some() || end_time.is_some() || fold.is_some();
-    if time_zone.is_some() || moves {
-        concert.time_zone = time_zone.unwrap_or(concert.time_zone);
-        concert.concert_date = concert_date.unwrap_or(concert.concert_date);
-        concert.start_time = start_time.unwrap_or(concert.start_time);
-        concert.end_time = end_time.unwrap_or(concert.end_time);
-        let Concert { concert_date, start_time, end_time, .. } = concert;
-        (concert.starts_at, concert.ends_at) = LocalHours { concert_date, start_time, end_time, fold }
-            .moments(&concert.time_zone)
-            .map_err(|reason| malformed(format!("The concert's {} {reason}.", reason.field())))?;
+    let mut concert = change.applied(&before, world.now)?;
+    change.details.check()?;
+    reason.map_or(Ok(()), check_reason)?;
+    if change.hurts(&before, world.now) {
+        let for_buyers = change.status_reason.as_ref().and_then(Option::as_deref);
+        check_has_reason(caller, reason.or(for_buyers))?;
     }
-    concert.base_price = base_price.unwrap_or(concert.base_price);
-    if let Some(opens_at) = opens_at {
-        concert.open_at(opens_at, world.now);
-    }
-    match closes_at {
-        None => {}
-        Some(None) => concert.closing = Closing::WithStart,
-        Some(Some(at)) => (concert.closes_at, concert.closing) = (at, Closing::Apart),
-    }
-    if concert.closing == Closing::WithStart {
-        concert.closes_at = concert.starts_at;
-    }
-    if let Some(status) = status {
-        set_status(&mut concert, status)?;
-    }
-    concert.status_reason = status_reason.unwrap_or(concert.status_reason);
-    check(&concert)?;
-    details.check()?;
-    if let Some(max_active) = own_room_max_active {
+    if let Some(max_active) = change.own_room_max_active {
         open_own_room(world, &mut concert, max_active);
     }
     let concert = put(world, concert);
-    change_details(world, id, &details);
+    let mut detail = differences(&before, &concert);
+    if let Some(max_active) = change.own_room_max_active {
+        detail.insert("own_room_max_active".to_owned(), json!({ "from": null, "to": max_active }));
+    }
+    let details = change_details(world, id, &change.details);
+    if !details.is_empty() {
+        detail.insert("details".to_owned(), Value::Object(details));
+    }
     set_sale_window(world, &concert);
-    world.add_audit(caller.user_id(), "concert.update", object(&concert), detail);
+    world.add_audit(caller.user_id(), "concert.update", object(&concert), with_reason(detail, reason));
     Ok(Outcome::Concert(concert))
 }
 
-fn change_details(world: &mut World, id: ConcertId, change: &DetailsChange) {
+impl ConcertChange {
+    /// The concert after the change at `now`, but for a room of its own, its details and `updated_at`.
+    ///
+    /// # Errors
+    /// The refusal of a change that leads to no possible concert.
+    pub fn applied(&self, concert: &Concert, now: Time) -> Result<Concert, Refusal> {
+        let mut concert = concert.clone();
+        let take = |field: &mut String, new: &Option<String>| {
+            if let Some(new) = new {
+                field.clone_from(new);
+            }
+        };
+        take(&mut concert.title, &self.title);
+        take(&mut concert.artist, &self.artist);
+        take(&mut concert.venue, &self.venue);
+        let moves = self.concert_date.is_some() || self.start_time.is_some() || self.end_time.is_some();
+        if self.time_zone.is_some() || moves || self.fold.is_some() {
+            take(&mut concert.time_zone, &self.time_zone);
+            concert.concert_date = self.concert_date.unwrap_or(concert.concert_date);
+            concert.start_time = self.start_time.unwrap_or(concert.start_time);
+            concert.end_time = self.end_time.unwrap_or(concert.end_time);
+            let Concert { concert_date, start_time, end_time, .. } = concert;
+            (concert.starts_at, concert.ends_at) = LocalHours { concert_date, start_time, end_time, fold: self.fold }
+                .moments(&concert.time_zone)
+                .map_err(|reason| malformed(format!("The concert's {} {reason}.", reason.field())))?;
+        }
+        concert.base_price = self.base_price.unwrap_or(concert.base_price);
+        if let Some(opens_at) = self.opens_at {
+            concert.open_at(opens_at, now);
+        }
+        match self.closes_at {
+            None => {}
+            Some(None) => concert.closing = Closing::WithStart,
+            Some(Some(at)) => (concert.closes_at, concert.closing) = (at, Closing::Apart),
+        }
+        if concert.closing == Closing::WithStart {
+            concert.closes_at = concert.starts_at;
+        }
+        if let Some(status) = self.status {
+            set_status(&mut concert, status)?;
+        }
+        if let Some(reason) = &self.status_reason {
+            concert.status_reason.clone_from(reason);
+        }
+        check(&concert)?;
+        Ok(concert)
+    }
+}
+
+/// Saves changed details. Returns what differs.
+fn change_details(world: &mut World, id: ConcertId, change: &DetailsChange) -> Map<String, Value> {
     if change.is_empty() {
-        return;
+        return Map::new();
     }
     let before = world.details.get(id).cloned().unwrap_or_else(|| ConcertDetails::none(id));
-    world.details.put(id, change.apply(before));
+    let after = change.apply(before.clone());
+    let mut changed = differences(&before, &after);
+    if let Some(description) = changed.get_mut("description") {
+        // The log does not repeat thousands of characters.
+        let len = |text: Option<String>| text.map(|text| format!("{} characters", text.chars().count()));
+        *description = json!({ "from": len(before.description), "to": len(after.description.clone()) });
+    }
+    world.details.put(id, after);
+    changed
 }
 
 /// The same picture again changes nothing.
@@ -266,12 +299,14 @@ pub(super) fn cancel(world: &mut World, caller: Caller, id: ConcertId, reason: &
     if concert.status == ConcertStatus::Cancelled {
         return Ok(Outcome::Concert(concert));
     }
+    let status = concert.status;
     concert.status = ConcertStatus::Cancelled;
     concert.status_reason = Some(reason.to_owned());
     check(&concert)?;
     let concert = put(world, concert);
     set_sale_window(world, &concert);
-    world.add_audit(caller.user_id(), "concert.cancel", object(&concert), json!({ "reason": reason }));
+    let detail = json!({ "status": { "from": status, "to": concert.status }, "reason": reason });
+    world.add_audit(caller.user_id(), "concert.cancel", object(&concert), detail);
     Ok(Outcome::Concert(concert))
 }
 

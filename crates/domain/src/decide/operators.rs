@@ -8,7 +8,8 @@ use crate::{
     user::Caller,
     world::World,
 };
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 pub(super) fn check_operator(caller: Caller) -> Result<(), Refusal> {
     if caller.is_operator() { Ok(()) } else { Err(Refusal::Forbidden) }
@@ -43,6 +44,17 @@ pub(super) fn check_reason(reason: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Refuses an act that hurts buyers unless a reason is given. The box office itself acts by its rules, which are the
+/// reason.
+pub(super) fn check_has_reason(caller: Caller, reason: Option<&str>) -> Result<(), Refusal> {
+    if reason.is_none() && caller != Caller::System { Err(Refusal::ReasonNeeded) } else { Ok(()) }
+}
+
+/// Refuses if a change was based on another version of a row than the present one.
+pub(super) fn check_basis(basis: Option<Time>, updated_at: Time) -> Result<(), Refusal> {
+    if basis.is_some_and(|basis| basis != updated_at) { Err(Refusal::Changed) } else { Ok(()) }
+}
+
 pub(super) fn check_price(price: Money) -> Result<(), Refusal> {
     if price < Money::ZERO { Err(malformed("A price is not negative.")) } else { Ok(()) }
 }
@@ -61,11 +73,41 @@ pub(super) fn later(before: Time, now: Time) -> Time {
     now.max(before.plus(Span::from_micros(1)))
 }
 
-pub(super) fn set_room(world: &mut World, caller: Caller, id: RoomId, change: &RoomChange) -> Decision {
+/// What differs between two versions of a row, for the audit log: `from` and `to` of each field, but for the time of the
+/// change.
+pub(super) fn differences(before: &impl Serialize, after: &impl Serialize) -> Map<String, Value> {
+    let (Value::Object(mut before), Value::Object(after)) = (json!(before), json!(after)) else { return Map::new() };
+    after
+        .into_iter()
+        .filter(|(field, _)| field != "updated_at")
+        .filter_map(|(field, to)| {
+            let from = before.remove(&field).unwrap_or(Value::Null);
+            (from != to).then(|| (field, json!({ "from": from, "to": to })))
+        })
+        .collect()
+}
+
+/// The detail of an audit entry with the reason, if one was given.
+pub(super) fn with_reason(mut detail: Map<String, Value>, reason: Option<&str>) -> Value {
+    if let Some(reason) = reason {
+        detail.insert("reason".to_owned(), json!(reason));
+    }
+    Value::Object(detail)
+}
+
+pub(super) fn set_room(
+    world: &mut World,
+    caller: Caller,
+    id: RoomId,
+    change: &RoomChange,
+    basis: Option<Time>,
+    reason: Option<&str>,
+) -> Decision {
     check_operator(caller)?;
-    let Some(mut room) = world.rooms.get(id).cloned() else {
+    let Some(before) = world.rooms.get(id).cloned() else {
         return Err(Refusal::NotFound { what: EntityKind::Room });
     };
+    check_basis(basis, before.updated_at)?;
     if let Some(max_active) = change.max_active {
         check_max_active(max_active)?;
     }
@@ -74,18 +116,18 @@ pub(super) fn set_room(world: &mut World, caller: Caller, id: RoomId, change: &R
     {
         return Err(malformed(format!("admit_per_minute is from 1 to {ADMIT_PER_MINUTE_MAX}.")));
     }
-    room.max_active = change.max_active.unwrap_or(room.max_active);
-    room.admit_per_minute = change.admit_per_minute.unwrap_or(room.admit_per_minute);
-    room.gate = change.gate.unwrap_or(room.gate);
-    if let Some(message) = &change.message {
-        room.message.clone_from(message);
+    reason.map_or(Ok(()), check_reason)?;
+    if change.hurts(&before) {
+        check_has_reason(caller, reason)?;
     }
+    let mut room = change.applied(&before);
     room.updated_at = later(room.updated_at, world.now);
     if change.max_active.is_some() {
         world.note_cap(id, room.max_active);
     }
     world.rooms.put(id, room.clone());
-    world.add_audit(caller.user_id(), "room.set", format!("room {id}"), json!(change));
+    let detail = with_reason(differences(&before, &room), reason);
+    world.add_audit(caller.user_id(), "room.set", format!("room {id}"), detail);
     Ok(Outcome::Room(room))
 }
 

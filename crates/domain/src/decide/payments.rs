@@ -2,7 +2,7 @@ use crate::{
     command::{Decision, Outcome},
     decide::{
         holds::give_up_seat,
-        operators::check_named_once,
+        operators::{check_has_reason, check_named_once, check_reason, with_reason},
         points::{Movement, post},
         tokens::check_service,
     },
@@ -15,6 +15,7 @@ use crate::{
     user::Caller,
     world::World,
 };
+use serde_json::{Map, json};
 
 /// All or nothing, in one transaction: the hold is valid, the balance covers it, points are deducted, the seat is sold,
 /// the reservation confirmed, the payment stored, the token ended.
@@ -103,7 +104,7 @@ fn sold_seat(world: &World, reservation: &Reservation) -> Result<Seat, Refusal> 
 }
 
 /// Refunds a payment, for good.
-pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decision {
+pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId, reason: Option<&str>) -> Decision {
     let Some(payment) = world.payments.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
         return Err(Refusal::NotFound { what: EntityKind::Payment });
     };
@@ -119,10 +120,18 @@ pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decisi
     {
         return Err(Refusal::RefundTooLate { until });
     }
+    reason.map_or(Ok(()), check_reason)?;
+    if caller.user_id() != Some(payment.user_id) {
+        check_has_reason(caller, reason)?;
+    }
     let payment = give_back(world, caller, id, |_| true)?;
     if caller.is_operator() {
-        let detail = serde_json::json!({ "user_id": payment.user_id, "amount": payment.amount });
-        world.add_audit(caller.user_id(), "payment.refund", format!("payment {id}"), detail);
+        let detail = Map::from_iter([
+            ("user_id".to_owned(), json!(payment.user_id)),
+            ("amount".to_owned(), json!(payment.amount)),
+            ("status".to_owned(), json!({ "from": PaymentStatus::Completed, "to": payment.status })),
+        ]);
+        world.add_audit(caller.user_id(), "payment.refund", format!("payment {id}"), with_reason(detail, reason));
     }
     Ok(Outcome::Refunded(payment))
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     command::{Decision, Outcome},
     id::{ConcertId, SeatId},
-    policy::AUDIT_RANGES_MAX,
+    policy::{AUDIT_RANGES_MAX, AUDIT_VALUES_MAX},
     refusal::{EntityKind, Refusal},
     sale::{Concert, NewSeat, Seat, SeatAction, SeatChange, SeatLabel, SeatPlace, SeatState},
     user::Caller,
@@ -170,11 +170,12 @@ pub(super) fn change(
             return Err(taken(&label));
         }
     }
+    let detail = changed_fields(&seats, change);
     for seat in seats {
         let seat = swept(world, seat).changed(change, world.now);
         world.change_seat(seat);
     }
-    note_change(world, caller, id, "seats.change", seat_ids, json!(change));
+    note_change(world, caller, id, "seats.change", seat_ids, detail);
     Ok(Outcome::SeatsSet(wide(seat_ids.len())))
 }
 
@@ -192,15 +193,43 @@ pub(super) fn remove(world: &mut World, caller: Caller, id: ConcertId, seat_ids:
     // Instances see that the concert has changed, and read its seats again.
     concert.updated_at = later(concert.updated_at, world.now);
     world.concerts.put(id, concert);
-    note_change(world, caller, id, "seats.remove", seat_ids, Value::Null);
+    note_change(world, caller, id, "seats.remove", seat_ids, Map::new());
     Ok(Outcome::SeatsSet(wide(seat_ids.len())))
 }
 
-fn note_change(world: &mut World, caller: Caller, id: ConcertId, name: &str, seat_ids: &[SeatId], change: Value) {
+/// `from` and `to` of each field that is set. If the seats differed, `from` is a list of the first values.
+fn changed_fields(before: &[Seat], change: &SeatChange) -> Map<String, Value> {
+    let value = |seat: &Seat, field: &str| match field {
+        "section" => json!(seat.label.section),
+        "row" => json!(seat.label.row),
+        "number" => json!(seat.label.number),
+        "grade" => json!(seat.label.grade),
+        _ => json!(seat.price),
+    };
+    let Value::Object(change) = json!(change) else { return Map::new() };
+    let from_to = |(field, to): (String, Value)| {
+        let mut from: Vec<Value> = Vec::new();
+        for value in before.iter().map(|seat| value(seat, &field)) {
+            if from.len() < AUDIT_VALUES_MAX && !from.contains(&value) {
+                from.push(value);
+            }
+        }
+        let from = if from.len() == 1 { from.swap_remove(0) } else { Value::Array(from) };
+        (field, json!({ "from": from, "to": to }))
+    };
+    change.into_iter().map(from_to).collect()
+}
+
+fn note_change(
+    world: &mut World,
+    caller: Caller,
+    id: ConcertId,
+    name: &str,
+    seat_ids: &[SeatId],
+    change: Map<String, Value>,
+) {
     let mut detail = detail(seat_ids);
-    if let Value::Object(change) = change {
-        detail.extend(change);
-    }
+    detail.extend(change);
     world.add_audit(caller.user_id(), name, format!("concert {id}"), Value::Object(detail));
 }
 

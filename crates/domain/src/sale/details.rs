@@ -2,7 +2,7 @@
 //! tables of its own: a hold loads the concert's row, and no text.
 
 use crate::{id::ConcertId, refusal::Refusal};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::{fmt, ops::RangeInclusive, str::FromStr, sync::Arc};
 
 /// How many characters a description may have.
@@ -40,7 +40,7 @@ pub enum AgeRating {
 }
 
 /// The details of a concert.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConcertDetails {
     /// Which concert.
     pub concert_id: ConcertId,
@@ -79,36 +79,22 @@ impl ConcertDetails {
 }
 
 /// An operator's changes of a concert's details: none leaves one, `Some(None)` removes it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DetailsChange {
     /// The description.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "len_alone")]
     pub description: Option<Option<String>>,
     /// The age rating.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub age_rating: Option<Option<AgeRating>>,
     /// The running time in minutes.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub running_minutes: Option<Option<i32>>,
     /// The opening of the doors, in minutes before the start.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub doors_minutes: Option<Option<i32>>,
     /// The venue's address.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<Option<String>>,
     /// The organiser's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub organiser: Option<Option<String>>,
     /// The organiser's contact line.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub organiser_contact: Option<Option<String>>,
-}
-
-/// The audit log says how long a description is, and does not repeat its thousands of characters.
-#[expect(clippy::option_option, clippy::ref_option, reason = "the field's type")]
-fn len_alone<S: Serializer>(text: &Option<Option<String>>, serializer: S) -> Result<S::Ok, S::Error> {
-    let text = text.as_ref().and_then(Option::as_ref);
-    text.map(|text| format!("{} characters", text.chars().count())).serialize(serializer)
 }
 
 impl DetailsChange {
@@ -262,7 +248,5 @@ mod tests {
         assert_eq!((before.doors_minutes, after.doors_minutes), (Some(60), None));
         assert_eq!(after.description.as_deref(), Some("Two sets."));
         assert!(DetailsChange::default().is_empty() && !removed.is_empty());
-        let written = serde_json::to_value(&set).unwrap();
-        assert_eq!(written, serde_json::json!({ "description": "9 characters", "doors_minutes": 60 }));
     }
 }

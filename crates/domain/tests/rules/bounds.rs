@@ -88,6 +88,8 @@ fn too_much() -> Vec<(Caller, Command)> {
             Command::SetRoom {
                 room_id: HOUSE,
                 change: RoomChange { message: Some(Some(long_message)), ..RoomChange::default() },
+                basis: None,
+                reason: None,
             },
         ),
         (Caller::Service, Command::TopUp { user_id: user(MINJI), amount: Money::new(1), reference: Some(reference) }),

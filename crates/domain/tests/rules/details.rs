@@ -1,6 +1,6 @@
 //! What buyers read of a concert, and its poster.
 
-use crate::support::{BOSS, S, SaleModel, at, new_concert, poster, remove_poster, set_poster, update_concert};
+use crate::support::{BOSS, S, SaleModel, at, new_concert, poster, reason, remove_poster, set_poster, update_concert};
 use frontrow_domain::{
     command::{Command, ConcertChange, NewConcert, Outcome},
     id::ConcertId,
@@ -67,10 +67,15 @@ fn a_change_of_details_is_a_change_of_the_concert() {
     office.ask(BOSS, change(full())).unwrap();
     assert_eq!(office.model.concerts[&ID].updated_at, at(S));
     let said = &office.model.audit.last().unwrap().detail["details"];
-    assert_eq!(said["description"], json!("23 characters"), "the log does not repeat a long text");
-    assert_eq!((&said["age_rating"], &said["doors_minutes"]), (&json!("12"), &json!(60)));
+    let first = |to: serde_json::Value| json!({ "from": null, "to": to });
+    assert_eq!(said["description"], first(json!("23 characters")), "the log does not repeat a long text");
+    assert_eq!((&said["age_rating"], &said["doors_minutes"]), (&first(json!("12")), &first(json!(60))));
     office.ask(BOSS, update_concert(1, ConcertChange::default())).unwrap();
-    assert_eq!(office.model.audit.last().unwrap().detail, json!({}));
+    assert_eq!(office.model.audit.last().unwrap().detail, json!({ "reason": reason() }));
+    let as_long = Some(Some("Two sets.\n\nNo intervals".to_owned()));
+    office.ask(BOSS, change(DetailsChange { description: as_long, ..DetailsChange::default() })).unwrap();
+    let said = &office.model.audit.last().unwrap().detail["details"]["description"];
+    assert_eq!((&said["from"], &said["to"]), (&json!("23 characters"), &json!("23 characters")));
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod outbox;
 mod payments;
 mod points;
 mod queue;
+mod reasons;
 mod seats;
 mod state_machine;
 mod support;

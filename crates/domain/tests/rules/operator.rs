@@ -2,7 +2,7 @@
 
 use crate::support::{
     BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, S, SHOW, START, SaleModel, VIEWER, add_seats, at, block,
-    cancel, create_concert, free, hold, issue, new_concert, pay, refund, register, remove_poster, set_cap, set_poster,
+    cancel, create_concert, free, hold, issue, new_concert, pay, reason, refund, register, remove_poster, set_cap, set_poster,
     set_room, top_up, update_concert, user,
 };
 use frontrow_domain::{
@@ -98,21 +98,28 @@ fn everything_an_operator_does_is_one_line_in_the_audit_log() {
 
 #[test]
 fn the_audit_log_distinguishes_a_lifted_limit_from_one_left_alone() {
-    let lifted = RoomChange { admit_per_minute: Some(None), ..RoomChange::default() };
-    let cleared = RoomChange { message: Some(None), ..RoomChange::default() };
+    let rate = |per_minute| RoomChange { admit_per_minute: Some(per_minute), ..RoomChange::default() };
+    let message = |text: Option<&str>| RoomChange { message: Some(text.map(str::to_owned)), ..RoomChange::default() };
     let mut office = SaleModel::new();
     for (change, detail) in [
-        (lifted, json!({ "admit_per_minute": null })),
-        (cleared, json!({ "message": null })),
+        (rate(Some(60)), json!({ "admit_per_minute": { "from": null, "to": 60 } })),
+        (rate(Some(60)), json!({})),
+        (rate(None), json!({ "admit_per_minute": { "from": 60, "to": null } })),
+        (message(Some("Soon.")), json!({ "message": { "from": null, "to": "Soon." } })),
+        (message(None), json!({ "message": { "from": "Soon.", "to": null } })),
         (RoomChange::default(), json!({})),
         (
             RoomChange { max_active: Some(5), gate: Some(Gate::Paused), ..RoomChange::default() },
-            json!({ "max_active": 5, "gate": "paused" }),
+            json!({ "max_active": { "from": 3, "to": 5 }, "gate": { "from": "open", "to": "paused" } }),
         ),
     ] {
-        office.ask(BOSS, set_room(HOUSE, change)).unwrap();
+        let command = |reason| Command::SetRoom { room_id: HOUSE, change: change.clone(), basis: None, reason };
+        office.ask(CLOCK, command(None)).unwrap();
         assert_eq!(office.model.audit.last().unwrap().detail, detail);
     }
+    office.ask(BOSS, set_cap(HOUSE, 4)).unwrap();
+    let detail = json!({ "max_active": { "from": 5, "to": 4 }, "reason": reason() });
+    assert_eq!(office.model.audit.last().unwrap().detail, detail);
 }
 
 #[test]
@@ -290,8 +297,10 @@ fn a_concert_is_moved_and_repriced_but_its_seats_and_its_closing_stay() {
         (S, BOSS, update_concert(1, moved), "concert"),
     ]);
     let detail = &office.model.audit.last().unwrap().detail;
-    assert_eq!(detail["concert_date"], "2027-01-23");
-    assert!(detail["base_price"].is_null());
+    assert_eq!(detail["concert_date"], json!({ "from": before.concert_date, "to": "2027-01-23" }));
+    assert_eq!(detail["starts_at"], json!({ "from": before.starts_at, "to": at(8 * DAY) }), "what follows from it too");
+    assert!(detail["base_price"].is_null() && detail["updated_at"].is_null());
+    assert_eq!(detail["reason"], json!(reason()));
     let expected = Concert {
         time_zone: "Asia/Tokyo".to_owned(),
         concert_date: jiff::civil::date(2027, 1, 23),

@@ -127,7 +127,8 @@ fn price_and_label_of_a_seat_without_a_holder_are_changed() {
     assert_eq!(seat(&office, 3).status(), SeatStatus::Blocked);
     let last = office.model.audit.last().unwrap();
     assert_eq!((last.action.as_str(), last.object.as_str()), ("seats.change", "concert 1"));
-    assert_eq!((&last.detail["price"], &last.detail["count"]), (&180_000.into(), &2.into()));
+    let prices = serde_json::json!({ "from": [20_000, 30_000], "to": 180_000 });
+    assert_eq!((&last.detail["price"], &last.detail["count"]), (&prices, &2.into()));
     for (command, expected) in [
         (change(&[1], price(1)), "seat_in_use"),
         (change(&[2, 1], price(1)), "seat_in_use"),

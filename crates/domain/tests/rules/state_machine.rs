@@ -222,7 +222,10 @@ impl Machine {
                 let count = self.model.payments.len() + 1;
                 let payment_id = PaymentId::new(i64::try_from(which % count).expect("few payments") + 1);
                 let owner = self.model.payments.get(&payment_id).map(|row| Caller::Buyer(row.user_id));
-                (owner.filter(|_| which % 5 > 0).unwrap_or(USERS[*user]), Command::Refund { payment_id })
+                (
+                    owner.filter(|_| which % 5 > 0).unwrap_or(USERS[*user]),
+                    Command::Refund { payment_id, reason: support::reason() },
+                )
             }
             Action::TopUp { user, to, amount, reference } => {
                 // Mostly one's own account.

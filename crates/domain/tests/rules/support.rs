@@ -280,8 +280,13 @@ pub(crate) fn create_concert(own_room_max_active: Option<i64>) -> Command {
     Command::CreateConcert(new_concert(own_room_max_active))
 }
 
+/// A reason for an act of an operator.
+pub(crate) fn reason() -> Option<String> {
+    Some("The hall asks for it.".to_owned())
+}
+
 pub(crate) fn update_concert(concert: i64, change: ConcertChange) -> Command {
-    Command::UpdateConcert { concert_id: ConcertId::new(concert), change }
+    Command::UpdateConcert { concert_id: ConcertId::new(concert), change, basis: None, reason: reason() }
 }
 
 /// A poster whose bytes, size and tag are made of one number.
@@ -318,7 +323,7 @@ pub(crate) fn free(seats: &[i64]) -> Command {
 }
 
 pub(crate) fn set_room(room_id: RoomId, change: RoomChange) -> Command {
-    Command::SetRoom { room_id, change }
+    Command::SetRoom { room_id, change, basis: None, reason: reason() }
 }
 
 pub(crate) fn set_cap(room_id: RoomId, max_active: i64) -> Command {
@@ -375,7 +380,7 @@ pub(crate) fn pay(token: TokenId, ids: &[i64]) -> Command {
 }
 
 pub(crate) fn refund(id: i64) -> Command {
-    Command::Refund { payment_id: PaymentId::new(id) }
+    Command::Refund { payment_id: PaymentId::new(id), reason: reason() }
 }
 
 pub(crate) fn claim(worker: u128) -> Command {

@@ -265,7 +265,8 @@ fn waiters(
     let streams = streams.unwrap_or_else(|| clients.block_on(open(server.address, tokens, received)));
     let count = tokens.len();
     let idle = cost(server, || std::thread::sleep(WAITING));
-    clients.block_on(set_room(server.address, r#"{"max_active":1000000,"admit_per_minute":600}"#));
+    clients
+        .block_on(set_room(server.address, r#"{"max_active":1000000,"admit_per_minute":600,"reason":"To measure."}"#));
     let events = received.events.load(Ordering::Relaxed);
     let moving = cost(server, || std::thread::sleep(WAITING));
     let events = received.events.load(Ordering::Relaxed) - events;

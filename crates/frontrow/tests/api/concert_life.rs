@@ -101,7 +101,7 @@ async fn cancelling_ends_the_holds_and_lets_every_buyer_refund_at_once() {
     let refund = async || buyer.call(Method::POST, &format!("/payments/{payment}/refund")).send().await;
     let path = format!("/operator{}", hall.path());
     refund().await.problem(409, "refund_too_late");
-    operator.patch(&path, &json!({ "status": "closed" })).await.expect(200);
+    operator.patch(&path, &json!({ "status": "closed", "reason": "The hall asks for it." })).await.expect(200);
     refund().await.problem(409, "refund_too_late");
 
     buyer.post(&format!("{path}/cancel"), &json!({ "reason": "The singer is ill." })).await.problem(403, "forbidden");

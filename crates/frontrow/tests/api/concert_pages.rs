@@ -417,7 +417,10 @@ async fn a_concert_goes_into_a_calendar() {
     }
     operator(&server)
         .await
-        .patch(&format!("/operator{}", hall.path()), &json!({ "status": "postponed" }))
+        .patch(
+            &format!("/operator{}", hall.path()),
+            &json!({ "status": "postponed", "reason": "The hall asks for it." }),
+        )
         .await
         .expect(200);
     a_second_later(&server);

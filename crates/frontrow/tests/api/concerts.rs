@@ -22,7 +22,13 @@ async fn concerts_are_found_by_text_venue_date_and_status() {
         halls.push(hall.await);
     }
     let operator = server.operator().await;
-    operator.patch(&format!("/operator{}", halls[2].path()), &json!({ "status": "closed" })).await.expect(200);
+    operator
+        .patch(
+            &format!("/operator{}", halls[2].path()),
+            &json!({ "status": "closed", "reason": "The hall asks for it." }),
+        )
+        .await
+        .expect(200);
     let anonymous = server.anonymous();
     for (query, expected) in [
         ("", &[0, 1, 2][..]),

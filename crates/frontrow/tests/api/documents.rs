@@ -136,6 +136,7 @@ async fn the_server_takes_every_example_of_a_body() {
             }
         }
     }
+    let (_, payment) = server.buyer_with("payer", 1_000_000).await.buy(free.next().unwrap()).await;
     for mut body in body_of("top_up") {
         let caller = if body["user_id"].is_null() { &joiner } else { &operator };
         if !body["user_id"].is_null() {
@@ -167,7 +168,8 @@ async fn the_server_takes_every_example_of_a_body() {
                 .replace("{concert_id}", &concert.to_string())
                 .replace("{room_id}", &own_room.id().to_string())
                 .replace("{user_id}", &joiner.user.to_string())
-                .replace("{debt_id}", &debt.to_string());
+                .replace("{debt_id}", &debt.to_string())
+                .replace("{payment_id}", &payment.to_string());
             let answer = operator.call_at(method.clone(), &path).json(&body).send().await;
             assert!([200, 201, 202].contains(&answer.status), "{operation} {body}: {}", answer.text());
             if operation == "create_concert" {
@@ -310,7 +312,7 @@ async fn demonstration() -> (Server, Client, Client) {
 }
 
 async fn set_gate(operator: &Client, gate: &str) {
-    operator.patch("/operator/rooms/1", &json!({ "gate": gate })).await.expect(200);
+    operator.patch("/operator/rooms/1", &json!({ "gate": gate, "reason": "The hall asks for it." })).await.expect(200);
 }
 
 #[tokio::test]

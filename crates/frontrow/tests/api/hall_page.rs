@@ -353,7 +353,13 @@ async fn the_state_of_a_sale_comes_before_a_place_in_its_room() {
     buyer.pay(&token, id(&held, "reservation_id")).await.expect(201);
     let sold_out = open(&server.anonymous(), &page_of(&on_sale)).await.text();
     assert!(sold_out.contains("모든 좌석이 팔렸습니다") && sold_out.contains("/line\""), "{sold_out}");
-    operator.patch(&format!("/operator{}", on_sale.path()), &json!({ "status": "closed" })).await.expect(200);
+    operator
+        .patch(
+            &format!("/operator{}", on_sale.path()),
+            &json!({ "status": "closed", "reason": "The hall asks for it." }),
+        )
+        .await
+        .expect(200);
     let closed = open(&buyer, &page_of(&on_sale)).await.text();
     assert!(!closed.contains("/line\"") && !closed.contains("/holds\""), "{closed}");
     assert!(closed.contains("data-state=\"mine\""), "a paid seat is the buyer's: {closed}");

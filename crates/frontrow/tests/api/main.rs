@@ -30,6 +30,7 @@ mod operator;
 mod outbox;
 mod payments;
 mod points;
+mod preconditions;
 mod problem_pages;
 mod queue;
 mod race;

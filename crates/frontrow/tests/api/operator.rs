@@ -42,7 +42,10 @@ async fn a_concert_is_created_with_its_seats_and_changed_and_every_step_is_in_th
     let ids = [first, first + 1];
     operator.post("/operator/seats/block", &json!({ "seat_ids": ids, "reason": "Camera" })).await.expect(200);
     operator.post("/operator/seats/free", &json!({ "seat_ids": ids })).await.expect(200);
-    operator.patch("/operator/rooms/0", &json!({ "max_active": 7 })).await.expect(200);
+    operator
+        .patch("/operator/rooms/0", &json!({ "max_active": 7, "reason": "The hall asks for it." }))
+        .await
+        .expect(200);
     let log = operator.get("/operator/audit").await.expect(200);
     let actions: Vec<_> = items(&log).iter().map(|entry| entry["action"].as_str().unwrap()).collect();
     let expected =
@@ -164,8 +167,9 @@ async fn a_concert_is_moved_and_repriced() {
         assert_eq!(shown[field], value, "{field}");
     }
     let log = operator.get("/operator/audit?limit=2").await.expect(200);
-    assert_eq!(items(&log)[0]["detail"]["time_zone"], "Europe/Berlin");
-    assert_eq!(items(&log)[1]["detail"]["base_price"], 99_000);
+    let zones = json!({ "from": "Asia/Seoul", "to": "Europe/Berlin" });
+    assert_eq!(items(&log)[0]["detail"]["time_zone"], zones);
+    assert_eq!(items(&log)[1]["detail"]["base_price"]["to"], 99_000);
     for (field, value) in
         [("time_zone", json!("Mars/Olympus")), ("concert_date", json!("2027-02-30")), ("start_time", json!("25:00"))]
     {
@@ -237,10 +241,10 @@ async fn a_room_shows_its_numbers_and_follows_its_settings() {
     let rooms = operator.get("/operator/rooms").await.expect(200);
     assert_eq!(*items(&rooms), [room]);
 
-    let change = json!({ "max_active": 2, "gate": "paused", "message": "Soon.", "admit_per_minute": 60 });
+    let change = json!({ "max_active": 2, "gate": "paused", "message": "Soon.", "admit_per_minute": 60, "reason": "The hall asks for it." });
     let set = operator.patch("/operator/rooms/0", &change).await.expect(200);
-    for (field, value) in change.as_object().unwrap() {
-        assert_eq!(set[field], *value, "{field}");
+    for field in ["max_active", "gate", "message", "admit_per_minute"] {
+        assert_eq!(set[field], change[field], "{field}");
     }
     let place = second.position(&behind).await;
     assert_eq!((&place["status"], &place["message"]), (&json!("waiting"), &json!("Soon.")));
@@ -257,18 +261,23 @@ async fn a_room_shows_its_numbers_and_follows_its_settings() {
 
     for (body, code) in [
         (json!({ "max_active": -1 }), "malformed"),
-        (json!({ "max_active": 1_000_001 }), "malformed"),
+        (json!({ "max_active": 1_000_001, "reason": "The hall asks for it." }), "malformed"),
         (json!({ "admit_per_minute": 0 }), "malformed"),
         (json!({ "gate": "ajar" }), "invalid_field"),
         (json!({ "message": "" }), "invalid_field"),
         (json!({ "message": "x".repeat(501) }), "invalid_field"),
         (json!({ "max_active": 1.5 }), "invalid_field"),
+        (json!({ "max_active": 1, "reason": "" }), "invalid_field"),
+        (json!({ "max_active": 1, "reason": "x".repeat(501) }), "invalid_field"),
         (json!({ "colour": "red" }), "invalid_field"),
     ] {
         operator.patch("/operator/rooms/0", &body).await.problem(422, code);
     }
     operator.get("/operator/rooms/77").await.problem(404, "not_found");
-    operator.patch("/operator/rooms/77", &json!({ "max_active": 1 })).await.problem(404, "not_found");
+    operator
+        .patch("/operator/rooms/77", &json!({ "max_active": 1, "reason": "The hall asks for it." }))
+        .await
+        .problem(404, "not_found");
     operator.get("/operator/rooms/-1").await.problem_at(400, "invalid_field", "room_id");
     server.close().await;
 }
@@ -317,8 +326,13 @@ async fn operators_find_users_reservations_and_payments_and_undo_them() {
     let cancelled = operator.delete(&format!("/operator/reservations/{pending}")).await.expect(200);
     assert_eq!(cancelled["status"], "cancelled");
     let refund = format!("/operator/payments/{payment}/refund");
-    operator.call(Method::POST, &refund).send().await.expect(200);
-    operator.call(Method::POST, &refund).send().await.problem(409, "already_refunded");
+    operator.call(Method::POST, &refund).send().await.problem(422, "reason_needed");
+    for (body, field) in [(json!({}), "reason"), (json!({ "reason": "" }), "reason"), (json!({ "x": 1 }), "x")] {
+        operator.post(&refund, &body).await.problem_at(422, "invalid_field", field);
+    }
+    let reason = json!({ "reason": "The buyer is ill." });
+    operator.post(&refund, &reason).await.expect(200);
+    operator.post(&refund, &reason).await.problem(409, "already_refunded");
     operator.delete(&format!("/operator/reservations/{sold}")).await.problem(409, "reservation_not_pending");
     assert_eq!(buyer.balance().await, 2 * PRICE);
     let log = operator.get("/operator/audit?limit=2").await.expect(200);
@@ -326,6 +340,7 @@ async fn operators_find_users_reservations_and_payments_and_undo_them() {
         items(&log).iter().map(|row| (row["action"].clone(), row["detail"]["user_id"].clone())).collect();
     let who = json!(buyer.user);
     assert_eq!(done, [(json!("payment.refund"), who.clone()), (json!("reservation.cancel"), who)]);
+    assert_eq!(items(&log)[0]["detail"]["reason"], reason["reason"]);
     server.close().await;
 }
 

@@ -15,7 +15,10 @@ async fn the_audit_log_can_be_followed_by_its_feed() {
     let server = Server::start().await;
     let operator = server.operator().await;
     for max_active in 1..=3 {
-        operator.patch("/operator/rooms/0", &json!({ "max_active": max_active })).await.expect(200);
+        operator
+            .patch("/operator/rooms/0", &json!({ "max_active": max_active, "reason": "The hall asks for it." }))
+            .await
+            .expect(200);
     }
     let whole = eventually("all entries are in the feed", async || {
         let page = operator.get("/operator/audit/feed").await.expect(200);

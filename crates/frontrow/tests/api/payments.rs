@@ -132,7 +132,8 @@ async fn refunds_end_a_day_before_the_concert_but_not_for_operators() {
     assert_eq!(buyer.balance().await, 0);
     let operator = server.operator().await;
     let path = format!("/operator/payments/{payment}/refund");
-    assert_eq!(operator.call(Method::POST, &path).send().await.expect(200)["status"], "refunded");
+    let refunded = operator.post(&path, &json!({ "reason": "The train was late." })).await.expect(200);
+    assert_eq!(refunded["status"], "refunded");
     assert_eq!(buyer.balance().await, PRICE);
     server.close().await;
 }
@@ -149,7 +150,10 @@ async fn a_closed_concert_takes_no_payment_but_a_hold_outlives_the_closing_time(
     server.advance(61);
     buyer.pay(&token, held).await.expect(201);
     let operator = server.operator().await;
-    operator.patch(&format!("/operator{}", hall.path()), &json!({ "status": "closed" })).await.expect(200);
+    operator
+        .patch(&format!("/operator{}", hall.path()), &json!({ "status": "closed", "reason": "The hall asks for it." }))
+        .await
+        .expect(200);
     other.pay(&other_token, others).await.problem(409, "sale_closed");
     assert_eq!(other.balance().await, PRICE);
     server.close().await;

@@ -57,7 +57,10 @@ async fn a_line_is_not_joined_for_a_concert_that_is_unknown_closed_or_over() {
     let hall = server.hall(1).await;
     let (buyer, operator) = (server.buyer("buyer").await, server.operator().await);
     buyer.post("/queue/tokens", &json!({ "concert_id": 999 })).await.problem(404, "not_found");
-    operator.patch(&format!("/operator{}", hall.path()), &json!({ "status": "closed" })).await.expect(200);
+    operator
+        .patch(&format!("/operator{}", hall.path()), &json!({ "status": "closed", "reason": "The hall asks for it." }))
+        .await
+        .expect(200);
     buyer.post("/queue/tokens", &json!({ "concert_id": hall.id() })).await.problem(409, "sale_closed");
     let early = server.hall_like(1, |draft| draft.closes_at = Some(START)).await;
     buyer.post("/queue/tokens", &json!({ "concert_id": early.id() })).await.problem(409, "sale_closed");
@@ -327,10 +330,16 @@ async fn a_claim_that_finds_the_room_full_keeps_its_turn() {
     let operator = server.operator().await;
     let a = first.join(None).await["token"].as_str().unwrap().to_owned();
     first.wait_for(&a, "offered").await;
-    operator.patch("/operator/rooms/0", &json!({ "max_active": 2 })).await.expect(200);
+    operator
+        .patch("/operator/rooms/0", &json!({ "max_active": 2, "reason": "The hall asks for it." }))
+        .await
+        .expect(200);
     let b = second.join(None).await["token"].as_str().unwrap().to_owned();
     second.wait_for(&b, "offered").await;
-    operator.patch("/operator/rooms/0", &json!({ "max_active": 1 })).await.expect(200);
+    operator
+        .patch("/operator/rooms/0", &json!({ "max_active": 1, "reason": "The hall asks for it." }))
+        .await
+        .expect(200);
     first.activate(&a).await.expect(200);
     let claim = || second.call(Method::PATCH, &format!("/queue/tokens/{b}/activate")).key("the-same-key-twice");
     let full = claim().send().await;

@@ -184,7 +184,10 @@ async fn a_full_room_lets_no_token_in_however_many_claim_their_turn() {
         waiting.push((buyer, token));
     }
     // All have their turn, and now the room is for three.
-    operator.patch("/operator/rooms/0", &json!({ "max_active": CAP })).await.expect(200);
+    operator
+        .patch("/operator/rooms/0", &json!({ "max_active": CAP, "reason": "The hall asks for it." }))
+        .await
+        .expect(200);
     let mut rounds = 0;
     while !waiting.is_empty() {
         server.advance(1);

@@ -61,7 +61,10 @@ async fn seats_that_cannot_be_held_say_why() {
     hold(json!({ "seat_ids": same })).await.problem_at(422, "invalid_field", "seat_ids");
     hold(json!({})).await.problem_at(422, "invalid_field", "seat_id");
     hold(json!({ "seat_id": 1, "seat_ids": [2] })).await.problem_at(422, "invalid_field", "seat_id");
-    operator.patch(&format!("/operator{}", hall.path()), &json!({ "status": "closed" })).await.expect(200);
+    operator
+        .patch(&format!("/operator{}", hall.path()), &json!({ "status": "closed", "reason": "The hall asks for it." }))
+        .await
+        .expect(200);
     buyer.hold(&token, hall.seats[2]).await.problem(409, "sale_closed");
     assert_eq!(items(&buyer.get("/reservations").await.expect(200)).len(), 0, "nothing was held");
     server.close().await;

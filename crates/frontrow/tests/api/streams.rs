@@ -75,7 +75,10 @@ async fn a_place_in_line_is_followed_from_the_back_to_the_end_over_both_versions
         assert_eq!(moved.await.name, "line");
     }
 
-    operator.patch("/operator/rooms/0", &json!({ "max_active": 1 })).await.expect(200);
+    operator
+        .patch("/operator/rooms/0", &json!({ "max_active": 1, "reason": "The hall asks for it." }))
+        .await
+        .expect(200);
     for stream in [&mut plain, &mut newer] {
         let turn = stream.until("the turn has come", |event| event.name == "turn").await;
         assert_eq!((&turn.data["status"], &turn.data["last_turn"]), (&json!("offered"), &json!(false)));
@@ -114,7 +117,13 @@ async fn a_stream_that_is_opened_again_begins_with_what_its_client_has_not_seen(
     drop(stream);
     // Nothing has changed: the first event is that of the change after it.
     let mut stream = resumed(&buyer, &token, &seen).await;
-    operator.patch("/operator/rooms/0", &json!({ "gate": "paused", "message": "A moment." })).await.expect(200);
+    operator
+        .patch(
+            "/operator/rooms/0",
+            &json!({ "gate": "paused", "message": "A moment.", "reason": "The hall asks for it." }),
+        )
+        .await
+        .expect(200);
     let paused = stream.expect("line").await;
     assert_eq!(
         (&paused.data["message"], &paused.data["estimated_wait"]["reason"]),
@@ -144,7 +153,10 @@ async fn a_stream_that_is_read_keeps_its_place_awake() {
     operator.patch("/operator/rooms/0", &json!({ "message": null })).await.expect(200);
     stream.until("the message is gone", |event| event.data["message"].is_null()).await;
     server.advance(60);
-    operator.patch("/operator/rooms/0", &json!({ "max_active": 10 })).await.expect(200);
+    operator
+        .patch("/operator/rooms/0", &json!({ "max_active": 10, "reason": "The hall asks for it." }))
+        .await
+        .expect(200);
     stream.until("the turn has come", |event| event.name == "turn").await;
     // The one that neither polled nor read. To look at its place would wake it.
     token_is_passed_over(&server).await;
@@ -155,7 +167,10 @@ async fn a_stream_that_is_read_keeps_its_place_awake() {
 async fn a_stream_of_a_dormant_token_wakes_it() {
     let (server, operator, buyer, token) = standing_line().await;
     server.advance(120);
-    operator.patch("/operator/rooms/0", &json!({ "max_active": 1 })).await.expect(200);
+    operator
+        .patch("/operator/rooms/0", &json!({ "max_active": 1, "reason": "The hall asks for it." }))
+        .await
+        .expect(200);
     token_is_passed_over(&server).await;
     let mut stream = buyer.line_events(&token).await;
     assert_eq!(stream.expect("line").await.data["status"], "dormant");

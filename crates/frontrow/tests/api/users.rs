@@ -157,7 +157,10 @@ async fn a_users_reads_have_a_limit_of_their_own_and_so_have_those_of_an_address
 async fn a_poll_over_its_limit_is_no_sign_of_life() {
     let server = Server::with(&[("--polls-per-second-per-token", "1")]).await;
     let operator = server.operator().await;
-    operator.patch("/operator/rooms/0", &json!({ "gate": "paused" })).await.expect(200);
+    operator
+        .patch("/operator/rooms/0", &json!({ "gate": "paused", "reason": "The hall asks for it." }))
+        .await
+        .expect(200);
     let joined = server.buyer("buyer").await.post("/queue/tokens", &json!({})).await.expect(201);
     let poll = format!("/queue/tokens/{}/position", joined["token"].as_str().unwrap());
     let unresponsive = || {

@@ -104,7 +104,7 @@ async fn move_line(shop: &Shop, line: &[(Client, String)], message: &str) {
         client.delete(&format!("/queue/tokens/{token}")).await.expect(204);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let room = json!({ "admit_per_minute": 40, "message": message });
+    let room = json!({ "admit_per_minute": 40, "message": message, "reason": "The hall asks for it." });
     shop.operator().await.patch("/operator/rooms/0", &room).await.expect(200);
 }
 

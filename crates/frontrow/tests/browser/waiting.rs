@@ -70,9 +70,9 @@ async fn an_operator_says_something_pauses_the_line_and_raises_the_cap() {
     };
     set(json!({ "message": "잠시만 기다려 주세요 <b>" })).await;
     browser.contains("[data-part=message]", "잠시만 기다려 주세요 <b>").await;
-    set(json!({ "gate": "paused" })).await;
+    set(json!({ "gate": "paused", "reason": "The hall asks for it." })).await;
     browser.contains("[data-fill=wait]", "입장을 잠시 멈췄습니다").await;
-    set(json!({ "max_active": 2 })).await;
+    set(json!({ "max_active": 2, "reason": "The hall asks for it." })).await;
     set(json!({ "gate": "open", "message": null })).await;
     browser.click(CLAIM).await;
     browser.arrive(&format!("/concerts/{CONCERT}/seats")).await;
@@ -160,7 +160,10 @@ async fn the_sale_is_shown_as_it_is_without_loading_the_page_again() {
     // When the concert is postponed and the line paused, which the stream says.
     let postponed = json!({ "status": "postponed", "status_reason": "출연자가 <아픕니다>." });
     operator.patch(&format!("/operator/concerts/{CONCERT}"), &postponed).await.expect(200);
-    operator.patch("/operator/rooms/0", &json!({ "gate": "paused" })).await.expect(200);
+    operator
+        .patch("/operator/rooms/0", &json!({ "gate": "paused", "reason": "The hall asks for it." }))
+        .await
+        .expect(200);
     // Then the page says both.
     browser.contains("[data-fill=wait]", "입장을 잠시 멈췄습니다").await;
     browser.contains("[data-part=warning]", "공연이 연기되었습니다").await;
@@ -177,7 +180,10 @@ async fn a_claim_that_found_the_room_full_is_not_repeated_by_a_reload() {
     let (shop, inside, token) = full_shop().await;
     let operator = shop.operator().await;
     let set = async |max_active: i64| {
-        operator.patch("/operator/rooms/0", &json!({ "max_active": max_active })).await.expect(200);
+        operator
+            .patch("/operator/rooms/0", &json!({ "max_active": max_active, "reason": "The hall asks for it." }))
+            .await
+            .expect(200);
     };
     let browser = waits(&shop, Wishes::default()).await;
     inside.delete(&format!("/queue/tokens/{token}")).await.expect(204);

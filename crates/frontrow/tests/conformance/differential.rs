@@ -133,6 +133,8 @@ fn operator(rng: &mut StdRng) -> Command {
                 details: details(rng),
                 ..Default::default()
             },
+            basis: rng.random_ratio(1, 10).then_some(START),
+            reason: rng.random_ratio(9, 10).then(|| "the hall asks for it".to_owned()),
         },
         2 => Command::AddSeats {
             concert_id: ConcertId::new(rng.random_range(1..=3)),
@@ -180,6 +182,8 @@ fn operator(rng: &mut StdRng) -> Command {
                 gate: Some(if rng.random_ratio(1, 6) { Gate::Paused } else { Gate::Open }),
                 message: None,
             },
+            basis: rng.random_ratio(1, 10).then_some(START),
+            reason: rng.random_ratio(9, 10).then(|| "the hall is full".to_owned()),
         },
     }
 }
@@ -237,7 +241,8 @@ fn buyer(rng: &mut StdRng, user_id: UserId, own: &Own) -> Command {
         9 | 12 => Command::CancelReservation { reservation_id: reservation },
         10 => {
             let payment = one_of(rng, &own.payments);
-            Command::Refund { payment_id: payment.unwrap_or_else(|| PaymentId::new(rng.random_range(1..=10))) }
+            let payment_id = payment.unwrap_or_else(|| PaymentId::new(rng.random_range(1..=10)));
+            Command::Refund { payment_id, reason: rng.random_ratio(1, 2).then(|| "as agreed".to_owned()) }
         }
         _ => Command::TopUp {
             user_id,

@@ -288,7 +288,10 @@ async fn a_refund_in_a_finished_room_works_at_any_instance() {
     let payment = id(&paid, "payment_id");
     let operator = two.operator().await;
     operator
-        .patch(&format!("/operator/concerts/{}", hall.id()), &serde_json::json!({ "status": "closed" }))
+        .patch(
+            &format!("/operator/concerts/{}", hall.id()),
+            &serde_json::json!({ "status": "closed", "reason": "The hall asks for it." }),
+        )
         .await
         .expect(200);
     eventually("the finished room has no gauge", async || {

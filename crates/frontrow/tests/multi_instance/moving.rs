@@ -49,7 +49,10 @@ async fn a_box_office_moves_with_everything_and_sells_on() {
     let shown = operator.get(&halls[0].path()).await.expect(200);
     let first = old.buyer_with("first", 2 * PRICE).await;
     let (_, payment) = first.buy(halls[0].seats[0]).await;
-    operator.post(&format!("/operator/payments/{payment}/refund"), &json!({})).await;
+    operator
+        .post(&format!("/operator/payments/{payment}/refund"), &json!({ "reason": "As agreed." }))
+        .await
+        .expect(200);
     first.buy(halls[1].seats[0]).await;
     let second = old.buyer_with("second", 2 * PRICE).await;
     let token = second.enter(None).await;

@@ -15,7 +15,11 @@ async fn events_of_both_instances_are_fed_in_one_order_and_read_at_either() {
     let operator = one.operator().await;
     for max_active in 1..=10 {
         let at = if max_active % 2 == 0 { one.address } else { two.address };
-        operator.at(at).patch("/operator/rooms/0", &json!({ "max_active": max_active })).await.expect(200);
+        operator
+            .at(at)
+            .patch("/operator/rooms/0", &json!({ "max_active": max_active, "reason": "The hall asks for it." }))
+            .await
+            .expect(200);
     }
     for server in [&one, &two] {
         let reader = operator.at(server.address);
@@ -46,7 +50,10 @@ async fn what_a_dead_process_had_claimed_another_delivers_once_the_lease_is_over
     let client = database.client().await;
     let lease = "UPDATE outbox_lease SET holder = gen_random_uuid(), until = clock_micros() + 29000000";
     client.batch_execute(lease).await.unwrap();
-    operator.patch("/operator/rooms/0", &json!({ "max_active": 7 })).await.expect(200);
+    operator
+        .patch("/operator/rooms/0", &json!({ "max_active": 7, "reason": "The hall asks for it." }))
+        .await
+        .expect(200);
     let claim =
         Command::ClaimEvents { consumer: Consumer::AuditFeed, holder: LeaseHolder(one.ids.uuid(one.clock.now())) };
     assert!(matches!(one.command(claim).await, Outcome::LeaseTaken { until: Some(_) }));

@@ -40,7 +40,7 @@ async fn join_unpublished(server: &Server, buyer: &Client, room_id: RoomId) -> T
 }
 
 async fn set_house(server: &Server, change: RoomChange) {
-    server.command(Command::SetRoom { room_id: HOUSE, change }).await;
+    server.command(Command::SetRoom { room_id: HOUSE, change, basis: None, reason: None }).await;
 }
 
 fn text(body: &Value, field: &str) -> String {
@@ -173,7 +173,7 @@ async fn tokens_that_polled_at_any_instance_while_their_sale_was_postponed_are_n
     let room_id = hall.concert.room_id;
     let set_gate = async |gate| {
         let change = RoomChange { gate: Some(gate), ..RoomChange::default() };
-        one.command(Command::SetRoom { room_id, change }).await;
+        one.command(Command::SetRoom { room_id, change, basis: None, reason: None }).await;
     };
     set_gate(Gate::Paused).await;
     let (first, second) = (one.buyer("first").await, one.buyer("second").await.at(two.address));

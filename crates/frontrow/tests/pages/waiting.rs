@@ -146,14 +146,14 @@ async fn a_claim_of_a_full_room_keeps_the_turn_and_the_next_one_succeeds() {
     let Offered { server, hall, browser, place, page } = offered().await;
     let operator = server.operator().await;
     let room = format!("/operator/rooms/{}", hall.id());
-    operator.patch(&room, &json!({ "max_active": 0 })).await.expect(200);
+    operator.patch(&room, &json!({ "max_active": 0, "reason": "The hall asks for it." })).await.expect(200);
     let claim = format!("{}/claim", bare(&place));
     let full = browser.send(&claim, &[("key", &key(&page))]).await.leads_to().to_owned();
     let page = browser.open(&full).await;
     assert_eq!(scene(&page), "offered");
     says(&page, &["안이 꽉 찼습니다", "차례는 그대로"], &["시간도 다시"]);
     assert_eq!(page.html.matches("안이 꽉 찼습니다").count(), 1, "it is said of this turn and of no later one");
-    operator.patch(&room, &json!({ "max_active": 1 })).await.expect(200);
+    operator.patch(&room, &json!({ "max_active": 1, "reason": "The hall asks for it." })).await.expect(200);
     let claimed = browser.send(&claim, &[("key", &key(&page))]).await;
     assert_eq!(claimed.leads_to(), format!("{}/seats", hall.path()));
     server.close().await;
@@ -220,9 +220,18 @@ async fn a_line_before_its_sale_a_paused_and_a_stopped_one_say_so() {
     says(&browser.open(&place).await, &["예매는 2027년 1월 15일 (금) 오후 5:10에 시작합니다", "예매 전"], &[]);
     let place = join(&server, &browser, &open).await;
     says(&browser.open(&place).await, &["남은 시간은 줄이 조금 움직이면 알 수 있습니다"], &[]);
-    operator.patch(&format!("/operator/rooms/{}", open.id()), &json!({ "gate": "paused" })).await.expect(200);
+    operator
+        .patch(
+            &format!("/operator/rooms/{}", open.id()),
+            &json!({ "gate": "paused", "reason": "The hall asks for it." }),
+        )
+        .await
+        .expect(200);
     says(&browser.open(&place).await, &["입장을 잠시 멈췄습니다. 순서는 그대로이고"], &[]);
-    operator.patch(&format!("/operator{}", open.path()), &json!({ "status": "closed" })).await.expect(200);
+    operator
+        .patch(&format!("/operator{}", open.path()), &json!({ "status": "closed", "reason": "The hall asks for it." }))
+        .await
+        .expect(200);
     says(&browser.open(&place).await, &["예매가 마감되었습니다", "예매 마감", "지금은 예매할 수 없습니다"], &[]);
     let postponed = json!({ "status": "postponed", "status_reason": "출연자가 아픕니다." });
     operator.patch(&format!("/operator{}", open.path()), &postponed).await.expect(200);
@@ -343,7 +352,10 @@ async fn leaving_with_seats_on_hold_says_that_they_cannot_be_paid_and_a_closed_s
     let token = buyer.enter(Some(hall.id())).await;
     let ask = format!("/line/{token}/leave");
     says(&browser.open(&ask).await, &["순서가 사라집니다", "잡아 둔 좌석도 더는 결제할 수 없습니다"], &[]);
-    operator.patch(&format!("/operator{}", hall.path()), &json!({ "status": "closed" })).await.expect(200);
+    operator
+        .patch(&format!("/operator{}", hall.path()), &json!({ "status": "closed", "reason": "The hall asks for it." }))
+        .await
+        .expect(200);
     let left = browser.send(&ask, &[]).await.leads_to().to_owned();
     let page = browser.open(&left).await;
     assert_eq!(scene(&page), "ended-left");

@@ -207,7 +207,11 @@ async fn turns(office: &Two, count: usize, max_active: i64) -> Vec<(UserId, Toke
     }
     office.one.advance_line(RoomId::HOUSE, 100).await;
     let change = RoomChange { max_active: Some(max_active), ..RoomChange::default() };
-    office.one.ask(Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await.unwrap();
+    office
+        .one
+        .ask(Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change, basis: None, reason: None })
+        .await
+        .unwrap();
     turns
 }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 fn set_cap(max_active: i64) -> Command {
     let change = RoomChange { max_active: Some(max_active), ..RoomChange::default() };
-    Command::SetRoom { room_id: RoomId::HOUSE, change }
+    Command::SetRoom { room_id: RoomId::HOUSE, change, basis: None, reason: None }
 }
 
 /// What the worker of an instance does once.

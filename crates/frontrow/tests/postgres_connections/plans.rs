@@ -364,7 +364,7 @@ pub(crate) async fn sell(store: &dyn Store, ids: &Ids) {
     pay(store, &users[1..], &tokens[1..], &held[1..]).await;
     let filter = PaymentFilter { user: Some(users[1]), ..Default::default() };
     let payment_id = store.payments(&filter, Page { after: None, limit: 1 }).await.unwrap()[0].payment_id;
-    let outcomes = ask(store, vec![(Caller::Buyer(users[1]), Command::Refund { payment_id })]).await;
+    let outcomes = ask(store, vec![(Caller::Buyer(users[1]), Command::Refund { payment_id, reason: None })]).await;
     assert!(matches!(outcomes.as_slice(), [Outcome::Refunded { .. }]), "{outcomes:?}");
 }
 

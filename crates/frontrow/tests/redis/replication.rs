@@ -146,7 +146,12 @@ async fn an_unpublished_change_of_a_quiet_room_is_found_once_the_room_is_unverif
     let server = RedisServer::start();
     let office = RedisFixture::open(vec![server.url()], 1, 10).await;
     let change = RoomChange { max_active: Some(7), ..RoomChange::default() };
-    office.commit_unpublished(vec![(Caller::System, Command::SetRoom { room_id: HOUSE, change })]).await;
+    office
+        .commit_unpublished(vec![(
+            Caller::System,
+            Command::SetRoom { room_id: HOUSE, change, basis: None, reason: None },
+        )])
+        .await;
     office.instances[0].queue.request_refresh(vec![HOUSE]);
     until("the room to be looked at", || office.view(0).room().max_active == 7).await;
 }

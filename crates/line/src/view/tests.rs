@@ -77,7 +77,7 @@ pub(crate) fn request(model: &Model, event: &LineEvent) -> Option<Request> {
 }
 
 const fn set(change: RoomChange) -> Command {
-    Command::SetRoom { room_id: RoomId::HOUSE, change }
+    Command::SetRoom { room_id: RoomId::HOUSE, change, basis: None, reason: None }
 }
 
 pub(crate) fn line(model: &Model, now: Time) -> Line {

@@ -13,7 +13,7 @@ use crate::{
     parallel::in_parallel,
     progress::Progress,
     retry::{Desk, RequestReply},
-    setup::PASSWORD,
+    setup::{PASSWORD, REASON},
     target::Target,
 };
 use anyhow::{Result, bail};
@@ -160,7 +160,7 @@ impl Stage {
 
 async fn set_house_cap(operator: &SignedInClient<'_>, cap: i64) -> Result<()> {
     let path = format!("/operator/rooms/{HOUSE}");
-    let _: Value = operator.send("PATCH", &path, Some(json!({ "max_active": cap }))).await?;
+    let _: Value = operator.send("PATCH", &path, Some(json!({ "max_active": cap, "reason": REASON }))).await?;
     Ok(())
 }
 

@@ -307,7 +307,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     fn refund(idempotency: Option<Idempotency>) -> Request {
-        let command = Command::Refund { payment_id: PaymentId::new(1) };
+        let command = Command::Refund { payment_id: PaymentId::new(1), reason: None };
         Request { caller: Caller::System, command, idempotency }
     }
 

@@ -296,7 +296,8 @@ mod tests {
         let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let change = RoomChange { admit_per_minute: Some(Some(60)), ..RoomChange::default() };
-        ask(&office, Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await;
+        ask(&office, Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change, basis: None, reason: None })
+            .await;
         for number in 1..=3 {
             join(&office, number).await;
         }
@@ -350,11 +351,12 @@ mod tests {
         let (first, _) = (join_in(&office, 1, room).await, join_in(&office, 2, room).await);
         let set = async |status| {
             let change = ConcertChange { status: Some(status), ..ConcertChange::default() };
-            ask(&office, Caller::System, Command::UpdateConcert { concert_id, change }).await;
+            ask(&office, Caller::System, Command::UpdateConcert { concert_id, change, basis: None, reason: None })
+                .await;
         };
         let mut lines = LineMoves::new(Arc::clone(&office));
         let change = RoomChange { max_active: Some(1), ..RoomChange::default() };
-        ask(&office, Caller::System, Command::SetRoom { room_id: room, change }).await;
+        ask(&office, Caller::System, Command::SetRoom { room_id: room, change, basis: None, reason: None }).await;
         move_line(&office, room, Fence(0)).await.unwrap();
         set(ConcertStatus::Closed).await;
         lines.look_at_all().await;

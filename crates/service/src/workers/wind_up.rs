@@ -302,7 +302,8 @@ mod tests {
             join_in(&office, number, room).await;
             let change = ConcertChange { status: Some(status), ..ConcertChange::default() };
             let concert_id = room.concert().unwrap();
-            ask(&office, Caller::System, Command::UpdateConcert { concert_id, change }).await;
+            ask(&office, Caller::System, Command::UpdateConcert { concert_id, change, basis: None, reason: None })
+                .await;
         }
         let ends_at = office.store.concert(closed.concert().unwrap()).await.unwrap().unwrap().ends_at;
         let mut kept = HashMap::new();

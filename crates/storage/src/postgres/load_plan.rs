@@ -259,8 +259,8 @@ mod tests {
             reservations: vec![frontrow_domain::id::ReservationId::new(1); 1_001],
         };
         let commands = [
-            Command::SetRoom { room_id: RoomId::HOUSE, change: message },
-            Command::UpdateConcert { concert_id, change: title },
+            Command::SetRoom { room_id: RoomId::HOUSE, change: message, basis: None, reason: None },
+            Command::UpdateConcert { concert_id, change: title, basis: None, reason: None },
             Command::CancelConcert { concert_id, reason: long() },
             Command::AddSeats { concert_id, seats: Vec::new() },
             Command::RenameUser { user_id, name: long() },

@@ -109,6 +109,6 @@ pub(super) async fn refund(
     key: IdempotencyKey,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/payments/{id}/refund", &[&id], &())?;
-    let done = app.office.refund(caller, id, key).await?;
+    let done = app.office.refund(caller, id, None, key).await?;
     Ok(replayed(json(&ReceiptShape::from(done.value)), done.replay))
 }

@@ -5,7 +5,7 @@ use crate::edge::{
 };
 use axum::http::{
     HeaderName, HeaderValue, Method, Uri,
-    header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, IF_NONE_MATCH, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, IF_MATCH, IF_NONE_MATCH, RETRY_AFTER},
 };
 use std::{str::FromStr, time::Duration};
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -56,6 +56,7 @@ pub fn layer(origins: &[Origin]) -> Option<CorsLayer> {
         .allow_headers([
             AUTHORIZATION,
             CONTENT_TYPE,
+            IF_MATCH,
             IF_NONE_MATCH,
             LAST_EVENT_ID,
             IDEMPOTENCY_KEY_HEADER,

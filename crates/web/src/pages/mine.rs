@@ -328,7 +328,7 @@ async fn try_to_refund(
     fields: &FormFields,
 ) -> Result<(), Problem> {
     let key = key_of(fields)?.bind(caller, &Method::POST, "/payments/{id}/refund", &[&id], &())?;
-    app.office.refund(caller, id, key).await?;
+    app.office.refund(caller, id, None, key).await?;
     Ok(())
 }
 

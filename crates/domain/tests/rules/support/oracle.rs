@@ -195,7 +195,7 @@ impl Oracle {
                 let hold = self.holds.get(reservation_id).filter(|hold| runs || Some(hold.user) == caller.user_id());
                 Some(hold.is_some_and(|hold| hold.open && now < hold.until))
             }
-            Command::Refund { payment_id } => {
+            Command::Refund { payment_id, .. } => {
                 let paid = self.paid.get(&payment_id.get());
                 let mine = paid.filter(|paid| runs || Some(paid.user) == caller.user_id());
                 let in_time = runs || now < at(SHOW - DAY);
@@ -321,7 +321,7 @@ impl Oracle {
                 }
                 self.passes.remove(token);
             }
-            (Command::Refund { payment_id }, _) => {
+            (Command::Refund { payment_id, .. }, _) => {
                 let paid = self.paid.get_mut(&payment_id.get()).expect("a known payment");
                 paid.refunded = true;
                 *self.balances.entry(paid.user).or_default() += paid.amount;
@@ -343,13 +343,13 @@ impl Oracle {
                     book.let_go = None;
                 }
             }
-            (Command::UpdateConcert { concert_id, change }, _) => {
+            (Command::UpdateConcert { concert_id, change, .. }, _) => {
                 match change.status {
                     Some(ConcertStatus::Closed) => self.closed.insert(concert_id.get()),
                     _ => self.closed.remove(&concert_id.get()),
                 };
             }
-            (Command::SetRoom { room_id, change }, _) => {
+            (Command::SetRoom { room_id, change, .. }, _) => {
                 self.caps.extend(change.max_active.map(|cap| (*room_id, cap)));
             }
             _ => {}

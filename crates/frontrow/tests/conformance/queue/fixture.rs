@@ -66,7 +66,7 @@ impl<'a> QueueFixture<'a> {
     }
 
     pub(super) fn set_room(&mut self, change: RoomChange) {
-        self.one(Caller::System, Command::SetRoom { room_id: HOUSE, change });
+        self.one(Caller::System, Command::SetRoom { room_id: HOUSE, change, basis: None, reason: None });
     }
 
     pub(super) fn later(&mut self, by: Span) {

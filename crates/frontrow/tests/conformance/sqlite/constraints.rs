@@ -58,7 +58,7 @@ async fn a_check_finds_a_seat_that_was_sold_to_two_at_the_same_time() {
     const INVARIANT: &str = "BROKEN  a seat was never sold to two at the same time";
     let office = Fixture::sqlite();
     let sale = office.sale().await;
-    let refund = Command::Refund { payment_id: sale.payment.payment_id };
+    let refund = Command::Refund { payment_id: sale.payment.payment_id, reason: None };
     office.ask(Caller::System, refund).await.unwrap();
     // Sold again at the moment at which it was given back, which is that at which it was sold.
     let token = office.activate(sale.user).await;

@@ -183,7 +183,7 @@ async fn the_audit_log_of_an_older_file_is_in_the_feed_by_its_ids() {
     };
     assert_eq!(numbers(store.audit_feed(first(10)).await.unwrap()), [(1, 2), (2, 4)]);
     assert_eq!(store.outbox(EventFilter::All, first(10)).await.unwrap(), []);
-    let set = Command::SetRoom { room_id: RoomId::HOUSE, change: RoomChange::default() };
+    let set = Command::SetRoom { room_id: RoomId::HOUSE, change: RoomChange::default(), basis: None, reason: None };
     let feed = Command::FeedAudit { audit_id: AuditId::new(5) };
     let batch = [set, feed.clone()].map(|command| request(Caller::System, command));
     store.transact(batch.into(), decide_all).await.unwrap();

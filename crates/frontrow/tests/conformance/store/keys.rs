@@ -222,7 +222,7 @@ pub(super) async fn reservations_that_ended_unpaid_are_removed_and_paid_ones_sta
     unpaid.push(overdue);
     let next = office.activate(sale.user).await;
     let live = office.hold(sale.user, next, sale.seats[2]).await;
-    office.ask(Caller::System, Command::Refund { payment_id: sale.payment.payment_id }).await.unwrap();
+    office.ask(Caller::System, Command::Refund { payment_id: sale.payment.payment_id, reason: None }).await.unwrap();
     office.advance(1);
     let rounds = pruned(office, Leftover::Reservation, office.clock.now(), 2).await;
     assert_eq!((rounds.iter().sum::<u64>(), rounds.iter().max()), (4, Some(&2)), "{rounds:?}");

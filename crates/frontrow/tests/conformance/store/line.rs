@@ -109,7 +109,7 @@ pub(super) async fn one_advance_looks_at_so_many_tokens_and_the_next_at_the_rest
     let most = i64::from(TOKENS_PER_ADVANCE_MAX);
     let room_id = RoomId::HOUSE;
     let wide = RoomChange { max_active: Some(2 * most), ..RoomChange::default() };
-    office.ask(Caller::System, Command::SetRoom { room_id, change: wide }).await.unwrap();
+    office.ask(Caller::System, Command::SetRoom { room_id, change: wide, basis: None, reason: None }).await.unwrap();
     let users: Vec<_> = (1..=most + 120).map(|number| UserId(Uuid::from_u128(number.unsigned_abs().into()))).collect();
     for user in &users {
         office.register_as(*user, "Buyer", &format!("{user}@example.com")).await;
@@ -202,7 +202,10 @@ pub(super) async fn a_claim_ends_overdue_tokens_before_it_meets_a_full_room(offi
     claim(silent, first).await.unwrap();
     claim(awake, second).await.unwrap();
     let change = RoomChange { max_active: Some(2), ..RoomChange::default() };
-    office.ask(Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await.unwrap();
+    office
+        .ask(Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change, basis: None, reason: None })
+        .await
+        .unwrap();
     let idle = Policy::default().idle_span().micros() / 1_000_000;
     // A turn whose claim has to wait lasts anew.
     office.advance(50);

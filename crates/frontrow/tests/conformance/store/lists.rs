@@ -47,7 +47,10 @@ pub(super) async fn concerts_are_found_by_every_filter(office: &Fixture) {
     assert_eq!(office.store.concert(summer.concert_id).await.unwrap().as_ref(), Some(&summer));
     let summer = summer.concert_id;
     let change = ConcertChange { status: Some(ConcertStatus::Closed), ..Default::default() };
-    office.ask(Caller::System, Command::UpdateConcert { concert_id: tide, change }).await.unwrap();
+    office
+        .ask(Caller::System, Command::UpdateConcert { concert_id: tide, change, basis: None, reason: None })
+        .await
+        .unwrap();
     let find = async |filter: ConcertFilter, page: Page<ConcertPlace>| {
         let concerts = office.store.concerts(&filter, page).await.unwrap();
         concerts.iter().map(|concert| concert.concert_id).collect::<Vec<_>>()
@@ -162,7 +165,7 @@ pub(super) async fn the_door_list_has_the_sold_seats_in_their_order(office: &Fix
         let held = office.hold(user, token, seat).await;
         payments.push(office.pay(user, token, held.reservation_id).await);
     }
-    let refund = Command::Refund { payment_id: payments[2].payment_id };
+    let refund = Command::Refund { payment_id: payments[2].payment_id, reason: None };
     office.ask(Caller::System, refund).await.unwrap();
     let token = office.activate(UserId(Uuid::from_u128(1))).await;
     office.hold(UserId(Uuid::from_u128(1)), token, seats[3]).await;
@@ -251,7 +254,7 @@ pub(super) async fn reservations_are_filtered_and_paged(office: &Fixture) {
     office.top_up(user, 1_000_000).await;
     office.top_up(other, 1_000_000).await;
     let payment = office.pay(other, others, ids[3]).await;
-    office.ask(Caller::Buyer(other), Command::Refund { payment_id: payment.payment_id }).await.unwrap();
+    office.ask(Caller::Buyer(other), Command::Refund { payment_id: payment.payment_id, reason: None }).await.unwrap();
     office.pay(user, token, ids[0]).await;
     office.advance(1_000);
     office.ask(Caller::System, Command::ExpireHolds { reservation_ids: vec![ids[2]] }).await.unwrap();
@@ -272,7 +275,7 @@ pub(super) async fn reservations_are_filtered_and_paged(office: &Fixture) {
 
 pub(super) async fn payments_are_filtered_and_paged(office: &Fixture) {
     let (one, two) = (office.sale().await, office.sale().await);
-    let refund = Command::Refund { payment_id: one.payment.payment_id };
+    let refund = Command::Refund { payment_id: one.payment.payment_id, reason: None };
     office.ask(Caller::Buyer(one.user), refund).await.unwrap();
     let find = async |filter: PaymentFilter, page: Page<PaymentId>| {
         let rows = office.store.payments(&filter, page).await.unwrap();
@@ -340,11 +343,17 @@ pub(super) async fn the_audit_log_is_paged(office: &Fixture) {
     let operator = UserId(Uuid::from_u128(77));
     office.concert().await;
     let change = RoomChange { max_active: Some(5), ..Default::default() };
-    office.ask(Caller::Operator(operator), Command::SetRoom { room_id: RoomId::HOUSE, change }).await.unwrap();
+    office
+        .ask(
+            Caller::Operator(operator),
+            Command::SetRoom { room_id: RoomId::HOUSE, change, basis: None, reason: Some("The hall.".to_owned()) },
+        )
+        .await
+        .unwrap();
     let all = office.store.audit(first(10)).await.unwrap();
     assert_eq!(all.iter().map(|entry| entry.action.as_str()).collect::<Vec<_>>(), ["room.set", "concert.create"]);
     assert_eq!((all[0].actor, all[1].actor), (Some(operator), None));
-    assert_eq!(all[0].detail["max_active"], 5);
+    assert_eq!((&all[0].detail["max_active"]["to"], &all[0].detail["reason"]), (&5.into(), &"The hall.".into()));
     assert_eq!((all[0].object.as_str(), all[0].created_at), ("room 0", START));
     assert_eq!(office.store.audit(after(all[0].audit_id, 10)).await.unwrap(), all[1..]);
     assert_eq!(office.store.audit(first(1)).await.unwrap(), all[..1]);

@@ -45,7 +45,12 @@ pub(super) async fn operators_change_concerts_rooms_and_seats(office: &Fixture) 
         status_reason: Some(Some("The hall is full.".to_owned())),
         ..Default::default()
     };
-    let changed = office.ask(Caller::System, Command::UpdateConcert { concert_id: concert.concert_id, change }).await;
+    let changed = office
+        .ask(
+            Caller::System,
+            Command::UpdateConcert { concert_id: concert.concert_id, change, basis: None, reason: None },
+        )
+        .await;
     let Ok(Outcome::Concert(changed)) = changed else { panic!("{changed:?}") };
     assert_eq!((changed.title.as_str(), changed.updated_at), ("The Second Night", later));
     assert_eq!((changed.time_zone.as_str(), changed.base_price), ("Asia/Tokyo", Money::new(77_000)));
@@ -66,7 +71,9 @@ pub(super) async fn operators_change_concerts_rooms_and_seats(office: &Fixture) 
         gate: Some(Gate::Paused),
         message: Some(Some("Doors open at 20:00.".to_owned())),
     };
-    let set = office.ask(Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await;
+    let set = office
+        .ask(Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change, basis: None, reason: None })
+        .await;
     let Ok(Outcome::Room(room)) = set else { panic!("{set:?}") };
     assert_eq!((room.max_active, room.gate, room.updated_at), (7, Gate::Paused, later));
     assert_eq!(office.store.rooms().await.unwrap(), [room]);
@@ -131,7 +138,10 @@ pub(super) async fn what_buyers_read_of_a_concert_is_read_back(office: &Fixture)
         DetailsChange { description: Some(None), running_minutes: Some(Some(90)), ..DetailsChange::default() };
     for (concert_id, details) in [(full, details), (plain, full_details())] {
         let change = ConcertChange { details, ..ConcertChange::default() };
-        office.ask(Caller::System, Command::UpdateConcert { concert_id, change }).await.unwrap();
+        office
+            .ask(Caller::System, Command::UpdateConcert { concert_id, change, basis: None, reason: None })
+            .await
+            .unwrap();
     }
     let mut changed = expected;
     (changed.details.description, changed.details.running_minutes) = (None, Some(90));
@@ -256,7 +266,8 @@ pub(super) async fn a_concert_moves_into_a_room_of_its_own(office: &Fixture) {
     let opens_at = START.plus(Span::from_secs(60));
     let concert_id = office.concert_like(NewConcert { opens_at, ..new_concert() }).await.concert_id;
     let change = ConcertChange { own_room_max_active: Some(7), ..ConcertChange::default() };
-    let moved = office.ask(Caller::System, Command::UpdateConcert { concert_id, change }).await;
+    let moved =
+        office.ask(Caller::System, Command::UpdateConcert { concert_id, change, basis: None, reason: None }).await;
     let Ok(Outcome::Concert(concert)) = moved else { panic!("{moved:?}") };
     assert_eq!(concert.room_id, RoomId::of_concert(concert_id));
     assert_eq!(office.store.concert(concert_id).await.unwrap().as_ref(), Some(&concert));
@@ -270,7 +281,7 @@ pub(super) async fn a_concert_moves_into_a_room_of_its_own(office: &Fixture) {
 pub(super) async fn a_sale_that_was_put_off_after_it_had_opened_is_remembered(office: &Fixture) {
     let concert_id = office.concert().await.concert_id;
     let update = async |office: &Fixture, change| {
-        office.ask(Caller::System, Command::UpdateConcert { concert_id, change }).await
+        office.ask(Caller::System, Command::UpdateConcert { concert_id, change, basis: None, reason: None }).await
     };
     let opens_at = START.plus(Span::from_secs(3_600));
     let put_off = ConcertChange { opens_at: Some(opens_at), ..ConcertChange::default() };
@@ -333,7 +344,7 @@ pub(super) async fn a_concerts_own_room_follows_its_sale(office: &Fixture) {
     assert_eq!(window().await, (Some(concert.opens_at), Some(concert.closes_at)));
     let (opens_at, closes_at) = (START.plus(Span::from_secs(3_600)), START.plus(Span::from_secs(7_200)));
     let change = ConcertChange { opens_at: Some(opens_at), closes_at: Some(Some(closes_at)), ..Default::default() };
-    let update = |change| Command::UpdateConcert { concert_id: concert.concert_id, change };
+    let update = |change| Command::UpdateConcert { concert_id: concert.concert_id, change, basis: None, reason: None };
     let token = office.join(office.register().await, concert.room_id).await;
     let (_, changes) = office.batch(vec![request(Caller::System, update(change))]).await;
     assert_eq!(changes.rooms.updated.len(), 1);
@@ -454,7 +465,7 @@ pub(super) async fn refunds_of_buyers_and_of_all_at_once_give_each_payment_back_
         }
     }
     for payment in &payments {
-        let command = Command::Refund { payment_id: payment.payment_id };
+        let command = Command::Refund { payment_id: payment.payment_id, reason: None };
         requests.push(request(Caller::Buyer(payment.user_id), command));
     }
     let mut tasks = JoinSet::new();

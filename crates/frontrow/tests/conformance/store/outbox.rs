@@ -39,7 +39,10 @@ async fn claimed(office: &Fixture, worker: u128) -> Vec<OutboxEvent> {
 async fn audited(office: &Fixture, count: i64) {
     for max_active in 1..=count {
         let change = RoomChange { max_active: Some(max_active), ..Default::default() };
-        office.ask(Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await.unwrap();
+        office
+            .ask(Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change, basis: None, reason: None })
+            .await
+            .unwrap();
     }
 }
 
@@ -161,7 +164,7 @@ pub(super) async fn the_id_of_a_delivered_event_is_never_given_again(office: &Fi
     let highest = events.iter().map(|event| event.event_id).max().unwrap();
     let reopened = office.reopened().await;
     let change = RoomChange { max_active: Some(9), ..Default::default() };
-    let set = Command::SetRoom { room_id: RoomId::HOUSE, change };
+    let set = Command::SetRoom { room_id: RoomId::HOUSE, change, basis: None, reason: None };
     reopened.transact([request(Caller::System, set)].into(), decide_all).await.unwrap();
     let new = office.store.outbox(EventFilter::All, first(10)).await.unwrap();
     assert!(new.len() == 1 && new[0].event_id > highest, "{new:?}");

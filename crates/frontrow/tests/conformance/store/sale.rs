@@ -69,7 +69,7 @@ pub(super) async fn a_payment_is_read_back_as_it_was_decided(office: &Fixture) {
 pub(super) async fn a_refund_frees_the_seat_and_gives_the_points_back(office: &Fixture) {
     let sale = office.sale().await;
     office.advance(60);
-    let refund = Command::Refund { payment_id: sale.payment.payment_id };
+    let refund = Command::Refund { payment_id: sale.payment.payment_id, reason: None };
     let refunded = office.ask(Caller::Buyer(sale.user), refund.clone()).await;
     let Ok(Outcome::Refunded(payment)) = refunded else { panic!("{refunded:?}") };
     assert_eq!(office.store.payment(payment.payment_id).await.unwrap(), Some(payment.clone()));
@@ -245,7 +245,7 @@ pub(super) async fn a_free_seat_is_paid_and_given_back_without_a_movement(office
     assert_eq!(payment.amount, Money::ZERO);
     assert_eq!(office.store.payment(payment.payment_id).await.unwrap(), Some(payment.clone()));
     assert_eq!(seat(office, first_seat_id).await.status(), SeatStatus::Sold);
-    let refund = Command::Refund { payment_id: payment.payment_id };
+    let refund = Command::Refund { payment_id: payment.payment_id, reason: None };
     office.ask(Caller::Buyer(user), refund).await.unwrap();
     let refunded = office.store.payment(payment.payment_id).await.unwrap().unwrap();
     assert_eq!((refunded.status, refunded.amount), (PaymentStatus::Refunded, Money::ZERO));

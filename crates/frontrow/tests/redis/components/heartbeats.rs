@@ -177,14 +177,15 @@ async fn resting_line(store: &Arc<dyn Store>) -> RoomId {
         run(Caller::Buyer(user(number)), join).await;
     }
     let change = ConcertChange { status: Some(ConcertStatus::Postponed), ..ConcertChange::default() };
-    run(Caller::System, Command::UpdateConcert { concert_id, change }).await;
+    run(Caller::System, Command::UpdateConcert { concert_id, change, basis: None, reason: None }).await;
     room_id
 }
 
 /// The postponed sale of a room goes on.
 async fn go_on(store: &Arc<dyn Store>, room_id: RoomId, queues: &[&Arc<RedisPeers>]) {
     let change = ConcertChange { status: Some(ConcertStatus::Scheduled), ..ConcertChange::default() };
-    let command = Command::UpdateConcert { concert_id: ConcertId::new(room_id.get()), change };
+    let command =
+        Command::UpdateConcert { concert_id: ConcertId::new(room_id.get()), change, basis: None, reason: None };
     let request = Request { caller: Caller::System, command, idempotency: None };
     let committed = store.transact([request].into(), decide_all).await.unwrap();
     for queue in queues {

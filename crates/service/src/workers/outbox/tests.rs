@@ -92,7 +92,8 @@ async fn on_sqlite() -> (TempDir, PathBuf, Clock, Arc<BoxOffice>) {
 async fn emit(office: &BoxOffice, count: i64) {
     for max_active in 1..=count {
         let change = RoomChange { max_active: Some(max_active), ..RoomChange::default() };
-        ask(office, Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await;
+        ask(office, Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change, basis: None, reason: None })
+            .await;
     }
 }
 

@@ -286,7 +286,7 @@ fn sell(writer: &mut Writer, first: i64) -> ConcertId {
     let reservation = |number: i64| reservations[usize::try_from(number).unwrap()];
     let paid = ask(writer, each(&|token, number| Command::Pay { token, reservation_ids: vec![reservation(number)] }));
     let [Outcome::Paid(payments), ..] = paid.as_slice() else { panic!("{paid:?}") };
-    let refund = Command::Refund { payment_id: payments[0].payment_id };
+    let refund = Command::Refund { payment_id: payments[0].payment_id, reason: None };
     ask(writer, vec![(Caller::Buyer(someone(first)), refund)]);
     concert.concert_id
 }

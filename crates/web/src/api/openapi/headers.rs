@@ -36,6 +36,13 @@ pub(super) fn definitions() -> Value {
             "required": true,
             "schema": { "type": "string" },
             "example": "\"5f0e1c2d-42\""
+        },
+        "Version": {
+            "description": "Names the version of the settings: it changes with `updated_at`, and not with what is counted \
+                beside them. Send it as `If-Match` with a change.",
+            "required": true,
+            "schema": { "type": "string" },
+            "example": "\"1801443640250000\""
         }
     })
 }
@@ -84,6 +91,9 @@ pub(super) fn of(answer: Answering<'_>) -> Value {
     }
     if ["concerts", "concert", "seats"].contains(&answer.operation) && ["200", "304"].contains(&answer.status) {
         add("ETag");
+    }
+    if ["room", "set_room", "concert_books", "update_concert"].contains(&answer.operation) && answer.status == "200" {
+        headers.insert("ETag".to_owned(), json!({ "$ref": "#/components/headers/Version" }));
     }
     Value::Object(headers)
 }

@@ -5,12 +5,12 @@ use crate::edge::{
     auth::{OperatorOnly, SaleReader},
     extract::{JsonBody, OperatorJsonBody, PathId},
     idempotency::IdempotencyKey,
+    precondition::{IfMatch, tagged},
     problem::HttpResult,
     reply::{json, replayed},
     state::SharedState,
 };
 use axum::{
-    Json,
     extract::State,
     http::{Method, StatusCode},
     response::Response,
@@ -98,6 +98,10 @@ pub struct ConcertPatch {
     /// What buyers read of it: those that are left out stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     details: Option<DetailsDraft>,
+    /// Why, for the audit log alone, 1 to 500 characters. A change that stops the sale has it, or a `status_reason`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "The hall asks for it.")]
+    reason: Option<String>,
 }
 
 /// Why a concert does not take place.
@@ -144,20 +148,24 @@ pub(in crate::api) async fn create_concert(
 
 /// Changes a concert.
 ///
-/// Omitted fields stay. `status` closes or postpones the sale and lets it go on.
+/// Omitted fields stay. `status` closes or postpones the sale and lets it go on. With `If-Match`, only the version that
+/// it names is changed.
 #[utoipa::path(patch, path = "/api/v1/operator/concerts/{concert_id}", tag = "operator", operation_id = "update_concert",
-    params(("concert_id" = ConcertId, Path, description = "The concert")),
+    params(("concert_id" = ConcertId, Path, description = "The concert"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version to change; `*` or none for any")),
     request_body = ConcertPatch, responses((status = 200, description = "The concert", body = ConcertShape)))]
 pub(in crate::api) async fn update_concert(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
     key: IdempotencyKey,
+    basis: IfMatch,
     JsonBody(body): OperatorJsonBody<ConcertPatch>,
 ) -> HttpResult<Response> {
-    let key = key.bind(caller, &Method::PATCH, "/operator/concerts/{id}", &[&concert_id], &body)?;
+    let key = key.bind(caller, &Method::PATCH, "/operator/concerts/{id}", &[&concert_id], &basis.with(&body))?;
     let text =
         |field: &str, text: Option<String>| text.map(|text| checked_text(field, &text, NAME_LEN_MAX)).transpose();
+    let reason = body.reason.map(|reason| checked_text("reason", &reason, STATUS_REASON_LEN_MAX)).transpose()?;
     let status_reason = match body.status_reason {
         Some(Some(reason)) => Some(Some(checked_text("status_reason", &reason, STATUS_REASON_LEN_MAX)?)),
         other => other,
@@ -179,13 +187,14 @@ pub(in crate::api) async fn update_concert(
         own_room_max_active: body.own_room_max_active,
         details: body.details.map(DetailsDraft::check).transpose()?.unwrap_or_default(),
     };
-    let done = app.office.update_concert(caller, concert_id, change, key).await?;
-    Ok(replayed(json(&ConcertShape::from(done.value)), done.replay))
+    let done = app.office.update_concert(caller, concert_id, change, basis.0, reason, key).await?;
+    let version = done.value.updated_at;
+    Ok(replayed(tagged(json(&ConcertShape::from(done.value)), version), done.replay))
 }
 
 /// A concert's books.
 ///
-/// The concert, and how many of its seats are in each state.
+/// The concert, and how many of its seats are in each state. `ETag` names the version of the concert, for `If-Match`.
 #[utoipa::path(get, path = "/api/v1/operator/concerts/{concert_id}", tag = "operator", operation_id = "concert_books",
     params(("concert_id" = ConcertId, Path, description = "The concert")),
     responses((status = 200, description = "The concert and its seats", body = ConcertBooksShape)))]
@@ -193,8 +202,10 @@ pub(in crate::api) async fn concert(
     State(app): State<SharedState>,
     _reader: SaleReader,
     PathId(concert_id): PathId<ConcertId>,
-) -> HttpResult<Json<ConcertBooksShape>> {
-    Ok(Json(app.office.concert_books(concert_id).await?.into()))
+) -> HttpResult<Response> {
+    let books = app.office.concert_books(concert_id).await?;
+    let version = books.concert.updated_at;
+    Ok(tagged(json(&ConcertBooksShape::from(books)), version))
 }
 
 /// Cancels a concert.

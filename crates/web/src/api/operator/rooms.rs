@@ -5,6 +5,7 @@ use crate::edge::{
     auth::{OperatorOnly, SaleReader},
     extract::{JsonBody, OperatorJsonBody, PathId},
     idempotency::IdempotencyKey,
+    precondition::{IfMatch, tagged},
     problem::HttpResult,
     reply::{List, json, replayed},
     state::SharedState,
@@ -14,6 +15,7 @@ use frontrow_domain::{
     command::RoomChange,
     id::{Position, RoomId},
     line::Gate,
+    policy::STATUS_REASON_LEN_MAX,
     text::checked_text,
 };
 use frontrow_service::{bounded::given, operators::RoomOverview};
@@ -40,6 +42,11 @@ pub struct RoomPatch {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "Doors open at 20:00.")]
     message: Option<Option<String>>,
+    /// Why, for the audit log, 1 to 500 characters. A change that hurts those in line has one: one that pauses the gate,
+    /// lowers the cap, or introduces or lowers the rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "The hall's entrance is blocked.")]
+    reason: Option<String>,
 }
 
 /// A room with its numbers of this moment.
@@ -80,7 +87,7 @@ pub(in crate::api) async fn rooms(State(app): State<SharedState>, _reader: SaleR
 
 /// A waiting room.
 ///
-/// Its settings, and its numbers of this moment.
+/// Its settings, and its numbers of this moment. `ETag` names the version of the settings, for `If-Match`.
 #[utoipa::path(get, path = "/api/v1/operator/rooms/{room_id}", tag = "operator", operation_id = "room",
     params(("room_id" = RoomId, Path, description = "The room; 0 is the house room")),
     responses((status = 200, description = "The room", body = LiveRoom)))]
@@ -89,29 +96,36 @@ pub(in crate::api) async fn room(
     _reader: SaleReader,
     PathId(id): PathId<RoomId>,
 ) -> HttpResult<Response> {
-    Ok(json(&LiveRoom::from(app.office.room(id).await?)))
+    let room = app.office.room(id).await?;
+    let version = room.room.updated_at;
+    Ok(tagged(json(&LiveRoom::from(room)), version))
 }
 
 /// Changes a waiting room.
 ///
-/// Its cap, its rate, its gate, its message. Omitted fields stay.
+/// Its cap, its rate, its gate, its message. Omitted fields stay. With `If-Match`, only the version that it names is
+/// changed.
 #[utoipa::path(patch, path = "/api/v1/operator/rooms/{room_id}", tag = "operator", operation_id = "set_room",
-    params(("room_id" = RoomId, Path, description = "The room; 0 is the house room")),
+    params(("room_id" = RoomId, Path, description = "The room; 0 is the house room"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version to change; `*` or none for any")),
     request_body = RoomPatch, responses((status = 200, description = "The room", body = RoomShape)))]
 pub(in crate::api) async fn set_room(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(room_id): PathId<RoomId>,
     key: IdempotencyKey,
+    basis: IfMatch,
     JsonBody(body): OperatorJsonBody<RoomPatch>,
 ) -> HttpResult<Response> {
-    let key = key.bind(caller, &Method::PATCH, "/operator/rooms/{id}", &[&room_id], &body)?;
+    let key = key.bind(caller, &Method::PATCH, "/operator/rooms/{id}", &[&room_id], &basis.with(&body))?;
     let message = match body.message {
         Some(Some(text)) => Some(Some(checked_text("message", &text, 500)?)),
         other => other,
     };
     let change =
         RoomChange { max_active: body.max_active, admit_per_minute: body.admit_per_minute, gate: body.gate, message };
-    let done = app.office.set_room(caller, room_id, change, key).await?;
-    Ok(replayed(json(&RoomShape::from(done.value)), done.replay))
+    let reason = body.reason.map(|reason| checked_text("reason", &reason, STATUS_REASON_LEN_MAX)).transpose()?;
+    let done = app.office.set_room(caller, room_id, change, basis.0, reason, key).await?;
+    let version = done.value.updated_at;
+    Ok(replayed(tagged(json(&RoomShape::from(done.value)), version), done.replay))
 }

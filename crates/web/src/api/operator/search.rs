@@ -5,7 +5,7 @@ use crate::{
     api::tickets::{ReceiptShape, TicketShape},
     edge::{
         auth::{OperatorOnly, SaleReader},
-        extract::{Cursor, Limit, PathId, QueryParams},
+        extract::{Cursor, Limit, OptionalJsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, page, replayed},
@@ -15,11 +15,13 @@ use crate::{
 use axum::{extract::State, http::Method, response::Response};
 use frontrow_domain::{
     id::{AuditId, ConcertId, PaymentId, ReservationId, UserId},
+    policy::STATUS_REASON_LEN_MAX,
     sale::{PaymentStatus, ReservationStatus},
+    text::checked_text,
 };
 use frontrow_storage::{PaymentFilter, ReservationFilter};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// The users to find.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -164,21 +166,32 @@ pub(in crate::api) async fn cancel(
     Ok(replayed(json(&TicketShape::from(done.value)), done.replay))
 }
 
+/// Why an operator refunds a payment.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefundReason {
+    /// For the audit log.
+    #[schema(format = "text", min_length = 1, max_length = 500, example = "The buyer is ill.")]
+    reason: String,
+}
+
 /// Gives a payment back to its user.
 ///
-/// At any time, also when the user could not any more.
+/// At any time, also when the user could not any more. For another user's payment the `reason` is needed.
 #[utoipa::path(post, path = "/api/v1/operator/payments/{payment_id}/refund", tag = "operator",
     operation_id = "refund_for_user",
-    params(("payment_id" = PaymentId, Path, description = "The payment")),
+    params(("payment_id" = PaymentId, Path, description = "The payment")), request_body = Option<RefundReason>,
     responses((status = 200, description = "The refunded payment", body = ReceiptShape)))]
 pub(in crate::api) async fn refund(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(id): PathId<PaymentId>,
     key: IdempotencyKey,
+    OptionalJsonBody(body): OptionalJsonBody<RefundReason>,
 ) -> HttpResult<Response> {
-    let key = key.bind(caller, &Method::POST, "/operator/payments/{id}/refund", &[&id], &())?;
-    let done = app.office.refund(caller, id, key).await?;
+    let key = key.bind(caller, &Method::POST, "/operator/payments/{id}/refund", &[&id], &body)?;
+    let reason = body.map(|body| checked_text("reason", &body.reason, STATUS_REASON_LEN_MAX)).transpose()?;
+    let done = app.office.refund(caller, id, reason, key).await?;
     Ok(replayed(json(&ReceiptShape::from(done.value)), done.replay))
 }
 

@@ -126,11 +126,13 @@ definitions! {
     BALANCE_TOO_LOW of BalanceTooLow: 409 "The balance does not cover the debt" "A debt is collected as a whole: the balance is `balance`, the debt `amount`. Nothing was taken.";
     DEBT_SETTLED of DebtSettled: 409 "The debt was settled before" "A debt is settled once.";
     REFERENCE_USED of ReferenceUsed: 409 "The reference was used" "Another top-up, or another adjustment of the same account, carries this reference; nothing was booked.";
+    CHANGED_MEANWHILE of Changed: 412 "It has changed meanwhile" "The room or concert is not the version that `If-Match` names; nothing was changed. Read it as it is now, and change that.";
     PAYLOAD_TOO_LARGE is "payload_too_large": 413 "The body is too large" "The body is larger than this call takes. Send less at once.";
     URI_TOO_LONG is "uri_too_long": 414 "The address is too long" "The request's path and query are longer than the server takes.";
     UNSUPPORTED_MEDIA_TYPE is "unsupported_media_type": 415 "The body must be JSON" "Send the body with `Content-Type: application/json`.";
     INVALID_FIELD is "invalid_field": 422 "A field is not valid" "A field of the body is missing, unknown, of the wrong type or out of its bounds; `field` names it. For an id in the path, a query parameter or a header the status is 400.";
     MALFORMED of Malformed: 422 "The request contradicts itself" "The request asks for more than one request may, or contradicts itself; `reason` says how.";
+    REASON_NEEDED of ReasonNeeded: 422 "It needs a reason" "An operator's act that hurts buyers has a `reason`, which the audit log keeps. Nothing was changed.";
     SEVERAL_CONCERTS of SeveralConcerts: 422 "One request is for one concert" "Send a request for each concert.";
     AMOUNT_OUT_OF_BOUNDS of AmountOutOfBounds: 422 "The amount is out of bounds" "One top-up or adjustment is from `min` to `max`, and an adjustment is not 0.";
     IDEMPOTENCY_KEY_REUSED of IdempotencyKeyReused: 422 "The Idempotency-Key was used before" "The key belongs to another request. A new request needs a new key.";

@@ -1,0 +1,94 @@
+//! What a change of an operator means for buyers: whether it takes something from them, and whether it stops the sale.
+
+use super::{Concert, ConcertStatus};
+use crate::{
+    command::{ConcertChange, RoomChange},
+    line::{Gate, Room},
+    time::Time,
+};
+
+/// How a change stops a sale or a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stops {
+    /// The gate is paused: no turn is offered. Active tokens may still hold and pay.
+    Paused,
+    /// The cap is 0: no turn is offered, and none can be claimed.
+    NoPlaces,
+    /// The sale is closed: nothing is held or paid.
+    Closed,
+    /// The concert is postponed: nothing is held or paid until it is scheduled again.
+    Postponed,
+    /// The closing time has passed: nothing is held. Holds may still be paid.
+    PastClosing,
+    /// The opening is put off while the sale is open: nothing is held until then. Holds may still be paid.
+    PutOff,
+}
+
+impl RoomChange {
+    /// The room after the change, but for `updated_at`.
+    #[must_use]
+    pub fn applied(&self, room: &Room) -> Room {
+        let mut room = room.clone();
+        room.max_active = self.max_active.unwrap_or(room.max_active);
+        room.admit_per_minute = self.admit_per_minute.unwrap_or(room.admit_per_minute);
+        room.gate = self.gate.unwrap_or(room.gate);
+        if let Some(message) = &self.message {
+            room.message.clone_from(message);
+        }
+        room
+    }
+
+    /// Whether the change takes something from buyers: it pauses the gate, lowers the cap, or introduces or lowers a
+    /// rate.
+    #[must_use]
+    pub fn hurts(&self, room: &Room) -> bool {
+        let after = self.applied(room);
+        let has_less_rate = match (room.admit_per_minute, after.admit_per_minute) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(before), Some(after)) => after < before,
+        };
+        let is_paused = room.gate == Gate::Open && after.gate == Gate::Paused;
+        is_paused || has_less_rate || after.max_active < room.max_active
+    }
+
+    /// How the change stops the line; none if it does not, or if the line is stopped so already.
+    #[must_use]
+    pub fn stops(&self, room: &Room) -> Option<Stops> {
+        let after = self.applied(room);
+        if room.gate == Gate::Open && after.gate == Gate::Paused {
+            return Some(Stops::Paused);
+        }
+        (room.max_active_tokens() > 0 && after.max_active_tokens() <= 0).then_some(Stops::NoPlaces)
+    }
+}
+
+impl ConcertChange {
+    /// Whether the change takes something from buyers: it closes or postpones the concert, or stops its sale by its
+    /// times. A change that is refused takes nothing.
+    #[must_use]
+    pub fn hurts(&self, concert: &Concert, now: Time) -> bool {
+        self.stops(concert, now).is_some()
+    }
+
+    /// How the change stops the sale at `now`, or keeps it from opening; none if it does not, or if the sale is stopped
+    /// so already.
+    #[must_use]
+    pub fn stops(&self, concert: &Concert, now: Time) -> Option<Stops> {
+        let after = self.applied(concert, now).ok()?;
+        if after.status != concert.status {
+            match after.status {
+                ConcertStatus::Closed => return Some(Stops::Closed),
+                ConcertStatus::Postponed => return Some(Stops::Postponed),
+                ConcertStatus::Scheduled | ConcertStatus::Cancelled | ConcertStatus::Over => {}
+            }
+        }
+        // The last moment of the sale, whatever the status says: an operator may schedule the concert again.
+        let is_past = |concert: &Concert| now >= concert.closes_at.min(concert.ends_at);
+        if is_past(&after) && !is_past(concert) {
+            return Some(Stops::PastClosing);
+        }
+        let is_open = concert.check_on_sale(now).is_ok();
+        (is_open && now < after.opens_at).then_some(Stops::PutOff)
+    }
+}
