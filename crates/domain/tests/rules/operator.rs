@@ -2,8 +2,8 @@
 
 use crate::support::{
     BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, S, SHOW, START, SaleModel, VIEWER, add_seats, at, block,
-    cancel, create_concert, free, hold, issue, new_concert, pay, reason, refund, register, remove_poster, set_cap, set_poster,
-    set_room, top_up, update_concert, user,
+    cancel, create_concert, free, hold, issue, new_concert, pay, reason, refund, register, remove_poster, set_cap,
+    set_poster, set_room, top_up, update_concert, user,
 };
 use frontrow_domain::{
     command::{Command, ConcertChange, Issue, Outcome, RoomChange},

@@ -281,6 +281,7 @@ pub(crate) fn create_concert(own_room_max_active: Option<i64>) -> Command {
 }
 
 /// A reason for an act of an operator.
+#[expect(clippy::unnecessary_wraps, reason = "the commands take an option")]
 pub(crate) fn reason() -> Option<String> {
     Some("The hall asks for it.".to_owned())
 }

@@ -51,6 +51,11 @@ async fn the_page_proposes_a_top_up_that_buyers_may_send() {
 }
 
 /// A debt of the user, with as many points in the balance as it takes to collect it.
+/// The debt that an operation settles, if it does.
+async fn a_debt_for(operation: &str, operator: &Client, user: &str) -> Value {
+    if operation == "settle_debt" { a_debt(operator, user).await } else { Value::Null }
+}
+
 async fn a_debt(operator: &Client, user: &str) -> Value {
     let adjust = async |amount: i64| {
         let body = json!({ "amount": amount, "reason": "A chargeback", "reference": format!("books-{amount}") });
@@ -158,11 +163,7 @@ async fn the_server_takes_every_example_of_a_body() {
             if body["user_id"].is_string() {
                 body["user_id"] = json!(joiner.user);
             }
-            let debt = if operation == "settle_debt" {
-                a_debt(&operator, &joiner.user.to_string()).await
-            } else {
-                Value::Null
-            };
+            let debt = a_debt_for(&operation, &operator, &joiner.user.to_string()).await;
             let concert = if operation == "add_seats" { created.clone() } else { json!(hall.id()) };
             let path = path
                 .replace("{concert_id}", &concert.to_string())
