@@ -1,7 +1,10 @@
 //! How much one command may carry. A larger command is refused before a row is loaded: it costs a store nothing.
 
 use crate::{
-    command::{Command, ConcertChange, Erasure, NewAdjustment, NewConcert, NewPassword, Settlements},
+    command::{
+        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewConcert, NewPassword,
+        Settlements,
+    },
     outbox::CLAIM_MAX,
     policy::{
         HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
@@ -9,6 +12,7 @@ use crate::{
     },
     refusal::Refusal,
     sale::{DESCRIPTION_LEN_MAX, DetailsChange, NewSeat, POSTER_LEN_MAX, SeatAction, SeatChange, SeatLabel},
+    user::RECOVERY_CODES,
 };
 use std::ops::RangeInclusive;
 
@@ -56,7 +60,9 @@ impl Command {
             Self::RemoveSeats { seat_ids, .. } => {
                 count("Name", seat_ids.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")
             }
-            Self::Register(user) => texts([user.name.as_str(), &user.email, &user.password_hash]),
+            Self::Register(user) | Self::RegisterFirst(user) => {
+                texts([user.name.as_str(), &user.email, &user.password_hash])
+            }
             Self::TopUp { reference, .. } => texts(reference.as_deref()),
             Self::Adjust(NewAdjustment { reason, reference, .. }) => texts([reason.as_str(), reference]),
             Self::CreateConcert(NewConcert { title, artist, venue, time_zone, details, .. }) => {
@@ -93,7 +99,9 @@ impl Command {
                 count("Settle", len, 0..=CLAIM_MAX, "events")?;
                 texts(failed.iter().map(|(_, error)| error.text()))
             }
+            Self::ChangeFactor { step, .. } => factor_step(step),
             Self::SetRole { .. }
+            | Self::OpenSessionWithFactor { .. }
             | Self::CloseSessions { .. }
             | Self::LockUser { .. }
             | Self::UnlockUser { .. }
@@ -138,6 +146,19 @@ fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::Malformed { reason: format!("A text has at most {TEXT_BYTES_MAX} bytes.") })
+}
+
+fn factor_step(step: &FactorStep) -> Result<(), Refusal> {
+    match step {
+        FactorStep::Confirm(FactorConfirmation { recovery, .. }) | FactorStep::RenewCodes { recovery, .. } => {
+            count("Make", recovery.len(), 0..=RECOVERY_CODES, "recovery codes")
+        }
+        FactorStep::Enrol { .. }
+        | FactorStep::Decline
+        | FactorStep::Remove { .. }
+        | FactorStep::Reset
+        | FactorStep::NoteWrongCode => Ok(()),
+    }
 }
 
 fn detail_texts(details: &DetailsChange) -> Result<(), Refusal> {

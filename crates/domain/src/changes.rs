@@ -8,7 +8,7 @@ use crate::{
     points::{Debt, Point, PointEntry},
     sale::{Concert, ConcertDetails, Payment, Poster, Reservation, Seat},
     time::Time,
-    user::{AccountLink, NewUser, Session, User},
+    user::{AccountLink, NewUser, SecondFactor, Session, User},
     world::NextIds,
 };
 use std::collections::BTreeMap;
@@ -124,6 +124,10 @@ pub struct Changes {
     pub new_passwords: Vec<(UserId, PasswordHash)>,
     /// New links, one of each kind for a user. Each replaces the user's old one.
     pub links: Vec<AccountLink>,
+    /// Second factors, one for a user. Each replaces the user's old one.
+    pub factors: Vec<SecondFactor>,
+    /// Users whose second factor is removed. To be saved before the new ones.
+    pub removed_factors: Vec<UserId>,
     /// New sessions. To be saved after the ended ones are removed.
     pub new_sessions: Vec<Session>,
     /// Sessions that ended.
@@ -185,6 +189,8 @@ impl Changes {
             && self.sign_ins.is_empty()
             && self.new_passwords.is_empty()
             && self.links.is_empty()
+            && self.factors.is_empty()
+            && self.removed_factors.is_empty()
             && self.new_sessions.is_empty()
             && self.closed_sessions.is_empty()
             && self.ended_sessions.is_empty()

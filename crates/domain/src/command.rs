@@ -5,7 +5,8 @@ mod outcome;
 pub(crate) mod stored;
 
 pub use drafts::{
-    ConcertChange, Erasure, NewAdjustment, NewConcert, NewPassword, PasswordHash, Proof, RoomChange, Settlements, Worth,
+    ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewConcert, NewPassword, PasswordHash,
+    Proof, RoomChange, Settlements, Worth,
 };
 pub use outcome::{Issue, Outcome};
 
@@ -18,7 +19,7 @@ use crate::{
     refusal::Refusal,
     sale::{NewSeat, Poster, SeatAction, SeatChange},
     time::Time,
-    user::{Caller, LetterLanguage, LinkKind, NewUser, Role, Session},
+    user::{Caller, FactorProof, LetterLanguage, LinkKind, NewUser, Role, Session},
 };
 
 /// A command with its caller and the key that makes it safe to repeat.
@@ -43,6 +44,7 @@ impl Request {
                 Command::CloseSession { .. }
                     | Command::OpenSession { .. }
                     | Command::CloseSessions { .. }
+                    | Command::ChangeFactor { step: FactorStep::Enrol { .. } | FactorStep::Decline, .. }
                     | Command::RenameUser { .. }
                     | Command::LockUser { .. }
                     | Command::UnlockUser { .. }
@@ -96,6 +98,8 @@ pub struct IdempotencyRecord {
 pub enum Command {
     /// A user registers.
     Register(NewUser),
+    /// The first operator registers, by the box office alone, while there is no operator.
+    RegisterFirst(NewUser),
     /// A user gets a role, by the box office alone. Their sessions end.
     SetRole {
         /// The user.
@@ -110,12 +114,28 @@ pub enum Command {
         /// The new name.
         name: String,
     },
-    /// A user signs in; the password was checked before.
+    /// A user signs in; the password was checked before. Refused if the account has a second factor.
     OpenSession {
         /// The session.
         session: Session,
         /// The user's [`sign_in_epoch`](crate::user::User::sign_in_epoch) when the password was checked.
         epoch: i64,
+    },
+    /// A user signs in with a second factor; the password was checked before.
+    OpenSessionWithFactor {
+        /// The session.
+        session: Session,
+        /// The user's [`sign_in_epoch`](crate::user::User::sign_in_epoch) when the password was checked.
+        epoch: i64,
+        /// The second factor.
+        proof: FactorProof,
+    },
+    /// A step in the life of a user's second factor.
+    ChangeFactor {
+        /// The user.
+        user_id: UserId,
+        /// The step.
+        step: FactorStep,
     },
     /// All sessions of a user end, by the user or the box office.
     CloseSessions {

@@ -10,6 +10,7 @@ mod outbox;
 mod payments;
 mod points;
 mod seats;
+mod second_factor;
 mod tokens;
 mod users;
 
@@ -73,9 +74,14 @@ fn apply(world: &mut World, request: &Request) -> Decision {
     request.command.check_bounds()?;
     match &request.command {
         Command::Register(user) => users::register(world, caller, user),
+        Command::RegisterFirst(user) => users::register_first(world, caller, user),
         Command::SetRole { user_id, role } => users::set_role(world, caller, *user_id, *role),
         Command::RenameUser { user_id, name } => users::rename(world, caller, *user_id, name),
         Command::OpenSession { session, epoch } => users::open_session(world, *session, *epoch),
+        Command::OpenSessionWithFactor { session, epoch, proof } => {
+            second_factor::open_session(world, *session, *epoch, *proof)
+        }
+        Command::ChangeFactor { user_id, step } => second_factor::change(world, caller, *user_id, step),
         Command::CloseSessions { user_id } => users::close_sessions(world, caller, *user_id),
         Command::SetPassword(new) => users::set_password(world, caller, new),
         Command::LockUser { user_id } => users::set_status(world, caller, *user_id, UserStatus::Locked),

@@ -23,6 +23,10 @@ pub struct Footprint {
     pub users: Vec<UserId>,
     /// Links that are used, by user and kind.
     pub links: Vec<(UserId, LinkKind)>,
+    /// Users whose second factor counts.
+    pub factors: Vec<UserId>,
+    /// Whether there is an operator.
+    pub first_operator: bool,
     /// Sessions whose user counts.
     pub sessions: Vec<[u8; 32]>,
     /// The batch's rooms. Their rows are locked only if `counted` names them or their settings change.
@@ -133,12 +137,10 @@ impl Footprint {
         }
         let caller = request.caller.user_id();
         match &request.command {
-            Command::Register(user) => {
-                self.emails.push(user.email.clone());
-                self.users.push(user.user_id);
-                self.demand.raise_audit(usize::from(user.role.sees_sale()));
-            }
-            Command::SetRole { .. }
+            Command::Register(_)
+            | Command::RegisterFirst(_)
+            | Command::ChangeFactor { .. }
+            | Command::SetRole { .. }
             | Command::RenameUser { .. }
             | Command::LockUser { .. }
             | Command::UnlockUser { .. }
@@ -149,6 +151,7 @@ impl Footprint {
             | Command::RedeemResetLink { .. }
             | Command::EraseUser(_) => self.add_account(&request.command),
             Command::OpenSession { .. }
+            | Command::OpenSessionWithFactor { .. }
             | Command::CloseSession { .. }
             | Command::EndSession { .. }
             | Command::RequestLetter { .. }
@@ -279,8 +282,9 @@ impl Footprint {
     /// A session, or a letter and the link in it.
     fn add_session(&mut self, command: &Command) {
         match command {
-            Command::OpenSession { session, .. } => {
+            Command::OpenSession { session, .. } | Command::OpenSessionWithFactor { session, .. } => {
                 self.users.push(session.user_id);
+                self.factors.push(session.user_id);
                 self.demand.raise_audit(usize::from(session.role.sees_sale()));
             }
             Command::EndSession { secret_hash } => self.sessions.push(*secret_hash),
@@ -297,11 +301,26 @@ impl Footprint {
         }
     }
 
-    /// A change of an account that exists: the user, and a line of the audit log.
+    /// A new account or a change of one: the user, and a line of the audit log, except for new buyers.
     fn add_account(&mut self, command: &Command) {
         match command {
-            Command::SetRole { user_id, .. }
-            | Command::RenameUser { user_id, .. }
+            Command::Register(user) => {
+                self.emails.push(user.email.clone());
+                self.users.push(user.user_id);
+                self.demand.raise_audit(usize::from(user.role.sees_sale()));
+                return;
+            }
+            Command::RegisterFirst(user) => {
+                self.emails.push(user.email.clone());
+                self.users.push(user.user_id);
+                self.first_operator = true;
+                self.rooms.push(RoomId::HOUSE);
+            }
+            Command::SetRole { user_id, .. } | Command::ChangeFactor { user_id, .. } => {
+                self.users.push(*user_id);
+                self.factors.push(*user_id);
+            }
+            Command::RenameUser { user_id, .. }
             | Command::LockUser { user_id }
             | Command::UnlockUser { user_id }
             | Command::CloseSessions { user_id }
@@ -314,6 +333,7 @@ impl Footprint {
             }
             Command::EraseUser(erasure) => {
                 self.users.push(erasure.user_id);
+                self.factors.push(erasure.user_id);
                 self.points.push(erasure.user_id);
                 self.debtors.push(erasure.user_id);
                 self.tokens.extend(&erasure.tokens);

@@ -14,7 +14,7 @@ use crate::{
     retention::{Leftover, is_reservation_over, is_token_over},
     sale::{Concert, ConcertDetails, Payment, Poster, Reservation, Seat},
     time::Time,
-    user::{AccountLink, LinkKind, Session, User},
+    user::{AccountLink, LinkKind, Role, SecondFactor, Session, User},
     world::{NextIds, World},
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -36,6 +36,8 @@ pub struct Model {
     pub emails: HashMap<String, UserId>,
     /// Links to accounts.
     pub links: BTreeMap<(UserId, LinkKind), AccountLink>,
+    /// Second factors.
+    pub factors: BTreeMap<UserId, SecondFactor>,
     /// Sessions.
     pub sessions: HashMap<[u8; 32], Session>,
     /// Concerts.
@@ -122,6 +124,12 @@ impl Model {
                 world.links.load(*key, *link);
             }
         }
+        for id in &keys.factors {
+            if let Some(factor) = self.factors.get(id) {
+                world.factors.load(*id, factor.clone());
+            }
+        }
+        world.has_operator = keys.first_operator && self.users.values().any(|user| user.role == Role::Operator);
         for secret_hash in &keys.sessions {
             if let Some(session) = self.sessions.get(secret_hash) {
                 world.sessions.insert(*secret_hash, *session);
@@ -370,6 +378,10 @@ impl Model {
         }
         self.passwords.extend(changes.new_passwords.iter().map(|(user, hash)| (*user, hash.0.clone())));
         self.links.extend(changes.links.iter().map(|link| ((link.user_id, link.kind), *link)));
+        for id in &changes.removed_factors {
+            self.factors.remove(id);
+        }
+        self.factors.extend(changes.factors.iter().map(|factor| (factor.user_id, factor.clone())));
         for ended in &changes.ended_sessions {
             self.sessions.retain(|secret, session| session.user_id != ended.user_id || Some(*secret) == ended.kept);
         }

@@ -35,6 +35,13 @@ pub const RESET_LINK_VALID: Span = Span::from_secs(30 * 60);
 /// How long a link that confirms an e-mail address is valid: it opens nothing, and a letter may be late.
 pub const CONFIRMATION_LINK_VALID: Span = Span::from_secs(24 * 3_600);
 
+/// How long the page that asks for a code after a right password may be used.
+pub const CODE_PAGE_VALID: Span = Span::from_secs(5 * 60);
+/// How many wrong codes of an authenticator app an account may get before codes rest. One guess in 333,333 is right.
+pub const WRONG_CODES_MAX: i64 = 10;
+/// How long they rest. A guesser who knows the password needs years; the owner has recovery codes.
+pub const FACTOR_REST: Span = Span::from_secs(3_600);
+
 /// The least time between two records of a user's last sign-in: not every sign-in writes the user's row.
 pub const SIGN_IN_RECORD_INTERVAL: Span = Span::from_secs(86_400);
 

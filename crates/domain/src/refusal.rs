@@ -100,6 +100,24 @@ refusals! {
     /// The account of an operator or a viewer can be changed only by its owner and on the command line.
     #[error("The account of an operator or a viewer is locked, reset and erased on the command line alone.")]
     OperatorAccount = "operator_account" Passing,
+    /// The account has a second factor, and the caller has proved the password alone.
+    #[error("The account needs the code of its authenticator app, too.")]
+    SecondFactorNeeded = "second_factor_needed" Passing,
+    /// The code is wrong, of another time or used, or the recovery code is: the answer is the same.
+    #[error("The code is not right.")]
+    SecondFactorWrong = "second_factor_wrong" Passing,
+    /// Too many wrong codes came: codes of the app are accepted again later, recovery codes now.
+    #[error("Too many wrong codes: codes of the app are accepted again from {until} on.")]
+    SecondFactorResting {
+        /// From when on codes are accepted again.
+        until: Time,
+    } = "second_factor_resting" Passing,
+    /// The account has a second factor already.
+    #[error("The account has a second factor: remove it first.")]
+    SecondFactorActive = "second_factor_active" Passing,
+    /// There is an operator: the next one is added by the command line.
+    #[error("The box office has an operator.")]
+    OperatorExists = "operator_exists" Passing,
     /// The reset link is unknown, used or expired, or the account is locked: the answer is the same.
     #[error("The reset link is not valid.")]
     ResetLinkInvalid = "reset_link_invalid" Passing,
@@ -359,6 +377,8 @@ entity_kinds! {
     User = "user",
     /// A session.
     Session = "session",
+    /// A second factor.
+    SecondFactor = "second factor",
     /// A concert.
     Concert = "concert",
     /// A waiting room.

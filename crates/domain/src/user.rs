@@ -1,8 +1,13 @@
 //! Users, their roles, their sessions and links, and the callers of commands.
 
 mod client_label;
+mod second_factor;
 
 pub use client_label::ClientLabel;
+pub use second_factor::{
+    CODE_STEP_SECONDS, CODE_STEPS_APART, ConfirmedFactor, FactorProof, FactorSecret, FactorState, RECOVERY_CODES,
+    SecondFactor, code_step,
+};
 
 use crate::{
     id::{SessionId, UserId},

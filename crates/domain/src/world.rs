@@ -20,7 +20,7 @@ use crate::{
     policy::Policy,
     sale::{Concert, ConcertDetails, Payment, Poster, PosterMark, Reservation, Seat, SeatPlace},
     time::Time,
-    user::{AccountLink, LetterLanguage, LinkKind, NewUser, Session, User},
+    user::{AccountLink, LetterLanguage, LinkKind, NewUser, Role, SecondFactor, Session, User},
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -54,6 +54,10 @@ pub struct World {
     pub users: Table<UserId, User>,
     /// Links by user and kind, of those in the footprint.
     pub links: Table<(UserId, LinkKind), AccountLink>,
+    /// Second factors by user, of those in the footprint.
+    pub factors: Table<UserId, SecondFactor>,
+    /// Whether there is an operator, if the footprint asks.
+    pub has_operator: bool,
     /// Sessions by the SHA-256 of their secret, of those in the footprint.
     pub sessions: HashMap<[u8; 32], Session>,
     /// Users by e-mail address.
@@ -113,6 +117,7 @@ pub struct World {
     new_users: Vec<NewUser>,
     sign_ins: Vec<UserId>,
     new_passwords: Vec<(UserId, PasswordHash)>,
+    removed_factors: Vec<UserId>,
     new_sessions: Vec<Session>,
     closed_sessions: Vec<[u8; 32]>,
     ended_sessions: Vec<SessionsEnd>,
@@ -221,6 +226,7 @@ impl World {
     /// Adds a user.
     pub fn add_user(&mut self, user: User, secrets: NewUser) {
         self.emails.insert(user.email.clone(), user.user_id);
+        self.has_operator |= user.role == Role::Operator;
         self.users.load(user.user_id, user);
         self.new_users.push(secrets);
     }
@@ -229,6 +235,13 @@ impl World {
     pub fn note_sign_in(&mut self, user: User) {
         self.sign_ins.push(user.user_id);
         self.users.amend(user.user_id, User { signed_in_at: self.now, ..user });
+    }
+
+    /// Removes the second factor of a user.
+    pub fn remove_factor(&mut self, id: UserId) {
+        if self.factors.contains(id) && self.factors.remove(id) {
+            self.removed_factors.push(id);
+        }
     }
 
     /// Adds a session.
@@ -367,6 +380,7 @@ impl World {
             self.new_users.len(),
             self.users.edits,
             self.links.edits,
+            self.factors.edits,
             self.new_sessions.len(),
             self.closed_sessions.len(),
             self.concerts.edits,
@@ -419,6 +433,8 @@ impl World {
             sign_ins: self.sign_ins,
             new_passwords: self.new_passwords,
             links: self.links.into_saves().iter().copied().collect(),
+            factors: self.factors.into_saves().iter().cloned().collect(),
+            removed_factors: self.removed_factors,
             new_sessions: self.new_sessions,
             closed_sessions: self.closed_sessions,
             ended_sessions: self.ended_sessions,

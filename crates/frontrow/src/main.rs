@@ -20,6 +20,7 @@ use frontrow_domain::{
 };
 use frontrow_service::{
     concert_import, demo, drafts,
+    first_operator::FIRST_OPERATOR_PATH,
     office::{BoxOffice, ServiceError},
     validate::{Email, Password, USER_NAME_LEN_MAX},
 };
@@ -173,6 +174,21 @@ fn greet(config: &Config, address: std::net::SocketAddr) {
     }
 }
 
+/// Without an operator no sale can be run: says how the first one comes to be. The link goes to the console alone,
+/// since logs are kept and read by others.
+fn greet_first_operator(config: &Config, office: &BoxOffice, address: std::net::SocketAddr) {
+    if config.log_format.is_json() {
+        tracing::warn!("there is no operator: add one by `frontrow operator add`");
+        return;
+    }
+    let secret = office.first_operator_secret();
+    say(&format!("First operator:  http://{address}{FIRST_OPERATOR_PATH}{secret}"));
+    tracing::warn!(
+        "there is no operator: a link to register the first one was printed. It works until there is one; `frontrow \
+         operator add` does the same"
+    );
+}
+
 /// Prints a line. If the reader of the output goes away, the sale must not stop.
 fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
@@ -212,6 +228,11 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     // From the announcement on, it stops in good order.
     let mut signals = StopSignals::listen().context("cannot listen for signals")?;
     greet(config, address);
+    match opened.app.office.lacks_operator().await {
+        Ok(true) => greet_first_operator(config, &opened.app.office, address),
+        Ok(false) => {}
+        Err(error) => tracing::warn!(%error, "cannot look up whether there is an operator"),
+    }
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         signals.next().await;
@@ -359,6 +380,7 @@ async fn users(config: &Config, command: UserCommand) -> anyhow::Result<()> {
     | UserCommand::Unlock { email }
     | UserCommand::Password { email, .. }
     | UserCommand::ResetLink { email }
+    | UserCommand::ResetFactor { email }
     | UserCommand::Erase { email, .. }) = &command;
     let email = Email::parse_known(email)?;
     let password = match &command {
@@ -384,6 +406,13 @@ async fn users(config: &Config, command: UserCommand) -> anyhow::Result<()> {
             UserCommand::ResetLink { .. } => {
                 let (secret, expires_at) = office.issue_reset_link(Caller::System, user_id).await?;
                 Ok(format!("{secret}\nGood once, until {expires_at}, for {email}."))
+            }
+            UserCommand::ResetFactor { .. } => {
+                match office.reset_factor(user_id).await {
+                    Err(ServiceError::Refused(Refusal::NotFound { .. })) => bail!("{email} has no second factor"),
+                    done => done?,
+                }
+                Ok(format!("{email} has no second factor any more, and is signed out everywhere."))
             }
             UserCommand::Erase { force, .. } => {
                 let worth = if force { Worth::Abandoned } else { Worth::Kept };

@@ -15,7 +15,7 @@ use frontrow_domain::{
     refusal::{EntityKind, Refusal},
     sale::ReservationStatus,
     time::Time,
-    user::{Caller, ClientLabel, LetterLanguage, NewUser, Role, Session, User},
+    user::{Caller, ClientLabel, FactorProof, LetterLanguage, NewUser, Role, Session, User},
 };
 use frontrow_storage::{Page, ReservationFilter};
 use sha2::{Digest, Sha256};
@@ -83,7 +83,20 @@ impl BoxOffice {
         password: Password,
         role: Role,
     ) -> Result<User, ServiceError> {
-        let password_hash = self.passwords.hash(&password).await?;
+        let caller = if role.sees_sale() { Caller::System } else { Caller::Anonymous };
+        let user = self.new_user(name, email, &password, role).await?;
+        self.run(caller, Command::Register(user)).await
+    }
+
+    /// The row of a user who registers.
+    pub(crate) async fn new_user(
+        &self,
+        name: String,
+        email: Email,
+        password: &Password,
+        role: Role,
+    ) -> Result<NewUser, ServiceError> {
+        let password_hash = self.passwords.hash(password).await?;
         // New rows never have an older form, so none can appear between this read and the command.
         for older in email.forms().skip(1) {
             if self.store.credentials(older).await?.is_some() {
@@ -92,9 +105,7 @@ impl BoxOffice {
         }
         let email = email.as_str().to_owned();
         let user_id = UserId(self.ids.uuid(self.now()));
-        let caller = if role.sees_sale() { Caller::System } else { Caller::Anonymous };
-        let user = NewUser { user_id, name, email, password_hash, role };
-        self.run(caller, Command::Register(user)).await
+        Ok(NewUser { user_id, name, email, password_hash, role })
     }
 
     /// The account of an address with its password hash, in whatever form its row has the address.
@@ -112,37 +123,53 @@ impl BoxOffice {
     }
 
     /// Signs a user in, whose account [`BoxOffice::account`] has looked up. An unknown address takes as long as a wrong
-    /// password, and gets the same answer.
+    /// password, and gets the same answer. `code` is of the authenticator app, or a recovery code; it is ignored if the
+    /// account has no second factor.
     ///
     /// # Errors
-    /// [`ServiceError::WrongCredentials`]; only after the right password [`ServiceError::DemoAccount`] and
-    /// [`AccountLocked`](Refusal::AccountLocked).
+    /// [`ServiceError::WrongCredentials`]; only after the right password [`ServiceError::DemoAccount`],
+    /// [`AccountLocked`](Refusal::AccountLocked), and without the right code
+    /// [`SecondFactorNeeded`](Refusal::SecondFactorNeeded), [`SecondFactorWrong`](Refusal::SecondFactorWrong) and
+    /// [`SecondFactorResting`](Refusal::SecondFactorResting).
     pub async fn sign_in(
         &self,
         account: Option<(User, String)>,
         password: &Password,
+        code: Option<&str>,
         client: Option<ClientLabel>,
     ) -> Result<SessionOpened, ServiceError> {
         let watched = account.as_ref().map(|(user, _)| user).filter(|user| user.role.sees_sale());
         let watched = watched.map(|user| user.user_id);
-        let result = self.check_and_open(account, password, client).await;
+        let result = self.check_and_open(account, password, code, client).await;
+        self.note_sign_in(watched, &result);
+        result
+    }
+
+    /// Counts a sign-in; `watched` is the account if its sign-ins are in the audit log.
+    pub(crate) fn note_sign_in(&self, watched: Option<UserId>, result: &Result<SessionOpened, ServiceError>) {
+        // Half a sign-in: the code is still to come.
+        if matches!(result, Err(ServiceError::Refused(Refusal::SecondFactorNeeded))) {
+            return;
+        }
         if result.is_ok() { &self.metrics.sign_ins_ok } else { &self.metrics.sign_ins_failed }.inc();
         let has_failed = matches!(
             result,
             Err(ServiceError::WrongCredentials
                 | ServiceError::DemoAccount
-                | ServiceError::Refused(Refusal::AccountLocked))
+                | ServiceError::Refused(
+                    Refusal::AccountLocked | Refusal::SecondFactorWrong | Refusal::SecondFactorResting { .. }
+                ))
         );
         if let Some(user_id) = watched.filter(|_| has_failed) {
             self.caches.failed_sign_ins.note(user_id, 1);
         }
-        result
     }
 
     async fn check_and_open(
         &self,
         account: Option<(User, String)>,
         password: &Password,
+        code: Option<&str>,
         client: Option<ClientLabel>,
     ) -> Result<SessionOpened, ServiceError> {
         let (user, hash) = account.unzip();
@@ -155,7 +182,11 @@ impl BoxOffice {
             );
             return Err(ServiceError::DemoAccount);
         }
-        self.open_session(user, client).await
+        let proof = match code {
+            Some(code) => self.factor_proof(user.user_id, code).await?,
+            None => None,
+        };
+        self.open_session_with(user, proof, client).await
     }
 
     /// Opens a session for a user who has just proved to be this one, by the password or by registering.
@@ -163,6 +194,16 @@ impl BoxOffice {
     /// # Errors
     /// The account has changed since, or the engine did not decide.
     pub async fn open_session(&self, user: User, client: Option<ClientLabel>) -> Result<SessionOpened, ServiceError> {
+        self.open_session_with(user, None, client).await
+    }
+
+    /// The same, with what proves a second factor.
+    pub(crate) async fn open_session_with(
+        &self,
+        user: User,
+        proof: Option<FactorProof>,
+        client: Option<ClientLabel>,
+    ) -> Result<SessionOpened, ServiceError> {
         let secret = URL_SAFE_NO_PAD.encode(self.ids.secret());
         let now = self.now();
         let session = Session {
@@ -173,13 +214,17 @@ impl BoxOffice {
             created_at: now,
             client,
         };
-        let command = Command::OpenSession { session, epoch: user.sign_in_epoch };
+        let epoch = user.sign_in_epoch;
+        let command = match proof {
+            Some(proof) => Command::OpenSessionWithFactor { session, epoch, proof },
+            None => Command::OpenSession { session, epoch },
+        };
         let expires_at = self.run(Caller::Anonymous, command).await?;
         Ok(SessionOpened { secret, expires_at, user })
     }
 
     /// The account of a signed-in user, after checking the repeated password.
-    async fn proved(&self, user_id: UserId, password: &Password) -> Result<User, ServiceError> {
+    pub(crate) async fn proved(&self, user_id: UserId, password: &Password) -> Result<User, ServiceError> {
         let unknown = Refusal::NotFound { what: EntityKind::User };
         let user = self.store.user(user_id).await?.ok_or(unknown.clone())?;
         let (user, hash) = self.store.credentials(&user.email).await?.ok_or(unknown)?;

@@ -38,6 +38,10 @@ impl Ring {
         &self.keys[self.signing]
     }
 
+    pub(super) fn keys(&self) -> &[PreparedKey] {
+        &self.keys
+    }
+
     pub(super) fn key(&self, id: u8) -> Option<&PreparedKey> {
         self.keys.iter().find(|key| key.id == id)
     }

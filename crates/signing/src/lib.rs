@@ -5,8 +5,10 @@
 //! the position.
 
 mod keys;
+mod purpose;
 
 pub use keys::{KeyError, Keyring};
+pub use purpose::{MAC_BYTES, Purpose};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use frontrow_domain::{
@@ -69,6 +71,8 @@ pub enum BadToken {
 struct PreparedKey {
     id: u8,
     begun: Hmac<Sha256>,
+    /// For everything that is no queue token.
+    plain: Hmac<Sha256>,
 }
 
 impl PreparedKey {
@@ -82,9 +86,10 @@ impl PreparedKey {
         let mut key_block = [0_u8; BLOCK_LEN];
         key_block[..secret.len()].copy_from_slice(&secret);
         // HMAC pads a shorter key with zeros to a block, so this is HMAC with the 32 bytes.
-        let mut begun = Hmac::<Sha256>::new(&key_block.into());
+        let plain = Hmac::<Sha256>::new(&key_block.into());
+        let mut begun = plain.clone();
         begun.update(&start);
-        Self { id, begun }
+        Self { id, begun, plain }
     }
 
     fn mac(&self, token: &SignedToken) -> [u8; MAC_LEN] {

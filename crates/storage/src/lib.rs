@@ -6,6 +6,7 @@ pub mod check;
 mod columns;
 mod enum_text;
 mod error;
+mod factor_columns;
 mod filter;
 mod instances;
 mod line;

@@ -26,7 +26,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{Concert, ConcertStatus, Payment, Poster, Reservation, ReservationStatus, Seat, SeatStatus},
     time::Time,
-    user::{AccountLink, LinkKind, Session, User},
+    user::{AccountLink, LinkKind, Role, SecondFactor, Session, User},
 };
 use std::{
     collections::{BTreeMap, HashSet},
@@ -153,6 +153,14 @@ impl Store for MemoryStore {
 
     async fn account_link(&self, user: UserId, kind: LinkKind) -> Result<Option<AccountLink>, StoreError> {
         Ok(self.state().model.links.get(&(user, kind)).copied())
+    }
+
+    async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>, StoreError> {
+        Ok(self.state().model.factors.get(&user).cloned())
+    }
+
+    async fn has_operator(&self) -> Result<bool, StoreError> {
+        Ok(self.state().model.users.values().any(|user| user.role == Role::Operator))
     }
 
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {

@@ -42,7 +42,7 @@ use crate::{
             account_link, audit_feed, audit_log, concert, concert_details, debt, outbox, payment, point, point_history,
             poster,
             reservation::{self, Expiries, Late},
-            room, seat, session, token, user,
+            room, seat, second_factor, session, token, user,
         },
         transact::Transactor,
     },
@@ -64,7 +64,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{Concert, Payment, Poster, Reservation, Seat},
     time::Time,
-    user::{AccountLink, LinkKind, Session, User},
+    user::{AccountLink, LinkKind, SecondFactor, Session, User},
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -172,6 +172,14 @@ impl Store for PostgresStore {
 
     async fn account_link(&self, user: UserId, kind: LinkKind) -> Result<Option<AccountLink>, StoreError> {
         account_link::find(&self.reads, user, kind).await
+    }
+
+    async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>, StoreError> {
+        second_factor::find(&self.reads, user).await
+    }
+
+    async fn has_operator(&self) -> Result<bool, StoreError> {
+        user::has_operator(&self.reads).await
     }
 
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {

@@ -22,7 +22,7 @@ use crate::{
         read_pool::ReadPool,
         tables::{
             account_link, audit_feed, audit_log, clock, concert, concert_details, debt, outbox, payment, point,
-            point_history, poster, reservation, room, seat, session, token, user,
+            point_history, poster, reservation, room, seat, second_factor, session, token, user,
         },
         writer::Writer,
     },
@@ -46,7 +46,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{Concert, Payment, Poster, Reservation, Seat},
     time::Time,
-    user::{AccountLink, LinkKind, Session, User},
+    user::{AccountLink, LinkKind, SecondFactor, Session, User},
 };
 use rusqlite::Connection;
 use std::{
@@ -234,6 +234,14 @@ impl Store for SqliteStore {
 
     async fn account_link(&self, user: UserId, kind: LinkKind) -> Result<Option<AccountLink>, StoreError> {
         self.read(move |conn| account_link::find(conn, user, kind)).await
+    }
+
+    async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>, StoreError> {
+        self.read(move |conn| second_factor::find(conn, user)).await
+    }
+
+    async fn has_operator(&self) -> Result<bool, StoreError> {
+        self.read(user::has_operator).await
     }
 
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {

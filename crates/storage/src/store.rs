@@ -20,7 +20,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{Concert, Payment, Poster, Reservation, Seat},
     time::{Span, Time},
-    user::{AccountLink, LinkKind, Session, User},
+    user::{AccountLink, LinkKind, SecondFactor, Session, User},
     world::World,
 };
 use std::{sync::Arc, time::Duration};
@@ -71,6 +71,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// The link of this kind of a user, over or not.
     async fn account_link(&self, user: UserId, kind: LinkKind) -> Result<Option<AccountLink>, StoreError>;
+
+    /// The second factor of a user, in whatever state it is.
+    async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>, StoreError>;
+
+    /// Whether there is an operator.
+    async fn has_operator(&self) -> Result<bool, StoreError>;
 
     /// Users whose e-mail address or name contains `text`, newest id first.
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError>;

@@ -53,6 +53,13 @@ pub fn picture(width: u32, height: u32) -> Vec<u8> {
 
 const POLL: Duration = Duration::from_millis(10);
 
+/// The code that an authenticator app with this key shows at a time.
+pub fn app_code(key: &str, now: frontrow_domain::time::Time) -> String {
+    let secret = totp_rs::Secret::try_from_base32(key.replace(' ', "")).unwrap();
+    let app = totp_rs::Builder::new().with_algorithm(totp_rs::Algorithm::SHA1).with_secret(secret).build().unwrap();
+    app.generate(u64::try_from(now.micros() / 1_000_000).unwrap()).to_string()
+}
+
 /// Asks again and again until there is an answer, for at most [`PATIENCE`].
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let started = Instant::now();

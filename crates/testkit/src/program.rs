@@ -58,7 +58,7 @@ impl Program {
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("Frontrow serves http://").expect("the program says where it listens");
-        Process { address: address.parse().unwrap(), child, _output: output }
+        Process { address: address.parse().unwrap(), child, output }
     }
 
     /// The books in this folder are in order.
@@ -72,10 +72,21 @@ pub struct Process {
     child: Child,
     pub address: SocketAddr,
     /// Kept open: the program would get an error when it writes to a pipe without a reader.
-    _output: BufReader<ChildStdout>,
+    output: BufReader<ChildStdout>,
 }
 
 impl Process {
+    /// The next line that it prints with this text.
+    pub fn next_line_with(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(self.output.read_line(&mut line).unwrap() > 0, "it ends without {text}");
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

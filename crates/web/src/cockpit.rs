@@ -1,8 +1,9 @@
 //! The pages for operators: a sale is run in a browser, on the ground that all pages share. A page calls the service,
 //! never the API.
 //!
-//! A file for each part. Every page takes a [`CockpitShell`](shell::CockpitShell), which lets in operators alone.
+//! A file for each part. Every page takes a [`CockpitShell`](shell::CockpitShell), which lets in operators and viewers alone.
 
+mod factor;
 mod home;
 mod shell;
 
@@ -11,5 +12,8 @@ use axum::{Router, middleware, routing::get};
 
 /// The routes of the pages for operators.
 pub(crate) fn routes() -> Router<SharedState> {
-    Router::new().route("/operator", get(home::show)).layer(middleware::map_response(problem_page::marked))
+    Router::new()
+        .route("/operator", get(home::show))
+        .merge(factor::routes())
+        .layer(middleware::map_response(problem_page::marked))
 }

@@ -7,6 +7,7 @@ use crate::{
     outbox::{Consumer, DeliveryError, LeaseHolder},
     sale::{ConcertStatus, DetailsChange, Fold},
     time::Time,
+    user::{FactorProof, FactorSecret},
 };
 use jiff::civil;
 
@@ -53,6 +54,52 @@ pub struct NewPassword {
     pub proof: Proof,
     /// SHA-256 of the secret of the session to keep; none to end all.
     pub kept_session: Option<[u8; 32]>,
+}
+
+/// A code of the authenticator app that proves that it has the secret: the second factor is in force from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactorConfirmation {
+    /// The secret that the code is right for.
+    pub secret: FactorSecret,
+    /// The step that the code is right for.
+    pub step: i64,
+    /// SHA-256 of each recovery code, at most [`RECOVERY_CODES`](crate::user::RECOVERY_CODES).
+    pub recovery: Vec<[u8; 32]>,
+    /// The proof of the password: a stolen session must not shut the owner out.
+    pub proof: Proof,
+    /// SHA-256 of the secret of the session that goes on. All others end.
+    pub kept_session: [u8; 32],
+}
+
+/// A step in the life of a second factor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FactorStep {
+    /// An operator or a viewer gets a secret for an authenticator app. It is in force once a code proves that the app has
+    /// it.
+    Enrol {
+        /// The new secret.
+        secret: FactorSecret,
+    },
+    /// A code proves that the app has the secret.
+    Confirm(FactorConfirmation),
+    /// An operator or a viewer does not want to be asked to set one up.
+    Decline,
+    /// The owner gets new recovery codes in place of the old ones.
+    RenewCodes {
+        /// The second factor, once more.
+        proof: FactorProof,
+        /// SHA-256 of each code, at most [`RECOVERY_CODES`](crate::user::RECOVERY_CODES).
+        recovery: Vec<[u8; 32]>,
+    },
+    /// The owner removes it.
+    Remove {
+        /// The second factor, for the last time.
+        proof: FactorProof,
+    },
+    /// The box office removes it for an owner who has lost it. All sessions end.
+    Reset,
+    /// The box office saw a wrong code for the account.
+    NoteWrongCode,
 }
 
 /// Whether an erasure may abandon points and tickets.

@@ -1,4 +1,4 @@
-use super::{holds, operators::check_system};
+use super::{holds, operators::check_system, second_factor};
 use crate::{
     command::{Decision, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
     id::{ReservationId, UserId},
@@ -26,6 +26,14 @@ pub(super) fn register(world: &mut World, caller: Caller, new: &NewUser) -> Deci
     Ok(Outcome::Registered(user))
 }
 
+pub(super) fn register_first(world: &mut World, caller: Caller, new: &NewUser) -> Decision {
+    check_system(caller)?;
+    if world.has_operator {
+        return Err(Refusal::OperatorExists);
+    }
+    if new.role == Role::Operator { register(world, caller, new) } else { Err(Refusal::Forbidden) }
+}
+
 /// The user with this id. An erased one counts as unknown.
 pub(super) fn existing(world: &World, id: UserId) -> Result<User, Refusal> {
     let user = world.users.get(id).filter(|user| user.status != UserStatus::Erased).cloned();
@@ -46,7 +54,7 @@ fn subordinate(world: &World, caller: Caller, id: UserId) -> Result<User, Refusa
 }
 
 /// The caller's own account, or any account for the box office itself.
-fn own(world: &World, caller: Caller, id: UserId) -> Result<User, Refusal> {
+pub(super) fn own(world: &World, caller: Caller, id: UserId) -> Result<User, Refusal> {
     if caller == Caller::System || caller.user_id() == Some(id) {
         existing(world, id)
     } else {
@@ -55,7 +63,7 @@ fn own(world: &World, caller: Caller, id: UserId) -> Result<User, Refusal> {
 }
 
 /// Refuses unless the caller's proof is still that of the account.
-fn still_proved(user: &User, caller: Caller, proof: Proof) -> Result<(), Refusal> {
+pub(super) fn still_proved(user: &User, caller: Caller, proof: Proof) -> Result<(), Refusal> {
     match proof {
         Proof::Unneeded if caller == Caller::System => Ok(()),
         Proof::Unneeded => Err(Refusal::Forbidden),
@@ -65,7 +73,7 @@ fn still_proved(user: &User, caller: Caller, proof: Proof) -> Result<(), Refusal
     }
 }
 
-fn put(world: &mut World, mut user: User) -> User {
+pub(super) fn put(world: &mut World, mut user: User) -> User {
     user.updated_at = world.now;
     world.users.put(user.user_id, user.clone());
     user
@@ -73,7 +81,7 @@ fn put(world: &mut World, mut user: User) -> User {
 
 /// Writes a line of the audit log for an operator, a viewer or the box office. Buyers' changes of their own accounts get none:
 /// they may make any number of them, and the log is kept for ever.
-fn note(world: &mut World, caller: Caller, action: &str, id: UserId, detail: serde_json::Value) {
+pub(super) fn note(world: &mut World, caller: Caller, action: &str, id: UserId, detail: serde_json::Value) {
     if caller.may_see_sale() {
         world.add_audit(caller.user_id(), action, format!("user {id}"), detail);
     }
@@ -84,6 +92,9 @@ pub(super) fn set_role(world: &mut World, caller: Caller, id: UserId, role: Role
     let mut user = existing(world, id)?;
     if user.role != role {
         user.role = role;
+        if !role.sees_sale() {
+            world.remove_factor(id);
+        }
         world.end_sessions(&mut user, None);
         user = put(world, user);
         note(world, caller, "user.role", id, serde_json::json!({ "role": role }));
@@ -103,14 +114,28 @@ pub(super) fn rename(world: &mut World, caller: Caller, id: UserId, name: &str) 
     Ok(Outcome::User(user))
 }
 
-pub(super) fn open_session(world: &mut World, session: Session, epoch: i64) -> Decision {
-    let user = existing(world, session.user_id)?;
+/// The user, if a password that was checked at this epoch may still open a session.
+pub(super) fn may_sign_in(world: &World, id: UserId, epoch: i64) -> Result<User, Refusal> {
+    let user = existing(world, id)?;
     if user.status == UserStatus::Locked {
         return Err(Refusal::AccountLocked);
     }
     if user.sign_in_epoch != epoch {
         return Err(Refusal::AccountChanged);
     }
+    Ok(user)
+}
+
+pub(super) fn open_session(world: &mut World, session: Session, epoch: i64) -> Decision {
+    let user = may_sign_in(world, session.user_id, epoch)?;
+    if second_factor::in_force(world, user.user_id).is_some() {
+        return Err(Refusal::SecondFactorNeeded);
+    }
+    Ok(admit(world, user, session))
+}
+
+/// Opens the session of a user who has proved enough.
+pub(super) fn admit(world: &mut World, user: User, session: Session) -> Outcome {
     // The session has the role that the account had when the password was checked; if that has changed, the epoch
     // differs.
     let is_noted = user.role.sees_sale() && session.role == user.role;
@@ -123,7 +148,7 @@ pub(super) fn open_session(world: &mut World, session: Session, epoch: i64) -> D
         world.note_sign_in(user);
     }
     world.add_session(session);
-    Ok(Outcome::SignedIn { expires_at: session.expires_at, role: session.role })
+    Outcome::SignedIn { expires_at: session.expires_at, role: session.role }
 }
 
 pub(super) fn note_failed_sign_ins(world: &mut World, caller: Caller, id: UserId, count: u32) -> Decision {
@@ -307,6 +332,7 @@ pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Dec
     user.email_confirmed_at = None;
     user.role = Role::Buyer;
     user.status = UserStatus::Erased;
+    world.remove_factor(id);
     world.set_password(id, PasswordHash(String::new()));
     world.end_sessions(&mut user, None);
     let user = put(world, user);

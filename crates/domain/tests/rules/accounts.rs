@@ -1,6 +1,7 @@
 //! Accounts over their life: passwords, locks, reset links, and who may do what about them.
 
 mod erasure;
+mod second_factor;
 
 use crate::support::{BOSS, CLOCK, DAY, JUNHO, MIN, MINJI, S, SaleModel, VIEWER, at, register, user};
 use erasure::erase;

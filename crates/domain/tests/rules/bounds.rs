@@ -6,7 +6,8 @@ use crate::support::{
 };
 use frontrow_domain::{
     command::{
-        Command, ConcertChange, Erasure, NewAdjustment, NewPassword, PasswordHash, Proof, Request, RoomChange, Worth,
+        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewPassword, PasswordHash,
+        Proof, Request, RoomChange, Worth,
     },
     footprint::{Demand, Footprint},
     id::{ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, SeatId},
@@ -19,7 +20,7 @@ use frontrow_domain::{
         TOKENS_PER_ADVANCE_MAX, WIND_UP_MAX,
     },
     sale::{DetailsChange, NewSeat, POSTER_LEN_MAX, Poster, SeatAction, SeatChange, SeatLabel},
-    user::Caller,
+    user::{Caller, FactorProof, FactorSecret, RECOVERY_CODES},
 };
 
 const LONG: usize = 2_001;
@@ -64,6 +65,7 @@ fn too_much() -> Vec<(Caller, Command)> {
     let unresponsive = (1..=i64::from(TOKENS_PER_ADVANCE_MAX) + 1).map(Position).collect();
     let Command::Register(mut newcomer) = register(MINJI) else { panic!("another command") };
     newcomer.name.clone_from(&long);
+    let first_of_all = newcomer.clone();
     let Command::CreateConcert(mut concert) = create_concert(None) else { panic!("another command") };
     concert.venue.clone_from(&long);
     let (long_title, long_message, reason, reference) = (long.clone(), long.clone(), long.clone(), long);
@@ -95,6 +97,7 @@ fn too_much() -> Vec<(Caller, Command)> {
         (Caller::Service, Command::TopUp { user_id: user(MINJI), amount: Money::new(1), reference: Some(reference) }),
         (BOSS, Command::CreateConcert(concert)),
         (Caller::Anonymous, Command::Register(newcomer)),
+        (CLOCK, Command::RegisterFirst(first_of_all)),
         (BOSS, update_concert(1, details(|details| details.address = Some(Some("x".repeat(LONG)))))),
         (BOSS, update_concert(1, details(|details| details.description = Some(Some("x".repeat(20_001)))))),
         (BOSS, Command::SetPoster(poster_of(POSTER_LEN_MAX + 1))),
@@ -144,7 +147,18 @@ fn too_much_of_an_account() -> Vec<(Caller, Command)> {
     };
     let tokens = (1..=i64::try_from(LIVE_PER_ERASURE_MAX).unwrap() + 1).map(|place| token_id(HOUSE, place)).collect();
     let reservations = reservations(LIVE_PER_ERASURE_MAX + 1);
+    let too_many = || vec![[0; 32]; RECOVERY_CODES + 1];
+    let confirmed = FactorConfirmation {
+        secret: FactorSecret([0; 20]),
+        step: 1,
+        recovery: too_many(),
+        proof: Proof::Password(0),
+        kept_session: [0; 32],
+    };
+    let proof = FactorProof::Code { step: 1 };
     vec![
+        (MINJI, Command::ChangeFactor { user_id, step: FactorStep::Confirm(confirmed) }),
+        (MINJI, Command::ChangeFactor { user_id, step: FactorStep::RenewCodes { proof, recovery: too_many() } }),
         (CLOCK, Command::RenameUser { user_id, name: "x".repeat(LONG) }),
         (MINJI, Command::SetPassword(new_password)),
         (Caller::Anonymous, Command::RedeemResetLink { user_id, secret_hash: [0; 32], password_hash: password_hash() }),
@@ -163,6 +177,8 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
             emails,
             users,
             links,
+            factors,
+            first_operator,
             sessions,
             rooms,
             counted,
@@ -191,6 +207,7 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
         } = Footprint::of(&[Request { caller, command, idempotency }]);
         assert_eq!(idempotency.len(), 1, "{kind}: an answer that is kept is still found");
         assert!(emails.is_empty() && users.is_empty() && links.is_empty() && sessions.is_empty(), "{kind}");
+        assert!(factors.is_empty() && !first_operator, "{kind}");
         assert!(rooms.is_empty() && counted.is_empty() && advanced.is_empty(), "{kind}");
         assert!(tokens.is_empty() && places.is_empty(), "{kind}");
         assert!(concerts.is_empty() && details.is_empty() && posters.is_empty(), "{kind}");

@@ -62,7 +62,7 @@ keys.toml beside the file), in one transaction, and compares every row. Stop the
     /// Manage operators, who run the sale, and viewers, who see it
     #[command(subcommand)]
     Operator(OperatorCommand),
-    /// Manage accounts: lock, unlock, password, reset link, erase
+    /// Manage accounts: lock, unlock, password, reset link, second factor, erase
     #[command(subcommand)]
     User(UserCommand),
     /// Manage concerts
@@ -181,6 +181,18 @@ Example:
 Give the secret to the owner of the account alone. It is sent to POST /api/v1/password-resets
 together with the new password. A new secret replaces the one before.")]
     ResetLink {
+        /// The account's address
+        #[arg(long)]
+        email: String,
+    },
+    /// Remove the second factor of an account whose owner has lost it; all its sessions end
+    #[command(after_help = "\
+Example:
+  frontrow user reset-factor --email ops@example.com
+
+For an operator or a viewer who has neither the authenticator app nor a recovery code. Make sure who
+asks: from then on the password alone signs in, until another second factor is set up.")]
+    ResetFactor {
         /// The account's address
         #[arg(long)]
         email: String,

@@ -39,6 +39,7 @@ mod refusal_texts;
 mod requests;
 mod reservations;
 mod season;
+mod second_factor;
 mod sessions;
 mod streams;
 mod unread_bodies;

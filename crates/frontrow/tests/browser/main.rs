@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
 mod accessibility;
+mod factor;
 mod faults;
 mod other_shop;
 mod pictures;

@@ -3,8 +3,8 @@
 use frontrow_domain::{
     changes::{AuditEntry, Changes},
     command::{
-        Command, ConcertChange, Erasure, Idempotency, NewAdjustment, NewConcert, NewPassword, PasswordHash, Proof,
-        Request, RoomChange, Settlements, Worth,
+        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, Idempotency, NewAdjustment, NewConcert,
+        NewPassword, PasswordHash, Proof, Request, RoomChange, Settlements, Worth,
     },
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     line::{Fence, Gate, Token, TokenStatus},
@@ -15,7 +15,7 @@ use frontrow_domain::{
         AgeRating, ConcertStatus, DetailsChange, Poster, PosterMark, PosterTag, ReservationStatus, SeatAction,
         SeatChange,
     },
-    user::{Caller, LetterLanguage, LinkKind, NewUser, Role, Session},
+    user::{Caller, FactorProof, FactorSecret, LetterLanguage, LinkKind, NewUser, Role, Session, code_step},
 };
 use frontrow_storage::{ConcertFilter, DebtFilter, EventFilter, PaymentFilter, ReservationFilter, memory::MemoryStore};
 use frontrow_testkit::{
@@ -323,6 +323,9 @@ async fn account(rng: &mut StdRng, office: &Fixture) -> (Caller, Command) {
     let link = [rng.random_range(0..2); 32];
     let password_hash = PasswordHash(format!("hash {}", rng.random_range(0..1_000)));
     let letter = LinkKind::ALL[rng.random_range(0..2)];
+    if rng.random_ratio(1, 3) {
+        return (caller, factor(rng, office, user_id, proof).await);
+    }
     let command = match rng.random_range(0..27) {
         20 | 21 => Command::RequestLetter { user_id, letter, language: LetterLanguage::Korean },
         22 | 23 => Command::IssueLetterLink { user_id, letter, secret_hash: link },
@@ -357,6 +360,43 @@ async fn account(rng: &mut StdRng, office: &Fixture) -> (Caller, Command) {
         }
     };
     (caller, command)
+}
+
+/// Commands about second factors, and the roles that have them.
+async fn factor(rng: &mut StdRng, office: &Fixture, user_id: UserId, proof: Proof) -> Command {
+    let step = code_step(office.clock.now()) + rng.random_range(-1..=2);
+    let code_hash = [rng.random_range(0..3); 32];
+    let shown = if rng.random_ratio(1, 2) { FactorProof::Code { step } } else { FactorProof::Recovery { code_hash } };
+    let secret_hash = [rng.random_range(0..5); 32];
+    // Most secrets are the latest.
+    let secret = FactorSecret([rng.random_range(0..2); 20]);
+    let recovery = vec![[0; 32], [1; 32], [2; 32]];
+    let role = [Role::Operator, Role::Viewer, Role::Viewer, Role::Buyer][rng.random_range(0..4)];
+    let epoch = office.store.user(user_id).await.unwrap().map_or(0, |user| user.sign_in_epoch);
+    match rng.random_range(0..16) {
+        0..3 => Command::SetRole { user_id, role },
+        3..6 => Command::ChangeFactor { user_id, step: FactorStep::Enrol { secret } },
+        6..10 => {
+            let confirmed = FactorConfirmation { secret, step, recovery, proof, kept_session: secret_hash };
+            Command::ChangeFactor { user_id, step: FactorStep::Confirm(confirmed) }
+        }
+        10..12 => {
+            let session = Session {
+                secret_hash,
+                user_id,
+                role: Role::Operator,
+                expires_at: START,
+                created_at: START,
+                client: None,
+            };
+            Command::OpenSessionWithFactor { session, epoch, proof: shown }
+        }
+        12 => Command::ChangeFactor { user_id, step: FactorStep::RenewCodes { proof: shown, recovery } },
+        13 => Command::ChangeFactor { user_id, step: FactorStep::Remove { proof: shown } },
+        14 => Command::ChangeFactor { user_id, step: FactorStep::NoteWrongCode },
+        _ if rng.random_ratio(1, 2) => Command::ChangeFactor { user_id, step: FactorStep::Reset },
+        _ => Command::ChangeFactor { user_id, step: FactorStep::Decline },
+    }
 }
 
 /// What the workers of two instances do with the outbox, and an operator.
@@ -422,8 +462,9 @@ async fn everything(office: &Fixture) -> String {
         let id = user.user_id;
         write!(
             all,
-            "{user:?}\n{:?}\n{:?}\n{:?}\n{:?}\n",
+            "{user:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n",
             store.credentials(&user.email).await.unwrap(),
+            store.second_factor(id).await.unwrap(),
             store.live_tokens(id).await.unwrap(),
             store.point(id).await.unwrap(),
             store.history(id, first(1_000)).await.unwrap(),

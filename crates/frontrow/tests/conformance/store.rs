@@ -4,6 +4,7 @@
 //! box office on it, in a module of its own at the end of this file.
 
 mod accounts;
+mod factors;
 mod keys;
 mod line;
 mod lists;
@@ -92,6 +93,11 @@ macro_rules! conformance {
                 an_erased_user_leaves_the_books_and_the_address,
                 when_a_user_last_signed_in_is_noted_once_a_day_and_read_back,
                 sign_ins_of_operators_and_viewers_and_failed_ones_are_in_the_log,
+            },
+            factors::{
+                a_factor_is_read_back_in_every_state,
+                a_sign_in_with_a_factor_takes_a_code_that_was_not_used,
+                of_two_first_operators_one_registers,
             },
             keys::{
                 a_key_answers_the_same_again,

@@ -1,3 +1,4 @@
 //! The pages for operators.
 
+mod factor;
 mod home;

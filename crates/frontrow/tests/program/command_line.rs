@@ -216,6 +216,9 @@ async fn an_operator_is_added_and_no_argument_is_left_out_of_account() {
     assert!(said.contains("as a viewer") && said.contains("an operator's"), "{said}");
     assert!(promote(&[]).contains("is an operator with the given password"));
     assert!(promote(&["--viewer"]).contains("is a viewer"));
+    let mut reset = PROGRAM.command(folder.path(), "user reset-factor");
+    let (status, said) = refused(reset.args(["--email", "ops@example.com"])).await;
+    assert!(!status.success() && said.contains("ops@example.com has no second factor"), "{said}");
     let mut remove = PROGRAM.command(folder.path(), "operator remove");
     assert!(succeeds(remove.args(["--email", "ops@example.com"])).contains("is a buyer now"));
     let (_, said) = refused(&mut add(&["--name", "Eyes", "--viewer"])).await;

@@ -128,6 +128,27 @@ CREATE TABLE account_link (
 
 CREATE INDEX account_link_by_end ON account_link (expires_at);
 
+-- Second factors of operators and viewers: codes of an authenticator app.
+CREATE TABLE second_factor (
+    user_id      uuid   NOT NULL PRIMARY KEY REFERENCES "user" (user_id),
+    -- Shared with the app; none if the user does not want to be asked for a second factor.
+    secret       bytea  CONSTRAINT second_factor_secret_has_20_bytes CHECK (octet_length(secret) = 20),
+    -- Since when it is in force; none before a code proved that the app has the secret.
+    confirmed_at bigint CONSTRAINT second_factor_confirmed CHECK (confirmed_at IS NULL OR secret IS NOT NULL),
+    -- The step of the last code that was used.
+    last_step    bigint NOT NULL,
+    -- SHA-256 of each recovery code that was not used, one after the other.
+    recovery     bytea  NOT NULL CONSTRAINT second_factor_recovery CHECK (
+        octet_length(recovery) % 32 = 0 AND octet_length(recovery) <= 320),
+    -- Wrong codes since the last right one, and when the last of them came.
+    wrong_codes  bigint NOT NULL CONSTRAINT second_factor_wrong_codes CHECK (wrong_codes >= 0),
+    wrong_at     bigint,
+    updated_at   bigint NOT NULL
+);
+
+-- Whether there is an operator is asked at every start.
+CREATE INDEX user_operators ON "user" (user_id) WHERE role = 'operator';
+
 -- A waiting room: 0 is the house room, any other number is that of the concert whose own room it is.
 CREATE TABLE room (
     room_id          bigint NOT NULL PRIMARY KEY,

@@ -11,7 +11,7 @@ use super::{
     saves::SavePipeline,
     tables::{
         account_link, audit_feed, audit_log, concert, concert_details, debt, idempotency, outbox, outbox_lease,
-        payment, point, point_history, poster, reservation, room, seat, session, token, user,
+        payment, point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
     },
 };
 use frontrow_domain::{changes::Changes, id::TokenId};
@@ -48,6 +48,7 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     payment::load(&mut loads, plan);
     user::load(&mut loads, plan);
     account_link::load(&mut loads, plan);
+    second_factor::load(&mut loads, plan);
     session::load(&mut loads, plan);
     point_history::load(&mut loads, plan);
     debt::load(&mut loads, plan);
@@ -80,6 +81,7 @@ pub(super) fn save<'a>(
     let mut saves = SavePipeline::new(session);
     user::save(&mut saves, changes);
     account_link::upsert(&mut saves, changes);
+    second_factor::save(&mut saves, changes);
     session::save(&mut saves, changes);
     room::save(&mut saves, changes);
     concert::save(&mut saves, changes);

@@ -16,6 +16,7 @@ pub(super) struct LoadPlan {
     pub(super) users: Vec<Uuid>,
     pub(super) link_users: Vec<Uuid>,
     pub(super) link_kinds: Vec<&'static str>,
+    pub(super) factors: Vec<Uuid>,
     pub(super) sessions: Vec<[u8; 32]>,
     pub(super) emails: Vec<String>,
     pub(super) references: Vec<String>,
@@ -128,6 +129,7 @@ impl LoadPlan {
             users: sorted(keys.users.iter().map(|user| user.0)),
             link_users: links.iter().map(|(user, _)| user.0).collect(),
             link_kinds: links.iter().map(|(_, kind)| kind.word()).collect(),
+            factors: sorted(keys.factors.iter().map(|user| user.0)),
             sessions: sorted(keys.sessions.iter().copied()),
             emails: sorted(keys.emails.iter().cloned()),
             references: sorted(keys.references.iter().cloned()),
@@ -202,12 +204,17 @@ impl Changed {
                 | Command::RedeemResetLink { user_id, .. }
                 | Command::IssueLetterLink { user_id, .. }
                 | Command::ConfirmEmail { user_id, .. }
+                | Command::ChangeFactor { user_id, .. }
                 | Command::EraseUser(Erasure { user_id, .. })
                 // A top-up too: no erasure may come between the check of the account and the points.
                 | Command::TopUp { user_id, .. }
                 | Command::Adjust(NewAdjustment { user_id, .. })
                 | Command::SettleDebt { user_id, .. } => changed.users.push(user_id.0),
-                Command::OpenSession { session, .. } => changed.users.push(session.user_id.0),
+                Command::OpenSession { session, .. } | Command::OpenSessionWithFactor { session, .. } => {
+                    changed.users.push(session.user_id.0);
+                }
+                // Of two first operators one waits for the other.
+                Command::RegisterFirst(_) => changed.rooms.push(RoomId::HOUSE.get()),
                 Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => changed.rooms.push(room_id.get()),
                 Command::UpdateConcert { concert_id, .. } | Command::CancelConcert { concert_id, .. } => {
                     changed.rooms.push(RoomId::of_concert(*concert_id).get());

@@ -22,6 +22,7 @@ pub(super) mod poster;
 pub(super) mod reservation;
 pub(super) mod room;
 pub(super) mod seat;
+pub(super) mod second_factor;
 pub(super) mod session;
 pub(super) mod token;
 pub(super) mod user;

@@ -2,7 +2,7 @@
 
 use super::tables::{
     account_link, audit_feed, audit_log, concert, concert_details, debt, idempotency, outbox, outbox_lease, payment,
-    point, point_history, poster, reservation, room, seat, session, token, user,
+    point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
 };
 use frontrow_domain::{
     changes::Changes,
@@ -25,6 +25,7 @@ pub(super) fn load(
     idempotency::load(conn, world, &keys.idempotency)?;
     user::load(conn, world, keys)?;
     account_link::load(conn, world, &keys.links)?;
+    second_factor::load(conn, world, &keys.factors)?;
     session::load(conn, world, &keys.sessions)?;
     point_history::load(conn, world, keys)?;
     debt::load(conn, world, keys)?;
@@ -105,6 +106,7 @@ pub(super) fn save(
 ) -> Result<()> {
     user::save(conn, changes)?;
     account_link::upsert(conn, changes)?;
+    second_factor::save(conn, changes)?;
     session::save(conn, changes)?;
     room::save(conn, changes, highest)?;
     concert::save(conn, changes)?;

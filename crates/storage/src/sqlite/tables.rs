@@ -17,6 +17,7 @@ pub(super) mod poster;
 pub(super) mod reservation;
 pub(super) mod room;
 pub(super) mod seat;
+pub(super) mod second_factor;
 pub(super) mod session;
 pub(super) mod token;
 pub(super) mod user;
@@ -57,10 +58,11 @@ fn size(rows: u32) -> usize {
 }
 
 /// The tables, each with the first column of its key.
-const TABLES: [(&str, &str); 19] = [
+const TABLES: [(&str, &str); 20] = [
     ("user", "user_id"),
     ("session", "secret_hash"),
     ("account_link", "user_id"),
+    ("second_factor", "user_id"),
     ("room", "room_id"),
     ("waiting_token", "room_id"),
     ("concert", "concert_id"),

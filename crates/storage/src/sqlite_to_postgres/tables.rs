@@ -119,6 +119,20 @@ pub(super) const TABLES: &[CopiedTable] = &[
         &[USER_ID, text("kind"), column("secret_hash", Kind::Bytes), number("epoch"), number("expires_at")],
     ),
     table(
+        "second_factor",
+        "user_id",
+        &[
+            USER_ID,
+            column("secret", Kind::Bytes),
+            number("confirmed_at"),
+            number("last_step"),
+            column("recovery", Kind::Bytes),
+            number("wrong_codes"),
+            number("wrong_at"),
+            number("updated_at"),
+        ],
+    ),
+    table(
         "session",
         "secret_hash",
         &[

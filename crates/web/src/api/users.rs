@@ -50,6 +50,10 @@ pub struct Credentials {
     /// The password.
     #[schema(format = "password", max_length = 200, example = "correct horse battery")]
     password: String,
+    /// The code of the authenticator app, or a recovery code, if the account has a second factor. Ignored if it has none.
+    #[serde(default)]
+    #[schema(max_length = 64, example = "123456")]
+    code: Option<String>,
 }
 
 /// A session that has just been opened.
@@ -86,7 +90,8 @@ pub(super) async fn register(
 /// Signs in.
 ///
 /// The answer has the session token that all calls of a signed-in user send as `Authorization: Bearer`. An unknown
-/// address and a wrong password get the same answer.
+/// address and a wrong password get the same answer. An account of an operator or a viewer may have a second factor:
+/// after the right password it is answered `second_factor_needed`, and the same call with `code` signs in.
 #[utoipa::path(post, path = "/api/v1/sessions", tag = "users", operation_id = "sign_in", security(()),
     request_body = Credentials, responses((status = 201, description = "The session", body = OpenedSession)))]
 pub(super) async fn sign_in(
@@ -98,7 +103,7 @@ pub(super) async fn sign_in(
     let email = Email::parse_known(&body.email)?;
     let password = Password::parse_given(body.password)?;
     let client = accounts::client_label(&headers);
-    let signed_in = accounts::sign_in(&app, visitor, &email, &password, client).await?;
+    let signed_in = accounts::sign_in(&app, visitor, &email, &password, body.code.as_deref(), client).await?;
     let body = OpenedSession {
         session_token: signed_in.secret,
         expires_at: signed_in.expires_at,

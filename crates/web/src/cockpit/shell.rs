@@ -2,7 +2,7 @@
 
 use crate::{
     edge::{
-        auth::OperatorOnly,
+        auth::SaleReader,
         problem::{HttpResult, Problem},
         state::SharedState,
     },
@@ -19,7 +19,7 @@ use std::ops::Deref;
 #[derive(Debug, Clone)]
 pub(crate) struct CockpitShell {
     shell: Shell,
-    /// The signed-in operator.
+    /// The signed-in operator or viewer.
     pub(crate) caller: Caller,
     /// Its name; none while it cannot be read.
     name: Option<String>,
@@ -31,7 +31,7 @@ impl CockpitShell {
         self.caller.is_operator()
     }
 
-    /// The operator's name.
+    /// The name of the operator or viewer.
     pub(crate) fn operator_name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -53,7 +53,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> HttpResult<Self> {
-        let OperatorOnly(caller) = OperatorOnly::from_request_parts(parts, state).await?;
+        let SaleReader(caller) = SaleReader::from_request_parts(parts, state).await?;
         let app = SharedState::from_ref(state);
         let shell = Shell::of(parts, &app)?;
         // The screen shows without the database, too: its name is then left out.

@@ -13,11 +13,12 @@ use frontrow_domain::{
     command::Idempotency,
     id::UserId,
     refusal::{EntityKind, Refusal},
-    user::{ClientLabel, LetterLanguage},
+    user::{ClientLabel, LetterLanguage, User},
 };
 use frontrow_service::{
     accounts::SessionOpened,
     office::ServiceError,
+    second_factor::{CodeTicket, RecoveryCodes},
     validate::{Email, Password},
 };
 use std::net::IpAddr;
@@ -38,27 +39,140 @@ pub fn letter_language(headers: &HeaderMap) -> LetterLanguage {
 const fn end_of<T>(result: &Result<T, ServiceError>) -> SignInEnd {
     match result {
         Ok(_) => SignInEnd::Right,
-        Err(ServiceError::WrongCredentials | ServiceError::WrongPassword) => SignInEnd::Wrong,
+        Err(
+            ServiceError::WrongCredentials
+            | ServiceError::WrongPassword
+            | ServiceError::Refused(Refusal::SecondFactorWrong),
+        ) => SignInEnd::Wrong,
         Err(_) => SignInEnd::Undecided,
     }
 }
 
-/// Signs a user in.
+/// Signs a user in. `code` is that of a second factor.
 ///
 /// # Errors
-/// 401: address and password do not belong together. 403, 409 or 429.
+/// 401: address and password do not belong together, or the code is missing or wrong. 403, 409 or 429.
 pub async fn sign_in(
     app: &SharedState,
-    Visitor(address): Visitor,
+    visitor: Visitor,
     email: &Email,
     password: &Password,
+    code: Option<&str>,
     client: Option<ClientLabel>,
 ) -> HttpResult<SessionOpened> {
     let account = app.office.account(email).await?;
+    sign_in_to(app, visitor, (email, account), (password, code), client).await
+}
+
+async fn sign_in_to(
+    app: &SharedState,
+    Visitor(address): Visitor,
+    (email, account): (&Email, Option<(User, String)>),
+    (password, code): (&Password, Option<&str>),
+    client: Option<ClientLabel>,
+) -> HttpResult<SessionOpened> {
     let epoch = account.as_ref().map_or(0, |(user, _)| user.sign_in_epoch);
     let sign_in_try = app.limits.begin_sign_in(email.as_str(), epoch, address).await?;
-    let result = app.office.sign_in(account, password, client).await;
+    let result = app.office.sign_in(account, password, code, client).await;
     app.limits.end_sign_in(sign_in_try, end_of(&result)).await;
+    Ok(result?)
+}
+
+/// How far a sign-in by a form came.
+#[derive(Debug)]
+pub enum FirstStep {
+    /// All the way.
+    Opened(SessionOpened),
+    /// The password was right, and a code is to come, with this ticket.
+    CodeNeeded(String),
+}
+
+/// Signs a user in by address and password, as far as these go.
+///
+/// # Errors
+/// As [`sign_in`].
+pub async fn first_step(
+    app: &SharedState,
+    visitor: Visitor,
+    email: &Email,
+    password: &Password,
+    client: Option<ClientLabel>,
+) -> HttpResult<FirstStep> {
+    let account = app.office.account(email).await?;
+    let proved = account.as_ref().map(|(user, _)| (user.user_id, user.sign_in_epoch));
+    match (sign_in_to(app, visitor, (email, account), (password, None), client).await, proved) {
+        (Ok(opened), _) => Ok(FirstStep::Opened(opened)),
+        (Err(problem), Some((user, epoch))) if problem.refusal() == Some(&Refusal::SecondFactorNeeded) => {
+            Ok(FirstStep::CodeNeeded(app.office.code_ticket(user, epoch)))
+        }
+        (Err(problem), _) => Err(problem),
+    }
+}
+
+/// Goes on with a sign-in by its code. A wrong one counts as a wrong password does.
+///
+/// # Errors
+/// 401: the code is wrong. 403, 409 or 429.
+pub async fn second_step(
+    app: &SharedState,
+    Visitor(address): Visitor,
+    ticket: CodeTicket,
+    code: &str,
+    client: Option<ClientLabel>,
+) -> HttpResult<SessionOpened> {
+    let user = app.office.user(ticket.user_id()).await?.ok_or(Refusal::AccountChanged)?;
+    let code_try = app.limits.begin_sign_in(&user.email, ticket.epoch(), address).await?;
+    let result = app.office.sign_in_by_code(ticket, code, client).await;
+    app.limits.end_sign_in(code_try, end_of(&result)).await;
+    Ok(result?)
+}
+
+/// Puts the second factor of a signed-in user in force; the session of `secret` goes on.
+///
+/// # Errors
+/// 401: the code is wrong. 403 `wrong_password`, 409 or 429.
+pub async fn confirm_factor(
+    app: &SharedState,
+    Visitor(address): Visitor,
+    SignedIn { caller, user_id }: SignedIn,
+    secret: &str,
+    (password, code): (&Password, &str),
+) -> HttpResult<RecoveryCodes> {
+    let proof_try = begin_proof(app, user_id, address).await?;
+    let result = app.office.confirm_factor(caller, user_id, password, code, secret).await;
+    app.limits.end_sign_in(proof_try, end_of(&result)).await;
+    Ok(result?)
+}
+
+/// Gives a signed-in user, who shows a code, new recovery codes.
+///
+/// # Errors
+/// 401: the code is wrong. 409 or 429.
+pub async fn renew_recovery_codes(
+    app: &SharedState,
+    Visitor(address): Visitor,
+    SignedIn { caller, user_id }: SignedIn,
+    code: &str,
+) -> HttpResult<RecoveryCodes> {
+    let proof_try = begin_proof(app, user_id, address).await?;
+    let result = app.office.renew_recovery_codes(caller, user_id, code).await;
+    app.limits.end_sign_in(proof_try, end_of(&result)).await;
+    Ok(result?)
+}
+
+/// Removes the second factor of a signed-in user, who shows a code.
+///
+/// # Errors
+/// 401: the code is wrong. 409 or 429.
+pub async fn remove_factor(
+    app: &SharedState,
+    Visitor(address): Visitor,
+    SignedIn { caller, user_id }: SignedIn,
+    code: &str,
+) -> HttpResult<()> {
+    let proof_try = begin_proof(app, user_id, address).await?;
+    let result = app.office.remove_factor(caller, user_id, code).await;
+    app.limits.end_sign_in(proof_try, end_of(&result)).await;
     Ok(result?)
 }
 

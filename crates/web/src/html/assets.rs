@@ -44,6 +44,7 @@ impl Assets {
         let files = files![
             "concerts.css" CSS,
             "cockpit/cockpit.css" CSS,
+            "cockpit/codes.js" SCRIPT,
             "countdown.js" SCRIPT,
             "icon.svg" SVG,
             "look.css" CSS,

@@ -61,6 +61,8 @@ impl FormNotice {
         }
         let answered = problem.into_response();
         let (status, retry_after) = (answered.status(), answered.headers().get(header::RETRY_AFTER).cloned());
+        // A form's page asks for no header: it came back with what was wrong.
+        let status = if status == StatusCode::UNAUTHORIZED { StatusCode::UNPROCESSABLE_ENTITY } else { status };
         let (title, text) = if is_limited {
             let (title, text) = (shell.t(limited.0), shell.t(limited.1));
             let seconds = retry_after.as_ref().and_then(|after| after.to_str().ok()?.parse::<i64>().ok());

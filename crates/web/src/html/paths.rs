@@ -1,6 +1,9 @@
-//! The addresses of a concert's pages.
+//! The addresses of pages that others lead to.
 
 use frontrow_domain::id::ConcertId;
+
+/// The second factor of an operator or a viewer.
+pub(crate) const SECOND_FACTOR: &str = "/operator/second-factor";
 
 /// The concert's own page.
 pub(crate) fn concert(id: ConcertId) -> String {

@@ -16,8 +16,19 @@ macro_rules! catalogues {
 }
 
 /// The Korean and the English text of each file.
-const FILES: &[(&str, &str)] =
-    catalogues!["shell", "problems", "accounts", "season", "concert", "hall", "waiting", "purchase", "mine", "cockpit"];
+const FILES: &[(&str, &str)] = catalogues![
+    "shell",
+    "problems",
+    "accounts",
+    "season",
+    "concert",
+    "hall",
+    "waiting",
+    "purchase",
+    "mine",
+    "cockpit",
+    "cockpit_factor"
+];
 
 /// The words of all languages.
 pub(crate) struct Texts {

@@ -2,6 +2,7 @@
 
 mod account;
 mod demo_letters;
+mod first_operator;
 mod links;
 mod sign_in;
 
@@ -25,12 +26,17 @@ use axum::{
     routing::get,
 };
 use frontrow_domain::text::InvalidField;
-use frontrow_service::validate::{EMAIL_LEN_MAX, USER_NAME_LEN_MAX};
+use frontrow_service::{
+    second_factor::CODE_LEN_MAX,
+    validate::{EMAIL_LEN_MAX, USER_NAME_LEN_MAX},
+};
 
 /// The routes of these pages.
 pub(super) fn routes() -> Router<SharedState> {
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route("/sign-in/code", get(sign_in::to_sign_in).post(sign_in::sign_in_by_code))
+        .route("/operator/setup/{secret}", get(first_operator::show).post(first_operator::register))
         .route("/register", get(sign_in::show_register).post(sign_in::register))
         .route("/sign-out", get(to_account).post(account::sign_out))
         .route("/account", get(account::show))
@@ -65,6 +71,8 @@ enum FieldKind {
     ChosenPassword,
     OldPassword,
     NewPassword,
+    /// A code of an authenticator app, or a recovery code.
+    Code,
 }
 
 impl FieldKind {
@@ -76,6 +84,7 @@ impl FieldKind {
             Self::Password | Self::ChosenPassword => "password",
             Self::OldPassword => "old_password",
             Self::NewPassword => "new_password",
+            Self::Code => "code",
         }
     }
 
@@ -86,6 +95,7 @@ impl FieldKind {
             Self::Password | Self::ChosenPassword => shell.t("field-password"),
             Self::OldPassword => shell.t("field-old-password"),
             Self::NewPassword => shell.t("field-new-password"),
+            Self::Code => shell.t("field-code"),
         }
     }
 
@@ -111,6 +121,7 @@ impl FieldKind {
             Self::Email => "username",
             Self::Password | Self::OldPassword => "current-password",
             Self::ChosenPassword | Self::NewPassword => "new-password",
+            Self::Code => "one-time-code",
         }
     }
 
@@ -120,6 +131,7 @@ impl FieldKind {
         match self {
             Self::Name => Some(USER_NAME_LEN_MAX),
             Self::Email => Some(EMAIL_LEN_MAX),
+            Self::Code => Some(CODE_LEN_MAX),
             Self::Password | Self::ChosenPassword | Self::OldPassword | Self::NewPassword => None,
         }
     }
@@ -141,6 +153,7 @@ impl FieldKind {
             Self::Email => shell.t("fault-email"),
             Self::ChosenPassword | Self::NewPassword => shell.t("fault-password"),
             Self::Password | Self::OldPassword => shell.t("fault-password-given"),
+            Self::Code => shell.t("fault-code"),
         }
     }
 }
@@ -188,10 +201,15 @@ struct FieldView {
 impl FieldView {
     /// A field with what was typed, unless it is a secret.
     fn new(shell: &Shell, kind: FieldKind, typed: &FormFields, faults: &Faults) -> Self {
-        let value = if kind.is_secret() { String::new() } else { typed.given(kind.name()).to_owned() };
+        let value = if kind.is_secret() || kind == FieldKind::Code {
+            String::new()
+        } else {
+            typed.given(kind.name()).to_owned()
+        };
         let fault = faults.iter().find(|(at, _)| *at == kind).map(|(_, why)| why.clone());
         let hint = match kind {
             FieldKind::ChosenPassword | FieldKind::NewPassword => Some(shell.t("hint-password")),
+            FieldKind::Code => Some(shell.t("hint-code")),
             _ => None,
         };
         Self { kind, name: kind.name(), label: kind.label(shell), value, fault, hint }

@@ -9,13 +9,16 @@ fault-password-given = A password has at most 200 characters.
 fault-email-taken = This address already has an account. Sign in, or use another address.
 fault-password-wrong = The password is wrong. Please type it again.
 fault-password-same = You use this password already.
+fault-code = A code has six digits; a recovery code has 16 letters and digits.
 
 field-name = Name
 field-email = E-mail address
 field-password = Password
 field-old-password = Current password
 field-new-password = New password
+field-code = Code
 hint-password = At least 10 characters; longer is safer.
+hint-code = Six digits from your authenticator app, or one of your recovery codes.
 
 sign-in = Sign in
 sign-in-lead = You’ll go back to the page you came from.
@@ -23,6 +26,11 @@ sign-in-wrong = The address or the password is wrong
 sign-in-wrong-text = Please try again. If you forgot your password, you can set a new one.
 sign-in-rate-limited = Too many attempts to sign in
 sign-in-rate-limited-text = Your place in line stays as it is.
+sign-in-code = Enter your code
+sign-in-code-lead = The password is right. This account also needs a code, within 5 minutes.
+sign-in-code-again = Start again
+sign-in-code-late = Please sign in again
+sign-in-code-late-text = The code came too late, or the account has changed.
 sign-in-to-register = New here? Register
 sign-in-to-forgot = I forgot my password
 sign-in-https = You can’t sign in at this address
@@ -34,6 +42,10 @@ sign-in-demo-text = This box office is a demo: try it without registering.
 register = Register
 register-lead = All it takes is a name and an e-mail address.
 register-to-sign-in = Registered already? Sign in
+
+first-operator = The first operator
+first-operator-lead = This box office has no operator yet. With this account you run it; others are added later.
+first-operator-submit = Create the account
 
 forgot = Set a new password
 forgot-lead = We’ll send a link to the e-mail address of your account. It works once, within 30 minutes.

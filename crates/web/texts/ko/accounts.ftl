@@ -9,13 +9,16 @@ fault-password-given = 비밀번호는 200자까지입니다.
 fault-email-taken = 이미 가입한 이메일 주소입니다. 로그인하거나 다른 주소를 입력해 주세요.
 fault-password-wrong = 비밀번호가 맞지 않습니다. 다시 입력해 주세요.
 fault-password-same = 이미 쓰고 있는 비밀번호입니다.
+fault-code = 코드는 숫자 6자리, 복구 코드는 글자와 숫자 16자입니다.
 
 field-name = 이름
 field-email = 이메일 주소
 field-password = 비밀번호
 field-old-password = 지금 비밀번호
 field-new-password = 새 비밀번호
+field-code = 코드
 hint-password = 10자 이상. 길수록 안전합니다.
+hint-code = 인증 앱에 보이는 숫자 6자리, 또는 복구 코드 하나.
 
 sign-in = 로그인
 sign-in-lead = 로그인하면 보던 화면으로 돌아갑니다.
@@ -23,6 +26,11 @@ sign-in-wrong = 이메일 주소나 비밀번호가 맞지 않습니다
 sign-in-wrong-text = 다시 입력해 주세요. 비밀번호를 잊었다면 새로 정할 수 있습니다.
 sign-in-rate-limited = 로그인 시도가 너무 많습니다
 sign-in-rate-limited-text = 줄의 순서는 그대로입니다.
+sign-in-code = 코드를 입력해 주세요
+sign-in-code-lead = 비밀번호가 맞습니다. 이 계정은 코드도 필요합니다. 5분 안에 입력해 주세요.
+sign-in-code-again = 처음부터 다시
+sign-in-code-late = 다시 로그인해 주세요
+sign-in-code-late-text = 코드 입력이 늦었거나 계정이 바뀌었습니다.
 sign-in-to-register = 처음이라면 가입하기
 sign-in-to-forgot = 비밀번호를 잊으셨나요?
 sign-in-https = 이 주소로는 로그인할 수 없습니다
@@ -34,6 +42,10 @@ sign-in-demo-text = 이 예매처는 체험용입니다. 가입하지 않고 바
 register = 가입하기
 register-lead = 이름과 이메일 주소만 있으면 됩니다.
 register-to-sign-in = 이미 가입했다면 로그인
+
+first-operator = 첫 운영자
+first-operator-lead = 이 예매처에는 아직 운영자가 없습니다. 이 계정으로 예매처를 운영합니다. 다른 운영자는 나중에 추가할 수 있습니다.
+first-operator-submit = 계정 만들기
 
 forgot = 비밀번호 새로 정하기
 forgot-lead = 가입한 이메일 주소로 링크를 보내 드립니다. 링크는 30분 동안 한 번 쓸 수 있습니다.

@@ -3,7 +3,7 @@
 use super::{constraints::assert_refused, open};
 use frontrow_domain::{
     changes::AuditEntry,
-    command::{Command, Outcome, PasswordHash, RoomChange},
+    command::{Command, FactorStep, Outcome, PasswordHash, RoomChange},
     decide::decide_all,
     id::{AuditId, ConcertId, FeedNumber, HistoryId, Position, RoomId, TokenId, UserId},
     line::{EndReason, TokenStatus},
@@ -12,7 +12,7 @@ use frontrow_domain::{
     refusal::Refusal,
     sale::{Closing, ConcertStatus},
     time::Time,
-    user::{Caller, Role},
+    user::{Caller, FactorSecret, FactorState, Role},
 };
 use frontrow_storage::{ConcertFilter, EventFilter, Store, check, migrate};
 use frontrow_testkit::fixture::{first, new_seat, request};
@@ -271,6 +271,34 @@ async fn accounts_and_sessions_of_an_older_file_keep_their_roles_and_may_become_
     assert!(report.is_clean(), "{report}");
     let file = Connection::open(&path).unwrap();
     assert_refused(file.execute("UPDATE \"user\" SET role = 'chief'", ()), "user_role");
+}
+
+#[tokio::test]
+async fn an_older_file_has_no_second_factors_and_gets_them() {
+    let (_folder, path) = older_file(
+        23,
+        "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
+             VALUES (zeroblob(16), 'A', 'a@example.com', '', 'operator', 5, 6);",
+    );
+    let store = open(&path).unwrap();
+    let user_id = UserId(uuid::Uuid::nil());
+    assert_eq!(store.second_factor(user_id).await.unwrap(), None);
+    assert!(store.has_operator().await.unwrap());
+    let secret = FactorSecret([7; 20]);
+    let enrol = Command::ChangeFactor { user_id, step: FactorStep::Enrol { secret } };
+    store.transact(vec![request(Caller::Operator(user_id), enrol)].into(), decide_all).await.unwrap();
+    let state = store.second_factor(user_id).await.unwrap().map(|factor| factor.state);
+    assert_eq!(state, Some(FactorState::Pending { secret }));
+    drop(store);
+    let report = check::sqlite::run(&path).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    let file = Connection::open(&path).unwrap();
+    let set = |change: &str| file.execute(&format!("UPDATE second_factor SET {change}"), ());
+    assert_refused(set("secret = zeroblob(19)"), "second_factor_secret_has_20_bytes");
+    assert_refused(set("recovery = zeroblob(33)"), "second_factor_recovery");
+    assert_refused(set("recovery = zeroblob(352)"), "second_factor_recovery");
+    assert_refused(set("wrong_codes = -1"), "second_factor_wrong_codes");
+    assert_refused(set("secret = NULL, confirmed_at = 1"), "second_factor_confirmed");
 }
 
 #[tokio::test]

@@ -51,6 +51,10 @@ const FIND_ALL: Statement =
 const BY_EMAILS: Statement =
     Statement { sql: "SELECT email, user_id FROM \"user\" WHERE email = ANY($1)", types: &[TEXTS] };
 
+/// Without a lock: a batch that registers a first operator holds the lock on the house room.
+const HAS_OPERATOR: Statement =
+    Statement { sql: "SELECT EXISTS (SELECT 1 FROM \"user\" WHERE role = 'operator')", types: &[] };
+
 fn take(loaded: &mut Loaded, row: &mut Columns<'_>) -> Result<(), Error> {
     let user = read(row)?;
     loaded.world.users.load(user.user_id, user);
@@ -66,6 +70,12 @@ pub(crate) fn lock<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
 pub(crate) fn load<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
     if !plan.users.is_empty() {
         loads.add(&FIND_ALL, [&plan.users], take);
+    }
+    if plan.keys.first_operator {
+        loads.add(&HAS_OPERATOR, [], |loaded, row| {
+            loaded.world.has_operator = flag(row)?;
+            Ok(())
+        });
     }
     if !plan.emails.is_empty() {
         loads.add(&BY_EMAILS, [&plan.emails], |loaded, row| {
@@ -142,6 +152,14 @@ const FIND: Statement =
 
 pub(crate) async fn find(reads: &ReadPool, id: UserId) -> Result<Option<User>, StoreError> {
     reads.find(&FIND, &[&id.0], read).await
+}
+
+fn flag(row: &mut Columns<'_>) -> Result<bool, Error> {
+    row.value()
+}
+
+pub(crate) async fn has_operator(reads: &ReadPool) -> Result<bool, StoreError> {
+    Ok(reads.find(&HAS_OPERATOR, &[], flag).await?.unwrap_or(false))
 }
 
 const CREDENTIALS: Statement =

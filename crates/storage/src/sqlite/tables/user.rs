@@ -39,7 +39,15 @@ pub(crate) fn find(conn: &Connection, id: UserId) -> Result<Option<User>> {
     find_row(conn, FIND, (id.0,), read)
 }
 
+pub(crate) fn has_operator(conn: &Connection) -> Result<bool> {
+    conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM \"user\" WHERE role = 'operator')")?
+        .query_row((), |row| row.get(0))
+}
+
 pub(crate) fn load(conn: &Connection, world: &mut World, keys: &Footprint) -> Result<()> {
+    if keys.first_operator {
+        world.has_operator = has_operator(conn)?;
+    }
     if !keys.emails.is_empty() {
         let mut select = conn.prepare_cached("SELECT user_id FROM \"user\" WHERE email = ?1")?;
         for email in &keys.emails {

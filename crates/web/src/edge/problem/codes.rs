@@ -76,6 +76,8 @@ definitions! {
     MALFORMED_JSON is "malformed_json": 400 "The body is not JSON" "The body could not be read as JSON. Correct it and send it again.";
     MALFORMED_REQUEST is "malformed_request": 400 "The request is not HTTP" "The first line or a header could not be read as HTTP/1.1.";
     UNAUTHORIZED is "unauthorized": 401 "Sign in first" "The session token is missing, unknown or has ended. Sign in and send it as `Authorization: Bearer`.";
+    SECOND_FACTOR_NEEDED of SecondFactorNeeded: 401 "A code is needed" "The password was right, and the account has a second factor. Sign in again with `code`: the code that the authenticator app shows, or a recovery code.";
+    SECOND_FACTOR_WRONG of SecondFactorWrong: 401 "The code is not right" "The password was right. The code is wrong, too old or used before: each works once. Wait for the next one, or use a recovery code.";
     INSUFFICIENT_POINTS of InsufficientPoints: 402 "The balance is too low" "The balance does not cover the price; nothing was charged. `balance` and `price` say by how much. Top up points and pay with a new Idempotency-Key.";
     FORBIDDEN of Forbidden: 403 "Not allowed" "The caller's role does not allow this.";
     ACCOUNT_LOCKED of AccountLocked: 403 "The account is locked" "The password was right, but the account is locked. Ask the box office.";
@@ -100,6 +102,8 @@ definitions! {
     TURN_NOT_YET of TurnNotYet: 409 "It is not your turn yet" "The turn cannot be claimed before it is offered. Go on asking for the position." after 2;
     EMAIL_TAKEN of EmailTaken: 409 "The e-mail address has an account" "Sign in, or register with another address.";
     ACCOUNT_CHANGED of AccountChanged: 409 "The account has changed meanwhile" "All sessions of the account were ended after its password was checked. Sign in again.";
+    SECOND_FACTOR_ACTIVE of SecondFactorActive: 409 "There is a second factor" "The account has a second factor in force. Remove it before another one is set up.";
+    OPERATOR_EXISTS of OperatorExists: 409 "There is an operator" "The link for the first operator works while there is none. Others are added by `frontrow operator add`.";
     BALANCE_LEFT of BalanceLeft: 409 "The account has points" "An account is erased when its balance is 0; `balance` says how much there is. Spend it, or ask the box office.";
     TICKETS_LEFT of TicketsLeft: 409 "The account has tickets" "An account is erased when it has no ticket for a concert to come, nor for one that was postponed or cancelled; reservation `reservation_id` is one. Refund it, or ask the box office.";
     DEBT_LEFT of DebtLeft: 409 "The account has an open debt" "An account is erased when it owes nothing; debt `debt_id` of `amount` is open. Ask the box office to collect it or to write it off.";
@@ -136,6 +140,7 @@ definitions! {
     SEVERAL_CONCERTS of SeveralConcerts: 422 "One request is for one concert" "Send a request for each concert.";
     AMOUNT_OUT_OF_BOUNDS of AmountOutOfBounds: 422 "The amount is out of bounds" "One top-up or adjustment is from `min` to `max`, and an adjustment is not 0.";
     IDEMPOTENCY_KEY_REUSED of IdempotencyKeyReused: 422 "The Idempotency-Key was used before" "The key belongs to another request. A new request needs a new key.";
+    SECOND_FACTOR_RESTING of SecondFactorResting until until: 429 "Too many wrong codes" "Codes of the authenticator app are accepted again from `until` on. A recovery code is accepted now.";
     RATE_LIMITED is "rate_limited": 429 "Too many requests" "Wait for as long as `Retry-After` says." after 1;
     HEADERS_TOO_LARGE is "headers_too_large": 431 "The headers are too large" "The request has more or larger headers than the server takes.";
     INTERNAL is "internal": 500 "Something went wrong" "A fault of the server. The operator finds it in the log by `request_id`.";

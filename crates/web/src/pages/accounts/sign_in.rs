@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     edge::{
-        accounts,
+        accounts::{self, FirstStep},
         auth::{SignedIn, Visitor},
         cookies::{Scheme, session_cookie},
         form::{FormFields, FormVisitor},
@@ -14,6 +14,7 @@ use crate::{
     },
     html::{
         forms::{FormNotice, local_path, next_in},
+        paths,
         shell::{Account, Shell},
     },
 };
@@ -22,13 +23,23 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Redirect, Response},
 };
-use frontrow_domain::{refusal::Refusal, text::checked_text, user::LetterLanguage};
+use frontrow_domain::{
+    refusal::Refusal,
+    text::checked_text,
+    user::{LetterLanguage, User},
+};
 use frontrow_service::{
     accounts::SessionOpened,
     demo,
     office::ServiceError,
+    second_factor::FactorStanding,
     validate::{Email, Password, USER_NAME_LEN_MAX},
 };
+
+/// The form for the code of a second factor.
+const CODE_PATH: &str = "/sign-in/code";
+/// The hidden field that says whose password was right.
+const TICKET_FIELD: &str = "ticket";
 
 /// The page to sign in.
 pub(super) async fn show(
@@ -83,7 +94,7 @@ fn shown(
 }
 
 /// Says that a session needs https.
-fn https_needed(shell: Shell, status: StatusCode) -> HttpResult<Response> {
+pub(super) fn https_needed(shell: Shell, status: StatusCode) -> HttpResult<Response> {
     let (title, text) = (shell.t("sign-in-https"), shell.t("sign-in-https-text"));
     MessagePage { shell, title, text, links: Vec::new() }.answer(status)
 }
@@ -143,11 +154,54 @@ fn register_page(shell: Shell, next: &str, typed: &FormFields, faults: &Faults) 
     }
 }
 
+/// The page that asks for the code of a second factor. `ticket` says whose password was right.
+fn code_page(shell: Shell, next: &str, ticket: &str, faults: &Faults) -> FormPage {
+    let form = FormView {
+        id: "code",
+        action: CODE_PATH.to_owned(),
+        hidden: vec![("next", next.to_owned()), (TICKET_FIELD, ticket.to_owned())],
+        fields: vec![FieldView::new(&shell, FieldKind::Code, &FormFields::default(), faults)],
+        submit: shell.t("sign-in"),
+        ..FormView::default()
+    };
+    FormPage {
+        title: shell.t("sign-in-code"),
+        lead: Some(shell.t("sign-in-code-lead")),
+        notice: None,
+        forms: vec![form],
+        links: vec![PageLink::new(with_next("/sign-in", next), shell.t("sign-in-code-again"))],
+        shell,
+    }
+}
+
+/// From the address of the form for a code, which a browser opens again, to the page that it begins with.
+pub(super) async fn to_sign_in() -> Redirect {
+    Redirect::to("/sign-in")
+}
+
+/// Where a user goes on to after signing in: an operator without a second factor is offered one first.
+async fn way_on(app: &SharedState, next: &str, user: &User) -> String {
+    if !user.role.sees_sale() || app.office.is_demo() {
+        return next.to_owned();
+    }
+    let next = if next == "/" { "/operator" } else { next };
+    match app.office.factor_standing(user.user_id).await {
+        Ok(FactorStanding::Unset | FactorStanding::Pending { .. }) => with_next(paths::SECOND_FACTOR, next),
+        // The session is open: an offer that cannot be made now is made the next time.
+        Ok(FactorStanding::Declined | FactorStanding::On { .. }) | Err(_) => next.to_owned(),
+    }
+}
+
 /// Gives the browser the session, and goes on.
-fn signed_in(app: &SharedState, scheme: Scheme, next: &str, opened: &SessionOpened) -> HttpResult<Response> {
+pub(super) async fn signed_in(
+    app: &SharedState,
+    scheme: Scheme,
+    next: &str,
+    opened: &SessionOpened,
+) -> HttpResult<Response> {
     let length = opened.expires_at.since(app.office.now());
     let cookie = session_cookie(scheme, &opened.secret, length);
-    let mut response = Redirect::to(next).into_response();
+    let mut response = Redirect::to(&way_on(app, next, &opened.user).await).into_response();
     let cookie = cookie.ok_or_else(|| Problem::internal("a session was opened without a cookie for it"))?;
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
@@ -187,17 +241,64 @@ pub(super) async fn sign_in(
         return sign_in_page(&app, shell, next, &fields, &faults).answer();
     };
     let client = accounts::client_label(&headers);
-    let opened = match visitor {
-        Ok(visitor) => accounts::sign_in(&app, visitor, &email, &password, client).await,
+    let step = match visitor {
+        Ok(visitor) => accounts::first_step(&app, visitor, &email, &password, client).await,
         Err(problem) => Err(problem),
     };
-    match opened {
-        Ok(opened) => signed_in(&app, scheme, next, &opened),
+    match step {
+        Ok(FirstStep::Opened(opened)) => signed_in(&app, scheme, next, &opened).await,
+        Ok(FirstStep::CodeNeeded(ticket)) => code_page(shell, next, &ticket, &Faults::new()).answer(),
         Err(problem) => {
             let notice = notice_of(&shell, problem)?;
             sign_in_page(&app, shell, next, &fields, &faults).came_back(notice)
         }
     }
+}
+
+/// Goes on with a sign-in by the code of a second factor.
+pub(super) async fn sign_in_by_code(
+    State(app): State<SharedState>,
+    shell: Shell,
+    scheme: Scheme,
+    FormVisitor(visitor): FormVisitor,
+    headers: HeaderMap,
+    fields: FormFields,
+) -> HttpResult<Response> {
+    if scheme == Scheme::Plain {
+        return https_needed(shell, StatusCode::FORBIDDEN);
+    }
+    let next = local_path(fields.given("next"));
+    let text = fields.given(TICKET_FIELD).to_owned();
+    let Some(ticket) = app.office.read_code_ticket(&text) else { return begin_again(&app, shell, next) };
+    let mut reader = FieldReader::new(&shell, &fields);
+    let code = reader.read(FieldKind::Code, |code| Ok(code.to_owned()));
+    let faults = reader.faults;
+    let Some(code) = code else { return code_page(shell, next, &text, &faults).answer() };
+    let client = accounts::client_label(&headers);
+    let opened = match visitor {
+        Ok(visitor) => accounts::second_step(&app, visitor, ticket, &code, client).await,
+        Err(problem) => Err(problem),
+    };
+    match opened {
+        Ok(opened) => signed_in(&app, scheme, next, &opened).await,
+        Err(problem) if problem.refusal() == Some(&Refusal::AccountChanged) => begin_again(&app, shell, next),
+        Err(problem) => {
+            let notice =
+                FormNotice::limited_as(&shell, problem, ("sign-in-rate-limited", "sign-in-rate-limited-text"))?;
+            code_page(shell, next, &text, &faults).came_back(notice)
+        }
+    }
+}
+
+/// The sign-in page, since the password was proved too long ago.
+fn begin_again(app: &SharedState, shell: Shell, next: &str) -> HttpResult<Response> {
+    let notice = FormNotice {
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        title: shell.t("sign-in-code-late"),
+        text: shell.t("sign-in-code-late-text"),
+        retry_after: None,
+    };
+    sign_in_page(app, shell, next, &FormFields::default(), &Faults::new()).came_back(notice)
 }
 
 /// Registers a buyer, who is signed in at once. An account that has this address and this password already is signed in
@@ -213,7 +314,7 @@ async fn register_and_open(
     match app.office.register_buyer(name, email.clone(), password.clone(), language).await {
         Ok(user) => Ok(app.office.open_session(user, client).await?),
         Err(ServiceError::Refused(Refusal::EmailTaken)) => {
-            let opened = accounts::sign_in(app, visitor, &email, &password, client).await;
+            let opened = accounts::sign_in(app, visitor, &email, &password, None, client).await;
             let is_wrong =
                 |problem: &Problem| [codes::UNAUTHORIZED.code, codes::RATE_LIMITED.code].contains(&problem.code());
             opened.map_err(|problem| if is_wrong(&problem) { Refusal::EmailTaken.into() } else { problem })
@@ -251,7 +352,7 @@ pub(super) async fn register(
         Err(problem) => Err(problem),
     };
     match opened {
-        Ok(opened) => signed_in(&app, scheme, next, &opened),
+        Ok(opened) => signed_in(&app, scheme, next, &opened).await,
         Err(problem) if problem.refusal() == Some(&Refusal::EmailTaken) => {
             faults.push((FieldKind::Email, shell.t("fault-email-taken")));
             register_page(shell, next, &fields, &faults).answer()
