@@ -45,6 +45,15 @@ test("rows of the last while are kept, and a row of the same moment replaces the
   assert.deepEqual([kept.at, kept.number("a", 0)], [[9_000], null], "after a gap all that is older is gone");
 });
 
+test("rows that were missed are put among the others", () => {
+  const made = series([1_000, 4_000], { a: [1, 4] }, 3_000);
+  made.merge({ at: [0, 2_000, 3_000, 4_000], a: [9, 2, 3, 9] });
+  assert.deepEqual([made.at, made.columns.a], [[1_000, 2_000, 3_000, 4_000], [1, 2, 3, 4]]);
+  const empty = new Series(["a"]);
+  empty.merge({ at: [5], a: [1], b: [2] });
+  assert.deepEqual([empty.at, empty.columns], [[5], { a: [1] }]);
+});
+
 test("columns that are missing or short are numbers that are not known", () => {
   const made = new Series(["a", "b", "said"]);
   made.set({ at: [0, 1], a: [7], said: ["seat_held 3", null] });

@@ -3,6 +3,8 @@
 //!
 //! A file for each part. Every page takes a [`CockpitShell`](shell::CockpitShell), which lets in operators and viewers alone.
 
+mod desk;
+mod entries;
 mod factor;
 mod home;
 mod shell;
@@ -14,6 +16,8 @@ use axum::{Router, middleware, routing::get};
 pub(crate) fn routes() -> Router<SharedState> {
     Router::new()
         .route("/operator", get(home::show))
+        .merge(desk::routes())
         .merge(factor::routes())
         .layer(middleware::map_response(problem_page::marked))
+        .merge(desk::feeds())
 }

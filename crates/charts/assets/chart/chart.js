@@ -40,6 +40,8 @@ import { Series, areaPath, axis, linePath, placeLabels, scale, thin, ticks, time
 const SVG = "http://www.w3.org/2000/svg";
 /** Between two drawings because of news, in milliseconds. */
 const DRAW_MS = 1_000;
+/** Charts of the last while show at least so much of it, in milliseconds. */
+const SHOWN_MIN_MS = 120_000;
 /** The axis of moments takes so much of the height, and the labels of marks so much above, in pixels. */
 const FOOT = 18, HEAD = 16;
 /** A row of the table every so often at most. */
@@ -309,6 +311,15 @@ class Charts {
   }
 
   /**
+   * Puts numbers of moments among those that there are.
+   * @param {Columns} columns
+   */
+  add(columns) {
+    this.series.merge(columns);
+    this.#news();
+  }
+
+  /**
    * Adds the numbers of a moment.
    * @param {Row} row
    */
@@ -342,9 +353,9 @@ class Charts {
     const { series, plan } = this;
     const until = series.last;
     const first = series.at[0] ?? until;
+    if (plan.span !== undefined) return { from: Math.max(until - plan.span, Math.min(first, until - SHOWN_MIN_MS)), until };
     // A second at least: one row has no width.
-    const from = Math.min(first, until - 1_000);
-    return { from: plan.span === undefined ? from : Math.min(from, until - plan.span), until };
+    return { from: Math.min(first, until - 1_000), until };
   }
 
   #draw() {

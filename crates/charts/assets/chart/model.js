@@ -68,6 +68,27 @@ export class Series {
     return true;
   }
 
+  /**
+   * Puts rows among those that there are, by time. Of two rows of one moment the one from before stays.
+   * @param {Columns} columns
+   */
+  merge(columns) {
+    /** @type {Map<number, Row>} */
+    const rows = new Map();
+    for (const given of [columns, { ...this.columns, at: this.at }]) {
+      given.at.forEach((at, index) => {
+        /** @type {Row} */
+        const row = { at };
+        for (const key of this.keys) row[key] = given[key]?.[index] ?? null;
+        rows.set(at, row);
+      });
+    }
+    const all = [...rows.values()].sort((one, other) => one.at - other.at);
+    this.at = all.map(({ at }) => at);
+    for (const key of this.keys) this.columns[key] = all.map((row) => row[key] ?? null);
+    this.#forget();
+  }
+
   #forget() {
     const first = this.at.findIndex((at) => at >= this.last - this.span);
     if (first <= 0) return;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
 mod accessibility;
+mod cockpit_desk;
 mod factor;
 mod faults;
 mod other_shop;

@@ -4,7 +4,11 @@ use crate::{
     PROGRAM,
     window::{Browser, Wishes},
 };
-use frontrow_testkit::{Client, eventually, program::Process, servers::port::Port};
+use frontrow_testkit::{
+    Client, eventually,
+    program::{Process, succeeds},
+    servers::port::Port,
+};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tempfile::TempDir;
@@ -71,6 +75,14 @@ impl Shop {
         let client = self.anonymous();
         let answer = client.post("/sessions", &json!({ "email": email, "password": PASSWORD })).await;
         client.with_secret(answer.expect(201)["session_token"].as_str().unwrap())
+    }
+
+    /// Adds a viewer with the demo's password.
+    pub(crate) fn add_viewer(&self, email: &str) {
+        let password = self.folder.path().join("password.txt");
+        std::fs::write(&password, PASSWORD).unwrap();
+        let mut add = PROGRAM.command(self.folder.path(), "operator add");
+        succeeds(add.args(["--viewer", "--email", email, "--name", "Viewer", "--password-file"]).arg(password));
     }
 
     pub(crate) async fn operator(&self) -> Client {

@@ -1,4 +1,5 @@
 //! The pages for operators.
 
+mod desk;
 mod factor;
 mod home;

@@ -177,7 +177,7 @@ impl BoxOffice {
             (Err(_), Some(last)) => Arc::clone(&last.audit),
             (Err(error), None) => return Err(error),
         };
-        Ok(SaleMoment { screen: screen?, audit })
+        Ok(SaleMoment::new(screen?, audit))
     }
 
     /// Reads a part of a moment within its time.

@@ -3,13 +3,14 @@
 
 use super::screen::SaleScreen;
 use crate::office::{BoxOffice, ServiceError};
+use bytes::Bytes;
 use frontrow_domain::{
     changes::AuditEntry,
     id::{AuditId, ConcertId},
 };
 use std::{
     collections::{BTreeSet, HashMap, hash_map::Entry},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::Duration,
 };
 use tokio::sync::watch;
@@ -28,6 +29,18 @@ pub struct SaleMoment {
     pub screen: SaleScreen,
     /// The newest entries of the audit log, newest first.
     pub audit: Arc<[AuditEntry]>,
+    sent_as: OnceLock<Bytes>,
+}
+
+impl SaleMoment {
+    pub(super) const fn new(screen: SaleScreen, audit: Arc<[AuditEntry]>) -> Self {
+        Self { screen, audit, sent_as: OnceLock::new() }
+    }
+
+    /// The form in which it is sent: made by the first that asks, for all.
+    pub fn sent_as(&self, make: impl FnOnce(&Self) -> Bytes) -> Bytes {
+        self.sent_as.get_or_init(|| make(self)).clone()
+    }
 }
 
 /// What is new in a watched sale.

@@ -31,6 +31,12 @@ impl CockpitShell {
         self.caller.is_operator()
     }
 
+    /// The shell of a page at this path.
+    pub(crate) fn at(mut self, path: String) -> Self {
+        self.shell = self.shell.at(path);
+        self
+    }
+
     /// The name of the operator or viewer.
     pub(crate) fn operator_name(&self) -> Option<&str> {
         self.name.as_deref()

@@ -25,6 +25,13 @@ const PNG: &str = "image/png";
 /// The shop's own style, if it has one.
 pub(crate) const THEME_STYLE: &str = "theme.css";
 
+/// Charts have a crate of their own.
+const CHARTS: [(&str, &str, &str); 3] = [
+    ("chart/chart.css", CSS, frontrow_charts::STYLE),
+    ("chart/chart.js", SCRIPT, frontrow_charts::SCRIPT),
+    ("chart/model.js", SCRIPT, frontrow_charts::MODEL),
+];
+
 macro_rules! files {
     ($($path:literal $media_type:ident),+ $(,)?) => {
         [$(($path, $media_type, include_bytes!(concat!("../../assets/", $path)) as &'static [u8])),+]
@@ -45,6 +52,11 @@ impl Assets {
             "concerts.css" CSS,
             "cockpit/cockpit.css" CSS,
             "cockpit/codes.js" SCRIPT,
+            "cockpit/desk/desk.css" CSS,
+            "cockpit/desk/feed.js" SCRIPT,
+            "cockpit/desk/form.js" SCRIPT,
+            "cockpit/desk/main.js" SCRIPT,
+            "cockpit/desk/view.js" SCRIPT,
             "countdown.js" SCRIPT,
             "icon.svg" SVG,
             "look.css" CSS,
@@ -76,6 +88,9 @@ impl Assets {
         ];
         let mut files: BTreeMap<_, _> =
             files.into_iter().map(|(path, media_type, body)| (path, Document::new(media_type, body))).collect();
+        for (path, media_type, text) in CHARTS {
+            files.insert(path, Document::new(media_type, text.as_bytes()));
+        }
         if let Some(style) = &theme.style {
             files.insert(THEME_STYLE, Document::new(CSS, style.clone()));
         }
@@ -146,6 +161,6 @@ mod tests {
     #[test]
     fn every_file_of_the_folder_is_in_the_program() {
         let folder = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("assets");
-        assert_eq!(Assets::new(&Theme::default()).files.len(), count(&folder));
+        assert_eq!(Assets::new(&Theme::default()).files.len(), count(&folder) + CHARTS.len());
     }
 }

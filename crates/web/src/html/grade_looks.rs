@@ -12,7 +12,7 @@ pub(crate) fn styles_of(order: &SeatingOrder) -> Vec<&'static str> {
 }
 
 /// The class of each grade's colour, by the grades' names: none is used twice before all are used once.
-fn styles(names: &[&str]) -> Vec<&'static str> {
+pub(crate) fn styles(names: &[&str]) -> Vec<&'static str> {
     let own = |name: &str| STYLES.into_iter().find(|style| name.eq_ignore_ascii_case(style));
     let taken: Vec<_> = names.iter().filter_map(|name| own(name)).collect();
     let mut others = STYLES.into_iter().filter(|style| !taken.contains(style)).chain(STYLES.into_iter().cycle());

@@ -27,6 +27,8 @@ const FILES: &[(&str, &str)] = catalogues![
     "purchase",
     "mine",
     "cockpit",
+    "cockpit_desk",
+    "cockpit_entries",
     "cockpit_factor"
 ];
 

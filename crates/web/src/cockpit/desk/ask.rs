@@ -1,0 +1,106 @@
+//! The page that asks again before a change that stops the line, or that needs a reason.
+
+use super::{
+    page::{RoomForm, path_of},
+    preview::{self, Occasion},
+};
+use crate::{
+    cockpit::shell::CockpitShell,
+    edge::{problem::HttpResult, state::SharedState},
+    html::{
+        forms::{FormNotice, form_page},
+        shell::Shell,
+    },
+};
+use askama::Template;
+use axum::response::Response;
+use frontrow_domain::{
+    command::RoomChange,
+    line::{Gate, Room},
+    sale::Stops,
+};
+use frontrow_service::house::SaleScreen;
+
+/// A setting that would change.
+struct ChangeLine {
+    name: String,
+    from: String,
+    to: String,
+}
+
+#[derive(Template)]
+#[template(path = "cockpit/desk_ask.html")]
+struct AskPage {
+    shell: CockpitShell,
+    title: String,
+    question: String,
+    path: String,
+    texts: Vec<String>,
+    changes: Vec<ChangeLine>,
+    effect: String,
+    confirm: String,
+    asks_reason: bool,
+    form: RoomForm,
+    notice: Option<FormNotice>,
+}
+
+/// What the page asks about.
+pub(super) struct AskedChange<'a> {
+    pub(super) screen: &'a SaleScreen,
+    pub(super) change: &'a RoomChange,
+    pub(super) form: RoomForm,
+    pub(super) notice: Option<FormNotice>,
+    /// What is said first, if the change is not quite what was asked for.
+    pub(super) lead: Option<String>,
+}
+
+/// The page.
+pub(super) async fn show(app: &SharedState, shell: CockpitShell, asked: AskedChange<'_>) -> HttpResult<Response> {
+    let AskedChange { screen, change, form, notice, lead } = asked;
+    let (concert, room) = (&screen.concert, &screen.room.room);
+    let preview = app.office.preview_room(concert.concert_id, change).await?;
+    let line = app.office.room(concert.room_id).await?;
+    let setting = Occasion { shell: &shell, zone: &concert.time_zone, now: screen.at };
+    let (question, stopped, confirm) = match change.stops(room) {
+        Some(Stops::NoPlaces) => ("desk-ask-zero", Some("desk-stops-zero"), "desk-confirm"),
+        Some(_) => ("desk-ask-pause", Some("desk-stops-paused"), "desk-pause"),
+        None => ("desk-ask-reason", None, "desk-confirm"),
+    };
+    let stopped = stopped.map(|id| in_line(&shell, id, screen));
+    // What stops the line says all of it.
+    let effect = if stopped.is_some() { String::new() } else { preview::effect(&setting, &preview, &line) };
+    let page = AskPage {
+        title: concert.title.clone(),
+        question: shell.t(question),
+        path: path_of(screen),
+        texts: lead.into_iter().chain(stopped).collect(),
+        changes: changes(&shell, room, &preview.after),
+        effect,
+        confirm: shell.t(confirm),
+        asks_reason: change.hurts(room),
+        form,
+        notice,
+        shell,
+    };
+    form_page(&page.shell, page.notice.as_ref(), &page)
+}
+
+/// A text about those inside and those in line.
+fn in_line(shell: &Shell, id: &str, screen: &SaleScreen) -> String {
+    shell.t2(id, "active", screen.room.active, "waiting", screen.room.waiting)
+}
+
+fn changes(shell: &Shell, before: &Room, after: &Room) -> Vec<ChangeLine> {
+    let nothing = || shell.t("desk-nothing");
+    let number = |value: Option<i64>| value.map_or_else(nothing, |value| shell.number(&value));
+    let text = |value: &Option<String>| value.clone().unwrap_or_else(nothing);
+    let gate = |gate| shell.t(if gate == Gate::Open { "entry-gate-open" } else { "entry-gate-paused" });
+    let lines = [
+        ("entry-field-gate", gate(before.gate), gate(after.gate)),
+        ("desk-cap", number(Some(before.max_active)), number(Some(after.max_active))),
+        ("desk-rate-field", number(before.admit_per_minute), number(after.admit_per_minute)),
+        ("entry-field-message", text(&before.message), text(&after.message)),
+    ];
+    let changed = lines.into_iter().filter(|(_, from, to)| from != to);
+    changed.map(|(id, from, to)| ChangeLine { name: shell.t(id), from, to }).collect()
+}

@@ -1,0 +1,266 @@
+//! The form of a room's settings: what was typed, what of it is a change, and what of it cannot be.
+
+use crate::{
+    edge::{
+        form::FormFields,
+        problem::{HttpResult, Problem},
+    },
+    html::shell::Shell,
+};
+use frontrow_domain::{
+    command::RoomChange,
+    line::{Gate, Room},
+    policy::{ADMIT_PER_MINUTE_MAX, MAX_ACTIVE_MAX, STATUS_REASON_LEN_MAX},
+    text::checked_label,
+    time::Time,
+};
+
+/// How long the message may be, in characters.
+const MESSAGE_LEN_MAX: usize = 500;
+
+/// The settings of a room as the form writes them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Settings {
+    pub(super) cap: String,
+    /// Empty for no limit.
+    pub(super) rate: String,
+    pub(super) message: String,
+}
+
+impl From<&Room> for Settings {
+    fn from(room: &Room) -> Self {
+        Self {
+            cap: room.max_active_tokens().to_string(),
+            rate: room.admit_per_minute.map(|rate| rate.to_string()).unwrap_or_default(),
+            message: room.message.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// What the button says that was pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    Apply,
+    Pause,
+    Open,
+    Preview,
+}
+
+impl Act {
+    fn of(text: &str) -> HttpResult<Self> {
+        match text {
+            "apply" => Ok(Self::Apply),
+            "pause" => Ok(Self::Pause),
+            "open" => Ok(Self::Open),
+            "preview" => Ok(Self::Preview),
+            _ => Err(Problem::invalid_field("act", "The form has no such button.")),
+        }
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Apply => "apply",
+            Self::Pause => "pause",
+            Self::Open => "open",
+            Self::Preview => "preview",
+        }
+    }
+}
+
+/// Whether the sender was asked and said yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Consent {
+    Given,
+    NotAsked,
+}
+
+/// A form that was sent.
+#[derive(Debug, Clone)]
+pub(super) struct SentForm {
+    pub(super) act: Act,
+    pub(super) consent: Consent,
+    /// The version of the settings that the sender saw.
+    pub(super) basis: Time,
+    /// The settings that the sender saw.
+    pub(super) was: Settings,
+    pub(super) typed: Settings,
+    pub(super) reason: String,
+}
+
+/// What cannot be, by field.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct RoomFaults {
+    pub(super) cap: Option<String>,
+    pub(super) rate: Option<String>,
+    pub(super) message: Option<String>,
+    pub(super) reason: Option<String>,
+    /// The rate is 0: whoever sends that wants to pause.
+    pub(super) is_rate_zero: bool,
+}
+
+impl RoomFaults {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.cap.is_none() && self.rate.is_none() && self.message.is_none() && self.reason.is_none()
+    }
+}
+
+/// What a form wants.
+#[derive(Debug, Clone)]
+pub(super) struct WantedChange {
+    pub(super) change: RoomChange,
+    pub(super) reason: Option<String>,
+}
+
+/// A text as it was typed: of a message, one line.
+fn typed(fields: &FormFields, name: &str) -> String {
+    fields.given(name).replace('\n', " ").trim().to_owned()
+}
+
+impl SentForm {
+    /// The form in these fields, sent to this room.
+    ///
+    /// # Errors
+    /// 422: a field that no person fills in is not as a page of this server has it.
+    pub(super) fn of(fields: &FormFields, room: &Room) -> HttpResult<Self> {
+        let version = fields.one("version")?.parse::<i64>();
+        let basis = version.map_err(|_| Problem::invalid_field("version", "The form's version is not one."))?;
+        let present = Settings::from(room);
+        let has = |name: &'static str, otherwise: String| match fields.text(name) {
+            Ok(_) => typed(fields, name),
+            Err(_) => otherwise,
+        };
+        let was = Settings {
+            cap: has("was_max_active", present.cap),
+            rate: has("was_admit_per_minute", present.rate),
+            message: has("was_message", present.message),
+        };
+        Ok(Self {
+            act: Act::of(fields.one("act")?)?,
+            consent: if fields.given("consent") == "given" { Consent::Given } else { Consent::NotAsked },
+            basis: Time::from_micros(basis),
+            typed: Settings {
+                cap: has("max_active", was.cap.clone()),
+                rate: has("admit_per_minute", was.rate.clone()),
+                message: has("message", was.message.clone()),
+            },
+            was,
+            reason: typed(fields, "reason"),
+        })
+    }
+
+    /// What is wanted of a room with these settings: what was typed and differs from what the sender saw.
+    pub(super) fn wanted(&self, shell: &Shell) -> Result<WantedChange, RoomFaults> {
+        let (mut change, mut faults) = (RoomChange::default(), RoomFaults::default());
+        if self.typed.cap != self.was.cap {
+            change.max_active = whole(&self.typed.cap).filter(|cap| (0..=MAX_ACTIVE_MAX).contains(cap));
+            faults.cap = change.max_active.is_none().then(|| shell.t("desk-fault-cap"));
+        }
+        if self.typed.rate != self.was.rate {
+            match rate(&self.typed.rate) {
+                Ok(rate) => change.admit_per_minute = Some(rate),
+                Err(RateFault::Zero) => {
+                    faults.is_rate_zero = true;
+                    faults.rate = Some(shell.t("desk-fault-rate-zero"));
+                }
+                Err(RateFault::NoRate) => faults.rate = Some(shell.t("desk-fault-rate")),
+            }
+        }
+        if self.typed.message != self.was.message {
+            match checked_label("message", &self.typed.message, MESSAGE_LEN_MAX) {
+                Ok(text) if text.is_empty() => change.message = Some(None),
+                Ok(text) => change.message = Some(Some(text)),
+                Err(_) => faults.message = Some(shell.t("desk-fault-message")),
+            }
+        }
+        change.gate = match self.act {
+            Act::Pause => Some(Gate::Paused),
+            Act::Open => Some(Gate::Open),
+            Act::Apply | Act::Preview => None,
+        };
+        let reason = checked_label("reason", &self.reason, STATUS_REASON_LEN_MAX);
+        if reason.is_err() {
+            faults.reason = Some(shell.t("desk-fault-reason"));
+        }
+        match reason {
+            Ok(reason) if faults.is_empty() => {
+                Ok(WantedChange { change, reason: (!reason.is_empty()).then_some(reason) })
+            }
+            _ => Err(faults),
+        }
+    }
+
+    /// The same form with the rate as it was.
+    pub(super) fn without_rate(mut self) -> Self {
+        self.typed.rate.clone_from(&self.was.rate);
+        self
+    }
+
+    /// The same form, based on the present settings of the room: what was typed stays, and the rest is taken.
+    pub(super) fn rebased(self, room: &Room) -> Self {
+        let present = Settings::from(room);
+        let keep = |typed: String, was: &str, present: &str| if typed == was { present.to_owned() } else { typed };
+        Self {
+            typed: Settings {
+                cap: keep(self.typed.cap, &self.was.cap, &present.cap),
+                rate: keep(self.typed.rate, &self.was.rate, &present.rate),
+                message: keep(self.typed.message, &self.was.message, &present.message),
+            },
+            was: present,
+            basis: room.updated_at,
+            ..self
+        }
+    }
+}
+
+/// A whole number as people type it: with or without commas.
+fn whole(text: &str) -> Option<i64> {
+    let digits: String = text.chars().filter(|sign| *sign != ',' && *sign != ' ').collect();
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) { None } else { digits.parse().ok() }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum RateFault {
+    Zero,
+    NoRate,
+}
+
+/// A rate; none for no limit.
+fn rate(text: &str) -> Result<Option<i64>, RateFault> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match whole(text) {
+        Some(0) => Err(RateFault::Zero),
+        Some(rate @ 1..=ADMIT_PER_MINUTE_MAX) => Ok(Some(rate)),
+        _ => Err(RateFault::NoRate),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_people_type_them() {
+        for (text, number) in [
+            ("0", Some(0)),
+            ("1,200", Some(1_200)),
+            ("1 200", Some(1_200)),
+            ("007", Some(7)),
+            ("", None),
+            (",", None),
+            ("-1", None),
+            ("1.5", None),
+            ("١", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(whole(text), number, "{text:?}");
+        }
+        assert_eq!(rate(""), Ok(None));
+        assert_eq!(rate("60"), Ok(Some(60)));
+        assert_eq!(
+            (rate("0"), rate("00"), rate("1000001")),
+            (Err(RateFault::Zero), Err(RateFault::Zero), Err(RateFault::NoRate))
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! The words of the screen: those that the server writes, and the same as templates for its script, which fills in the
+//! figures of later moments.
+
+use super::frame::LookFrame;
+use crate::html::shell::Shell;
+use serde_json::{Map, Value, json};
+
+/// The words that the script is given: its name for each, the text, and the values that are filled in.
+const WORDS: &[(&str, &str, &[&str])] = &[
+    ("day", "desk-day", &[]),
+    ("days", "desk-days", &["n"]),
+    ("hours", "desk-hours", &["n"]),
+    ("minutes", "desk-minutes", &["n"]),
+    ("seconds", "desk-seconds", &["n"]),
+    ("live", "desk-live", &[]),
+    ("old", "desk-old", &["when"]),
+    ("state_opens", "desk-state-opens", &["clock"]),
+    ("state_opens_now", "desk-state-opens-now", &[]),
+    ("state_on_sale", "desk-state-on-sale", &["clock"]),
+    ("state_few_left", "desk-state-few-left", &["clock"]),
+    ("state_all_held", "desk-state-all-held", &["clock"]),
+    ("state_sold_out", "desk-state-sold-out", &["clock"]),
+    ("state_no_seats", "desk-state-no-seats", &[]),
+    ("state_closed", "desk-state-closed", &[]),
+    ("state_postponed", "desk-state-postponed", &[]),
+    ("state_cancelled", "desk-state-cancelled", &[]),
+    ("state_over", "desk-state-over", &[]),
+    ("joins", "desk-joins", &["n"]),
+    ("offered", "desk-offered", &["n", "missed"]),
+    ("idle", "desk-idle", &["n"]),
+    ("rate", "desk-rate", &["n"]),
+    ("no_rate", "desk-no-rate", &[]),
+    ("held", "desk-held", &["held", "free"]),
+    ("pace", "desk-pace", &["n"]),
+    ("money_held", "desk-money-held", &["sum"]),
+    ("unknown", "desk-unknown", &[]),
+    ("unknown_paused", "desk-unknown-paused", &[]),
+    ("unknown_not_open", "desk-unknown-not-open", &[]),
+    ("unknown_closed", "desk-unknown-closed", &[]),
+    ("unknown_measuring", "desk-unknown-measuring", &[]),
+    ("not_sold_out", "desk-not-sold-out", &[]),
+    ("reach", "desk-reach", &["percent"]),
+    ("line_empty", "desk-line-empty", &["when"]),
+    ("grade", "desk-grade", &["sold", "seats"]),
+    ("clash", "desk-clash", &["value"]),
+    ("nothing", "desk-nothing", &[]),
+    ("pause", "desk-pause", &[]),
+    ("open", "desk-open", &[]),
+    ("since", "desk-since", &["length"]),
+    ("look_none", "desk-look-none", &[]),
+    ("look_open", "desk-look-open", &[]),
+    ("instance_ok", "desk-instance-ok", &[]),
+    ("instance_silent", "desk-instance-silent", &[]),
+    ("instance_not_ready", "desk-instance-not-ready", &["code"]),
+];
+
+/// What is said about what needs attention: its code, what it is, its values, and what to do.
+const LOOKS: &[(&str, &str, &[&str], &str)] = &[
+    ("database_away", "desk-look-database-away", &["instance"], "desk-do-database-away"),
+    ("redis_away", "desk-look-redis-away", &["instance"], "desk-do-redis-away"),
+    ("redis_full", "desk-look-redis-full", &["instance"], "desk-do-redis-full"),
+    ("instance_silent", "desk-look-instance-silent", &["instance"], "desk-do-instance-silent"),
+    ("not_ready", "desk-look-not-ready", &["instance", "code"], "desk-do-not-ready"),
+    ("errors", "desk-look-errors", &["errors", "requests"], "desk-do-errors"),
+    ("idle_places", "desk-look-idle-places", &["places", "waiting"], "desk-do-idle-places"),
+    ("stuck_holds", "desk-look-stuck-holds", &["holds"], "desk-do-stuck-holds"),
+    ("outbox_late", "desk-look-outbox-late", &["consumer"], "desk-do-outbox-late"),
+    ("dead_letters", "desk-look-dead-letters", &["n", "consumer"], "desk-do-dead-letters"),
+    ("stale_views", "desk-look-stale-views", &["instance", "n"], "desk-do-stale-views"),
+    ("clocks_apart", "desk-look-clocks-apart", &["instance", "n"], "desk-do-clocks-apart"),
+    ("disk_low", "desk-look-disk-low", &["instance", "free", "total"], "desk-do-disk-low"),
+    ("too_few_connections", "desk-look-too-few-connections", &[], "desk-do-too-few-connections"),
+];
+
+/// The text of a state of a sale, by the state's name.
+pub(super) fn state_template(shell: &Shell, state: &str) -> String {
+    let key = format!("state_{state}");
+    let found = WORDS.iter().find(|(name, _, _)| *name == key);
+    found.map_or_else(String::new, |(_, id, names)| shell.template(id, names))
+}
+
+/// The text of the reason why nothing is forecast.
+pub(super) fn unknown(shell: &Shell, reason: &str) -> String {
+    let key = format!("unknown_{reason}");
+    WORDS.iter().find(|(name, _, _)| *name == key).map_or_else(String::new, |(_, id, _)| shell.t(id))
+}
+
+/// All words of the script.
+pub(super) fn for_script(shell: &Shell) -> Map<String, Value> {
+    let words = WORDS.iter().map(|(name, id, values)| ((*name).to_owned(), shell.template(id, values)));
+    let looks = LOOKS.iter().flat_map(|(code, what, values, todo)| {
+        [(format!("look_{code}"), shell.template(what, values)), (format!("do_{code}"), shell.t(todo))]
+    });
+    words.chain(looks).map(|(name, text)| (name, text.into())).collect()
+}
+
+/// The charts: their curves by the columns of the seconds.
+pub(super) fn panels(shell: &Shell) -> Value {
+    let curve = |key: &str, label: &str, style: &str, tone: u8| -> Value {
+        json!({ "key": key, "label": shell.t(label), "style": style, "tone": tone })
+    };
+    let mut problems = curve("problems", "desk-curve-problems", "dashes", 3);
+    problems["detail"] = "codes".into();
+    let mut errors = curve("errors", "desk-curve-errors", "dashes", 3);
+    errors["scale"] = "right".into();
+    json!([
+        { "title": shell.t("desk-chart-line"), "unit": shell.t("desk-unit-second"), "curves": [
+            curve("joins", "desk-curve-joins", "line", 1),
+            curve("admitted", "desk-curve-admitted", "area", 2),
+            curve("missed", "desk-curve-missed", "dots", 3),
+        ] },
+        { "title": shell.t("desk-chart-sale"), "unit": shell.t("desk-unit-second"), "curves": [
+            curve("holds", "desk-curve-holds", "line", 5),
+            curve("sold", "desk-curve-sold", "area", 4),
+            problems,
+        ] },
+        { "title": shell.t("desk-chart-server"), "unit": shell.t("desk-unit-server"), "curves": [
+            curve("p50", "desk-curve-p50", "line", 1),
+            curve("p99", "desk-curve-p99", "line", 5),
+            errors,
+            curve("lag", "desk-curve-lag", "dots", 6),
+        ] },
+    ])
+}
+
+/// The words of the charts.
+pub(super) fn of_charts(shell: &Shell) -> Value {
+    json!({
+        "cursor": shell.t("desk-chart-cursor"),
+        "newest": shell.t("desk-chart-newest"),
+        "table": shell.t("desk-chart-table"),
+        "moment": shell.t("desk-chart-moment"),
+        "empty": shell.t("desk-chart-empty"),
+    })
+}
+
+/// A text with the values that are named in braces in it.
+pub(super) fn filled(shell: &Shell, template: &str, values: &Map<String, Value>) -> String {
+    values.iter().fold(template.to_owned(), |text, (name, value)| {
+        let written = match value {
+            Value::Number(number) => number.as_i64().map_or_else(|| number.to_string(), |n| shell.number(&n)),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        text.replace(&format!("{{{name}}}"), &written)
+    })
+}
+
+/// What needs attention, and what to do about it.
+pub(super) fn look(shell: &Shell, look: &LookFrame) -> (String, String) {
+    let Some((_, what, names, todo)) = LOOKS.iter().find(|(code, ..)| *code == look.code) else {
+        return (look.code.to_owned(), String::new());
+    };
+    (filled(shell, &shell.template(what, names), &look.values), shell.t(todo))
+}
