@@ -8,6 +8,7 @@
 mod attention;
 mod figures;
 mod history;
+mod readiness;
 mod screen;
 mod sharing;
 mod watches;
@@ -15,6 +16,7 @@ mod watches;
 pub use attention::{Attention, AttentionKind, AttentionLevel};
 pub(crate) use figures::CommitTallies;
 pub use history::{HousePace, HouseSecond};
+pub use readiness::{InstancesFound, MissingDetail, OpeningFound, Readiness, ReadyCheck, ReadyState};
 pub use screen::{GradeOnScreen, RoomOnScreen, RoomPreview, SaleScreen, SeatsOnScreen};
 pub use sharing::{DiskSpace, InstanceHealth, InstanceSeen, RedisTrouble, SignsOfLife};
 pub use watches::{SaleMoment, SaleNews, SaleWatch};
@@ -177,7 +179,9 @@ const fn last_second(sharing: Sharing, now: Time) -> i64 {
 impl BoxOffice {
     /// Counts the last second, gives it to the other instances, and takes theirs.
     pub(crate) async fn sample_house(&self) {
-        self.read_disk().await;
+        if self.house.lock().own.beat.is_multiple_of(DISK_EVERY) {
+            self.read_disk().await;
+        }
         let (health, levels, now) = (self.own_health(), self.room_levels(), self.now());
         let (report, gone) = {
             let mut house = self.house.lock();
@@ -241,9 +245,6 @@ impl BoxOffice {
 
     async fn read_disk(&self) {
         let Some(folder) = self.house.data_folder.clone() else { return };
-        if !self.house.lock().own.beat.is_multiple_of(DISK_EVERY) {
-            return;
-        }
         let read = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&folder));
         if let Ok(Ok(Ok(found))) = tokio::time::timeout(DISK_MAX, read).await {
             let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);

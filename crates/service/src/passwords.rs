@@ -2,7 +2,10 @@
 
 use crate::validate::Password;
 use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier, password_hash::phc};
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::Semaphore;
 
 /// How many sign-ins and registrations may wait for a hash before more are refused.
@@ -13,6 +16,10 @@ const WAITING_MAX: usize = 512;
 pub(crate) struct Passwords {
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    /// How many hashes may run at once.
+    at_once: usize,
+    /// How long one took at the start.
+    took: Duration,
     /// The hash of a fixed text: checked if there is no account, so that the answer takes the same time.
     decoy: Arc<str>,
 }
@@ -52,11 +59,23 @@ impl Passwords {
     /// The decoy could not be hashed.
     pub(crate) fn new() -> Result<Self, PasswordError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (at_once, began) = ((cores / 2).max(1), Instant::now());
+        let decoy = hash_now("the password that nobody has")?.into();
         Ok(Self {
-            running: Arc::new(Semaphore::new((cores / 2).max(1))),
+            running: Arc::new(Semaphore::new(at_once)),
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
-            decoy: hash_now("the password that nobody has")?.into(),
+            at_once,
+            took: began.elapsed(),
+            decoy,
         })
+    }
+
+    /// How many passwords may be hashed or checked in a minute, by how long the first took.
+    #[must_use]
+    pub(crate) fn a_minute(&self) -> i64 {
+        let each = self.took.as_micros().max(1);
+        let minute = Duration::from_mins(1).as_micros() * u128::try_from(self.at_once).unwrap_or(1);
+        i64::try_from(minute / each).unwrap_or(i64::MAX)
     }
 
     /// Hashes a password to a PHC string.

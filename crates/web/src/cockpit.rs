@@ -7,6 +7,7 @@ mod desk;
 mod entries;
 mod factor;
 mod home;
+mod ready;
 mod shell;
 
 use crate::{edge::state::SharedState, html::problem_page};
@@ -18,6 +19,7 @@ pub(crate) fn routes() -> Router<SharedState> {
         .route("/operator", get(home::show))
         .merge(desk::routes())
         .merge(factor::routes())
+        .merge(ready::routes())
         .layer(middleware::map_response(problem_page::marked))
         .merge(desk::feeds())
 }

@@ -3,3 +3,4 @@
 mod desk;
 mod factor;
 mod home;
+mod ready;

@@ -1,5 +1,6 @@
 //! The parts of the Redis queue against real servers.
 
+mod figures;
 mod heartbeats;
 mod holds;
 mod leaders;

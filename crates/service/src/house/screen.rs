@@ -17,7 +17,7 @@ use frontrow_domain::{
     command::RoomChange,
     id::{ConcertId, Position},
     line::{Forecast, ForecastUnknown, Room, SalePace, TokenStatus},
-    sale::Concert,
+    sale::{Concert, Stops},
     time::Time,
 };
 use frontrow_line::view::RoomView;
@@ -135,6 +135,10 @@ pub struct RoomPreview {
     pub as_changed: Result<Forecast, ForecastUnknown>,
     /// What both were computed from.
     pub measured: SalePace,
+    /// What the change would stop.
+    pub stops: Option<Stops>,
+    /// Whether it hurts buyers, and so needs a reason.
+    pub needs_reason: bool,
 }
 
 impl SeatsOnScreen {
@@ -243,15 +247,17 @@ impl BoxOffice {
     pub async fn preview_room(&self, concert: ConcertId, change: &RoomChange) -> Result<RoomPreview, ServiceError> {
         let screen = self.sale_screen(concert).await?;
         let (now, before, measured) = (screen.at, screen.room.room, screen.measured);
-        let mut after = before.clone();
-        after.max_active = change.max_active.unwrap_or(after.max_active);
-        after.admit_per_minute = change.admit_per_minute.unwrap_or(after.admit_per_minute);
-        after.gate = change.gate.unwrap_or(after.gate);
-        if let Some(message) = &change.message {
-            after.message.clone_from(message);
-        }
+        let after = change.applied(&before);
         let forecast = Forecast::of(&after, &screen.concert, &measured, now);
-        Ok(RoomPreview { before, after, as_it_is: screen.forecast, as_changed: forecast, measured })
+        Ok(RoomPreview {
+            stops: change.stops(&before),
+            needs_reason: change.hurts(&before),
+            as_it_is: screen.forecast,
+            as_changed: forecast,
+            before,
+            after,
+            measured,
+        })
     }
 
     /// The sale of a concert in the last quarter of an hour, by the second, oldest first: as far back as this instance

@@ -57,6 +57,8 @@ impl Assets {
             "cockpit/desk/form.js" SCRIPT,
             "cockpit/desk/main.js" SCRIPT,
             "cockpit/desk/view.js" SCRIPT,
+            "cockpit/ready.css" CSS,
+            "cockpit/ready.js" SCRIPT,
             "countdown.js" SCRIPT,
             "icon.svg" SVG,
             "look.css" CSS,

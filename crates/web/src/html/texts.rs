@@ -29,7 +29,8 @@ const FILES: &[(&str, &str)] = catalogues![
     "cockpit",
     "cockpit_desk",
     "cockpit_entries",
-    "cockpit_factor"
+    "cockpit_factor",
+    "cockpit_ready"
 ];
 
 /// The words of all languages.
