@@ -85,7 +85,9 @@ impl Command {
             Self::SetRoom { change, reason, .. } => {
                 texts(change.message.iter().flatten().chain(reason).map(String::as_str))
             }
-            Self::Refund { reason, .. } => texts(reason.as_deref()),
+            Self::Refund { reason, .. } | Self::CancelReservation { reason, .. } | Self::LockUser { reason, .. } => {
+                texts(reason.as_deref())
+            }
             Self::RenameUser { name, .. } => texts([name.as_str()]),
             Self::SetPassword(NewPassword { password_hash, .. }) | Self::RedeemResetLink { password_hash, .. } => {
                 texts([password_hash.0.as_str()])
@@ -103,7 +105,6 @@ impl Command {
             Self::SetRole { .. }
             | Self::OpenSessionWithFactor { .. }
             | Self::CloseSessions { .. }
-            | Self::LockUser { .. }
             | Self::UnlockUser { .. }
             | Self::IssueResetLink { .. }
             | Self::RequestLetter { .. }
@@ -118,7 +119,6 @@ impl Command {
             | Self::LeaveQueue { .. }
             | Self::WakeToken { .. }
             | Self::EndLine { .. }
-            | Self::CancelReservation { .. }
             | Self::RefundConcert { .. }
             | Self::SettleConcert { .. }
             | Self::RemovePoster { .. }

@@ -148,6 +148,8 @@ pub enum Command {
     LockUser {
         /// The user.
         user_id: UserId,
+        /// The reason, for the audit log; an operator gives one.
+        reason: Option<String>,
     },
     /// An operator or the box office unlocks an account.
     UnlockUser {
@@ -261,6 +263,8 @@ pub enum Command {
     CancelReservation {
         /// The reservation.
         reservation_id: ReservationId,
+        /// The reason, for the audit log; an operator gives one for another user's reservation.
+        reason: Option<String>,
     },
     /// Overdue holds are swept, so that their rows say that they have ended.
     ExpireHolds {

@@ -17,7 +17,6 @@ mod users;
 use crate::{
     command::{Answer, Command, Decision, Outcome, Replay, Request, stored},
     refusal::Refusal,
-    user::UserStatus,
     world::World,
 };
 
@@ -84,8 +83,8 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::ChangeFactor { user_id, step } => second_factor::change(world, caller, *user_id, step),
         Command::CloseSessions { user_id } => users::close_sessions(world, caller, *user_id),
         Command::SetPassword(new) => users::set_password(world, caller, new),
-        Command::LockUser { user_id } => users::set_status(world, caller, *user_id, UserStatus::Locked),
-        Command::UnlockUser { user_id } => users::set_status(world, caller, *user_id, UserStatus::Active),
+        Command::LockUser { user_id, reason } => users::lock(world, caller, *user_id, reason.as_deref()),
+        Command::UnlockUser { user_id } => users::unlock(world, caller, *user_id),
         Command::IssueResetLink { user_id, secret_hash } => {
             users::issue_reset_link(world, caller, *user_id, *secret_hash)
         }
@@ -111,7 +110,9 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         }
         Command::EndLine { concert_id, .. } => concerts::end_line(world, caller, *concert_id),
         Command::Hold { token, seat_ids } => holds::hold(world, caller, *token, seat_ids),
-        Command::CancelReservation { reservation_id } => holds::cancel(world, caller, *reservation_id),
+        Command::CancelReservation { reservation_id, reason } => {
+            holds::cancel(world, caller, *reservation_id, reason.as_deref())
+        }
         Command::ExpireHolds { reservation_ids } => holds::expire(world, caller, reservation_ids),
         Command::Pay { token, reservation_ids } => payments::pay(world, caller, *token, reservation_ids),
         Command::Refund { payment_id, reason } => payments::refund(world, caller, *payment_id, reason.as_deref()),

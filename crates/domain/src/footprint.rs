@@ -190,7 +190,7 @@ impl Footprint {
                 self.holdings.extend(caller.zip(seat_ids.first().copied()));
                 raise(&mut self.demand.reservations, seat_ids.len());
             }
-            Command::CancelReservation { reservation_id } => {
+            Command::CancelReservation { reservation_id, .. } => {
                 self.reservations.push(*reservation_id);
                 self.demand.raise_audit(usize::from(request.caller.is_operator()));
             }
@@ -321,7 +321,7 @@ impl Footprint {
                 self.factors.push(*user_id);
             }
             Command::RenameUser { user_id, .. }
-            | Command::LockUser { user_id }
+            | Command::LockUser { user_id, .. }
             | Command::UnlockUser { user_id }
             | Command::CloseSessions { user_id }
             | Command::IssueResetLink { user_id, .. }

@@ -391,7 +391,7 @@ async fn users(config: &Config, command: UserCommand) -> anyhow::Result<()> {
         let User { user_id, email, .. } = existing(office, &email).await?;
         match command {
             UserCommand::Lock { .. } => {
-                office.lock_user(Caller::System, user_id, None).await?;
+                office.lock_user(Caller::System, user_id, None, None).await?;
                 Ok(format!("{email} is locked, and signed out everywhere."))
             }
             UserCommand::Unlock { .. } => {

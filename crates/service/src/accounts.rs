@@ -375,7 +375,8 @@ impl BoxOffice {
         let tokens = self.store.live_tokens(user_id).await?;
         let leave = tokens.iter().map(|token| Command::LeaveQueue { token: token.id });
         let holds = self.live_reservations(user_id, ReservationStatus::Pending).await?;
-        let cancel = holds.into_iter().map(|reservation_id| Command::CancelReservation { reservation_id });
+        let cancel =
+            holds.into_iter().map(|reservation_id| Command::CancelReservation { reservation_id, reason: None });
         for command in leave.chain(cancel) {
             match self.run::<()>(Caller::Buyer(user_id), command).await {
                 // A refused command means that the token or hold has ended, or been paid.

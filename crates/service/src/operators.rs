@@ -18,7 +18,7 @@ use frontrow_domain::{
     user::{Caller, Role, User},
 };
 use frontrow_line::view::RoomView;
-use frontrow_storage::{Page, SeatCounts};
+use frontrow_storage::{DoorLine, Page, SeatCounts};
 use std::sync::Arc;
 
 /// A concert with what has become of its seats.
@@ -166,6 +166,19 @@ impl BoxOffice {
         self.concert(concert_id).await?;
         Ok(Pages::of(Arc::clone(&self.store), concert_id))
     }
+
+    /// The sold seats of a concert and their buyers, at most `limit`, by seat number above `after`.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn door_lines(
+        &self,
+        concert_id: ConcertId,
+        after: i32,
+        limit: u32,
+    ) -> Result<Vec<DoorLine>, ServiceError> {
+        Ok(self.store.door_list(concert_id, after, limit).await?)
+    }
 }
 
 /// Seats.
@@ -271,7 +284,7 @@ impl BoxOffice {
         Ok(self.store.users(text, page).await?)
     }
 
-    /// Locks an account; its sessions end. A replay too answers with the user's present row.
+    /// Locks an account; its sessions end. An operator gives a reason. A replay too answers with the user's present row.
     ///
     /// # Errors
     /// The refusal that says why not.
@@ -279,9 +292,10 @@ impl BoxOffice {
         &self,
         caller: Caller,
         user_id: UserId,
+        reason: Option<String>,
         key: Option<Idempotency>,
     ) -> Result<Reply<User>, ServiceError> {
-        self.set_lock(caller, user_id, Command::LockUser { user_id }, key).await
+        self.set_lock(caller, user_id, Command::LockUser { user_id, reason }, key).await
     }
 
     /// Unlocks an account. A replay too answers with the user's present row.

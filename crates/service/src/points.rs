@@ -49,6 +49,14 @@ impl BoxOffice {
         Ok(self.store.debts(filter, page).await?)
     }
 
+    /// A debt.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`].
+    pub async fn debt(&self, id: DebtId) -> Result<Debt, ServiceError> {
+        Ok(self.store.debt(id).await?.ok_or(Refusal::NotFound { what: EntityKind::Debt })?)
+    }
+
     /// Settles a debt.
     ///
     /// # Errors
@@ -61,7 +69,7 @@ impl BoxOffice {
         key: Option<Idempotency>,
     ) -> Result<Reply<Debt>, ServiceError> {
         // A debt never changes its user.
-        let debt = self.store.debt(debt_id).await?.ok_or(Refusal::NotFound { what: EntityKind::Debt })?;
+        let debt = self.debt(debt_id).await?;
         let command = Command::SettleDebt { user_id: debt.user_id, debt_id, how, reason };
         self.ask(caller, command, key).await
     }

@@ -171,7 +171,7 @@ impl BoxOffice {
         self.tickets(rows).await
     }
 
-    /// Gives a held seat up (예약취소).
+    /// Gives a held seat up (예약취소). An operator gives a reason for another user's.
     ///
     /// # Errors
     /// The refusal that says why not.
@@ -179,9 +179,11 @@ impl BoxOffice {
         &self,
         caller: Caller,
         reservation_id: ReservationId,
+        reason: Option<String>,
         key: Option<Idempotency>,
     ) -> Result<Reply<Ticket>, ServiceError> {
-        let done: Reply<Reservation> = self.ask(caller, Command::CancelReservation { reservation_id }, key).await?;
+        let command = Command::CancelReservation { reservation_id, reason };
+        let done: Reply<Reservation> = self.ask(caller, command, key).await?;
         Ok(Reply { value: self.new_ticket(done.value).await, replay: done.replay })
     }
 

@@ -18,7 +18,7 @@ use frontrow_domain::{
     user::{Caller, User},
 };
 use frontrow_storage::{ConcertFilter, Page};
-use wanted::{Kind, SeatWanted, Wanted};
+use wanted::{SeatWanted, WantedKind, WantedThing};
 
 /// How many things of each kind are found at most.
 pub const FOUND_MAX: u32 = 20;
@@ -30,7 +30,7 @@ pub const NEWEST_SEARCHED: u32 = 5_000;
 
 /// What a text stands for, at most [`FOUND_MAX`] of each kind.
 #[derive(Debug, Clone, Default)]
-pub struct Found {
+pub struct FoundThings {
     pub users: Vec<User>,
     pub reservations: Vec<Ticket>,
     pub payments: Vec<Receipt>,
@@ -52,7 +52,7 @@ pub struct FoundSeat {
     pub reservation: Option<ReservationId>,
 }
 
-impl Found {
+impl FoundThings {
     /// Whether the text stands for nothing.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -95,8 +95,8 @@ impl BoxOffice {
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn find(&self, text: &str) -> Result<Found, ServiceError> {
-        let Some(wanted) = Wanted::of(text) else { return Ok(Found::default()) };
+    pub async fn find(&self, text: &str) -> Result<FoundThings, ServiceError> {
+        let Some(wanted) = WantedThing::of(text) else { return Ok(FoundThings::default()) };
         let (users, tickets, receipts, concerts, seats, rest) = tokio::try_join!(
             self.users_wanted(&wanted),
             self.ticket_wanted(&wanted),
@@ -113,11 +113,21 @@ impl BoxOffice {
             },
         )?;
         let (top_ups, rooms, audit, tokens) = rest;
-        Ok(Found { users, reservations: tickets, payments: receipts, concerts, seats, top_ups, rooms, audit, tokens })
+        Ok(FoundThings {
+            users,
+            reservations: tickets,
+            payments: receipts,
+            concerts,
+            seats,
+            top_ups,
+            rooms,
+            audit,
+            tokens,
+        })
     }
 
-    async fn users_wanted(&self, wanted: &Wanted) -> Result<Vec<User>, ServiceError> {
-        if !wanted.may_be(Kind::User) {
+    async fn users_wanted(&self, wanted: &WantedThing) -> Result<Vec<User>, ServiceError> {
+        if !wanted.may_be(WantedKind::User) {
             return Ok(Vec::new());
         }
         if let Some(id) = wanted.user {
@@ -135,22 +145,24 @@ impl BoxOffice {
         Ok(users)
     }
 
-    async fn ticket_wanted(&self, wanted: &Wanted) -> Result<Vec<Ticket>, ServiceError> {
-        let Some(id) = wanted.number_of(Kind::Reservation, ReservationId::try_from) else { return Ok(Vec::new()) };
+    async fn ticket_wanted(&self, wanted: &WantedThing) -> Result<Vec<Ticket>, ServiceError> {
+        let Some(id) = wanted.number_of(WantedKind::Reservation, ReservationId::try_from) else {
+            return Ok(Vec::new());
+        };
         Ok(list_of(known(self.reservation(Caller::System, id).await)?))
     }
 
-    async fn receipt_wanted(&self, wanted: &Wanted) -> Result<Vec<Receipt>, ServiceError> {
-        let Some(id) = wanted.number_of(Kind::Payment, PaymentId::try_from) else { return Ok(Vec::new()) };
+    async fn receipt_wanted(&self, wanted: &WantedThing) -> Result<Vec<Receipt>, ServiceError> {
+        let Some(id) = wanted.number_of(WantedKind::Payment, PaymentId::try_from) else { return Ok(Vec::new()) };
         Ok(list_of(known(self.payment(Caller::System, id).await)?))
     }
 
-    async fn concerts_wanted(&self, wanted: &Wanted) -> Result<Vec<Concert>, ServiceError> {
-        if !wanted.may_be(Kind::Concert) {
+    async fn concerts_wanted(&self, wanted: &WantedThing) -> Result<Vec<Concert>, ServiceError> {
+        if !wanted.may_be(WantedKind::Concert) {
             return Ok(Vec::new());
         }
         let mut concerts = Vec::new();
-        if let Some(id) = wanted.number_of(Kind::Concert, ConcertId::try_from)
+        if let Some(id) = wanted.number_of(WantedKind::Concert, ConcertId::try_from)
             && let Some(concert) = known(self.concert(id).await)?
         {
             concerts.push(concert.seen_at(self.now()));
@@ -165,7 +177,7 @@ impl BoxOffice {
         Ok(concerts)
     }
 
-    async fn seats_wanted(&self, wanted: &Wanted) -> Result<Vec<FoundSeat>, ServiceError> {
+    async fn seats_wanted(&self, wanted: &WantedThing) -> Result<Vec<FoundSeat>, ServiceError> {
         let Some(SeatWanted { concert_id, name }) = &wanted.seat else { return Ok(Vec::new()) };
         let mut numbers = match name.as_slice() {
             [number] => number.parse::<i32>().into_iter().collect(),
@@ -186,21 +198,21 @@ impl BoxOffice {
         Ok(seats)
     }
 
-    async fn top_up_wanted(&self, wanted: &Wanted) -> Result<Vec<PointEntry>, ServiceError> {
+    async fn top_up_wanted(&self, wanted: &WantedThing) -> Result<Vec<PointEntry>, ServiceError> {
         Ok(if wanted.named.is_none() { list_of(self.store.top_up(&wanted.text).await?) } else { Vec::new() })
     }
 
-    async fn room_wanted(&self, wanted: &Wanted) -> Result<Vec<RoomOverview>, ServiceError> {
-        let Some(id) = wanted.number_of(Kind::Room, wanted::room_of) else { return Ok(Vec::new()) };
+    async fn room_wanted(&self, wanted: &WantedThing) -> Result<Vec<RoomOverview>, ServiceError> {
+        let Some(id) = wanted.number_of(WantedKind::Room, wanted::room_of) else { return Ok(Vec::new()) };
         Ok(list_of(known(self.room(id).await)?))
     }
 
-    async fn entry_wanted(&self, wanted: &Wanted) -> Result<Vec<AuditEntry>, ServiceError> {
-        let Some(id) = wanted.number_of(Kind::Audit, AuditId::try_from) else { return Ok(Vec::new()) };
+    async fn entry_wanted(&self, wanted: &WantedThing) -> Result<Vec<AuditEntry>, ServiceError> {
+        let Some(id) = wanted.number_of(WantedKind::Audit, AuditId::try_from) else { return Ok(Vec::new()) };
         Ok(list_of(self.audit_entry(id).await?))
     }
 
-    async fn token_wanted(&self, wanted: &Wanted) -> Result<Vec<Token>, ServiceError> {
+    async fn token_wanted(&self, wanted: &WantedThing) -> Result<Vec<Token>, ServiceError> {
         let id: TokenId = match (wanted.place, self.keyring.verify(&wanted.text)) {
             (Some(place), _) => place,
             (None, Ok(signed)) => signed.id,

@@ -56,14 +56,14 @@ pub enum Happening {
 
 /// One moment of a timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moment {
+pub struct PastMoment {
     pub at: Time,
     pub what: Happening,
     /// The entry of the audit log about it: who did it, and why. None if the user did it, or if nobody had to.
     pub entry: Option<AuditEntry>,
 }
 
-impl Moment {
+impl PastMoment {
     const fn of(at: Time, what: Happening) -> Self {
         Self { at, what, entry: None }
     }
@@ -78,7 +78,7 @@ pub struct Order {
     /// The user; none if the row cannot be found.
     pub user: Option<User>,
     /// Newest first.
-    pub timeline: Vec<Moment>,
+    pub timeline: Vec<PastMoment>,
 }
 
 /// A user, and what happened to them.
@@ -93,7 +93,7 @@ pub struct Person {
     /// The newest debts.
     pub debts: Vec<Debt>,
     /// Newest first.
-    pub timeline: Vec<Moment>,
+    pub timeline: Vec<PastMoment>,
     /// Whether more happened before the first moment of the timeline.
     pub is_cut: bool,
 }
@@ -103,48 +103,48 @@ fn balances(entries: &[PointEntry]) -> HashMap<(PaymentId, PointKind), Money> {
     entries.iter().filter_map(of).collect()
 }
 
-fn of_reservation(row: &Reservation) -> Vec<Moment> {
+fn of_reservation(row: &Reservation) -> Vec<PastMoment> {
     let id = row.reservation_id;
-    let mut moments = vec![Moment::of(row.created_at, Happening::Held { reservation: id, price: row.price })];
+    let mut moments = vec![PastMoment::of(row.created_at, Happening::Held { reservation: id, price: row.price })];
     let ended = match row.status() {
         ReservationStatus::Cancelled => Some(Happening::Cancelled(id)),
         ReservationStatus::Expired => Some(Happening::Expired(id)),
         ReservationStatus::Pending | ReservationStatus::Confirmed | ReservationStatus::Refunded => None,
     };
     if let (Some(what), Some(at)) = (ended, row.closed_at()) {
-        moments.push(Moment::of(at, what));
+        moments.push(PastMoment::of(at, what));
     }
     moments
 }
 
-fn of_payment(row: &Payment, balances: &HashMap<(PaymentId, PointKind), Money>) -> Vec<Moment> {
+fn of_payment(row: &Payment, balances: &HashMap<(PaymentId, PointKind), Money>) -> Vec<PastMoment> {
     let (payment, amount) = (row.payment_id, row.amount);
     let balance_after = |kind| balances.get(&(payment, kind)).copied();
     let paid = Happening::Paid { payment, amount, balance_after: balance_after(PointKind::Use) };
-    let mut moments = vec![Moment::of(row.paid_at, paid)];
+    let mut moments = vec![PastMoment::of(row.paid_at, paid)];
     if let Some(at) = row.refunded_at {
         let balance_after = balance_after(PointKind::Refund);
-        moments.push(Moment::of(at, Happening::Refunded { payment, amount, balance_after }));
+        moments.push(PastMoment::of(at, Happening::Refunded { payment, amount, balance_after }));
     }
     moments
 }
 
-fn of_token(token: &Token) -> Vec<Moment> {
+fn of_token(token: &Token) -> Vec<PastMoment> {
     let room = token.id.room_id;
-    let mut moments = vec![Moment::of(token.issued_at, Happening::Joined(room))];
-    moments.extend(token.activated_at().map(|at| Moment::of(at, Happening::Activated(room))));
+    let mut moments = vec![PastMoment::of(token.issued_at, Happening::Joined(room))];
+    moments.extend(token.activated_at().map(|at| PastMoment::of(at, Happening::Activated(room))));
     moments
 }
 
-fn of_debt(debt: &Debt) -> Vec<Moment> {
+fn of_debt(debt: &Debt) -> Vec<PastMoment> {
     let Debt { debt_id, amount, status, .. } = *debt;
-    let mut moments = vec![Moment::of(debt.created_at, Happening::Owed { debt: debt_id, amount })];
-    moments.extend(debt.settled_at.map(|at| Moment::of(at, Happening::Settled { debt: debt_id, status })));
+    let mut moments = vec![PastMoment::of(debt.created_at, Happening::Owed { debt: debt_id, amount })];
+    moments.extend(debt.settled_at.map(|at| PastMoment::of(at, Happening::Settled { debt: debt_id, status })));
     moments
 }
 
 /// Whether the entry of the audit log is about this happening: they have the same time, since one decision wrote both.
-fn is_about(entry: &AuditEntry, moment: &Moment) -> bool {
+fn is_about(entry: &AuditEntry, moment: &PastMoment) -> bool {
     let names = |id: String, action: &str| entry.action == action && entry.object == id;
     entry.created_at == moment.at
         && match &moment.what {
@@ -159,7 +159,7 @@ fn is_about(entry: &AuditEntry, moment: &Moment) -> bool {
 
 /// Puts moments and entries of the audit log together, newest first. An entry goes with the moments that it is about; the
 /// others are moments of their own.
-fn woven(mut moments: Vec<Moment>, entries: Vec<AuditEntry>) -> Vec<Moment> {
+fn woven(mut moments: Vec<PastMoment>, entries: Vec<AuditEntry>) -> Vec<PastMoment> {
     for entry in entries {
         let mut is_used = false;
         for moment in moments.iter_mut().filter(|moment| is_about(&entry, moment)) {
@@ -167,7 +167,7 @@ fn woven(mut moments: Vec<Moment>, entries: Vec<AuditEntry>) -> Vec<Moment> {
             is_used = true;
         }
         if !is_used {
-            moments.push(Moment { at: entry.created_at, what: Happening::Act, entry: Some(entry) });
+            moments.push(PastMoment { at: entry.created_at, what: Happening::Act, entry: Some(entry) });
         }
     }
     // What came later in the lists above came later at the same time, too.
@@ -254,13 +254,13 @@ impl BoxOffice {
             entries.extend(self.audit_of("debt", debt.debt_id, Page { after: None, limit: ROWS_MAX }).await?);
         }
         let balances = balances(&history);
-        let mut moments = vec![Moment::of(user.created_at, Happening::Registered)];
-        moments.extend(user.email_confirmed_at.map(|at| Moment::of(at, Happening::AddressConfirmed)));
+        let mut moments = vec![PastMoment::of(user.created_at, Happening::Registered)];
+        moments.extend(user.email_confirmed_at.map(|at| PastMoment::of(at, Happening::AddressConfirmed)));
         moments.extend(places.iter().flat_map(of_token));
         moments.extend(reservations.iter().flat_map(of_reservation));
         moments.extend(payments.iter().flat_map(|row| of_payment(row, &balances)));
         let moved = history.into_iter().filter(|row| matches!(row.kind, PointKind::TopUp | PointKind::Adjustment));
-        moments.extend(moved.map(|row| Moment::of(row.created_at, Happening::Moved(row))));
+        moments.extend(moved.map(|row| PastMoment::of(row.created_at, Happening::Moved(row))));
         moments.extend(debts.iter().flat_map(of_debt));
         let mut timeline = woven(moments, entries);
         let all = timeline.len();
@@ -280,7 +280,15 @@ impl BoxOffice {
         id: impl std::fmt::Display,
         page: Page<AuditId>,
     ) -> Result<Vec<AuditEntry>, ServiceError> {
-        Ok(self.store.audit_of(&format!("{kind} {id}"), page).await?)
+        self.audit_of_object(&format!("{kind} {id}"), page).await
+    }
+
+    /// The entries of the audit log about an object, as the log names it, newest first.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn audit_of_object(&self, object: &str, page: Page<AuditId>) -> Result<Vec<AuditEntry>, ServiceError> {
+        Ok(self.store.audit_of(object, page).await?)
     }
 }
 

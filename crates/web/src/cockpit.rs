@@ -1,14 +1,24 @@
 //! The pages for operators: a sale is run in a browser, on the ground that all pages share. A page calls the service,
 //! never the API.
 //!
-//! A file for each part. Every page takes a [`CockpitShell`](shell::CockpitShell), which lets in operators and viewers alone.
+//! A file for each part. Every page takes a [`CockpitShell`](shell::CockpitShell), which lets in operators and viewers.
 
+mod acts;
+mod audit;
 mod desk;
+mod door_list;
 mod entries;
 mod factor;
 mod home;
+mod moments;
+mod orders;
+mod outbox;
+mod people;
 mod ready;
+mod rooms;
+mod search;
 mod shell;
+mod tables;
 
 use crate::{edge::state::SharedState, html::problem_page};
 use axum::{Router, middleware, routing::get};
@@ -20,6 +30,13 @@ pub(crate) fn routes() -> Router<SharedState> {
         .merge(desk::routes())
         .merge(factor::routes())
         .merge(ready::routes())
+        .route("/operator/search", get(search::show))
+        .route("/operator/audit", get(audit::show))
+        .merge(orders::routes())
+        .merge(people::routes())
+        .merge(rooms::routes())
+        .merge(outbox::routes())
+        .merge(door_list::routes())
         .layer(middleware::map_response(problem_page::marked))
         .merge(desk::feeds())
 }

@@ -5,6 +5,7 @@ pub mod auth;
 mod by_address;
 pub mod cookies;
 pub mod cors;
+pub mod door_list;
 pub mod events;
 pub mod extract;
 pub mod form;

@@ -1,7 +1,7 @@
 use crate::{
     command::{Decision, Outcome},
     decide::{
-        operators::{check_named_once, check_system},
+        operators::{check_has_reason, check_named_once, check_reason, check_system, with_reason},
         tokens::check_service,
     },
     id::{ReservationId, SeatId, TokenId, UserId},
@@ -10,6 +10,7 @@ use crate::{
     user::Caller,
     world::World,
 };
+use serde_json::{Map, json};
 
 pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_ids: &[SeatId]) -> Decision {
     let Some(user_id) = caller.user_id() else { return Err(Refusal::Forbidden) };
@@ -154,15 +155,25 @@ pub(super) fn give_up_unpaid(world: &mut World, ended: &Reservation, by: Caller)
     give_up_seat(world, ended, &action, by);
 }
 
-pub(super) fn cancel(world: &mut World, caller: Caller, id: ReservationId) -> Decision {
+pub(super) fn cancel(world: &mut World, caller: Caller, id: ReservationId, reason: Option<&str>) -> Decision {
     let Some(reservation) = world.reservations.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
         return Err(Refusal::NotFound { what: EntityKind::Reservation });
     };
+    let before = reservation.status();
     let cancelled = reservation.cancelled(world.now)?;
+    reason.map_or(Ok(()), check_reason)?;
+    if caller.user_id() != Some(cancelled.user_id) {
+        check_has_reason(caller, reason)?;
+    }
     world.reservations.put(id, cancelled.clone());
     give_up_unpaid(world, &cancelled, caller);
     if caller.is_operator() {
-        let detail = serde_json::json!({ "user_id": cancelled.user_id, "seat_id": cancelled.seat_id });
+        let detail = Map::from_iter([
+            ("user_id".to_owned(), json!(cancelled.user_id)),
+            ("seat_id".to_owned(), json!(cancelled.seat_id)),
+            ("status".to_owned(), json!({ "from": before, "to": cancelled.status() })),
+        ]);
+        let detail = with_reason(detail, reason);
         world.add_audit(caller.user_id(), "reservation.cancel", format!("reservation {id}"), detail);
     }
     Ok(Outcome::Cancelled(cancelled))

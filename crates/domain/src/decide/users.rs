@@ -1,4 +1,8 @@
-use super::{holds, operators::check_system, second_factor};
+use super::{
+    holds,
+    operators::{check_has_reason, check_reason, check_system, with_reason},
+    second_factor,
+};
 use crate::{
     command::{Decision, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
     id::{ReservationId, UserId},
@@ -9,6 +13,7 @@ use crate::{
     user::{AccountLink, Caller, LetterLanguage, LinkKind, NewUser, Role, Session, User, UserStatus},
     world::World,
 };
+use serde_json::{Map, json};
 
 pub(super) fn register(world: &mut World, caller: Caller, new: &NewUser) -> Decision {
     if new.role.sees_sale() {
@@ -195,16 +200,30 @@ pub(super) fn set_password(world: &mut World, caller: Caller, new: &NewPassword)
     Ok(Outcome::User(user))
 }
 
-pub(super) fn set_status(world: &mut World, caller: Caller, id: UserId, status: UserStatus) -> Decision {
+/// Locks an account; its sessions end.
+pub(super) fn lock(world: &mut World, caller: Caller, id: UserId, reason: Option<&str>) -> Decision {
     let mut user = subordinate(world, caller, id)?;
-    if user.status != status {
-        user.status = status;
-        let action = if status == UserStatus::Locked { "user.lock" } else { "user.unlock" };
-        if status == UserStatus::Locked {
-            world.end_sessions(&mut user, None);
-        }
+    reason.map_or(Ok(()), check_reason)?;
+    check_has_reason(caller, reason)?;
+    if user.status != UserStatus::Locked {
+        let change = json!({ "from": user.status, "to": UserStatus::Locked });
+        user.status = UserStatus::Locked;
+        world.end_sessions(&mut user, None);
         put(world, user);
-        note(world, caller, action, id, serde_json::json!({}));
+        let detail = with_reason(Map::from_iter([("status".to_owned(), change)]), reason);
+        note(world, caller, "user.lock", id, detail);
+    }
+    Ok(Outcome::Done)
+}
+
+/// Unlocks an account.
+pub(super) fn unlock(world: &mut World, caller: Caller, id: UserId) -> Decision {
+    let mut user = subordinate(world, caller, id)?;
+    if user.status != UserStatus::Active {
+        let change = json!({ "from": user.status, "to": UserStatus::Active });
+        user.status = UserStatus::Active;
+        put(world, user);
+        note(world, caller, "user.unlock", id, json!({ "status": change }));
     }
     // The answer may be stored under an idempotency key, which erasure does not reach: it names no person.
     Ok(Outcome::Done)
@@ -319,7 +338,7 @@ pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Dec
     }
     for reservation_id in &erasure.reservations {
         // An overdue hold is swept, or taken by the next buyer, like any other.
-        let _ = holds::cancel(world, Caller::Buyer(id), *reservation_id);
+        let _ = holds::cancel(world, Caller::Buyer(id), *reservation_id, None);
     }
     for token_id in &erasure.tokens {
         let token = world.token(*token_id).filter(|token| token.user_id == id);

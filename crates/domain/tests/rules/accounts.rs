@@ -43,7 +43,7 @@ fn set_password(caller: Caller, proof: Proof, kept: Option<u8>) -> Command {
 }
 
 fn lock(caller: Caller) -> Command {
-    Command::LockUser { user_id: user(caller) }
+    Command::LockUser { user_id: user(caller), reason: crate::support::reason() }
 }
 
 fn unlock(caller: Caller) -> Command {

@@ -53,7 +53,7 @@ fn every_command_has_one_effect_for_one_key() {
     twice(&mut office, BOSS, &update_concert(1, ConcertChange::default()), "concert");
     twice(&mut office, BOSS, &add_seats(1, 20..=29), "seats_added");
     twice(&mut office, BOSS, &set_cap(HOUSE, 9), "room");
-    twice(&mut office, BOSS, &Command::LockUser { user_id: user(SORA) }, "done");
+    twice(&mut office, BOSS, &Command::LockUser { user_id: user(SORA), reason: crate::support::reason() }, "done");
     let answer = twice(&mut office, JUNHO, &issue(HOUSE), "new");
     let Ok(Outcome::Joined { token, .. }) = answer.decision else { panic!() };
     twice(&mut office, JUNHO, &leave(token.id), "ended");

@@ -63,7 +63,7 @@ fn a_viewer_changes_its_own_rows_as_a_buyer_does_and_no_others() {
     office.ask(MINJI, top_up(MINJI, 10_000, None)).unwrap();
     let before = office.model.clone();
     for command in [
-        Command::LockUser { user_id: user(MINJI) },
+        Command::LockUser { user_id: user(MINJI), reason: reason() },
         Command::RefundConcert { concert_id: ConcertId::new(1) },
         Command::CancelConcert { concert_id: ConcertId::new(1), reason: "Rain".to_owned() },
         Command::SetRole { user_id: user(VIEWER), role: Role::Operator },

@@ -6,7 +6,7 @@ use crate::support::{
 };
 use frontrow_domain::{
     command::{Command, ConcertChange, Outcome, Replay, RoomChange},
-    id::{ConcertId, PaymentId, RoomId},
+    id::{ConcertId, PaymentId, ReservationId, RoomId},
     line::{Gate, Room},
     refusal::Refusal,
     sale::{Concert, ConcertStatus, Stops},
@@ -243,4 +243,34 @@ proptest! {
         prop_assert!(to(after).stops(&room(before)).is_none() || there, "what stops a line hurts");
         prop_assert_eq!(to(after).applied(&room(before)), room(after));
     }
+}
+
+#[test]
+fn an_operator_says_why_a_hold_is_cancelled_and_an_account_is_locked() {
+    let (mut office, _) = SaleModel::with_hold(MINJI, &[1, 2]);
+    let cancel = |id, reason: Option<&str>| Command::CancelReservation {
+        reservation_id: ReservationId::new(id),
+        reason: reason.map(str::to_owned),
+    };
+    let lock = |reason: Option<&str>| Command::LockUser { user_id: user(MINJI), reason: reason.map(str::to_owned) };
+    let before = office.model.clone();
+    for command in [cancel(1, None), lock(None)] {
+        office.expect(BOSS, command, "reason_needed");
+    }
+    for command in [cancel(1, Some("")), lock(Some("")), cancel(1, Some(&"x".repeat(501)))] {
+        office.expect(BOSS, command, "malformed");
+    }
+    assert_eq!(office.model.reservations, before.reservations);
+    office.expect(BOSS, cancel(1, Some("The hall asks for it.")), "cancelled");
+    let entry = office.model.audit.last().unwrap();
+    assert_eq!(entry.detail["reason"], "The hall asks for it.");
+    assert_eq!(entry.detail["status"], serde_json::json!({ "from": "pending", "to": "cancelled" }));
+    office.expect(MINJI, cancel(2, None), "cancelled");
+    office.expect(BOSS, lock(Some("Stolen.")), "done");
+    let entry = office.model.audit.last().unwrap();
+    assert_eq!(
+        entry.detail,
+        serde_json::json!({ "status": { "from": "active", "to": "locked" }, "reason": "Stolen." })
+    );
+    office.expect(CLOCK, Command::LockUser { user_id: user(JUNHO), reason: None }, "done");
 }

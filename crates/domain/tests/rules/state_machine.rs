@@ -212,7 +212,7 @@ impl Machine {
                 let reservation_id = self.some_reservation(*which);
                 let owner = self.model.reservations.get(&reservation_id).map(|row| Caller::Buyer(row.user_id));
                 let caller = owner.filter(|_| which % 3 > 0).unwrap_or(USERS[*user]);
-                (caller, Command::CancelReservation { reservation_id })
+                (caller, Command::CancelReservation { reservation_id, reason: support::reason() })
             }
             Action::Sweep => {
                 (CLOCK, Command::ExpireHolds { reservation_ids: self.model.reservations.keys().copied().collect() })

@@ -369,7 +369,7 @@ pub(crate) fn hold(token: TokenId, seats: &[i64]) -> Command {
 }
 
 pub(crate) fn cancel(id: i64) -> Command {
-    Command::CancelReservation { reservation_id: ReservationId::new(id) }
+    Command::CancelReservation { reservation_id: ReservationId::new(id), reason: reason() }
 }
 
 pub(crate) fn sweep(ids: &[i64]) -> Command {

@@ -267,7 +267,7 @@ async fn a_locked_account_and_too_many_attempts_have_their_own_words() {
     let browser = registered(&server, EMAIL).await;
     let user = server.with_secret(&browser.cookie(COOKIE).unwrap()).get("/users/me").await.expect(200);
     let path = format!("/operator/users/{}/lock", user["user_id"].as_str().unwrap());
-    server.operator().await.post(&path, &json!({})).await.expect(200);
+    server.operator().await.post(&path, &json!({ "reason": "It was stolen." })).await.expect(200);
     let visitor = Browser::at(&server);
     sign_in(&visitor, EMAIL, PASSWORD).await.shows(403, &["locked", r#"value="kim@example.com""#]);
     for _ in 0..2 {

@@ -1,6 +1,7 @@
 //! An account over its life: password, sign out everywhere, lock, reset link, erasure.
 
 use frontrow_testkit::{ApiAnswer, Client, Server};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse";
@@ -61,8 +62,12 @@ async fn a_locked_account_is_signed_out_at_once_and_says_so_only_to_the_right_pa
     let user = register(&server, "kim@example.com").await;
     let (kim, operator) = (sign_in(&server, "kim@example.com", PASSWORD).await, server.operator().await);
     let path = |what: &str| format!("/operator/users/{}/{what}", user["user_id"].as_str().unwrap());
-    kim.post(&path("lock"), &json!({})).await.problem(403, "forbidden");
-    let locked = operator.post(&path("lock"), &json!({})).await.expect(200);
+    let why = json!({ "reason": "The account was reported as stolen." });
+    kim.post(&path("lock"), &why).await.problem(403, "forbidden");
+    operator.call(Method::POST, &path("lock")).send().await.problem(422, "reason_needed");
+    operator.post(&path("lock"), &json!({})).await.problem_at(422, "invalid_field", "reason");
+    operator.post(&path("lock"), &json!({ "reason": " " })).await.problem_at(422, "invalid_field", "reason");
+    let locked = operator.post(&path("lock"), &why).await.expect(200);
     assert_eq!(locked["status"], "locked");
     kim.get("/users/me").await.problem(401, "unauthorized");
     try_sign_in(&server, "kim@example.com", "wrong horse").await.problem(401, "unauthorized");
@@ -71,9 +76,9 @@ async fn a_locked_account_is_signed_out_at_once_and_says_so_only_to_the_right_pa
     assert_eq!(operator.post(&path("unlock"), &json!({})).await.expect(200)["status"], "active");
     sign_in(&server, "kim@example.com", PASSWORD).await;
     let own = format!("/operator/users/{}/lock", operator.user.0);
-    operator.post(&own, &json!({})).await.problem(403, "operator_account");
+    operator.post(&own, &why).await.problem(403, "operator_account");
     let unknown = "/operator/users/01a224ba-0608-73a0-8efc-5d8f19f76856/lock";
-    operator.post(unknown, &json!({})).await.problem(404, "not_found");
+    operator.post(unknown, &why).await.problem(404, "not_found");
     server.close().await;
 }
 

@@ -73,6 +73,13 @@ async fn ask_for_letters(server: &Server, request: &Value, confirmation: &Value)
     unknown.problem(403, "confirmation_link_invalid");
 }
 
+/// A reservation that is not paid.
+async fn a_hold(server: &Server, seat: i64) -> i64 {
+    let holder = server.buyer("holder").await;
+    let token = holder.enter(None).await;
+    id(&holder.hold(&token, seat).await.expect(201), "reservation_id")
+}
+
 #[tokio::test]
 async fn the_server_takes_every_example_of_a_body() {
     let server = Server::start().await;
@@ -142,6 +149,7 @@ async fn the_server_takes_every_example_of_a_body() {
         }
     }
     let (_, payment) = server.buyer_with("payer", 1_000_000).await.buy(free.next().unwrap()).await;
+    let held = a_hold(&server, free.next().unwrap()).await;
     for mut body in body_of("top_up") {
         let caller = if body["user_id"].is_null() { &joiner } else { &operator };
         if !body["user_id"].is_null() {
@@ -170,6 +178,7 @@ async fn the_server_takes_every_example_of_a_body() {
                 .replace("{room_id}", &own_room.id().to_string())
                 .replace("{user_id}", &joiner.user.to_string())
                 .replace("{debt_id}", &debt.to_string())
+                .replace("{reservation_id}", &held.to_string())
                 .replace("{payment_id}", &payment.to_string());
             let answer = operator.call_at(method.clone(), &path).json(&body).send().await;
             assert!([200, 201, 202].contains(&answer.status), "{operation} {body}: {}", answer.text());

@@ -80,7 +80,12 @@ async fn an_address_without_an_account_gets_the_same_answer_and_no_letter() {
     server.operator_with_password(PASSWORD).await;
     let locked = register(&server, "lee@example.com").await;
     let user = locked.get("/users/me").await.expect(200)["user_id"].as_str().unwrap().to_owned();
-    server.operator().await.post(&format!("/operator/users/{user}/lock"), &json!({})).await.expect(200);
+    server
+        .operator()
+        .await
+        .post(&format!("/operator/users/{user}/lock"), &json!({ "reason": "It was stolen." }))
+        .await
+        .expect(200);
     for email in ["unknown@example.com", "boss@example.com", "lee@example.com", "kim@example.com"] {
         assert_eq!(ask(&server, email).await, json!({ "delivery": "letter" }), "{email}");
     }

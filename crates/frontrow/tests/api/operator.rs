@@ -323,7 +323,12 @@ async fn operators_find_users_reservations_and_payments_and_undo_them() {
         operator.get(&format!("/operator/reservations?{query}")).await.problem_at(400, "invalid_field", field);
     }
 
-    let cancelled = operator.delete(&format!("/operator/reservations/{pending}")).await.expect(200);
+    let cancel = async |id: i64| {
+        let call = operator.call(Method::DELETE, &format!("/operator/reservations/{id}"));
+        call.json(&json!({ "reason": "The hall asks for it." })).send().await
+    };
+    operator.delete(&format!("/operator/reservations/{pending}")).await.problem(422, "reason_needed");
+    let cancelled = cancel(pending).await.expect(200);
     assert_eq!(cancelled["status"], "cancelled");
     let refund = format!("/operator/payments/{payment}/refund");
     operator.call(Method::POST, &refund).send().await.problem(422, "reason_needed");
@@ -333,7 +338,7 @@ async fn operators_find_users_reservations_and_payments_and_undo_them() {
     let reason = json!({ "reason": "The buyer is ill." });
     operator.post(&refund, &reason).await.expect(200);
     operator.post(&refund, &reason).await.problem(409, "already_refunded");
-    operator.delete(&format!("/operator/reservations/{sold}")).await.problem(409, "reservation_not_pending");
+    cancel(sold).await.problem(409, "reservation_not_pending");
     assert_eq!(buyer.balance().await, 2 * PRICE);
     let log = operator.get("/operator/audit?limit=2").await.expect(200);
     let done: Vec<_> =

@@ -5,6 +5,7 @@
 
 mod accessibility;
 mod cockpit_desk;
+mod cockpit_orders;
 mod factor;
 mod faults;
 mod other_shop;

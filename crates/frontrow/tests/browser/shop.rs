@@ -57,6 +57,11 @@ impl Shop {
         self.start();
     }
 
+    /// The books are in order. The program must not run.
+    pub(crate) fn assert_books_in_order(&self) {
+        PROGRAM.assert_books_in_order(self.folder.path());
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port.number()))
     }

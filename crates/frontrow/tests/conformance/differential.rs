@@ -238,7 +238,10 @@ fn buyer(rng: &mut StdRng, user_id: UserId, own: &Own) -> Command {
         6 => Command::WakeToken { token },
         7 => hold(rng, token),
         8 => pay(token),
-        9 | 12 => Command::CancelReservation { reservation_id: reservation },
+        9 | 12 => {
+            let reason = rng.random_ratio(1, 2).then(|| "as agreed".to_owned());
+            Command::CancelReservation { reservation_id: reservation, reason }
+        }
         10 => {
             let payment = one_of(rng, &own.payments);
             let payment_id = payment.unwrap_or_else(|| PaymentId::new(rng.random_range(1..=10)));
@@ -337,7 +340,7 @@ async fn account(rng: &mut StdRng, office: &Fixture) -> (Caller, Command) {
             Command::OpenSession { session, epoch }
         }
         2 | 3 => Command::CloseSessions { user_id },
-        4 | 5 => Command::LockUser { user_id },
+        4 | 5 => Command::LockUser { user_id, reason: rng.random_ratio(1, 2).then(|| "as agreed".to_owned()) },
         6 | 7 => Command::UnlockUser { user_id },
         8..10 => Command::IssueResetLink { user_id, secret_hash: link },
         10..14 => Command::RedeemResetLink { user_id, secret_hash: link, password_hash },

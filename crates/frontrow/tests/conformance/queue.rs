@@ -182,7 +182,7 @@ pub(crate) async fn a_due_hold_is_handed_out_once(queue: &dyn Peers) {
 pub(crate) async fn a_hold_that_was_cancelled_or_paid_is_never_due(queue: &dyn Peers) {
     let mut office = QueueFixture::open(queue, 1).await;
     let held = office.hold_two_seats();
-    office.one(buyer(1), Command::CancelReservation { reservation_id: held[0] });
+    office.one(buyer(1), Command::CancelReservation { reservation_id: held[0], reason: None });
     let Some(top_up) = top_up(&mut office) else { panic!("the house tops up points") };
     assert!(top_up >= Money::new(1_000));
     office.one(buyer(1), Command::Pay { token: at(1), reservation_ids: vec![held[1]] });

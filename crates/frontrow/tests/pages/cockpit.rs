@@ -3,4 +3,5 @@
 mod desk;
 mod factor;
 mod home;
+mod orders;
 mod ready;

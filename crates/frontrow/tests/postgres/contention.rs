@@ -426,7 +426,7 @@ async fn batches_that_name_the_same_rows_in_opposite_order_do_not_deadlock() {
         let cancels: Vec<_> = held
             .iter()
             .map(|row| {
-                let command = Command::CancelReservation { reservation_id: row.reservation_id };
+                let command = Command::CancelReservation { reservation_id: row.reservation_id, reason: None };
                 request(Caller::Buyer(row.user_id), command)
             })
             .collect();

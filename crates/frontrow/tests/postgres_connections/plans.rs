@@ -359,7 +359,7 @@ pub(crate) async fn sell(store: &dyn Store, ids: &Ids) {
     let held = hold(store, &users, &tokens, &seats).await;
     let expire = Command::ExpireHolds { reservation_ids: held.clone() };
     ask(store, vec![(Caller::System, expire)]).await;
-    let cancel = Command::CancelReservation { reservation_id: held[0] };
+    let cancel = Command::CancelReservation { reservation_id: held[0], reason: None };
     ask(store, vec![(Caller::Buyer(users[0]), cancel)]).await;
     pay(store, &users[1..], &tokens[1..], &held[1..]).await;
     let filter = PaymentFilter { user: Some(users[1]), ..Default::default() };

@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_line_and_its_sale_have_lanes_of_their_own_and_one_user_keeps_to_one() {
         let usual = |command, lanes| home_of(&request(command), lanes).1.usual;
-        let cancel = |id| Command::CancelReservation { reservation_id: ReservationId::new(id) };
+        let cancel = |id| Command::CancelReservation { reservation_id: ReservationId::new(id), reason: None };
         for number in 0..100 {
             let room_id = RoomId::new(number);
             let token = TokenId { room_id, position: Position(1) };

@@ -8,7 +8,7 @@ use frontrow_domain::{
 
 /// What a number may be the number of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum WantedKind {
     User,
     Reservation,
     Payment,
@@ -18,27 +18,27 @@ pub(super) enum Kind {
 }
 
 /// The words that name a kind before a number, in both languages of the pages.
-const KINDS: [(&str, Kind); 20] = [
-    ("user", Kind::User),
-    ("이용자", Kind::User),
-    ("회원", Kind::User),
-    ("reservation", Kind::Reservation),
-    ("booking", Kind::Reservation),
-    ("order", Kind::Reservation),
-    ("예약", Kind::Reservation),
-    ("예매", Kind::Reservation),
-    ("주문", Kind::Reservation),
-    ("payment", Kind::Payment),
-    ("결제", Kind::Payment),
-    ("concert", Kind::Concert),
-    ("공연", Kind::Concert),
-    ("room", Kind::Room),
-    ("line", Kind::Room),
-    ("대기실", Kind::Room),
-    ("줄", Kind::Room),
-    ("audit", Kind::Audit),
-    ("entry", Kind::Audit),
-    ("기록", Kind::Audit),
+const KINDS: [(&str, WantedKind); 20] = [
+    ("user", WantedKind::User),
+    ("이용자", WantedKind::User),
+    ("회원", WantedKind::User),
+    ("reservation", WantedKind::Reservation),
+    ("booking", WantedKind::Reservation),
+    ("order", WantedKind::Reservation),
+    ("예약", WantedKind::Reservation),
+    ("예매", WantedKind::Reservation),
+    ("주문", WantedKind::Reservation),
+    ("payment", WantedKind::Payment),
+    ("결제", WantedKind::Payment),
+    ("concert", WantedKind::Concert),
+    ("공연", WantedKind::Concert),
+    ("room", WantedKind::Room),
+    ("line", WantedKind::Room),
+    ("대기실", WantedKind::Room),
+    ("줄", WantedKind::Room),
+    ("audit", WantedKind::Audit),
+    ("entry", WantedKind::Audit),
+    ("기록", WantedKind::Audit),
 ];
 
 /// The words between a concert and its seat.
@@ -53,11 +53,11 @@ pub(super) struct SeatWanted {
 
 /// What a text may stand for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct WantedThing {
     /// The text, normalised and without blanks around it.
     pub(super) text: String,
     /// The kind that the text names, as in `payment 12`.
-    pub(super) named: Option<Kind>,
+    pub(super) named: Option<WantedKind>,
     number: Option<i64>,
     pub(super) user: Option<UserId>,
     pub(super) seat: Option<SeatWanted>,
@@ -79,7 +79,7 @@ fn number(text: &str) -> Option<i64> {
     if is_digits { text.replace(',', "").parse().ok() } else { None }
 }
 
-impl Wanted {
+impl WantedThing {
     /// What the text may stand for; none if it is empty or too long.
     pub(super) fn of(text: &str) -> Option<Self> {
         let text = nfc(text.trim()).into_owned();
@@ -95,13 +95,13 @@ impl Wanted {
             Some(kind) if number(rest).is_some() => {
                 (wanted.named, wanted.number) = (Some(kind), number(rest));
             }
-            Some(Kind::Concert) => {
+            Some(WantedKind::Concert) => {
                 wanted.seat = seat(rest);
-                wanted.named = wanted.seat.is_some().then_some(Kind::Concert);
+                wanted.named = wanted.seat.is_some().then_some(WantedKind::Concert);
                 wanted.number = wanted.seat.as_ref().map(|seat| seat.concert_id.get());
             }
-            Some(Kind::User) if rest.parse::<uuid::Uuid>().is_ok() => {
-                (wanted.named, wanted.user) = (Some(Kind::User), rest.parse().ok().map(UserId));
+            Some(WantedKind::User) if rest.parse::<uuid::Uuid>().is_ok() => {
+                (wanted.named, wanted.user) = (Some(WantedKind::User), rest.parse().ok().map(UserId));
             }
             _ => {
                 wanted.number = number(&lower);
@@ -113,12 +113,12 @@ impl Wanted {
     }
 
     /// Whether the text may stand for something of this kind.
-    pub(super) fn may_be(&self, kind: Kind) -> bool {
+    pub(super) fn may_be(&self, kind: WantedKind) -> bool {
         self.named.is_none_or(|named| named == kind)
     }
 
     /// The number that the text has, if it may be one of this kind.
-    pub(super) fn number_of<T, E>(&self, kind: Kind, id: impl FnOnce(i64) -> Result<T, E>) -> Option<T> {
+    pub(super) fn number_of<T, E>(&self, kind: WantedKind, id: impl FnOnce(i64) -> Result<T, E>) -> Option<T> {
         self.number.filter(|_| self.may_be(kind)).and_then(|number| id(number).ok())
     }
 }
@@ -150,30 +150,32 @@ fn place(text: &str) -> Option<TokenId> {
 mod tests {
     use super::*;
 
-    fn wanted(text: &str) -> Wanted {
-        Wanted::of(text).unwrap()
+    fn wanted(text: &str) -> WantedThing {
+        WantedThing::of(text).unwrap()
     }
 
     #[test]
     fn a_number_may_be_of_any_kind_unless_the_text_names_one() {
         for text in ["12", "#12", "12번", " 12 "] {
             let wanted = wanted(text);
-            for kind in [Kind::Reservation, Kind::Payment, Kind::Concert, Kind::Room, Kind::Audit] {
+            for kind in
+                [WantedKind::Reservation, WantedKind::Payment, WantedKind::Concert, WantedKind::Room, WantedKind::Audit]
+            {
                 assert_eq!(wanted.number_of(kind, Ok::<_, ()>), Some(12), "{text} {kind:?}");
             }
         }
         for (text, kind) in [
-            ("payment 12", Kind::Payment),
-            ("결제 12번", Kind::Payment),
-            ("Reservation #12", Kind::Reservation),
-            ("예약 12", Kind::Reservation),
-            ("CONCERT 12", Kind::Concert),
-            ("대기실 12", Kind::Room),
-            ("기록 12", Kind::Audit),
+            ("payment 12", WantedKind::Payment),
+            ("결제 12번", WantedKind::Payment),
+            ("Reservation #12", WantedKind::Reservation),
+            ("예약 12", WantedKind::Reservation),
+            ("CONCERT 12", WantedKind::Concert),
+            ("대기실 12", WantedKind::Room),
+            ("기록 12", WantedKind::Audit),
         ] {
             let wanted = wanted(text);
             assert_eq!((wanted.named, wanted.number), (Some(kind), Some(12)), "{text}");
-            assert!(!wanted.may_be(Kind::User), "{text}");
+            assert!(!wanted.may_be(WantedKind::User), "{text}");
         }
         assert_eq!(wanted("1,234").number, Some(1_234));
         for text in
@@ -216,7 +218,7 @@ mod tests {
     #[test]
     fn what_is_empty_or_too_long_stands_for_nothing() {
         for text in ["", "  \t", &"a".repeat(SEARCH_LEN_MAX + 1), "a\0b"] {
-            assert_eq!(Wanted::of(text), None, "{text:?}");
+            assert_eq!(WantedThing::of(text), None, "{text:?}");
         }
         assert_eq!(wanted(" \u{1100}\u{1175}\u{11b7} ").text, "김");
     }

@@ -234,7 +234,7 @@ mod tests {
         let amount = Money::new(5);
         ask(&office, Caller::System, Command::TopUp { user_id: of(2), amount, reference: Some("pg".to_owned()) }).await;
         ask(&office, Caller::System, Command::SetRole { user_id: of(3), role: Role::Operator }).await;
-        ask(&office, Caller::System, Command::LockUser { user_id: of(4) }).await;
+        ask(&office, Caller::System, Command::LockUser { user_id: of(4), reason: None }).await;
         clock.advance(Span::from_secs(31 * 86_400));
         let expires_at = clock.now().plus(day);
         let session = Session {

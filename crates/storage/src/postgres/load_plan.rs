@@ -198,7 +198,7 @@ impl Changed {
                 | Command::RenameUser { user_id, .. }
                 | Command::CloseSessions { user_id }
                 | Command::SetPassword(NewPassword { user_id, .. })
-                | Command::LockUser { user_id }
+                | Command::LockUser { user_id, .. }
                 | Command::UnlockUser { user_id }
                 | Command::IssueResetLink { user_id, .. }
                 | Command::RedeemResetLink { user_id, .. }

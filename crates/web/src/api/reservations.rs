@@ -116,6 +116,6 @@ pub(super) async fn cancel(
     key: IdempotencyKey,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::DELETE, "/reservations/{id}", &[&id], &())?;
-    let done = app.office.cancel_reservation(caller, id, key).await?;
+    let done = app.office.cancel_reservation(caller, id, None, key).await?;
     Ok(replayed(json(&TicketShape::from(done.value)), done.replay))
 }

@@ -59,6 +59,7 @@ impl Assets {
             "cockpit/desk/view.js" SCRIPT,
             "cockpit/ready.css" CSS,
             "cockpit/ready.js" SCRIPT,
+            "cockpit/orders.css" CSS,
             "countdown.js" SCRIPT,
             "icon.svg" SVG,
             "look.css" CSS,

@@ -30,7 +30,8 @@ const FILES: &[(&str, &str)] = catalogues![
     "cockpit_desk",
     "cockpit_entries",
     "cockpit_factor",
-    "cockpit_ready"
+    "cockpit_ready",
+    "cockpit_orders",
 ];
 
 /// The words of all languages.

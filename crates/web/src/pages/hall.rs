@@ -118,7 +118,7 @@ async fn release(
 ) -> HttpResult<Response> {
     let key = key_of(&fields)?.bind(caller, &Method::POST, "/holds/{id}/release", &[&reservation_id], &())?;
     let concert_id = app.office.reservation(caller, reservation_id).await?.reservation.concert_id;
-    match app.office.cancel_reservation(caller, reservation_id, key).await {
+    match app.office.cancel_reservation(caller, reservation_id, None, key).await {
         // If it was over already, the page without it says so.
         Ok(_) | Err(ServiceError::Refused(Refusal::HoldExpired { .. } | Refusal::ReservationNotPending)) => {
             Ok(Redirect::to(&format!("{}#tray", paths::seats(concert_id))).into_response())

@@ -164,7 +164,7 @@ fn a_code_opens_one_session_and_no_older_one_opens_another() {
         (anonymous, with(BOSS, 9, 1, recovery(1))),
     ]);
     assert_eq!(answers, ["signed_in", "second_factor_wrong", "signed_in", "second_factor_wrong"]);
-    office.expect(CLOCK, Command::LockUser { user_id: user(BOSS) }, "done");
+    office.expect(CLOCK, Command::LockUser { user_id: user(BOSS), reason: None }, "done");
     office.expect(anonymous, with(BOSS, 9, 2, recovery(2)), "account_locked");
 }
 

@@ -191,7 +191,7 @@ impl Oracle {
         match &request.command {
             Command::Hold { token, seat_ids } => Some(self.must_hold(caller, *token, seat_ids, code, now)),
             Command::Pay { token, reservation_ids } => Some(self.must_pay(caller, *token, reservation_ids, code, now)),
-            Command::CancelReservation { reservation_id } => {
+            Command::CancelReservation { reservation_id, .. } => {
                 let hold = self.holds.get(reservation_id).filter(|hold| runs || Some(hold.user) == caller.user_id());
                 Some(hold.is_some_and(|hold| hold.open && now < hold.until))
             }
@@ -302,7 +302,7 @@ impl Oracle {
                 }
                 self.renew(*token, Some(until), now);
             }
-            (Command::CancelReservation { reservation_id }, _) => {
+            (Command::CancelReservation { reservation_id, .. }, _) => {
                 let seat = self.close(*reservation_id);
                 let book = self.seats.get_mut(&seat).expect("a known seat");
                 let owner = book.owner.take().map(|owner| (owner.user, now));

@@ -73,7 +73,7 @@ pub(super) async fn a_locked_user_is_read_back_and_signed_out(office: &Fixture) 
     open(office, user, 1, 0).await.unwrap();
     let (answers, _) = office
         .batch(vec![
-            frontrow_testkit::fixture::request(Caller::System, Command::LockUser { user_id: user }),
+            frontrow_testkit::fixture::request(Caller::System, Command::LockUser { user_id: user, reason: None }),
             frontrow_testkit::fixture::request(
                 Caller::System,
                 Command::RenameUser { user_id: user, name: "New Name".to_owned() },

@@ -210,7 +210,7 @@ pub(super) async fn reservations_that_ended_unpaid_are_removed_and_paid_ones_sta
     let mut unpaid = Vec::new();
     for _ in 0..3 {
         let held = office.hold(sale.user, token, sale.seats[1]).await.reservation_id;
-        let cancel = Command::CancelReservation { reservation_id: held };
+        let cancel = Command::CancelReservation { reservation_id: held, reason: None };
         office.ask(Caller::Buyer(sale.user), cancel).await.unwrap();
         unpaid.push(held);
         // Until the seat may be held by its user again.
@@ -233,7 +233,7 @@ pub(super) async fn reservations_that_ended_unpaid_are_removed_and_paid_ones_sta
     let paid = office.store.reservation(sale.payment.reservation_id).await.unwrap();
     assert_eq!(paid.map(|row| row.status()), Some(ReservationStatus::Refunded));
     // Its number is not given again.
-    let cancel = Command::CancelReservation { reservation_id: live.reservation_id };
+    let cancel = Command::CancelReservation { reservation_id: live.reservation_id, reason: None };
     office.ask(Caller::Buyer(sale.user), cancel).await.unwrap();
     office.advance(60);
     let again = office.hold(sale.user, next, sale.seats[1]).await;

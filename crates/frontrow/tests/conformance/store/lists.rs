@@ -225,7 +225,7 @@ pub(super) async fn reservations_are_filtered_and_paged(office: &Fixture) {
         ids.push(office.hold(user, token, seat).await.reservation_id);
     }
     ids.push(office.hold(other, others, here[2]).await.reservation_id);
-    office.ask(Caller::Buyer(user), Command::CancelReservation { reservation_id: ids[1] }).await.unwrap();
+    office.ask(Caller::Buyer(user), Command::CancelReservation { reservation_id: ids[1], reason: None }).await.unwrap();
     let find = async |filter: ReservationFilter, page: Page<ReservationId>| {
         let rows = office.store.reservations(&filter, page).await.unwrap();
         rows.iter().map(|row| row.reservation_id).collect::<Vec<_>>()
@@ -371,7 +371,10 @@ pub(super) async fn the_next_expiries_come_first(office: &Fixture) {
         ends.push((held.expires_at, held.reservation_id));
         office.advance(10);
     }
-    office.ask(Caller::Buyer(user), Command::CancelReservation { reservation_id: ends[1].1 }).await.unwrap();
+    office
+        .ask(Caller::Buyer(user), Command::CancelReservation { reservation_id: ends[1].1, reason: None })
+        .await
+        .unwrap();
     assert_eq!(office.store.next_expiries(Time::MAX, 10).await.unwrap(), [ends[0], ends[2]]);
     assert_eq!(office.store.next_expiries(Time::MAX, 1).await.unwrap(), [ends[0]]);
     assert_eq!(office.store.next_expiries(ends[0].0, 10).await.unwrap(), [ends[0]]);

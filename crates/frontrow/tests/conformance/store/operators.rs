@@ -223,7 +223,10 @@ pub(super) async fn what_operators_correct_of_seats_is_read_back(office: &Fixtur
     assert!(office.batch(requests).await.0.iter().all(|answer| answer.decision.is_ok()));
 
     let remove = |seat_ids: &[SeatId]| Command::RemoveSeats { concert_id, seat_ids: seat_ids.to_vec() };
-    office.ask(Caller::Buyer(user), Command::CancelReservation { reservation_id: held.reservation_id }).await.unwrap();
+    office
+        .ask(Caller::Buyer(user), Command::CancelReservation { reservation_id: held.reservation_id, reason: None })
+        .await
+        .unwrap();
     let kept = office.ask(Caller::System, remove(&seats[..2])).await;
     assert_eq!(kept, Err(Refusal::SeatHasHistory { seat_id: seats[0] }));
     office.ask(Caller::System, remove(&[seats[4], seats[1]])).await.unwrap();

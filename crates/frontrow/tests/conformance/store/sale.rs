@@ -96,7 +96,7 @@ pub(super) async fn a_cancelled_hold_frees_the_seat(office: &Fixture) {
     let (user, other) = (office.register().await, office.register().await);
     let (token, others) = (office.activate(user).await, office.activate(other).await);
     let held = office.hold(user, token, seats[0]).await;
-    let cancel = Command::CancelReservation { reservation_id: held.reservation_id };
+    let cancel = Command::CancelReservation { reservation_id: held.reservation_id, reason: None };
     let not_theirs = office.ask(Caller::Buyer(other), cancel.clone()).await;
     assert_eq!(not_theirs, Err(Refusal::NotFound { what: EntityKind::Reservation }));
     let cancelled = office.ask(Caller::Buyer(user), cancel).await;
@@ -262,7 +262,7 @@ pub(super) async fn who_let_a_seat_go_and_how_often_a_token_held_are_read_back(o
     let held = office.hold(user, token, seats[0]).await;
     office.hold(user, token, seats[1]).await;
     assert_eq!(office.store.token(token).await.unwrap().unwrap().holds, 2);
-    let cancel = Command::CancelReservation { reservation_id: held.reservation_id };
+    let cancel = Command::CancelReservation { reservation_id: held.reservation_id, reason: None };
     assert!(office.ask(Caller::Buyer(user), cancel).await.is_ok());
     assert_eq!(seat(office, seats[0]).await.let_go(), Some(LetGo { user_id: user, at: START }));
     let again = Command::Hold { token, seat_ids: vec![seats[0]] };

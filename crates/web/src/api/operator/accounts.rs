@@ -1,9 +1,10 @@
 //! Operators' calls for buyers' accounts: lock, unlock, reset link.
 
+use crate::api::operator::search::{ActReason, reason_in};
 use crate::api::shapes::UserShape;
 use crate::edge::{
     auth::OperatorOnly,
-    extract::PathId,
+    extract::{OptionalJsonBody, PathId},
     idempotency::IdempotencyKey,
     problem::HttpResult,
     reply::{json, replayed},
@@ -31,18 +32,19 @@ pub struct IssuedResetLink {
 
 /// Locks a buyer's account.
 ///
-/// Its sessions end at once, and signing in is refused until it is unlocked.
+/// Its sessions end at once, and signing in is refused until it is unlocked. The `reason` is needed.
 #[utoipa::path(post, path = "/api/v1/operator/users/{user_id}/lock", tag = "operator", operation_id = "lock_user",
-    params(("user_id" = UserId, Path, description = "The user")),
+    params(("user_id" = UserId, Path, description = "The user")), request_body = Option<ActReason>,
     responses((status = 200, description = "The user", body = UserShape)))]
 pub(in crate::api) async fn lock(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(user_id): PathId<UserId>,
     key: IdempotencyKey,
+    OptionalJsonBody(body): OptionalJsonBody<ActReason>,
 ) -> HttpResult<Response> {
-    let key = key.bind(caller, &Method::POST, "/operator/users/{id}/lock", &[&user_id], &())?;
-    let done = app.office.lock_user(caller, user_id, key).await?;
+    let key = key.bind(caller, &Method::POST, "/operator/users/{id}/lock", &[&user_id], &body)?;
+    let done = app.office.lock_user(caller, user_id, reason_in(body)?, key).await?;
     Ok(replayed(json(&UserShape::from(done.value)), done.replay))
 }
 

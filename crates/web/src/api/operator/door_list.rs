@@ -1,22 +1,8 @@
-//! The door list, read while it is sent.
+//! The door list.
 
-use crate::edge::{auth::SaleReader, extract::PathId, problem::HttpResult, state::SharedState};
-use axum::{
-    body::Body,
-    extract::State,
-    http::{HeaderValue, header},
-    response::Response,
-};
-use bytes::Bytes;
+use crate::edge::{auth::SaleReader, door_list, extract::PathId, problem::HttpResult, state::SharedState};
+use axum::{extract::State, response::Response};
 use frontrow_domain::id::ConcertId;
-use frontrow_service::door_list::Pages;
-use frontrow_storage::StoreError;
-use hyper::body::Frame;
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-};
-use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
 /// A door list as CSV.
@@ -40,52 +26,5 @@ pub(in crate::api) async fn door_list(
     _reader: SaleReader,
     PathId(concert_id): PathId<ConcertId>,
 ) -> HttpResult<Response> {
-    let rows = PagedBody::begin(app.office.door_list(concert_id).await?).await?;
-    let mut response = Response::new(Body::new(rows));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"door-list-{concert_id}.csv\"")) {
-        headers.insert(header::CONTENT_DISPOSITION, name);
-    }
-    Ok(response)
-}
-
-/// A body that is read while it is sent: the next page is read when the client has taken the one before.
-#[derive(Debug)]
-struct PagedBody(mpsc::Receiver<Result<Bytes, StoreError>>);
-
-impl PagedBody {
-    /// Reads the first page, before the answer begins.
-    ///
-    /// # Errors
-    /// The store could not be read.
-    async fn begin(mut pages: Pages) -> Result<Self, StoreError> {
-        let first = pages.next().await?;
-        let (parts, rows) = mpsc::channel(1);
-        tokio::spawn(async move {
-            let mut page = Ok(first);
-            while let Some(part) = page.transpose() {
-                let is_broken = part.is_err();
-                // The client may have gone.
-                if parts.send(part.map(Bytes::from)).await.is_err() || is_broken {
-                    return;
-                }
-                page = pages.next().await;
-            }
-        });
-        Ok(Self(rows))
-    }
-}
-
-impl hyper::body::Body for PagedBody {
-    type Data = Bytes;
-    type Error = StoreError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        self.0.poll_recv(cx).map(|part| part.map(|part| part.map(Frame::data)))
-    }
+    door_list::csv(concert_id, app.office.door_list(concert_id).await?).await
 }

@@ -148,31 +148,40 @@ pub(in crate::api) async fn payments(
     Ok(json(&next_page(rows, &page, ReceiptShape::id)))
 }
 
+/// Why an operator acts against a buyer.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActReason {
+    /// For the audit log.
+    #[schema(format = "text", min_length = 1, max_length = 500, example = "The buyer is ill.")]
+    reason: String,
+}
+
+/// The reason in a body, if there is one.
+///
+/// # Errors
+/// 422: it is too long, or has characters that are refused.
+pub(in crate::api) fn reason_in(body: Option<ActReason>) -> HttpResult<Option<String>> {
+    Ok(body.map(|body| checked_text("reason", &body.reason, STATUS_REASON_LEN_MAX)).transpose()?)
+}
+
 /// Cancels a reservation for its user.
 ///
-/// One that is pending: the seat is free at once, for its user too.
+/// One that is pending: the seat is free at once, for its user too. For another user's reservation the `reason` is needed.
 #[utoipa::path(delete, path = "/api/v1/operator/reservations/{reservation_id}", tag = "operator",
     operation_id = "cancel_for_user",
-    params(("reservation_id" = ReservationId, Path, description = "The reservation")),
+    params(("reservation_id" = ReservationId, Path, description = "The reservation")), request_body = Option<ActReason>,
     responses((status = 200, description = "The cancelled reservation", body = TicketShape)))]
 pub(in crate::api) async fn cancel(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(id): PathId<ReservationId>,
     key: IdempotencyKey,
+    OptionalJsonBody(body): OptionalJsonBody<ActReason>,
 ) -> HttpResult<Response> {
-    let key = key.bind(caller, &Method::DELETE, "/operator/reservations/{id}", &[&id], &())?;
-    let done = app.office.cancel_reservation(caller, id, key).await?;
+    let key = key.bind(caller, &Method::DELETE, "/operator/reservations/{id}", &[&id], &body)?;
+    let done = app.office.cancel_reservation(caller, id, reason_in(body)?, key).await?;
     Ok(replayed(json(&TicketShape::from(done.value)), done.replay))
-}
-
-/// Why an operator refunds a payment.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RefundReason {
-    /// For the audit log.
-    #[schema(format = "text", min_length = 1, max_length = 500, example = "The buyer is ill.")]
-    reason: String,
 }
 
 /// Gives a payment back to its user.
@@ -180,17 +189,17 @@ pub struct RefundReason {
 /// At any time, also when the user could not any more. For another user's payment the `reason` is needed.
 #[utoipa::path(post, path = "/api/v1/operator/payments/{payment_id}/refund", tag = "operator",
     operation_id = "refund_for_user",
-    params(("payment_id" = PaymentId, Path, description = "The payment")), request_body = Option<RefundReason>,
+    params(("payment_id" = PaymentId, Path, description = "The payment")), request_body = Option<ActReason>,
     responses((status = 200, description = "The refunded payment", body = ReceiptShape)))]
 pub(in crate::api) async fn refund(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(id): PathId<PaymentId>,
     key: IdempotencyKey,
-    OptionalJsonBody(body): OptionalJsonBody<RefundReason>,
+    OptionalJsonBody(body): OptionalJsonBody<ActReason>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/payments/{id}/refund", &[&id], &body)?;
-    let reason = body.map(|body| checked_text("reason", &body.reason, STATUS_REASON_LEN_MAX)).transpose()?;
+    let reason = reason_in(body)?;
     let done = app.office.refund(caller, id, reason, key).await?;
     Ok(replayed(json(&ReceiptShape::from(done.value)), done.replay))
 }

@@ -1,0 +1,177 @@
+//! Operators at work on orders: search, refund, correction, the door list, and a cancelled concert whose payments are
+//! given back although the program is killed in the middle.
+
+use crate::{
+    accessibility::assert_accessible,
+    shop::{CONCERT, Shop, fan, sign_in},
+    window::{Browser, Screen, Scripts, Wishes},
+};
+use frontrow_testkit::{Client, eventually};
+use serde_json::{Value, json};
+
+const OPERATOR: &str = "operator@frontrow.example";
+
+async fn items(client: &Client, path: &str) -> Vec<Value> {
+    let page = client.get(path).await.expect(200);
+    page["items"].as_array().unwrap().clone()
+}
+
+/// The newest payment of a fan that has not been given back.
+async fn payment_of(operator: &Client, user: &str) -> i64 {
+    let paid = items(operator, &format!("/operator/payments?user_id={user}&status=completed")).await;
+    paid[0]["payment_id"].as_i64().unwrap()
+}
+
+async fn balance_of(operator: &Client, user: &str) -> i64 {
+    let books = operator.get(&format!("/operator/users/{user}")).await.expect(200);
+    books["balance"]["amount"].as_i64().unwrap()
+}
+
+/// Searches a fan, refunds the newest payment with a reason, and corrects the balance.
+async fn refunds(wishes: Wishes) {
+    let shop = Shop::open();
+    let operator = shop.operator().await;
+    let user = items(&operator, &format!("/operator/users?text={}", fan(1))).await[0]["user_id"].clone();
+    let user = user.as_str().unwrap();
+    let payment = payment_of(&operator, user).await;
+    let before = balance_of(&operator, user).await;
+    let browser = shop.browser(wishes).await;
+    sign_in(&browser, OPERATOR).await;
+    browser.goto("/operator").await;
+    let check = async |browser: &Browser| {
+        browser.assert_fits().await;
+        if wishes.scripts == Scripts::On {
+            assert_accessible(browser).await;
+        }
+    };
+    // One text, one person.
+    browser.fill("#seek", &fan(1)).await;
+    browser.submit("#seek").await;
+    browser.arrive(&format!("/operator/users/{user}")).await;
+    check(&browser).await;
+    browser.click(&format!("a[href='/operator/payments?user={user}']")).await;
+    browser.arrive("/operator/payments?").await;
+    check(&browser).await;
+    browser.click(&format!("a[href='/operator/payments/{payment}']")).await;
+    browser.arrive(&format!("/operator/payments/{payment}")).await;
+    check(&browser).await;
+    browser.click(&format!("a[href='/operator/payments/{payment}/refund']")).await;
+    browser.arrive(&format!("/operator/payments/{payment}/refund")).await;
+    check(&browser).await;
+    browser.fill("#reason", "현장 요청").await;
+    browser.click("form[action$='/refund'] button").await;
+    browser.contains("main", "현장 요청").await;
+    browser.gone("a[href$='/refund']").await;
+    check(&browser).await;
+    assert_eq!(items(&operator, &format!("/operator/payments?user_id={user}&status=refunded")).await.len(), 1);
+    let refunded = balance_of(&operator, user).await;
+    assert!(refunded > before);
+    // A correction says first what it will do.
+    browser.goto(&format!("/operator/users/{user}/correction")).await;
+    browser.fill("#amount", "-1,000").await;
+    browser.fill("#reason", "카드 취소").await;
+    browser.fill("#reference", "chargeback-1").await;
+    browser.click("form[action$='/correction'] button").await;
+    browser.element("input[name=sure], .effects").await;
+    check(&browser).await;
+    assert_eq!(balance_of(&operator, user).await, refunded, "it only asked");
+    browser.click("form[action$='/correction'] button").await;
+    browser.contains("main", "카드 취소").await;
+    assert_eq!(balance_of(&operator, user).await, refunded - 1_000);
+    // Both acts stand in the log, with who and why.
+    browser.goto("/operator/audit").await;
+    browser.contains("main", "현장 요청").await;
+    browser.contains("main", "카드 취소").await;
+    check(&browser).await;
+    browser.assert_quiet().await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_operator_finds_an_order_refunds_it_and_corrects_a_balance() {
+    refunds(Wishes::default()).await;
+}
+
+#[tokio::test]
+async fn an_operator_does_the_same_on_the_narrowest_screen_in_english() {
+    refunds(Wishes { screen: Screen::Narrow, language: "en-US", ..Wishes::default() }).await;
+}
+
+#[tokio::test]
+async fn an_operator_does_the_same_without_scripts() {
+    refunds(Wishes { scripts: Scripts::Off, ..Wishes::default() }).await;
+}
+
+#[tokio::test]
+async fn a_cancelled_concert_gives_every_payment_back_once_though_the_program_is_killed() {
+    let mut shop = Shop::open();
+    let operator = shop.operator().await;
+    let paid = items(&operator, &format!("/operator/payments?concert_id={CONCERT}&status=completed&limit=100")).await;
+    assert!(paid.len() > 1, "{}", paid.len());
+    let browser = shop.browser(Wishes::default()).await;
+    sign_in(&browser, OPERATOR).await;
+    let reason = json!({ "reason": "The singer is ill." });
+    operator.post(&format!("/operator/concerts/{CONCERT}/cancel"), &reason).await.expect(200);
+    operator.post(&format!("/operator/concerts/{CONCERT}/refund-all"), &json!({})).await.expect(200);
+    shop.kill();
+    shop.start_again();
+    let payments = format!("/operator/payments?concert={CONCERT}");
+    browser.goto(&payments).await;
+    browser.element(".state").await;
+    assert_accessible(&browser).await;
+    let operator = shop.operator().await;
+    let completed = format!("/operator/payments?concert_id={CONCERT}&status=completed");
+    eventually("every payment is given back", async || items(&operator, &completed).await.is_empty().then_some(()))
+        .await;
+    browser.goto(&payments).await;
+    browser.contains(".state", "모두 환불했습니다").await;
+    browser.assert_fits().await;
+    // Each once: the history of every buyer has one refund for each payment.
+    for payment in &paid {
+        let (user, id) = (payment["user_id"].as_str().unwrap(), payment["payment_id"].as_i64().unwrap());
+        let history = items(&operator, &format!("/operator/users/{user}/points/history?limit=100")).await;
+        let refunds = history.iter().filter(|entry| entry["type"] == "refund" && entry["payment_id"] == id);
+        assert_eq!(refunds.count(), 1, "of payment {id}");
+    }
+    browser.goto(&format!("/operator/payments/{}", paid[0]["payment_id"])).await;
+    browser.contains("main", "모두 환불하라고 했습니다").await;
+    browser.close().await;
+    shop.kill();
+    shop.assert_books_in_order();
+}
+
+/// The pages of this part, with what the demo has in them.
+const PAGES: [&str; 14] = [
+    "/operator/search",
+    "/operator/search?q=1",
+    "/operator/search?q=nothing-like-this",
+    "/operator/payments",
+    "/operator/payments?concert=x",
+    "/operator/reservations?status=confirmed",
+    "/operator/users",
+    "/operator/debts",
+    "/operator/rooms",
+    "/operator/rooms/0",
+    "/operator/audit",
+    "/operator/outbox",
+    "/operator/payments/1",
+    "/operator/concerts/2/door-list",
+];
+
+#[tokio::test]
+async fn no_page_of_orders_has_a_fault_that_axe_finds_in_either_language_and_at_two_widths() {
+    let shop = Shop::open();
+    for language in ["ko-KR", "en-US"] {
+        for screen in [Screen::Desktop, Screen::Narrow] {
+            let browser = shop.browser(Wishes { screen, language, ..Wishes::default() }).await;
+            sign_in(&browser, OPERATOR).await;
+            for path in PAGES {
+                browser.goto(path).await;
+                browser.element("h1").await;
+                browser.assert_fits().await;
+                assert_accessible(&browser).await;
+            }
+            browser.close().await;
+        }
+    }
+}

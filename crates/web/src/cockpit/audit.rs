@@ -1,0 +1,102 @@
+//! `/operator/audit`: every act, by whom, to what, and what it changed.
+
+use super::{
+    moments::{ActorNames, action, details, object, reason},
+    orders::ROWS,
+    shell::CockpitShell,
+    tables::{Link, Narrowing, pager},
+};
+use crate::{
+    edge::{
+        extract::{Cursor, QueryParams},
+        problem::HttpResult,
+        reply::next_page,
+        state::SharedState,
+    },
+    html::shell::{HOME_ZONE, html},
+};
+use askama::Template;
+use axum::{extract::State, http::StatusCode, response::Response};
+use frontrow_domain::{changes::AuditEntry, id::AuditId};
+use frontrow_storage::Page;
+use serde::{Deserialize, Serialize};
+
+/// How long the name of an object may be.
+const OBJECT_LEN_MAX: usize = 100;
+
+/// What narrows the log.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuditQuery {
+    /// The object, as the log names it: `payment 9`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<String>,
+    #[serde(skip_serializing)]
+    cursor: Option<Cursor<AuditId>>,
+}
+
+/// The cursor of the part of the log that begins with an entry.
+pub(super) fn cursor_before(id: AuditId) -> String {
+    Cursor(AuditId::new(id.get().saturating_add(1))).to_string()
+}
+
+/// An entry of the log as it is shown.
+struct AuditLine {
+    id: AuditId,
+    at: String,
+    datetime: String,
+    actor: Link,
+    what: String,
+    object: String,
+    object_href: Option<String>,
+    details: Vec<String>,
+    reason: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "cockpit/audit.html")]
+struct AuditPage {
+    field: Narrowing,
+    lines: Vec<AuditLine>,
+    newest: Option<String>,
+    older: Option<String>,
+    shell: CockpitShell,
+}
+
+pub(super) async fn show(
+    State(app): State<SharedState>,
+    shell: CockpitShell,
+    QueryParams(query): QueryParams<AuditQuery>,
+) -> HttpResult<Response> {
+    let field = Narrowing::read(shell.t("orders-by-object"), "object", query.object.as_deref());
+    let is_taken = |text: &str| (text.chars().count() <= OBJECT_LEN_MAX).then(|| text.to_owned());
+    let (wanted, field) = field.taken(&shell, "orders-field-long", is_taken);
+    let page = Page { after: query.cursor.map(|cursor| cursor.0), limit: ROWS };
+    let rows = match (&wanted, &field.fault) {
+        (_, Some(_)) => Vec::new(),
+        (Some(object), None) => app.office.audit_of_object(object, page).await?,
+        (None, None) => app.office.audit(page).await?,
+    };
+    let list = next_page(rows, &page, |row| row.audit_id);
+    let (newest, older) = pager("/operator/audit", &query, page.after.is_none(), &list)?;
+    let names = ActorNames::of(&app, list.items.iter()).await;
+    let line = |entry: &AuditEntry| {
+        let (object, object_href) = object(&shell, entry);
+        let href = entry.actor.map(|actor| format!("/operator/users/{actor}")).unwrap_or_default();
+        AuditLine {
+            id: entry.audit_id,
+            at: shell.exact_moment(&entry.created_at, HOME_ZONE),
+            datetime: entry.created_at.to_string(),
+            actor: Link::to(names.actor(&shell, entry), href),
+            what: action(&shell, entry),
+            object,
+            object_href,
+            details: details(&shell, entry),
+            reason: reason(entry),
+        }
+    };
+    let lines = list.items.iter().map(line).collect();
+    let status = if field.fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let page = AuditPage { field, lines, newest, older, shell };
+    html(&page.shell, status, &page)
+}
