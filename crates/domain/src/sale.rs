@@ -3,6 +3,7 @@
 mod concert;
 mod details;
 mod payment;
+mod rehearsal;
 mod reservation;
 mod seat;
 mod stop;
@@ -15,6 +16,7 @@ pub use details::{
     POSTER_LEN_MAX, POSTER_SIDE_MAX, Poster, PosterMark, PosterTag, RUNNING_MINUTES,
 };
 pub use payment::{Payment, PaymentStatus};
+pub use rehearsal::{CLEAR_BEFORE, ENDS_BEFORE, RehearsalField, RehearsalSetup};
 pub use reservation::{Reservation, ReservationColumns, ReservationState, ReservationStatus};
 pub use seat::{
     CONCERT_CANCELLED, LetGo, NewSeat, REFUNDED_AFTER_SALE, Seat, SeatAction, SeatChange, SeatLabel, SeatPlace,

@@ -3,6 +3,7 @@ mod cli;
 mod load;
 mod parts;
 mod rates;
+mod rehearse;
 mod servers;
 mod validate;
 
@@ -18,6 +19,7 @@ use std::{net::SocketAddr, path::PathBuf};
 pub use cli::{Cli, CliCommand, ConcertCommand, KeysCommand, LineCommand, OperatorCommand, UserCommand};
 pub use load::{LoadError, ReadableSecret, Setting};
 pub use rates::RateOptions;
+pub use rehearse::RehearseOptions;
 pub use servers::{Database, ServerUrl, Servers, Switch};
 pub use validate::Invalid;
 

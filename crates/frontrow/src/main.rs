@@ -7,7 +7,7 @@ use frontrow::{
         Cli, CliCommand, ConcertCommand, Config, Database, KeysCommand, LineCommand, LoadError, OperatorCommand,
         ServerUrl, UserCommand,
     },
-    telemetry,
+    rehearse, telemetry,
 };
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
@@ -22,6 +22,7 @@ use frontrow_service::{
     concert_import, demo, drafts,
     first_operator::FIRST_OPERATOR_PATH,
     office::{BoxOffice, ServiceError},
+    rehearsal::RehearsalProgram,
     validate::{Email, Password, USER_NAME_LEN_MAX},
 };
 use frontrow_signing::Keyring;
@@ -76,8 +77,11 @@ fn run() -> anyhow::Result<ExitCode> {
         | CliCommand::User(_)
         | CliCommand::Concert(_)
         | CliCommand::Line(_) => {}
+        CliCommand::Rehearse(_) => rehearse::step_back(),
     }
-    telemetry::init(&config.log, config.log_format)?;
+    // Of a rehearsal nothing but errors is worth a line: its slow requests are what it measures.
+    let log = if matches!(command, CliCommand::Rehearse(_)) { "error" } else { &config.log };
+    telemetry::init(log, config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
@@ -89,6 +93,7 @@ fn run() -> anyhow::Result<ExitCode> {
             CliCommand::Concert(ConcertCommand::Import { file }) => import(&config, &file).await,
             CliCommand::Concert(ConcertCommand::DoorList { concert_id }) => print_door_list(&config, concert_id).await,
             CliCommand::Line(LineCommand::Renew) => renew_lines(&config).await,
+            CliCommand::Rehearse(options) => rehearse::run(&config, &options).await,
             CliCommand::Check | CliCommand::Config | CliCommand::Keys(_) => Ok(()),
         }
     })?;
@@ -223,6 +228,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
             );
         }
     }
+    offer_rehearsals(config, &opened.app.office);
     let socket = listener::bind(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = socket.local_addr()?;
     // From the announcement on, it stops in good order.
@@ -245,6 +251,16 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     app::serve(opened, config, socket, stopped).await?;
     tracing::info!(seconds = started.elapsed().as_secs(), "stopped in good order");
     Ok(())
+}
+
+/// Lets operators rehearse with this program.
+fn offer_rehearsals(config: &Config, office: &BoxOffice) {
+    let folder = rehearse::scratch_folder(config);
+    rehearse::sweep(&folder);
+    match std::env::current_exe() {
+        Ok(program) => office.offer_rehearsals(RehearsalProgram { program, folder }),
+        Err(error) => tracing::warn!(%error, "no rehearsals: this program's file is not known"),
+    }
 }
 
 /// The signals that stop a server. While this lives, they do not end the process by default.

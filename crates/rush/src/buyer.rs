@@ -20,6 +20,8 @@ use std::{
 };
 use tokio::time::{Instant, sleep_until};
 
+/// How long a buyer with a turn is silent at most: less than half of the time after which a turn ends for silence.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 /// How often a buyer whose token ended in line joins again.
 const ENDS_MAX: u32 = 2;
 
@@ -127,7 +129,8 @@ impl Buyer {
             token = self.join().await?;
         }
         let token = self.wait_for_turn(token, gives_up).await?;
-        self.sale.desk.meter.waited(Instant::now().saturating_duration_since(began));
+        let waited = Instant::now().saturating_duration_since(began);
+        self.sale.desk.meter.waited(self.sale.desk.mono.now(), waited);
         loop {
             let held = match self.take_seats(&token.token).await {
                 Ok(held) => held,
@@ -140,7 +143,7 @@ impl Buyer {
             if lapses {
                 return self.let_lapse(&token.token, &held).await;
             }
-            self.think().await?;
+            self.think(&token.token).await?;
             if cancels {
                 cancels = false;
                 for reservation in &held {
@@ -159,7 +162,7 @@ impl Buyer {
             if !refunds {
                 return Ok(VisitEnding::Bought);
             }
-            self.think().await?;
+            self.think(&token.token).await?;
             for payment in &paid {
                 self.refund(payment.payment_id).await?;
             }
@@ -182,11 +185,20 @@ impl Buyer {
         self.until_due().await
     }
 
-    /// A pause of a person: exponential around the mean, cut at five times of it.
-    async fn think(&mut self) -> VisitStep<()> {
+    /// A pause of a person: exponential around the mean, cut at five times of it. In a long one the buyer's page asks
+    /// for the place now and then, or the turn would end for its silence.
+    async fn think(&mut self, token: &str) -> VisitStep<()> {
         let mean = f64::from(self.sale.options.think) / 1_000.0;
         let drawn = -(1.0 - self.rng.random::<f64>()).ln() * mean;
-        self.rest(Duration::try_from_secs_f64(drawn.min(mean * 5.0)).unwrap_or_default()).await
+        let mut left = Duration::try_from_secs_f64(drawn.min(mean * 5.0)).unwrap_or_default();
+        while left > SIGN_OF_LIFE {
+            left -= SIGN_OF_LIFE;
+            self.rest(SIGN_OF_LIFE).await?;
+            let path = format!("/queue/tokens/{token}/position");
+            let reply = self.sale.desk.read(&Ask { session: None, ..self.ask("position", "GET", &path) }).await;
+            self.answered(reply)?;
+        }
+        self.rest(left).await
     }
 
     fn ask<'a>(&'a self, call: &'static str, method: &'static str, path: &'a str) -> Ask<'a> {
@@ -393,7 +405,7 @@ impl Buyer {
     async fn take_seats(&mut self, token: &str) -> VisitStep<Vec<Reservation>> {
         let wanted = self.rng.random_range(self.sale.options.seats_each.clone());
         for _ in 0..self.sale.options.tries.max(1) {
-            self.think().await?;
+            self.think(token).await?;
             let map = self.seat_map().await?;
             let counts = map.counts();
             let free = usize::try_from(counts.available).unwrap_or(0);

@@ -8,7 +8,7 @@ use crate::{
     client::{ConnectionPool, HttpConnection},
     clock::Mono,
     ending::VisitEnding,
-    history::{History, Recorder},
+    history::{Asked, History, Recorder},
     meter::{Measured, Meter, Sample},
     operator::SignedInClient,
     options::SaleOptions,
@@ -20,7 +20,7 @@ use crate::{
 use anyhow::{Context, Result};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -39,12 +39,68 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 /// How long buyers may take to stop after the end.
 const STOP_GRACE: Duration = Duration::from_secs(15);
 
+/// A sale that is set up, before its buyers come.
+#[derive(Debug)]
+pub(crate) struct PreparedSale {
+    pub(crate) options: SaleOptions,
+    pub(crate) target: Target,
+    pub(crate) mono: Mono,
+    /// The number of the run.
+    pub(crate) run: u64,
+    pub(crate) ready: Ready,
+    /// What was asked for while it was set up.
+    pub(crate) history: History,
+    pub(crate) after: AfterSale,
+}
+
+/// What is done after a sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AfterSale {
+    /// Every account is read, and places in line that are left are given up, so that a later run finds the room empty.
+    Whole,
+    /// The accounts are read that asked for seats: the others had no money to lose, and the server ends with the run.
+    BuyersAlone,
+}
+
+/// The sale at a moment, for a program that shows how it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CrowdMoment {
+    /// Microseconds since the buyers began to come.
+    pub at: u64,
+    /// How many buyers have come.
+    pub came: u64,
+    /// How many of them are done.
+    pub done: u64,
+    pub waiting: i64,
+    pub active: i64,
+    /// Seats that are free.
+    pub available: u64,
+    pub held: u64,
+    pub sold: u64,
+    /// Requests so far.
+    pub requests: u64,
+}
+
+/// How a sale goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrowdNews {
+    /// A look at it, twice a second.
+    Moment(CrowdMoment),
+    /// It is over, and its books are read.
+    Over,
+}
+
+/// Gets the news of a sale.
+pub type Onlooker = Box<dyn Fn(CrowdNews) + Send + Sync>;
+
 /// Everything known after a sale.
 #[derive(Debug)]
 pub(crate) struct CrowdResult {
     pub(crate) options: SaleOptions,
     /// The concert's number and title.
     pub(crate) concert: (i64, String),
+    /// How many buyers came.
+    pub(crate) came: u64,
     /// How long the sale ran.
     pub(crate) took: Duration,
     pub(crate) measured: Measured,
@@ -95,21 +151,43 @@ pub(crate) fn run_number() -> u64 {
     rand::make_rng::<StdRng>().random()
 }
 
-/// Runs a sale.
+/// The server that the options name.
+///
+/// # Errors
+/// The address is wrong, or nothing listens there.
+pub(crate) async fn target(options: &SaleOptions) -> Result<Target> {
+    let reach = if options.server.i_own_this_server { AllowedHosts::Anywhere } else { AllowedHosts::Loopback };
+    let target = Target::parse(&options.server.url, reach)?;
+    HttpConnection::open(&target).await.with_context(|| format!("{} does not answer", options.server.url))?;
+    Ok(target)
+}
+
+/// Sets a sale up and runs it.
 ///
 /// # Errors
 /// It could not be set up, or the books could not be read.
 pub(crate) async fn run(options: SaleOptions) -> Result<CrowdResult> {
-    let reach = if options.server.i_own_this_server { AllowedHosts::Anywhere } else { AllowedHosts::Loopback };
-    let target = Target::parse(&options.server.url, reach)?;
-    HttpConnection::open(&target).await.with_context(|| format!("{} does not answer", options.server.url))?;
+    let target = target(&options).await?;
     let (mono, run) = (Mono::start(), run_number());
     let prefix = options.ids.clone().unwrap_or_else(|| format!("rush-{run:016x}"));
-
     let before = Arc::new(desk(&options, target.clone(), mono, run, SIDE_WORK_MAX));
     let ready = setup::prepare(&before, &options, &prefix).await.context("the sale cannot be set up")?;
-    let mut history = before.recorder.take();
+    let history = before.recorder.take();
+    let prepared = PreparedSale { options, target, mono, run, ready, history, after: AfterSale::Whole };
+    let interrupted = async { drop(tokio::signal::ctrl_c().await) };
+    play(prepared, interrupted, None).await
+}
 
+/// Runs a sale until its buyers are done, its time is up or `stop` is there, and audits it.
+///
+/// # Errors
+/// The books could not be read.
+pub(crate) async fn play(
+    prepared: PreparedSale,
+    stop: impl Future<Output = ()>,
+    onlooker: Option<Onlooker>,
+) -> Result<CrowdResult> {
+    let PreparedSale { options, target, mono, run, ready, mut history, after: how } = prepared;
     let lasts = Duration::from_secs(u64::from(options.duration));
     let sale = Arc::new(SaleContext {
         desk: desk(&options, target.clone(), mono, run, lasts),
@@ -120,19 +198,27 @@ pub(crate) async fn run(options: SaleOptions) -> Result<CrowdResult> {
         done: AtomicU64::new(0),
         lapses_begun: AtomicU64::new(0),
     });
-    let (visitors, endings, took) = open(&sale, &ready).await;
+    let onlooker: Arc<Onlooker> = Arc::new(onlooker.unwrap_or_else(|| Box::new(|_| ())));
+    let (visitors, endings, took) = open(&sale, &ready, stop, Arc::clone(&onlooker)).await;
+    onlooker(CrowdNews::Over);
     let measured = sale.desk.meter.take();
     append(&mut history, sale.desk.recorder.take());
 
     let after = Arc::new(desk(&sale.options, target, mono, run, SIDE_WORK_MAX));
-    let books = books::read(&after, &ready.operator, ready.concert.concert_id, ready.before, visitors.clone());
+    let read = match how {
+        AfterSale::Whole => visitors.clone(),
+        AfterSale::BuyersAlone => those_who_asked_for_seats(&history, &visitors),
+    };
+    let books = books::read(&after, &ready.operator, ready.concert.concert_id, ready.before, read);
     let mut books = books.await.context("the books cannot be read")?;
     append(&mut history, after.recorder.take());
     add_what_the_run_knows(&mut books, &sale.options, &ready, &measured);
     let verdict = audit::audit(&history, &books);
     let exercised = audit::exercised(&history, &books);
     let warnings = warnings(&sale, &books, &exercised, &endings);
-    leave_lines(&after, &books, &visitors).await;
+    if how == AfterSale::Whole {
+        leave_lines(&after, &books, &visitors).await;
+    }
     let check = match &sale.options.check {
         Some(command) => Some(run_check(command).await?),
         None => None,
@@ -144,6 +230,7 @@ pub(crate) async fn run(options: SaleOptions) -> Result<CrowdResult> {
         history,
         options: sale.options.clone(),
         concert: (ready.concert.concert_id, ready.concert.title),
+        came: sale.arrived.load(Ordering::Relaxed),
         took,
         measured,
         endings,
@@ -163,8 +250,19 @@ fn append(history: &mut History, more: History) {
     history.given_up.extend(more.given_up);
 }
 
-/// Lets the buyers come, and watches until they are done or time is up.
-async fn open(sale: &Arc<SaleContext>, ready: &Ready) -> (Vec<ReturningBuyer>, BTreeMap<VisitEnding, u64>, Duration) {
+fn those_who_asked_for_seats(history: &History, visitors: &[ReturningBuyer]) -> Vec<ReturningBuyer> {
+    let asked = history.ops.iter().filter(|op| matches!(op.asked, Asked::Hold { .. })).map(|op| op.buyer);
+    let asked: HashSet<usize> = asked.collect();
+    visitors.iter().filter(|visitor| asked.contains(&visitor.index)).cloned().collect()
+}
+
+/// Lets the buyers come, and watches until they are done, time is up or `stop` is there.
+async fn open(
+    sale: &Arc<SaleContext>,
+    ready: &Ready,
+    stop: impl Future<Output = ()>,
+    onlooker: Arc<Onlooker>,
+) -> (Vec<ReturningBuyer>, BTreeMap<VisitEnding, u64>, Duration) {
     let opened = Instant::now();
     let mut rng = StdRng::seed_from_u64(sale.options.seed);
     let schedule = sale.options.arrivals.schedule(ready.logins.len(), &mut rng);
@@ -174,7 +272,8 @@ async fn open(sale: &Arc<SaleContext>, ready: &Ready) -> (Vec<ReturningBuyer>, B
         let buyer = Buyer::new(index, login.clone(), Arc::clone(sale), own);
         buyers.spawn(buyer.run(opened + after));
     }
-    let watch = tokio::spawn(watch(Arc::clone(sale), ready.operator.clone(), ready.concert.room_id, opened));
+    let seen_by = (ready.operator.clone(), ready.concert.room_id);
+    let watch = tokio::spawn(watch(Arc::clone(sale), seen_by, opened, onlooker));
 
     let mut visitors: Vec<Option<ReturningBuyer>> = ready
         .logins
@@ -183,12 +282,11 @@ async fn open(sale: &Arc<SaleContext>, ready: &Ready) -> (Vec<ReturningBuyer>, B
         .map(|(index, login)| Some(ReturningBuyer { index, login: login.clone(), token: None }))
         .collect();
     let mut endings: BTreeMap<VisitEnding, u64> = BTreeMap::new();
-    let stop = sale.desk.end + STOP_GRACE;
-    let interrupted = tokio::signal::ctrl_c();
-    tokio::pin!(interrupted);
+    let last = sale.desk.end + STOP_GRACE;
+    tokio::pin!(stop);
     loop {
         tokio::select! {
-            done = timeout_at(stop, buyers.join_next()) => match done {
+            done = timeout_at(last, buyers.join_next()) => match done {
                 Ok(Some(Ok((buyer, ending)))) => {
                     *endings.entry(ending).or_default() += 1;
                     if let Some(slot) = visitors.get_mut(buyer.index) {
@@ -198,7 +296,7 @@ async fn open(sale: &Arc<SaleContext>, ready: &Ready) -> (Vec<ReturningBuyer>, B
                 Ok(Some(Err(_))) => {}
                 Ok(None) | Err(_) => break,
             },
-            _ = &mut interrupted => break,
+            () = &mut stop => break,
         }
     }
     // Buyers with a request in flight are cut off: its outcome stays unknown.
@@ -214,7 +312,7 @@ async fn open(sale: &Arc<SaleContext>, ready: &Ready) -> (Vec<ReturningBuyer>, B
 }
 
 /// Looks at the room and the seats now and then, as an operator, and shows how it goes.
-async fn watch(sale: Arc<SaleContext>, operator: String, room_id: i64, opened: Instant) {
+async fn watch(sale: Arc<SaleContext>, (operator, room_id): (String, i64), opened: Instant, onlooker: Arc<Onlooker>) {
     let side = desk(
         &sale.options,
         match Target::parse(&sale.options.server.url, AllowedHosts::Anywhere) {
@@ -237,10 +335,14 @@ async fn watch(sale: Arc<SaleContext>, operator: String, room_id: i64, opened: I
             sale.sold_out.store(seats.available + seats.held == 0, Ordering::Relaxed);
             let (waiting, offered, active) = (room.waiting, room.offered, room.active);
             sale.desk.meter.sample(Sample { at, waiting, offered, active, max_active: room.max_active, seats });
+            let arrived = sale.arrived.load(Ordering::Relaxed);
+            let done = sale.done.load(Ordering::Relaxed);
+            let SeatCounts { available, held, sold, blocked: _ } = seats;
+            let (requests, _) = sale.desk.meter.totals();
+            let moment = CrowdMoment { at, came: arrived, done, waiting, active, available, held, sold, requests };
+            onlooker(CrowdNews::Moment(moment));
             progress.show(|| {
                 let (requests, sold) = sale.desk.meter.totals();
-                let arrived = sale.arrived.load(Ordering::Relaxed);
-                let done = sale.done.load(Ordering::Relaxed);
                 format!(
                     "{:>4} s  came {arrived}  done {done}  waiting {waiting}  active {active}/{}  \
                      free {} held {} sold {}  bought {sold}  {requests} requests",

@@ -1,7 +1,7 @@
 //! The crowd: drives a running box office over HTTP as buyers would, measures it from the outside, and audits the sale.
 //!
 //! Read `crowd.rs` for the course of a sale, `buyer.rs` for what one buyer does, `audit.rs` for what is checked. The
-//! program is [`run`]; tests that need a crowd beside other things call [`sale`].
+//! program is [`run`]; tests that need a crowd beside other things call [`sale`], and a rehearsal calls [`rehearse`].
 
 mod api;
 mod arrivals;
@@ -22,12 +22,15 @@ mod outcome;
 mod page;
 mod parallel;
 mod progress;
+mod rehearsal;
 mod report;
 mod retry;
 mod setup;
 mod target;
 
+pub use crowd::{CrowdMoment, CrowdNews, Onlooker};
 pub use outcome::{Acknowledged, IssuedPlace, Sold};
+pub use rehearsal::{CrowdFigures, CrowdSecond, Quantiles, RehearsalCrowd, RehearsedBuyer, rehearse};
 
 use anyhow::{Context, Result};
 use clap::Parser;

@@ -51,6 +51,8 @@ pub(crate) struct Sample {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Second {
     pub(crate) requests: u64,
+    /// Buyers whose turn began.
+    pub(crate) admitted: u64,
     pub(crate) holds: u64,
     pub(crate) sold: u64,
     pub(crate) refused: u64,
@@ -118,9 +120,11 @@ impl Meter {
         second(&mut self.lock(), at.saturating_sub(self.opened)).sold += u64::try_from(seats).unwrap_or(0);
     }
 
-    /// Notes how long a buyer stood in line.
-    pub(crate) fn waited(&self, time: Duration) {
-        self.lock().in_line.get_or_insert_with(histogram).saturating_record(micros(time));
+    /// Notes how long a buyer stood in line whose turn begins.
+    pub(crate) fn waited(&self, at: At, time: Duration) {
+        let mut measured = self.lock();
+        measured.in_line.get_or_insert_with(histogram).saturating_record(micros(time));
+        second(&mut measured, at.saturating_sub(self.opened)).admitted += 1;
     }
 
     /// Notes the state of the sale.

@@ -106,7 +106,11 @@ async fn choose_concert(operator: &SignedInClient<'_>, options: &SaleOptions) ->
         .context("no concert is on sale; give one with --concert")
 }
 
-async fn newest(operator: &SignedInClient<'_>) -> Result<Before> {
+/// The newest rows of the server's books.
+///
+/// # Errors
+/// They cannot be read.
+pub(crate) async fn newest(operator: &SignedInClient<'_>) -> Result<Before> {
     let reservations: Vec<Reservation> = operator.get::<List<_>>("/operator/reservations?limit=1").await?.items;
     let payments: Vec<Payment> = operator.get::<List<_>>("/operator/payments?limit=1").await?.items;
     let audit: Vec<AuditEntry> = operator.get::<List<_>>("/operator/audit?limit=1").await?.items;

@@ -15,6 +15,7 @@ mod orders;
 mod outbox;
 mod people;
 mod ready;
+mod rehearsal;
 mod rooms;
 mod search;
 mod shell;
@@ -37,6 +38,7 @@ pub(crate) fn routes() -> Router<SharedState> {
         .merge(rooms::routes())
         .merge(outbox::routes())
         .merge(door_list::routes())
+        .merge(rehearsal::routes())
         .layer(middleware::map_response(problem_page::marked))
         .merge(desk::feeds())
 }

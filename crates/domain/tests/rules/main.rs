@@ -18,6 +18,7 @@ mod payments;
 mod points;
 mod queue;
 mod reasons;
+mod rehearsal;
 mod seats;
 mod state_machine;
 mod support;

@@ -1,6 +1,6 @@
 //! The program's commands and their help.
 
-use super::{Config, ServerUrl};
+use super::{Config, RehearseOptions, ServerUrl};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -74,6 +74,18 @@ keys.toml beside the file), in one transaction, and compares every row. Stop the
     /// Manage the waiting lines
     #[command(subcommand)]
     Line(LineCommand),
+    /// Let a crowd come to a copy of a concert on this machine, and say how its sale would go
+    #[command(after_help = "\
+Examples:
+  frontrow rehearse --concert 3 --data /var/lib/frontrow
+  frontrow rehearse --concert 3 --people 5000 --visit-seconds 90 --minutes 10 --report rehearsal.json
+
+The copy has the concert's seats, prices, room and settings, in a box office of its own in a scratch
+folder, over this machine's own address; the folder is removed at the end. The real database is only
+read. Refused while a sale is open, or opens within 20 minutes. It runs in real time, behind all other
+processes, for as many minutes as you say, at most 10; if the seats last longer, it says when they
+would be sold at the pace of the last minute. Ctrl-C ends the sale early.")]
+    Rehearse(Box<RehearseOptions>),
     /// Check the books: seats, reservations, payments and points must agree
     #[command(after_help = "\
 Example:

@@ -6,6 +6,7 @@
 mod accessibility;
 mod cockpit_desk;
 mod cockpit_orders;
+mod cockpit_rehearsal;
 mod factor;
 mod faults;
 mod other_shop;

@@ -5,3 +5,4 @@ mod factor;
 mod home;
 mod orders;
 mod ready;
+mod rehearsal;

@@ -8,6 +8,7 @@ mod command_line;
 mod config;
 mod crash;
 mod monitoring;
+mod rehearse;
 
 use frontrow_testkit::program::Program;
 

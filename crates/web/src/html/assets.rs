@@ -60,6 +60,7 @@ impl Assets {
             "cockpit/ready.css" CSS,
             "cockpit/ready.js" SCRIPT,
             "cockpit/orders.css" CSS,
+            "cockpit/rehearsal.js" SCRIPT,
             "countdown.js" SCRIPT,
             "icon.svg" SVG,
             "look.css" CSS,

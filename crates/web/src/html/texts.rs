@@ -32,6 +32,7 @@ const FILES: &[(&str, &str)] = catalogues![
     "cockpit_factor",
     "cockpit_ready",
     "cockpit_orders",
+    "cockpit_rehearsal"
 ];
 
 /// The words of all languages.

@@ -1,0 +1,108 @@
+//! The folder of a rehearsal, and the settings of the box office in it.
+
+use crate::config::{Config, Servers, TopUpPolicyName};
+use anyhow::{Context as _, anyhow};
+use frontrow_domain::money::Money;
+use frontrow_service::rehearsal::plan::PlannedRules;
+use frontrow_storage::lock::FolderLock;
+use std::{
+    fs, io,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+/// A folder that this process alone uses for a rehearsal.
+#[derive(Debug)]
+pub(super) struct ScratchFolder {
+    folder: PathBuf,
+    _lock: FolderLock,
+}
+
+/// Takes the folder and empties it of what a killed rehearsal may have left.
+///
+/// # Errors
+/// Another rehearsal runs in it, or it cannot be used.
+pub(super) fn take(folder: &Path) -> anyhow::Result<ScratchFolder> {
+    let database = folder.join("frontrow.db");
+    let lock = FolderLock::take(&database).map_err(|error| {
+        anyhow!("no rehearsal: another one runs on this machine, or its folder cannot be used: {error:#}")
+    })?;
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let entry = entry?;
+        // The lock's file stays: another process must find it.
+        if entry.file_name() != "serve.lock" && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path()).with_context(|| format!("cannot remove {}", entry.path().display()))?;
+        }
+    }
+    Ok(ScratchFolder { folder: folder.to_owned(), _lock: lock })
+}
+
+impl ScratchFolder {
+    /// Removes the folder with all that is in it.
+    ///
+    /// # Errors
+    /// Something cannot be removed.
+    pub(super) fn remove(self) -> io::Result<()> {
+        remove(&self.folder)
+    }
+}
+
+/// Removes a folder, even one that a server is still writing into.
+///
+/// # Errors
+/// Something cannot be removed.
+pub(super) fn remove(folder: &Path) -> io::Result<()> {
+    // A file that appears meanwhile keeps the folder: once more.
+    fs::remove_dir_all(folder).or_else(|_| fs::remove_dir_all(folder))
+}
+
+/// The settings of the scratch box office: the rules of the plan, a file, this machine's own address, no other server,
+/// and none of the limits that one address has, since the whole crowd has the same.
+pub(super) fn settings(config: &Config, folder: &Path, rules: &PlannedRules) -> Config {
+    let mut scratch = Config {
+        config_file: None,
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        metrics_listen: None,
+        data: folder.to_owned(),
+        key_file: None,
+        theme: None,
+        demo: false,
+        servers: Servers {
+            database_url: None,
+            database_ca_file: None,
+            database_replica_url: None,
+            redis_url: None,
+            redis_ca_file: None,
+            ..config.servers.clone()
+        },
+        hold_seconds: rules.hold_seconds,
+        pay_grace_seconds: rules.pay_grace_seconds,
+        max_seats_per_user: rules.max_seats_per_user,
+        seat_cooldown_seconds: rules.seat_cooldown_seconds,
+        holds_per_turn: rules.holds_per_turn,
+        offer_lead_seconds: rules.offer_lead_seconds,
+        missed_turns_max: rules.missed_turns_max,
+        claim_window_seconds: rules.claim_window_seconds,
+        recall_window_seconds: rules.recall_window_seconds,
+        dormant_after_seconds: rules.dormant_after_seconds,
+        dormant_limit_seconds: rules.dormant_limit_seconds,
+        idle_seconds: rules.idle_seconds,
+        active_limit_seconds: rules.active_limit_seconds,
+        top_up_policy: Some(TopUpPolicyName::Operator),
+        top_up_min: 1,
+        top_up_max: Money::MAX.get(),
+        balance_max: Money::MAX.get(),
+        service_key: None,
+        service_key_file: None,
+        trusted_proxies: Vec::new(),
+        allowed_origins: Vec::new(),
+        public_url: None,
+        turn_url: None,
+        max_connections_per_address: 0,
+        otlp_endpoint: None,
+        settings: Vec::new(),
+        ..config.clone()
+    };
+    scratch.rates.reads_per_second_per_address = 1_000_000;
+    scratch
+}

@@ -1,0 +1,255 @@
+//! The rehearsal of a concert, page by page: what is refused, a whole one, and how one is ended.
+
+use crate::support::browser;
+use frontrow_domain::time::Span;
+use frontrow_service::rehearsal::RehearsalProgram;
+use frontrow_testkit::{Browser, Client, Hall, LoadedPage, START, Server, eventually};
+use std::path::{Path, PathBuf};
+
+const PEOPLE: [(&str, &str); 6] = [
+    ("people", "50"),
+    ("arrive_minutes", "0"),
+    ("visit_seconds", "1"),
+    ("give_up_percent", "10"),
+    ("seats_each", "2"),
+    ("minutes", "1"),
+];
+
+/// The same crowd with another value of a field.
+fn but(field: &'static str, value: &'static str) -> Vec<(&'static str, &'static str)> {
+    PEOPLE.iter().map(|given| if given.0 == field { (field, value) } else { *given }).collect()
+}
+
+/// A server that rehearses, an operator's browser, and a concert with 30 seats whose sale opens in a day.
+struct House {
+    server: Server,
+    operator: Client,
+    browser: Browser,
+    hall: Hall,
+    path: String,
+}
+
+impl House {
+    async fn open() -> Self {
+        Self::opening_in(86_400).await
+    }
+
+    async fn opening_in(seconds: i64) -> Self {
+        let server = Server::start().await;
+        let hall = server
+            .hall_like(30, |draft| {
+                draft.opens_at = START.plus(Span::from_secs(seconds));
+                draft.own_room_max_active = Some(10);
+            })
+            .await;
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_frontrow"));
+        let folder = server.database().with_file_name("rehearsal");
+        server.app().office.offer_rehearsals(RehearsalProgram { program, folder });
+        let operator = server.operator().await;
+        let browser = browser(&server, &operator);
+        let path = format!("/operator/concerts/{}/rehearsal", hall.id());
+        Self { server, operator, browser, hall, path }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.server.database().with_file_name("rehearsal")
+    }
+
+    async fn page(&self) -> LoadedPage {
+        let page = self.browser.open(&self.path).await;
+        assert_eq!(page.status, 200, "{}", page.html);
+        page
+    }
+
+    async fn begin(&self, fields: &[(&str, &str)]) {
+        let answer = self.browser.send(&self.path, fields).await;
+        assert_eq!((answer.status, answer.leads_to()), (303, self.path.as_str()), "{}", answer.html);
+    }
+
+    /// The page once no rehearsal runs any more.
+    async fn at_the_end(&self) -> LoadedPage {
+        eventually("the end of the rehearsal", async || {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            let page = self.page().await;
+            (!is_running(&page)).then_some(page)
+        })
+        .await
+    }
+}
+
+fn is_running(page: &LoadedPage) -> bool {
+    page.html.contains("id=\"rehearsal-running\"")
+}
+
+fn says(page: &LoadedPage, text: &str) {
+    assert!(page.html.contains(text), "{text} is not in {}", page.html);
+}
+
+/// Every row of every table.
+fn rows(database: &Path) -> Vec<String> {
+    let connection = rusqlite::Connection::open(database).unwrap();
+    let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
+    let tables: Vec<String> = tables.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let mut all = Vec::new();
+    for table in tables {
+        let mut query = connection.prepare(&format!("SELECT * FROM \"{table}\"")).unwrap();
+        let columns = query.column_count();
+        let mut found = query.query(()).unwrap();
+        while let Some(row) = found.next().unwrap() {
+            let values: Vec<_> = (0..columns).map(|at| format!("{:?}", row.get_ref(at).unwrap())).collect();
+            all.push(format!("{table}: {}", values.join(" ")));
+        }
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rehearsal_tells_when_the_sale_would_be_sold_out_and_touches_no_row_of_it() {
+    let house = House::open().await;
+    says(&house.page().await, "value=\"60\"");
+    let before = rows(&house.server.database());
+    house.begin(&PEOPLE).await;
+    // Sent twice, the form begins one rehearsal, whose page it leads to.
+    house.begin(&PEOPLE).await;
+    assert!(is_running(&house.page().await));
+    let page = house.at_the_end().await;
+    for text in ["에 매진, 오픈 후 ", "30 중 30", "모든 약속이 지켜졌습니다", "data-columns="] {
+        says(&page, text);
+    }
+    says(&page, "value=\"50\"");
+    let after = rows(&house.server.database());
+    assert_eq!(before, after);
+    assert!(!house.folder().exists());
+    let english = house.browser.speaking("en").open(&house.path).await;
+    says(&english, "Sold out at ");
+    house.server.close().await;
+}
+
+#[tokio::test]
+async fn every_field_is_checked_and_says_what_it_may_be() {
+    let house = House::open().await;
+    let (most, seats) = ("1부터 20,000까지입니다.", "1부터 4까지입니다.");
+    for (field, value, reason) in [
+        ("people", "", most),
+        ("people", "0", most),
+        ("people", "20001", most),
+        ("people", "-5", most),
+        ("people", "many", most),
+        ("people", "<b>", most),
+        ("arrive_minutes", "11", "0부터 10까지입니다."),
+        ("visit_seconds", "0", "1부터 300까지입니다."),
+        ("visit_seconds", "1.5", "1부터 300까지입니다."),
+        ("give_up_percent", "91", "0부터 90까지입니다."),
+        ("seats_each", "5", seats),
+        ("seats_each", "99999999999999999999", seats),
+        ("minutes", "0", "1부터 10까지입니다."),
+        ("minutes", "11", "1부터 10까지입니다."),
+    ] {
+        let page = house.browser.send(&house.path, &but(field, value)).await;
+        assert_eq!(page.status, 422, "{field} {value}");
+        says(&page, &format!("id=\"{field}-why\">{reason}</p>"));
+        assert!(!page.html.contains("<b>"), "what was typed is text");
+    }
+    let page = house.browser.send(&house.path, &PEOPLE[1..]).await;
+    assert_eq!(page.status, 422, "a field is missing");
+    let twice = [&PEOPLE[..], &PEOPLE[..1]].concat();
+    assert_eq!(house.browser.send(&house.path, &twice).await.status, 422);
+    let elsewhere = house.path.replace(&house.hall.id().to_string(), "999");
+    assert_eq!(house.browser.send(&elsewhere, &PEOPLE).await.status, 404);
+    assert_eq!(house.browser.open(&elsewhere).await.status, 404);
+    assert_eq!(house.browser.send(&format!("{elsewhere}/stop"), &[]).await.status, 404);
+    assert!(!is_running(&house.page().await));
+    house.server.close().await;
+}
+
+#[tokio::test]
+async fn no_rehearsal_begins_while_a_sale_is_open_or_opens_soon() {
+    for seconds in [-60, 19 * 60] {
+        let house = House::opening_in(seconds).await;
+        says(&house.page().await, "판매 중이거나 20분 안에 판매가 열리면");
+        let refused = house.browser.send(&house.path, &PEOPLE).await;
+        assert_eq!(refused.status, 409, "{}", refused.html);
+        says(&refused, "Midnight Tide: The First Night");
+        let plan = house.browser.open(&format!("{}/plan.json", house.path)).await;
+        let plan: serde_json::Value = serde_json::from_str(&plan.html).unwrap();
+        assert_eq!((plan["seats"].as_array().unwrap().len(), &plan["room"]["max_active"]), (30, &10.into()));
+        house.server.close().await;
+    }
+}
+
+#[tokio::test]
+async fn others_than_operators_begin_and_stop_nothing() {
+    let house = House::open().await;
+    let buyer = browser(&house.server, &house.server.buyer("buyer").await);
+    for path in [house.path.clone(), format!("{}/stop", house.path)] {
+        assert_eq!(buyer.send(&path, &PEOPLE).await.status, 403);
+        let stranger = Browser::at(&house.server).send(&path, &PEOPLE).await;
+        assert!(stranger.status == 401 || stranger.leads_to().starts_with("/sign-in"), "{}", stranger.status);
+    }
+    assert_eq!(buyer.open(&house.path).await.status, 403);
+    let viewer = browser(&house.server, &house.server.viewer().await);
+    let seen = viewer.open(&house.path).await;
+    assert!(seen.status == 200 && !seen.html.contains("name=\"people\""), "{}", seen.html);
+    for path in [house.path.clone(), format!("{}/stop", house.path)] {
+        assert_eq!(viewer.send(&path, &PEOPLE).await.status, 403);
+    }
+    assert_eq!(buyer.open(&format!("{}/plan.json", house.path)).await.status, 403);
+    let other_site = [("sec-fetch-site", "cross-site")];
+    let forged = house.browser.send_with(&house.path, frontrow_testkit::form_body(&PEOPLE), &other_site).await;
+    assert_eq!(forged.status, 403, "{}", forged.html);
+    assert!(!is_running(&house.page().await));
+    house.server.close().await;
+}
+
+/// A crowd that is at it for minutes.
+fn long() -> Vec<(&'static str, &'static str)> {
+    but("visit_seconds", "60")
+        .into_iter()
+        .map(|field| if field.0 == "minutes" { ("minutes", "5") } else { field })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rehearsal_is_stopped_by_an_operator_and_by_a_sale_that_comes_near() {
+    let house = House::open().await;
+    house.begin(&long()).await;
+    let stopped = house.browser.send(&format!("{}/stop", house.path), &[]).await;
+    assert_eq!(stopped.status, 303);
+    says(&house.at_the_end().await, "중지되었습니다");
+
+    house.begin(&long()).await;
+    let change = serde_json::json!({ "opens_at": START.plus(Span::from_secs(60)) });
+    house.operator.patch(&format!("/operator/concerts/{}", house.hall.id()), &change).await.expect(200);
+    says(&house.at_the_end().await, "판매가 곧 열려서");
+    assert!(!house.folder().exists());
+    house.server.close().await;
+}
+
+/// The processes that run over this folder.
+fn processes(folder: &Path) -> Vec<u32> {
+    let folder = folder.to_str().unwrap();
+    let numbers =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_ours = |number: &u32| {
+        std::fs::read(format!("/proc/{number}/cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).split('\0').any(|part| part == folder))
+    };
+    numbers.filter(is_ours).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rehearsal_that_is_killed_has_failed_and_one_ends_with_its_server() {
+    let house = House::open().await;
+    house.begin(&long()).await;
+    let number = eventually("a process", async || processes(&house.folder()).first().copied()).await;
+    let status = std::process::Command::new("kill").args(["-KILL", &number.to_string()]).status().unwrap();
+    assert!(status.success());
+    says(&house.at_the_end().await, "실패했습니다");
+
+    house.begin(&long()).await;
+    let folder = house.folder();
+    eventually("a process", async || processes(&folder).first().copied()).await;
+    let kept = house.server.stop().await;
+    eventually("the end of the process", async || processes(&folder).is_empty().then_some(())).await;
+    drop(kept);
+}
