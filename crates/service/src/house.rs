@@ -284,10 +284,12 @@ impl BoxOffice {
     /// What the database has left undone, as it was a few seconds ago at most; as last known while it does not answer.
     async fn slow_facts(&self) -> SlowFacts {
         let mut known = self.house.slow.lock().await;
-        if known.0.is_none_or(|read_at| read_at.elapsed() >= SLOW_EVERY)
-            && let Ok(facts) = self.read_for_screen(self.read_slow_facts()).await
-        {
-            *known = (Some(Instant::now()), facts);
+        if known.0.is_none_or(|read_at| read_at.elapsed() >= SLOW_EVERY) {
+            if let Ok(facts) = self.read_for_screen(self.read_slow_facts()).await {
+                known.1 = facts;
+            }
+            // One that failed, too: a slow database is not asked again by every watched sale.
+            known.0 = Some(Instant::now());
         }
         known.1.clone()
     }
@@ -303,5 +305,40 @@ impl BoxOffice {
             facts.events.push((consumer, self.store.event_counts(consumer).await?));
         }
         Ok(facts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrow_domain::time::Span;
+
+    #[test]
+    fn a_refused_connection_says_at_once_that_the_database_is_away_and_a_missing_answer_only_twice() {
+        let start = Time::from_micros(1_800_000_000_000_000);
+        let at = |seconds| start.plus(Span::from_secs(seconds));
+        let house = House::new("one:80".to_owned(), None, (&Arc::default(), &Arc::default()), start);
+        let away = StoreError::Unavailable("refused".to_owned());
+        let busy = StoreError::Contended("every connection is busy".to_owned());
+        let mut state = house.lock();
+        state.note_database(Err(&busy), at(1));
+        assert_eq!(state.database_away, None, "a full pool says nothing of the server");
+        state.note_database(Err(&away), at(2));
+        state.note_database(Err(&away), at(3));
+        assert_eq!(state.database_away, Some(at(2)), "since the first");
+        state.note_database(Ok(&()), at(4));
+        state.note_silence(at(5));
+        assert_eq!(state.database_away, None);
+        state.note_silence(at(6));
+        assert_eq!(state.database_away, Some(at(6)));
+        state.note_database(Ok(&()), at(7));
+        state.note_silence(at(8));
+        assert_eq!(state.database_away, None, "one answer in between");
+    }
+
+    #[test]
+    fn a_second_is_shown_once_every_instance_had_time_to_report_it() {
+        let now = Time::from_micros(100_900_000);
+        assert_eq!((last_second(Sharing::Alone, now), last_second(Sharing::Shared, now)), (99, 98));
     }
 }

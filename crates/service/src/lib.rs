@@ -28,7 +28,6 @@ mod outcome;
 mod passwords;
 pub mod pictures;
 pub mod points;
-pub mod rehearsal;
 pub mod sale;
 pub mod search;
 pub mod second_factor;

@@ -263,6 +263,7 @@ async fn read_everything(store: &dyn Store) {
     store.first_event_due_at(Consumer::AuditFeed).await.unwrap().unwrap();
     let counts = store.event_counts(Consumer::AuditFeed).await.unwrap();
     assert!(counts.pending == i64::from(EVENTS_COUNTED_MAX) && counts.dead >= 29, "{counts:?}");
+    watch_sale(store).await;
     deliver(store).await;
     for what in Leftover::ALL {
         store.prune(what, START.plus(Span::from_secs(-7_200)), 500).await.unwrap();
@@ -286,6 +287,18 @@ async fn find_everything(store: &dyn Store) {
     for (start, rows) in [("Kim", 20), ("kim 7777", 11), ("150000@example.com", 1), ("77770", 1), ("x", 0)] {
         assert!(store.users_starting_with(start, 20).await.unwrap().len() >= rows, "{start}");
     }
+}
+
+/// What an instance reads each second, or every few, for a sale that operators watch.
+async fn watch_sale(store: &dyn Store) {
+    let concert = ConcertId::new(3_000);
+    store.now().await.unwrap();
+    store.concert(concert).await.unwrap().unwrap();
+    store.changed_seats(concert, START).await.unwrap();
+    assert_eq!(store.audit(Page { after: None, limit: 50 }).await.unwrap().len(), 50);
+    store.next_expiries(START.minus(Span::from_secs(20)), 100).await.unwrap();
+    store.first_event_due_at(Consumer::AuditFeed).await.unwrap();
+    store.event_counts(Consumer::AuditFeed).await.unwrap();
 }
 
 /// A letter, the confirmation of its address, and the end of a session.
