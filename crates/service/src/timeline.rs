@@ -257,8 +257,8 @@ impl BoxOffice {
         let mut moments = vec![PastMoment::of(user.created_at, Happening::Registered)];
         moments.extend(user.email_confirmed_at.map(|at| PastMoment::of(at, Happening::AddressConfirmed)));
         moments.extend(places.iter().flat_map(of_token));
-        moments.extend(reservations.iter().flat_map(of_reservation));
-        moments.extend(payments.iter().flat_map(|row| of_payment(row, &balances)));
+        moments.extend(reservations.iter().rev().flat_map(of_reservation));
+        moments.extend(payments.iter().rev().flat_map(|row| of_payment(row, &balances)));
         let moved = history.into_iter().filter(|row| matches!(row.kind, PointKind::TopUp | PointKind::Adjustment));
         moments.extend(moved.map(|row| PastMoment::of(row.created_at, Happening::Moved(row))));
         moments.extend(debts.iter().flat_map(of_debt));

@@ -89,6 +89,9 @@ const PARTICULARS: [(&str, &str); 17] = [
     ("seat_id", "orders-detail-seat"),
 ];
 
+/// The particulars that are sums of money.
+const SUMS: [&str; 3] = ["amount", "moved", "owed"];
+
 /// The names of actors, each read once. Those who are unknown have their ids.
 pub(super) struct ActorNames(BTreeMap<UserId, String>);
 
@@ -155,6 +158,8 @@ fn said(value: &Value) -> String {
 pub(super) fn details(shell: &CockpitShell, entry: &AuditEntry) -> Vec<String> {
     let fields = entry.detail.as_object().into_iter().flatten();
     let line = |(name, value): (&String, &Value)| {
+        let sum = value.as_i64().filter(|_| SUMS.contains(&name.as_str()));
+        let said = |value: &Value| sum.map_or_else(|| said(value), |sum| shell.money(&Money::new(sum)));
         let known = PARTICULARS.iter().find(|(field, _)| field == name);
         let name = known.map_or_else(|| name.clone(), |(_, id)| shell.t(id));
         match (value.get("from"), value.get("to")) {
