@@ -326,9 +326,6 @@ async fn account(rng: &mut StdRng, office: &Fixture) -> (Caller, Command) {
     let link = [rng.random_range(0..2); 32];
     let password_hash = PasswordHash(format!("hash {}", rng.random_range(0..1_000)));
     let letter = LinkKind::ALL[rng.random_range(0..2)];
-    if rng.random_ratio(1, 3) {
-        return (caller, factor(rng, office, user_id, proof).await);
-    }
     let command = match rng.random_range(0..27) {
         20 | 21 => Command::RequestLetter { user_id, letter, language: LetterLanguage::Korean },
         22 | 23 => Command::IssueLetterLink { user_id, letter, secret_hash: link },
@@ -365,8 +362,13 @@ async fn account(rng: &mut StdRng, office: &Fixture) -> (Caller, Command) {
     (caller, command)
 }
 
-/// Commands about second factors, and the roles that have them.
-async fn factor(rng: &mut StdRng, office: &Fixture, user_id: UserId, proof: Proof) -> Command {
+/// A command about a second factor, or the role that has one.
+async fn factor(rng: &mut StdRng, office: &Fixture) -> Request {
+    let user_id = user(rng);
+    let epoch = office.store.user(user_id).await.unwrap().map_or(0, |user| user.sign_in_epoch);
+    let is_own = rng.random_ratio(1, 2);
+    let caller = if is_own { Caller::Operator(user_id) } else { Caller::System };
+    let proof = if is_own { Proof::Password(epoch) } else { Proof::Unneeded };
     let step = code_step(office.clock.now()) + rng.random_range(-1..=2);
     let code_hash = [rng.random_range(0..3); 32];
     let shown = if rng.random_ratio(1, 2) { FactorProof::Code { step } } else { FactorProof::Recovery { code_hash } };
@@ -375,8 +377,7 @@ async fn factor(rng: &mut StdRng, office: &Fixture, user_id: UserId, proof: Proo
     let secret = FactorSecret([rng.random_range(0..2); 20]);
     let recovery = vec![[0; 32], [1; 32], [2; 32]];
     let role = [Role::Operator, Role::Viewer, Role::Viewer, Role::Buyer][rng.random_range(0..4)];
-    let epoch = office.store.user(user_id).await.unwrap().map_or(0, |user| user.sign_in_epoch);
-    match rng.random_range(0..16) {
+    let command = match rng.random_range(0..16) {
         0..3 => Command::SetRole { user_id, role },
         3..6 => Command::ChangeFactor { user_id, step: FactorStep::Enrol { secret } },
         6..10 => {
@@ -399,7 +400,8 @@ async fn factor(rng: &mut StdRng, office: &Fixture, user_id: UserId, proof: Proo
         14 => Command::ChangeFactor { user_id, step: FactorStep::NoteWrongCode },
         _ if rng.random_ratio(1, 2) => Command::ChangeFactor { user_id, step: FactorStep::Reset },
         _ => Command::ChangeFactor { user_id, step: FactorStep::Decline },
-    }
+    };
+    Request { caller, command, idempotency: None }
 }
 
 /// What the workers of two instances do with the outbox, and an operator.
@@ -537,12 +539,16 @@ async fn run(seed: u64, other: &Fixture) -> (usize, BTreeSet<&'static str>) {
     prepare(&memory).await;
     prepare(other).await;
     let mut rng = StdRng::seed_from_u64(seed);
+    let mut factor_rng = StdRng::seed_from_u64(!seed);
     let (mut number, mut accepted, mut reached, mut letters) = (0, 0, BTreeSet::new(), 0);
     while number < COMMANDS {
         let len = rng.random_range(1..=6);
         let mut batch = Vec::new();
         for step in 0..len {
             batch.push(random_request(&mut rng, number + step, &memory).await);
+        }
+        if factor_rng.random_ratio(1, 4) {
+            batch.push(factor(&mut factor_rng, &memory).await);
         }
         number += len;
         // The clock moves back now and then; a store's time does not.

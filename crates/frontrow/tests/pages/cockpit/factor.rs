@@ -182,3 +182,14 @@ async fn the_first_operator_registers_by_the_printed_link_while_there_is_none() 
     Browser::at(&demo).open(&format!("/operator/setup/{secret}")).await.shows(404, &[]);
     demo.close().await;
 }
+
+#[tokio::test]
+async fn a_viewer_is_let_in_told_that_it_changes_nothing_and_may_set_up_a_second_factor() {
+    let server = Server::start().await;
+    let browser = Browser::at(&server);
+    browser.set_cookie("frontrow-session", server.viewer().await.secret());
+    browser.open("/operator").await.shows(200, &["only looks on"]);
+    assert_eq!(browser.send(&format!("{PAGE}/begin"), &[]).await.leads_to(), PAGE);
+    key(&browser.open(PAGE).await);
+    server.close().await;
+}

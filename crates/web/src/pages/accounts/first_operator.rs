@@ -82,11 +82,11 @@ pub(super) async fn register(
     headers: HeaderMap,
     fields: FormFields,
 ) -> HttpResult<Response> {
+    check(&app, &secret).await?;
     if let Err(problem) = visitor {
         let notice = FormNotice::of(&shell, problem)?;
         return page(shell, &secret, &fields, &Faults::new()).came_back(notice);
     }
-    check(&app, &secret).await?;
     if scheme == Scheme::Plain {
         return https_needed(shell, StatusCode::FORBIDDEN);
     }
