@@ -1,15 +1,13 @@
 //! The hall of a concert: a drawing and a list to choose seats from, the seats that a buyer holds, and what to do when
 //! a seat was refused. Who has no turn yet looks around.
 
-mod list;
 mod page;
 mod refused;
 mod standing;
 mod tray;
 mod wish;
-mod words;
 
-use self::{list::ListPart, wish::Wish};
+use self::wish::Wish;
 use crate::{
     edge::{
         auth::{PublicRead, SignedIn},
@@ -19,7 +17,7 @@ use crate::{
         problem::{HttpResult, Problem, codes},
         state::SharedState,
     },
-    html::{forms::key_of, paths, shell::Shell},
+    html::{forms::key_of, paths, seat_list::ListPart, shell::Shell},
 };
 use axum::{
     Router,

@@ -2,11 +2,9 @@
 
 use super::{
     HallVisit,
-    list::{ListView, ListedSection},
     refused::Comeback,
     standing::{NextStep, Standing},
     tray::Tray,
-    words::HallWords,
 };
 use crate::{
     edge::{
@@ -16,7 +14,9 @@ use crate::{
     html::{
         forms::fresh_key,
         grade_looks::styles_of,
+        hall_words::HallWords,
         paths,
+        seat_list::{ListView, ListedSection},
         shell::{Shell, html},
     },
 };

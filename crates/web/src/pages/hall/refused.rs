@@ -2,13 +2,11 @@
 
 use super::{
     HallVisit,
-    list::ListPart,
     wish::{FaultyWish, FormFault},
-    words::HallWords,
 };
 use crate::{
     edge::problem::{HttpResult, Problem, ProblemCode},
-    html::{forms::fresh_key, problem_page},
+    html::{forms::fresh_key, hall_words::HallWords, problem_page, seat_list::ListPart},
 };
 use axum::{
     http::StatusCode,

@@ -1,7 +1,6 @@
 //! The seats that a buyer holds, with the clock until the first of the holds ends.
 
-use super::words::HallWords;
-use crate::html::forms::fresh_key;
+use crate::html::{forms::fresh_key, hall_words::HallWords};
 use frontrow_domain::{id::ReservationId, money::Money, sale::ReservationStatus, time::Time};
 use frontrow_service::sale::{SeatingOrder, Ticket};
 

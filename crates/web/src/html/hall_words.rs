@@ -34,21 +34,21 @@ const WORDS: &[(&str, &str, &[&str])] = &[
 
 /// The words of the hall page in one language.
 #[derive(Debug)]
-pub(super) struct HallWords {
+pub(crate) struct HallWords {
     naming: SeatNaming,
     /// By the name that the scripts know.
     words: BTreeMap<&'static str, String>,
 }
 
 impl HallWords {
-    pub(super) fn of(shell: &Shell) -> Self {
+    pub(crate) fn of(shell: &Shell) -> Self {
         let words = WORDS.iter().map(|(name, id, values)| (*name, shell.template(id, values))).collect();
         Self { naming: SeatNaming::of(shell), words }
     }
 
     /// The words for the scripts of a visitor who may choose so many seats: what has a number in it is finished, since
     /// its form depends on the number.
-    pub(super) fn for_scripts(&self, shell: &Shell, left: i64) -> BTreeMap<&'static str, String> {
+    pub(crate) fn for_scripts(&self, shell: &Shell, left: i64) -> BTreeMap<&'static str, String> {
         let mut words = self.words.clone();
         words.insert("unpicked", shell.t1("hall-unpicked", "limit", left));
         words.insert("full", shell.t1("hall-limit", "limit", left));
@@ -56,17 +56,17 @@ impl HallWords {
     }
 
     /// The name of a row: `A열`; empty if it has none.
-    pub(super) fn row(&self, row: &str) -> String {
+    pub(crate) fn row(&self, row: &str) -> String {
         self.naming.row(row)
     }
 
     /// Where a ticket's seat is.
-    pub(super) fn place_of(&self, place: &SeatPlace) -> String {
+    pub(crate) fn place_of(&self, place: &SeatPlace) -> String {
         self.naming.seat(&place.section, &place.row, &place.number)
     }
 
     /// A seat with all that there is to know of it, for those who hear the page.
-    pub(super) fn seat(&self, label: &SeatLabel, price: &str, state: SeatWord) -> String {
+    pub(crate) fn seat(&self, label: &SeatLabel, price: &str, state: SeatWord) -> String {
         let place = self.naming.seat(&label.section, &label.row, &label.number);
         let values = [
             ("{place}", place.as_str()),
@@ -78,20 +78,20 @@ impl HallWords {
     }
 
     /// How many seats of a grade are free.
-    pub(super) fn count(&self, grade: &str, count: &str) -> String {
+    pub(crate) fn count(&self, grade: &str, count: &str) -> String {
         let grade = if grade.is_empty() { self.word("nograde") } else { grade };
         filled(self.word("count"), &[("{grade}", grade), ("{count}", count)])
     }
 
     /// A word without values.
-    pub(super) fn word(&self, name: &str) -> &str {
+    pub(crate) fn word(&self, name: &str) -> &str {
         self.words.get(name).map_or("", String::as_str)
     }
 }
 
 /// The state of a seat as a person sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SeatWord {
+pub(crate) enum SeatWord {
     Free,
     Held,
     Sold,
@@ -102,7 +102,7 @@ pub(super) enum SeatWord {
 
 impl SeatWord {
     /// Its name in the style sheet and in the scripts.
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Free => "free",
             Self::Held => "held",

@@ -1,7 +1,10 @@
 //! The list of a hall: section, row, seat. It is what buyers use without a script, or without looking at a drawing.
 
-use super::words::{HallWords, SeatWord};
-use crate::html::{paths, shell::Shell};
+use crate::html::{
+    hall_words::{HallWords, SeatWord},
+    paths,
+    shell::Shell,
+};
 use frontrow_domain::id::{ConcertId, SeatId};
 use frontrow_service::sale::{HallOverview, HallSection, PlacedSeat, SeatRow, SeatSection, SeatSnapshot, SeatingOrder};
 use std::collections::HashSet;
@@ -12,68 +15,68 @@ const SEATS_PER_PAGE: usize = 1_200;
 
 /// A section of the list: its rows, or a link to them.
 #[derive(Debug)]
-pub(super) struct ListedSection {
-    pub(super) name: String,
+pub(crate) struct ListedSection {
+    pub(crate) name: String,
     /// What it is called where a name is needed.
-    pub(super) title: String,
+    pub(crate) title: String,
     /// Its free seats, by grade.
-    pub(super) counts: String,
+    pub(crate) counts: String,
     /// The page with its rows; none if they are here.
-    pub(super) link: Option<String>,
+    pub(crate) link: Option<String>,
     /// Whether the rows are seen at once: of the first section, of the one that was asked for, and where a choice stands.
-    pub(super) is_open: bool,
-    pub(super) rows: Vec<ListedRow>,
+    pub(crate) is_open: bool,
+    pub(crate) rows: Vec<ListedRow>,
     /// The page with its next rows.
-    pub(super) next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// A row of the list, or the part of it that the page has room for.
 #[derive(Debug)]
-pub(super) struct ListedRow {
-    pub(super) title: String,
-    pub(super) seats: Vec<ListedSeat>,
+pub(crate) struct ListedRow {
+    pub(crate) title: String,
+    pub(crate) seats: Vec<ListedSeat>,
 }
 
 /// A seat of the list.
 #[derive(Debug)]
-pub(super) struct ListedSeat {
-    pub(super) id: SeatId,
-    pub(super) number: String,
-    pub(super) mark: String,
-    pub(super) style: &'static str,
-    pub(super) state: &'static str,
+pub(crate) struct ListedSeat {
+    pub(crate) id: SeatId,
+    pub(crate) number: String,
+    pub(crate) mark: String,
+    pub(crate) style: &'static str,
+    pub(crate) state: &'static str,
     /// All that there is to know of it.
-    pub(super) name: String,
-    pub(super) is_free: bool,
-    pub(super) is_chosen: bool,
+    pub(crate) name: String,
+    pub(crate) is_free: bool,
+    pub(crate) is_chosen: bool,
 }
 
 /// What a list shows beside the seats themselves.
-pub(super) struct ListView<'a> {
-    pub(super) concert: ConcertId,
-    pub(super) hall: &'a SeatSnapshot,
-    pub(super) overview: &'a HallOverview,
-    pub(super) shell: &'a Shell,
-    pub(super) words: &'a HallWords,
+pub(crate) struct ListView<'a> {
+    pub(crate) concert: ConcertId,
+    pub(crate) hall: &'a SeatSnapshot,
+    pub(crate) overview: &'a HallOverview,
+    pub(crate) shell: &'a Shell,
+    pub(crate) words: &'a HallWords,
     /// The classes of the grades' colours.
-    pub(super) styles: &'a [&'static str],
+    pub(crate) styles: &'a [&'static str],
     /// The seats that the buyer has.
-    pub(super) mine: &'a HashSet<SeatId>,
+    pub(crate) mine: &'a HashSet<SeatId>,
     /// The seats that were ticked in a form that comes back.
-    pub(super) chosen: &'a [SeatId],
+    pub(crate) chosen: &'a [SeatId],
 }
 
 /// Which seats of which section are asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct ListPart {
-    pub(super) section: Option<String>,
+pub(crate) struct ListPart {
+    pub(crate) section: Option<String>,
     /// The first seat of the section, from 0.
-    pub(super) from: usize,
+    pub(crate) from: usize,
 }
 
 impl ListPart {
     /// The part that a query asks for. What cannot be read asks for nothing.
-    pub(super) fn of_query(query: &str) -> Self {
+    pub(crate) fn of_query(query: &str) -> Self {
         let mut part = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
@@ -86,7 +89,7 @@ impl ListPart {
     }
 
     /// The part that lists a seat.
-    pub(super) fn around(order: &SeatingOrder, seat: SeatId) -> Self {
+    pub(crate) fn around(order: &SeatingOrder, seat: SeatId) -> Self {
         let Some(spot) = order.spot(seat) else { return Self::default() };
         let Some(section) = order.sections.get(spot.section) else { return Self::default() };
         let before: usize = section.rows.iter().take(spot.row).map(|row| row.seats.len()).sum();
@@ -94,7 +97,7 @@ impl ListPart {
     }
 
     /// The path of the page that shows it.
-    pub(super) fn path(&self, concert: ConcertId) -> String {
+    pub(crate) fn path(&self, concert: ConcertId) -> String {
         let Some(section) = &self.section else { return paths::seats(concert) };
         let name: String = form_urlencoded::byte_serialize(section.as_bytes()).collect();
         let from = if self.from == 0 { String::new() } else { format!("&from={}", self.from) };
@@ -159,7 +162,7 @@ fn page_start(section: &SeatSection, seat: usize) -> usize {
 
 impl ListView<'_> {
     /// The sections, with the rows of those that the page has room for.
-    pub(super) fn sections(&self, part: &ListPart) -> Vec<ListedSection> {
+    pub(crate) fn sections(&self, part: &ListPart) -> Vec<ListedSection> {
         let sections = &self.hall.order.sections;
         let is_small = self.hall.order.len() <= SEATS_PER_PAGE;
         let mut listed = Vec::with_capacity(sections.len());
