@@ -127,6 +127,7 @@ pub(super) fn set(world: &mut World, caller: Caller, seat_ids: &[SeatId], action
             world.concerts.get(seat.concert_id).map_or(Ok(()), Concert::check_takes_place)?;
         }
     }
+    let object = object_of(&seats);
     for seat in seats {
         let seat = swept(world, seat).set(action, None, world.now);
         world.seats.put(seat.seat_id, seat);
@@ -140,8 +141,18 @@ pub(super) fn set(world: &mut World, caller: Caller, seat_ids: &[SeatId], action
         }
         SeatAction::Free => "seats.free",
     };
-    world.add_audit(caller.user_id(), name, format!("{count} seats"), Value::Object(detail));
+    world.add_audit(caller.user_id(), name, object, Value::Object(detail));
     Ok(Outcome::SeatsSet(count))
+}
+
+/// What an entry of the audit log names: the concert of the seats, if they are of one.
+fn object_of(seats: &[Seat]) -> String {
+    match seats {
+        [first, rest @ ..] if rest.iter().all(|seat| seat.concert_id == first.concert_id) => {
+            format!("concert {}", first.concert_id)
+        }
+        _ => format!("{} seats", seats.len()),
+    }
 }
 
 pub(super) fn change(

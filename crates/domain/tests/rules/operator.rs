@@ -320,6 +320,22 @@ fn a_concert_is_moved_and_repriced_but_its_seats_and_its_closing_stay() {
 }
 
 #[test]
+fn an_entry_about_blocked_seats_names_their_concert() {
+    let mut office = SaleModel::new();
+    let Ok(Outcome::SeatsAdded { first_seat_id, .. }) = office.ask(BOSS, add_seats(2, [7])) else { panic!() };
+    let other = first_seat_id.get();
+    for (command, object) in [
+        (block(&[1, 2]), "concert 1"),
+        (free(&[1, 2]), "concert 1"),
+        (block(&[other]), "concert 2"),
+        (block(&[1, other]), "2 seats"),
+    ] {
+        office.ask(BOSS, command).unwrap();
+        assert_eq!(office.model.audit.last().unwrap().object, object);
+    }
+}
+
+#[test]
 fn seats_are_blocked_all_or_nothing_and_once_each() {
     let (mut office, token) = SaleModel::with_hold(MINJI, &[3]);
     office.run([
