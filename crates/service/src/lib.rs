@@ -30,6 +30,8 @@ pub mod pictures;
 pub mod points;
 pub mod sale;
 pub mod search;
+pub mod seat_facts;
+pub mod seat_plan;
 pub mod second_factor;
 pub mod sessions;
 pub mod testing;

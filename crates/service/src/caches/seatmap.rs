@@ -25,7 +25,11 @@ pub use streams::SeatStream;
 
 use crate::gzip;
 use bytes::Bytes;
-use frontrow_domain::{changes::Changes, id::ConcertId};
+use frontrow_domain::{
+    changes::Changes,
+    id::{ConcertId, SeatId},
+    sale::Seat,
+};
 use frontrow_storage::{Sharing, Store, StoreError};
 use hall::CachedHall;
 use std::{
@@ -191,6 +195,19 @@ impl SeatMaps {
     ) -> Result<(Arc<SeatSnapshot>, Arc<HallOverview>), StoreError> {
         let hall = self.hall(store, id, self.born.elapsed()).await?;
         Ok((hall.snapshot(), hall.overview()))
+    }
+
+    /// The rows of these seats of a concert, in the order of the ids, as fresh as its map; unknown ids are omitted.
+    ///
+    /// # Errors
+    /// The seats could not be read.
+    pub(crate) async fn rows(
+        &self,
+        store: &dyn Store,
+        id: ConcertId,
+        seats: &[SeatId],
+    ) -> Result<Vec<Seat>, StoreError> {
+        Ok(self.hall(store, id, self.born.elapsed()).await?.rows(seats))
     }
 
     /// The hall of a concert in numbers, as old as its map.

@@ -12,7 +12,12 @@ use crate::caches::read_failure::ReadFailure;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use frontrow_domain::{id::ConcertId, sale::Seat, seen::REFUSAL_TTL, time::Time};
+use frontrow_domain::{
+    id::{ConcertId, SeatId},
+    sale::Seat,
+    seen::REFUSAL_TTL,
+    time::Time,
+};
 use frontrow_storage::{COMMIT_VISIBILITY_MAX, Sharing, Store, StoreError};
 use sha2::{Digest, Sha256};
 use std::{
@@ -314,6 +319,13 @@ impl CachedHall {
             let mark = seats.mark();
             self.render(form, version, mark, &seats.rows)
         })
+    }
+
+    /// The rows of these seats; unknown ids are omitted.
+    pub(super) fn rows(&self, wanted: &[SeatId]) -> Vec<Seat> {
+        let seats = self.seats();
+        let row = |id: &SeatId| Some(seats.rows.get(*seats.index.get(id)?)?.seat.clone());
+        wanted.iter().filter_map(row).collect()
     }
 
     pub(super) fn snapshot(&self) -> Arc<SeatSnapshot> {
