@@ -93,6 +93,17 @@ pub(super) async fn read_form(headers: &HeaderMap, body: Body, max: usize) -> Ht
     Ok(read(headers, body, max).await?.bytes)
 }
 
+/// The bytes of a body of any media type, not compressed.
+///
+/// # Errors
+/// As [`read_form`].
+pub(super) async fn read_any(headers: &HeaderMap, body: Body, max: usize) -> HttpResult<Bytes> {
+    if is_packed(headers) {
+        return Err(Problem::new(&codes::UNSUPPORTED_MEDIA_TYPE));
+    }
+    Ok(read(headers, body, max).await?.bytes)
+}
+
 /// A picture of at most [`PICTURE_LEN_MAX`] bytes. Until it is dropped, its bytes count among those that the server may
 /// buffer.
 pub struct PictureBody {

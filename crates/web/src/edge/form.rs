@@ -1,20 +1,25 @@
-//! Forms: `application/x-www-form-urlencoded` bodies, as browsers send them.
+//! Forms: `application/x-www-form-urlencoded` bodies, as browsers send them, and `multipart/form-data` ones with a file.
+
+mod multipart;
 
 use crate::edge::{
     auth::{self, Visitor},
     cookies::check_same_origin,
-    extract::{OPERATOR_BODY_LEN_MAX, read_form},
+    extract::{LARGE_BODY_LEN_MAX, OPERATOR_BODY_LEN_MAX, read_any, read_form},
     problem::{HttpResult, Problem},
     state::SharedState,
 };
 use axum::{
     extract::{FromRef, FromRequest, FromRequestParts, Request},
-    http::request::Parts,
+    http::{header, request::Parts},
 };
+use bytes::Bytes;
 use frontrow_domain::text::InvalidField;
 
 /// How many fields a form may have.
 const FIELDS_MAX: usize = 64;
+/// The same for a large form: a page lists so many seats as boxes, with those of their rows.
+const LARGE_FIELDS_MAX: usize = 4_096;
 /// The largest body of a form, in bytes: a field that is too long comes back on its page, which a refused body does not.
 /// A letter of Hangul takes nine.
 const FORM_LEN_MAX: usize = OPERATOR_BODY_LEN_MAX;
@@ -44,17 +49,22 @@ impl FormFields {
     /// The fields of a body.
     ///
     /// # Errors
-    /// 422: there are too many.
-    fn of(body: &[u8]) -> HttpResult<Self> {
-        let mut fields: Vec<(String, String)> = Vec::new();
+    /// 422: there are more than `max`.
+    fn of(body: &[u8], max: usize) -> HttpResult<Self> {
+        let mut fields = Self::default();
         for (name, value) in form_urlencoded::parse(body) {
-            if fields.len() == FIELDS_MAX {
-                return Err(Problem::invalid_field("form", "The form has too many fields."));
-            }
-            // Browsers send line ends as CR LF.
-            fields.push((name.into_owned(), value.replace("\r\n", "\n")));
+            fields.add(name.into_owned(), &value, max)?;
         }
-        Ok(Self(fields))
+        Ok(fields)
+    }
+
+    fn add(&mut self, name: String, value: &str, max: usize) -> HttpResult<()> {
+        if self.0.len() == max {
+            return Err(Problem::invalid_field("form", "The form has too many fields."));
+        }
+        // Browsers send line ends as CR LF.
+        self.0.push((name, value.replace("\r\n", "\n")));
+        Ok(())
     }
 
     /// The value of a field that a form has once.
@@ -110,7 +120,69 @@ where
         let (parts, body) = request.into_parts();
         // Without a session, too: another site must not sign a visitor in to an account of its own.
         check_same_origin(&parts, auth::scheme(&parts, &SharedState::from_ref(state))?)?;
-        Self::of(&read_form(&parts.headers, body, FORM_LEN_MAX).await?)
+        Self::of(&read_form(&parts.headers, body, FORM_LEN_MAX).await?, FIELDS_MAX)
+    }
+}
+
+/// A file of a form.
+#[derive(Debug, Clone)]
+pub struct FormFile {
+    /// The field.
+    pub field: String,
+    /// The name that it had, as the browser says.
+    pub file_name: String,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+/// A form of an operator's page: with long lists, long texts or a file. The caller is checked before the body is read.
+#[derive(Debug, Clone, Default)]
+pub struct LargeForm {
+    /// The fields that are no files.
+    pub fields: FormFields,
+    /// The files that were chosen.
+    pub files: Vec<FormFile>,
+}
+
+impl LargeForm {
+    /// The file of a field; none if none was chosen.
+    #[must_use]
+    pub fn file(&self, field: &str) -> Option<&FormFile> {
+        self.files.iter().find(|file| file.field == field)
+    }
+
+    fn of_parts(body: &Bytes, boundary: &str) -> HttpResult<Self> {
+        let mut form = Self::default();
+        for part in multipart::parts(body, boundary, LARGE_FIELDS_MAX)? {
+            match part.file_name {
+                // A field of a file without one is sent as an empty one without a name.
+                Some(file_name) if file_name.is_empty() && part.bytes.is_empty() => {}
+                Some(file_name) => form.files.push(FormFile { field: part.field, file_name, bytes: part.bytes }),
+                None => {
+                    form.fields.add(part.field, &String::from_utf8_lossy(&part.bytes), LARGE_FIELDS_MAX)?;
+                }
+            }
+        }
+        Ok(form)
+    }
+}
+
+impl<S> FromRequest<S> for LargeForm
+where
+    S: Send + Sync,
+    SharedState: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> HttpResult<Self> {
+        let (parts, body) = request.into_parts();
+        check_same_origin(&parts, auth::scheme(&parts, &SharedState::from_ref(state))?)?;
+        let media_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let Some(boundary) = media_type.and_then(multipart::boundary) else {
+            let body = read_form(&parts.headers, body, LARGE_BODY_LEN_MAX).await?;
+            return Ok(Self { fields: FormFields::of(&body, LARGE_FIELDS_MAX)?, files: Vec::new() });
+        };
+        Self::of_parts(&read_any(&parts.headers, body, LARGE_BODY_LEN_MAX).await?, &boundary)
     }
 }
 
@@ -139,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_field_that_is_missing_doubled_or_not_utf8_is_named() {
-        let form = FormFields::of(b"name=%EA%B9%80+%26&twice=1&twice=2&odd=%FF&text=a%0D%0Ab").unwrap();
+        let form = FormFields::of(b"name=%EA%B9%80+%26&twice=1&twice=2&odd=%FF&text=a%0D%0Ab", FIELDS_MAX).unwrap();
         assert_eq!(form.one("name").unwrap(), "김 &");
         assert_eq!(form.one("text").unwrap(), "a\nb");
         for (name, fault, reason) in [
@@ -153,13 +225,13 @@ mod tests {
         }
         assert_eq!(form.all("twice").collect::<Vec<_>>(), ["1", "2"]);
         assert_eq!((form.given("twice"), form.given("none")), ("1", ""));
-        assert!(FormFields::of("x=1&".repeat(FIELDS_MAX).as_bytes()).is_ok());
-        assert!(FormFields::of("x=1&".repeat(FIELDS_MAX + 1).as_bytes()).is_err());
+        assert!(FormFields::of("x=1&".repeat(FIELDS_MAX).as_bytes(), FIELDS_MAX).is_ok());
+        assert!(FormFields::of("x=1&".repeat(FIELDS_MAX + 1).as_bytes(), FIELDS_MAX).is_err());
     }
 
     #[test]
     fn what_was_typed_is_not_printed() {
-        let form = FormFields::of(b"email=kim%40example.com&password=correct+horse").unwrap();
+        let form = FormFields::of(b"email=kim%40example.com&password=correct+horse", FIELDS_MAX).unwrap();
         assert_eq!(format!("{form:?}"), r#"["email", "password"]"#);
     }
 }
