@@ -54,6 +54,8 @@ export class Drawing {
   #lastScale = 0;
   /** @type {number | undefined} */
   #hovered;
+  /** @type {Box | undefined} */
+  #area;
 
   /**
    * @param {HTMLCanvasElement} canvas
@@ -64,6 +66,7 @@ export class Drawing {
    * @param {(grade: string) => { mark: string, place?: number, style: string }} seen.grade its letter, its place among
    *   the grades, and the class of its colour
    * @param {string} seen.stage what stands on the stage
+   * @param {(state: number) => number} [seen.look] the look of a state, if it is not that for buyers
    */
   constructor(canvas, hall, seen) {
     this.canvas = canvas;
@@ -124,11 +127,19 @@ export class Drawing {
     this.#hovered = seat;
   }
 
+  /**
+   * The area that a pointer is drawing.
+   * @param {Box | undefined} area
+   */
+  outline(area) {
+    this.#area = area;
+  }
+
   /** @param {number} seat */
   #look(seat) {
     const id = Number(this.hall.ids[seat]);
     if (this.seen.isMine(id)) return MINE;
-    return this.seen.isChosen(id) ? CHOSEN : lookOf(Number(this.hall.states[seat]));
+    return this.seen.isChosen(id) ? CHOSEN : (this.seen.look ?? lookOf)(Number(this.hall.states[seat]));
   }
 
   /**
@@ -302,6 +313,14 @@ export class Drawing {
       paint.strokeStyle = colours.ink;
       paint.lineWidth = 2 * pixels;
       paint.strokeRect(Number(x) - scale / 2, Number(y) - scale / 2, scale, scale);
+    }
+    if (this.#area) {
+      const [x, y] = at(this.#area.x, this.#area.y);
+      paint.strokeStyle = colours.ink;
+      paint.lineWidth = 2 * pixels;
+      paint.setLineDash([6 * pixels, 4 * pixels]);
+      paint.strokeRect(Number(x), Number(y), this.#area.width * scale, this.#area.height * scale);
+      paint.setLineDash([]);
     }
   }
 

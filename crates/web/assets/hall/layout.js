@@ -251,6 +251,19 @@ export class Hall {
   }
 
   /**
+   * The seats whose middles lie in a box of the drawing, in their order.
+   * @param {Box} box
+   * @returns {number[]}
+   */
+  seatsIn(box) {
+    const isIn = (/** @type {number} */ at, /** @type {number} */ from, /** @type {number} */ length) =>
+      at >= from && at <= from + length;
+    return this.grid.within(box)
+      .filter((seat) => isIn(Number(this.x[seat]), box.x, box.width) && isIn(Number(this.y[seat]), box.y, box.height))
+      .sort((one, other) => one - other);
+  }
+
+  /**
    * The section at a point of the drawing.
    * @param {number} x
    * @param {number} y

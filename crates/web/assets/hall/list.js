@@ -6,7 +6,6 @@ import { KEYS, listEnd, seatBeside } from "./rove.js";
 
 /** @typedef {import("./layout.js").Hall} Hall */
 /** @typedef {import("./names.js").Names} Names */
-/** @typedef {import("./pick.js").Picks} Picks */
 
 /** How many seats of a section are listed before a button shows more. */
 const SEATS_AT_ONCE = 1000;
@@ -17,11 +16,14 @@ const SEATS_AT_ONCE = 1000;
 /**
  * @typedef {object} ListParts
  * @property {Hall} hall
- * @property {Picks} picks
+ * @property {{ has: (id: number) => boolean }} picks
  * @property {Names} names
  * @property {(grade: string) => GradeLook} grade
  * @property {(id: number) => boolean} isMine
  * @property {boolean} mayChoose
+ * @property {boolean} [anyState] whether seats may be chosen whatever their state is
+ * @property {(from: number, to: number, isRow: boolean) => HTMLElement} [wholeOf] a button that chooses a whole row or
+ *   section: the seats `from` up to, but without, `to`
  */
 
 /** The list on the page. */
@@ -148,6 +150,10 @@ export class SeatList {
     const rows = hall.rows.slice(section.from, section.to);
     const to = listEnd(rows, from, SEATS_AT_ONCE);
     const listed = (this.#listed[place] ??= []);
+    const { wholeOf } = this.parts;
+    if (wholeOf && details.childElementCount === 1) {
+      details.append(wholeOf(rows[0]?.from ?? 0, rows.at(-1)?.to ?? 0, false));
+    }
     for (const row of rows.filter((row) => row.from < to && row.to > from)) {
       const [first, end] = [Math.max(row.from, from), Math.min(row.to, to)];
       const fieldset = document.createElement("fieldset");
@@ -155,6 +161,7 @@ export class SeatList {
       const legend = document.createElement("legend");
       legend.textContent = names.row(row.name) || names.of("seats");
       fieldset.append(legend);
+      if (wholeOf) fieldset.append(wholeOf(row.from, row.to, true));
       for (let seat = first; seat < end; seat += 1) fieldset.append(this.#seat(seat));
       details.append(fieldset);
       listed.push({ from: first, to: end });
@@ -228,7 +235,7 @@ export class SeatList {
 
   /** @param {number} seat */
   #show(seat) {
-    const { hall, names, picks, isMine, mayChoose } = this.parts;
+    const { hall, names, picks, isMine, mayChoose, anyState } = this.parts;
     const box = this.#boxes.get(seat);
     if (!box) return;
     const id = Number(hall.ids[seat]);
@@ -240,7 +247,7 @@ export class SeatList {
     box.checked = picks.has(id);
     // A box that is taken under the focus keeps it, and a chosen seat that somebody took can still be let go: a box is
     // never disabled for the browser, and a click on one that cannot be chosen is answered in words.
-    if (mayChoose && (word === "free" || box.checked)) box.removeAttribute("aria-disabled");
+    if (mayChoose && (anyState || word === "free" || box.checked)) box.removeAttribute("aria-disabled");
     else box.setAttribute("aria-disabled", "true");
     box.parentElement?.setAttribute("data-state", word);
     box.setAttribute("aria-label", names.of("seat", {

@@ -18,8 +18,10 @@ const CLOSE_UP = 32;
  * @property {boolean} mayChoose
  * @property {string} hint what the page says while no seat is pointed at
  * @property {(seat: number) => string} about what it says of a seat
- * @property {(seat: number) => void} chosen a seat was pressed
+ * @property {(seat: number, event: PointerEvent) => void} chosen a seat was pressed
  * @property {(section: Section) => void} pressed a section was pressed
+ * @property {(event: PointerEvent) => boolean} [draws] whether a pointer that goes down here draws an area
+ * @property {(seats: number[]) => void} [area] the seats in an area that was drawn
  */
 
 /**
@@ -121,10 +123,10 @@ export class Plan {
     followButtons(part(".tools", HTMLElement, this.root), view, moved);
     followPointers(this.canvas, view, {
       moved: () => this.#draw(),
-      tapped: (left, top, kind) => {
-        if (view.scale >= (kind === "mouse" ? BY_MOUSE : BY_FINGER)) {
+      tapped: (left, top, event) => {
+        if (view.scale >= (event.pointerType === "mouse" ? BY_MOUSE : BY_FINGER)) {
           const seat = seatAt(left, top);
-          if (seat !== undefined && this.parts.mayChoose) this.parts.chosen(seat);
+          if (seat !== undefined && this.parts.mayChoose) this.parts.chosen(seat, event);
           return;
         }
         this.#closer(view, left, top);
@@ -132,6 +134,19 @@ export class Plan {
       },
       hovered: (left, top) => this.#point(view.scale >= BY_MOUSE ? seatAt(left, top) : undefined),
       left: () => this.#point(undefined),
+      draws: (event) => this.parts.mayChoose && this.parts.draws?.(event) === true,
+      area: (from, to, isDone) => {
+        const shown = this.#shown;
+        if (!shown) return;
+        const box = boxOf(view.at(from.left, from.top), view.at(to.left, to.top));
+        if (isDone) this.parts.area?.(shown.hall.seatsIn(box));
+        else shown.drawing.outline(box);
+        this.#draw();
+      },
+      noArea: () => {
+        this.#shown?.drawing.outline(undefined);
+        this.#draw();
+      },
     });
   }
 
@@ -166,6 +181,18 @@ export class Plan {
     this.#draw();
   }
 }
+
+/**
+ * The box between two corners.
+ * @param {{ x: number, y: number }} one
+ * @param {{ x: number, y: number }} other
+ */
+const boxOf = (one, other) => ({
+  x: Math.min(one.x, other.x),
+  y: Math.min(one.y, other.y),
+  width: Math.abs(one.x - other.x),
+  height: Math.abs(one.y - other.y),
+});
 
 /**
  * Shows a section with its name.

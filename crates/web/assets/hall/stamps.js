@@ -1,7 +1,7 @@
 // What a seat looks like: the states of seats are told apart by their shapes as well as by their colours, and grades by a
 // letter too.
 
-import { FREE as SEAT_FREE, HELD as SEAT_HELD } from "./layout.js";
+import { BLOCKED as SEAT_BLOCKED, FREE as SEAT_FREE, HELD as SEAT_HELD } from "./layout.js";
 
 /** @typedef {import("./layout.js").Hall} Hall */
 
@@ -14,14 +14,20 @@ const LETTER_MIN = 19;
 export const density = () => Math.min(2, window.devicePixelRatio || 1);
 
 /** The looks of a seat. */
-const FREE = 0, HELD = 1, GONE = 2;
-export const MINE = 3, CHOSEN = 4;
+const FREE = 0, HELD = 1, GONE = 2, BLOCKED = 3;
+export const MINE = 4, CHOSEN = 5;
 
 /**
  * The look of a seat in this state that is neither chosen nor held by this person.
  * @param {number} state
  */
 export const lookOf = (state) => (state === SEAT_FREE ? FREE : state === SEAT_HELD ? HELD : GONE);
+
+/**
+ * The same for operators, who tell blocked seats from sold ones.
+ * @param {number} state
+ */
+export const operatorLookOf = (state) => (state === SEAT_BLOCKED ? BLOCKED : lookOf(state));
 
 /** The colours of the drawing, as the style sheet has them. */
 class Colours {
@@ -82,7 +88,8 @@ export class Stamps {
   }
 
   /**
-   * A seat too small for a shape: full if it is free, half as high if it is held, a dot if it is gone.
+   * A seat too small for a shape: full if it is free, half as high if it is held, half as wide if it is blocked, a dot
+   * if it is gone.
    * @param {CanvasRenderingContext2D} paint
    * @param {number} seat
    * @param {number} look
@@ -93,10 +100,12 @@ export class Stamps {
   #dot(paint, seat, look, x, y, scale) {
     const size = Math.max(1, scale * (look === GONE ? 0.4 : 0.84));
     const height = look === HELD ? size * 0.4 : size;
+    const width = look === BLOCKED ? size * 0.4 : size;
     const colour = look === GONE ? this.colours.gone
+      : look === BLOCKED ? this.colours.soft
       : look >= MINE ? this.colours.light : this.colours.grade(this.grades[Number(this.hall.grades[seat])]?.style);
     if (paint.fillStyle !== colour) paint.fillStyle = colour;
-    paint.fillRect(x - size / 2, y - height / 2, size, height);
+    paint.fillRect(x - width / 2, y - height / 2, width, height);
   }
 
   /**
@@ -110,7 +119,7 @@ export class Stamps {
    */
   #stamp(paint, seat, look, x, y, scale) {
     const size = Math.floor(scale);
-    const grade = look === GONE || look >= MINE ? 0 : Number(this.hall.grades[seat]);
+    const grade = look >= GONE ? 0 : Number(this.hall.grades[seat]);
     const isLettered = size >= LETTER_MIN * density();
     const name = `${size} ${look} ${grade} ${isLettered}`;
     let sprite = this.#sprites.get(name);
@@ -144,6 +153,15 @@ export class Stamps {
       paint.fillStyle = this.colours.gone;
       circle(Math.max(1, size * 0.13));
       paint.fill();
+    } else if (look === BLOCKED) {
+      paint.strokeStyle = this.colours.soft;
+      paint.lineWidth = Math.max(1, size * 0.1);
+      paint.beginPath();
+      for (const side of [1, -1]) {
+        paint.moveTo(middle - size * 0.28, middle - side * size * 0.28);
+        paint.lineTo(middle + size * 0.28, middle + side * size * 0.28);
+      }
+      paint.stroke();
     } else if (look === HELD) {
       paint.strokeStyle = colour;
       paint.setLineDash([size * 0.16, size * 0.13]);

@@ -121,13 +121,18 @@ function within(middle, seen, whole) {
   return seen >= whole ? whole / 2 : Math.min(whole - seen / 2, Math.max(seen / 2, middle));
 }
 
+/** @typedef {{ left: number, top: number }} Place */
+
 /**
  * What moves call.
  * @typedef {object} Moves
  * @property {() => void} moved the view changed
- * @property {(left: number, top: number, kind: string) => void} tapped a pointer of this kind tapped here
+ * @property {(left: number, top: number, event: PointerEvent) => void} tapped a pointer tapped here
  * @property {(left: number, top: number) => void} hovered a mouse is here
  * @property {() => void} left the mouse is gone
+ * @property {(event: PointerEvent) => boolean} [draws] whether a pointer that goes down here draws an area
+ * @property {(from: Place, to: Place, isDone: boolean) => void} [area] the area that it draws, until it is up
+ * @property {() => void} [noArea] it came to nothing
  */
 
 /**
@@ -142,11 +147,17 @@ export function followPointers(element, view, moves) {
   const down = new Map();
   let travelled = 0;
   let wasPinch = false;
+  /** Where the area begins that a pointer draws. @type {Place | null} */
+  let corner = null;
 
   /** @param {MouseEvent} event */
   const place = (event) => {
     const box = element.getBoundingClientRect();
     return { left: event.clientX - box.left, top: event.clientY - box.top };
+  };
+  const dropArea = () => {
+    corner = null;
+    moves.noArea?.();
   };
   const changed = () => {
     element.classList.toggle("whole", view.isWhole);
@@ -161,6 +172,8 @@ export function followPointers(element, view, moves) {
     }
     down.set(event.pointerId, place(event));
     wasPinch ||= down.size > 1;
+    if (down.size === 1 && moves.draws?.(event)) corner = place(event);
+    else if (corner) dropArea();
     element.setPointerCapture(event.pointerId);
   });
   element.addEventListener("pointermove", (event) => {
@@ -179,17 +192,22 @@ export function followPointers(element, view, moves) {
       // The other finger may move as well: half of this one's step is the step of the middle.
       view.pan(left / 2, top / 2);
       view.zoom(far / Math.max(1, wasFar), (now.left + other.left) / 2, (now.top + other.top) / 2);
+    } else if (travelled > TAP && corner) {
+      moves.area?.(corner, now, false);
     } else if (travelled > TAP) {
       view.pan(left, top);
     }
     down.set(event.pointerId, now);
-    if (other || travelled > TAP) changed();
+    if (other || (travelled > TAP && !corner)) changed();
   });
   /** @param {PointerEvent} event */
   const up = (event) => {
-    if (!down.delete(event.pointerId) || event.type === "pointercancel") return;
-    const { left, top } = place(event);
-    if (travelled <= TAP && !wasPinch) moves.tapped(left, top, event.pointerType);
+    if (!down.delete(event.pointerId)) return;
+    const [from, to] = [corner, place(event)];
+    if (from) dropArea();
+    if (event.type === "pointercancel") return;
+    if (travelled <= TAP && !wasPinch) moves.tapped(to.left, to.top, event);
+    else if (from) moves.area?.(from, to, true);
   };
   element.addEventListener("pointerup", up);
   element.addEventListener("pointercancel", up);
