@@ -173,19 +173,18 @@ impl PlanReader {
 
     fn read_line(&mut self, line: usize, text: &str) -> Result<(), PlanFault> {
         let fields = fields(text).map_err(|column| PlanFault::at(line, column, PlanFaultKind::Quotes))?;
-        let columns = match &self.columns {
-            Some(columns) => columns.clone(),
-            None => {
-                let named = named_columns(line, &fields);
-                let is_heading = named.is_some();
-                let columns = named.unwrap_or_else(|| Ok(PlanColumn::ALL.to_vec()));
-                // A faulty heading is told once: its lines are read as if it had no names.
-                self.columns = Some(columns.clone().unwrap_or_else(|_| PlanColumn::ALL.to_vec()));
-                if is_heading {
-                    return columns.map(|_| ());
-                }
-                columns?
+        let columns = if let Some(columns) = &self.columns {
+            columns.clone()
+        } else {
+            let named = named_columns(line, &fields);
+            let is_heading = named.is_some();
+            let columns = named.unwrap_or_else(|| Ok(PlanColumn::ALL.to_vec()));
+            // A faulty heading is told once: its lines are read as if it had no names.
+            self.columns = Some(columns.clone().unwrap_or_else(|_| PlanColumn::ALL.to_vec()));
+            if is_heading {
+                return columns.map(|_| ());
             }
+            columns?
         };
         // Prices and grades at the end may be left out in lines of ranges.
         if fields.len() > columns.len() || fields.len() < columns.len().min(3) {

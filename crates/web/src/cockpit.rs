@@ -18,6 +18,7 @@ mod ready;
 mod rehearsal;
 mod rooms;
 mod search;
+mod seats;
 mod shell;
 mod tables;
 
@@ -39,6 +40,7 @@ pub(crate) fn routes() -> Router<SharedState> {
         .merge(outbox::routes())
         .merge(door_list::routes())
         .merge(rehearsal::routes())
+        .merge(seats::routes())
         .layer(middleware::map_response(problem_page::marked))
         .merge(desk::feeds())
 }

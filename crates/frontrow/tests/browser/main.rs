@@ -7,6 +7,7 @@ mod accessibility;
 mod cockpit_desk;
 mod cockpit_orders;
 mod cockpit_rehearsal;
+mod cockpit_seats;
 mod factor;
 mod faults;
 mod other_shop;

@@ -6,3 +6,4 @@ mod home;
 mod orders;
 mod ready;
 mod rehearsal;
+mod seats;

@@ -1,11 +1,14 @@
-//! What the hall page calls seats: the same words for the server's list and for the scripts.
+//! What the pages of a hall call seats: the same words for the server's list and for the scripts.
 
 use crate::html::{seat_names::SeatNaming, shell::Shell};
 use frontrow_domain::sale::{SeatLabel, SeatPlace, SeatStatus};
 use std::collections::BTreeMap;
 
-/// The words by the name that the scripts know, with the text of each and the values that are filled in later.
-const WORDS: &[(&str, &str, &[&str])] = &[
+/// A word by the name that the scripts know, with its text and the values that are filled in later.
+pub(crate) type NamedWord = (&'static str, &'static str, &'static [&'static str]);
+
+/// The words of the buyers' hall.
+const WORDS: &[NamedWord] = &[
     ("row", "hall-row", &["name"]),
     ("number", "hall-number", &["name"]),
     ("between", "hall-between", &[]),
@@ -32,7 +35,7 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("yours", "hall-yours", &["place"]),
 ];
 
-/// The words of the hall page in one language.
+/// The words of a hall in one language.
 #[derive(Debug)]
 pub(crate) struct HallWords {
     naming: SeatNaming,
@@ -44,6 +47,17 @@ impl HallWords {
     pub(crate) fn of(shell: &Shell) -> Self {
         let words = WORDS.iter().map(|(name, id, values)| (*name, shell.template(id, values))).collect();
         Self { naming: SeatNaming::of(shell), words }
+    }
+
+    /// The words with others in their place, or beside them.
+    pub(crate) fn with(mut self, shell: &Shell, others: &[NamedWord]) -> Self {
+        self.words.extend(others.iter().map(|(name, id, values)| (*name, shell.template(id, values))));
+        self
+    }
+
+    /// All words, for the scripts.
+    pub(crate) const fn all(&self) -> &BTreeMap<&'static str, String> {
+        &self.words
     }
 
     /// The words for the scripts of a visitor who may choose so many seats: what has a number in it is finished, since
@@ -58,6 +72,16 @@ impl HallWords {
     /// The name of a row: `A열`; empty if it has none.
     pub(crate) fn row(&self, row: &str) -> String {
         self.naming.row(row)
+    }
+
+    /// Where a seat is, or several neighbours, by the parts that it has.
+    pub(crate) fn place(&self, section: &str, row: &str, number: &str) -> String {
+        self.naming.seat(section, row, number)
+    }
+
+    /// A text with its values filled in.
+    pub(crate) fn filled(&self, name: &str, values: &[(&str, &str)]) -> String {
+        filled(self.word(name), values)
     }
 
     /// Where a ticket's seat is.

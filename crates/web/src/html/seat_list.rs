@@ -1,11 +1,10 @@
-//! The list of a hall: section, row, seat. It is what buyers use without a script, or without looking at a drawing.
+//! The list of a hall: section, row, seat. It is what people use without a script, or without looking at a drawing.
 
 use crate::html::{
     hall_words::{HallWords, SeatWord},
-    paths,
     shell::Shell,
 };
-use frontrow_domain::id::{ConcertId, SeatId};
+use frontrow_domain::id::SeatId;
 use frontrow_service::sale::{HallOverview, HallSection, PlacedSeat, SeatRow, SeatSection, SeatSnapshot, SeatingOrder};
 use std::collections::HashSet;
 
@@ -37,6 +36,20 @@ pub(crate) struct ListedRow {
     pub(crate) seats: Vec<ListedSeat>,
 }
 
+impl ListedSection {
+    /// Its first seat on the page, by which a form names the section.
+    pub(crate) fn first(&self) -> Option<SeatId> {
+        self.rows.first()?.first()
+    }
+}
+
+impl ListedRow {
+    /// Its first seat on the page, by which a form names the row.
+    pub(crate) fn first(&self) -> Option<SeatId> {
+        Some(self.seats.first()?.id)
+    }
+}
+
 /// A seat of the list.
 #[derive(Debug)]
 pub(crate) struct ListedSeat {
@@ -53,7 +66,8 @@ pub(crate) struct ListedSeat {
 
 /// What a list shows beside the seats themselves.
 pub(crate) struct ListView<'a> {
-    pub(crate) concert: ConcertId,
+    /// The path of the page.
+    pub(crate) path: &'a str,
     pub(crate) hall: &'a SeatSnapshot,
     pub(crate) overview: &'a HallOverview,
     pub(crate) shell: &'a Shell,
@@ -96,12 +110,12 @@ impl ListPart {
         Self { section: Some(section.name.clone()), from: page_start(section, before + spot.at) }
     }
 
-    /// The path of the page that shows it.
-    pub(crate) fn path(&self, concert: ConcertId) -> String {
-        let Some(section) = &self.section else { return paths::seats(concert) };
+    /// The address of the part, for the path of the hall's page.
+    pub(crate) fn address(&self, path: &str) -> String {
+        let Some(section) = &self.section else { return path.to_owned() };
         let name: String = form_urlencoded::byte_serialize(section.as_bytes()).collect();
         let from = if self.from == 0 { String::new() } else { format!("&from={}", self.from) };
-        format!("{}?section={name}{from}", paths::seats(concert))
+        format!("{path}?section={name}{from}")
     }
 }
 
@@ -204,7 +218,7 @@ impl ListView<'_> {
 
     fn link(&self, section: &SeatSection, from: usize) -> String {
         let part = ListPart { section: Some(section.name.clone()), from };
-        format!("{}#seats", part.path(self.concert))
+        format!("{}#seats", part.address(self.path))
     }
 
     fn counts(&self, section: &HallSection) -> String {
@@ -264,7 +278,7 @@ mod tests {
     fn a_part_of_the_list_is_read_from_any_query() {
         let part = ListPart::of_query("section=1%EC%B8%B5+%EA%B0%80&from=30&x=1");
         assert_eq!((part.section.as_deref(), part.from), (Some("1층 가"), 30));
-        assert_eq!(part.path(ConcertId::new(7)), "/concerts/7/seats?section=1%EC%B8%B5+%EA%B0%80&from=30");
+        assert_eq!(part.address("/concerts/7/seats"), "/concerts/7/seats?section=1%EC%B8%B5+%EA%B0%80&from=30");
         for odd in ["", "from=-1", "from=99999999999999999999", "from=a", "section"] {
             assert_eq!(ListPart::of_query(odd).from, 0, "{odd}");
         }

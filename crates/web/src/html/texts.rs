@@ -32,7 +32,8 @@ const FILES: &[(&str, &str)] = catalogues![
     "cockpit_factor",
     "cockpit_ready",
     "cockpit_orders",
-    "cockpit_rehearsal"
+    "cockpit_rehearsal",
+    "cockpit_seats",
 ];
 
 /// The words of all languages.

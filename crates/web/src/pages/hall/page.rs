@@ -148,8 +148,9 @@ impl HallVisit {
         let mine: HashSet<SeatId> = tickets.iter().map(|ticket| ticket.reservation.seat_id).collect();
         let left = limit.saturating_sub(i64::try_from(mine.len()).unwrap_or(limit)).max(0);
         let chosen = comeback.as_ref().map_or(&[][..], |comeback| &comeback.chosen);
+        let path = paths::seats(self.concert_id);
         let list = ListView {
-            concert: self.concert_id,
+            path: &path,
             hall: &view.seats,
             overview: &view.overview,
             shell: &self.shell,

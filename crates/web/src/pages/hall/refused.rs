@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     edge::problem::{HttpResult, Problem, ProblemCode},
-    html::{forms::fresh_key, hall_words::HallWords, problem_page, seat_list::ListPart},
+    html::{forms::fresh_key, hall_words::HallWords, paths, problem_page, seat_list::ListPart},
 };
 use axum::{
     http::StatusCode,
@@ -155,7 +155,7 @@ impl HallVisit {
         if let Some(seat) = comeback.chosen.first() {
             self.part = ListPart::around(&hall.order, *seat);
         }
-        self.shell = self.shell.at(self.part.path(self.concert_id));
+        self.shell = self.shell.at(self.part.address(&paths::seats(self.concert_id)));
         self.page(Some(comeback)).await
     }
 }
