@@ -110,10 +110,10 @@ async fn rehearse(config: &Config, options: &RehearseOptions, reader: NewsReader
     };
     plan.setup = options.applied_to(plan.setup);
     let folder = options.scratch.clone().unwrap_or_else(|| scratch_folder(config));
-    let scratch = scratch::take(&folder)?;
     let scratch_config = scratch::settings(config, &folder, &plan.rules);
     scratch_config.validate()?;
     check(&plan.setup, &scratch_config)?;
+    let scratch = scratch::take(&folder)?;
     let guard = RehearsalGuard::watch(&folder, &plan.setup, reader)?;
     let report = in_scratch(&scratch_config, &plan, reader).await;
     drop(guard);
@@ -470,6 +470,6 @@ mod tests {
         assert_eq!((unknown.sold_out, could_buy(&figures, &unknown, 900, 1_000)), (SellOut::TooShort, None));
         let over = SaleRest { sold_out: SellOut::Measured { after: 1 }, line_empty: None, reach_ppm: None };
         assert_eq!(could_buy(&figures, &over, 900, 1_000), Some(100_000));
-        assert_eq!(could_buy(&figures, &over, 0, 0), None, "nobody came");
+        assert_eq!(could_buy(&figures, &over, 0, 0), None, "no share of no people");
     }
 }

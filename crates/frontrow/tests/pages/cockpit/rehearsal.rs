@@ -85,10 +85,15 @@ fn says(page: &LoadedPage, text: &str) {
     assert!(page.html.contains(text), "{text} is not in {}", page.html);
 }
 
-/// Every row of every table.
+/// Every row of every table, but for those of deliveries that were due before.
 fn rows(database: &Path) -> Vec<String> {
     let connection = rusqlite::Connection::open(database).unwrap();
-    let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
+    let mut tables = connection
+        .prepare(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'outbox%'
+            AND name <> 'audit_feed' ORDER BY name",
+        )
+        .unwrap();
     let tables: Vec<String> = tables.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let mut all = Vec::new();
     for table in tables {
