@@ -28,6 +28,7 @@ mod outcome;
 mod passwords;
 pub mod pictures;
 pub mod points;
+pub mod rehearsal;
 pub mod sale;
 pub mod search;
 pub mod seat_facts;

@@ -14,6 +14,7 @@ use crate::{
     outcome::{FromOutcome, Swept},
     passwords::{PasswordError, Passwords},
     pictures::Pictures,
+    rehearsal::Rehearsals,
     sale::{LastSeason, LastViews},
 };
 use frontrow_clock::{Clock, Ids};
@@ -100,6 +101,8 @@ pub struct BoxOffice {
     pub(crate) room_loading: tokio::sync::Mutex<()>,
     /// Marked as changed by each commit of this instance that emitted an event.
     pub(crate) emitted: watch::Sender<()>,
+    /// The rehearsal that runs, and the last ones.
+    pub(crate) rehearsals: Arc<Rehearsals>,
     /// The newest line of the audit log before the caches were loaded: they may lack the changes of later lines.
     pub(crate) audited: AuditId,
 }
@@ -319,6 +322,7 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
         instance_faults: Mutex::default(),
         room_loading: tokio::sync::Mutex::default(),
         emitted,
+        rehearsals: Arc::default(),
         audited,
     });
     Ok(OpenedOffice { office, engine: threads, metrics, clock })
