@@ -106,7 +106,7 @@ async fn a_sale_is_shown_to_those_who_may_see_it_with_its_figures_to_the_seat_an
     says(
         &viewer.open(&desk.path).await,
         &["Midnight Tide", &price, "줄을 움직일 수 없습니다"],
-        &["줄 멈추기</button>", "<form"],
+        &["줄 멈추기</button>", "method=\"post\""],
     );
     let stranger = Browser::at(&desk.server).open(&desk.path).await;
     assert_eq!(stranger.leads_to(), format!("/sign-in?next={}", desk.path.replace('/', "%2F")));

