@@ -1,5 +1,6 @@
 # The screen of a sale: it’s watched, and its line is moved.
 desk-title = Sale
+desk-ready = Before the opening
 desk-live = Live
 desk-old = No news since { $when }
 desk-applied = Applied.
@@ -140,6 +141,7 @@ desk-instance-not-ready = takes no requests: { $code }
 desk-own-only = What the other instances count is out of reach now: these are the figures of this one alone.
 # Log and charts
 desk-log = Log
+desk-log-all = The whole log
 desk-log-none = Nothing in the log yet.
 desk-charts = The last 15 minutes
 desk-charts-script = Charts need a script. Open this page again for new figures.

@@ -1,5 +1,6 @@
 # 판매 화면: 한 공연의 예매를 지켜보고 줄을 움직입니다.
 desk-title = 판매 화면
+desk-ready = 시작 전 점검
 desk-live = 실시간
 desk-old = { $when } 이후 새 소식이 없습니다
 desk-applied = 적용했습니다.
@@ -140,6 +141,7 @@ desk-instance-not-ready = 요청을 받지 않음: { $code }
 desk-own-only = 다른 서버의 숫자를 지금 알 수 없어 이 서버의 숫자만 보입니다.
 # 기록과 그래프
 desk-log = 기록
+desk-log-all = 기록 모두 보기
 desk-log-none = 아직 기록이 없습니다.
 desk-charts = 최근 15분
 desk-charts-script = 그래프에는 스크립트가 필요합니다. 숫자는 이 화면을 다시 열면 새로워집니다.

@@ -129,10 +129,7 @@ fn forecast(Occasion { shell, zone, now }: &Occasion<'_>, screen: &SaleScreen) -
     if let Some(reason) = frame.reason {
         return (shell.t("desk-unknown"), words::unknown(shell, reason));
     }
-    let hour = |at: Option<Time>| {
-        at.filter(|at| at.since(*now) < super::preview::FAR)
-            .map(|at| figures::hour(shell.language, &figures::local(at, zone)))
-    };
+    let hour = |at: Option<Time>| at.filter(|at| at.since(*now) < super::preview::FAR).map(|at| words::hour(at, zone));
     let is_waiting = screen.room.waiting > 0;
     let reach = frame.reach_percent.filter(|_| is_waiting).map(|percent| shell.t1("desk-reach", "percent", percent));
     let empty = hour(frame.line_empty_at).filter(|_| is_waiting).map(|when| shell.t1("desk-line-empty", "when", when));
@@ -196,7 +193,7 @@ impl EntryLine {
             id: entry.audit_id,
             at: entry.created_at.micros() / 1_000,
             datetime: entry.created_at.to_string(),
-            when: shell.exact_hour(&entry.created_at, zone),
+            when: words::moment(entry.created_at, screen.at, zone),
             who,
             what,
             reason,
@@ -242,6 +239,8 @@ struct DeskPage {
     venue: String,
     when: String,
     path: String,
+    /// The page of what must be ready before the opening.
+    ready: String,
     state: String,
     is_paused: bool,
     is_own_only: bool,
@@ -277,13 +276,15 @@ pub(super) fn path_of(screen: &SaleScreen) -> String {
     format!("/operator/concerts/{}/sale", screen.concert.concert_id)
 }
 
+fn ready_path(screen: &SaleScreen) -> String {
+    format!("/operator/concerts/{}/ready", screen.concert.concert_id)
+}
+
 /// What to open about something that needs attention.
 fn link_of(code: &str, screen: &SaleScreen) -> Option<String> {
     match code {
         "outbox_late" | "dead_letters" => Some("/operator/outbox".to_owned()),
-        "clocks_apart" | "disk_low" | "too_few_connections" => {
-            Some(format!("/operator/concerts/{}/ready", screen.concert.concert_id))
-        }
+        "clocks_apart" | "disk_low" | "too_few_connections" => Some(ready_path(screen)),
         _ => None,
     }
 }
@@ -306,6 +307,7 @@ pub(super) async fn show(
         title: concert.title.clone(),
         venue: concert.venue.clone(),
         when: shell.moment(&concert.starts_at, &concert.time_zone),
+        ready: ready_path(screen),
         state: state_words(&shell, screen),
         is_paused,
         is_own_only: screen.coverage == HouseCoverage::OwnOnly,

@@ -28,7 +28,7 @@ pub(super) fn effect(setting: &Occasion<'_>, preview: &RoomPreview, line: &RoomO
     }
     let mut said = Vec::new();
     said.extend(at_once(shell, before, after, line));
-    let hour = |span: Option<Span>| span.filter(|span| *span < FAR).map(|span| shell.exact_hour(&now.plus(span), zone));
+    let hour = |span: Option<Span>| span.filter(|span| *span < FAR).map(|span| words::hour(now.plus(span), zone));
     match (&preview.as_it_is, &preview.as_changed) {
         // What is said at once says it.
         (_, Err(_)) if after.gate == Gate::Paused || after.max_active <= 0 => {}

@@ -2,7 +2,8 @@
 //! figures of later moments.
 
 use super::frame::LookFrame;
-use crate::html::shell::Shell;
+use crate::html::{figures, shell::Shell};
+use frontrow_domain::time::Time;
 use serde_json::{Map, Value, json};
 
 /// The words that the script is given: its name for each, the text, and the values that are filled in.
@@ -134,6 +135,17 @@ pub(super) fn of_charts(shell: &Shell) -> Value {
     })
 }
 
+/// The hour at the venue, as the page's script writes it too: `20:04`.
+pub(super) fn hour(at: Time, zone: &str) -> String {
+    figures::local(at, zone).strftime("%H:%M").to_string()
+}
+
+/// The moment of an entry, seen at `now`: `20:04:02`, with the date unless it is today.
+pub(super) fn moment(at: Time, now: Time, zone: &str) -> String {
+    let (at, now) = (figures::local(at, zone), figures::local(now, zone));
+    at.strftime(if at.date() == now.date() { "%H:%M:%S" } else { "%m-%d %H:%M:%S" }).to_string()
+}
+
 /// A text with the values that are named in braces in it.
 pub(super) fn filled(shell: &Shell, template: &str, values: &Map<String, Value>) -> String {
     values.iter().fold(template.to_owned(), |text, (name, value)| {
@@ -152,4 +164,43 @@ pub(super) fn look(shell: &Shell, look: &LookFrame) -> (String, String) {
         return (look.code.to_owned(), String::new());
     };
     (filled(shell, &shell.template(what, names), &look.values), shell.t(todo))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrow_domain::{outbox::Consumer, time::Time};
+    use frontrow_service::house::{Attention, AttentionKind, AttentionLevel, DiskSpace, RedisTrouble};
+    use std::{collections::BTreeSet, time::Duration};
+
+    #[test]
+    fn whatever_needs_attention_has_words_for_it_and_each_of_their_values() {
+        let instance = || "vm:8080".to_owned();
+        let consumer = Consumer::Letters;
+        let kinds = [
+            AttentionKind::DatabaseAway { instance: instance() },
+            AttentionKind::RedisAway { instance: instance(), trouble: RedisTrouble::Unreachable },
+            AttentionKind::RedisAway { instance: instance(), trouble: RedisTrouble::Full },
+            AttentionKind::InstanceSilent { instance: instance() },
+            AttentionKind::NotReady { instance: instance(), code: "no_redis_url".to_owned() },
+            AttentionKind::Errors { errors: 5, requests: 9 },
+            AttentionKind::IdlePlaces { places: 5, waiting: 9 },
+            AttentionKind::StuckHolds { holds: 5 },
+            AttentionKind::OutboxLate { consumer },
+            AttentionKind::DeadLetters { consumer, letters: 5 },
+            AttentionKind::StaleViews { instance: instance(), behind: Duration::from_secs(5) },
+            AttentionKind::ClocksApart { instance: instance(), ahead_ms: -6_000 },
+            AttentionKind::DiskLow { instance: instance(), space: DiskSpace { free: 1 << 20, total: 1 << 30 } },
+            AttentionKind::TooFewConnections,
+        ];
+        let mut said = BTreeSet::new();
+        for kind in kinds {
+            let look = LookFrame::from(&Attention { kind, level: AttentionLevel::Bad, since: Time::from_micros(0) });
+            let (_, _, names, _) = LOOKS.iter().find(|(code, ..)| *code == look.code).unwrap();
+            let values: BTreeSet<_> = look.values.keys().map(String::as_str).collect();
+            assert_eq!(values, names.iter().copied().collect(), "{}", look.code);
+            said.insert(look.code);
+        }
+        assert_eq!(said.len(), LOOKS.len(), "and nothing has words that cannot be");
+    }
 }
