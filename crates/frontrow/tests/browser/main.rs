@@ -6,6 +6,7 @@
 mod accessibility;
 mod cockpit_desk;
 mod cockpit_orders;
+mod cockpit_ready;
 mod cockpit_rehearsal;
 mod cockpit_seats;
 mod factor;
