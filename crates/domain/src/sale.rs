@@ -9,7 +9,8 @@ mod seat;
 mod stop;
 
 pub use concert::{
-    Closing, Concert, ConcertStatus, Fold, Hour, LATE_SALES, LINE_KEPT, LocalHours, NoMoment, RefundTime, zone_name,
+    Closing, Concert, ConcertStatus, Fold, Hour, LATE_SALES, LINE_KEPT, LocalHours, NoMoment, RefundTime, local_moment,
+    zone_name,
 };
 pub use details::{
     AgeRating, ConcertDetails, DESCRIPTION_LEN_MAX, DETAIL_LEN_MAX, DOORS_MINUTES, DetailsChange, NoPosterTag,

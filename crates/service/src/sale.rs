@@ -39,6 +39,8 @@ pub struct ConcertOnSale {
     pub concert: Concert,
     /// Seats that are free to hold: a little old, or older while the database cannot count.
     pub seats_left: i64,
+    /// Its seats by their state, as old as `seats_left`.
+    pub seats: SeatCounts,
     /// Whether it has seats, and none of them is free or held.
     pub sold_out: bool,
     /// What a buyer can do with it.
@@ -49,7 +51,7 @@ impl ConcertOnSale {
     fn of(concert: Concert, seats: SeatCounts, now: Time) -> Self {
         let is_left = seats.available > 0 || seats.held > 0;
         let state = SaleState::of(&concert, seats, now);
-        Self { concert, seats_left: seats.available, sold_out: !is_left && seats.sold > 0, state }
+        Self { concert, seats_left: seats.available, seats, sold_out: !is_left && seats.sold > 0, state }
     }
 }
 

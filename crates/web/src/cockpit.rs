@@ -5,6 +5,7 @@
 
 mod acts;
 mod audit;
+mod concerts;
 mod desk;
 mod door_list;
 mod entries;
@@ -41,6 +42,7 @@ pub(crate) fn routes() -> Router<SharedState> {
         .merge(door_list::routes())
         .merge(rehearsal::routes())
         .merge(seats::routes())
+        .merge(concerts::routes())
         .layer(middleware::map_response(problem_page::marked))
         .merge(desk::feeds())
 }

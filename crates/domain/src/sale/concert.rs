@@ -91,13 +91,17 @@ pub struct LocalHours {
     pub fold: Option<Fold>,
 }
 
-/// The start or the end of a concert.
+/// An hour of a concert or of its sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hour {
     /// The start.
     Start,
     /// The end.
     End,
+    /// The opening of the sale.
+    Opening,
+    /// The closing of the sale.
+    Closing,
 }
 
 /// Why hours cannot be turned into moments.
@@ -129,6 +133,8 @@ impl NoMoment {
             Self::OutOfRange => "concert_date",
             Self::LeftOut(Hour::Start) | Self::Twice(Hour::Start) => "start_time",
             Self::LeftOut(Hour::End) | Self::Twice(Hour::End) => "end_time",
+            Self::LeftOut(Hour::Opening) | Self::Twice(Hour::Opening) => "opens_at",
+            Self::LeftOut(Hour::Closing) | Self::Twice(Hour::Closing) => "closes_at",
         }
     }
 }
@@ -150,6 +156,27 @@ pub fn zone_name(name: &str) -> Result<String, NoMoment> {
     zone_of(name).map(|(_, name)| name)
 }
 
+/// The moment at which the clocks of a time zone show a date and a time of day; `hour` is what it is for.
+///
+/// # Errors
+/// The zone is unknown, the date out of range, the hour does not exist on that day, or it comes twice and `fold` does
+/// not say which.
+pub fn local_moment(time_zone: &str, at: civil::DateTime, fold: Option<Fold>, hour: Hour) -> Result<Time, NoMoment> {
+    moment_in(&zone_of(time_zone)?.0, at, fold, hour)
+}
+
+fn moment_in(zone: &TimeZone, at: civil::DateTime, fold: Option<Fold>, hour: Hour) -> Result<Time, NoMoment> {
+    let local = zone.to_ambiguous_timestamp(at);
+    let moment = match (local.offset(), fold) {
+        (AmbiguousOffset::Unambiguous { .. }, _) => local.unambiguous(),
+        (AmbiguousOffset::Gap { .. }, _) => return Err(NoMoment::LeftOut(hour)),
+        (AmbiguousOffset::Fold { .. }, None) => return Err(NoMoment::Twice(hour)),
+        (AmbiguousOffset::Fold { .. }, Some(Fold::First)) => local.earlier(),
+        (AmbiguousOffset::Fold { .. }, Some(Fold::Second)) => local.later(),
+    };
+    moment.map(|moment| Time::from_micros(moment.as_microsecond())).map_err(|_| NoMoment::OutOfRange)
+}
+
 impl LocalHours {
     /// The moments of start and end in a time zone, by the time zone data that the program was built with.
     ///
@@ -159,15 +186,7 @@ impl LocalHours {
     pub fn moments(&self, time_zone: &str) -> Result<(Time, Time), NoMoment> {
         let (zone, _) = zone_of(time_zone)?;
         let moment = |hour: Hour, date: civil::Date, time: civil::Time| {
-            let local = zone.to_ambiguous_timestamp(date.to_datetime(time));
-            let moment = match (local.offset(), self.fold) {
-                (AmbiguousOffset::Unambiguous { .. }, _) => local.unambiguous(),
-                (AmbiguousOffset::Gap { .. }, _) => return Err(NoMoment::LeftOut(hour)),
-                (AmbiguousOffset::Fold { .. }, None) => return Err(NoMoment::Twice(hour)),
-                (AmbiguousOffset::Fold { .. }, Some(Fold::First)) => local.earlier(),
-                (AmbiguousOffset::Fold { .. }, Some(Fold::Second)) => local.later(),
-            };
-            moment.map(|moment| Time::from_micros(moment.as_microsecond())).map_err(|_| NoMoment::OutOfRange)
+            moment_in(&zone, date.to_datetime(time), self.fold, hour)
         };
         let starts_at = moment(Hour::Start, self.concert_date, self.start_time)?;
         let last_date = if self.end_time > self.start_time {

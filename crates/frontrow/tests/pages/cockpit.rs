@@ -1,5 +1,6 @@
 //! The pages for operators.
 
+mod concerts;
 mod desk;
 mod factor;
 mod home;

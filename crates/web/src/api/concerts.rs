@@ -74,7 +74,7 @@ pub struct ListedConcert {
 }
 
 impl From<ConcertOnSale> for ListedConcert {
-    fn from(ConcertOnSale { concert, seats_left, sold_out, state }: ConcertOnSale) -> Self {
+    fn from(ConcertOnSale { concert, seats_left, sold_out, state, .. }: ConcertOnSale) -> Self {
         Self { concert: concert.into(), seats_left, sold_out, sale_state: state.name() }
     }
 }

@@ -64,6 +64,7 @@ impl Assets {
             "cockpit/seats/main.js" SCRIPT,
             "cockpit/seats/seats.css" CSS,
             "cockpit/seats/selection.js" SCRIPT,
+            "cockpit/concerts.css" CSS,
             "countdown.js" SCRIPT,
             "icon.svg" SVG,
             "look.css" CSS,

@@ -27,6 +27,7 @@ const FILES: &[(&str, &str)] = catalogues![
     "purchase",
     "mine",
     "cockpit",
+    "cockpit_concerts",
     "cockpit_desk",
     "cockpit_entries",
     "cockpit_factor",

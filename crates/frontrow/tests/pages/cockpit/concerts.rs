@@ -1,0 +1,418 @@
+//! Concerts by forms: the first one by steps, one at once, changes, and what stops a sale.
+
+use crate::support::says;
+use frontrow_testkit::{Browser, Client, LoadedPage, Server, id, items};
+use serde_json::{Value, json};
+
+fn english(server: &Server, client: &Client) -> Browser {
+    let browser = Browser::at(server);
+    browser.set_cookie("frontrow-session", client.secret());
+    browser
+}
+
+type Fields = Vec<(&'static str, String)>;
+
+/// What a concert is, where and when: it starts at 20:00 on 1 March in Seoul.
+fn what() -> Fields {
+    [
+        ("title", "Midnight Tide"),
+        ("artist", "Midnight Tide"),
+        ("venue", "Hangang Hall"),
+        ("time_zone", "asia/seoul"),
+        ("concert_date", "2027-03-01"),
+        ("start_time", "20:00"),
+        ("end_time", "22:30"),
+        ("fold", ""),
+        ("base_price", "120,000"),
+    ]
+    .map(|(name, value)| (name, value.to_owned()))
+    .into()
+}
+
+fn with(fields: &Fields, name: &'static str, value: &str) -> Fields {
+    let mut fields: Fields = fields.iter().filter(|(other, _)| *other != name).cloned().collect();
+    fields.push((name, value.to_owned()));
+    fields
+}
+
+/// Fills the form of a page and sends it.
+async fn fill(browser: &Browser, path: &str, fields: &Fields) -> LoadedPage {
+    let page = browser.open(path).await;
+    let page = page.shows(200, &["name=\"key\""]);
+    let mut all: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let (key, basis) = (page.hidden("key"), page.html.contains("name=\"basis\"").then(|| page.hidden("basis")));
+    all.push(("key", &key));
+    if let Some(basis) = &basis {
+        all.push(("basis", basis));
+    }
+    let action = page.html.split_once("method=\"post\" action=\"").unwrap().1.split('"').next().unwrap();
+    browser.send(action, &all).await
+}
+
+/// A form that comes back with this field at fault.
+fn is_at_fault(page: &LoadedPage, field: &str) {
+    page.shows(422, &[&format!("href=\"#stage-{field}\""), &format!("id=\"stage-{field}-words\"")]);
+}
+
+fn seats(section: &str, rows: &str, numbers: &str, grade: &str, price: &str) -> Fields {
+    [("section", section), ("rows", rows), ("numbers", numbers), ("grade", grade), ("price", price)]
+        .map(|(name, value)| (name, value.to_owned()))
+        .into()
+}
+
+#[tokio::test]
+async fn an_empty_box_office_leads_to_its_first_concert_and_nothing_is_sold_before_the_last_step() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let browser = english(&server, &operator);
+    says(&browser.open("/operator").await, &["No concerts yet.", "href=\"/operator/start\""], &[]);
+    let made = fill(&browser, "/operator/start", &what()).await;
+    let seats_step = made.leads_to().to_owned();
+    assert_eq!(seats_step, "/operator/start/1/seats");
+    let concert = async || operator.get("/operator/concerts/1").await.expect(200)["concert"].clone();
+    let begun = concert().await;
+    assert_eq!((&begun["status"], &begun["time_zone"]), (&json!("closed"), &json!("Asia/Seoul")));
+    assert_eq!((&begun["base_price"], &begun["room_id"]), (&json!(120_000), &json!(0)));
+
+    // It is left, and found again.
+    says(&browser.open("/operator/start").await, &["Go on with Midnight Tide"], &[]);
+    says(&browser.open("/operator/concerts").await, &["Being prepared", "0 of 0 sold"], &[]);
+    assert_eq!(browser.open("/operator/start/1").await.leads_to(), seats_step);
+
+    let floor = seats("Floor", "A-C", "1-10", "VIP", "180000");
+    assert_eq!(fill(&browser, &seats_step, &floor).await.leads_to(), seats_step);
+    fill(&browser, &seats_step, &seats("Balcony", "", "1-5 7", "", "")).await.leads_to();
+    says(&browser.open(&seats_step).await, &["36 seats so far."], &[]);
+    let twice = fill(&browser, &seats_step, &floor).await;
+    twice.shows(409, &["36 seats so far."]);
+
+    // It cannot go on sale without an opening, and nothing is sold meanwhile, however much time passes.
+    let early = fill(&browser, "/operator/start/1/look", &Vec::new()).await;
+    early.shows(422, &["Set the opening first."]);
+    let buyer = server.buyer_with("minji", 1_000_000).await;
+    let joined = buyer.post("/queue/tokens", &json!({ "concert_id": 1 })).await;
+    joined.problem(409, "sale_closed");
+
+    let opening: Fields = vec![("opens_at", "2027-01-15T18:00".to_owned()), ("closes_at", String::new())];
+    assert_eq!(fill(&browser, "/operator/start/1/opening", &opening).await.leads_to(), "/operator/start/1/room");
+    assert_eq!(concert().await["opens_at"], "2027-01-15T09:00:00.000000Z");
+    let room: Fields = vec![("own_room_max_active", "30".to_owned()), ("admit_per_minute", "600".to_owned())];
+    assert_eq!(fill(&browser, "/operator/start/1/room", &room).await.leads_to(), "/operator/start/1/look");
+    let set = operator.get("/operator/rooms/1").await.expect(200);
+    assert_eq!((&set["max_active"], &set["admit_per_minute"]), (&json!(30), &json!(600)));
+    // Set again, lower: it is still being made.
+    let room: Fields = vec![("own_room_max_active", "20".to_owned()), ("admit_per_minute", String::new())];
+    fill(&browser, "/operator/start/1/room", &room).await.leads_to();
+    let look = browser.open("/operator/start/1/look").await;
+    says(&look, &["36 seats", "href=\"/concerts/1\"", "a room of its own"], &["No opening yet"]);
+    says(&Browser::at(&server).open("/concerts/1").await, &["aren’t on sale yet"], &[]);
+    assert_eq!(fill(&browser, "/operator/start/1/look", &Vec::new()).await.leads_to(), "/operator/concerts/1");
+    assert_eq!(concert().await["status"], "scheduled");
+
+    // And a seat is sold once it opens.
+    server.advance(3_601);
+    let token = buyer.enter(Some(1)).await;
+    let map = buyer.get("/concerts/1/seats").await.expect(200);
+    let held = id(&buyer.hold(&token, id(&map["seats"][0], "seat_id")).await.expect(201), "reservation_id");
+    buyer.pay(&token, held).await.expect(201);
+    let home = browser.open("/operator").await;
+    says(&home, &["1 of 36 sold", "href=\"/operator/concerts/1/sale\"", "Open now or soon"], &["No concerts yet"]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn every_field_of_every_form_says_what_is_wrong_with_it_and_keeps_what_was_typed() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let browser = english(&server, &operator);
+    let bad_what: [(&str, &[&str]); 9] = [
+        ("title", &["", "  ", "x\u{202e}y"]),
+        ("artist", &[""]),
+        ("venue", &["", "\u{200b}"]),
+        ("time_zone", &["", "Mars/Olympus", "+09:00"]),
+        ("concert_date", &["", "2027-02-30", "tomorrow"]),
+        ("start_time", &["", "25:00", "8pm"]),
+        ("end_time", &["", "24:00"]),
+        ("fold", &["2", "x"]),
+        ("base_price", &["", "-1", "1.5", "x", "1000000000001"]),
+    ];
+    let long = "x".repeat(201);
+    for (field, values) in bad_what {
+        for value in values.iter().copied().chain((field == "title").then_some(long.as_str())) {
+            let page = fill(&browser, "/operator/start", &with(&what(), field, value)).await;
+            is_at_fault(&page, field);
+            assert!(page.html.contains("Hangang Hall") || field == "venue", "{}", page.html);
+        }
+    }
+    let mut whole = what();
+    whole.extend([("opens_at", "2027-02-01T11:00".to_owned()), ("closes_at", String::new())]);
+    let bad_rest: [(&str, &[&str]); 10] = [
+        ("opens_at", &["", "2027-02-01", "2027-02-30T11:00", "2027-03-01T20:00"]),
+        ("closes_at", &["soon", "2027-01-31"]),
+        ("own_room_max_active", &["-1", "1000001", "many"]),
+        ("age_rating", &["8", "old"]),
+        ("running_minutes", &["0", "1441", "x"]),
+        ("doors_minutes", &["-1", "1441"]),
+        ("address", &["\u{202e}x"]),
+        ("organiser", &["\u{200b}"]),
+        ("organiser_contact", &["a\u{0}b"]),
+        ("description", &["\u{3164}"]),
+    ];
+    for (field, values) in bad_rest {
+        for value in values {
+            is_at_fault(&fill(&browser, "/operator/concerts/new", &with(&whole, field, value)).await, field);
+        }
+    }
+    // Hours that the clock of the venue leaves out, or shows twice.
+    let berlin = |date, start, fold| {
+        let fields = with(&with(&what(), "time_zone", "Europe/Berlin"), "concert_date", date);
+        with(&with(&with(&fields, "start_time", start), "end_time", "05:00"), "fold", fold)
+    };
+    is_at_fault(&fill(&browser, "/operator/start", &berlin("2027-03-28", "02:30", "")).await, "start_time");
+    is_at_fault(&fill(&browser, "/operator/start", &berlin("2027-10-31", "02:30", "")).await, "start_time");
+    assert!(items(&operator.get("/concerts").await.expect(200)).is_empty(), "nothing was made");
+    fill(&browser, "/operator/start", &berlin("2027-10-31", "02:30", "1")).await.leads_to();
+    let made = operator.get("/concerts/1").await.expect(200);
+    assert_eq!(made["starts_at"], "2027-10-31T01:30:00.000000Z");
+
+    let good = seats("Floor", "A-C", "1-10", "VIP", "180000");
+    let bad_seats: [(&str, &[&str]); 4] = [
+        ("numbers", &["", "x-y-z-0-", "10-1", "1-5 3"]),
+        ("section", &["\u{202e}x"]),
+        ("grade", &["\u{200b}"]),
+        ("price", &["-1", "1.5", "free"]),
+    ];
+    for (field, values) in bad_seats {
+        for value in values {
+            is_at_fault(&fill(&browser, "/operator/start/1/seats", &with(&good, field, value)).await, field);
+        }
+    }
+    for (field, value) in [("opens_at", ""), ("opens_at", "x"), ("closes_at", "x"), ("opens_at", "2027-11-01T10:00")] {
+        let fields: Fields = vec![("opens_at", "2027-02-01T11:00".to_owned()), ("closes_at", String::new())];
+        is_at_fault(&fill(&browser, "/operator/start/1/opening", &with(&fields, field, value)).await, field);
+    }
+    for (field, value) in [("own_room_max_active", "0"), ("own_room_max_active", "x"), ("admit_per_minute", "0")] {
+        let fields: Fields = vec![("own_room_max_active", "5".to_owned()), ("admit_per_minute", String::new())];
+        is_at_fault(&fill(&browser, "/operator/start/1/room", &with(&fields, field, value)).await, field);
+    }
+    for path in ["/operator/start/1/nowhere", "/operator/start/77", "/operator/start/x/seats", "/operator/concerts/77"]
+    {
+        assert!([400, 404].contains(&browser.open(path).await.status), "{path}");
+    }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_concert_is_made_at_once_and_changed_in_every_field() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let browser = english(&server, &operator);
+    let mut fields = what();
+    fields.extend(
+        [
+            ("opens_at", "2027-02-01T11:00"),
+            ("closes_at", "2027-03-01T12:00"),
+            ("own_room_max_active", "50"),
+            ("description", "Two sets.\n\nNo interval."),
+            ("age_rating", "12"),
+            ("running_minutes", "150"),
+            ("doors_minutes", "60"),
+            ("address", "12 Yeouiseo-ro"),
+            ("organiser", "Midnight Tide Live"),
+            ("organiser_contact", "weekdays 10 to 18"),
+        ]
+        .map(|(name, value)| (name, value.to_owned())),
+    );
+    let made = fill(&browser, "/operator/concerts/new", &fields).await;
+    assert_eq!(made.leads_to(), "/operator/concerts/1");
+    let concert = async || operator.get("/concerts/1").await.expect(200);
+    let new = concert().await;
+    assert_eq!(
+        (&new["opens_at"], &new["closes_at"]),
+        (&json!("2027-02-01T02:00:00.000000Z"), &json!("2027-03-01T03:00:00.000000Z"))
+    );
+    assert_eq!((&new["details"]["doors_minutes"], &new["details"]["age_rating"]), (&json!(60), &json!("12")));
+    assert_eq!(id(&operator.get("/operator/rooms/1").await.expect(200), "max_active"), 50);
+    says(
+        &browser.open("/operator/concerts/1").await,
+        &["Its own", "act/close", "act/cancel", "/edit"],
+        &["act/resume"],
+    );
+
+    // Unchanged, nothing but the version differs; changed, exactly that does.
+    let fields: Fields = fields.into_iter().filter(|(name, _)| *name != "own_room_max_active").collect();
+    fill(&browser, "/operator/concerts/1/edit", &with(&fields, "time_zone", "Asia/Seoul")).await.leads_to();
+    let changed = with(&with(&fields, "time_zone", "Asia/Seoul"), "title", "Ebb");
+    let changed = with(&with(&changed, "closes_at", ""), "address", "");
+    let changed = with(&with(&changed, "start_time", "19:00"), "base_price", "99000");
+    fill(&browser, "/operator/concerts/1/edit", &with(&changed, "age_rating", "all")).await.leads_to();
+    let after = concert().await;
+    for (field, value) in [
+        ("title", json!("Ebb")),
+        ("start_time", json!("19:00:00")),
+        ("closes_at", json!("2027-03-01T10:00:00.000000Z")),
+        ("base_price", json!(99_000)),
+        ("opens_at", new["opens_at"].clone()),
+        ("venue", new["venue"].clone()),
+    ] {
+        assert_eq!(after[field], value, "{field}");
+    }
+    assert_eq!((&after["details"]["address"], &after["details"]["age_rating"]), (&Value::Null, &json!("all")));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn of_two_operators_the_second_sees_both_versions() {
+    let server = Server::start().await;
+    let hall = server.hall(1).await;
+    let (one, other) = (server.operator().await, server.operator_named("other").await);
+    let (first, second) = (english(&server, &one), english(&server, &other));
+    let path = format!("/operator{}/edit", hall.path());
+    let seen = second.open(&path).await;
+    let value = |page: &LoadedPage, name: &str| {
+        let found = regex::Regex::new(&format!(r#"name="{name}" type="[a-z-]+" value="([^"]*)""#)).unwrap();
+        found.captures(&page.html).unwrap_or_else(|| panic!("no {name} in {}", page.html))[1].to_owned()
+    };
+    let names = [
+        "title",
+        "artist",
+        "venue",
+        "time_zone",
+        "concert_date",
+        "start_time",
+        "end_time",
+        "base_price",
+        "opens_at",
+        "closes_at",
+    ];
+    let fields: Fields = names.map(|name| (name, value(&seen, name).replace("&#38;", "&"))).into();
+    fill(&first, &path, &with(&fields, "title", "The first’s title")).await.leads_to();
+    let (key, basis) = (seen.hidden("key"), seen.hidden("basis"));
+    let mut mine = with(&with(&with(&fields, "venue", "The second’s venue"), "key", &key), "basis", &basis);
+    let send = async |fields: &Fields| {
+        let all: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        second.send(&path, &all).await
+    };
+    let stale = send(&mine).await;
+    stale.shows(412, &["It has changed meanwhile", "The first’s title", "The second’s venue", "As it is now"]);
+    assert_ne!(one.get(&hall.path()).await.expect(200)["venue"], "The second’s venue");
+    // Sent again from the page that showed both.
+    mine = with(&with(&mine, "basis", &stale.hidden("basis")), "key", &stale.hidden("key"));
+    send(&mine).await.leads_to();
+    assert_eq!(one.get(&hall.path()).await.expect(200)["venue"], "The second’s venue");
+    for basis in ["", "x", "-1"] {
+        assert_eq!(send(&with(&mine, "basis", basis)).await.status, 422);
+    }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn what_stops_a_sale_is_asked_again_with_what_will_happen_and_needs_a_reason() {
+    let server = Server::start().await;
+    let hall = server.hall(3).await;
+    let operator = server.operator().await;
+    let browser = english(&server, &operator);
+    let buyer = server.buyer_with("minji", 1_000_000).await;
+    buyer.buy(hall.seats[0]).await;
+    let token = buyer.enter(None).await;
+    buyer.hold(&token, hall.seats[1]).await.expect(201);
+    let path = format!("/operator{}", hall.path());
+    let status = async || operator.get(&path).await.expect(200)["concert"]["status"].clone();
+
+    // A closing time before now.
+    let edit = format!("{path}/edit");
+    let page = browser.open(&edit).await;
+    let found = regex::Regex::new(r#"name="([a-z_]+)" type="[a-z-]+" value="([^"]*)""#).unwrap();
+    let shown: Vec<(String, String)> =
+        found.captures_iter(&page.html).map(|all| (all[1].to_owned(), all[2].to_owned())).collect();
+    let send = async |page: &LoadedPage, more: &[(&str, &str)]| {
+        let hidden = ["key", "basis"].map(|name| (name.to_owned(), page.hidden(name)));
+        let mut all: Vec<(&str, &str)> = shown
+            .iter()
+            .filter(|(name, _)| more.iter().all(|(other, _)| other != name))
+            .chain(&hidden)
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        all.extend(more);
+        browser.send(&edit, &all).await
+    };
+    let past = "2027-01-15T16:00";
+    let asked = send(&page, &[("closes_at", past)]).await;
+    asked.shows(422, &["This is what happens", "1 seats are held", "1 seats are paid for", "name=\"sure\""]);
+    let sure = asked.hidden("sure");
+    send(&asked, &[("closes_at", past), ("sure", &sure)]).await.shows(422, &["This is what happens"]);
+    send(&asked, &[("closes_at", past), ("sure", &sure), ("reason", "The hall is evacuated.")]).await.leads_to();
+    let log = operator.get("/operator/audit?limit=1").await.expect(200);
+    assert_eq!(items(&log)[0]["detail"]["reason"], "The hall is evacuated.");
+    assert!(items(&log)[0]["detail"]["closes_at"]["from"].is_string());
+
+    let act = |name: &str| format!("{path}/act/{name}");
+    for (name, words) in [("close", "The sale stops at once"), ("postpone", "may refund"), ("cancel", "For good")] {
+        says(&browser.open(&act(name)).await, &[words, "1 seats are held", "1 seats are paid for"], &[]);
+        is_at_fault(&fill(&browser, &act(name), &Vec::new()).await, "status_reason");
+        let long: Fields = vec![("status_reason", "x".repeat(501))];
+        is_at_fault(&fill(&browser, &act(name), &long).await, "status_reason");
+    }
+    assert_eq!(status().await, "scheduled");
+    fill(&browser, &act("close"), &vec![("reason", "Sold at the door.".to_owned())]).await.leads_to();
+    assert_eq!(status().await, "closed");
+    fill(&browser, &act("resume"), &Vec::new()).await.leads_to();
+    fill(&browser, &act("postpone"), &vec![("status_reason", "A storm.".to_owned())]).await.leads_to();
+    assert_eq!(status().await, "postponed");
+    says(&browser.open(&path).await, &["A storm.", "act/resume"], &["act/postpone", "act/refund-all"]);
+    fill(&browser, &act("cancel"), &vec![("status_reason", "The singer is ill.".to_owned())]).await.leads_to();
+    assert_eq!(status().await, "cancelled");
+    fill(&browser, &act("refund-all"), &Vec::new()).await.leads_to();
+    assert!(operator.get(&path).await.expect(200)["concert"]["refund_all_at"].is_string());
+    says(&browser.open(&path).await, &[], &["act/refund-all", "act/cancel"]);
+    fill(&browser, &act("resume"), &Vec::new()).await.shows(409, &["cancelled"]);
+    assert_eq!(browser.open(&act("explode")).await.status, 404);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_viewer_looks_and_changes_nothing() {
+    let server = Server::start().await;
+    let hall = server.hall(1).await;
+    let viewer = english(&server, &server.viewer().await);
+    let path = format!("/operator{}", hall.path());
+    says(&viewer.open("/operator/concerts").await, &["Midnight Tide"], &["/operator/start"]);
+    says(&viewer.open(&path).await, &["Midnight Tide"], &["/edit", "/act/"]);
+    assert_eq!(viewer.open("/operator/start").await.status, 403);
+    let edit = viewer.open(&format!("{path}/edit")).await;
+    says(&edit, &[], &["method=\"post\""]);
+    let key = [("key", "0123456789abcdef0123"), ("basis", "1")];
+    for form in [
+        "/operator/start".to_owned(),
+        "/operator/concerts/new".to_owned(),
+        format!("{path}/edit"),
+        format!("{path}/act/close"),
+        format!("/operator/start/{}/look", hall.id()),
+    ] {
+        assert_eq!(viewer.send(&form, &key).await.status, 403, "{form}");
+    }
+    let buyer = english(&server, &server.buyer("minji").await);
+    for form in ["/operator/start", "/operator/concerts/new"] {
+        assert_eq!(buyer.open(form).await.status, 403, "{form}");
+    }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn concerts_are_found_by_their_names_and_paged() {
+    let server = Server::start().await;
+    for number in 0..52 {
+        server.hall_like(1, |draft| draft.title = format!("Night {number:02}")).await;
+    }
+    let browser = english(&server, &server.operator().await);
+    let first = browser.open("/operator/concerts").await;
+    says(&first, &["Night 00", "Night 49", "0 of 1 sold"], &["Night 50"]);
+    let next = regex::Regex::new(r#"href="(/operator/concerts\?[^"]*after=[^"]*)""#).unwrap();
+    let next = next.captures(&first.html).unwrap()[1].replace("&#38;", "&");
+    says(&browser.open(&next).await, &["Night 50", "Night 51"], &["Night 49", "after="]);
+    says(&browser.open("/operator/concerts?q=night%2042").await, &["Night 42"], &["Night 41"]);
+    says(&browser.open("/operator/concerts?q=%3Cb%3E").await, &["No concert matches.", "&#60;b&#62;"], &[]);
+    let long = format!("/operator/concerts?q={}&after=x&past=2&other=1", "x".repeat(500));
+    says(&browser.open(&long).await, &["No concert matches."], &[]);
+    server.close().await;
+}

@@ -1,0 +1,152 @@
+//! Concerts: their list, each with what can be done about it, and the forms that make and change them.
+
+mod acts;
+mod draft;
+mod edit;
+mod form;
+mod list;
+mod start;
+
+use crate::{
+    cockpit::shell::CockpitShell,
+    edge::{extract::PathId, problem::HttpResult, state::SharedState},
+    html::{sale_words::SaleWords, shell::html},
+};
+use acts::{Act, RefundsAsked};
+use askama::Template;
+use axum::{Router, extract::State, http::StatusCode, response::Response, routing::get};
+use form::StagePage;
+use frontrow_domain::{
+    id::ConcertId,
+    refusal::Refusal,
+    sale::{Concert, ConcertDetails, ConcertStatus},
+    time::Time,
+};
+use frontrow_service::sale::SaleState;
+use frontrow_storage::SeatCounts;
+pub(super) use list::ConcertLine;
+pub(super) use start::PATH as START_PATH;
+
+/// The routes of concerts.
+pub(super) fn routes() -> Router<SharedState> {
+    Router::new()
+        .route("/operator/concerts", get(list::show))
+        .route("/operator/concerts/new", get(edit::show_new).post(edit::create))
+        .route("/operator/concerts/{concert_id}", get(show))
+        .route("/operator/concerts/{concert_id}/edit", get(edit::show).post(edit::update))
+        .route("/operator/concerts/{concert_id}/act", get(acts::to_concert))
+        .route("/operator/concerts/{concert_id}/act/{act}", get(acts::show).post(acts::send))
+        .merge(start::routes())
+}
+
+/// The page of a concert.
+pub(super) fn path_of(concert: ConcertId) -> String {
+    format!("/operator/concerts/{concert}")
+}
+
+/// Whether a concert is still being made by steps: it is closed, and its sale was never open.
+pub(super) fn is_being_made(concert: &Concert, now: Time) -> bool {
+    concert.status == ConcertStatus::Closed && concert.opened_at.is_none() && now < concert.opens_at
+}
+
+/// Refuses a change by a viewer.
+fn check_may_change(shell: &CockpitShell) -> HttpResult<()> {
+    if shell.may_change() { Ok(()) } else { Err(Refusal::Forbidden.into()) }
+}
+
+/// A form that came back with what is wrong.
+fn refused(page: &StagePage) -> HttpResult<Response> {
+    html(&page.shell, StatusCode::UNPROCESSABLE_ENTITY, page)
+}
+
+/// A request for a page of a concert: the concert as it stands in the database.
+struct ConcertVisit {
+    shell: CockpitShell,
+    concert: Concert,
+    details: ConcertDetails,
+    seats: SeatCounts,
+}
+
+impl ConcertVisit {
+    async fn of(shell: CockpitShell, app: &SharedState, id: ConcertId) -> HttpResult<Self> {
+        let books = app.office.concert_books(id).await?;
+        let profile = app.office.profile(id).await?;
+        let details = profile.details.clone();
+        Ok(Self { shell, concert: books.concert, details, seats: books.seats })
+    }
+
+    fn total(&self) -> i64 {
+        let SeatCounts { available, held, sold, blocked } = self.seats;
+        available.saturating_add(held).saturating_add(sold).saturating_add(blocked)
+    }
+}
+
+/// A fact about a concert.
+#[derive(Debug)]
+struct Fact {
+    name: String,
+    value: String,
+}
+
+#[derive(Template)]
+#[template(path = "cockpit/concerts/show.html")]
+struct ConcertPage {
+    shell: CockpitShell,
+    title: String,
+    when: String,
+    sale: SaleWords,
+    status_reason: Option<String>,
+    facts: Vec<Fact>,
+    path: String,
+    concert_id: ConcertId,
+    is_being_made: bool,
+    acts: Vec<(&'static str, String)>,
+}
+
+async fn show(
+    State(app): State<SharedState>,
+    shell: CockpitShell,
+    PathId(id): PathId<ConcertId>,
+) -> HttpResult<Response> {
+    let visit = ConcertVisit::of(shell, &app, id).await?;
+    let now = app.office.now();
+    let page = visit.page(now);
+    html(&page.shell, StatusCode::OK, &page)
+}
+
+impl ConcertVisit {
+    fn page(self, now: Time) -> ConcertPage {
+        let total = self.total();
+        let Self { shell, concert, seats, .. } = self;
+        let zone = concert.time_zone.as_str();
+        let fact = |name: &str, value: String| Fact { name: shell.t(name), value };
+        let room = match concert.room_id.concert() {
+            Some(_) => shell.t("stage-room-own"),
+            None => shell.t("stage-room-house"),
+        };
+        let sold = shell.t2("stage-sold-of", "sold", seats.sold, "total", total);
+        let facts = vec![
+            fact("stage-venue", concert.venue.clone()),
+            fact("stage-zone", concert.time_zone.clone()),
+            fact("stage-opens", shell.exact_moment(&concert.opens_at, zone)),
+            fact("stage-closes", shell.exact_moment(&concert.closes_at, zone)),
+            fact("stage-seats", sold),
+            fact("stage-room", room),
+            fact("stage-price", shell.money(&concert.base_price)),
+        ];
+        let asked = if concert.refund_all_at.is_some() { RefundsAsked::Yes } else { RefundsAsked::No };
+        let acts = Act::ALL.into_iter().filter(|act| shell.may_change() && act.is_open(concert.status, asked));
+        ConcertPage {
+            when: shell.moment(&concert.starts_at, zone),
+            sale: SaleWords::of(&shell, SaleState::of(&concert, seats, now), now, zone),
+            status_reason: concert.status_reason.clone(),
+            facts,
+            path: path_of(concert.concert_id),
+            concert_id: concert.concert_id,
+            is_being_made: is_being_made(&concert, now),
+            acts: acts.map(|act| (act.name(), act.title(&shell))).collect(),
+            title: concert.title,
+            shell,
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! A concert is made, or changed.
+
+use super::{
+    ConcertVisit, check_may_change,
+    draft::{DETAILS, SALE, WHAT, shown},
+    form::{OWN_ROOM, REASON, StageFaults, StageGroup, StagePage, StageReader, StageSpec, StaleField, group},
+    path_of, refused,
+};
+use crate::{
+    cockpit::shell::CockpitShell,
+    edge::{extract::PathId, form::FormFields, precondition::IfMatch, problem::HttpResult, state::SharedState},
+    html::forms::{FormNotice, form_page, fresh_key, key_of},
+};
+use axum::{
+    extract::State,
+    http::Method,
+    response::{IntoResponse as _, Redirect, Response},
+};
+use frontrow_domain::{
+    id::{ConcertId, RoomId},
+    refusal::Refusal,
+};
+
+/// The hidden field of a form that has shown what it will stop.
+pub(super) const SURE: &str = "sure";
+
+fn new_page(shell: CockpitShell, typed: &FormFields, faults: &StageFaults, notice: Option<FormNotice>) -> StagePage {
+    let value = |name: &'static str| match (name, typed.given(name)) {
+        // Most box offices have one time zone.
+        ("time_zone", "") => crate::html::shell::HOME_ZONE.to_owned(),
+        (_, typed) => typed.to_owned(),
+    };
+    let part = |legend: &str, specs: &[&StageSpec]| group(&shell, shell.t(legend), specs, value, faults);
+    let groups = vec![
+        part("stage-part-what", &WHAT),
+        part("stage-part-sale", &SALE),
+        part("stage-part-room", &[&OWN_ROOM]),
+        part("stage-part-details", &DETAILS),
+    ];
+    StagePage {
+        title: shell.t("stage-new"),
+        back: ("/operator/concerts".to_owned(), shell.t("stage-list")),
+        steps: Vec::new(),
+        lead: vec![shell.t("stage-new-lead")],
+        effects: Vec::new(),
+        notice,
+        stale: Vec::new(),
+        groups,
+        hidden: vec![("key", fresh_key())],
+        file: None,
+        action: "/operator/concerts/new".to_owned(),
+        button: shell.t("stage-new-button"),
+        links: vec![("/operator/start".to_owned(), shell.t("stage-by-steps"))],
+        shell,
+    }
+}
+
+pub(super) async fn show_new(shell: CockpitShell) -> HttpResult<Response> {
+    let page = new_page(shell, &FormFields::default(), &Vec::new(), None);
+    form_page(&page.shell, None, &page)
+}
+
+pub(super) async fn create(
+    State(app): State<SharedState>,
+    shell: CockpitShell,
+    typed: FormFields,
+) -> HttpResult<Response> {
+    check_may_change(&shell)?;
+    let mut reader = StageReader::new(&shell, &typed);
+    let new = reader.whole_concert();
+    let faults = reader.faults;
+    let Some(new) = new else {
+        let page = new_page(shell, &typed, &faults, None);
+        return refused(&page);
+    };
+    let key = key_of(&typed)?.bind(shell.caller, &Method::POST, "/operator/concerts/new", &[], &new.title)?;
+    match app.office.create_concert(shell.caller, new, key).await {
+        Ok(done) => Ok(Redirect::to(&path_of(done.value.concert_id)).into_response()),
+        Err(error) => {
+            let notice = FormNotice::of(&shell, error.into())?;
+            let page = new_page(shell, &typed, &faults, Some(notice));
+            form_page(&page.shell, page.notice.as_ref(), &page)
+        }
+    }
+}
+
+impl ConcertVisit {
+    fn edit_page(&self, typed: Option<&FormFields>, faults: &StageFaults) -> StagePage {
+        let shell = &self.shell;
+        let value = |name: &'static str| match typed {
+            Some(typed) => typed.given(name).to_owned(),
+            None => shown(&self.concert, &self.details, name),
+        };
+        let part = |legend: &str, specs: &[&StageSpec]| group(shell, shell.t(legend), specs, value, faults);
+        let mut groups: Vec<StageGroup> = vec![part("stage-part-what", &WHAT), part("stage-part-sale", &SALE)];
+        if self.concert.room_id == RoomId::HOUSE {
+            groups.push(part("stage-part-room", &[&OWN_ROOM]));
+        }
+        groups.extend([part("stage-part-details", &DETAILS), part("stage-part-reason", &[&REASON])]);
+        let path = path_of(self.concert.concert_id);
+        StagePage {
+            title: shell.t("stage-edit"),
+            back: (path.clone(), self.concert.title.clone()),
+            steps: Vec::new(),
+            lead: vec![shell.t1("stage-edit-lead", "zone", &self.concert.time_zone)],
+            effects: Vec::new(),
+            notice: None,
+            stale: Vec::new(),
+            groups,
+            hidden: vec![("key", fresh_key()), ("basis", self.concert.updated_at.micros().to_string())],
+            file: None,
+            action: format!("{path}/edit"),
+            button: shell.t("stage-edit-button"),
+            links: Vec::new(),
+            shell: shell.clone(),
+        }
+    }
+
+    /// What the form has and the concert, as it is now, has not.
+    fn stale(&self, typed: &FormFields) -> Vec<StaleField> {
+        let specs = WHAT.iter().chain(&SALE).chain(&DETAILS);
+        let differing = specs.filter_map(|spec| {
+            let (now, typed) = (shown(&self.concert, &self.details, spec.name), typed.given(spec.name).to_owned());
+            (now.trim() != typed.trim()).then(|| StaleField { label: self.shell.t(spec.label), now, typed })
+        });
+        differing.collect()
+    }
+}
+
+pub(super) async fn show(
+    State(app): State<SharedState>,
+    shell: CockpitShell,
+    PathId(id): PathId<ConcertId>,
+) -> HttpResult<Response> {
+    let visit = ConcertVisit::of(shell, &app, id).await?;
+    form_page(&visit.shell, None, &visit.edit_page(None, &Vec::new()))
+}
+
+pub(super) async fn update(
+    State(app): State<SharedState>,
+    shell: CockpitShell,
+    PathId(id): PathId<ConcertId>,
+    typed: FormFields,
+) -> HttpResult<Response> {
+    let visit = ConcertVisit::of(shell, &app, id).await?;
+    check_may_change(&visit.shell)?;
+    let basis = IfMatch::of_field(typed.given("basis"))?;
+    let key = key_of(&typed)?;
+    if basis.0 != Some(visit.concert.updated_at) {
+        return visit.changed_meanwhile(&typed);
+    }
+    let mut reader = StageReader::new(&visit.shell, &typed);
+    let change = reader.change(&visit.concert, &visit.details);
+    let reason = reader.words(&REASON);
+    let faults = reader.faults;
+    let Some(change) = change.filter(|_| faults.is_empty()) else {
+        return refused(&visit.edit_page(Some(&typed), &faults));
+    };
+    if let Some(stops) = change.stops(&visit.concert, app.office.now()) {
+        let sure = format!("{stops:?}");
+        if typed.given(SURE) != sure || reason.is_none() {
+            let mut page = visit.edit_page(Some(&typed), &faults);
+            page.effects = visit.effects(&app, stops).await?;
+            page.hidden.push((SURE, sure));
+            page.button = visit.shell.t("stage-sure-button");
+            return refused(&page);
+        }
+    }
+    let caller = visit.shell.caller;
+    let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/edit", &[&id], &typed.given("basis"))?;
+    match app.office.update_concert(caller, id, change, basis.0, reason, key).await {
+        Ok(_) => Ok(Redirect::to(&path_of(id)).into_response()),
+        Err(error) => {
+            let problem = crate::edge::problem::Problem::from(error);
+            if problem.refusal() == Some(&Refusal::Changed) {
+                let visit = ConcertVisit::of(visit.shell, &app, id).await?;
+                return visit.changed_meanwhile(&typed);
+            }
+            let mut page = visit.edit_page(Some(&typed), &faults);
+            page.notice = Some(FormNotice::of(&visit.shell, problem)?);
+            form_page(&visit.shell, page.notice.as_ref(), &page)
+        }
+    }
+}
+
+impl ConcertVisit {
+    /// The form of a version that is gone: the two beside each other, and what was typed for the present one.
+    fn changed_meanwhile(&self, typed: &FormFields) -> HttpResult<Response> {
+        let mut page = self.edit_page(Some(typed), &Vec::new());
+        page.notice = Some(FormNotice::of(&self.shell, Refusal::Changed.into())?);
+        page.stale = self.stale(typed);
+        form_page(&self.shell, page.notice.as_ref(), &page)
+    }
+}
