@@ -5,6 +5,7 @@
 
 mod accessibility;
 mod cockpit_desk;
+mod cockpit_first_sale;
 mod cockpit_orders;
 mod cockpit_ready;
 mod cockpit_rehearsal;

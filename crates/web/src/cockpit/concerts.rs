@@ -12,7 +12,7 @@ use crate::{
     edge::{extract::PathId, problem::HttpResult, state::SharedState},
     html::{sale_words::SaleWords, shell::html},
 };
-use acts::{Act, RefundsAsked};
+use acts::{RefundsAsked, StageAct};
 use askama::Template;
 use axum::{Router, extract::State, http::StatusCode, response::Response, routing::get};
 use form::StagePage;
@@ -83,20 +83,20 @@ impl ConcertVisit {
 
 /// A fact about a concert.
 #[derive(Debug)]
-struct Fact {
+struct StageFact {
     name: String,
     value: String,
 }
 
 #[derive(Template)]
 #[template(path = "cockpit/concerts/show.html")]
-struct ConcertPage {
+struct StageShowPage {
     shell: CockpitShell,
     title: String,
     when: String,
     sale: SaleWords,
     status_reason: Option<String>,
-    facts: Vec<Fact>,
+    facts: Vec<StageFact>,
     path: String,
     concert_id: ConcertId,
     is_being_made: bool,
@@ -115,11 +115,11 @@ async fn show(
 }
 
 impl ConcertVisit {
-    fn page(self, now: Time) -> ConcertPage {
+    fn page(self, now: Time) -> StageShowPage {
         let total = self.total();
         let Self { shell, concert, seats, .. } = self;
         let zone = concert.time_zone.as_str();
-        let fact = |name: &str, value: String| Fact { name: shell.t(name), value };
+        let fact = |name: &str, value: String| StageFact { name: shell.t(name), value };
         let room = match concert.room_id.concert() {
             Some(_) => shell.t("stage-room-own"),
             None => shell.t("stage-room-house"),
@@ -135,8 +135,8 @@ impl ConcertVisit {
             fact("stage-price", shell.money(&concert.base_price)),
         ];
         let asked = if concert.refund_all_at.is_some() { RefundsAsked::Yes } else { RefundsAsked::No };
-        let acts = Act::ALL.into_iter().filter(|act| shell.may_change() && act.is_open(concert.status, asked));
-        ConcertPage {
+        let acts = StageAct::ALL.into_iter().filter(|act| shell.may_change() && act.is_open(concert.status, asked));
+        StageShowPage {
             when: shell.moment(&concert.starts_at, zone),
             sale: SaleWords::of(&shell, SaleState::of(&concert, seats, now), now, zone),
             status_reason: concert.status_reason.clone(),

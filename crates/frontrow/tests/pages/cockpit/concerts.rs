@@ -94,10 +94,10 @@ async fn an_empty_box_office_leads_to_its_first_concert_and_nothing_is_sold_befo
     joined.problem(409, "sale_closed");
 
     let opening: Fields = vec![("opens_at", "2027-01-15T18:00".to_owned()), ("closes_at", String::new())];
-    assert_eq!(fill(&browser, "/operator/start/1/opening", &opening).await.leads_to(), "/operator/start/1/room");
+    assert_eq!(fill(&browser, "/operator/start/1/opening", &opening).await.leads_to(), "/operator/start/1/look");
     assert_eq!(concert().await["opens_at"], "2027-01-15T09:00:00.000000Z");
     let room: Fields = vec![("own_room_max_active", "30".to_owned()), ("admit_per_minute", "600".to_owned())];
-    assert_eq!(fill(&browser, "/operator/start/1/room", &room).await.leads_to(), "/operator/start/1/look");
+    assert_eq!(fill(&browser, "/operator/start/1/room", &room).await.leads_to(), "/operator/start/1/opening");
     let set = operator.get("/operator/rooms/1").await.expect(200);
     assert_eq!((&set["max_active"], &set["admit_per_minute"]), (&json!(30), &json!(600)));
     // Set again, lower: it is still being made.

@@ -29,7 +29,7 @@ use frontrow_domain::{
 
 /// An act, as its path names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
+pub(super) enum StageAct {
     Close,
     Postpone,
     Resume,
@@ -37,7 +37,7 @@ pub(super) enum Act {
     RefundAll,
 }
 
-impl Act {
+impl StageAct {
     pub(super) const ALL: [Self; 5] = [Self::Close, Self::Postpone, Self::Resume, Self::Cancel, Self::RefundAll];
 
     pub(super) const fn name(self) -> &'static str {
@@ -120,23 +120,23 @@ impl ConcertVisit {
     async fn act_page(
         &self,
         app: &SharedState,
-        act: Act,
+        act: StageAct,
         typed: &FormFields,
         faults: &StageFaults,
     ) -> HttpResult<StagePage> {
         let shell = &self.shell;
         let mut effects = match act {
-            Act::Close => self.effects(app, Stops::Closed).await?,
-            Act::Postpone => self.effects(app, Stops::Postponed).await?,
-            Act::Cancel => {
+            StageAct::Close => self.effects(app, Stops::Closed).await?,
+            StageAct::Postpone => self.effects(app, Stops::Postponed).await?,
+            StageAct::Cancel => {
                 let mut effects = vec![shell.t("stage-cancel-effect")];
                 effects.extend(self.affected(app).await?);
                 effects
             }
-            Act::Resume => vec![shell.t("stage-resume-effect")],
-            Act::RefundAll => vec![shell.t("stage-refund-all-effect")],
+            StageAct::Resume => vec![shell.t("stage-resume-effect")],
+            StageAct::RefundAll => vec![shell.t("stage-refund-all-effect")],
         };
-        if act == Act::RefundAll {
+        if act == StageAct::RefundAll {
             effects.extend(self.affected(app).await?.pop());
         }
         let specs = act.specs();
@@ -170,7 +170,7 @@ pub(super) async fn show(
     shell: CockpitShell,
     Path((id, act)): Path<(String, String)>,
 ) -> HttpResult<Response> {
-    let act = Act::find(&act)?;
+    let act = StageAct::find(&act)?;
     let visit = ConcertVisit::of(shell, &app, concert_id(&id)?).await?;
     form_page(&visit.shell, None, &visit.act_page(&app, act, &FormFields::default(), &Vec::new()).await?)
 }
@@ -186,7 +186,7 @@ pub(super) async fn send(
     Path((id, act)): Path<(String, String)>,
     typed: FormFields,
 ) -> HttpResult<Response> {
-    let act = Act::find(&act)?;
+    let act = StageAct::find(&act)?;
     let visit = ConcertVisit::of(shell, &app, concert_id(&id)?).await?;
     check_may_change(&visit.shell)?;
     let id = visit.concert.concert_id;
@@ -196,7 +196,7 @@ pub(super) async fn send(
     let (for_buyers, reason) = if act.specs().is_empty() {
         (None, None)
     } else {
-        (reader.words(&STATUS_REASON), if act == Act::Cancel { None } else { reader.words(&REASON) })
+        (reader.words(&STATUS_REASON), if act == StageAct::Cancel { None } else { reader.words(&REASON) })
     };
     if !act.specs().is_empty() && for_buyers.is_none() && reason.is_none() {
         let why = visit.shell.t("stage-fault-reason");
@@ -216,17 +216,17 @@ pub(super) async fn send(
     };
     let office = &app.office;
     let done = match act {
-        Act::Close => {
+        StageAct::Close => {
             office.update_concert(caller, id, to(ConcertStatus::Closed), basis.0, reason, key).await.map(drop)
         }
-        Act::Postpone => {
+        StageAct::Postpone => {
             office.update_concert(caller, id, to(ConcertStatus::Postponed), basis.0, reason, key).await.map(drop)
         }
-        Act::Resume => {
+        StageAct::Resume => {
             office.update_concert(caller, id, to(ConcertStatus::Scheduled), basis.0, None, key).await.map(drop)
         }
-        Act::Cancel => office.cancel_concert(caller, id, for_buyers.unwrap_or_default(), key).await.map(drop),
-        Act::RefundAll => office.refund_concert(caller, id, key).await.map(drop),
+        StageAct::Cancel => office.cancel_concert(caller, id, for_buyers.unwrap_or_default(), key).await.map(drop),
+        StageAct::RefundAll => office.refund_concert(caller, id, key).await.map(drop),
     };
     match done {
         Ok(()) => Ok(Redirect::to(&path_of(id)).into_response()),

@@ -60,7 +60,7 @@ fn sold_of(shell: &CockpitShell, SeatCounts { available, held, sold, blocked }: 
 
 #[derive(Template)]
 #[template(path = "cockpit/concerts/list.html")]
-struct ListPage {
+struct StageListPage {
     shell: CockpitShell,
     q: String,
     /// Whether past concerts are listed too.
@@ -71,13 +71,13 @@ struct ListPage {
 
 /// What the page's query asks for. Whatever else it has does not count.
 #[derive(Debug, Default)]
-struct ListQuery {
+struct StageListQuery {
     q: String,
     has_past: bool,
     after: Option<ConcertPlace>,
 }
 
-impl ListQuery {
+impl StageListQuery {
     fn of(query: &str) -> Self {
         let mut asked = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -112,7 +112,7 @@ pub(super) async fn show(
     shell: CockpitShell,
     RawQuery(query): RawQuery,
 ) -> HttpResult<Response> {
-    let asked = ListQuery::of(&query.unwrap_or_default());
+    let asked = StageListQuery::of(&query.unwrap_or_default());
     let now = app.office.now();
     // A date at the venue may be that of yesterday here.
     let yesterday = figures::local(now, HOME_ZONE).date().yesterday().ok();
@@ -125,6 +125,6 @@ pub(super) async fn show(
     let is_full = u32::try_from(rows.len()).is_ok_and(|len| len == LINES);
     let next = rows.last().filter(|_| is_full).map(|row| asked.path(&ConcertPlace::of(&row.concert)));
     let lines = rows.iter().map(|row| ConcertLine::of(&shell, row, now)).collect();
-    let page = ListPage { shell, q: asked.q, has_past: asked.has_past, lines, next };
+    let page = StageListPage { shell, q: asked.q, has_past: asked.has_past, lines, next };
     html(&page.shell, StatusCode::OK, &page)
 }

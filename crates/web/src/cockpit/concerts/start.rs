@@ -1,4 +1,5 @@
-//! The first concert, by steps: venue and date, seats, opening, room, a look, and on sale.
+//! The first concert, by steps: venue and date, seats, room, opening, a look, and on sale. The room comes before the
+//! opening: a concert whose sale opens at once can no longer get one of its own.
 //!
 //! The first step makes the concert, closed and without seats: no buyer can hold anything of it, whatever time passes,
 //! until the last step schedules it. What the steps have entered is the concert itself, so a step can be left, and gone
@@ -57,15 +58,15 @@ pub(super) fn routes() -> Router<SharedState> {
 
 /// A step after the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum StartStep {
     Seats,
-    Opening,
     Room,
+    Opening,
     Look,
 }
 
-impl Step {
-    const ALL: [Self; 4] = [Self::Seats, Self::Opening, Self::Room, Self::Look];
+impl StartStep {
+    const ALL: [Self; 4] = [Self::Seats, Self::Room, Self::Opening, Self::Look];
 
     const fn name(self) -> &'static str {
         match self {
@@ -91,9 +92,9 @@ impl Step {
 
     fn next(self) -> Self {
         match self {
-            Self::Seats => Self::Opening,
-            Self::Opening => Self::Room,
-            Self::Room | Self::Look => Self::Look,
+            Self::Seats => Self::Room,
+            Self::Room => Self::Opening,
+            Self::Opening | Self::Look => Self::Look,
         }
     }
 }
@@ -109,8 +110,12 @@ fn first_page(
         ("time_zone", "") => HOME_ZONE.to_owned(),
         (_, typed) => typed.to_owned(),
     };
-    let steps =
-        Step::ALL.map(|step| StageStep { name: step.title(&shell), path: None, is_current: false, is_done: false });
+    let steps = StartStep::ALL.map(|step| StageStep {
+        name: step.title(&shell),
+        path: None,
+        is_current: false,
+        is_done: false,
+    });
     let first = StageStep { name: shell.t("stage-step-what"), path: None, is_current: true, is_done: false };
     StagePage {
         title: shell.t("stage-start"),
@@ -174,17 +179,17 @@ async fn make(State(app): State<SharedState>, shell: CockpitShell, typed: FormFi
         ..ConcertChange::default()
     };
     app.office.update_concert(caller, made.concert_id, change, None, None, None).await?;
-    Ok(Redirect::to(&Step::Seats.path(made.concert_id)).into_response())
+    Ok(Redirect::to(&StartStep::Seats.path(made.concert_id)).into_response())
 }
 
 impl ConcertVisit {
     /// Whether a step has been taken.
-    fn is_done(&self, step: Step) -> bool {
+    fn is_done(&self, step: StartStep) -> bool {
         match step {
-            Step::Seats => self.total() > 0,
-            Step::Opening => !self.has_no_opening(),
-            Step::Room => self.concert.room_id != RoomId::HOUSE,
-            Step::Look => false,
+            StartStep::Seats => self.total() > 0,
+            StartStep::Opening => !self.has_no_opening(),
+            StartStep::Room => self.concert.room_id != RoomId::HOUSE,
+            StartStep::Look => false,
         }
     }
 
@@ -193,7 +198,7 @@ impl ConcertVisit {
         self.concert.opens_at == self.concert.starts_at.minus(frontrow_domain::time::Span::from_secs(60))
     }
 
-    fn step_page(&self, step: Step, typed: Option<&FormFields>, faults: &StageFaults) -> StagePage {
+    fn step_page(&self, step: StartStep, typed: Option<&FormFields>, faults: &StageFaults) -> StagePage {
         let (shell, concert) = (&self.shell, &self.concert);
         let id = concert.concert_id;
         let value = |name: &'static str| match typed {
@@ -205,28 +210,28 @@ impl ConcertVisit {
         let part = |legend: &str, specs: &[&StageSpec]| vec![group(shell, shell.t(legend), specs, value, faults)];
         let total = self.total();
         let (lead, groups, button) = match step {
-            Step::Seats => (
+            StartStep::Seats => (
                 vec![shell.t("stage-seats-lead"), shell.t1("stage-seats-so-far", "count", total)],
                 part("stage-part-seats", &[&SECTION, &ROWS, &NUMBERS, &GRADE, &SEAT_PRICE]),
                 shell.t("stage-seats-button"),
             ),
-            Step::Opening => (
+            StartStep::Opening => (
                 vec![shell.t1("stage-opening-lead", "zone", &concert.time_zone)],
                 part("stage-part-sale", &SALE),
                 shell.t("stage-continue"),
             ),
-            Step::Room => (
+            StartStep::Room => (
                 vec![shell.t("stage-room-lead")],
                 part("stage-part-room", &[&OWN_ROOM, &RATE]),
                 shell.t("stage-continue"),
             ),
-            Step::Look => (self.summary(), Vec::new(), shell.t("stage-go")),
+            StartStep::Look => (self.summary(), Vec::new(), shell.t("stage-go")),
         };
         let mut links = Vec::new();
-        if step == Step::Seats {
+        if step == StartStep::Seats {
             links.push((format!("{}/seats/add", path_of(id)), shell.t("stage-seats-file")));
         }
-        if step == Step::Look {
+        if step == StartStep::Look {
             links.push((format!("/concerts/{id}"), shell.t("stage-as-buyer")));
             links.push((format!("{}/edit", path_of(id)), shell.t("stage-edit")));
         } else if self.is_done(step) {
@@ -238,7 +243,7 @@ impl ConcertVisit {
             is_current: false,
             is_done: true,
         };
-        let steps = Step::ALL.map(|other| StageStep {
+        let steps = StartStep::ALL.map(|other| StageStep {
             name: other.title(shell),
             path: (other != step).then(|| other.path(id)),
             is_current: other == step,
@@ -301,8 +306,8 @@ impl ConcertVisit {
     }
 }
 
-fn step_of(name: &str) -> HttpResult<Step> {
-    let found = Step::ALL.into_iter().find(|step| step.name() == name);
+fn step_of(name: &str) -> HttpResult<StartStep> {
+    let found = StartStep::ALL.into_iter().find(|step| step.name() == name);
     found.ok_or_else(|| Problem::new(&crate::edge::problem::codes::NOT_FOUND))
 }
 
@@ -318,7 +323,7 @@ async fn go_on(
     PathId(id): PathId<ConcertId>,
 ) -> HttpResult<Response> {
     let visit = ConcertVisit::of(shell, &app, id).await?;
-    let step = Step::ALL.into_iter().find(|step| !visit.is_done(*step)).unwrap_or(Step::Look);
+    let step = StartStep::ALL.into_iter().find(|step| !visit.is_done(*step)).unwrap_or(StartStep::Look);
     Ok(Redirect::to(&step.path(id)).into_response())
 }
 
@@ -334,7 +339,7 @@ async fn show(
 }
 
 /// How a step went.
-enum Taken {
+enum StepOutcome {
     /// To this page.
     On(String),
     /// It stays, with what is wrong.
@@ -354,15 +359,15 @@ async fn send(
     let id = concert_id(&id)?;
     let visit = ConcertVisit::of(shell, &app, id).await?;
     let taken = match step {
-        Step::Seats => visit.add_seats(&app, &typed).await?,
-        Step::Opening => visit.set_opening(&app, &typed).await?,
-        Step::Room => visit.set_room(&app, &typed).await?,
-        Step::Look => visit.put_on_sale(&app, &typed).await?,
+        StartStep::Seats => visit.add_seats(&app, &typed).await?,
+        StartStep::Opening => visit.set_opening(&app, &typed).await?,
+        StartStep::Room => visit.set_room(&app, &typed).await?,
+        StartStep::Look => visit.put_on_sale(&app, &typed).await?,
     };
     match taken {
-        Taken::On(path) => Ok(Redirect::to(&path).into_response()),
-        Taken::Faulty(faults) => refused(&visit.step_page(step, Some(&typed), &faults)),
-        Taken::Refused(notice) => {
+        StepOutcome::On(path) => Ok(Redirect::to(&path).into_response()),
+        StepOutcome::Faulty(faults) => refused(&visit.step_page(step, Some(&typed), &faults)),
+        StepOutcome::Refused(notice) => {
             let visit = ConcertVisit::of(visit.shell, &app, id).await?;
             let mut page = visit.step_page(step, Some(&typed), &Vec::new());
             page.notice = Some(notice);
@@ -372,58 +377,58 @@ async fn send(
 }
 
 impl ConcertVisit {
-    fn taken<T>(&self, done: Result<T, ServiceError>, path: String) -> HttpResult<Taken> {
+    fn taken<T>(&self, done: Result<T, ServiceError>, path: String) -> HttpResult<StepOutcome> {
         match done {
-            Ok(_) => Ok(Taken::On(path)),
-            Err(error) => Ok(Taken::Refused(FormNotice::of(&self.shell, error.into())?)),
+            Ok(_) => Ok(StepOutcome::On(path)),
+            Err(error) => Ok(StepOutcome::Refused(FormNotice::of(&self.shell, error.into())?)),
         }
     }
 
     /// A range of seats: a line of a seat plan.
-    async fn add_seats(&self, app: &SharedState, typed: &FormFields) -> HttpResult<Taken> {
+    async fn add_seats(&self, app: &SharedState, typed: &FormFields) -> HttpResult<StepOutcome> {
         let mut reader = StageReader::new(&self.shell, typed);
         let texts = [&SECTION, &ROWS, &NUMBERS, &GRADE].map(|spec| reader.words(spec).unwrap_or_default());
         let price = reader.money(&SEAT_PRICE).map(|price| price.get().to_string()).unwrap_or_default();
         if !reader.faults.is_empty() {
-            return Ok(Taken::Faulty(reader.faults));
+            return Ok(StepOutcome::Faulty(reader.faults));
         }
         let quoted = |text: &String| format!("\"{}\"", text.replace('"', "\"\""));
         let fields: Vec<_> = texts.iter().map(quoted).chain([price]).collect();
         let Ok(seats) = seat_plan::read_seats(&fields.join(",")) else {
             let why = self.shell.t("stage-fault-ranges");
             reader.fault(&NUMBERS, why);
-            return Ok(Taken::Faulty(reader.faults));
+            return Ok(StepOutcome::Faulty(reader.faults));
         };
         let (id, caller) = (self.concert.concert_id, self.shell.caller);
         let key = key_of(typed)?.bind(caller, &Method::POST, "/operator/start/{id}/seats", &[&id], &fields)?;
-        self.taken(app.office.add_seats(caller, id, seats, key).await, Step::Seats.path(id))
+        self.taken(app.office.add_seats(caller, id, seats, key).await, StartStep::Seats.path(id))
     }
 
-    async fn set_opening(&self, app: &SharedState, typed: &FormFields) -> HttpResult<Taken> {
+    async fn set_opening(&self, app: &SharedState, typed: &FormFields) -> HttpResult<StepOutcome> {
         let mut reader = StageReader::new(&self.shell, typed);
         let concert = &self.concert;
         let window = reader.window(&concert.time_zone, None, concert.starts_at);
-        let Some((opens_at, closes_at)) = window else { return Ok(Taken::Faulty(reader.faults)) };
+        let Some((opens_at, closes_at)) = window else { return Ok(StepOutcome::Faulty(reader.faults)) };
         let change = ConcertChange { opens_at: Some(opens_at), closes_at: Some(closes_at), ..ConcertChange::default() };
         let id = concert.concert_id;
         let done = app.office.update_concert(self.shell.caller, id, change, basis_of(typed)?, None, None).await;
-        self.taken(done, Step::Room.path(id))
+        self.taken(done, StartStep::Look.path(id))
     }
 
-    async fn set_room(&self, app: &SharedState, typed: &FormFields) -> HttpResult<Taken> {
+    async fn set_room(&self, app: &SharedState, typed: &FormFields) -> HttpResult<StepOutcome> {
         let mut reader = StageReader::new(&self.shell, typed);
         let (cap, rate) = (reader.whole(&OWN_ROOM, 1..=MAX_ACTIVE_MAX), reader.whole(&RATE, 1..=ADMIT_PER_MINUTE_MAX));
         if !reader.faults.is_empty() {
-            return Ok(Taken::Faulty(reader.faults));
+            return Ok(StepOutcome::Faulty(reader.faults));
         }
         let (id, caller) = (self.concert.concert_id, self.shell.caller);
         let is_house = self.concert.room_id == RoomId::HOUSE;
         // Without a number the concert stays with the house room.
-        let Some(cap) = cap else { return Ok(Taken::On(Step::Look.path(id))) };
+        let Some(cap) = cap else { return Ok(StepOutcome::On(StartStep::Opening.path(id))) };
         if is_house {
             let change = ConcertChange { own_room_max_active: Some(cap), ..ConcertChange::default() };
             if let Err(error) = app.office.update_concert(caller, id, change, basis_of(typed)?, None, None).await {
-                return Ok(Taken::Refused(FormNotice::of(&self.shell, error.into())?));
+                return Ok(StepOutcome::Refused(FormNotice::of(&self.shell, error.into())?));
             }
         }
         let change = RoomChange {
@@ -433,15 +438,15 @@ impl ConcertVisit {
         };
         let reason = Some(self.shell.t("stage-preparing-reason"));
         let done = app.office.set_room(caller, RoomId::of_concert(id), change, None, reason, None).await;
-        self.taken(done, Step::Look.path(id))
+        self.taken(done, StartStep::Opening.path(id))
     }
 
-    async fn put_on_sale(&self, app: &SharedState, typed: &FormFields) -> HttpResult<Taken> {
+    async fn put_on_sale(&self, app: &SharedState, typed: &FormFields) -> HttpResult<StepOutcome> {
         if self.total() == 0 {
-            return Ok(Taken::Refused(self.notice("stage-needs-seats")));
+            return Ok(StepOutcome::Refused(self.notice("stage-needs-seats")));
         }
         if self.has_no_opening() {
-            return Ok(Taken::Refused(self.notice("stage-needs-opening")));
+            return Ok(StepOutcome::Refused(self.notice("stage-needs-opening")));
         }
         let change = ConcertChange { status: Some(ConcertStatus::Scheduled), ..ConcertChange::default() };
         let id = self.concert.concert_id;
