@@ -4,6 +4,7 @@ stage-today = Open now or soon
 stage-later = Later
 stage-about = About this concert
 stage-screen = Screen of the sale
+stage-ready = Before the opening
 stage-seats = Seats
 stage-as-buyer = Look as a buyer
 stage-waiting = { $count } waiting

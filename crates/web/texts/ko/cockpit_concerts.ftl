@@ -4,6 +4,7 @@ stage-today = 지금 또는 곧 예매
 stage-later = 그다음
 stage-about = 공연 정보
 stage-screen = 예매 화면
+stage-ready = 시작 전 점검
 stage-seats = 좌석
 stage-as-buyer = 구매자 화면으로 보기
 stage-waiting = 대기 { $count }명

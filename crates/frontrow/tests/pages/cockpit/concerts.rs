@@ -350,8 +350,8 @@ async fn what_stops_a_sale_is_asked_again_with_what_will_happen_and_needs_a_reas
     for (name, words) in [("close", "The sale stops at once"), ("postpone", "may refund"), ("cancel", "For good")] {
         says(&browser.open(&act(name)).await, &[words, "1 seats are held", "1 seats are paid for"], &[]);
         is_at_fault(&fill(&browser, &act(name), &Vec::new()).await, "status_reason");
-        let long: Fields = vec![("status_reason", "x".repeat(501))];
-        is_at_fault(&fill(&browser, &act(name), &long).await, "status_reason");
+        let too_much: Fields = vec![("status_reason", "x".repeat(501))];
+        is_at_fault(&fill(&browser, &act(name), &too_much).await, "status_reason");
     }
     assert_eq!(status().await, "scheduled");
     fill(&browser, &act("close"), &vec![("reason", "Sold at the door.".to_owned())]).await.leads_to();
