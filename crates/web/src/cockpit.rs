@@ -12,6 +12,7 @@ mod entries;
 mod factor;
 mod home;
 mod moments;
+mod nav;
 mod orders;
 mod outbox;
 mod people;

@@ -8,7 +8,10 @@ mod list;
 mod start;
 
 use crate::{
-    cockpit::shell::CockpitShell,
+    cockpit::{
+        nav::{ConcertNav, ConcertPart},
+        shell::CockpitShell,
+    },
     edge::{extract::PathId, problem::HttpResult, state::SharedState},
     html::{sale_words::SaleWords, shell::html},
 };
@@ -92,6 +95,7 @@ struct StageFact {
 #[template(path = "cockpit/concerts/show.html")]
 struct StageShowPage {
     shell: CockpitShell,
+    nav: ConcertNav,
     title: String,
     when: String,
     sale: SaleWords,
@@ -137,6 +141,7 @@ impl ConcertVisit {
         let asked = if concert.refund_all_at.is_some() { RefundsAsked::Yes } else { RefundsAsked::No };
         let acts = StageAct::ALL.into_iter().filter(|act| shell.may_change() && act.is_open(concert.status, asked));
         StageShowPage {
+            nav: ConcertNav { id: concert.concert_id, here: ConcertPart::Concert },
             when: shell.moment(&concert.starts_at, zone),
             sale: SaleWords::of(&shell, SaleState::of(&concert, seats, now), now, zone),
             status_reason: concert.status_reason.clone(),

@@ -1,6 +1,9 @@
 //! `/operator/concerts/{id}/door-list`: who has which seat, to be searched, printed and kept as a file.
 
-use super::shell::CockpitShell;
+use super::{
+    nav::{ConcertNav, ConcertPart},
+    shell::CockpitShell,
+};
 use crate::{
     edge::{
         door_list,
@@ -54,6 +57,7 @@ struct DoorRow {
 #[template(path = "cockpit/door_list.html")]
 struct DoorListPage {
     shell: CockpitShell,
+    nav: ConcertNav,
     id: ConcertId,
     title: String,
     when: String,
@@ -124,6 +128,7 @@ async fn show(
     }
     let status = if fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = DoorListPage {
+        nav: ConcertNav { id, here: ConcertPart::DoorList },
         id,
         title: concert.title.clone(),
         when: shell.moment(&concert.starts_at, &concert.time_zone),

@@ -1,6 +1,9 @@
 //! `/operator/concerts/{id}/ready`: the checklist before the opening. It looks again by itself.
 
-use super::shell::CockpitShell;
+use super::{
+    nav::{ConcertNav, ConcertPart},
+    shell::CockpitShell,
+};
 use crate::{
     edge::{
         extract::{PathId, QueryParams},
@@ -47,6 +50,7 @@ struct CheckLine {
 #[template(path = "cockpit/ready.html")]
 struct ReadyPage {
     shell: CockpitShell,
+    nav: ConcertNav,
     title: String,
     when: String,
     sale: SaleWords,
@@ -69,6 +73,7 @@ async fn show(
     let open = checks.iter().filter(|check| check.look != "good").count();
     let concert = &readiness.concert;
     let page = ReadyPage {
+        nav: ConcertNav { id, here: ConcertPart::Ready },
         title: concert.title.clone(),
         when: shell.moment(&concert.starts_at, &concert.time_zone),
         sale: SaleWords::of(&shell, readiness.state, readiness.at, &concert.time_zone),

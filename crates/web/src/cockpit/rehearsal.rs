@@ -3,7 +3,10 @@
 mod form;
 mod outcome;
 
-use super::shell::CockpitShell;
+use super::{
+    nav::{ConcertNav, ConcertPart},
+    shell::CockpitShell,
+};
 use crate::{
     edge::{
         auth::OperatorOnly,
@@ -82,6 +85,7 @@ impl ShownRunning {
 #[template(path = "cockpit/rehearsal.html")]
 struct RehearsalPage {
     shell: CockpitShell,
+    nav: ConcertNav,
     path: String,
     title: String,
     /// Why it could not begin just now.
@@ -144,6 +148,7 @@ fn page(shell: CockpitShell, view: &RehearsalView, form: SetupForm, refused: Opt
     let obstacle = view.obstacle.as_ref().filter(|_| own.is_none());
     let last = view.last.as_deref();
     RehearsalPage {
+        nav: ConcertNav { id: concert.concert_id, here: ConcertPart::Rehearsal },
         path: path_of(concert.concert_id),
         title: concert.title.clone(),
         refused: refused.map(|refused| obstacle_words(&shell, refused)),

@@ -1,6 +1,5 @@
 # The screen of a sale: it’s watched, and its line is moved.
 desk-title = Sale
-desk-ready = Before the opening
 desk-live = Live
 desk-old = No news since { $when }
 desk-applied = Applied.

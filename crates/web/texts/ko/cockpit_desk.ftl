@@ -1,6 +1,5 @@
 # 판매 화면: 한 공연의 예매를 지켜보고 줄을 움직입니다.
 desk-title = 판매 화면
-desk-ready = 시작 전 점검
 desk-live = 실시간
 desk-old = { $when } 이후 새 소식이 없습니다
 desk-applied = 적용했습니다.

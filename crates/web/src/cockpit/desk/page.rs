@@ -7,7 +7,11 @@ use super::{
     words,
 };
 use crate::{
-    cockpit::{entries::EntryWords, shell::CockpitShell},
+    cockpit::{
+        entries::EntryWords,
+        nav::{ConcertNav, ConcertPart},
+        shell::CockpitShell,
+    },
     edge::{
         problem::{HttpResult, Problem},
         state::SharedState,
@@ -235,12 +239,11 @@ pub(super) async fn newest_entries(app: &SharedState, shell: &Shell, screen: &Sa
 #[template(path = "cockpit/desk.html")]
 struct DeskPage {
     shell: CockpitShell,
+    nav: ConcertNav,
     title: String,
     venue: String,
     when: String,
     path: String,
-    /// The page of what must be ready before the opening.
-    ready: String,
     state: String,
     is_paused: bool,
     is_own_only: bool,
@@ -304,10 +307,10 @@ pub(super) async fn show(
     let looks: Vec<_> = screen.attention.iter().map(LookFrame::from).collect();
     let DeskView { form, notice, preview, is_applied } = shown;
     let page = DeskPage {
+        nav: ConcertNav { id: concert.concert_id, here: ConcertPart::Sale },
         title: concert.title.clone(),
         venue: concert.venue.clone(),
         when: shell.moment(&concert.starts_at, &concert.time_zone),
-        ready: ready_path(screen),
         state: state_words(&shell, screen),
         is_paused,
         is_own_only: screen.coverage == HouseCoverage::OwnOnly,

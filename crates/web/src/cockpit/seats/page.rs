@@ -6,7 +6,10 @@ use super::{
     counts::{self, CountedGrade},
 };
 use crate::{
-    cockpit::shell::CockpitShell,
+    cockpit::{
+        nav::{ConcertNav, ConcertPart},
+        shell::CockpitShell,
+    },
     edge::{
         extract::PathId,
         problem::{HttpResult, Problem},
@@ -61,6 +64,7 @@ struct LegendGrade {
 #[template(path = "cockpit/seats/page.html")]
 struct SeatsPage {
     shell: CockpitShell,
+    nav: ConcertNav,
     path: String,
     title: String,
     when: String,
@@ -163,6 +167,7 @@ impl SeatsVisit {
             words: self.words.all(),
         };
         let page = SeatsPage {
+            nav: ConcertNav { id: self.concert_id, here: ConcertPart::Seats },
             path: self.path(),
             title: concert.title.clone(),
             when: self.shell.moment(&concert.starts_at, &concert.time_zone),
