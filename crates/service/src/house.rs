@@ -8,6 +8,7 @@
 mod attention;
 mod figures;
 mod history;
+mod late_reads;
 mod readiness;
 mod screen;
 mod sharing;
@@ -31,8 +32,9 @@ use attention::{AttentionBook, STUCK_AFTER, STUCK_MAX, SlowFacts};
 use figures::{FiguresSampler, SALES_MAX};
 use frontrow_domain::{id::RoomId, outbox::Consumer, time::Time};
 use frontrow_line::Down;
-use frontrow_storage::{Sharing, StoreError};
+use frontrow_storage::{Sharing, Store, StoreError};
 use history::{HouseHistory, RoomLevel, second_of};
+use late_reads::{LateReads, ScreenPart};
 use sharing::{InstanceReport, PeerBook};
 use std::{
     cmp::Reverse,
@@ -44,8 +46,8 @@ use std::{
 use tokio::sync::watch;
 use watches::Watches;
 
-/// How long the database may take to say what time it is.
-const ANSWER_MAX: Duration = Duration::from_millis(1_500);
+/// How long the database may take to say what time it is: it is asked once a second.
+const ANSWER_MAX: Duration = Duration::from_secs(1);
 /// So many answers in a row must be missing before the database counts as away; a refused connection says so at once.
 const MISSING_ANSWERS: u32 = 2;
 /// How often the database is looked at for what it has left undone, while a sale is watched.
@@ -75,6 +77,7 @@ pub(crate) struct House {
     watches: Watches,
     /// What the database has left undone, and when it was read.
     slow: tokio::sync::Mutex<(Option<Instant>, SlowFacts)>,
+    late_reads: LateReads,
 }
 
 #[derive(Debug)]
@@ -125,6 +128,7 @@ impl House {
             sampled: watch::channel(()).0,
             watches: Watches::default(),
             slow: tokio::sync::Mutex::default(),
+            late_reads: LateReads::default(),
         }
     }
 
@@ -150,7 +154,10 @@ impl HouseState {
     fn note_database(&mut self, answer: Result<&(), &StoreError>, now: Time) {
         match answer {
             Ok(()) => (self.missing, self.database_away) = (0, None),
-            Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => _ = self.database_away.get_or_insert(now),
+            Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => {
+                let since = *self.database_away.get_or_insert(now);
+                self.own.health.database_away.get_or_insert(since);
+            }
             // The database answers.
             Err(
                 StoreError::Contended(_) | StoreError::Conflict(_) | StoreError::Corrupt(_) | StoreError::Misfit(_),
@@ -162,7 +169,8 @@ impl HouseState {
     fn note_silence(&mut self, now: Time) {
         self.missing = self.missing.saturating_add(1);
         if self.missing >= MISSING_ANSWERS {
-            self.database_away.get_or_insert(now);
+            let since = *self.database_away.get_or_insert(now);
+            self.own.health.database_away.get_or_insert(since);
         }
     }
 }
@@ -192,7 +200,7 @@ impl BoxOffice {
             house.own.beat += 1;
             (house.own.at, house.own.health) = (now, health);
             let report = InstanceReport { seconds: house.history.own_last(), ..house.own.clone() };
-            let gone = house.peers.drop_gone(&report, at);
+            let gone = house.peers.gone(&report, at);
             (report, gone)
         };
         // Figures always become JSON.
@@ -202,7 +210,8 @@ impl BoxOffice {
         match found {
             Ok(found) => {
                 house.coverage = HouseCoverage::Whole;
-                for (instance, seconds) in house.peers.take(found, Instant::now()) {
+                house.peers.drop_all(&gone);
+                for (instance, seconds) in house.peers.take(found, (Instant::now(), now)) {
                     house.history.put(instance, seconds);
                 }
             }
@@ -230,15 +239,16 @@ impl BoxOffice {
     }
 
     /// Asks a shared database what time it is: the least that shows whether it answers, also in a box office in which
-    /// nothing happens. Of a database of its own, this process learns from its commits.
+    /// nothing happens. The next moment of a screen shows what was found. Of a database of its own, this process learns
+    /// from its commits.
     pub(crate) async fn probe_house_database(&self) {
         if self.store.sharing() == Sharing::Alone {
             return;
         }
-        let answer = tokio::time::timeout(ANSWER_MAX, self.store.now()).await;
+        let answer = tokio::time::timeout(ANSWER_MAX, self.store.check_answers()).await;
         let (mut house, now) = (self.house.lock(), self.now());
         match answer {
-            Ok(answer) => house.note_database(answer.as_ref().map(|_| &()), now),
+            Ok(answer) => house.note_database(answer.as_ref(), now),
             Err(_) => house.note_silence(now),
         }
     }
@@ -285,7 +295,8 @@ impl BoxOffice {
     async fn slow_facts(&self) -> SlowFacts {
         let mut known = self.house.slow.lock().await;
         if known.0.is_none_or(|read_at| read_at.elapsed() >= SLOW_EVERY) {
-            if let Ok(facts) = self.read_for_screen(self.read_slow_facts()).await {
+            let read = read_slow_facts(Arc::clone(&self.store), self.now());
+            if let Ok(facts) = self.read_for_screen(ScreenPart::Undone, read).await {
                 known.1 = facts;
             }
             // One that failed, too: a slow database is not asked again by every watched sale.
@@ -293,19 +304,19 @@ impl BoxOffice {
         }
         known.1.clone()
     }
+}
 
-    async fn read_slow_facts(&self) -> Result<SlowFacts, ServiceError> {
-        let stuck = self.store.next_expiries(self.now().minus(STUCK_AFTER), STUCK_MAX).await?;
-        let mut facts = SlowFacts {
-            stuck: stuck.first().map(|(first, _)| (u32::try_from(stuck.len()).unwrap_or(STUCK_MAX), *first)),
-            ..SlowFacts::default()
-        };
-        for consumer in Consumer::ALL {
-            facts.due.extend(self.store.first_event_due_at(consumer).await?.map(|due_at| (consumer, due_at)));
-            facts.events.push((consumer, self.store.event_counts(consumer).await?));
-        }
-        Ok(facts)
+async fn read_slow_facts(store: Arc<dyn Store>, now: Time) -> Result<SlowFacts, ServiceError> {
+    let stuck = store.next_expiries(now.minus(STUCK_AFTER), STUCK_MAX).await?;
+    let mut facts = SlowFacts {
+        stuck: stuck.first().map(|(first, _)| (u32::try_from(stuck.len()).unwrap_or(STUCK_MAX), *first)),
+        ..SlowFacts::default()
+    };
+    for consumer in Consumer::ALL {
+        facts.due.extend(store.first_event_due_at(consumer).await?.map(|due_at| (consumer, due_at)));
+        facts.events.push((consumer, store.event_counts(consumer).await?));
     }
+    Ok(facts)
 }
 
 #[cfg(test)]
@@ -330,7 +341,7 @@ mod tests {
         state.note_silence(at(5));
         assert_eq!(state.database_away, None);
         state.note_silence(at(6));
-        assert_eq!(state.database_away, Some(at(6)));
+        assert_eq!((state.database_away, state.own.health.database_away), (Some(at(6)), Some(at(2))), "shown at once");
         state.note_database(Ok(&()), at(7));
         state.note_silence(at(8));
         assert_eq!(state.database_away, None, "one answer in between");

@@ -44,8 +44,10 @@ const BATCH_LENS: [f64; 11] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 30
 /// The methods that are counted by name.
 const METHODS: [&str; 6] = ["GET", "POST", "PATCH", "DELETE", "PUT", "other"];
 /// The statuses with a counter of their own; the last stands for all others.
-const STATUSES: [u16; 21] =
-    [200, 201, 202, 204, 304, 400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 500, 503, 0];
+const STATUSES: [u16; 25] = [
+    200, 201, 202, 204, 304, 400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 500, 501, 502, 503, 504,
+    505, 0,
+];
 
 /// The states of tokens with a count by room.
 const COUNTED: [&str; 5] = ["waiting", "offered", "active", "dormant", "missed"];

@@ -150,6 +150,10 @@ impl Store for PostgresStore {
         self.times.now(&self.reads).await
     }
 
+    async fn check_answers(&self) -> Result<(), StoreError> {
+        self.transactor.check_answers().await
+    }
+
     async fn check_writable(&self) -> Result<(), StoreError> {
         self.pulse.after(self.transactor.check_writable(&self.pulse, self.times.given()).await)
     }

@@ -44,6 +44,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The store's clock.
     async fn now(&self) -> Result<Time, StoreError>;
 
+    /// Whether the database answers. Of a shared one it is asked over a connection for which no read and no batch waits:
+    /// a box office with much to do is not taken for a database that is away.
+    async fn check_answers(&self) -> Result<(), StoreError> {
+        self.now().await.map(|_| ())
+    }
+
     /// Whether the store can save now. Leaves no lasting change.
     async fn check_writable(&self) -> Result<(), StoreError>;
 

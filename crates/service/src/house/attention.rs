@@ -19,8 +19,15 @@ const ERRORS_BAD_PERCENT: u64 = 5;
 const ERRORS_MIN: u64 = 5;
 /// Over how long errors are counted.
 pub(super) const ERRORS_OVER: Span = Span::from_secs(10);
-/// How long places may be idle while tokens wait: a line moves ten times a second.
+/// How long places may be idle while tokens wait, at every look: a line moves ten times a second.
 const IDLE_FOR: Span = Span::from_secs(3);
+/// Looks that are further apart do not say that places were idle in between.
+const IDLE_LOOKS: Duration = Duration::from_millis(2_500);
+/// Over how long it is counted how many tokens take the places of others.
+pub(super) const CLAIMS_OVER: Span = Span::from_secs(10);
+/// In a sale that goes on, so many places are idle as tokens leave in the time of two moves of the line: the fiftieth
+/// part of those that come in ten seconds.
+const CLAIMS_PER_IDLE_PLACE: i64 = 50;
 /// How long an ended hold may keep its seat: the database is searched for such holds every ten seconds.
 pub(super) const STUCK_AFTER: Span = Span::from_secs(20);
 /// How many stuck holds are counted.
@@ -210,6 +217,8 @@ pub(super) struct Facts<'a> {
     pub(super) requests: (u64, u64),
     /// The turns that the line could offer, and the tokens that wait.
     pub(super) idle: (i64, i64),
+    /// The turns that were claimed in [`CLAIMS_OVER`].
+    pub(super) claimed: i64,
     pub(super) slow: &'a SlowFacts,
 }
 
@@ -223,7 +232,15 @@ impl AttentionBook {
         let mut found = Vec::new();
         facts.instances.iter().for_each(|instance| of_instance(instance, &mut found));
         of_house(facts, &mut found);
-        self.0.retain(|_, (_, seen)| at.saturating_duration_since(*seen) < REMEMBERED);
+        let is_idle = found.iter().any(|one| matches!(one.kind, AttentionKind::IdlePlaces { .. }));
+        self.0.retain(|(of, _, _), (_, seen)| {
+            let age = at.saturating_duration_since(*seen);
+            match of {
+                // Idle places are a trouble only if they last.
+                Some(of) => age < IDLE_LOOKS && (is_idle || *of != concert),
+                None => age < REMEMBERED,
+            }
+        });
         let mut attention: Vec<_> = found
             .into_iter()
             .filter_map(|FoundTrouble { kind, level, since }| {
@@ -283,7 +300,7 @@ fn of_house(facts: &Facts<'_>, found: &mut Vec<FoundTrouble>) {
         found.push(FoundTrouble::now(AttentionKind::Errors { errors, requests }, level));
     }
     let (places, waiting) = facts.idle;
-    if places > 0 && waiting > 0 {
+    if places > facts.claimed / CLAIMS_PER_IDLE_PLACE && waiting > 0 {
         found.push(FoundTrouble::now(AttentionKind::IdlePlaces { places, waiting }, Bad));
     }
     let SlowFacts { stuck, due, events } = facts.slow;
@@ -313,7 +330,7 @@ mod tests {
     }
 
     fn facts<'a>(instances: &'a [InstanceSeen], slow: &'a SlowFacts) -> Facts<'a> {
-        Facts { now: NOW, instances, requests: (1_000, 0), idle: (0, 10), slow }
+        Facts { now: NOW, instances, requests: (1_000, 0), idle: (0, 10), claimed: 0, slow }
     }
 
     fn look(facts: &Facts<'_>) -> Vec<(&'static str, AttentionLevel)> {
@@ -339,7 +356,7 @@ mod tests {
         };
         assert_eq!(
             of(away.clone()),
-            [("redis_full", Bad), ("database_away", Bad)],
+            [("database_away", Bad), ("redis_full", Bad)],
             "the reason, not what follows from it"
         );
         let behind = InstanceHealth { lag_ms: 2_000, clock_ahead_ms: -6_000, ..InstanceHealth::default() };
@@ -364,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn idle_places_are_named_once_they_last_and_keep_their_beginning() {
+    fn idle_places_are_named_once_they_last_at_every_look() {
         let (slow, mut book, begun) = (SlowFacts::default(), AttentionBook::default(), Instant::now());
         let mut at = |seconds: i64, idle| {
             let now = NOW.plus(Span::from_secs(seconds));
@@ -373,8 +390,30 @@ mod tests {
             found.first().map(|one| one.since)
         };
         assert_eq!((at(0, (5, 10)), at(2, (5, 10)), at(3, (5, 10))), (None, None, Some(NOW)));
-        assert_eq!((at(4, (0, 10)), at(5, (5, 10))), (None, Some(NOW)), "it was gone for a moment only");
-        assert_eq!((at(6, (5, 0)), at(30, (5, 10))), (None, None));
+        assert_eq!(at(4, (5, 10)), Some(NOW), "and keep their beginning");
+        assert_eq!(
+            (at(5, (0, 10)), at(6, (5, 10)), at(8, (5, 10))),
+            (None, None, None),
+            "places were taken in between"
+        );
+        assert_eq!(at(9, (5, 10)), Some(NOW.plus(Span::from_secs(6))));
+        assert_eq!((at(10, (5, 0)), at(30, (5, 10)), at(34, (5, 10))), (None, None, None), "no look in between");
+    }
+
+    #[test]
+    fn places_that_are_idle_until_the_next_move_of_a_busy_line_are_no_trouble() {
+        let (slow, begun) = (SlowFacts::default(), Instant::now());
+        let of = |places, claimed| {
+            let mut book = AttentionBook::default();
+            let mut at = |seconds: i64| {
+                let now = NOW.plus(Span::from_secs(seconds));
+                let facts = Facts { now, idle: (places, 500), claimed, ..facts(&[], &slow) };
+                book.look(CONCERT, &facts, begun + Duration::from_secs(seconds.unsigned_abs())).len()
+            };
+            (at(0), at(2), at(4)).2
+        };
+        assert_eq!((of(4, 200), of(5, 200)), (0, 1), "at twenty a second");
+        assert_eq!((of(0, 0), of(1, 0), of(1, 49)), (0, 1, 1), "one place of a line that hardly moves");
     }
 
     #[test]

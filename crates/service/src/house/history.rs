@@ -8,6 +8,7 @@ use frontrow_domain::{
     time::{Span, Time},
 };
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, VecDeque},
     time::Duration,
 };
@@ -123,6 +124,11 @@ pub(super) struct HouseHistory {
     since: Option<i64>,
 }
 
+/// The first second of a span whose last one is `last`.
+const fn first_of(last: i64, span: Span) -> i64 {
+    last.saturating_sub(span.millis() / 1_000 - 1)
+}
+
 fn sum_of(all: &BTreeMap<Uuid, SecondFigures>) -> SecondFigures {
     let mut sum = SecondFigures::default();
     for figures in all.values() {
@@ -190,10 +196,11 @@ impl HouseHistory {
     }
 
     /// The seconds from `from` to `to`, oldest first: those in which nothing was counted are missing.
-    fn range(&self, from: i64, to: i64) -> impl Iterator<Item = (i64, SecondFigures)> {
-        let closed = self.closed.iter().filter(move |(second, _)| (from..=to).contains(second)).cloned();
+    fn range(&self, from: i64, to: i64) -> impl Iterator<Item = (i64, Cow<'_, SecondFigures>)> {
+        let closed = self.closed.iter().filter(move |(second, _)| (from..=to).contains(second));
+        let closed = closed.map(|(second, figures)| (*second, Cow::Borrowed(figures)));
         let open = self.open.range(from.min(to)..=to).filter(move |(second, _)| **second >= from);
-        closed.chain(open.map(|(second, all)| (*second, sum_of(all))))
+        closed.chain(open.map(|(second, all)| (*second, Cow::Owned(sum_of(all)))))
     }
 
     /// The seconds of a sale up to `last`, oldest first.
@@ -258,10 +265,15 @@ impl HouseHistory {
         }
     }
 
+    /// How many turns were claimed in a room in the `span` up to `last`.
+    pub(super) fn admitted(&self, last: i64, span: Span, room: RoomId) -> i64 {
+        let admitted = |figures: &SecondFigures| figures.lines.get(&room).map_or(0, |line| i64::from(line.admitted));
+        self.range(first_of(last, span), last).map(|(_, figures)| admitted(&figures)).sum()
+    }
+
     /// Requests and errors of the house in the `span` up to `last`.
     pub(super) fn errors(&self, last: i64, span: Span) -> (u64, u64) {
-        let from = last.saturating_sub(span.millis() / 1_000 - 1);
-        self.range(from, last)
+        self.range(first_of(last, span), last)
             .fold((0, 0), |(requests, errors), (_, figures)| (requests + figures.requests(), errors + figures.errors))
     }
 }

@@ -5,6 +5,7 @@ use super::{
     attention::{Attention, Facts},
     history::{HousePace, HouseSecond},
     last_second,
+    late_reads::ScreenPart,
     sharing::InstanceSeen,
     watches::{ENTRIES, SaleMoment},
 };
@@ -14,15 +15,21 @@ use crate::{
     sale::SaleState,
 };
 use frontrow_domain::{
+    changes::AuditEntry,
     command::RoomChange,
-    id::{ConcertId, Position},
+    id::{AuditId, ConcertId, Position, UserId},
     line::{Forecast, ForecastUnknown, Room, SalePace, TokenStatus},
+    refusal::{EntityKind, Refusal},
     sale::{Concert, Stops},
     time::Time,
 };
 use frontrow_line::view::RoomView;
 use frontrow_storage::{Page, SeatCounts, StoreError};
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 /// How long a part of a moment may take to be read. A moment that has to do without shows that part as it was.
 const READ_MAX: Duration = Duration::from_millis(700);
@@ -172,10 +179,8 @@ impl BoxOffice {
         last: Option<&SaleMoment>,
     ) -> Result<SaleMoment, ServiceError> {
         let newest = Page { after: None, limit: ENTRIES };
-        let (screen, audit) = tokio::join!(
-            self.screen_after(concert, last.map(|moment| &moment.screen)),
-            self.read_for_screen(async { Ok(self.store.audit(newest).await?) }),
-        );
+        let (screen, audit) =
+            tokio::join!(self.screen_after(concert, last.map(|moment| &moment.screen)), self.newest_entries(newest),);
         let audit = match (audit, last) {
             (Ok(entries), _) => entries.into(),
             (Err(_), Some(last)) => Arc::clone(&last.audit),
@@ -184,26 +189,66 @@ impl BoxOffice {
         Ok(SaleMoment::new(screen?, audit))
     }
 
-    /// Reads a part of a moment within its time.
-    pub(super) async fn read_for_screen<T>(
+    async fn newest_entries(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, ServiceError> {
+        let store = Arc::clone(&self.store);
+        self.read_for_screen(ScreenPart::Audit, async move { Ok(store.audit(page).await?) }).await
+    }
+
+    /// The newest entries of the audit log, newest first; none if they cannot be read in the time of a screen.
+    pub async fn entries_on_screen(&self) -> Vec<AuditEntry> {
+        self.newest_entries(Page { after: None, limit: ENTRIES }).await.unwrap_or_default()
+    }
+
+    /// The names of these users, as far as they can be read in the time of a screen: none of a user that is not known.
+    /// Empty if the database does not answer.
+    pub async fn names_on_screen(&self, users: BTreeSet<UserId>) -> BTreeMap<UserId, Option<String>> {
+        if users.is_empty() {
+            return BTreeMap::new();
+        }
+        let store = Arc::clone(&self.store);
+        let read = async move {
+            let mut names = BTreeMap::new();
+            for user in users {
+                names.insert(user, store.user(user).await?.map(|user| user.name));
+            }
+            Ok(names)
+        };
+        self.read_for_screen(ScreenPart::Names, read).await.unwrap_or_default()
+    }
+
+    /// Reads a part of a moment within its time. A read that takes longer goes on, and until it has ended the part is not
+    /// read again: a large hall is there in the end, and a slow database does not get ever more to do.
+    pub(super) async fn read_for_screen<T: Send + 'static>(
         &self,
-        read: impl Future<Output = Result<T, ServiceError>>,
+        part: ScreenPart,
+        read: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let away = || StoreError::Unavailable("the database does not answer".to_owned());
-        if self.house.is_database_away() {
+        let away = || StoreError::Unavailable("the database does not answer in time".to_owned());
+        if self.house.is_database_away() || self.house.late_reads.has(part) {
             return Err(away().into());
         }
-        tokio::time::timeout(READ_MAX, read).await.unwrap_or_else(|_| Err(away().into()))
+        let mut reading = tokio::spawn(read);
+        if let Ok(found) = tokio::time::timeout(READ_MAX, &mut reading).await {
+            return found.unwrap_or_else(|_| Err(away().into()));
+        }
+        self.house.late_reads.keep(part, reading);
+        Err(away().into())
     }
 
     async fn screen_after(&self, id: ConcertId, last: Option<&SaleScreen>) -> Result<SaleScreen, ServiceError> {
-        let concert = match (self.read_for_screen(self.concert(id)).await, last) {
+        let (caches, store) = (Arc::clone(&self.caches), Arc::clone(&self.store));
+        let concert = async move {
+            let found = caches.concerts.get(&*store, id).await?;
+            Ok(found.ok_or(Refusal::NotFound { what: EntityKind::Concert })?)
+        };
+        let concert = match (self.read_for_screen(ScreenPart::Concert(id), concert).await, last) {
             (Ok(concert), _) => concert,
             (Err(ServiceError::Store(_)), Some(last)) => Arc::clone(&last.concert),
             (Err(error), _) => return Err(error),
         };
-        let overview = async { Ok(self.caches.seat_maps.overview(&*self.store, id).await?) };
-        let (hall, slow) = tokio::join!(self.read_for_screen(overview), self.slow_facts());
+        let (caches, store) = (Arc::clone(&self.caches), Arc::clone(&self.store));
+        let hall = async move { Ok(caches.seat_maps.overview(&*store, id).await?) };
+        let (hall, slow) = tokio::join!(self.read_for_screen(ScreenPart::Hall(id), hall), self.slow_facts());
         let view = self.view(concert.room_id).await?;
         let now = self.now();
         let seats = match (hall, last) {
@@ -222,7 +267,9 @@ impl BoxOffice {
             (room.waiting.saturating_add(room.offered), seats.counts.available.saturating_add(seats.counts.held)),
         );
         let requests = house.history.errors(last, super::attention::ERRORS_OVER);
-        let facts = Facts { now, instances: &instances, requests, idle: (turns, room.waiting), slow: &slow };
+        let claimed = house.history.admitted(last, super::attention::CLAIMS_OVER, concert.room_id);
+        let idle = (turns, room.waiting);
+        let facts = Facts { now, instances: &instances, requests, idle, claimed, slow: &slow };
         let attention = house.attention.look(id, &facts, std::time::Instant::now());
         Ok(SaleScreen {
             at: now,

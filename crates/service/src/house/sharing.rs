@@ -2,7 +2,7 @@
 //! without a farewell is silent: it was killed, or cannot reach what they share.
 
 use super::figures::SecondFigures;
-use frontrow_domain::time::Time;
+use frontrow_domain::time::{Span, Time};
 use frontrow_line::PeerFigures;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 /// An instance is silent if its report has been the same for so long: reports come once a second.
 const SILENT_AFTER: Duration = Duration::from_millis(2_700);
+/// The first report that is seen of an instance is its last one if it is so old. Clocks may differ a little.
+const OLD_AFTER: Span = Span::from_secs(10);
 /// How long a silent instance is named.
 const NAMED_FOR: Duration = Duration::from_mins(15);
 /// How many other instances are kept.
@@ -133,9 +135,13 @@ struct KnownPeer {
 pub(super) struct PeerBook(BTreeMap<Uuid, KnownPeer>);
 
 impl PeerBook {
-    /// Takes the reports that were found at `now`: an instance that has none any more said farewell, or will report
-    /// again. Returns what the others did in their last seconds.
-    pub(super) fn take(&mut self, found: Vec<PeerFigures>, now: Instant) -> Vec<(Uuid, Vec<(i64, SecondFigures)>)> {
+    /// Takes the reports that were found at `now`, by this process and by the clock: an instance that has none any more
+    /// said farewell, or will report again. Returns what the others did in their last seconds.
+    pub(super) fn take(
+        &mut self,
+        found: Vec<PeerFigures>,
+        (now, clock): (Instant, Time),
+    ) -> Vec<(Uuid, Vec<(i64, SecondFigures)>)> {
         let mut news = Vec::new();
         let mut known = std::mem::take(&mut self.0);
         for PeerFigures { instance, bytes } in found.into_iter().take(PEERS_MAX) {
@@ -148,10 +154,15 @@ impl PeerBook {
                     }
                     last
                 }
-                _ => {
+                last => {
                     let seconds = report.as_mut().map(|report| std::mem::take(&mut report.seconds));
                     news.extend(seconds.map(|seconds| (instance, seconds)));
-                    KnownPeer { report, beat, seen: now, signs: SignsOfLife::Present }
+                    let is_old = |report: &InstanceReport| clock.since(report.at) >= OLD_AFTER;
+                    let signs = match last {
+                        None if report.as_ref().is_some_and(is_old) => SignsOfLife::Silent,
+                        _ => SignsOfLife::Present,
+                    };
+                    KnownPeer { report, beat, seen: now, signs }
                 }
             };
             self.0.insert(instance, peer);
@@ -166,9 +177,9 @@ impl PeerBook {
         }
     }
 
-    /// Drops silent instances that need not be named any more, and returns them: an instance of the same name has
-    /// started since, or it is long ago.
-    pub(super) fn drop_gone(&mut self, own: &InstanceReport, now: Instant) -> Vec<Uuid> {
+    /// Silent instances that need not be named any more: an instance of the same name has started since, or it is long
+    /// ago. They are named until their reports are removed.
+    pub(super) fn gone(&self, own: &InstanceReport, now: Instant) -> Vec<Uuid> {
         let present = self.0.values().filter(|peer| peer.signs == SignsOfLife::Present);
         let started: Vec<_> = present
             .filter_map(|peer| peer.report.as_ref())
@@ -181,9 +192,12 @@ impl PeerBook {
             });
             peer.signs == SignsOfLife::Silent && (is_replaced || now.saturating_duration_since(peer.seen) >= NAMED_FOR)
         };
-        let gone: Vec<_> = self.0.iter().filter(|(_, peer)| is_gone(peer)).map(|(instance, _)| *instance).collect();
+        self.0.iter().filter(|(_, peer)| is_gone(peer)).map(|(instance, _)| *instance).collect()
+    }
+
+    /// Drops instances whose reports were removed.
+    pub(super) fn drop_all(&mut self, gone: &[Uuid]) {
         self.0.retain(|instance, _| !gone.contains(instance));
-        gone
     }
 
     /// The others that this version understands.
@@ -200,7 +214,6 @@ fn beat_of(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frontrow_domain::time::Span;
 
     const START: Time = Time::from_micros(1_800_000_000_000_000);
 
@@ -230,13 +243,13 @@ mod tests {
         let at = |millis| begun + Duration::from_millis(millis);
         let one = |beat| given(1, &report("one", START, beat));
         let two = |beat| given(2, &report("two", START, beat));
-        assert_eq!(book.take(vec![one(1), two(1)], at(0)).len(), 2);
-        assert_eq!(book.take(vec![one(2), two(1)], at(1_000)).len(), 1, "a report is taken once");
-        book.take(vec![two(1)], at(2_000));
+        assert_eq!(book.take(vec![one(1), two(1)], (at(0), START)).len(), 2);
+        assert_eq!(book.take(vec![one(2), two(1)], (at(1_000), START)).len(), 1, "a report is taken once");
+        book.take(vec![two(1)], (at(2_000), START));
         assert_eq!(signs(&book), [("two".to_owned(), SignsOfLife::Present)], "a stop in good order is no alarm");
-        book.take(vec![two(1)], at(3_000));
+        book.take(vec![two(1)], (at(3_000), START));
         assert_eq!(signs(&book), [("two".to_owned(), SignsOfLife::Silent)]);
-        book.take(vec![two(2)], at(4_000));
+        book.take(vec![two(2)], (at(4_000), START));
         assert_eq!(signs(&book), [("two".to_owned(), SignsOfLife::Present)]);
     }
 
@@ -244,11 +257,11 @@ mod tests {
     fn no_instance_is_silent_because_the_reports_cannot_be_read() {
         let (mut book, begun) = (PeerBook::default(), Instant::now());
         let at = |millis| begun + Duration::from_millis(millis);
-        book.take(vec![given(1, &report("one", START, 1))], at(0));
+        book.take(vec![given(1, &report("one", START, 1))], (at(0), START));
         (1..60).for_each(|second| book.wait(at(second * 1_000)));
-        book.take(vec![given(1, &report("one", START, 1))], at(60_000));
+        book.take(vec![given(1, &report("one", START, 1))], (at(60_000), START));
         assert_eq!(signs(&book), [("one".to_owned(), SignsOfLife::Present)]);
-        book.take(vec![given(1, &report("one", START, 1))], at(62_000));
+        book.take(vec![given(1, &report("one", START, 1))], (at(62_000), START));
         assert_eq!(signs(&book), [("one".to_owned(), SignsOfLife::Silent)]);
         book.wait(at(63_000));
         assert_eq!(signs(&book), [("one".to_owned(), SignsOfLife::Silent)], "the alarm stays");
@@ -259,23 +272,37 @@ mod tests {
         let (mut book, begun) = (PeerBook::default(), Instant::now());
         let own = report("own", START, 1);
         let all = [given(1, &report("one", START, 5)), given(2, &report("two", START, 5))];
-        book.take(all.to_vec(), begun);
-        book.take(all.to_vec(), begun + SILENT_AFTER);
-        assert!(book.drop_gone(&own, begun + SILENT_AFTER).is_empty(), "both are named");
+        book.take(all.to_vec(), (begun, START));
+        book.take(all.to_vec(), (begun + SILENT_AFTER, START));
+        assert!(book.gone(&own, begun + SILENT_AFTER).is_empty(), "both are named");
         let again = given(3, &report("one", START.plus(Span::from_secs(6)), 1));
         let later = begun + SILENT_AFTER + Duration::from_secs(1);
-        book.take([&all[..], &[again]].concat(), later);
-        assert_eq!(book.drop_gone(&own, later), [Uuid::from_u128(1)]);
-        assert_eq!(book.drop_gone(&own, begun + NAMED_FOR), [Uuid::from_u128(2)]);
+        book.take([&all[..], &[again]].concat(), (later, START));
+        assert_eq!(book.gone(&own, later), [Uuid::from_u128(1)]);
+        assert_eq!(signs(&book).len(), 3, "named until its report is removed");
+        book.drop_all(&[Uuid::from_u128(1)]);
+        assert_eq!(book.gone(&own, begun + NAMED_FOR), [Uuid::from_u128(2)]);
+        book.drop_all(&[Uuid::from_u128(2)]);
         assert_eq!(signs(&book), [("one".to_owned(), SignsOfLife::Present)]);
+    }
+
+    #[test]
+    fn the_report_of_an_instance_that_was_killed_before_this_one_started_is_no_sign_of_life() {
+        let (mut book, begun) = (PeerBook::default(), Instant::now());
+        let one = |beat| given(1, &report("one", START, beat));
+        let clock = START.plus(Span::from_secs(12));
+        book.take(vec![one(2)], (begun, clock));
+        assert_eq!(signs(&book), [("one".to_owned(), SignsOfLife::Silent)]);
+        book.take(vec![one(3)], (begun, clock));
+        assert_eq!(signs(&book), [("one".to_owned(), SignsOfLife::Present)], "its clock is behind");
     }
 
     #[test]
     fn a_report_of_another_version_is_a_sign_of_life() {
         let (mut book, begun) = (PeerBook::default(), Instant::now());
         let odd = |text: &str| PeerFigures { instance: Uuid::from_u128(1), bytes: text.as_bytes().to_vec() };
-        assert_eq!(book.take(vec![odd("{\"beat\":\"one\"}")], begun), []);
-        assert_eq!(book.take(vec![odd("{\"beat\":\"two\"}")], begun + SILENT_AFTER), []);
+        assert_eq!(book.take(vec![odd("{\"beat\":\"one\"}")], (begun, START)), []);
+        assert_eq!(book.take(vec![odd("{\"beat\":\"two\"}")], (begun + SILENT_AFTER, START)), []);
         assert!(book.0.values().all(|peer| peer.signs == SignsOfLife::Present) && book.others().next().is_none());
     }
 }

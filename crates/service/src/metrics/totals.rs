@@ -65,12 +65,14 @@ mod tests {
         metrics.request("GET", "/one", 200, quick);
         metrics.request("POST", "/one", 503, Duration::from_mins(1));
         metrics.request("GET", "/two", 500, quick);
+        metrics.request("GET", "/two", 502, quick);
+        metrics.request("GET", "/two", 418, quick);
         metrics.refusal("seat_taken");
         metrics.refusal("overloaded");
         metrics.refusal("seat_taken");
         let mut totals = metrics.request_totals();
         totals.problems.sort_unstable();
-        assert_eq!((totals.by_time[0], totals.by_time[BUCKETS - 1], totals.errors), (2, 1, 2));
+        assert_eq!((totals.by_time[0], totals.by_time[BUCKETS - 1], totals.errors), (4, 1, 3));
         assert_eq!(totals.problems, [("overloaded", 1), ("seat_taken", 2)]);
         assert!(metrics.render().contains("frontrow_problems_total{code=\"seat_taken\"} 2\n"));
     }

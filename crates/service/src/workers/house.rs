@@ -2,6 +2,7 @@
 
 use crate::office::BoxOffice;
 use std::{sync::Arc, time::Duration};
+use tokio::time::MissedTickBehavior;
 
 /// How long after the end of a second it is taken: its last commits are counted by then.
 const LATE: Duration = Duration::from_millis(5);
@@ -16,8 +17,10 @@ pub(super) async fn sample_house(office: Arc<BoxOffice>) {
 }
 
 pub(super) async fn probe_database(office: Arc<BoxOffice>) {
+    let mut ticks = tokio::time::interval(PROBE_TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::time::sleep(PROBE_TICK).await;
+        ticks.tick().await;
         office.probe_house_database().await;
     }
 }

@@ -2,12 +2,14 @@
 
 use super::{
     batch,
+    clock::CLOCK,
     connect::{Pool, PooledConnection},
     error::{self, Cause},
     load_plan::LoadPlan,
     loads::LoadedWorld,
     maintenance,
     outage::{self, Pulse},
+    read_pool::rows_of,
     saves::Saved,
     unanswered_commit::Transaction,
 };
@@ -32,7 +34,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Transactor {
     pool: Pool,
-    /// Connection for asking whether unanswered commits have ended.
+    /// Connection for asking whether unanswered commits have ended, and whether the server answers at all.
     watch: Arc<Pool>,
     policy: Policy,
     /// Positions drawn by tries that failed: they stay unassigned. The next batch that commits reports them.
@@ -89,6 +91,11 @@ impl Transactor {
                 Err(FailedAttempt::Again(failure) | FailedAttempt::Final(failure)) => return Err(failure),
             }
         }
+    }
+
+    /// Whether the database answers, however busy the lanes and the readers are.
+    pub(super) async fn check_answers(&self) -> Result<(), StoreError> {
+        rows_of(&self.watch, &CLOCK, &[&None::<i64>]).await.map(|_| ())
     }
 
     /// Whether the database accepts commits: see [`maintenance::check_writable`].

@@ -33,13 +33,10 @@ use frontrow_domain::{
     time::Time,
 };
 use frontrow_service::house::{HouseCoverage, SaleScreen};
-use frontrow_storage::Page;
 use serde::Serialize;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// How many entries of the audit log are shown.
-const ENTRIES: u32 = 50;
 /// How many names of operators are looked up for one page.
 const NAMES_MAX: usize = 50;
 
@@ -188,7 +185,7 @@ impl EntryLine {
     /// An entry, as it is shown on the screen of the sale with this concert and room.
     pub(super) fn of(shell: &Shell, screen: &SaleScreen, entry: &AuditEntry, names: &Names) -> Self {
         let zone = &screen.concert.time_zone;
-        let name = entry.actor.and_then(|actor| names.0.get(&actor)).map(String::as_str);
+        let name = entry.actor.and_then(|actor| names.0.get(&actor)?.as_deref());
         let EntryWords { who, what, reason, label } = EntryWords::of(shell, entry, name, zone);
         let room = format!("room {}", screen.concert.room_id);
         let concert = format!("concert {}", screen.concert.concert_id);
@@ -207,28 +204,25 @@ impl EntryLine {
     }
 }
 
-/// The names of operators.
+/// The names of operators; none of one that is not known.
 #[derive(Debug, Default)]
-pub(super) struct Names(BTreeMap<UserId, String>);
+pub(super) struct Names(BTreeMap<UserId, Option<String>>);
 
 impl Names {
-    /// Learns the names of the actors of some entries. One that cannot be read stays without.
+    /// Learns the names of the actors of some entries, in the time that a part of a screen has. One that cannot be read
+    /// stays without.
     pub(super) async fn learn(&mut self, app: &SharedState, entries: &[AuditEntry]) {
-        for actor in entries.iter().filter_map(|entry| entry.actor) {
-            if self.0.len() < NAMES_MAX
-                && !self.0.contains_key(&actor)
-                && let Ok(Some(user)) = app.office.user(actor).await
-            {
-                self.0.insert(actor, user.name);
-            }
-        }
+        let actors = entries.iter().filter_map(|entry| entry.actor).filter(|actor| !self.0.contains_key(actor));
+        let actors: BTreeSet<_> = actors.collect();
+        let room = NAMES_MAX.saturating_sub(self.0.len());
+        self.0.extend(app.office.names_on_screen(actors.into_iter().take(room).collect()).await);
     }
 }
 
 /// The newest entries of the audit log, oldest first.
 pub(super) async fn newest_entries(app: &SharedState, shell: &Shell, screen: &SaleScreen) -> Vec<EntryLine> {
     // The rest of the screen is shown without the database, too.
-    let mut entries = app.office.audit(Page { after: None, limit: ENTRIES }).await.unwrap_or_default();
+    let mut entries = app.office.entries_on_screen().await;
     entries.reverse();
     let mut names = Names::default();
     names.learn(app, &entries).await;
