@@ -46,7 +46,7 @@ async fn step(browser: &Browser, fields: &[(&str, &str)]) {
 }
 
 fn open(folder: &Path) -> (Process, String) {
-    let mut process = PROGRAM.start_with(folder, &["--top-up-policy", "open"]);
+    let mut process = PROGRAM.start_with(folder, &[]);
     let link = process.next_line_with("First operator:");
     let path = format!("/operator/setup/{}", link.split_once("/operator/setup/").unwrap().1.trim());
     (process, path)

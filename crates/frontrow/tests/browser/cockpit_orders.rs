@@ -24,7 +24,7 @@ async fn payment_of(operator: &Client, user: &str) -> i64 {
 
 async fn balance_of(operator: &Client, user: &str) -> i64 {
     let books = operator.get(&format!("/operator/users/{user}")).await.expect(200);
-    books["balance"]["amount"].as_i64().unwrap()
+    books["balance"]["balance"].as_i64().unwrap()
 }
 
 /// Searches a fan, refunds the newest payment with a reason, and corrects the balance.
