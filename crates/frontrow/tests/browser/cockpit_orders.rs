@@ -112,7 +112,7 @@ async fn a_cancelled_concert_gives_every_payment_back_once_though_the_program_is
     sign_in(&browser, OPERATOR).await;
     let reason = json!({ "reason": "The singer is ill." });
     operator.post(&format!("/operator/concerts/{CONCERT}/cancel"), &reason).await.expect(200);
-    operator.post(&format!("/operator/concerts/{CONCERT}/refund-all"), &json!({})).await.expect(200);
+    operator.post(&format!("/operator/concerts/{CONCERT}/refund-all"), &json!({})).await.expect(202);
     shop.kill();
     shop.start_again();
     let payments = format!("/operator/payments?concert={CONCERT}");
