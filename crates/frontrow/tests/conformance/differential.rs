@@ -35,7 +35,7 @@ const COMMANDS: usize = 300;
 const SEEDS: u64 = 24;
 /// A server takes longer for the same.
 const SERVER_SEEDS: u64 = 8;
-/// Outcomes that must occur, or agreement says little; few seeds need not come to the last four.
+/// Outcomes that must occur, or agreement says little; few seeds need not come to the last five.
 const REACHED: [&str; 15] = [
     "state: Confirmed",
     "state: Cancelled",
