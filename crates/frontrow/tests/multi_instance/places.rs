@@ -187,7 +187,8 @@ async fn tokens_that_polled_at_any_instance_while_their_sale_was_postponed_are_n
     }
     let operator = one.operator().await;
     let set_sale = async |status| {
-        operator.patch(&format!("/operator/concerts/{}", hall.id()), &json!({ "status": status })).await.expect(200);
+        let change = json!({ "status": status, "reason": "The singer is ill." });
+        operator.patch(&format!("/operator/concerts/{}", hall.id()), &change).await.expect(200);
     };
 
     set_sale("postponed").await;
