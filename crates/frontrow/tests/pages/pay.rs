@@ -297,7 +297,8 @@ async fn tickets_of_a_concert_that_was_cancelled_or_is_near_say_what_can_be_refu
     says(&browser.open(&path).await, &["환불은 2027년 1월 15일 (금) 오후 8:00에 마감되었습니다"], &["/refund\""]);
     // A postponed concert can be refunded until it has its new date: then the refunds have an end again.
     let set = async |status: &str| {
-        operator.patch(&format!("/operator{}", hall.path()), &json!({ "status": status })).await.expect(200);
+        let change = json!({ "status": status, "reason": "The singer is ill." });
+        operator.patch(&format!("/operator{}", hall.path()), &change).await.expect(200);
         browser.open(&path).await
     };
     let texts = ["공연이 연기되었습니다", "새 날짜가 정해질 때까지 전액 환불할 수 있습니다.", "/refund\""];
