@@ -25,7 +25,7 @@ const words = {
   joins: "분당 +{n}", offered: "차례 {n} · 응답 없음 {missed}", idle: "빈자리 {n}", rate: "허용 {n}/분", no_rate: "제한 없음",
   held: "잡힌 좌석 {held} · 남은 좌석 {free}", pace: "분당 {n}석", money_held: "잡힌 좌석 {sum}",
   unknown: "알 수 없음", unknown_paused: "줄이 멈춰 있습니다", not_sold_out: "매진되지 않음", reach: "줄의 {percent}%", line_empty: "줄은 {when}에 비움",
-  since: "{length}째", look_errors: "요청 {requests}건 중 {errors}건 실패", do_errors: "로그를 보세요.",
+  nothing: "없음", since: "{length}째", look_errors: "요청 {requests}건 중 {errors}건 실패", do_errors: "로그를 보세요.",
 };
 const manner = { lang: "ko", zone: "Asia/Seoul", words };
 
@@ -58,7 +58,7 @@ test("every place of the strip has its text", () => {
   assert.deepEqual(fills(screen(), manner), {
     waiting: "12,480", joins: "분당 +38", offered: "차례 5 · 응답 없음 3", active: "198", cap: "200", idle: "빈자리 2",
     admitted: "61", rate: "허용 120/분", sold: "1,204", seats: "2,000", held: "잡힌 좌석 341 · 남은 좌석 455", pace: "분당 90석",
-    money: "151,200,000원", money_held: "잡힌 좌석 34,100,000원", forecast: "20:11", forecast_more: "줄의 38%",
+    money: "151,200,000원", money_held: "잡힌 좌석 34,100,000원", forecast: "20:11", forecast_more: "줄의 38%", message: "없음",
   });
   const over = fills(screen({ room: room({ admit_per_minute: null, max_active: 100 }) }), manner);
   assert.deepEqual([over.rate, over.idle], ["제한 없음", "빈자리 0"], "a cap that was lowered leaves more inside than it has");

@@ -113,7 +113,7 @@ async fn an_operator_moves_a_crowd_of_buyers_by_cap_rate_message_and_pause() {
     assert_eq!(room().await["gate"], "paused");
     browser.contains("[data-part=entries]", "음향 점검").await;
     picture(&browser, "paused").await;
-    browser.click("#room button.gate").await;
+    browser.click("#room button.gate[value=open]").await;
     applied(&browser).await;
     assert_eq!(room().await["gate"], "open");
 

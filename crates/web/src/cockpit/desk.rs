@@ -71,8 +71,8 @@ async fn show(
     RawQuery(query): RawQuery,
 ) -> HttpResult<Response> {
     let screen = app.office.sale_screen(id).await?;
-    let is_applied = field_of(query.as_deref(), "applied").is_some();
-    page::show(&app, shell, &screen, DeskView { is_applied, ..DeskView::default() }).await
+    let applied = field_of(query.as_deref(), "applied").map(|_| shell.t("desk-applied"));
+    page::show(&app, shell, &screen, DeskView { applied, ..DeskView::default() }).await
 }
 
 async fn events(
@@ -133,12 +133,12 @@ async fn preview_room(
         rate: asked("admit_per_minute", &was.rate),
         message: was.message.clone(),
     };
-    let act = if field_of(query.as_deref(), "gate").as_deref() == Some("paused") { Act::Pause } else { Act::Preview };
     let sent = SentForm {
-        act,
+        act: Act::Preview,
         consent: Consent::NotAsked,
         basis: screen.room.room.updated_at,
         was,
+        was_gate: screen.room.room.gate,
         typed,
         reason: String::new(),
     };
@@ -177,7 +177,7 @@ async fn set_room(
             (sent, wanted, lead) = (pause, Ok(instead), Some(shell.t("desk-rate-offer")));
         }
     }
-    let WantedChange { mut change, reason } = match wanted {
+    let WantedChange { change, reason } = match wanted {
         Ok(wanted) => wanted,
         Err(faults) => {
             let notice = Some(faulty(&shell));
@@ -190,13 +190,21 @@ async fn set_room(
         let form = Some(RoomForm::of(sent, RoomFaults::default()));
         return page::show(&app, shell, &screen, DeskView { form, preview, ..DeskView::default() }).await;
     }
-    // The button of a gate that is so already asks for nothing.
-    change.gate = change.gate.filter(|gate| *gate != room.gate);
-    let stale = sent.basis != room.updated_at;
-    if change == RoomChange::default() && !stale {
+    // The version of a page follows the room. One that was written with an open gate may open it only once its reader
+    // has seen who paused it.
+    let is_unseen = sent.act == Act::Open && sent.was_gate == Gate::Open;
+    let stale = sent.basis != room.updated_at || is_unseen;
+    let same = match change.gate {
+        Some(gate) if gate != room.gate => None,
+        Some(Gate::Paused) => Some("desk-same-paused"),
+        Some(Gate::Open) => Some("desk-same-open"),
+        None => (change == RoomChange::default() && !stale).then_some("desk-same"),
+    };
+    if let Some(title) = same {
+        let sent = sent.rebased(room);
         let notice = FormNotice {
             status: StatusCode::UNPROCESSABLE_ENTITY,
-            title: shell.t("desk-same"),
+            title: shell.t(title),
             text: shell.t("desk-same-text"),
             retry_after: None,
         };
@@ -224,6 +232,13 @@ async fn set_room(
     let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/sale/room", &[&id], &body)?;
     let room_id = screen.concert.room_id;
     match app.office.set_room(caller, room_id, change, Some(sent.basis), reason, key).await {
+        Ok(_) if sent.act.gate().is_some() && sent.is_touched() => {
+            let screen = app.office.sale_screen(id).await?;
+            let sent = SentForm { reason: String::new(), ..sent.rebased(&screen.room.room) };
+            let form = Some(RoomForm::of(sent, RoomFaults::default()));
+            let applied = Some(shell.t("desk-applied-gate"));
+            page::show(&app, shell, &screen, DeskView { form, applied, ..DeskView::default() }).await
+        }
         Ok(_) => Ok(Redirect::to(&format!("{}?applied", page::path_of(&screen))).into_response()),
         Err(ServiceError::Refused(Refusal::Changed)) => {
             let screen = app.office.sale_screen(id).await?;

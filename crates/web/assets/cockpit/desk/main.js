@@ -71,6 +71,9 @@ class Desk {
     /** @type {Set<number>} */
     this.entries = new Set();
     for (const item of root.querySelectorAll("[data-entry]")) this.entries.add(Number(item.getAttribute("data-entry")));
+    /** @type {number | undefined} */
+    this.timer = undefined;
+    this.asked = 0;
     const form = root.querySelector("form#room");
     this.form = form instanceof HTMLFormElement ? form : undefined;
     const { zone } = this.said;
@@ -98,6 +101,10 @@ class Desk {
       contact: (contact) => this.touch(contact),
     });
     void feed.start();
+    // A page that rests does not know how many troubles there are.
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) document.title = this.title;
+    });
     window.setInterval(() => {
       if (!document.hidden) this.tick();
     }, 1_000);
@@ -117,6 +124,7 @@ class Desk {
   show(screen) {
     // An answer may be overtaken by an event.
     if (Date.parse(screen.at) < Date.parse(this.screen.at)) return;
+    const isOther = screen.room.version !== this.screen.room.version;
     this.screen = screen;
     // The least delayed moment says best what time it is.
     this.offset = Math.max(Date.parse(screen.at) - Date.now(), this.offset - DRIFT_MS);
@@ -128,7 +136,10 @@ class Desk {
     this.showInstances(screen);
     const paused = this.part("paused");
     if (paused instanceof HTMLElement) paused.hidden = screen.room.gate === "open";
+    const ownOnly = this.part("own-only");
+    if (ownOnly instanceof HTMLElement) ownOnly.hidden = !screen.own_only;
     this.takeRoom(screen.room);
+    if (isOther && this.form) this.#askPreview();
     if (screen.second) this.charts?.push(screen.second);
     this.tick();
   }
@@ -162,6 +173,11 @@ class Desk {
   showGrades({ grades }) {
     const list = this.part("grades");
     if (!list) return;
+    const names = grades.map(({ name, mark, look }) => `${name}\n${mark}\n${look}`).join("\n");
+    if (list.getAttribute("data-written") !== names) {
+      list.setAttribute("data-written", names);
+      list.replaceChildren(...grades.map((grade) => this.#gradeItem(grade)));
+    }
     grades.forEach((grade, index) => {
       const item = list.children[index];
       if (!item) return;
@@ -172,6 +188,17 @@ class Desk {
       const bar = item.querySelector("progress");
       if (bar) [bar.max, bar.value] = [Math.max(1, forSale(grade)), grade.sold];
     });
+  }
+
+  /** @param {import("./view.js").Grade} grade */
+  #gradeItem({ name, mark, look }) {
+    const shown = name || (this.words["no_grade"] ?? "");
+    const sign = make("b", { text: mark });
+    sign.setAttribute("aria-hidden", "true");
+    const bar = make("progress");
+    bar.setAttribute("aria-label", shown);
+    const count = make("span", { className: "count" });
+    return make("li", {}, make("span", { className: `grade ${look}` }, sign, ` ${shown}`), " ", count, " ", bar, make("small", { className: "soft" }));
   }
 
   /** @param {Screen} screen */
@@ -283,12 +310,10 @@ class Desk {
       const value = now[name] || (this.words["nothing"] ?? "");
       write(this.root.querySelector(`[data-clash="${name}"]`), isClash ? fill(this.words["clash"], { value }) : "");
     }
+    // A button stays where it is and what it is. One that has the focus keeps it: the server says that it is so already.
     const act = room.gate === "open" ? "pause" : "open";
-    for (const gate of this.root.querySelectorAll("button[data-gate]")) {
-      if (!(gate instanceof HTMLButtonElement) || gate.value === act) continue;
-      gate.value = act;
-      gate.dataset["gate"] = room.gate;
-      write(gate, this.words[act] ?? "");
+    for (const gate of this.root.querySelectorAll("button.gate")) {
+      if (gate instanceof HTMLButtonElement) gate.disabled = gate.value !== act && gate !== focused;
     }
     this.showMessage();
   }
@@ -304,20 +329,22 @@ class Desk {
 
   #listen() {
     if (!this.form) return;
-    /** @type {number | undefined} */
-    let timer;
-    let asked = 0;
     this.form.addEventListener("input", () => {
       this.showMessage();
-      window.clearTimeout(timer);
-      timer = window.setTimeout(async () => {
-        const query = previewQuery(this.settings(), this.settings("was_"));
-        const number = (asked += 1);
-        const text = query === undefined ? "" : await this.preview(query);
-        // What was typed since has a preview of its own.
-        if (number === asked && text !== undefined) write(this.part("preview"), text);
-      }, TYPED_MS);
+      this.#askPreview();
     });
+  }
+
+  /** Shows the effect of what was typed, once nothing more was typed for a while. */
+  #askPreview() {
+    window.clearTimeout(this.timer);
+    this.timer = window.setTimeout(async () => {
+      const query = previewQuery(this.settings(), this.settings("was_"));
+      const number = (this.asked += 1);
+      const text = query === undefined ? "" : await this.preview(query);
+      // What was typed since has a preview of its own.
+      if (number === this.asked && text !== undefined) write(this.part("preview"), text);
+    }, TYPED_MS);
   }
 
   /**

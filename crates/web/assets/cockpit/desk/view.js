@@ -6,7 +6,7 @@ import { fill } from "../../words.js";
  * How many seats are in which state.
  * @typedef {{ available: number, held: number, sold: number, blocked: number }} Seats
  */
-/** @typedef {Seats & { name: string, mark: string }} Grade */
+/** @typedef {Seats & { name: string, mark: string, look: string }} Grade `look` is the class of its colour */
 /**
  * What needs attention: its code, how urgent it is, since when, and its numbers and names.
  * @typedef {{ code: string, level: "look" | "bad", since: string, values: Record<string, number | string> }} Look
@@ -39,6 +39,7 @@ import { fill } from "../../words.js";
  * @property {{ sold: number, held: number }} money
  * @property {{ known: boolean, reason?: string, sold_out_at?: string | null, line_empty_at?: string | null, reach_percent?: number | null }} forecast
  * @property {Look[]} attention
+ * @property {boolean} own_only whether the paces, the second and the attention are of one instance alone
  * @property {{ name: string, version: string, state: "ok" | "silent" | "not_ready", code: string }[]} instances
  * @property {import("../../chart/chart.js").Row | null} second
  */
@@ -175,6 +176,7 @@ export function fills(screen, manner) {
     money_held: fill(words["money_held"], { sum: money(screen.money.held, lang) }),
     forecast,
     forecast_more: more,
+    message: room.message ?? words["nothing"] ?? "",
   };
 }
 

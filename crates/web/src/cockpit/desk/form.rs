@@ -65,6 +65,15 @@ impl Act {
             Self::Preview => "preview",
         }
     }
+
+    /// The gate that the button sets. Such a button sets nothing else.
+    pub(super) const fn gate(self) -> Option<Gate> {
+        match self {
+            Self::Pause => Some(Gate::Paused),
+            Self::Open => Some(Gate::Open),
+            Self::Apply | Self::Preview => None,
+        }
+    }
 }
 
 /// Whether the sender was asked and said yes.
@@ -83,6 +92,8 @@ pub(super) struct SentForm {
     pub(super) basis: Time,
     /// The settings that the sender saw.
     pub(super) was: Settings,
+    /// The gate of the page that the sender pressed a button of.
+    pub(super) was_gate: Gate,
     pub(super) typed: Settings,
     pub(super) reason: String,
 }
@@ -144,12 +155,41 @@ impl SentForm {
                 message: has("message", was.message.clone()),
             },
             was,
+            was_gate: match fields.given("was_gate") {
+                "open" => Gate::Open,
+                "paused" => Gate::Paused,
+                _ => room.gate,
+            },
             reason: typed(fields, "reason"),
         })
     }
 
-    /// What is wanted of a room with these settings: what was typed and differs from what the sender saw.
+    /// Whether a field has something else than its sender saw.
+    pub(super) fn is_touched(&self) -> bool {
+        self.typed != self.was
+    }
+
+    /// What is wanted of a room with these settings: the gate alone, or what was typed and differs from what the sender
+    /// saw.
     pub(super) fn wanted(&self, shell: &Shell) -> Result<WantedChange, RoomFaults> {
+        let (change, mut faults) = match self.act.gate() {
+            Some(gate) => (RoomChange { gate: Some(gate), ..RoomChange::default() }, RoomFaults::default()),
+            None => self.settings(shell),
+        };
+        let reason = checked_label("reason", &self.reason, STATUS_REASON_LEN_MAX);
+        if reason.is_err() {
+            faults.reason = Some(shell.t("desk-fault-reason"));
+        }
+        match reason {
+            Ok(reason) if faults.is_empty() => {
+                Ok(WantedChange { change, reason: (!reason.is_empty()).then_some(reason) })
+            }
+            _ => Err(faults),
+        }
+    }
+
+    /// What was typed and differs from what the sender saw, and what of it cannot be.
+    fn settings(&self, shell: &Shell) -> (RoomChange, RoomFaults) {
         let (mut change, mut faults) = (RoomChange::default(), RoomFaults::default());
         if self.typed.cap != self.was.cap {
             change.max_active = whole(&self.typed.cap).filter(|cap| (0..=MAX_ACTIVE_MAX).contains(cap));
@@ -172,21 +212,7 @@ impl SentForm {
                 Err(_) => faults.message = Some(shell.t("desk-fault-message")),
             }
         }
-        change.gate = match self.act {
-            Act::Pause => Some(Gate::Paused),
-            Act::Open => Some(Gate::Open),
-            Act::Apply | Act::Preview => None,
-        };
-        let reason = checked_label("reason", &self.reason, STATUS_REASON_LEN_MAX);
-        if reason.is_err() {
-            faults.reason = Some(shell.t("desk-fault-reason"));
-        }
-        match reason {
-            Ok(reason) if faults.is_empty() => {
-                Ok(WantedChange { change, reason: (!reason.is_empty()).then_some(reason) })
-            }
-            _ => Err(faults),
-        }
+        (change, faults)
     }
 
     /// The same form with the rate as it was.

@@ -1,12 +1,15 @@
 //! One moment of a sale as the browser gets it: the same bytes for all who watch it, in no language.
 
+use crate::html::grade_looks;
 use frontrow_domain::{
     id::Position,
     line::{Forecast, ForecastUnknown, Gate},
     time::Time,
 };
 use frontrow_service::{
-    house::{Attention, AttentionKind, AttentionLevel, HouseSecond, InstanceSeen, SaleScreen, SignsOfLife},
+    house::{
+        Attention, AttentionKind, AttentionLevel, HouseCoverage, HouseSecond, InstanceSeen, SaleScreen, SignsOfLife,
+    },
     sale::SaleStateName,
 };
 use frontrow_storage::SeatCounts;
@@ -31,6 +34,8 @@ pub(super) struct ScreenFrame<'a> {
     money: Takings,
     forecast: ForecastFrame,
     attention: Vec<LookFrame>,
+    /// Whether the paces, the second and the attention are of the instance that sends them alone.
+    own_only: bool,
     instances: Vec<InstanceFrame<'a>>,
     second: Option<SecondFrame>,
 }
@@ -80,6 +85,8 @@ impl From<SeatCounts> for SeatFigures {
 struct GradeFrame<'a> {
     name: &'a str,
     mark: &'a str,
+    /// The class of its colour.
+    look: &'static str,
     #[serde(flatten)]
     seats: SeatFigures,
 }
@@ -287,19 +294,25 @@ impl<'a> From<&'a SaleScreen> for ScreenFrame<'a> {
             },
             rates: PaceFrame { joins: screen.pace.joins, admitted: screen.pace.admitted, sold: screen.pace.sold },
             seats: screen.seats.counts.into(),
-            grades: screen
-                .seats
-                .grades
-                .iter()
-                .map(|grade| GradeFrame { name: &grade.name, mark: &grade.mark, seats: grade.counts.into() })
-                .collect(),
+            grades: grades_of(screen),
             money: Takings { sold: screen.seats.money.sold, held: screen.seats.money.held },
             forecast: ForecastFrame::of(&screen.forecast, screen.at),
             attention: screen.attention.iter().map(LookFrame::from).collect(),
+            own_only: screen.coverage == HouseCoverage::OwnOnly,
             instances: screen.instances.iter().map(InstanceFrame::from).collect(),
             second: screen.second.as_ref().map(SecondFrame::from),
         }
     }
+}
+
+fn grades_of(screen: &SaleScreen) -> Vec<GradeFrame<'_>> {
+    let grades = &screen.seats.grades;
+    let names: Vec<_> = grades.iter().map(|grade| grade.name.as_str()).collect();
+    let looks = grade_looks::styles(&names);
+    let looked = grades.iter().zip(looks);
+    looked
+        .map(|(grade, look)| GradeFrame { name: &grade.name, mark: &grade.mark, look, seats: grade.counts.into() })
+        .collect()
 }
 
 /// The columns of the charts.

@@ -56,6 +56,7 @@ impl RoomForm {
             consent: Consent::NotAsked,
             basis: room.updated_at,
             was: settings.clone(),
+            was_gate: room.gate,
             typed: settings,
             reason: String::new(),
         };
@@ -242,15 +243,12 @@ struct DeskPage {
     is_paused: bool,
     is_own_only: bool,
     notice: Option<FormNotice>,
-    is_applied: bool,
+    applied: Option<String>,
     strip: Strip,
     grades: Vec<GradeLine>,
     /// None for those who may only look.
     form: Option<RoomForm>,
-    message: Option<String>,
-    gate: &'static str,
-    gate_act: &'static str,
-    gate_text: String,
+    message: String,
     preview: String,
     looks: Vec<LookLine>,
     instances: Vec<InstanceLine>,
@@ -265,7 +263,8 @@ pub(super) struct DeskView {
     pub(super) form: Option<RoomForm>,
     pub(super) notice: Option<FormNotice>,
     pub(super) preview: String,
-    pub(super) is_applied: bool,
+    /// What was done, in words.
+    pub(super) applied: Option<String>,
 }
 
 /// The path of the screen of a sale.
@@ -299,7 +298,7 @@ pub(super) async fn show(
     let is_paused = screen.room.room.gate == Gate::Paused;
     let path = path_of(screen);
     let looks: Vec<_> = screen.attention.iter().map(LookFrame::from).collect();
-    let DeskView { form, notice, preview, is_applied } = shown;
+    let DeskView { form, notice, preview, applied } = shown;
     let page = DeskPage {
         nav: ConcertNav { id: concert.concert_id, here: ConcertPart::Sale },
         title: concert.title.clone(),
@@ -311,17 +310,14 @@ pub(super) async fn show(
         strip: Strip::of(&setting, screen),
         grades: grades(&shell, screen),
         form: shell.may_change().then(|| form.unwrap_or_else(|| RoomForm::fresh(&screen.room.room))),
-        message: screen.room.room.message.clone(),
-        gate: if is_paused { "paused" } else { "open" },
-        gate_act: if is_paused { "open" } else { "pause" },
-        gate_text: shell.t(if is_paused { "desk-open" } else { "desk-pause" }),
+        message: screen.room.room.message.clone().unwrap_or_else(|| shell.t("desk-nothing")),
         preview,
         looks: looks.iter().map(|look| look_line(&shell, screen, look)).collect(),
         instances: instances(&shell, screen),
         entries: entries.into_iter().rev().collect(),
         data: data(&shell, screen, &path)?,
         notice,
-        is_applied,
+        applied,
         path,
         shell,
     };

@@ -65,18 +65,19 @@ impl SaleEvents {
         }
     }
 
-    fn write(&mut self, news: &SaleNews) {
+    fn write_screen(&mut self, news: &SaleNews) {
         let frame = news.moment.sent_as(|moment| {
             let data = serde_json::to_vec(&ScreenFrame::from(&moment.screen)).unwrap_or_default();
             events::event("screen", None, &data)
         });
         self.written.push_back(frame);
-        if !news.audit.is_empty() {
-            let line = |entry| EntryLine::of(&self.shell, &news.moment.screen, entry, &self.names);
-            let entries: Vec<_> = news.audit.iter().map(line).collect();
-            let data = serde_json::to_vec(&entries).unwrap_or_default();
-            self.written.push_back(events::event("audit", None, &data));
-        }
+    }
+
+    fn write_audit(&mut self, news: &SaleNews) {
+        let line = |entry| EntryLine::of(&self.shell, &news.moment.screen, entry, &self.names);
+        let entries: Vec<_> = news.audit.iter().map(line).collect();
+        let data = serde_json::to_vec(&entries).unwrap_or_default();
+        self.written.push_back(events::event("audit", None, &data));
     }
 }
 
@@ -89,14 +90,18 @@ impl EventSource for SaleEvents {
             if let Some(news) = &self.news {
                 self.names.learn(&self.app, &news.audit).await;
                 if let Some(news) = self.news.take() {
-                    self.write(&news);
+                    self.write_audit(&news);
                 }
                 continue;
             }
             let check_at = self.check_at;
             tokio::select! {
                 news = self.watch.next() => match news {
-                    Some(news) => self.news = Some(news),
+                    // The moment waits for no name: the database may be silent.
+                    Some(news) => {
+                        self.write_screen(&news);
+                        self.news = Some(news).filter(|news| !news.audit.is_empty());
+                    }
                     None => return NextEvent::End,
                 },
                 () = sleep_until(check_at) => {
