@@ -15,6 +15,10 @@ use std::collections::HashMap;
 
 /// How many lines a text may have: one for each seat, and the names of the columns.
 const LINES_MAX: usize = SEATS_PER_OPERATOR_COMMAND_MAX + 1;
+/// How long a line may be, in bytes: two fields with as many parts as there may be, and three labels, take less.
+const LINE_LEN_MAX: usize = 16 * 1_024;
+/// How long a text may be, in bytes: as many lines of 80 bytes as there may be.
+pub const PLAN_LEN_MAX: usize = 8 * 1_024 * 1_024;
 /// How many faults are told at once.
 pub const PLAN_FAULTS_MAX: usize = 20;
 /// How many parts, apart by blanks, a field of ranges may have.
@@ -27,6 +31,11 @@ pub enum PlanFaultKind {
     Empty,
     /// It has more lines, or names more seats, than one command may add.
     TooMany,
+    /// The text, or the line, has more bytes than one may have.
+    TooLong {
+        /// How many it may have.
+        max: usize,
+    },
     /// The line has fewer or more fields than there are columns.
     FieldCount {
         /// How many columns there are.
@@ -127,6 +136,9 @@ struct PlanField {
 /// # Errors
 /// Its first faults, by line.
 pub fn read_seats(text: &str) -> Result<Vec<NewSeat>, Vec<PlanFault>> {
+    if text.len() > PLAN_LEN_MAX {
+        return Err(vec![PlanFault::at(1, 1, PlanFaultKind::TooLong { max: PLAN_LEN_MAX })]);
+    }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim_start().starts_with(['[', '{']) {
         return json_seats(text).map_err(|fault| vec![fault]);
@@ -172,6 +184,9 @@ impl PlanReader {
     }
 
     fn read_line(&mut self, line: usize, text: &str) -> Result<(), PlanFault> {
+        if text.len() > LINE_LEN_MAX {
+            return Err(PlanFault::at(line, 1, PlanFaultKind::TooLong { max: LINE_LEN_MAX }));
+        }
         let fields = fields(text).map_err(|column| PlanFault::at(line, column, PlanFaultKind::Quotes))?;
         let columns = if let Some(columns) = &self.columns {
             columns.clone()
@@ -273,7 +288,7 @@ fn named_columns(line: usize, fields: &[PlanField]) -> Option<Result<Vec<PlanCol
 }
 
 /// The fields of a line, apart by commas, or by tabs if it has any; a field in quotation marks may have commas, and a
-/// doubled mark in it is one.
+/// doubled mark in it is one. What follows one field more than there are columns is not read.
 ///
 /// # Errors
 /// The column of a quotation mark that is not closed, or of what follows a closed one.
@@ -308,8 +323,8 @@ fn fields(line: &str) -> Result<Vec<PlanField>, usize> {
         }
         fields.push(PlanField { text, column });
         match letters.next() {
-            Some((at, _)) => end = at + 1,
-            None => return Ok(fields),
+            Some((at, _)) if fields.len() <= PlanColumn::ALL.len() => end = at + 1,
+            _ => return Ok(fields),
         }
     }
 }
@@ -407,6 +422,17 @@ mod tests {
 
     fn faults(text: &str) -> Vec<(usize, usize, PlanFaultKind)> {
         read_seats(text).unwrap_err().into_iter().map(|fault| (fault.line, fault.column, fault.kind)).collect()
+    }
+
+    #[test]
+    fn a_text_that_is_no_plan_is_left_before_it_takes_memory() {
+        let commas = ",".repeat(LINE_LEN_MAX);
+        assert_eq!(faults(&commas), [(1, 6, PlanFaultKind::FieldCount { columns: 5 })]);
+        assert_eq!(fields(&commas).unwrap().len(), PlanColumn::ALL.len() + 1);
+        let longer = format!("Floor, A, 1\n{commas},");
+        assert_eq!(faults(&longer), [(2, 1, PlanFaultKind::TooLong { max: LINE_LEN_MAX })]);
+        let longest = "\n".repeat(PLAN_LEN_MAX + 1);
+        assert_eq!(faults(&longest), [(1, 1, PlanFaultKind::TooLong { max: PLAN_LEN_MAX })]);
     }
 
     #[test]

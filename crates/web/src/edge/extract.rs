@@ -83,25 +83,25 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJsonBody<T>
     }
 }
 
-/// The bytes of a form.
+/// A form, not read yet.
 ///
 /// # Errors
 /// 415 for another media type, 413 for a longer body, 408 if it does not arrive in time.
-pub(super) async fn read_form(headers: &HeaderMap, body: Body, max: usize) -> HttpResult<Bytes> {
+pub(super) async fn read_form(headers: &HeaderMap, body: Body, max: usize) -> HttpResult<Buffered> {
     must_be(b"application/x-www-form-urlencoded", headers)
         .map_err(|problem| problem.detail("The body must be a form."))?;
-    Ok(read(headers, body, max).await?.bytes)
+    read(headers, body, max).await
 }
 
-/// The bytes of a body of any media type, not compressed.
+/// A body of any media type, not compressed.
 ///
 /// # Errors
 /// As [`read_form`].
-pub(super) async fn read_any(headers: &HeaderMap, body: Body, max: usize) -> HttpResult<Bytes> {
+pub(super) async fn read_any(headers: &HeaderMap, body: Body, max: usize) -> HttpResult<Buffered> {
     if is_packed(headers) {
         return Err(Problem::new(&codes::UNSUPPORTED_MEDIA_TYPE));
     }
-    Ok(read(headers, body, max).await?.bytes)
+    read(headers, body, max).await
 }
 
 /// A picture of at most [`PICTURE_LEN_MAX`] bytes. Until it is dropped, its bytes count among those that the server may
@@ -181,9 +181,9 @@ fn too_large(max: usize) -> Problem {
 }
 
 /// A whole body, with its share of the bytes that the server may buffer, freed together.
-struct Buffered {
-    bytes: Bytes,
-    _room: BodyRoom,
+pub(super) struct Buffered {
+    pub(super) bytes: Bytes,
+    pub(super) room: BodyRoom,
 }
 
 /// Reads a body to its end. Its bytes are reserved as they arrive, so that a client pays for what it has sent and not
@@ -200,7 +200,7 @@ async fn buffer(mut body: Body, max: usize) -> HttpResult<Buffered> {
         }
         if kept.is_empty() && body.is_end_stream() {
             room.take(part.len())?;
-            return Ok(Buffered { bytes: part, _room: room });
+            return Ok(Buffered { bytes: part, room });
         }
         if len > kept.capacity() {
             let capacity = len.max(2 * kept.capacity()).min(max);
@@ -209,7 +209,7 @@ async fn buffer(mut body: Body, max: usize) -> HttpResult<Buffered> {
         }
         kept.extend_from_slice(&part);
     }
-    Ok(Buffered { bytes: kept.into(), _room: room })
+    Ok(Buffered { bytes: kept.into(), room })
 }
 
 /// Reads JSON the fast way; if that fails, once more to find the field at fault.

@@ -6,6 +6,7 @@ use crate::edge::{
     auth::{self, Visitor},
     cookies::check_same_origin,
     extract::{LARGE_BODY_LEN_MAX, OPERATOR_BODY_LEN_MAX, read_any, read_form},
+    observe::BodyRoom,
     problem::{HttpResult, Problem},
     state::SharedState,
 };
@@ -67,6 +68,11 @@ impl FormFields {
         Ok(())
     }
 
+    /// How many bytes the names and values take.
+    fn len(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len().saturating_add(value.len())).sum()
+    }
+
     /// The value of a field that a form has once.
     ///
     /// # Errors
@@ -120,7 +126,7 @@ where
         let (parts, body) = request.into_parts();
         // Without a session, too: another site must not sign a visitor in to an account of its own.
         check_same_origin(&parts, auth::scheme(&parts, &SharedState::from_ref(state))?)?;
-        Self::of(&read_form(&parts.headers, body, FORM_LEN_MAX).await?, FIELDS_MAX)
+        Self::of(&read_form(&parts.headers, body, FORM_LEN_MAX).await?.bytes, FIELDS_MAX)
     }
 }
 
@@ -135,13 +141,15 @@ pub struct FormFile {
     pub bytes: Bytes,
 }
 
-/// A form of an operator's page: with long lists, long texts or a file. The caller is checked before the body is read.
-#[derive(Debug, Clone, Default)]
+/// A form of an operator's page: with long lists, long texts or a file. A handler takes `OperatorOnly` before it, so that
+/// the body of another caller is not read. Until it is dropped, its bytes count among those that the server may buffer.
+#[derive(Default)]
 pub struct LargeForm {
     /// The fields that are no files.
     pub fields: FormFields,
     /// The files that were chosen.
     pub files: Vec<FormFile>,
+    room: Option<BodyRoom>,
 }
 
 impl LargeForm {
@@ -149,6 +157,35 @@ impl LargeForm {
     #[must_use]
     pub fn file(&self, field: &str) -> Option<&FormFile> {
         self.files.iter().find(|file| file.field == field)
+    }
+
+    /// The same form of a viewer, who chooses seats and changes none: no longer than a small one.
+    ///
+    /// # Errors
+    /// As for a large one.
+    pub async fn of_viewer(request: Request, app: &SharedState) -> HttpResult<Self> {
+        Self::read(request, app, FORM_LEN_MAX).await
+    }
+
+    async fn read(request: Request, app: &SharedState, max: usize) -> HttpResult<Self> {
+        let (parts, body) = request.into_parts();
+        check_same_origin(&parts, auth::scheme(&parts, app)?)?;
+        let media_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let (mut form, mut room) = match media_type.and_then(multipart::boundary) {
+            Some(boundary) => {
+                let body = read_any(&parts.headers, body, max).await?;
+                (Self::of_parts(&body.bytes, &boundary)?, body.room)
+            }
+            None => {
+                let body = read_form(&parts.headers, body, max).await?;
+                let fields = FormFields::of(&body.bytes, LARGE_FIELDS_MAX)?;
+                (Self { fields, ..Self::default() }, body.room)
+            }
+        };
+        // The fields are a copy of the body.
+        room.take(form.fields.len())?;
+        form.room = Some(room);
+        Ok(form)
     }
 
     fn of_parts(body: &Bytes, boundary: &str) -> HttpResult<Self> {
@@ -175,14 +212,7 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> HttpResult<Self> {
-        let (parts, body) = request.into_parts();
-        check_same_origin(&parts, auth::scheme(&parts, &SharedState::from_ref(state))?)?;
-        let media_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let Some(boundary) = media_type.and_then(multipart::boundary) else {
-            let body = read_form(&parts.headers, body, LARGE_BODY_LEN_MAX).await?;
-            return Ok(Self { fields: FormFields::of(&body, LARGE_FIELDS_MAX)?, files: Vec::new() });
-        };
-        Self::of_parts(&read_any(&parts.headers, body, LARGE_BODY_LEN_MAX).await?, &boundary)
+        Self::read(request, &SharedState::from_ref(state), LARGE_BODY_LEN_MAX).await
     }
 }
 

@@ -160,6 +160,7 @@ seats-plan-faulty = The list has faults.
 seats-plan-utf8 = The file isn’t UTF-8. Save it as “CSV UTF-8”.
 seats-plan-place = Line { $line }, column { $column }
 seats-plan-empty = No seats are in the list.
+seats-plan-too-long = This has more than { $max } bytes.
 seats-plan-too-many = At most { $max } seats can be added at once.
 seats-plan-field-count = Give at least section, rows and numbers, and no more than { $columns } fields.
 seats-plan-quotes = A quotation mark isn’t closed, or something follows it.

@@ -94,6 +94,7 @@ seats-plan-faulty = 목록에 틀린 곳이 있습니다.
 seats-plan-utf8 = 파일이 UTF-8이 아닙니다. ‘CSV UTF-8’로 저장하세요.
 seats-plan-place = { $line }번째 줄 { $column }번째 글자
 seats-plan-empty = 목록에 좌석이 없습니다.
+seats-plan-too-long = { $max }바이트보다 깁니다.
 seats-plan-too-many = 한 번에 { $max }석까지 추가할 수 있습니다.
 seats-plan-field-count = 구역, 열, 번호는 꼭 적고, { $columns }칸을 넘지 마세요.
 seats-plan-quotes = 따옴표가 닫히지 않았거나 뒤에 다른 글자가 있습니다.

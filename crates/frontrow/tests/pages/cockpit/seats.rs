@@ -146,6 +146,9 @@ async fn seats_are_added_by_a_file_and_its_faults_have_lines_and_columns() {
     let (status, html) =
         send("hall.json", br#"[{"range":{"from":1,"to":3,"section":"B","grade":"S","price":5}}]"#).await;
     assert!(status == 200 && html.contains("3 seats would be added"), "{html}");
+    let (status, html) = send("hall.csv", &b",".repeat(2_000_000)).await;
+    assert!(status == 422 && html.contains("This has more than"), "{status}");
+    assert!(html.len() < 100_000, "a file that is too long does not come back");
     for (text, fault) in [
         ("", "Line 1, column 1: No seats"),
         ("A,1,1\nA,1,1", "Line 2, column 1: A seat on this line is already on line 1"),
@@ -345,6 +348,14 @@ async fn a_viewer_sees_the_seats_and_changes_nothing_and_a_buyer_learns_nothing(
         assert_eq!(sent.status, 403, "{path}");
     }
     assert_eq!(viewer.open(&format!("{}/add", at.path)).await.status, 403);
+    // Of what a viewer must not send nothing is read, and of a choice to be looked at not much.
+    let long = "1,".repeat(64 * 1_024);
+    let mut fields = vec![("act", "look"), ("seats", &*long)];
+    for (path, status) in [("ask", 413), ("set", 403), ("add", 403)] {
+        assert_eq!(viewer.send(&format!("{}/{path}", at.path), &fields).await.status, status, "{path}");
+    }
+    fields.extend(vec![("x", ""); 5_000]);
+    assert_eq!(viewer.send(&format!("{}/add", at.path), &fields).await.status, 403);
     viewer.send(&format!("{}/ask", at.path), &[("act", "look"), ("seat", &at.id(0))]).await.shows(200, &["free 1"]);
     let buyer = browser(&at.server, &at.server.buyer("buyer").await);
     for path in ["", "/about", "/add"] {

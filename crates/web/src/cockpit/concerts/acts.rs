@@ -8,6 +8,7 @@ use super::{
 use crate::{
     cockpit::shell::CockpitShell,
     edge::{
+        auth::OperatorOnly,
         extract::PathId,
         form::FormFields,
         precondition::IfMatch,
@@ -170,6 +171,7 @@ pub(super) async fn show(
     shell: CockpitShell,
     Path((id, act)): Path<(String, String)>,
 ) -> HttpResult<Response> {
+    check_may_change(&shell)?;
     let act = StageAct::find(&act)?;
     let visit = ConcertVisit::of(shell, &app, concert_id(&id)?).await?;
     form_page(&visit.shell, None, &visit.act_page(&app, act, &FormFields::default(), &Vec::new()).await?)
@@ -182,6 +184,7 @@ fn concert_id(text: &str) -> HttpResult<ConcertId> {
 
 pub(super) async fn send(
     State(app): State<SharedState>,
+    _: OperatorOnly,
     shell: CockpitShell,
     Path((id, act)): Path<(String, String)>,
     typed: FormFields,

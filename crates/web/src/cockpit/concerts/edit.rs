@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     cockpit::shell::CockpitShell,
-    edge::{extract::PathId, form::FormFields, precondition::IfMatch, problem::HttpResult, state::SharedState},
+    edge::{
+        auth::OperatorOnly, extract::PathId, form::FormFields, precondition::IfMatch, problem::HttpResult,
+        state::SharedState,
+    },
     html::forms::{FormNotice, form_page, fresh_key, key_of},
 };
 use axum::{
@@ -56,12 +59,14 @@ fn new_page(shell: CockpitShell, typed: &FormFields, faults: &StageFaults, notic
 }
 
 pub(super) async fn show_new(shell: CockpitShell) -> HttpResult<Response> {
+    check_may_change(&shell)?;
     let page = new_page(shell, &FormFields::default(), &Vec::new(), None);
     form_page(&page.shell, None, &page)
 }
 
 pub(super) async fn create(
     State(app): State<SharedState>,
+    _: OperatorOnly,
     shell: CockpitShell,
     typed: FormFields,
 ) -> HttpResult<Response> {
@@ -132,12 +137,14 @@ pub(super) async fn show(
     shell: CockpitShell,
     PathId(id): PathId<ConcertId>,
 ) -> HttpResult<Response> {
+    check_may_change(&shell)?;
     let visit = ConcertVisit::of(shell, &app, id).await?;
     form_page(&visit.shell, None, &visit.edit_page(None, &Vec::new()))
 }
 
 pub(super) async fn update(
     State(app): State<SharedState>,
+    _: OperatorOnly,
     shell: CockpitShell,
     PathId(id): PathId<ConcertId>,
     typed: FormFields,

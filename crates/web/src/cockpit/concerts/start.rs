@@ -17,6 +17,7 @@ use super::{
 use crate::{
     cockpit::shell::CockpitShell,
     edge::{
+        auth::OperatorOnly,
         extract::PathId,
         form::FormFields,
         precondition::IfMatch,
@@ -154,7 +155,12 @@ async fn show_first(State(app): State<SharedState>, shell: CockpitShell) -> Http
     form_page(&page.shell, None, &page)
 }
 
-async fn make(State(app): State<SharedState>, shell: CockpitShell, typed: FormFields) -> HttpResult<Response> {
+async fn make(
+    State(app): State<SharedState>,
+    _: OperatorOnly,
+    shell: CockpitShell,
+    typed: FormFields,
+) -> HttpResult<Response> {
     check_may_change(&shell)?;
     let mut reader = StageReader::new(&shell, &typed);
     let new = reader.beginning();
@@ -350,6 +356,7 @@ enum StepOutcome {
 
 async fn send(
     State(app): State<SharedState>,
+    _: OperatorOnly,
     shell: CockpitShell,
     Path((id, step)): Path<(String, String)>,
     typed: FormFields,

@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     cockpit::shell::CockpitShell,
-    edge::{extract::PathId, form::LargeForm, idempotency::IdempotencyKey, problem::HttpResult, state::SharedState},
+    edge::{
+        auth::OperatorOnly, extract::PathId, form::LargeForm, idempotency::IdempotencyKey, problem::HttpResult,
+        state::SharedState,
+    },
     html::forms::{FormNotice, fresh_key, key_of},
 };
 use axum::{
@@ -40,6 +43,7 @@ enum CheckedAct {
 /// Does what was asked.
 pub(super) async fn set(
     State(app): State<SharedState>,
+    _: OperatorOnly,
     shell: CockpitShell,
     PathId(concert_id): PathId<ConcertId>,
     form: LargeForm,

@@ -3,7 +3,14 @@
 use super::SeatsVisit;
 use crate::{
     cockpit::shell::CockpitShell,
-    edge::{extract::PathId, form::LargeForm, kept, problem::HttpResult, state::SharedState},
+    edge::{
+        auth::OperatorOnly,
+        extract::PathId,
+        form::LargeForm,
+        kept,
+        problem::{HttpResult, Problem},
+        state::SharedState,
+    },
     html::forms::{FormNotice, form_page, fresh_key, key_of},
 };
 use askama::Template;
@@ -26,9 +33,13 @@ use frontrow_service::{
     seat_plan::{PlanFault, PlanFaultKind, read_seats},
 };
 use std::collections::{BTreeMap, HashSet};
+use tokio::task::spawn_blocking;
 
 /// How many characters of a faulty line are shown.
 const EXCERPT_LEN_MAX: usize = 120;
+/// How long a faulty text may be to come back with its faults, in bytes. A longer one comes from a file, which the operator
+/// has.
+const RETURNED_LEN_MAX: usize = 1_024 * 1_024;
 /// How many seats that exist already are named.
 const TAKEN_NAMED_MAX: usize = 5;
 
@@ -104,6 +115,7 @@ pub(super) async fn show(
 /// Shows what would be added, or adds what was shown.
 pub(super) async fn send(
     State(app): State<SharedState>,
+    _: OperatorOnly,
     shell: CockpitShell,
     PathId(concert_id): PathId<ConcertId>,
     form: LargeForm,
@@ -121,11 +133,19 @@ pub(super) async fn send(
         let notice = visit.bad(visit.shell.t("seats-plan-utf8"), StatusCode::UNPROCESSABLE_ENTITY);
         return visit.add_page(&view, String::new(), None, Vec::new(), Some(notice));
     };
-    let seats = match read_seats(&text) {
+    // A long text takes longer than other requests should wait.
+    let (text, seats) = spawn_blocking(move || {
+        let seats = read_seats(&text);
+        (text, seats)
+    })
+    .await
+    .map_err(Problem::internal)?;
+    let seats = match seats {
         Ok(seats) => seats,
         Err(faults) => {
             let notice = visit.bad(visit.shell.t("seats-plan-faulty"), StatusCode::UNPROCESSABLE_ENTITY);
             let faults = faults.iter().map(|fault| visit.fault(fault, &text)).collect();
+            let text = if text.len() > RETURNED_LEN_MAX { String::new() } else { text };
             return visit.add_page(&view, text, None, faults, Some(notice));
         }
     };
@@ -191,6 +211,7 @@ impl SeatsVisit {
         let what = match &fault.kind {
             PlanFaultKind::Empty => shell.t("seats-plan-empty"),
             PlanFaultKind::TooMany => shell.t1("seats-plan-too-many", "max", SEATS_PER_OPERATOR_COMMAND_MAX),
+            PlanFaultKind::TooLong { max } => shell.t1("seats-plan-too-long", "max", *max),
             PlanFaultKind::FieldCount { columns } => shell.t1("seats-plan-field-count", "columns", *columns),
             PlanFaultKind::Quotes => shell.t("seats-plan-quotes"),
             PlanFaultKind::UnknownColumn => shell.t("seats-plan-unknown-column"),

@@ -16,7 +16,7 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    extract::State,
+    extract::{FromRequest as _, Request, State},
     http::StatusCode,
     response::{IntoResponse as _, Redirect, Response},
 };
@@ -140,8 +140,13 @@ pub(super) async fn ask(
     State(app): State<SharedState>,
     shell: CockpitShell,
     PathId(concert_id): PathId<ConcertId>,
-    form: LargeForm,
+    request: Request,
 ) -> HttpResult<Response> {
+    let form = if shell.may_change() {
+        LargeForm::from_request(request, &app).await?
+    } else {
+        LargeForm::of_viewer(request, &app).await?
+    };
     let visit = SeatsVisit::of(shell, app, concert_id);
     let view = visit.hall().await?;
     let choice = SeatChoice::of(&form.fields, &view.seats.order)?;
