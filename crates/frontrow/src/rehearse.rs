@@ -70,18 +70,21 @@ impl NewsReader {
     }
 }
 
-/// Where the scratch box office of a rehearsal is: beside a database file, else in the system's folder for such.
+/// Where the scratch box office of a rehearsal is: beside a database file, else in the system's folder for such, under a
+/// name of this user's own.
 #[must_use]
 pub fn scratch_folder(config: &Config) -> PathBuf {
     match config.database() {
         Database::Sqlite(_) => config.data.join("rehearsal"),
-        Database::Postgres(_) => std::env::temp_dir().join("frontrow-rehearsal"),
+        Database::Postgres(_) => {
+            std::env::temp_dir().join(format!("frontrow-rehearsal-{}", rustix::process::geteuid().as_raw()))
+        }
     }
 }
 
 /// Removes what a rehearsal that was killed has left, unless one is running.
 pub fn sweep(folder: &Path) {
-    if folder.exists()
+    if folder.symlink_metadata().is_ok()
         && let Ok(lock) = scratch::take(folder)
         && let Err(error) = lock.remove()
     {

@@ -35,7 +35,7 @@ pub struct RehearseOptions {
     /// Write the report as JSON to this file
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Folder of the scratch box office, made and removed [default: rehearsal in the data folder]
+    /// Folder of the scratch box office, made and removed; if it is there, it must be empty [default: rehearsal in the data folder]
     #[arg(long, value_name = "DIR")]
     pub scratch: Option<PathBuf>,
     /// Write the news as JSON lines, and end when standard input does

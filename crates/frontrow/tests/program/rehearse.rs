@@ -156,9 +156,9 @@ async fn a_rehearsal_ends_with_its_input_and_one_runs_at_a_time_and_what_a_kille
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(scratch.join("frontrow.db").exists(), "a killed one leaves its folder");
-    std::fs::write(scratch.join("left.tmp"), "left").unwrap();
+    std::fs::write(scratch.join("frontrow.db-left"), "left").unwrap();
     let mut child = started(folder.path());
-    assert!(!scratch.join("left.tmp").exists(), "the next one removes it");
+    assert!(!scratch.join("frontrow.db-left").exists(), "the next one removes it");
     drop(child.stdin.take());
     wait_for(&mut child);
     assert!(!scratch.exists());
@@ -170,6 +170,7 @@ async fn a_server_that_starts_removes_what_a_killed_rehearsal_left() {
     let scratch = folder.path().join("rehearsal");
     std::fs::create_dir(&scratch).unwrap();
     std::fs::write(scratch.join("frontrow.db"), "of a rehearsal").unwrap();
+    std::fs::write(scratch.join("rehearsal.mark"), "").unwrap();
     let process = PROGRAM.start(folder.path(), &[]);
     assert!(!scratch.exists());
     process.kill();
