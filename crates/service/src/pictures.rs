@@ -59,6 +59,17 @@ impl PictureFormat {
         }
     }
 
+    /// The format that a picture begins as; none if it is another one.
+    #[must_use]
+    pub fn of_bytes(picture: &[u8]) -> Option<Self> {
+        match image::guess_format(picture).ok()? {
+            ImageFormat::Png => Some(Self::Png),
+            ImageFormat::Jpeg => Some(Self::Jpeg),
+            ImageFormat::WebP => Some(Self::WebP),
+            _ => None,
+        }
+    }
+
     const fn of_crate(self) -> ImageFormat {
         match self {
             Self::Png => ImageFormat::Png,

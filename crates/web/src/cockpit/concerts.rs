@@ -5,6 +5,7 @@ mod draft;
 mod edit;
 mod form;
 mod list;
+mod poster;
 mod start;
 
 use crate::{
@@ -21,11 +22,12 @@ use axum::{Router, extract::State, http::StatusCode, response::Response, routing
 use form::StagePage;
 use frontrow_domain::{
     id::ConcertId,
+    line::Room,
     refusal::Refusal,
-    sale::{Concert, ConcertDetails, ConcertStatus},
+    sale::{Concert, ConcertDetails, PosterMark},
     time::Time,
 };
-use frontrow_service::sale::SaleState;
+use frontrow_service::sale::{SaleState, is_being_made};
 use frontrow_storage::SeatCounts;
 pub(super) use list::ConcertLine;
 pub(super) use start::PATH as START_PATH;
@@ -37,6 +39,7 @@ pub(super) fn routes() -> Router<SharedState> {
         .route("/operator/concerts/new", get(edit::show_new).post(edit::create))
         .route("/operator/concerts/{concert_id}", get(show))
         .route("/operator/concerts/{concert_id}/edit", get(edit::show).post(edit::update))
+        .route("/operator/concerts/{concert_id}/poster", get(poster::show).post(poster::send))
         .route("/operator/concerts/{concert_id}/act", get(acts::to_concert))
         .route("/operator/concerts/{concert_id}/act/{act}", get(acts::show).post(acts::send))
         .merge(start::routes())
@@ -47,9 +50,9 @@ pub(super) fn path_of(concert: ConcertId) -> String {
     format!("/operator/concerts/{concert}")
 }
 
-/// Whether a concert is still being made by steps: it is closed, and its sale was never open.
-pub(super) fn is_being_made(concert: &Concert, now: Time) -> bool {
-    concert.status == ConcertStatus::Closed && concert.opened_at.is_none() && now < concert.opens_at
+/// The page that goes on with the steps of a concert that is being made.
+pub(super) fn steps_of(concert: ConcertId) -> String {
+    format!("{START_PATH}/{concert}")
 }
 
 /// Refuses a change by a viewer.
@@ -67,15 +70,27 @@ struct ConcertVisit {
     shell: CockpitShell,
     concert: Concert,
     details: ConcertDetails,
+    poster: Option<PosterMark>,
     seats: SeatCounts,
+    room: Room,
+    /// Whether its steps are not finished.
+    is_being_made: bool,
 }
 
 impl ConcertVisit {
     async fn of(shell: CockpitShell, app: &SharedState, id: ConcertId) -> HttpResult<Self> {
         let books = app.office.concert_books(id).await?;
         let profile = app.office.profile(id).await?;
-        let details = profile.details.clone();
-        Ok(Self { shell, concert: books.concert, details, seats: books.seats })
+        let room = app.office.room(books.concert.room_id).await?.room;
+        Ok(Self {
+            shell,
+            is_being_made: is_being_made(&books.concert, books.seats, app.office.now()),
+            details: profile.details.clone(),
+            poster: profile.poster,
+            concert: books.concert,
+            seats: books.seats,
+            room,
+        })
     }
 
     fn total(&self) -> i64 {
@@ -121,7 +136,7 @@ async fn show(
 impl ConcertVisit {
     fn page(self, now: Time) -> StageShowPage {
         let total = self.total();
-        let Self { shell, concert, seats, .. } = self;
+        let Self { shell, concert, seats, is_being_made, .. } = self;
         let zone = concert.time_zone.as_str();
         let fact = |name: &str, value: String| StageFact { name: shell.t(name), value };
         let room = match concert.room_id.concert() {
@@ -139,7 +154,9 @@ impl ConcertVisit {
             fact("stage-price", shell.money(&concert.base_price)),
         ];
         let asked = if concert.refund_all_at.is_some() { RefundsAsked::Yes } else { RefundsAsked::No };
-        let acts = StageAct::ALL.into_iter().filter(|act| shell.may_change() && act.is_open(concert.status, asked));
+        let acts = StageAct::ALL.into_iter().filter(|act| {
+            shell.may_change() && act.is_open(concert.status, asked) && (!is_being_made || act.is_of_steps_too())
+        });
         StageShowPage {
             nav: ConcertNav { id: concert.concert_id, here: ConcertPart::Concert },
             when: shell.moment(&concert.starts_at, zone),
@@ -148,7 +165,7 @@ impl ConcertVisit {
             facts,
             path: path_of(concert.concert_id),
             concert_id: concert.concert_id,
-            is_being_made: is_being_made(&concert, now),
+            is_being_made,
             acts: acts.map(|act| (act.name(), act.title(&shell))).collect(),
             title: concert.title,
             shell,

@@ -35,7 +35,7 @@ use frontrow_domain::{
     sale::{AgeRating, Concert, ConcertDetails},
     time::{Span, Time},
 };
-use frontrow_service::sale::{ConcertGrade, ConcertView, HallOverview, HallSection, SaleState};
+use frontrow_service::sale::{ConcertGrade, ConcertView, HallOverview, HallSection, SaleState, is_being_made};
 
 /// How many sections of a hall the page lists; the plan of the hall shows all.
 const SECTIONS_MAX: usize = 100;
@@ -215,6 +215,8 @@ fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView) -> HttpResult<String>
         }
         _ => None,
     };
+    let is_prepared = view.now < concert.opens_at && is_being_made(concert, on_sale.seats, view.now);
+    let preparing = is_prepared.then(|| shell.t("concert-preparing"));
     let HallOverview { order, grades, sections, .. } = &*view.hall;
     let styles = styles_of(order);
     let look = |grade: &ConcertGrade| styles.get(grade.place).copied().unwrap_or_default();
@@ -228,7 +230,7 @@ fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView) -> HttpResult<String>
         hue: hue(concert.concert_id),
         poster: PosterView::of(concert.concert_id, profile),
         sale: SaleWords::of(shell, on_sale.state, view.now, zone),
-        reason: concert.status_reason.as_deref(),
+        reason: preparing.as_deref().or(concert.status_reason.as_deref()),
         next_step: next_step(shell, on_sale.state),
         countdown,
         may_join: on_sale.state.may_join(),

@@ -14,6 +14,7 @@ next-all-held = All seats are held by others right now. Seats that aren’t paid
 next-sold-out = Every seat is sold. Refunded seats go to the line, in order.
 next-no-seats = The seats haven’t been announced yet. Please look again later.
 next-closed = The sale is closed. Your tickets remain valid.
+concert-preparing = Tickets aren’t on sale yet.
 next-postponed = The concert moves to another day. Your seats stay yours, and you can get a full refund until the new date is set.
 next-cancelled = The concert doesn’t take place. You can get a full refund at any time.
 next-over = The concert is over.

@@ -1,7 +1,7 @@
 //! Concerts by forms: the first one by steps, one at once, changes, and what stops a sale.
 
 use crate::support::says;
-use frontrow_testkit::{Browser, Client, LoadedPage, Server, id, items};
+use frontrow_testkit::{Browser, Client, LoadedPage, Server, id, items, picture};
 use serde_json::{Value, json};
 
 fn english(server: &Server, client: &Client) -> Browser {
@@ -96,13 +96,12 @@ async fn an_empty_box_office_leads_to_its_first_concert_and_nothing_is_sold_befo
     let opening: Fields = vec![("opens_at", "2027-01-15T18:00".to_owned()), ("closes_at", String::new())];
     assert_eq!(fill(&browser, "/operator/start/1/opening", &opening).await.leads_to(), "/operator/start/1/look");
     assert_eq!(concert().await["opens_at"], "2027-01-15T09:00:00.000000Z");
-    let room: Fields = vec![("own_room_max_active", "30".to_owned()), ("admit_per_minute", "600".to_owned())];
+    let room = own_room("30", "600");
     assert_eq!(fill(&browser, "/operator/start/1/room", &room).await.leads_to(), "/operator/start/1/opening");
     let set = operator.get("/operator/rooms/1").await.expect(200);
     assert_eq!((&set["max_active"], &set["admit_per_minute"]), (&json!(30), &json!(600)));
     // Set again, lower: it is still being made.
-    let room: Fields = vec![("own_room_max_active", "20".to_owned()), ("admit_per_minute", String::new())];
-    fill(&browser, "/operator/start/1/room", &room).await.leads_to();
+    fill(&browser, "/operator/start/1/room", &own_room("20", "")).await.leads_to();
     let look = browser.open("/operator/start/1/look").await;
     says(&look, &["36 seats", "href=\"/concerts/1\"", "a room of its own"], &["No opening yet"]);
     says(&Browser::at(&server).open("/concerts/1").await, &["aren’t on sale yet"], &[]);
@@ -117,6 +116,137 @@ async fn an_empty_box_office_leads_to_its_first_concert_and_nothing_is_sold_befo
     buyer.pay(&token, held).await.expect(201);
     let home = browser.open("/operator").await;
     says(&home, &["1 of 36 sold", "href=\"/operator/concerts/1/sale\"", "Open now or soon"], &["No concerts yet"]);
+    server.close().await;
+}
+
+fn own_room(places: &str, rate: &str) -> Fields {
+    [("room", "own"), ("own_room_max_active", places), ("admit_per_minute", rate)]
+        .map(|(name, value)| (name, value.to_owned()))
+        .into()
+}
+
+#[tokio::test]
+async fn the_steps_change_a_concert_while_it_is_being_made_and_no_longer() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let browser = english(&server, &operator);
+    fill(&browser, "/operator/start", &what()).await.leads_to();
+    let concert = async || operator.get("/operator/concerts/1").await.expect(200)["concert"].clone();
+    assert_eq!(concert().await["status_reason"], Value::Null);
+    let korean = Browser::at(&server).speaking("ko");
+    says(&korean.open("/concerts/1").await, &["아직 예매 전입니다."], &["aren’t on sale yet"]);
+    // Whether it goes on sale is for the last step, which checks what it needs.
+    let about = browser.open("/operator/concerts/1").await;
+    says(&about, &["href=\"/operator/start/1\"", "act/cancel"], &["act/resume", "act/postpone"]);
+    let key = [("key", "0123456789abcdef0123"), ("basis", "1")];
+    assert_eq!(browser.send("/operator/concerts/1/act/resume", &key).await.leads_to(), "/operator/start/1");
+    assert_eq!(concert().await["status"], "closed");
+
+    // Another date: it has no opening still.
+    says(&browser.open("/operator/concerts/1/edit").await, &["href=\"/operator/start/1\""], &[]);
+    let mut later = with(&what(), "concert_date", "2027-03-20");
+    later.extend(["opens_at", "closes_at"].map(|name| (name, String::new())));
+    assert_eq!(fill(&browser, "/operator/concerts/1/edit", &later).await.leads_to(), "/operator/start/1");
+    assert_eq!(concert().await["opens_at"], "2027-03-20T10:59:00.000000Z");
+    let earlier = with(&later, "concert_date", "2027-02-20");
+    fill(&browser, "/operator/concerts/1/edit", &earlier).await.leads_to();
+    says(&browser.open("/operator/start/1/look").await, &["No opening yet"], &[]);
+
+    fill(&browser, "/operator/start/1/seats", &seats("Floor", "A", "1-10", "", "")).await.leads_to();
+    says(&browser.open("/operator/concerts/1/seats").await, &["href=\"/operator/start/1\""], &[]);
+    // A rate needs a room of its own. The house room stays chosen.
+    let house = with(&own_room("10", "60"), "room", "house");
+    is_at_fault(&fill(&browser, "/operator/start/1/room", &house).await, "admit_per_minute");
+    let house = with(&house, "admit_per_minute", "");
+    assert_eq!(fill(&browser, "/operator/start/1/room", &house).await.leads_to(), "/operator/start/1/opening");
+    assert_eq!(concert().await["room_id"], 0);
+    let opening: Fields = vec![("opens_at", "2027-02-01T18:00".to_owned()), ("closes_at", String::new())];
+    fill(&browser, "/operator/start/1/opening", &opening).await.leads_to();
+    assert_eq!(browser.open("/operator/start/1").await.leads_to(), "/operator/start/1/look");
+    says(&browser.open("/operator/start/1/room").await, &["value=\"house\" checked"], &["value=\"own\" checked"]);
+
+    // Its own room is shown as it is; looked at, it stays so; another operator's change is seen.
+    fill(&browser, "/operator/start/1/room", &own_room("500", "60")).await.leads_to();
+    let room = async || operator.get("/operator/rooms/1").await.expect(200);
+    let step = browser.open("/operator/start/1/room").await;
+    says(&step, &["value=\"500\"", "value=\"60\""], &["type=\"radio\""]);
+    let set = room().await;
+    fill(&browser, "/operator/start/1/room", &own_room("500", "60")).await.leads_to();
+    assert_eq!(room().await["updated_at"], set["updated_at"]);
+    operator.patch("/operator/rooms/1", &json!({ "max_active": 700 })).await.expect(200);
+    let (key, basis) = (step.hidden("key"), step.hidden("basis"));
+    let stale = [("own_room_max_active", "400"), ("admit_per_minute", "60"), ("key", &key), ("basis", &basis)];
+    browser.send("/operator/start/1/room", &stale).await.shows(412, &["It has changed meanwhile"]);
+    assert_eq!(room().await["max_active"], 700);
+
+    // An opening that has passed keeps no concert from its last step; after it the steps are over.
+    let opening: Fields = vec![("opens_at", "2027-01-15T12:00".to_owned()), ("closes_at", String::new())];
+    fill(&browser, "/operator/start/1/opening", &opening).await.leads_to();
+    let step = browser.open("/operator/start/1/room").await;
+    fill(&browser, "/operator/start/1/look", &Vec::new()).await.leads_to();
+    assert_eq!(concert().await["status"], "scheduled");
+    let (key, basis) = (step.hidden("key"), step.hidden("basis"));
+    let late = [("own_room_max_active", "1"), ("admit_per_minute", ""), ("key", &key), ("basis", &basis)];
+    assert_eq!(browser.send("/operator/start/1/room", &late).await.leads_to(), "/operator/concerts/1");
+    assert_eq!(room().await["max_active"], 700);
+    for path in ["/operator/start/1", "/operator/start/1/room", "/operator/start/1/look"] {
+        assert_eq!(browser.open(path).await.leads_to(), "/operator/concerts/1");
+    }
+    // Closed before anything was sold, it says to buyers why.
+    let log: Fields = vec![("reason", "Not now.".to_owned())];
+    is_at_fault(&fill(&browser, "/operator/concerts/1/act/close", &log).await, "status_reason");
+    let words: Fields = vec![("status_reason", "A storm.".to_owned())];
+    fill(&browser, "/operator/concerts/1/act/close", &words).await.leads_to();
+    says(&browser.open("/operator/concerts/1").await, &["A storm.", "act/resume"], &["/operator/start/1"]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_form_of_the_first_step_sent_twice_makes_one_concert_and_closes_no_sale() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let browser = english(&server, &operator);
+    let key = browser.open("/operator/start").await.hidden("key");
+    let what = with(&what(), "key", &key);
+    let fields: Vec<(&str, &str)> = what.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    for _ in 0..2 {
+        assert_eq!(browser.send("/operator/start", &fields).await.leads_to(), "/operator/start/1/seats");
+    }
+    operator.patch("/operator/concerts/1", &json!({ "status": "scheduled" })).await.expect(200);
+    browser.send("/operator/start", &fields).await.leads_to();
+    let concerts = operator.get("/concerts").await.expect(200);
+    assert_eq!((items(&concerts).len(), &items(&concerts)[0]["status"]), (1, &json!("scheduled")));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_poster_is_set_and_removed_by_a_form() {
+    let server = Server::start().await;
+    let hall = server.hall(1).await;
+    let operator = server.operator().await;
+    let browser = english(&server, &operator);
+    let path = format!("/operator{}/poster", hall.path());
+    let send = async |act: &str, file: &[u8]| {
+        let mut body = format!("--bound\r\nContent-Disposition: form-data; name=\"act\"\r\n\r\n{act}\r\n").into_bytes();
+        body.extend(b"--bound\r\nContent-Disposition: form-data; name=\"poster\"; filename=\"a.png\"\r\n\r\n");
+        body.extend(file);
+        body.extend(b"\r\n--bound--\r\n");
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let request = client.post(format!("http://{}{path}", server.address));
+        let request = request.header("cookie", format!("frontrow-session={}", operator.secret()));
+        let request = request.header("sec-fetch-site", "same-origin").header("accept-language", "en");
+        let request = request.header("content-type", "multipart/form-data; boundary=bound");
+        request.body(body).send().await.unwrap().status().as_u16()
+    };
+    let refused = send("", b"no picture").await;
+    assert_eq!(refused, 422);
+    assert_eq!(send("", &picture(40, 30)).await, 303);
+    let has_one = async || !operator.get(&hall.path()).await.expect(200)["poster"].is_null();
+    assert!(has_one().await);
+    says(&browser.open(&path).await, &["/posters/", "Remove the poster"], &[]);
+    assert_eq!(send("remove", b"").await, 303);
+    assert!(!has_one().await);
+    says(&browser.open(&path).await, &["type=\"file\""], &["Remove the poster"]);
     server.close().await;
 }
 
@@ -191,9 +321,15 @@ async fn every_field_of_every_form_says_what_is_wrong_with_it_and_keeps_what_was
         let fields: Fields = vec![("opens_at", "2027-02-01T11:00".to_owned()), ("closes_at", String::new())];
         is_at_fault(&fill(&browser, "/operator/start/1/opening", &with(&fields, field, value)).await, field);
     }
-    for (field, value) in [("own_room_max_active", "0"), ("own_room_max_active", "x"), ("admit_per_minute", "0")] {
-        let fields: Fields = vec![("own_room_max_active", "5".to_owned()), ("admit_per_minute", String::new())];
-        is_at_fault(&fill(&browser, "/operator/start/1/room", &with(&fields, field, value)).await, field);
+    for (field, value) in [
+        ("own_room_max_active", ""),
+        ("own_room_max_active", "0"),
+        ("own_room_max_active", "x"),
+        ("admit_per_minute", "0"),
+        ("room", ""),
+        ("room", "other"),
+    ] {
+        is_at_fault(&fill(&browser, "/operator/start/1/room", &with(&own_room("5", ""), field, value)).await, field);
     }
     for path in ["/operator/start/1/nowhere", "/operator/start/77", "/operator/start/x/seats", "/operator/concerts/77"]
     {
@@ -340,7 +476,9 @@ async fn what_stops_a_sale_is_asked_again_with_what_will_happen_and_needs_a_reas
     let asked = send(&page, &[("closes_at", past)]).await;
     asked.shows(422, &["This is what happens", "1 seats are held", "1 seats are paid for", "name=\"sure\""]);
     let sure = asked.hidden("sure");
-    send(&asked, &[("closes_at", past), ("sure", &sure)]).await.shows(422, &["This is what happens"]);
+    let again = send(&asked, &[("closes_at", past), ("sure", &sure)]).await;
+    again.shows(422, &["This is what happens", "Say why."]);
+    is_at_fault(&again, "reason");
     send(&asked, &[("closes_at", past), ("sure", &sure), ("reason", "The hall is evacuated.")]).await.leads_to();
     let log = operator.get("/operator/audit?limit=1").await.expect(200);
     assert_eq!(items(&log)[0]["detail"]["reason"], "The hall is evacuated.");

@@ -3,7 +3,7 @@
 use super::{
     ConcertVisit, check_may_change,
     form::{REASON, STATUS_REASON, StageFaults, StagePage, StageReader, StageSpec, group},
-    path_of, refused,
+    path_of, refused, steps_of,
 };
 use crate::{
     cockpit::shell::CockpitShell,
@@ -65,6 +65,12 @@ impl StageAct {
             Self::Cancel => status != ConcertStatus::Cancelled,
             Self::RefundAll => status == ConcertStatus::Cancelled && refunds_asked == RefundsAsked::No,
         }
+    }
+
+    /// Whether it can be done to a concert that is being made, too. Whether that one goes on sale is for its last step,
+    /// which checks what it needs.
+    pub(super) const fn is_of_steps_too(self) -> bool {
+        matches!(self, Self::Cancel)
     }
 
     pub(super) fn title(self, shell: &CockpitShell) -> String {
@@ -174,6 +180,9 @@ pub(super) async fn show(
     check_may_change(&shell)?;
     let act = StageAct::find(&act)?;
     let visit = ConcertVisit::of(shell, &app, concert_id(&id)?).await?;
+    if visit.is_being_made && !act.is_of_steps_too() {
+        return Ok(Redirect::to(&steps_of(visit.concert.concert_id)).into_response());
+    }
     form_page(&visit.shell, None, &visit.act_page(&app, act, &FormFields::default(), &Vec::new()).await?)
 }
 
@@ -193,6 +202,9 @@ pub(super) async fn send(
     let visit = ConcertVisit::of(shell, &app, concert_id(&id)?).await?;
     check_may_change(&visit.shell)?;
     let id = visit.concert.concert_id;
+    if visit.is_being_made && !act.is_of_steps_too() {
+        return Ok(Redirect::to(&steps_of(id)).into_response());
+    }
     let basis = IfMatch::of_field(typed.given("basis"))?;
     let key = key_of(&typed)?;
     let mut reader = StageReader::new(&visit.shell, &typed);
@@ -201,7 +213,10 @@ pub(super) async fn send(
     } else {
         (reader.words(&STATUS_REASON), if act == StageAct::Cancel { None } else { reader.words(&REASON) })
     };
-    if !act.specs().is_empty() && for_buyers.is_none() && reason.is_none() {
+    // A concert that was closed before anything was sold differs by this reason from one that is being made.
+    let is_untouched = visit.seats.held == 0 && visit.seats.sold == 0;
+    let needs_words = act == StageAct::Close && is_untouched;
+    if !act.specs().is_empty() && for_buyers.is_none() && (needs_words || reason.is_none()) {
         let why = visit.shell.t("stage-fault-reason");
         reader.fault(&STATUS_REASON, why);
     }

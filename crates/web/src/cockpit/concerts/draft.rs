@@ -1,8 +1,11 @@
 //! Reads a concert from a form: a new one, or the changes of one.
 
-use super::form::{
-    ADDRESS, AGE, ARTIST, CLOSES, CONTACT, DATE, DESCRIPTION, DOORS, END, FOLD, OPENS, ORGANISER, OWN_ROOM, PRICE,
-    RUNNING, START, StageReader, StageSpec, TITLE, VENUE, ZONE, moment_field,
+use super::{
+    ConcertVisit,
+    form::{
+        ADDRESS, AGE, ARTIST, CLOSES, CONTACT, DATE, DESCRIPTION, DOORS, END, FOLD, OPENS, OPENS_LATER, ORGANISER,
+        OWN_ROOM, PRICE, RUNNING, START, StageReader, StageSpec, TITLE, VENUE, ZONE, moment_field,
+    },
 };
 use frontrow_domain::{
     command::{ConcertChange, NewConcert},
@@ -11,7 +14,7 @@ use frontrow_domain::{
         Closing, Concert, ConcertDetails, DOORS_MINUTES, DetailsChange, Fold, Hour, LocalHours, NoMoment,
         RUNNING_MINUTES, local_moment, zone_name,
     },
-    time::Time,
+    time::{Span, Time},
 };
 use jiff::civil;
 
@@ -22,8 +25,32 @@ pub(super) static SALE: [&StageSpec; 2] = [&OPENS, &CLOSES];
 /// What buyers read of it.
 pub(super) static DETAILS: [&StageSpec; 7] = [&DESCRIPTION, &AGE, &RUNNING, &DOORS, &ADDRESS, &ORGANISER, &CONTACT];
 
-/// The values of a concert as its form shows them.
-pub(super) fn shown(concert: &Concert, details: &ConcertDetails, name: &str) -> String {
+/// When the sale of a concert opens for which no step has said when.
+fn no_opening(starts_at: Time) -> Time {
+    starts_at.minus(Span::from_secs(60))
+}
+
+impl ConcertVisit {
+    /// Whether no step has said yet when the sale opens.
+    pub(super) fn has_no_opening(&self) -> bool {
+        self.is_being_made && self.concert.opens_at == no_opening(self.concert.starts_at)
+    }
+
+    /// The value of a field as the forms show it.
+    pub(super) fn shown(&self, name: &str) -> String {
+        if name == OPENS.name && self.has_no_opening() {
+            return String::new();
+        }
+        shown(&self.concert, &self.details, name)
+    }
+
+    /// The fields of its sale.
+    pub(super) fn sale_specs(&self) -> [&'static StageSpec; 2] {
+        if self.has_no_opening() { [&OPENS_LATER, &CLOSES] } else { SALE }
+    }
+}
+
+fn shown(concert: &Concert, details: &ConcertDetails, name: &str) -> String {
     let number = |number: Option<i32>| number.map(|number| number.to_string()).unwrap_or_default();
     let clock = |time: civil::Time| time.strftime(if time.second() == 0 { "%H:%M" } else { "%H:%M:%S" }).to_string();
     match name {
@@ -151,7 +178,7 @@ impl StageReader<'_> {
             starts_at,
             ends_at,
             base_price: price?,
-            opens_at: starts_at.minus(frontrow_domain::time::Span::from_secs(60)),
+            opens_at: no_opening(starts_at),
             closes_at: None,
             own_room_max_active: None,
             details: DetailsChange::default(),
@@ -194,9 +221,9 @@ impl StageReader<'_> {
     }
 
     /// The changes of a concert: of the fields that differ from what it is.
-    pub(super) fn change(&mut self, concert: &Concert, details: &ConcertDetails) -> Option<ConcertChange> {
-        let typed = self.typed;
-        let differs = |spec: &StageSpec| typed.given(spec.name).trim() != shown(concert, details, spec.name).trim();
+    pub(super) fn change(&mut self, visit: &ConcertVisit) -> Option<ConcertChange> {
+        let (typed, concert) = (self.typed, &visit.concert);
+        let differs = |spec: &StageSpec| typed.given(spec.name).trim() != visit.shown(spec.name).trim();
         let fold = self.fold();
         let hours = self.hours(fold);
         for spec in [&TITLE, &ARTIST, &VENUE] {
@@ -206,12 +233,17 @@ impl StageReader<'_> {
         let own_room_max_active = self.whole(&OWN_ROOM, 0..=MAX_ACTIVE_MAX);
         let zone = hours.as_ref().map_or(concert.time_zone.as_str(), |hours| hours.time_zone.as_str());
         let moment = |reader: &mut Self, spec, hour| differs(spec).then(|| reader.local(spec, zone, fold, hour));
-        let opens_at = moment(self, &OPENS, Hour::Opening);
+        let mut opens_at = moment(self, &OPENS, Hour::Opening).flatten();
         let closes_at = moment(self, &CLOSES, Hour::Closing);
-        self.text(&OPENS);
+        if !visit.has_no_opening() {
+            self.text(&OPENS);
+        }
         let details_change = self.details(&differs);
         if let Some(hours) = &hours {
-            let opens = opens_at.flatten().unwrap_or(concert.opens_at);
+            // An opening that is still to come moves with the start.
+            let moved = Some(no_opening(hours.starts_at)).filter(|_| visit.has_no_opening());
+            opens_at = opens_at.or(moved.filter(|moved| *moved != concert.opens_at));
+            let opens = opens_at.unwrap_or(concert.opens_at);
             let apart = Some(concert.closes_at).filter(|_| concert.closing == Closing::Apart);
             let closes = closes_at.unwrap_or(apart).unwrap_or(hours.starts_at);
             if opens >= closes {
@@ -232,7 +264,7 @@ impl StageReader<'_> {
             end_time: differs(&END).then_some(hours.local.end_time),
             fold: fold.filter(|_| moves),
             base_price: price.filter(|_| differs(&PRICE)),
-            opens_at: opens_at.flatten(),
+            opens_at,
             closes_at,
             status: None,
             status_reason: None,

@@ -2,9 +2,9 @@
 
 use super::{
     ConcertVisit, check_may_change,
-    draft::{DETAILS, SALE, WHAT, shown},
+    draft::{DETAILS, SALE, WHAT},
     form::{OWN_ROOM, REASON, StageFaults, StageGroup, StagePage, StageReader, StageSpec, StaleField, group},
-    path_of, refused,
+    path_of, refused, steps_of,
 };
 use crate::{
     cockpit::shell::CockpitShell,
@@ -94,10 +94,11 @@ impl ConcertVisit {
         let shell = &self.shell;
         let value = |name: &'static str| match typed {
             Some(typed) => typed.given(name).to_owned(),
-            None => shown(&self.concert, &self.details, name),
+            None => self.shown(name),
         };
         let part = |legend: &str, specs: &[&StageSpec]| group(shell, shell.t(legend), specs, value, faults);
-        let mut groups: Vec<StageGroup> = vec![part("stage-part-what", &WHAT), part("stage-part-sale", &SALE)];
+        let mut groups: Vec<StageGroup> =
+            vec![part("stage-part-what", &WHAT), part("stage-part-sale", &self.sale_specs())];
         if self.concert.room_id == RoomId::HOUSE {
             groups.push(part("stage-part-room", &[&OWN_ROOM]));
         }
@@ -116,16 +117,22 @@ impl ConcertVisit {
             file: None,
             action: format!("{path}/edit"),
             button: shell.t("stage-edit-button"),
-            links: Vec::new(),
+            links: self.edit_links(),
             shell: shell.clone(),
         }
+    }
+
+    fn edit_links(&self) -> Vec<(String, String)> {
+        let id = self.concert.concert_id;
+        let steps = self.is_being_made.then(|| (steps_of(id), self.shell.t("stage-go-on")));
+        steps.into_iter().chain([(super::poster::path(id), self.shell.t("stage-poster"))]).collect()
     }
 
     /// What the form has and the concert, as it is now, has not.
     fn stale(&self, typed: &FormFields) -> Vec<StaleField> {
         let specs = WHAT.iter().chain(&SALE).chain(&DETAILS);
         let differing = specs.filter_map(|spec| {
-            let (now, typed) = (shown(&self.concert, &self.details, spec.name), typed.given(spec.name).to_owned());
+            let (now, typed) = (self.shown(spec.name), typed.given(spec.name).to_owned());
             (now.trim() != typed.trim()).then(|| StaleField { label: self.shell.t(spec.label), now, typed })
         });
         differing.collect()
@@ -157,17 +164,22 @@ pub(super) async fn update(
         return visit.changed_meanwhile(&typed);
     }
     let mut reader = StageReader::new(&visit.shell, &typed);
-    let change = reader.change(&visit.concert, &visit.details);
+    let change = reader.change(&visit);
     let reason = reader.words(&REASON);
-    let faults = reader.faults;
+    let mut faults = reader.faults;
     let Some(change) = change.filter(|_| faults.is_empty()) else {
         return refused(&visit.edit_page(Some(&typed), &faults));
     };
     if let Some(stops) = change.stops(&visit.concert, app.office.now()) {
         let sure = format!("{stops:?}");
-        if typed.given(SURE) != sure || reason.is_none() {
+        let is_sure = typed.given(SURE) == sure;
+        if !is_sure || reason.is_none() {
+            if is_sure {
+                faults.push((REASON.name, visit.shell.t("stage-fault-reason")));
+            }
             let mut page = visit.edit_page(Some(&typed), &faults);
             page.effects = visit.effects(&app, stops).await?;
+            page.need(&REASON);
             page.hidden.push((SURE, sure));
             page.button = visit.shell.t("stage-sure-button");
             return refused(&page);
@@ -176,7 +188,10 @@ pub(super) async fn update(
     let caller = visit.shell.caller;
     let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/edit", &[&id], &typed.given("basis"))?;
     match app.office.update_concert(caller, id, change, basis.0, reason, key).await {
-        Ok(_) => Ok(Redirect::to(&path_of(id)).into_response()),
+        Ok(_) => {
+            let next = if visit.is_being_made { steps_of(id) } else { path_of(id) };
+            Ok(Redirect::to(&next).into_response())
+        }
         Err(error) => {
             let problem = crate::edge::problem::Problem::from(error);
             if problem.refusal() == Some(&Refusal::Changed) {

@@ -31,6 +31,15 @@ pub(super) enum StageInput {
     Whole,
     Fold,
     Age,
+    /// Where buyers wait, as radio buttons.
+    Room,
+}
+
+/// Where the buyers of a concert shall wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RoomWish {
+    Own,
+    House,
 }
 
 /// A field of the forms, with the ids of its texts.
@@ -73,11 +82,17 @@ pub(super) static END: StageSpec = spec("end_time", "stage-end", StageInput::Clo
 pub(super) static FOLD: StageSpec = spec("fold", "stage-fold", StageInput::Fold).hint("stage-fold-hint");
 pub(super) static PRICE: StageSpec =
     spec("base_price", "stage-price", StageInput::Whole).needed().hint("stage-price-hint");
-pub(super) static OPENS: StageSpec =
-    spec("opens_at", "stage-opens", StageInput::Moment).needed().hint("stage-opens-hint");
+const OPENS_WORDS: StageSpec = spec("opens_at", "stage-opens", StageInput::Moment).hint("stage-opens-hint");
+pub(super) static OPENS: StageSpec = OPENS_WORDS.needed();
+/// The opening of a concert that has none yet.
+pub(super) static OPENS_LATER: StageSpec = OPENS_WORDS;
 pub(super) static CLOSES: StageSpec = spec("closes_at", "stage-closes", StageInput::Moment).hint("stage-closes-hint");
 pub(super) static OWN_ROOM: StageSpec =
     spec("own_room_max_active", "stage-own-room", StageInput::Whole).hint("stage-own-room-hint");
+pub(super) static ROOM: StageSpec = spec("room", "stage-room-choice", StageInput::Room).needed();
+/// The places of a room that was chosen, or is there.
+pub(super) static PLACES: StageSpec =
+    spec("own_room_max_active", "stage-own-room", StageInput::Whole).hint("stage-room-places-hint");
 pub(super) static RATE: StageSpec = spec("admit_per_minute", "stage-rate", StageInput::Whole).hint("stage-rate-hint");
 pub(super) static DESCRIPTION: StageSpec =
     spec("description", "stage-description", StageInput::Lines).len(DESCRIPTION_LEN_MAX).hint("stage-description-hint");
@@ -137,6 +152,10 @@ impl StageField {
         matches!(self.input, StageInput::Lines)
     }
 
+    const fn is_radio(&self) -> bool {
+        matches!(self.input, StageInput::Room)
+    }
+
     const fn has_words(&self) -> bool {
         self.hint.is_some() || self.fault.is_some()
     }
@@ -181,6 +200,9 @@ fn options(shell: &CockpitShell, input: StageInput) -> Vec<(&'static str, String
             ("0", shell.t("stage-fold-first")),
             ("1", shell.t("stage-fold-second")),
         ],
+        StageInput::Room => {
+            vec![("own", shell.t("stage-room-choice-own")), ("house", shell.t("stage-room-choice-house"))]
+        }
         StageInput::Age => {
             let rating = |code: &'static str| (code, shell.t1("stage-age-from", "age", code));
             let mut all = vec![("", shell.t("stage-age-none")), ("all", shell.t("stage-age-all"))];
@@ -211,6 +233,15 @@ pub(super) struct StageStep {
     pub(super) is_done: bool,
 }
 
+/// The field of a form with a picture.
+#[derive(Debug)]
+pub(super) struct StageFile {
+    pub(super) name: &'static str,
+    pub(super) label: String,
+    /// The present picture, which can be removed; none if there is none.
+    pub(super) present: Option<String>,
+}
+
 /// A page with a form about a concert.
 #[derive(Template)]
 #[template(path = "cockpit/concerts/form.html")]
@@ -228,8 +259,7 @@ pub(super) struct StagePage {
     pub(super) stale: Vec<StaleField>,
     pub(super) groups: Vec<StageGroup>,
     pub(super) hidden: Vec<(&'static str, String)>,
-    /// Whether it sends a file, and which field has it.
-    pub(super) file: Option<(&'static str, String)>,
+    pub(super) file: Option<StageFile>,
     pub(super) action: String,
     pub(super) button: String,
     /// Pages beside the form: path and words.
@@ -241,6 +271,12 @@ impl StagePage {
     fn faults(&self) -> Vec<(&'static str, &str)> {
         let fields = self.groups.iter().flat_map(|group| &group.fields);
         fields.filter_map(|field| Some((field.name, field.fault.as_deref()?))).collect()
+    }
+
+    /// Marks a field as one that must be filled in.
+    pub(super) fn need(&mut self, spec: &StageSpec) {
+        let fields = self.groups.iter_mut().flat_map(|group| &mut group.fields);
+        fields.filter(|field| field.name == spec.name).for_each(|field| field.is_needed = true);
     }
 
     pub(super) fn has_faults(&self) -> bool {
@@ -347,6 +383,15 @@ impl<'a> StageReader<'a> {
             _ => Err(()),
         };
         self.parsed(&FOLD, parse, |shell| shell.t("stage-fault-choice"))
+    }
+
+    pub(super) fn room(&mut self) -> Option<RoomWish> {
+        let parse = |text: &str| match text {
+            "own" => Ok(RoomWish::Own),
+            "house" => Ok(RoomWish::House),
+            _ => Err(()),
+        };
+        self.parsed(&ROOM, parse, |shell| shell.t("stage-fault-choice"))
     }
 
     pub(super) fn age(&mut self) -> Option<AgeRating> {

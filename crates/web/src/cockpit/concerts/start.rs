@@ -7,12 +7,12 @@
 
 use super::{
     ConcertVisit, check_may_change,
-    draft::{SALE, WHAT, shown},
+    draft::{SALE, WHAT},
     form::{
-        GRADE, NUMBERS, OWN_ROOM, RATE, ROWS, SEAT_PRICE, SECTION, StageFaults, StagePage, StageReader, StageSpec,
-        StageStep, group,
+        GRADE, NUMBERS, PLACES, RATE, ROOM, ROWS, RoomWish, SEAT_PRICE, SECTION, StageFaults, StagePage, StageReader,
+        StageSpec, StageStep, group,
     },
-    is_being_made, path_of, refused,
+    path_of, refused, steps_of,
 };
 use crate::{
     cockpit::shell::CockpitShell,
@@ -25,6 +25,7 @@ use crate::{
         state::SharedState,
     },
     html::{
+        figures,
         forms::{FormNotice, form_page, fresh_key, key_of},
         shell::HOME_ZONE,
     },
@@ -40,15 +41,23 @@ use frontrow_domain::{
     command::{ConcertChange, RoomChange},
     id::{ConcertId, RoomId},
     policy::{ADMIT_PER_MINUTE_MAX, MAX_ACTIVE_MAX},
+    refusal::Refusal,
     sale::ConcertStatus,
+    time::Time,
 };
-use frontrow_service::{concert_import, office::ServiceError, seat_plan};
-use frontrow_storage::ConcertFilter;
+use frontrow_service::{
+    office::ServiceError,
+    sale::{ConcertOnSale, is_being_made},
+    seat_plan,
+};
+use frontrow_storage::{ConcertFilter, Page};
 
 /// The path of the first step.
 pub(crate) const PATH: &str = "/operator/start";
 /// How many unfinished concerts the first step offers to go on with.
 const UNFINISHED_MAX: usize = 5;
+/// How many closed concerts to come are searched for them.
+const CLOSED_MAX: u32 = 100;
 
 pub(super) fn routes() -> Router<SharedState> {
     Router::new()
@@ -56,6 +65,10 @@ pub(super) fn routes() -> Router<SharedState> {
         .route("/operator/start/{concert_id}", get(go_on))
         .route("/operator/start/{concert_id}/{step}", get(show).post(send))
 }
+
+/// What the step of the room asks for, and for a concert that has a room of its own.
+static ROOM_SPECS: [&StageSpec; 3] = [&ROOM, &PLACES, &RATE];
+static OWN_ROOM_SPECS: [&StageSpec; 2] = [&PLACES, &RATE];
 
 /// A step after the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,11 +152,13 @@ fn first_page(
 /// The concerts that were begun and are not finished, as links.
 async fn unfinished(app: &SharedState, shell: &CockpitShell) -> HttpResult<Vec<(String, String)>> {
     let now = app.office.now();
-    let filter = ConcertFilter { status: Some(ConcertStatus::Closed), now, ..ConcertFilter::default() };
-    let all = concert_import::concerts(&app.office, &filter).await.map_err(ServiceError::from)?;
-    let begun = all.iter().rev().filter(|concert| is_being_made(concert, now));
-    let link = |concert: &frontrow_domain::sale::Concert| {
-        (format!("{PATH}/{}", concert.concert_id), shell.t1("stage-go-on-with", "title", &concert.title))
+    let yesterday = figures::local(now, HOME_ZONE).date().yesterday().ok();
+    let filter =
+        ConcertFilter { status: Some(ConcertStatus::Closed), from: yesterday, now, ..ConcertFilter::default() };
+    let closed = app.office.concerts(filter, Page { after: None, limit: CLOSED_MAX }).await?;
+    let begun = closed.iter().filter(|row| is_being_made(&row.concert, row.seats, now));
+    let link = |ConcertOnSale { concert, .. }: &ConcertOnSale| {
+        (steps_of(concert.concert_id), shell.t1("stage-go-on-with", "title", &concert.title))
     };
     Ok(begun.take(UNFINISHED_MAX).map(link).collect())
 }
@@ -162,11 +177,12 @@ async fn make(
     typed: FormFields,
 ) -> HttpResult<Response> {
     check_may_change(&shell)?;
+    let begun = unfinished(&app, &shell).await?;
     let mut reader = StageReader::new(&shell, &typed);
     let new = reader.beginning();
     let faults = reader.faults;
     let Some(new) = new else {
-        return refused(&first_page(shell, Vec::new(), &typed, &faults, None));
+        return refused(&first_page(shell, begun, &typed, &faults, None));
     };
     let caller = shell.caller;
     let key = key_of(&typed)?.bind(caller, &Method::POST, PATH, &[], &new.title)?;
@@ -174,17 +190,24 @@ async fn make(
         Ok(done) => done.value,
         Err(error) => {
             let notice = FormNotice::of(&shell, error.into())?;
-            let page = first_page(shell, Vec::new(), &typed, &faults, Some(notice));
+            let page = first_page(shell, begun, &typed, &faults, Some(notice));
             return form_page(&page.shell, page.notice.as_ref(), &page);
         }
     };
     // It opens a minute before it starts until it is closed here: nothing of it can be sold meanwhile, it has no seats.
-    let change = ConcertChange {
-        status: Some(ConcertStatus::Closed),
-        status_reason: Some(Some(shell.t("stage-preparing"))),
-        ..ConcertChange::default()
-    };
-    app.office.update_concert(caller, made.concert_id, change, None, None, None).await?;
+    let change = ConcertChange { status: Some(ConcertStatus::Closed), ..ConcertChange::default() };
+    let reason = Some(shell.t("stage-preparing-reason"));
+    match app.office.update_concert(caller, made.concert_id, change, Some(made.updated_at), reason, None).await {
+        // Another version was closed before, by this form: it was sent twice. That one may be on sale by now.
+        Ok(_) | Err(ServiceError::Refused(Refusal::Changed)) => {}
+        // The same form, sent again, makes no second concert, and closes the one that was made.
+        Err(error) => {
+            let notice = FormNotice::of(&shell, error.into())?;
+            let mut page = first_page(shell, begun, &typed, &faults, Some(notice));
+            page.hidden = vec![("key", typed.given("key").to_owned())];
+            return form_page(&page.shell, page.notice.as_ref(), &page);
+        }
+    }
     Ok(Redirect::to(&StartStep::Seats.path(made.concert_id)).into_response())
 }
 
@@ -194,14 +217,25 @@ impl ConcertVisit {
         match step {
             StartStep::Seats => self.total() > 0,
             StartStep::Opening => !self.has_no_opening(),
-            StartStep::Room => self.concert.room_id != RoomId::HOUSE,
+            // The step after it was taken: it stays with the house room.
+            StartStep::Room => !self.is_of_house() || !self.has_no_opening(),
             StartStep::Look => false,
         }
     }
 
-    /// Whether the opening is still that of the first step.
-    fn has_no_opening(&self) -> bool {
-        self.concert.opens_at == self.concert.starts_at.minus(frontrow_domain::time::Span::from_secs(60))
+    fn is_of_house(&self) -> bool {
+        self.concert.room_id == RoomId::HOUSE
+    }
+
+    /// What the step of the room shows: the settings of its own room, or those to begin with.
+    fn room_value(&self, name: &str) -> String {
+        match (name, self.is_of_house()) {
+            ("room", _) => if self.is_done(StartStep::Room) { "house" } else { "own" }.to_owned(),
+            ("own_room_max_active", true) => self.cap_to_begin_with().to_string(),
+            ("own_room_max_active", false) => self.room.max_active.to_string(),
+            (_, true) => String::new(),
+            (_, false) => self.room.admit_per_minute.map(|rate| rate.to_string()).unwrap_or_default(),
+        }
     }
 
     fn step_page(&self, step: StartStep, typed: Option<&FormFields>, faults: &StageFaults) -> StagePage {
@@ -209,9 +243,8 @@ impl ConcertVisit {
         let id = concert.concert_id;
         let value = |name: &'static str| match typed {
             Some(typed) => typed.given(name).to_owned(),
-            None if name == "opens_at" && self.has_no_opening() => String::new(),
-            None if name == "own_room_max_active" => self.cap_to_begin_with().to_string(),
-            None => shown(concert, &self.details, name),
+            None if step == StartStep::Room => self.room_value(name),
+            None => self.shown(name),
         };
         let part = |legend: &str, specs: &[&StageSpec]| vec![group(shell, shell.t(legend), specs, value, faults)];
         let total = self.total();
@@ -228,7 +261,7 @@ impl ConcertVisit {
             ),
             StartStep::Room => (
                 vec![shell.t("stage-room-lead")],
-                part("stage-part-room", &[&OWN_ROOM, &RATE]),
+                part("stage-part-room", if self.is_of_house() { &ROOM_SPECS } else { &OWN_ROOM_SPECS }),
                 shell.t("stage-continue"),
             ),
             StartStep::Look => (self.summary(), Vec::new(), shell.t("stage-go")),
@@ -264,13 +297,18 @@ impl ConcertVisit {
             notice: None,
             stale: Vec::new(),
             groups,
-            hidden: vec![("key", fresh_key()), ("basis", concert.updated_at.micros().to_string())],
+            hidden: vec![("key", fresh_key()), ("basis", self.version_of(step).micros().to_string())],
             file: None,
             action: step.path(id),
             button,
             links,
             shell: shell.clone(),
         }
+    }
+
+    /// The version that a step changes: of its own room, or of the concert.
+    fn version_of(&self, step: StartStep) -> Time {
+        if step == StartStep::Room && !self.is_of_house() { self.room.updated_at } else { self.concert.updated_at }
     }
 
     /// A cap for a room that nothing is known of yet: a twentieth of the seats, within what one person can watch.
@@ -297,7 +335,7 @@ impl ConcertVisit {
                 shell.exact_moment(&concert.closes_at, zone),
             )
         });
-        lines.push(shell.t(if concert.room_id == RoomId::HOUSE { "stage-look-house" } else { "stage-look-own-room" }));
+        lines.push(shell.t(if self.is_of_house() { "stage-look-house" } else { "stage-look-own-room" }));
         lines.push(shell.t("stage-look-lead"));
         lines
     }
@@ -329,6 +367,9 @@ async fn go_on(
     PathId(id): PathId<ConcertId>,
 ) -> HttpResult<Response> {
     let visit = ConcertVisit::of(shell, &app, id).await?;
+    if !visit.is_being_made {
+        return Ok(Redirect::to(&path_of(id)).into_response());
+    }
     let step = StartStep::ALL.into_iter().find(|step| !visit.is_done(*step)).unwrap_or(StartStep::Look);
     Ok(Redirect::to(&step.path(id)).into_response())
 }
@@ -340,7 +381,11 @@ async fn show(
 ) -> HttpResult<Response> {
     check_may_change(&shell)?;
     let step = step_of(&step)?;
-    let visit = ConcertVisit::of(shell, &app, concert_id(&id)?).await?;
+    let id = concert_id(&id)?;
+    let visit = ConcertVisit::of(shell, &app, id).await?;
+    if !visit.is_being_made {
+        return Ok(Redirect::to(&path_of(id)).into_response());
+    }
     form_page(&visit.shell, None, &visit.step_page(step, None, &Vec::new()))
 }
 
@@ -365,6 +410,10 @@ async fn send(
     let step = step_of(&step)?;
     let id = concert_id(&id)?;
     let visit = ConcertVisit::of(shell, &app, id).await?;
+    // Once it is on sale, its changes are asked for their reason on the pages of the sale.
+    if !visit.is_being_made {
+        return Ok(Redirect::to(&path_of(id)).into_response());
+    }
     let taken = match step {
         StartStep::Seats => visit.add_seats(&app, &typed).await?,
         StartStep::Opening => visit.set_opening(&app, &typed).await?,
@@ -424,28 +473,45 @@ impl ConcertVisit {
 
     async fn set_room(&self, app: &SharedState, typed: &FormFields) -> HttpResult<StepOutcome> {
         let mut reader = StageReader::new(&self.shell, typed);
-        let (cap, rate) = (reader.whole(&OWN_ROOM, 1..=MAX_ACTIVE_MAX), reader.whole(&RATE, 1..=ADMIT_PER_MINUTE_MAX));
-        if !reader.faults.is_empty() {
-            return Ok(StepOutcome::Faulty(reader.faults));
-        }
+        let wish = if self.is_of_house() { reader.room() } else { Some(RoomWish::Own) };
+        let rate = reader.whole(&RATE, 1..=ADMIT_PER_MINUTE_MAX);
         let (id, caller) = (self.concert.concert_id, self.shell.caller);
-        let is_house = self.concert.room_id == RoomId::HOUSE;
-        // Without a number the concert stays with the house room.
-        let Some(cap) = cap else { return Ok(StepOutcome::On(StartStep::Opening.path(id))) };
-        if is_house {
+        let next = StartStep::Opening.path(id);
+        if wish == Some(RoomWish::House) {
+            if rate.is_some() {
+                reader.fault(&RATE, self.shell.t("stage-fault-rate-house"));
+            }
+            let is_right = reader.faults.is_empty();
+            return Ok(if is_right { StepOutcome::On(next) } else { StepOutcome::Faulty(reader.faults) });
+        }
+        let cap = reader.whole(&PLACES, 1..=MAX_ACTIVE_MAX);
+        if cap.is_none() {
+            reader.fault(&PLACES, self.shell.t1("fault-missing", "field", self.shell.t(PLACES.label)));
+        }
+        let Some(cap) = cap.filter(|_| reader.faults.is_empty()) else {
+            return Ok(StepOutcome::Faulty(reader.faults));
+        };
+        let basis = basis_of(typed)?;
+        let (mut room, mut room_basis) = (self.room.clone(), basis);
+        if self.is_of_house() {
             let change = ConcertChange { own_room_max_active: Some(cap), ..ConcertChange::default() };
-            if let Err(error) = app.office.update_concert(caller, id, change, basis_of(typed)?, None, None).await {
+            if let Err(error) = app.office.update_concert(caller, id, change, basis, None, None).await {
                 return Ok(StepOutcome::Refused(FormNotice::of(&self.shell, error.into())?));
             }
+            // The new room has this cap and no rate; no page has shown a version of it.
+            (room.max_active, room.admit_per_minute, room_basis) = (cap, None, None);
         }
         let change = RoomChange {
-            max_active: (!is_house).then_some(cap),
-            admit_per_minute: Some(rate),
+            max_active: Some(cap).filter(|cap| *cap != room.max_active),
+            admit_per_minute: Some(rate).filter(|rate| *rate != room.admit_per_minute),
             ..RoomChange::default()
         };
+        if change == RoomChange::default() {
+            return Ok(StepOutcome::On(next));
+        }
         let reason = Some(self.shell.t("stage-preparing-reason"));
-        let done = app.office.set_room(caller, RoomId::of_concert(id), change, None, reason, None).await;
-        self.taken(done, StartStep::Opening.path(id))
+        let done = app.office.set_room(caller, RoomId::of_concert(id), change, room_basis, reason, None).await;
+        self.taken(done, next)
     }
 
     async fn put_on_sale(&self, app: &SharedState, typed: &FormFields) -> HttpResult<StepOutcome> {
@@ -462,6 +528,6 @@ impl ConcertVisit {
     }
 }
 
-fn basis_of(typed: &FormFields) -> HttpResult<Option<frontrow_domain::time::Time>> {
+fn basis_of(typed: &FormFields) -> HttpResult<Option<Time>> {
     Ok(IfMatch::of_field(typed.given("basis"))?.0)
 }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     cockpit::{
+        concerts::steps_of,
         nav::{ConcertNav, ConcertPart},
         shell::CockpitShell,
     },
@@ -28,6 +29,7 @@ use axum::{
     response::Response,
 };
 use frontrow_domain::id::{ConcertId, SeatId};
+use frontrow_service::sale::is_being_made;
 use frontrow_storage::SeatCounts;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
@@ -69,6 +71,8 @@ struct SeatsPage {
     title: String,
     when: String,
     venue: String,
+    /// The steps of a concert that is being made.
+    steps: Option<String>,
     /// What was done last.
     did: Option<String>,
     counts: SeatCounts,
@@ -172,6 +176,8 @@ impl SeatsVisit {
             title: concert.title.clone(),
             when: self.shell.moment(&concert.starts_at, &concert.time_zone),
             venue: concert.venue.clone(),
+            steps: is_being_made(concert, view.overview.counts, self.app.office.now())
+                .then(|| steps_of(self.concert_id)),
             did: query.did(&self.shell),
             counts: view.overview.counts,
             total: counts::total(&view.overview.counts),

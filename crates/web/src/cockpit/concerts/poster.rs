@@ -1,0 +1,105 @@
+//! The poster of a concert: set, replaced, removed.
+
+use super::{
+    ConcertVisit, check_may_change,
+    form::{StageFile, StagePage},
+    path_of,
+};
+use crate::{
+    cockpit::shell::CockpitShell,
+    edge::{
+        extract::PathId,
+        form::LargeForm,
+        posters,
+        problem::{HttpResult, Problem},
+        state::SharedState,
+    },
+    html::forms::{FormNotice, form_page},
+};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Redirect, Response},
+};
+use frontrow_domain::id::ConcertId;
+use frontrow_service::pictures::{PICTURE_LEN_MAX, PictureError, PictureFormat};
+
+/// The field with the picture.
+const FIELD: &str = "poster";
+
+pub(super) fn path(concert: ConcertId) -> String {
+    format!("{}/poster", path_of(concert))
+}
+
+impl ConcertVisit {
+    fn poster_page(&self, notice: Option<FormNotice>) -> StagePage {
+        let (shell, id) = (&self.shell, self.concert.concert_id);
+        StagePage {
+            title: shell.t("stage-poster"),
+            back: (path_of(id), self.concert.title.clone()),
+            steps: Vec::new(),
+            lead: vec![shell.t("stage-poster-lead")],
+            effects: Vec::new(),
+            notice,
+            stale: Vec::new(),
+            groups: Vec::new(),
+            hidden: Vec::new(),
+            file: Some(StageFile {
+                name: FIELD,
+                label: shell.t("stage-poster-file"),
+                present: self.poster.map(|mark| posters::path(id, mark.tag)),
+            }),
+            action: path(id),
+            button: shell.t("stage-poster-button"),
+            links: Vec::new(),
+            shell: shell.clone(),
+        }
+    }
+}
+
+pub(super) async fn show(
+    State(app): State<SharedState>,
+    shell: CockpitShell,
+    PathId(id): PathId<ConcertId>,
+) -> HttpResult<Response> {
+    let visit = ConcertVisit::of(shell, &app, id).await?;
+    form_page(&visit.shell, None, &visit.poster_page(None))
+}
+
+pub(super) async fn send(
+    State(app): State<SharedState>,
+    shell: CockpitShell,
+    PathId(id): PathId<ConcertId>,
+    form: LargeForm,
+) -> HttpResult<Response> {
+    check_may_change(&shell)?;
+    let visit = ConcertVisit::of(shell, &app, id).await?;
+    let caller = visit.shell.caller;
+    if form.fields.given("act") == "remove" {
+        app.office.remove_poster(caller, id).await?;
+        return Ok(Redirect::to(&path_of(id)).into_response());
+    }
+    let picture = form.file(FIELD).map(|file| file.bytes.clone()).filter(|bytes| bytes.len() <= PICTURE_LEN_MAX);
+    let picture = picture.and_then(|bytes| Some((PictureFormat::of_bytes(&bytes)?, bytes)));
+    let drawn = match picture {
+        Some((format, bytes)) => app.office.draw_poster(id, format, bytes).await,
+        None => Err(PictureError::Unreadable),
+    };
+    match drawn {
+        Ok(poster) => {
+            app.office.set_poster(caller, poster).await?;
+            Ok(Redirect::to(&path_of(id)).into_response())
+        }
+        Err(PictureError::Overloaded) => Err(Problem::overloaded().cause("several pictures are being decoded")),
+        Err(PictureError::Unreadable | PictureError::TooManyPixels | PictureError::TooComplex) => {
+            let notice = FormNotice {
+                status: StatusCode::UNPROCESSABLE_ENTITY,
+                title: visit.shell.t("stage-poster-refused"),
+                text: visit.shell.t("stage-poster-refused-text"),
+                retry_after: None,
+            };
+            let page = visit.poster_page(Some(notice));
+            form_page(&page.shell, page.notice.as_ref(), &page)
+        }
+    }
+}
