@@ -18,6 +18,7 @@ use frontrow_domain::{
     user::{Caller, User},
 };
 use frontrow_storage::{ConcertFilter, Page};
+pub use wanted::logged_object;
 use wanted::{SeatWanted, WantedKind, WantedThing};
 
 /// How many things of each kind are found at most.

@@ -21,7 +21,7 @@ pub(crate) mod seat_list;
 pub(crate) mod seat_names;
 pub(crate) mod shared;
 pub(crate) mod shell;
-mod texts;
+pub(crate) mod texts;
 mod theme;
 mod turn_url;
 

@@ -93,7 +93,7 @@ async fn an_operator_moves_a_crowd_of_buyers_by_cap_rate_message_and_pause() {
     })
     .await;
     browser.click(APPLY).await;
-    browser.contains("h1", "이유를 적어 주세요").await;
+    browser.contains("h1", "사유를 적어 주세요").await;
     assert_accessible(&browser).await;
     picture(&browser, "reason").await;
     browser.fill("#reason", "현장 요청").await;

@@ -18,7 +18,7 @@ pub(super) enum WantedKind {
 }
 
 /// The words that name a kind before a number, in both languages of the pages.
-const KINDS: [(&str, WantedKind); 20] = [
+const KINDS: [(&str, WantedKind); 21] = [
     ("user", WantedKind::User),
     ("이용자", WantedKind::User),
     ("회원", WantedKind::User),
@@ -35,6 +35,7 @@ const KINDS: [(&str, WantedKind); 20] = [
     ("room", WantedKind::Room),
     ("line", WantedKind::Room),
     ("대기실", WantedKind::Room),
+    ("대기열", WantedKind::Room),
     ("줄", WantedKind::Room),
     ("audit", WantedKind::Audit),
     ("entry", WantedKind::Audit),
@@ -120,6 +121,32 @@ impl WantedThing {
     /// The number that the text has, if it may be one of this kind.
     pub(super) fn number_of<T, E>(&self, kind: WantedKind, id: impl FnOnce(i64) -> Result<T, E>) -> Option<T> {
         self.number.filter(|_| self.may_be(kind)).and_then(|number| id(number).ok())
+    }
+}
+
+/// The words for what the audit log names and a search does not look for.
+const LOGGED: [(&str, &str); 5] =
+    [("debt", "debt"), ("미정산", "debt"), ("notice", "event"), ("event", "event"), ("알림", "event")];
+
+/// What the audit log calls a thing that a text names by its kind and number, in either language: `payment 9` for
+/// `결제 9` and `Payment #9`. None if the text names no such thing.
+#[must_use]
+pub fn logged_object(text: &str) -> Option<String> {
+    let wanted = WantedThing::of(text)?;
+    let numbered = |kind: &str| wanted.number.map(|number| format!("{kind} {number}"));
+    match wanted.named {
+        Some(WantedKind::User) => wanted.user.map(|user| format!("user {user}")),
+        Some(WantedKind::Reservation) => numbered("reservation"),
+        Some(WantedKind::Payment) => numbered("payment"),
+        Some(WantedKind::Concert) if wanted.seat.is_none() => numbered("concert"),
+        Some(WantedKind::Room) => numbered("room"),
+        Some(WantedKind::Concert | WantedKind::Audit) => None,
+        None => {
+            let lower = folded(&wanted.text);
+            let (first, rest) = lower.split_once(char::is_whitespace)?;
+            let (_, kind) = LOGGED.iter().find(|(word, _)| *word == first)?;
+            number(rest.trim()).map(|number| format!("{kind} {number}"))
+        }
     }
 }
 
@@ -212,6 +239,29 @@ mod tests {
         assert_eq!(wanted("0-17").place.map(|place| place.room_id), Some(RoomId::HOUSE));
         for text in ["3-0", "a-1", "3-", "-17", "3-17-1"] {
             assert_eq!(wanted(text).place, None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_log_names_is_read_in_both_languages() {
+        let user = "0193f3c4-5a6b-7c8d-9e0f-112233445566";
+        for (text, object) in [
+            ("payment 9", Some("payment 9".to_owned())),
+            ("Payment 9", Some("payment 9".to_owned())),
+            ("결제 9번", Some("payment 9".to_owned())),
+            ("예약 4", Some("reservation 4".to_owned())),
+            ("공연 3", Some("concert 3".to_owned())),
+            ("대기열 0", Some("room 0".to_owned())),
+            ("미정산 2", Some("debt 2".to_owned())),
+            ("Event 7", Some("event 7".to_owned())),
+            (&format!("User {}", user.to_uppercase()), Some(format!("user {user}"))),
+            ("9", None),
+            ("기록 9", None),
+            ("결제", None),
+            ("공연 3 좌석 12", None),
+            ("something", None),
+        ] {
+            assert_eq!(logged_object(text), object, "{text}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! `/operator/audit`: every act, by whom, to what, and what it changed.
 
 use super::{
-    moments::{ActorNames, action, details, object, reason},
+    entries::{ActorNames, EntryParts},
     orders::ROWS,
     shell::CockpitShell,
     tables::{Link, Narrowing, pager},
@@ -18,17 +18,15 @@ use crate::{
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
 use frontrow_domain::{changes::AuditEntry, id::AuditId};
+use frontrow_service::search::logged_object;
 use frontrow_storage::Page;
 use serde::{Deserialize, Serialize};
-
-/// How long the name of an object may be.
-const OBJECT_LEN_MAX: usize = 100;
 
 /// What narrows the log.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditQuery {
-    /// The object, as the log names it: `payment 9`.
+    /// The object, in the words of a search: `payment 9`, `결제 9`.
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<String>,
     #[serde(skip_serializing)]
@@ -69,8 +67,7 @@ pub(super) async fn show(
     QueryParams(query): QueryParams<AuditQuery>,
 ) -> HttpResult<Response> {
     let field = Narrowing::read(shell.t("orders-by-object"), "object", query.object.as_deref());
-    let is_taken = |text: &str| (text.chars().count() <= OBJECT_LEN_MAX).then(|| text.to_owned());
-    let (wanted, field) = field.taken(&shell, "orders-field-long", is_taken);
+    let (wanted, field) = field.taken(&shell, "orders-field-object", logged_object);
     let page = Page { after: query.cursor.map(|cursor| cursor.0), limit: ROWS };
     let rows = match (&wanted, &field.fault) {
         (_, Some(_)) => Vec::new(),
@@ -81,18 +78,18 @@ pub(super) async fn show(
     let (newest, older) = pager("/operator/audit", &query, page.after.is_none(), &list)?;
     let names = ActorNames::of(&app, list.items.iter()).await;
     let line = |entry: &AuditEntry| {
-        let (object, object_href) = object(&shell, entry);
+        let parts = EntryParts::of(&shell, entry, names.actor(entry), HOME_ZONE);
         let href = entry.actor.map(|actor| format!("/operator/users/{actor}")).unwrap_or_default();
         AuditLine {
             id: entry.audit_id,
             at: shell.exact_moment(&entry.created_at, HOME_ZONE),
             datetime: entry.created_at.to_string(),
-            actor: Link::to(names.actor(&shell, entry), href),
-            what: action(&shell, entry),
-            object,
-            object_href,
-            details: details(&shell, entry),
-            reason: reason(entry),
+            actor: Link::to(parts.who.clone(), href),
+            what: parts.act.clone(),
+            object: parts.object.name.clone(),
+            object_href: parts.object.href.clone(),
+            reason: parts.reason.clone(),
+            details: parts.particulars(),
         }
     };
     let lines = list.items.iter().map(line).collect();

@@ -1,13 +1,47 @@
-//! Entries of the audit log in words: who did what, what it changed, and why.
+//! Entries of the audit log in words: who did what to what, what it changed, and why.
 
-use crate::html::{figures, shell::Shell};
-use frontrow_domain::{changes::AuditEntry, time::Time};
+use crate::{
+    edge::state::SharedState,
+    html::{figures, shell::Shell},
+};
+use frontrow_domain::{
+    changes::AuditEntry,
+    id::{RoomId, UserId},
+    money::Money,
+    time::Time,
+};
 use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a text of an entry may be before it is cut, in characters.
-const TEXT_LEN_MAX: usize = 80;
+const TEXT_LEN_MAX: usize = 120;
 
-/// An entry in words.
+/// What an entry was done to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EntryObject {
+    /// Empty if the number of things is among the particulars.
+    pub(super) name: String,
+    /// Its page, if it has one.
+    pub(super) href: Option<String>,
+}
+
+/// The parts of an entry in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EntryParts {
+    /// Who did it, by name; the box office itself if nobody else.
+    pub(super) who: String,
+    /// What was done.
+    pub(super) act: String,
+    pub(super) object: EntryObject,
+    /// The fields that were changed, each from what to what.
+    pub(super) changes: Vec<String>,
+    /// The other particulars.
+    pub(super) facts: Vec<String>,
+    /// Why, whole.
+    pub(super) reason: Option<String>,
+}
+
+/// An entry as one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EntryWords {
     /// Who did it, by name; the box office itself if nobody else.
@@ -20,32 +54,102 @@ pub(crate) struct EntryWords {
     pub(crate) label: String,
 }
 
-impl EntryWords {
+impl EntryParts {
     /// An entry, whose actor has this name if it is known, with moments by the clock of a time zone.
-    pub(crate) fn of(shell: &Shell, entry: &AuditEntry, name: Option<&str>, zone: &str) -> Self {
+    pub(super) fn of(shell: &Shell, entry: &AuditEntry, name: Option<&str>, zone: &str) -> Self {
         let who = match (name, entry.actor) {
             (Some(name), _) => name.to_owned(),
             (None, Some(user)) => user.to_string(),
             (None, None) => shell.t("entry-box-office"),
         };
-        let act = act_id(&entry.action).map_or_else(|| entry.action.clone(), |id| shell.t(id));
+        let writer = EntryWriter { shell, zone };
         let empty = Map::new();
         let detail = entry.detail.as_object().unwrap_or(&empty);
-        let writer = EntryWriter { shell, zone };
-        let changes: Vec<_> = detail.iter().filter_map(|(field, value)| writer.change(field, value)).collect();
+        // The details of a concert are an object in the entry.
+        let details = detail.get("details").and_then(Value::as_object).unwrap_or(&empty);
+        let fields = || detail.iter().chain(details).filter(|(field, _)| !UNSAID.contains(&field.as_str()));
+        Self {
+            who,
+            act: act_id(&entry.action).map_or_else(|| entry.action.clone(), |id| shell.t(id)),
+            object: writer.object(&entry.object),
+            changes: fields().filter_map(|(field, value)| writer.change(field, value)).collect(),
+            facts: fields().filter_map(|(field, value)| writer.fact(&entry.action, field, value)).collect(),
+            reason: detail.get("reason").and_then(Value::as_str).map(str::to_owned),
+        }
+    }
+
+    /// What was changed, and the other particulars.
+    pub(super) fn particulars(self) -> Vec<String> {
+        let Self { mut changes, facts, .. } = self;
+        changes.extend(facts);
+        changes
+    }
+}
+
+impl EntryWords {
+    /// An entry, whose actor has this name if it is known, with moments by the clock of a time zone.
+    pub(crate) fn of(shell: &Shell, entry: &AuditEntry, name: Option<&str>, zone: &str) -> Self {
+        let EntryParts { who, act, object, changes, facts, reason } = EntryParts::of(shell, entry, name, zone);
         let label = if changes.is_empty() { act.clone() } else { changes.join(", ") };
         let what = if entry.action == "room.set" && !changes.is_empty() {
             label.clone()
         } else {
-            let object = writer.object(&entry.object);
-            let facts: Vec<_> = detail.iter().filter_map(|(field, value)| writer.fact(field, value)).collect();
-            let more: Vec<_> = [object].into_iter().chain(changes).chain(facts).filter(|one| !one.is_empty()).collect();
+            let more = [object.name].into_iter().chain(changes).chain(facts);
+            let more: Vec<_> = more.filter(|one| !one.is_empty()).collect();
             if more.is_empty() { act } else { format!("{act}: {}", more.join(", ")) }
         };
-        let reason = detail.get("reason").and_then(Value::as_str).map(short).unwrap_or_default();
-        Self { who, what, reason, label }
+        Self { who, what, reason: reason.as_deref().map(short).unwrap_or_default(), label }
     }
 }
+
+/// The names of actors, each read once. Those who are unknown have their ids.
+pub(super) struct ActorNames(BTreeMap<UserId, String>);
+
+impl ActorNames {
+    /// Of the actors of these entries.
+    pub(super) async fn of(app: &SharedState, entries: impl Iterator<Item = &AuditEntry>) -> Self {
+        let actors: BTreeSet<UserId> = entries.filter_map(|entry| entry.actor).collect();
+        let mut names = BTreeMap::new();
+        for actor in actors {
+            // The log is shown without the names, too.
+            if let Ok(Some(user)) = app.office.user(actor).await {
+                names.insert(actor, user.name);
+            }
+        }
+        Self(names)
+    }
+
+    /// The name of the actor of an entry, if it is known.
+    pub(super) fn actor(&self, entry: &AuditEntry) -> Option<&str> {
+        self.0.get(&entry.actor?).map(String::as_str)
+    }
+}
+
+/// The name of the line of a room.
+pub(super) fn line_name(shell: &Shell, room: RoomId) -> String {
+    room.concert().map_or_else(
+        || shell.t("orders-house-line"),
+        |concert| shell.t1("orders-concert-line", "number", concert.to_string()),
+    )
+}
+
+/// The fields of entries that are not said: the reason has its own place, a concert's details are said one by one, the
+/// local hours say what the moments say, and the rest is for programs.
+const UNSAID: [&str; 13] = [
+    "reason",
+    "details",
+    "concert_date",
+    "start_time",
+    "end_time",
+    "closing",
+    "tag",
+    "width",
+    "height",
+    "bytes",
+    "epoch",
+    "note",
+    "first_seat_id",
+];
 
 /// The id of the text of an action.
 fn act_id(action: &str) -> Option<&'static str> {
@@ -63,7 +167,9 @@ fn act_id(action: &str) -> Option<&'static str> {
         "seats.free" => "entry-seats-free",
         "seats.change" => "entry-seats-change",
         "seats.remove" => "entry-seats-remove",
-        "payment.refund" | "payments.refund" => "entry-refund",
+        "reservation.cancel" => "entry-reservation-cancel",
+        "payment.refund" => "entry-refund",
+        "payments.refund" => "entry-refunds",
         "points.top_up" => "entry-top-up",
         "points.adjust" => "entry-adjust",
         "debt.settle" => "entry-debt-settle",
@@ -72,11 +178,16 @@ fn act_id(action: &str) -> Option<&'static str> {
         "operator.sign_in_failed" | "viewer.sign_in_failed" => "entry-sign-in-failed",
         "operator.add" => "entry-operator-add",
         "viewer.add" => "entry-viewer-add",
+        "user.role" => "entry-user-role",
+        "user.rename" => "entry-user-rename",
         "user.lock" => "entry-user-lock",
         "user.unlock" => "entry-user-unlock",
-        "user.erase" => "entry-user-erase",
-        "user.role" => "entry-user-role",
+        "user.reset_link" => "entry-user-reset-link",
+        "user.reset" => "entry-user-reset",
+        "user.password" => "entry-user-password",
         "user.second_factor" => "entry-second-factor",
+        "user.sign_out" => "entry-user-sign-out",
+        "user.erase" => "entry-user-erase",
         _ => return None,
     })
 }
@@ -91,6 +202,8 @@ fn field_id(field: &str) -> Option<&'static str> {
         "title" => "entry-field-title",
         "artist" => "entry-field-artist",
         "venue" => "entry-field-venue",
+        "time_zone" => "stage-zone",
+        "room_id" => "entry-field-room",
         "status" => "entry-field-status",
         "status_reason" => "entry-field-status-reason",
         "opens_at" => "entry-field-opens",
@@ -98,10 +211,61 @@ fn field_id(field: &str) -> Option<&'static str> {
         "starts_at" => "entry-field-starts",
         "ends_at" => "entry-field-ends",
         "base_price" | "price" => "entry-field-price",
+        "description" => "stage-description",
+        "age_rating" => "stage-age",
+        "running_minutes" => "stage-running",
+        "doors_minutes" => "stage-doors",
+        "address" => "stage-address",
+        "organiser" => "stage-organiser",
+        "organiser_contact" => "stage-contact",
         "section" => "entry-field-section",
         "row" => "entry-field-row",
         "number" => "entry-field-number",
         "grade" => "entry-field-grade",
+        "amount" => "orders-sum",
+        "moved" => "entry-field-moved",
+        "owed" => "entry-field-owed",
+        "reference" => "orders-reference",
+        "role" => "orders-role",
+        "user_id" => "orders-user",
+        "seat_id" => "entry-field-seat",
+        "seat_id_ranges" => "entry-field-seats",
+        "set" => "factor",
+        "worth_abandoned" => "entry-field-abandoned",
+        "idle" => "entry-field-idle",
+        _ => return None,
+    })
+}
+
+/// The id of the word of a value that is one of a few. No two states of different things have the same value and
+/// another meaning, but for `open`: a gate that is open, and a debt.
+fn value_id(field: &str, value: &str) -> Option<&'static str> {
+    Some(match (field, value) {
+        ("gate", "open") => "entry-gate-open",
+        ("gate", "paused") => "entry-gate-paused",
+        ("status", "scheduled") => "entry-is-scheduled",
+        ("status", "closed") => "desk-state-closed",
+        ("status", "postponed") => "desk-state-postponed",
+        ("status", "cancelled") => "orders-is-cancelled",
+        ("status", "pending") => "orders-is-pending",
+        ("status", "confirmed") => "orders-is-confirmed",
+        ("status", "completed") => "orders-is-completed",
+        ("status", "expired") => "orders-is-expired",
+        ("status", "refunded") => "orders-is-refunded",
+        ("status", "active") => "orders-is-active",
+        ("status", "locked") => "orders-is-locked",
+        ("status", "erased") => "orders-is-erased",
+        ("status", "open") => "orders-is-owed",
+        ("status", "collected") => "orders-is-collected",
+        ("status", "waived") => "orders-is-waived",
+        ("role", "buyer") => "orders-role-buyer",
+        ("role", "operator") => "orders-role-operator",
+        ("role", "viewer") => "orders-role-viewer",
+        ("age_rating", "all") => "stage-age-all",
+        ("set", "on") => "entry-factor-on",
+        ("set", "off") => "entry-factor-off",
+        ("set", "recovery_codes") => "entry-factor-codes",
+        ("set", "reset") => "entry-factor-reset",
         _ => return None,
     })
 }
@@ -112,59 +276,110 @@ struct EntryWriter<'a> {
 }
 
 impl EntryWriter<'_> {
-    /// From what to what a field was changed; none for a field that is no change.
-    fn change(&self, field: &str, value: &Value) -> Option<String> {
-        let change = value.as_object()?;
-        let (from, to) = (change.get("from")?, change.get("to")?);
-        let name = field_id(field).map_or_else(|| field.to_owned(), |id| self.shell.t(id));
-        Some(format!("{name} {} → {}", self.value(field, from), self.value(field, to)))
+    fn name(&self, field: &str) -> String {
+        field_id(field).map_or_else(|| field.to_owned(), |id| self.shell.t(id))
     }
 
-    /// A particular of an act that changes no field.
-    fn fact(&self, field: &str, value: &Value) -> Option<String> {
-        match (field, value) {
-            ("count", Value::Number(count)) => Some(self.shell.t1("entry-count", "n", count.as_i64()?)),
-            ("amount", Value::Number(_)) => Some(self.value(field, value)),
-            _ => None,
+    /// From what to what a field was changed; none for a field that is no change.
+    fn change(&self, field: &str, value: &Value) -> Option<String> {
+        let (from, to) = (value.get("from")?, value.get("to")?);
+        Some(format!("{} {} → {}", self.name(field), self.value(field, from), self.value(field, to)))
+    }
+
+    /// A particular of an act that is no change.
+    fn fact(&self, action: &str, field: &str, value: &Value) -> Option<String> {
+        match value {
+            Value::Null | Value::Bool(false) => None,
+            Value::Bool(true) => Some(self.name(field)),
+            Value::Object(change) if change.contains_key("from") => None,
+            Value::Number(count) if field == "count" => {
+                let id = if action.starts_with("seats.") { "orders-seats" } else { "entry-count" };
+                Some(self.shell.t1(id, "number", count.as_i64()?))
+            }
+            value => Some(format!("{} {}", self.name(field), self.value(field, value))),
         }
     }
 
-    fn object(&self, object: &str) -> String {
-        let Some((kind, id)) = object.split_once(' ') else { return object.to_owned() };
-        let text = match kind {
-            "room" => "entry-object-room",
-            "concert" => "entry-object-concert",
-            "payment" => "entry-object-payment",
-            // The last of its digits tell users apart; all of them are in the log's own page.
-            "user" => {
-                return self.shell.t1("entry-object-user", "id", id.get(id.len().saturating_sub(8)..).unwrap_or(id));
+    /// What an entry was done to: `payment 9`.
+    fn object(&self, object: &str) -> EntryObject {
+        let words = |id: &str, number: &str| self.shell.t1(id, "number", number);
+        let unknown = || (object.to_owned(), None);
+        let (name, href) = match object.split_once(' ') {
+            Some(("payment", id)) => (words("orders-payment", id), Some(format!("/operator/payments/{id}"))),
+            Some(("reservation", id)) => {
+                (words("orders-reservation", id), Some(format!("/operator/reservations/{id}")))
             }
+            Some(("concert", id)) => (words("orders-concert", id), Some(format!("/operator/concerts/{id}"))),
+            Some(("room", id)) => id.parse().map_or_else(
+                |_| unknown(),
+                |number| (line_name(self.shell, RoomId::new(number)), Some(format!("/operator/rooms/{id}"))),
+            ),
+            Some(("user", id)) => {
+                (self.shell.t1("entry-object-user", "id", ending(id)), Some(format!("/operator/users/{id}")))
+            }
+            Some(("debt", id)) => (words("orders-debt", id), Some(format!("/operator/debts/{id}"))),
+            Some(("event", id)) => (words("orders-event", id), None),
             // Their number is among the particulars.
-            _ if id == "seats" => return String::new(),
-            _ => return object.to_owned(),
+            Some((_, "seats")) => (String::new(), None),
+            _ => unknown(),
         };
-        self.shell.t1(text, "id", id)
+        EntryObject { name, href }
     }
 
     fn value(&self, field: &str, value: &Value) -> String {
+        let shell = self.shell;
         match (field, value) {
-            (_, Value::Null) => self.shell.t("entry-none"),
-            ("gate", Value::String(gate)) if gate == "paused" => self.shell.t("entry-gate-paused"),
-            ("gate", Value::String(_)) => self.shell.t("entry-gate-open"),
-            ("base_price" | "price" | "amount", Value::Number(won)) => {
-                let won = won.as_i64().unwrap_or_default();
-                figures::money(self.shell.language, frontrow_domain::money::Money::new(won))
+            (_, Value::Null) => shell.t("entry-none"),
+            ("seat_id_ranges", Value::Array(ranges)) => ranges.iter().map(range).collect::<Vec<_>>().join(", "),
+            (_, Value::Array(values)) => {
+                values.iter().map(|value| self.value(field, value)).collect::<Vec<_>>().join(", ")
             }
+            ("base_price" | "price" | "amount" | "moved" | "owed", Value::Number(won)) => {
+                figures::money(shell.language, Money::new(won.as_i64().unwrap_or_default()))
+            }
+            ("room_id", Value::Number(id)) => line_name(shell, RoomId::new(id.as_i64().unwrap_or_default())),
+            ("seat_id", Value::Number(id)) => id.to_string(),
             (_, Value::Number(number)) => {
-                number.as_i64().map_or_else(|| number.to_string(), |number| self.shell.number(&number))
+                number.as_i64().map_or_else(|| number.to_string(), |number| shell.number(&number))
             }
-            (_, Value::String(text)) if field.ends_with("_at") => {
-                let moment = text.parse::<jiff::Timestamp>().map(|at| Time::from_micros(at.as_microsecond()));
-                moment.map_or_else(|_| short(text), |at| self.shell.exact_moment(&at, self.zone))
-            }
-            (_, Value::String(text)) => short(text),
+            (_, Value::String(text)) => self.text(field, text),
             (_, other) => short(&other.to_string()),
         }
+    }
+
+    fn text(&self, field: &str, text: &str) -> String {
+        let shell = self.shell;
+        if let Some(id) = value_id(field, text) {
+            return shell.t(id);
+        }
+        match field {
+            "age_rating" => shell.t1("stage-age-from", "age", text),
+            "user_id" => ending(text).to_owned(),
+            // The log has the length of a description alone.
+            "description" => match text.strip_suffix(" characters").and_then(|length| length.parse::<i64>().ok()) {
+                Some(length) => shell.t1("entry-characters", "n", length),
+                None => short(text),
+            },
+            _ if field.ends_with("_at") => {
+                let moment = text.parse::<jiff::Timestamp>().map(|at| Time::from_micros(at.as_microsecond()));
+                moment.map_or_else(|_| short(text), |at| shell.exact_moment(&at, self.zone))
+            }
+            _ => short(text),
+        }
+    }
+}
+
+/// The last of a user's digits: they tell users apart, and all of them are in the user's page.
+fn ending(id: &str) -> &str {
+    id.get(id.len().saturating_sub(8)..).unwrap_or(id)
+}
+
+/// The ids from the first to the last of a run.
+fn range(range: &Value) -> String {
+    match (range.get(0), range.get(1)) {
+        (Some(first), Some(last)) if first == last => first.to_string(),
+        (Some(first), Some(last)) => format!("{first}–{last}"),
+        _ => range.to_string(),
     }
 }
 
@@ -173,5 +388,31 @@ fn short(text: &str) -> String {
     match text.char_indices().nth(TEXT_LEN_MAX) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{edge::language::Language, html::texts::Texts};
+    use std::path::Path;
+
+    #[test]
+    fn every_action_that_the_domain_logs_has_words_in_both_languages() {
+        let decide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../domain/src/decide");
+        let action = regex::Regex::new(r#""([a-z]+(?:\.[a-z_]+)+)""#).unwrap();
+        let texts = Texts::new().unwrap();
+        let mut actions = BTreeSet::new();
+        for entry in std::fs::read_dir(decide).unwrap() {
+            let code = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            actions.extend(action.captures_iter(&code).map(|found| found[1].to_owned()));
+        }
+        assert!(actions.contains("room.set") && actions.contains("user.second_factor"), "{actions:?}");
+        for action in &actions {
+            let id = act_id(action).unwrap_or_else(|| panic!("{action} has no words"));
+            for language in Language::ALL {
+                assert!(texts.find(language, id, &[]).is_some(), "{id}");
+            }
+        }
     }
 }

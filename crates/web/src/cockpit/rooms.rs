@@ -1,7 +1,8 @@
 //! The rooms: how many wait and are in, and the page of each.
 
 use super::{
-    moments::{self, line_name},
+    entries::line_name,
+    moments,
     orders::{ROWS, heads},
     shell::CockpitShell,
     tables::{Cell, Link, ListPage, ObjectFact, ObjectPage, RowTable, raw},

@@ -1,7 +1,7 @@
 //! `/operator/search`: one field finds anything.
 
 use super::{
-    moments::{action, line_name, object},
+    entries::{EntryParts, line_name},
     shell::CockpitShell,
     tables::{Cell, RowTable},
 };
@@ -244,14 +244,14 @@ fn end_reason(shell: &CockpitShell, reason: frontrow_domain::line::EndReason) ->
 }
 
 fn entry(shell: &CockpitShell, row: &AuditEntry) -> Vec<Cell> {
-    let (object, href) = object(shell, row);
+    let EntryParts { act, object, .. } = EntryParts::of(shell, row, None, HOME_ZONE);
     vec![
         Cell::link(
             shell.t1("orders-entry", "number", row.audit_id.to_string()),
             format!("/operator/audit?cursor={}#entry-{}", super::audit::cursor_before(row.audit_id), row.audit_id),
         ),
-        Cell::text(action(shell, row)),
-        href.map_or_else(|| Cell::text(object.clone()), |href| Cell::link(object.clone(), href)),
+        Cell::text(act),
+        Cell { text: object.name, href: object.href, ..Cell::default() },
         Cell::text(shell.exact_moment(&row.created_at, HOME_ZONE)),
     ]
 }

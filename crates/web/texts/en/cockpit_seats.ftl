@@ -173,3 +173,4 @@ seats-plan-taken = { $count ->
     [one] One of these seats exists already: { $places }
    *[other] { $count } of these seats exist already: { $places }
 }
+seats-plan-both = Send ranges or a file, not both: empty the ranges, or leave out the file.

@@ -104,3 +104,4 @@ seats-plan-range = 범위는 A-C 또는 1-20처럼 적으세요.
 seats-plan-twice = 이 줄의 좌석이 { $line }번째 줄에 이미 있습니다.
 seats-plan-json = 파일을 읽을 수 없습니다: { $why }
 seats-plan-taken = 이미 있는 좌석 { $count }석: { $places }
+seats-plan-both = 좌석 범위와 파일 중 하나만 보내세요. 범위를 비우거나 파일을 빼세요.

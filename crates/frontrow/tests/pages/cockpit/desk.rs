@@ -99,7 +99,7 @@ async fn a_sale_is_shown_to_those_who_may_see_it_with_its_figures_to_the_seat_an
     other.hold(&token, desk.hall.seats[1]).await.expect(201);
     desk.server.buyer("third").await.join(Some(desk.hall.id())).await;
     let price = format!("{},000원", PRICE / 1_000);
-    let texts = ["Midnight Tide", &price, "줄 멈추기", "잡힘 1 · 남음 1", "매진 예상", "지금 볼 것", "서버"];
+    let texts = ["Midnight Tide", &price, "줄 멈추기", "선점 1 · 남음 1", "매진 예상", "지금 확인할 것", "서버"];
     says(&desk.page().await, &texts, &["줄 멈춤</span> <", "스크립트 오류"]);
     // A viewer sees all of it, and nothing to press.
     let viewer = browser(&desk.server, &desk.server.viewer().await);
@@ -126,7 +126,7 @@ async fn the_line_is_paused_once_the_operator_has_read_what_happens_and_said_why
     says(&asked, &["줄을 멈출까요?", "새 차례가 나가지 않습니다", "열림 → 멈춤"], &["<b>\"", "없음 → 잠시"]);
     assert_eq!(desk.room().await["gate"], "open", "nothing has happened yet");
     let again = confirm(&desk, &asked, " ").await;
-    again.shows(422, &["이유를 적어야 합니다"]);
+    again.shows(422, &["사유를 적어야 합니다"]);
     let done = confirm(&desk, &again, "음향 점검").await;
     // The gate alone has changed, and what was typed is still there.
     says(&done, &["아직 적용하지 않고", "잠시 멈춥니다 &#60;b&#62;</textarea>", "value=\"1o0\""], &[]);
@@ -274,7 +274,7 @@ async fn settings_that_would_stop_the_sale_ask_again_and_a_rate_of_0_is_answered
     // Less for buyers without a stop asks for the reason alone, and only if there is none.
     desk.set(json!({ "gate": "open" })).await;
     let asked = desk.send(&desk.page().await, "apply", &[("max_active", "10")]).await;
-    says(&asked, &["이유를 적어 주세요", "50 → 10"], &["줄을 멈출까요?"]);
+    says(&asked, &["사유를 적어 주세요", "50 → 10"], &["줄을 멈출까요?"]);
     assert_eq!(confirm(&desk, &asked, "좁은 로비").await.status, 303);
     assert_eq!(
         desk.send(&desk.page().await, "apply", &[("max_active", "5"), ("reason", "더 좁은 로비")]).await.status,

@@ -16,3 +16,14 @@ async fn operators_are_let_in_and_others_learn_nothing() {
     assert_eq!(stranger.leads_to(), "/sign-in?next=%2Foperator");
     server.close().await;
 }
+
+#[tokio::test]
+async fn the_account_of_an_operator_leads_to_the_cockpit_and_to_the_second_factor() {
+    let server = Server::start().await;
+    let links = ["href=\"/operator\"", "href=\"/operator/second-factor\""];
+    for client in [server.operator().await, server.viewer().await] {
+        says(&browser(&server, &client).open("/account").await, &links, &[]);
+    }
+    says(&browser(&server, &server.buyer("buyer").await).open("/account").await, &[], &links);
+    server.close().await;
+}

@@ -95,7 +95,7 @@ async fn a_payment_is_refunded_with_a_reason_and_its_page_says_by_whom() {
     let page = operator.open(&path).await;
     says(
         &page,
-        &["에 결제했습니다", "김민지", "Midnight Tide", "Floor A열 1번", "100,000원", &act, "좌석을 잡았습니다"],
+        &["에 결제했습니다", "김민지", "Midnight Tide", "Floor A열 1번", "100,000원", &act, "좌석을 선점했습니다"],
         &["password"],
     );
     assert!(page.html.contains("&#34;payment_id&#34;: 1"), "{}", page.html);
@@ -296,7 +296,7 @@ async fn an_account_is_locked_with_a_reason_unlocked_and_given_a_link_once() {
     says(&issued, &["/reset-password#", "지금만 보입니다"], &[]);
     assert_eq!(issued.header("cache-control"), Some("no-store"));
     let page = operator.open(&path).await;
-    says(&page, &["비밀번호 링크를 만들었습니다"], &["/reset-password#"]);
+    says(&page, &["비밀번호 링크 만들기"], &["/reset-password#"]);
     // An operator's account is not changed here.
     let boss = sold.server.operator_named("boss").await.get("/users/me").await.expect(200);
     let boss = format!("/operator/users/{}", boss["user_id"].as_str().unwrap());
@@ -345,12 +345,26 @@ async fn lists_are_narrowed_and_paged() {
     }
     says(&operator.open("/operator/users?text=민지").await, &["김민지"], &["viewer"]);
     refuses(&operator.open(&format!("/operator/users?text={}", "a".repeat(101))).await, &["너무 깁니다"]);
-    says(&operator.open("/operator/rooms").await, &["공동 대기실"], &[]);
+    says(&operator.open("/operator/rooms").await, &["공용 대기열"], &[]);
     says(&operator.open("/operator/rooms/0").await, &["줄이 움직입니다", "max_active"], &[]);
     assert_eq!(operator.open("/operator/rooms/77").await.status, 404);
     says(&operator.open("/operator/outbox").await, &["보내지 않은 알림"], &[]);
-    says(&operator.open("/operator/audit").await, &["공연을 만들었습니다", "예매처"], &[]);
-    says(&operator.open("/operator/audit?object=concert%201").await, &["좌석을 더했습니다"], &["로그인했습니다"]);
+    says(&operator.open("/operator/audit").await, &["공연 등록", "예매처"], &[]);
+    for object in ["concert%201", "Concert%20%231", "공연%201"] {
+        let page = operator.open(&format!("/operator/audit?object={object}")).await;
+        says(&page, &["좌석 추가", "좌석 3석"], &["로그인", "first_seat_id"]);
+    }
+    for object in ["1", "기록%201", "everything"] {
+        refuses(&operator.open(&format!("/operator/audit?object={object}")).await, &["종류와 번호"]);
+    }
+    let change = json!({ "closes_at": "2027-03-14T11:00:00Z", "status": "closed", "reason": "점검" });
+    server.operator_named("changer").await.patch("/operator/concerts/1", &change).await.expect(200);
+    let changed = ["공연 변경", "→ 2027년 3월 14일 (일) 오후 8:00", "상태 예정대로 → 예매 마감"];
+    says(
+        &operator.open("/operator/audit?object=공연%201").await,
+        &changed,
+        &["2027-03-14T11:00:00Z →", "→ 2027-03", "scheduled"],
+    );
     // The log goes on over parts.
     for number in 0..30 {
         server.operator_named(&format!("again{number}")).await;
@@ -358,7 +372,7 @@ async fn lists_are_narrowed_and_paged() {
     let page = operator.open("/operator/audit").await;
     let next = regex::Regex::new(r#"href="(/operator/audit\?cursor=[^"]+)""#).unwrap();
     let older = next.captures(&page.html).unwrap()[1].to_owned();
-    says(&operator.open(&older).await, &["공연을 만들었습니다", "가장 최근"], &[]);
+    says(&operator.open(&older).await, &["공연 등록", "가장 최근"], &[]);
 
     // The door list: searched, and as a file.
     let other = server.buyer_with("이서준", 200_000).await;

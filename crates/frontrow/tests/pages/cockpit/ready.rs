@@ -69,7 +69,7 @@ async fn a_sale_that_is_ready_says_so_and_leaves_to_the_operator_what_it_cannot_
     let said = eyes.open(&format!("{}?backup=yes", path(&hall))).await;
     item(&said, "Backup", "good", "You said that there’s a backup.");
     let korean = browser(&server, &operator).open(&path(&hall)).await;
-    says(&korean, &["오픈 전 점검", "판매 좌석 20석", "서버가 1대입니다."], &[]);
+    says(&korean, &["예매 시작 전 점검", "판매 좌석 20석", "서버가 1대입니다."], &[]);
     server.close().await;
 }
 

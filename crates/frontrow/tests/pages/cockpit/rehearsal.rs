@@ -118,7 +118,8 @@ async fn a_rehearsal_tells_when_the_sale_would_be_sold_out_and_touches_no_row_of
     house.begin(&PEOPLE).await;
     assert!(is_running(&house.page().await));
     let page = house.at_the_end().await;
-    for text in ["에 매진, 오픈 후 ", "30 중 30", "모든 약속이 지켜졌습니다", "data-columns="] {
+    for text in ["에 매진, 예매 시작 후 ", "30 중 30", "모든 약속이 지켜졌습니다", "data-columns="]
+    {
         says(&page, text);
     }
     says(&page, "value=\"50\"");

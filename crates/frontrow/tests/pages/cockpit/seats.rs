@@ -106,9 +106,10 @@ async fn seats_are_added_by_ranges_once_they_were_looked_at() {
 #[tokio::test]
 async fn seats_are_added_by_a_file_and_its_faults_have_lines_and_columns() {
     let at = Seating::of(2).await;
-    let send = async |file: &str, bytes: &[u8]| {
+    let send_with = async |typed: &str, file: &str, bytes: &[u8]| {
         let mut body = Vec::new();
-        for (name, value) in [("key", "k".repeat(16)), ("seen", String::new()), ("step", "look".to_owned())] {
+        let key = "k".repeat(16);
+        for (name, value) in [("key", key.as_str()), ("seen", ""), ("step", "look"), ("text", typed)] {
             let part = format!("--bound\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
             body.extend_from_slice(part.as_bytes());
         }
@@ -130,6 +131,13 @@ async fn seats_are_added_by_a_file_and_its_faults_have_lines_and_columns() {
             .unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
+    let send = async |file: &str, bytes: &[u8]| send_with("", file, bytes).await;
+    // Ranges that were typed are kept, and no file takes their place unseen.
+    for bytes in [b"\xb0\xa1,1,1".as_slice(), b"Floor,Z,1"] {
+        let (status, html) = send_with("Balcony, A, 1-3", "hall.csv", bytes).await;
+        assert_eq!(status, 422, "{html}");
+        assert!(html.contains("Balcony, A, 1-3") && html.contains("not both"), "{html}");
+    }
     let (status, html) =
         send("hall.csv", "\u{feff}section,row,number,grade,price\r\n2층,A,1,R,90000\r\n2층,A,2,R,90000\r\n".as_bytes())
             .await;

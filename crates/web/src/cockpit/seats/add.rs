@@ -96,9 +96,14 @@ struct AddPage {
     faults: Vec<ShownFault>,
     text: String,
     preview: Option<SeatPreview>,
-    /// The tag of the text that the preview shows.
+    /// The tag of the text that the preview shows, or that a file had.
     seen: String,
     key: String,
+}
+
+/// The tag of a text of ranges.
+fn tag_of(text: &str) -> String {
+    kept::tag_of(text.as_bytes()).trim_matches('"').to_owned()
 }
 
 /// The form.
@@ -109,7 +114,7 @@ pub(super) async fn show(
 ) -> HttpResult<Response> {
     let visit = SeatsVisit::changing(shell, app, concert_id)?;
     let view = visit.hall().await?;
-    visit.add_page(&view, String::new(), None, Vec::new(), None)
+    visit.add_page(&view, String::new(), (None, String::new()), Vec::new(), None)
 }
 
 /// Shows what would be added, or adds what was shown.
@@ -122,16 +127,21 @@ pub(super) async fn send(
 ) -> HttpResult<Response> {
     let visit = SeatsVisit::changing(shell, app, concert_id)?;
     let view = visit.hall().await?;
-    let text = match form.file("file") {
-        None => Some(form.fields.given("text").to_owned()),
-        Some(file) => {
-            let text = std::str::from_utf8(&file.bytes).ok();
-            text.map(|text| text.trim_start_matches('\u{feff}').replace("\r\n", "\n"))
-        }
+    let typed = form.fields.given("text").to_owned();
+    let refused = match form.file("file").map(|file| std::str::from_utf8(&file.bytes)) {
+        None => Ok(typed),
+        // A text that was looked at may be one of an earlier file; another one was typed since.
+        Some(_) if !typed.trim().is_empty() && form.fields.given("seen") != tag_of(&typed) => Err("seats-plan-both"),
+        Some(Err(_)) => Err("seats-plan-utf8"),
+        Some(Ok(text)) => Ok(text.trim_start_matches('\u{feff}').replace("\r\n", "\n")),
     };
-    let Some(text) = text else {
-        let notice = visit.bad(visit.shell.t("seats-plan-utf8"), StatusCode::UNPROCESSABLE_ENTITY);
-        return visit.add_page(&view, String::new(), None, Vec::new(), Some(notice));
+    let text = match refused {
+        Ok(text) => text,
+        Err(why) => {
+            let notice = visit.bad(visit.shell.t(why), StatusCode::UNPROCESSABLE_ENTITY);
+            let typed = form.fields.given("text").to_owned();
+            return visit.add_page(&view, typed, (None, String::new()), Vec::new(), Some(notice));
+        }
     };
     // A long text takes longer than other requests should wait.
     let (text, seats) = spawn_blocking(move || {
@@ -145,16 +155,18 @@ pub(super) async fn send(
         Err(faults) => {
             let notice = visit.bad(visit.shell.t("seats-plan-faulty"), StatusCode::UNPROCESSABLE_ENTITY);
             let faults = faults.iter().map(|fault| visit.fault(fault, &text)).collect();
+            // The text of a file is replaced by the next file.
+            let seen = form.file("file").map(|_| tag_of(&text)).unwrap_or_default();
             let text = if text.len() > RETURNED_LEN_MAX { String::new() } else { text };
-            return visit.add_page(&view, text, None, faults, Some(notice));
+            return visit.add_page(&view, text, (None, seen), faults, Some(notice));
         }
     };
-    let tag = kept::tag_of(text.as_bytes()).trim_matches('"').to_owned();
+    let tag = tag_of(&text);
     // Another text than the one that was looked at is shown first.
     let is_seen = form.fields.given("step") == "add" && form.fields.given("seen") == tag;
     if !is_seen {
         let preview = visit.preview(&view, &seats);
-        return visit.add_page(&view, text, Some((preview, tag)), Vec::new(), None);
+        return visit.add_page(&view, text, (Some(preview), tag), Vec::new(), None);
     }
     let key = key_of(&form.fields)?;
     let caller = visit.shell.caller;
@@ -174,7 +186,7 @@ pub(super) async fn send(
     };
     let view = visit.hall().await?;
     let preview = visit.preview(&view, &seats);
-    visit.add_page(&view, text, Some((preview, tag)), Vec::new(), Some(notice))
+    visit.add_page(&view, text, (Some(preview), tag), Vec::new(), Some(notice))
 }
 
 impl SeatsVisit {
@@ -182,11 +194,10 @@ impl SeatsVisit {
         self,
         view: &HallView,
         text: String,
-        preview: Option<(SeatPreview, String)>,
+        (preview, seen): (Option<SeatPreview>, String),
         faults: Vec<ShownFault>,
         notice: Option<FormNotice>,
     ) -> HttpResult<Response> {
-        let (preview, seen) = preview.map_or((None, String::new()), |(preview, seen)| (Some(preview), seen));
         let page = AddPage {
             path: self.path(),
             title: view.on_sale.concert.title.clone(),

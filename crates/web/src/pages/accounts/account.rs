@@ -70,6 +70,8 @@ struct AccountPage {
     email: String,
     email_state: String,
     asks_to_confirm: bool,
+    /// Whether the account is one of the box office: it has the cockpit and a second factor.
+    sees_sale: bool,
     /// The key of the form that asks for a letter.
     key: String,
     sessions: Vec<SessionView>,
@@ -116,6 +118,7 @@ impl AccountPage {
             email: user.email,
             email_state,
             asks_to_confirm,
+            sees_sale: user.role.sees_sale(),
             key: fresh_key(),
             sessions: sessions.iter().map(|session| SessionView::new(&shell, session)).collect(),
             forms,
