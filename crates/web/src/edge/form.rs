@@ -171,16 +171,13 @@ impl LargeForm {
         let (parts, body) = request.into_parts();
         check_same_origin(&parts, auth::scheme(&parts, app)?)?;
         let media_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let (mut form, mut room) = match media_type.and_then(multipart::boundary) {
-            Some(boundary) => {
-                let body = read_any(&parts.headers, body, max).await?;
-                (Self::of_parts(&body.bytes, &boundary)?, body.room)
-            }
-            None => {
-                let body = read_form(&parts.headers, body, max).await?;
-                let fields = FormFields::of(&body.bytes, LARGE_FIELDS_MAX)?;
-                (Self { fields, ..Self::default() }, body.room)
-            }
+        let (mut form, mut room) = if let Some(boundary) = media_type.and_then(multipart::boundary) {
+            let body = read_any(&parts.headers, body, max).await?;
+            (Self::of_parts(&body.bytes, &boundary)?, body.room)
+        } else {
+            let body = read_form(&parts.headers, body, max).await?;
+            let fields = FormFields::of(&body.bytes, LARGE_FIELDS_MAX)?;
+            (Self { fields, ..Self::default() }, body.room)
         };
         // The fields are a copy of the body.
         room.take(form.fields.len())?;
