@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
 
+mod cockpit;
 mod refusals;
 mod streams;
 mod world;
@@ -63,6 +64,9 @@ fn main() {
     }
     if wanted("streams") {
         streams::run();
+    }
+    if wanted("cockpit") {
+        cockpit::run();
     }
 }
 
@@ -374,7 +378,7 @@ fn million() {
     {
         let server = Server::real(folder.path(), &[]);
         let started = Instant::now();
-        server.run(world::join(server.office(), waiting));
+        server.run(world::join(server.office(), 1..=waiting, None));
         eprintln!("{waiting} joined in {:.1} s", started.elapsed().as_secs_f64());
     }
     let full = Child::start(folder.path());

@@ -8,11 +8,6 @@ use crate::{
     Child, Holds, POSITION_CONNECTIONS, SEATS_PER_BUYER, Same, get, median,
     world::{self, Buyer, Server, buyers, concert},
 };
-use frontrow_domain::{
-    command::Command,
-    time::Span,
-    user::{Caller, NewUser, Role, Session},
-};
 use frontrow_testkit::bench::load::{LoadConnection, Requests, UNLIMITED, load_at};
 use hdrhistogram::Histogram;
 use sha2::{Digest as _, Sha256};
@@ -129,26 +124,16 @@ fn seed(folder: &std::path::Path) -> Sale {
     let flags = ["--max-active", "1", "--hold-seconds", "36000", "--active-limit-seconds", "36000"];
     let flags: Vec<&str> = flags.iter().chain(&["--idle-seconds", "36000"]).copied().collect();
     let server = Server::real(folder, &flags);
-    server.run(world::join(server.office(), u64::try_from(STREAMS).unwrap()));
+    server.run(world::join(server.office(), 1..=u64::try_from(STREAMS).unwrap(), None));
     let seats = i32::try_from(BUYERS * SEATS_PER_BUYER).unwrap();
     let (_, room, first) = server.run(concert(server.office(), seats, Some(1_000_000)));
     let first_buyer = u64::try_from(STREAMS).unwrap() + 1;
     let admitted = server.run(buyers(server.office(), first_buyer, u64::try_from(BUYERS).unwrap(), room));
-    server.run(async {
-        let office = server.office();
-        let user_id = world::user_id(u64::MAX);
-        let user = NewUser { user_id, role: Role::Operator, ..world::new_user(u64::MAX) };
-        world::command(office, Caller::System, Command::Register(user)).await;
-        let expires_at = office.now().plus(Span::from_secs(86_400));
-        let secret_hash = Sha256::digest(bearer()).into();
-        let (created_at, client) = (office.now(), None);
-        let session = Session { secret_hash, user_id, role: Role::Operator, expires_at, created_at, client };
-        world::command(office, Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).await;
-    });
+    server.run(world::operator(server.office(), &bearer()));
     Sale { buyers: Arc::new(admitted), first_seat: first.get(), next: Arc::default() }
 }
 
-fn bearer() -> String {
+pub(crate) fn bearer() -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Sha256::digest(OPERATOR))
 }
@@ -200,7 +185,7 @@ async fn open(address: SocketAddr, tokens: &[String], received: &Arc<Received>) 
 }
 
 /// Each address of this machine has its own ports.
-async fn connect(address: SocketAddr, number: usize) -> TcpStream {
+pub(crate) async fn connect(address: SocketAddr, number: usize) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     let third = u8::try_from(number / 5_000 + 1).unwrap();
     socket.bind(SocketAddr::from(([127, 0, third, 1], 0))).unwrap();
@@ -299,7 +284,7 @@ fn waiters(
     );
 }
 
-fn cost(server: &Child, work: impl FnOnce()) -> Duration {
+pub(crate) fn cost(server: &Child, work: impl FnOnce()) -> Duration {
     let before = server.processor_time();
     work();
     server.processor_time().saturating_sub(before)

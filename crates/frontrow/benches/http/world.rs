@@ -19,7 +19,7 @@ use frontrow_domain::{
 use frontrow_service::{office::BoxOffice, testing};
 use frontrow_testkit::bench::load::UNLIMITED;
 use sha2::{Digest as _, Sha256};
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, ops::RangeInclusive, path::Path, sync::Arc};
 use tokio::{net::TcpListener, runtime::Runtime, sync::watch};
 use uuid::Uuid;
 
@@ -154,6 +154,18 @@ async fn admit(office: &BoxOffice, number: u64, room_id: RoomId) -> Buyer {
     Buyer { bearer, token: activate(office, caller, &place.signed).await }
 }
 
+/// Registers an operator and signs it in with this secret.
+pub(crate) async fn operator(office: &BoxOffice, secret: &str) {
+    let user_id = user_id(u64::MAX);
+    let user = NewUser { user_id, role: Role::Operator, ..new_user(u64::MAX) };
+    command(office, Caller::System, Command::Register(user)).await;
+    let expires_at = office.now().plus(Span::from_secs(86_400));
+    let secret_hash = Sha256::digest(secret).into();
+    let (created_at, client) = (office.now(), None);
+    let session = Session { secret_hash, user_id, role: Role::Operator, expires_at, created_at, client };
+    command(office, Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).await;
+}
+
 pub(crate) async fn command(office: &BoxOffice, caller: Caller, command: Command) -> Outcome {
     testing::run(office, Request { caller, command, idempotency: None }).await.unwrap().decision.unwrap()
 }
@@ -219,9 +231,9 @@ pub(crate) fn token_at(position: i64) -> Token {
     Token::issued(id, user_id(u64::try_from(position).unwrap()), Time::from_micros(1_800_000_000_000_000))
 }
 
-/// Lets so many new users join the line of the house room.
-pub(crate) async fn join(office: &Arc<BoxOffice>, count: u64) {
-    let numbers: Vec<u64> = (1..=count).collect();
+/// Lets new users with these numbers join the line of the house room, or that of a concert's own room.
+pub(crate) async fn join(office: &Arc<BoxOffice>, numbers: RangeInclusive<u64>, concert: Option<ConcertId>) {
+    let numbers: Vec<u64> = numbers.collect();
     for part in numbers.chunks(2_000) {
         let joining: Vec<_> = part
             .iter()
@@ -229,7 +241,7 @@ pub(crate) async fn join(office: &Arc<BoxOffice>, count: u64) {
                 let (office, number) = (Arc::clone(office), *number);
                 tokio::spawn(async move {
                     command(&office, Caller::System, Command::Register(new_user(number))).await;
-                    office.issue_token(Caller::Buyer(user_id(number)), None, None).await.unwrap();
+                    office.issue_token(Caller::Buyer(user_id(number)), concert, None).await.unwrap();
                 })
             })
             .collect();
