@@ -59,7 +59,7 @@ pub enum Happening {
 pub struct PastMoment {
     pub at: Time,
     pub what: Happening,
-    /// The entry of the audit log about it: who did it, and why. None if the user did it, or if nobody had to.
+    /// The entry of the audit log about it: who did it, and why. None if the user did it, or if it came by itself.
     pub entry: Option<AuditEntry>,
 }
 

@@ -28,7 +28,7 @@ pub(super) struct EntryObject {
 /// The parts of an entry in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EntryParts {
-    /// Who did it, by name; the box office itself if nobody else.
+    /// Who did it, by name; the box office if no person did.
     pub(super) who: String,
     /// What was done.
     pub(super) act: String,
@@ -44,11 +44,11 @@ pub(super) struct EntryParts {
 /// An entry as one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EntryWords {
-    /// Who did it, by name; the box office itself if nobody else.
+    /// Who did it, by name; the box office if no person did.
     pub(crate) who: String,
     /// What was done, and from what to what.
     pub(crate) what: String,
-    /// Why; empty if nobody said.
+    /// Why; empty if no reason was given.
     pub(crate) reason: String,
     /// What was changed, as short as a label.
     pub(crate) label: String,

@@ -79,7 +79,7 @@ fn a_factor_is_in_force_once_a_code_and_the_password_confirm_it_and_other_sessio
         (0, Caller::Anonymous, open(BOSS, 2, 0), "signed_in"),
         (0, BOSS, confirm(BOSS, 0), "account_changed"),
         (0, BOSS, enrol(BOSS), "done"),
-        // A secret that no app has proved to know stops nobody.
+        // A secret that no app has proved to know stops no sign-in.
         (0, Caller::Anonymous, open(BOSS, 3, 0), "signed_in"),
         (0, BOSS, confirm(BOSS, 2 * STEP), "second_factor_wrong"),
         (0, BOSS, confirm(BOSS, -2 * STEP), "second_factor_wrong"),

@@ -105,7 +105,7 @@ pub(super) struct RoomFaults {
     pub(super) rate: Option<String>,
     pub(super) message: Option<String>,
     pub(super) reason: Option<String>,
-    /// The rate is 0: whoever sends that wants to pause.
+    /// The rate is 0: the operator who sends that wants to pause.
     pub(super) is_rate_zero: bool,
 }
 

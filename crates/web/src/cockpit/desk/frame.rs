@@ -118,7 +118,7 @@ impl ForecastFrame {
                 reason: None,
                 sold_out_at: sold_out_in.map(|span| at.plus(span)),
                 line_empty_at: line_empty_in.map(|span| at.plus(span)),
-                // Rounded down: nobody is promised a seat that may not be there.
+                // Rounded down: no promise of a seat that may not be there.
                 reach_percent: reach_ppm.map(|ppm| ppm / 10_000),
             },
             Err(unknown) => Self { reason: Some(reason_of(*unknown)), ..Self::default() },
