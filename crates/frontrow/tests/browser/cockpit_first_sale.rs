@@ -18,7 +18,7 @@ const SUBMIT: &str = "main form[method=post] button[type=submit]";
 fn in_seoul(at: Time) -> String {
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(9));
     let at = jiff::Timestamp::from_microsecond(at.micros()).unwrap().to_zoned(zone);
-    at.strftime("%Y-%m-%dT%H:%M:%S").to_string()
+    at.strftime("%Y-%m-%dT%H:%M").to_string()
 }
 
 /// Sets fields, those with a picker too: what a browser lets one type depends on its language.

@@ -134,7 +134,7 @@ async fn a_cancelled_concert_gives_every_payment_back_once_though_the_program_is
         assert_eq!(refunds.count(), 1, "of payment {id}");
     }
     browser.goto(&format!("/operator/payments/{}", paid[0]["payment_id"])).await;
-    browser.contains("main", "모두 환불하라고 했습니다").await;
+    browser.contains("main", "모두 환불 시작").await;
     browser.close().await;
     shop.kill();
     shop.assert_books_in_order();

@@ -288,6 +288,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        // A session that is still open would ask the `chromedriver` that is gone, for minutes. After `close` it is over.
+        let _ = self.driver.clone().leak();
         let _ = self.chromedriver.kill();
         let _ = self.chromedriver.wait();
         // After `close` there is none any more.

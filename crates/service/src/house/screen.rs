@@ -166,7 +166,7 @@ impl BoxOffice {
     /// the database does not answer.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound); the store could not be read.
+    /// [`Refusal::NotFound`]; the store could not be read.
     pub async fn sale_screen(&self, concert: ConcertId) -> Result<SaleScreen, ServiceError> {
         let last = self.house.watches.last(concert);
         self.screen_after(concert, last.as_deref().map(|moment| &moment.screen)).await
@@ -290,7 +290,7 @@ impl BoxOffice {
     /// How a sale would go on with a change of its room, as far as its measured pace says. Changes nothing.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound); the store could not be read.
+    /// [`Refusal::NotFound`]; the store could not be read.
     pub async fn preview_room(&self, concert: ConcertId, change: &RoomChange) -> Result<RoomPreview, ServiceError> {
         let screen = self.sale_screen(concert).await?;
         let (now, before, measured) = (screen.at, screen.room.room, screen.measured);
@@ -311,7 +311,7 @@ impl BoxOffice {
     /// has counted. Seconds in which it could not count are missing.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound); the store could not be read.
+    /// [`Refusal::NotFound`]; the store could not be read.
     pub async fn sale_history(&self, concert: ConcertId) -> Result<Vec<HouseSecond>, ServiceError> {
         let room = self.concert(concert).await?.room_id;
         let house = self.house.lock();
