@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Series, areaPath, axis, linePath, niceStep, placeLabels, scale, thin, ticks, timeStep } from "../assets/chart/model.js";
+import { Series, areaPath, axis, linePath, niceStep, placeLabels, rowsOf, scale, thin, ticks, timeStep } from "../assets/chart/model.js";
 
 test("steps are round numbers, and an axis ends on one", () => {
   for (const [most, parts, step] of [[90, 4, 50], [7, 4, 2], [0, 4, 1], [4, 4, 1], [100, 5, 20], [1_000_000, 3, 500_000]]) {
@@ -33,24 +33,24 @@ const series = (at, columns, span) => {
   return made;
 };
 
-test("rows of the last while are kept, and a row of the same moment replaces the last", () => {
+test("rows of the last while are kept, and a row of the same moment is corrected", () => {
   const kept = series([0, 1_000, 2_000, 3_000], { a: [1, 2, 3, 4] }, 2_000);
   assert.deepEqual(kept.at, [1_000, 2_000, 3_000]);
-  assert.ok(kept.push({ at: 4_000, a: 5 }));
+  assert.ok(kept.put([{ at: 4_000, a: 5 }]));
   assert.deepEqual([kept.at, kept.columns.a], [[2_000, 3_000, 4_000], [3, 4, 5]]);
-  assert.ok(kept.push({ at: 4_000, a: 6 }));
-  assert.deepEqual(kept.columns.a, [3, 4, 6]);
-  assert.equal(kept.push({ at: 3_500, a: 9 }), false, "what is older is no news");
-  assert.ok(kept.push({ at: 9_000 }));
+  assert.ok(kept.put([{ at: 3_000, a: 7 }, { at: 4_000, a: 6 }]));
+  assert.deepEqual(kept.columns.a, [3, 7, 6]);
+  assert.equal(kept.put([{ at: 3_000, a: 7 }, { at: 4_000, a: 6 }, { at: 1_500, a: 9 }]), false, "nothing is new");
+  assert.ok(kept.put([{ at: 9_000 }]));
   assert.deepEqual([kept.at, kept.number("a", 0)], [[9_000], null], "after a gap all that is older is gone");
 });
 
 test("rows that were missed are put among the others", () => {
   const made = series([1_000, 4_000], { a: [1, 4] }, 3_000);
-  made.merge({ at: [0, 2_000, 3_000, 4_000], a: [9, 2, 3, 9] });
+  made.put(rowsOf({ at: [0, 2_000, 3_000], a: [9, 2, 3] }));
   assert.deepEqual([made.at, made.columns.a], [[1_000, 2_000, 3_000, 4_000], [1, 2, 3, 4]]);
   const empty = new Series(["a"]);
-  empty.merge({ at: [5], a: [1], b: [2] });
+  empty.put(rowsOf({ at: [5], a: [1], b: [2] }));
   assert.deepEqual([empty.at, empty.columns], [[5], { a: [1] }]);
 });
 

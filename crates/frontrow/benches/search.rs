@@ -13,7 +13,10 @@ use frontrow_domain::{
     time::{Span, Time},
 };
 use frontrow_line::SoleInstance;
-use frontrow_service::office::{self, BoxOffice, DemoAccounts, Loading, OfficeParts, OfficeSettings};
+use frontrow_service::{
+    house::HouseFolders,
+    office::{self, BoxOffice, DemoAccounts, Loading, OfficeParts, OfficeSettings},
+};
 use frontrow_signing::Keyring;
 use frontrow_storage::{Store, sqlite::SqliteStore};
 use std::{
@@ -92,7 +95,7 @@ async fn opened(path: &Path) -> (Arc<BoxOffice>, Arc<dyn Store>) {
         demo_accounts: DemoAccounts::Refused,
         session_length: Span::from_secs(3_600),
         instance_name: "bench".to_owned(),
-        data_folder: None,
+        folders: HouseFolders::default(),
     };
     let opened = office::open(parts, settings, Loading::WhenAsked).await.unwrap();
     (opened.office, store)

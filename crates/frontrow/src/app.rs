@@ -11,6 +11,7 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::time::Span;
 use frontrow_line::Peers;
 use frontrow_service::{
+    house::HouseFolders,
     metrics::Metrics,
     office::{self, DemoAccounts, Loading, OfficeParts, OfficeSettings, OpenedOffice},
     workers,
@@ -91,9 +92,12 @@ async fn assemble_with(
         demo_accounts,
         session_length: Span::from_secs(i64::from(config.session_hours) * 3_600),
         instance_name: instance_name(config),
-        data_folder: match config.database() {
-            Database::Sqlite(_) => Some(config.data.clone()),
-            Database::Postgres(_) => None,
+        folders: HouseFolders {
+            data: match config.database() {
+                Database::Sqlite(_) => Some(config.data.clone()),
+                Database::Postgres(_) => None,
+            },
+            backups: config.backup_folder.clone(),
         },
     };
     let (store, peers, ids) = (Arc::clone(&parts.store), Arc::clone(&parts.peers), parts.ids.clone());

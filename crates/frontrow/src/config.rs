@@ -49,6 +49,9 @@ pub struct Config {
     /// Folder of the database and the keys; made if it is not there
     #[arg(long, env = "FRONTROW_DATA", default_value = "./data", value_name = "DIR", help_heading = "Where")]
     pub data: PathBuf,
+    /// Folder that backups are written into by others: the checklist before a sale says how old the newest one is [default: none]
+    #[arg(long, env = "FRONTROW_BACKUP_FOLDER", value_name = "DIR", help_heading = "Where")]
+    pub backup_folder: Option<PathBuf>,
     /// File of the keys that queue tokens are signed with [default: keys.toml in the data folder; in the database, if that is `PostgreSQL`]
     #[arg(long, env = "FRONTROW_KEY_FILE", value_name = "FILE", help_heading = "Where")]
     pub key_file: Option<PathBuf>,

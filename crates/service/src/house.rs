@@ -17,7 +17,7 @@ mod watches;
 pub use attention::{Attention, AttentionKind, AttentionLevel};
 pub(crate) use figures::CommitTallies;
 pub use history::{HousePace, HouseSecond};
-pub use readiness::{InstancesFound, MissingDetail, OpeningFound, Readiness, ReadyCheck, ReadyState};
+pub use readiness::{BackupFound, InstancesFound, MissingDetail, OpeningFound, Readiness, ReadyCheck, ReadyState};
 pub use screen::{GradeOnScreen, RoomOnScreen, RoomPreview, SaleScreen, SeatsOnScreen};
 pub use sharing::{DiskSpace, InstanceHealth, InstanceSeen, RedisTrouble, SignsOfLife};
 pub use watches::{SaleMoment, SaleNews, SaleWatch};
@@ -67,10 +67,19 @@ pub enum HouseCoverage {
     OwnOnly,
 }
 
+/// The folders that the box office looks at.
+#[derive(Debug, Clone, Default)]
+pub struct HouseFolders {
+    /// The one whose disk must not become full, if the data are on this machine.
+    pub data: Option<PathBuf>,
+    /// The one that others write backups into, if it is known.
+    pub backups: Option<PathBuf>,
+}
+
 /// The figures of the house, as this instance knows them.
 #[derive(Debug)]
 pub(crate) struct House {
-    data_folder: Option<PathBuf>,
+    folders: HouseFolders,
     state: Mutex<HouseState>,
     /// Marked as changed each second, once the figures of the last one are there.
     sampled: watch::Sender<()>,
@@ -98,7 +107,7 @@ struct HouseState {
 impl House {
     pub(crate) fn new(
         name: String,
-        data_folder: Option<PathBuf>,
+        folders: HouseFolders,
         (tallies, metrics): (&Arc<CommitTallies>, &Arc<Metrics>),
         now: Time,
     ) -> Self {
@@ -123,7 +132,7 @@ impl House {
             disk: None,
         };
         Self {
-            data_folder,
+            folders,
             state: Mutex::new(state),
             sampled: watch::channel(()).0,
             watches: Watches::default(),
@@ -254,7 +263,7 @@ impl BoxOffice {
     }
 
     async fn read_disk(&self) {
-        let Some(folder) = self.house.data_folder.clone() else { return };
+        let Some(folder) = self.house.folders.data.clone() else { return };
         let read = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&folder));
         if let Ok(Ok(Ok(found))) = tokio::time::timeout(DISK_MAX, read).await {
             let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
@@ -328,7 +337,7 @@ mod tests {
     fn a_refused_connection_says_at_once_that_the_database_is_away_and_a_missing_answer_only_twice() {
         let start = Time::from_micros(1_800_000_000_000_000);
         let at = |seconds| start.plus(Span::from_secs(seconds));
-        let house = House::new("one:80".to_owned(), None, (&Arc::default(), &Arc::default()), start);
+        let house = House::new("one:80".to_owned(), HouseFolders::default(), (&Arc::default(), &Arc::default()), start);
         let away = StoreError::Unavailable("refused".to_owned());
         let busy = StoreError::Contended("every connection is busy".to_owned());
         let mut state = house.lock();

@@ -8,7 +8,7 @@
 use crate::{
     caches::{Caches, updater::CacheUpdater},
     engine::{Engine, EngineError, EngineLimits},
-    house::{CommitTallies, House},
+    house::{CommitTallies, House, HouseFolders},
     letters::{self, KeptLetters},
     metrics::Metrics,
     outcome::{FromOutcome, Swept},
@@ -30,7 +30,6 @@ use frontrow_line::{Lines, Peers, PeersError};
 use frontrow_signing::Keyring;
 use frontrow_storage::{Page, Sharing, Store, StoreError};
 use std::{
-    path::PathBuf,
     sync::{Arc, Mutex, atomic::AtomicI64},
     thread::JoinHandle,
 };
@@ -225,8 +224,8 @@ pub struct OfficeSettings {
     pub session_length: Span,
     /// The name of this instance for operators.
     pub instance_name: String,
-    /// The folder whose disk must not become full, if the data are on this machine.
-    pub data_folder: Option<PathBuf>,
+    /// The folders that the box office looks at.
+    pub folders: HouseFolders,
 }
 
 /// The parts of a box office.
@@ -277,7 +276,7 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
     let caches = Arc::new(Caches::new(u64::from_le_bytes(first_eight(ids.secret())), store.sharing()));
     let (emitted, _) = watch::channel(());
     let tallies = Arc::new(CommitTallies::default());
-    let house = House::new(settings.instance_name, settings.data_folder, (&tallies, &metrics), clock.now());
+    let house = House::new(settings.instance_name, settings.folders, (&tallies, &metrics), clock.now());
     let memory = CacheUpdater::new(&store, &peers, (&caches, &tallies), &metrics, emitted.clone());
     let audited = store.audit(Page { after: None, limit: 1 }).await?;
     let audited = audited.first().map_or(AuditId::new(0), |line| line.audit_id);

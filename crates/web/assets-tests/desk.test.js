@@ -17,7 +17,7 @@ const screen = (more = {}) => ({
   seats: { available: 455, held: 341, sold: 1_204, blocked: 12 },
   grades: [], money: { sold: 151_200_000, held: 34_100_000 },
   forecast: { known: true, sold_out_at: "2027-01-15T11:11:00.000000Z", line_empty_at: null, reach_percent: 38 },
-  attention: [], instances: [], second: null, ...more,
+  attention: [], instances: [], seconds: [], old_seats: null, old_line: null, ...more,
 });
 const words = {
   day: "일", days: "{n}일", hours: "{n}시간", minutes: "{n}분", seconds: "{n}초",
@@ -173,7 +173,7 @@ test("moments come by the stream, and the page asks only after a silence", inFak
   assert.deepEqual(names(), ["live", "columns", "screen", "audit"]);
   streams[0].opens();
   for (let second = 3; second < 20; second += 1) {
-    streams[0].sends("screen", screen({ second: { at: second * 1_000 } }));
+    streams[0].sends("screen", screen({ seconds: [{ at: second * 1_000 }] }));
     await pass(1_000);
   }
   streams[0].sends("audit", [{ id: 1 }]);
@@ -187,9 +187,18 @@ test("seconds that were lost with the connection are asked for", inFakeTime(asyn
   const { feed, streams, asked } = follow([history(1_000), history(2_000, 3_000, 4_000)]);
   await feed.start();
   streams[0].opens();
-  streams[0].sends("screen", screen({ second: { at: 5_000 } }));
+  streams[0].sends("screen", screen({ seconds: [{ at: 4_000 }, { at: 5_000 }] }));
   await pass(0);
   assert.deepEqual(asked, ["/history?since=0", "/history?since=1000"]);
+}));
+
+test("a moment that has all seconds since the newest leaves nothing to ask for", inFakeTime(async (pass) => {
+  const { feed, streams, asked } = follow([history(1_000)]);
+  await feed.start();
+  streams[0].opens();
+  streams[0].sends("screen", screen({ seconds: [{ at: 2_000 }, { at: 3_000 }, { at: 4_000 }] }));
+  await pass(0);
+  assert.equal(asked.length, 1);
 }));
 
 test("without a stream the page asks every two seconds, and says so when nobody answers", inFakeTime(async (pass) => {

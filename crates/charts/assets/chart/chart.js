@@ -311,20 +311,11 @@ class Charts {
   }
 
   /**
-   * Puts numbers of moments among those that there are.
-   * @param {Columns} columns
+   * Adds the numbers of moments, or puts them in the place of those that there are.
+   * @param {Row[]} rows
    */
-  add(columns) {
-    this.series.merge(columns);
-    this.#news();
-  }
-
-  /**
-   * Adds the numbers of a moment.
-   * @param {Row} row
-   */
-  push(row) {
-    if (this.series.push(row)) this.#news();
+  put(rows) {
+    if (this.series.put(rows)) this.#news();
   }
 
   /**

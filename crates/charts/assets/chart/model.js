@@ -12,6 +12,17 @@
 /** Steps of time that people read, in seconds. */
 const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400];
 
+/**
+ * The same numbers by rows.
+ * @param {Columns} columns
+ * @returns {Row[]}
+ */
+export const rowsOf = ({ at, ...columns }) =>
+  at.map((moment, index) => {
+    const row = Object.entries(columns).map(([key, column]) => [key, column[index] ?? null]);
+    return { ...Object.fromEntries(row), at: moment };
+  });
+
 /** The rows of the last while. */
 export class Series {
   /**
@@ -51,42 +62,30 @@ export class Series {
   }
 
   /**
-   * Adds a row, or replaces the newest one of the same moment. An older row is no news.
-   * @param {Row} row
+   * Adds rows, or puts them in the place of those of the same moments.
+   * @param {Row[]} rows
    * @returns {boolean} whether something has changed
    */
-  push(row) {
-    if (this.length > 0 && row.at < this.last) return false;
-    const isNew = this.length === 0 || row.at > this.last;
-    if (isNew) this.at.push(row.at);
-    for (const key of this.keys) {
-      const column = this.columns[key] ?? [];
-      if (isNew) column.push(row[key] ?? null);
-      else column[column.length - 1] = row[key] ?? null;
-    }
+  put(rows) {
+    const changed = rows.filter((row) => this.#put(row));
     this.#forget();
-    return true;
+    return changed.length > 0;
   }
 
-  /**
-   * Puts rows among those that there are, by time. Of two rows of one moment the one from before stays.
-   * @param {Columns} columns
-   */
-  merge(columns) {
-    /** @type {Map<number, Row>} */
-    const rows = new Map();
-    for (const given of [columns, { ...this.columns, at: this.at }]) {
-      given.at.forEach((at, index) => {
-        /** @type {Row} */
-        const row = { at };
-        for (const key of this.keys) row[key] = given[key]?.[index] ?? null;
-        rows.set(at, row);
-      });
+  /** @param {Row} row */
+  #put(row) {
+    if (row.at < this.last - this.span) return false;
+    let index = this.length;
+    while (index > 0 && (this.at[index - 1] ?? 0) >= row.at) index -= 1;
+    const isNew = this.at[index] !== row.at;
+    if (isNew) this.at.splice(index, 0, row.at);
+    let hasChanged = isNew;
+    for (const key of this.keys) {
+      const [column, value] = [this.columns[key] ?? [], row[key] ?? null];
+      hasChanged ||= column[index] !== value;
+      column.splice(index, isNew ? 0 : 1, value);
     }
-    const all = [...rows.values()].sort((one, other) => one.at - other.at);
-    this.at = all.map(({ at }) => at);
-    for (const key of this.keys) this.columns[key] = all.map((row) => row[key] ?? null);
-    this.#forget();
+    return hasChanged;
   }
 
   #forget() {

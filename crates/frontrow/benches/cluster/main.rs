@@ -1,11 +1,11 @@
 //! The box office on `PostgreSQL` and Redis beside the usual way, over HTTP; and how it grows.
 //!
 //! `cargo bench --bench cluster` runs everything; a name runs that part alone: `holds`, `positions`, `crowd`,
-//! `growth`, `rooms`, `quiet`, `million`,
-//! `sweep`. Every server runs in a process of its own, on the same processors as the client.
+//! `growth`, `rooms`, `quiet`, `million`, `gone`, `sweep`. Every server runs in a process of its own, on the same processors as the client.
 
 mod baseline_server;
 mod crowd;
+mod gone;
 mod http;
 mod million;
 mod quiet;
@@ -64,6 +64,9 @@ async fn parts(args: &[String]) -> Result<()> {
     }
     if wanted("million") {
         million::run().await?;
+    }
+    if wanted("gone") {
+        gone::run().await?;
     }
     Ok(())
 }

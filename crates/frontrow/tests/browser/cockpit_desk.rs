@@ -46,7 +46,11 @@ async fn picture(browser: &Browser, name: &str) {
     }
 }
 
-async fn applied(browser: &Browser) {
+/// Presses a button that applies a change at once. The page before may be one of a change that was applied, too.
+async fn applies(browser: &Browser, css: &str) {
+    let before = browser.element("main").await;
+    browser.click(css).await;
+    wait_until("there is another page", async || before.tag_name().await.is_err()).await;
     browser.arrive(&format!("{}?applied", path())).await;
 }
 
@@ -73,8 +77,7 @@ async fn an_operator_moves_a_crowd_of_buyers_by_cap_rate_message_and_pause() {
     browser.fill("#max_active", "12").await;
     browser.contains("[data-part=preview]", "더 들어올 수 있습니다").await;
     picture(&browser, "cap").await;
-    browser.click(APPLY).await;
-    applied(&browser).await;
+    applies(&browser, APPLY).await;
     shows(&browser, "cap", |cap| cap == 12).await;
     shows(&browser, "active", |active| active > 3).await;
     browser.contains("[data-part=entries]", "동시 입장 3 → 12").await;
@@ -82,8 +85,7 @@ async fn an_operator_moves_a_crowd_of_buyers_by_cap_rate_message_and_pause() {
     // A message, as those in line see it.
     browser.fill("#message", "1인 4매까지 <예매>할 수 있습니다").await;
     browser.contains("[data-part=message] .notice", "1인 4매까지 <예매>할 수 있습니다").await;
-    browser.click(APPLY).await;
-    applied(&browser).await;
+    applies(&browser, APPLY).await;
     assert_eq!(room().await["message"], "1인 4매까지 <예매>할 수 있습니다");
 
     // A rate takes something from buyers: a reason is asked for.
@@ -97,8 +99,7 @@ async fn an_operator_moves_a_crowd_of_buyers_by_cap_rate_message_and_pause() {
     assert_accessible(&browser).await;
     picture(&browser, "reason").await;
     browser.fill("#reason", "현장 요청").await;
-    browser.click(CONFIRM).await;
-    applied(&browser).await;
+    applies(&browser, CONFIRM).await;
     assert_eq!(room().await["admit_per_minute"], 30);
 
     // A pause says what will happen, and happens.
@@ -107,14 +108,12 @@ async fn an_operator_moves_a_crowd_of_buyers_by_cap_rate_message_and_pause() {
     browser.contains("main", "새 차례가 나가지 않습니다").await;
     picture(&browser, "pause").await;
     browser.fill("#reason", "음향 점검").await;
-    browser.click(CONFIRM).await;
-    applied(&browser).await;
+    applies(&browser, CONFIRM).await;
     browser.element("[data-part=paused]").await;
     assert_eq!(room().await["gate"], "paused");
     browser.contains("[data-part=entries]", "음향 점검").await;
     picture(&browser, "paused").await;
-    browser.click("#room button.gate[value=open]").await;
-    applied(&browser).await;
+    applies(&browser, "#room button.gate[value=open]").await;
     assert_eq!(room().await["gate"], "open");
 
     // The charts: curves, marks of what was changed, a cursor by the keyboard, a table.
@@ -150,16 +149,14 @@ async fn two_operators_see_each_others_acts_and_overwrite_nothing() {
     first.run("window.isOld = true").await;
     first.fill("#message", "곧 엽니다").await;
     second.fill("#max_active", "150").await;
-    second.click(APPLY).await;
-    applied(&second).await;
+    applies(&second, APPLY).await;
     let value = async |name: &str| first.run(&format!("return document.getElementById('{name}').value")).await;
     wait_until("the cap is in the other form", async || value("max_active").await == "150").await;
     first.contains("[data-part=entries]", "→ 150").await;
     assert_eq!((value("message").await, first.run("return window.isOld").await), (json!("곧 엽니다"), json!(true)));
     // Both set the message: the one who types is told, and asked again by the server.
     second.fill("#message", "Doors at eight").await;
-    second.click(APPLY).await;
-    applied(&second).await;
+    applies(&second, APPLY).await;
     first.contains("[data-clash=message]", "Doors at eight").await;
     assert_eq!(value("message").await, "곧 엽니다");
     first.click(APPLY).await;
@@ -167,8 +164,7 @@ async fn two_operators_see_each_others_acts_and_overwrite_nothing() {
     first.contains("#refused", "Doors at eight").await;
     assert_eq!(value("message").await, "곧 엽니다");
     assert_accessible(&first).await;
-    first.click(APPLY).await;
-    applied(&first).await;
+    applies(&first, APPLY).await;
     second.contains("[data-part=message] .notice", "곧 엽니다").await;
     first.assert_fits().await;
     first.close().await;
@@ -206,8 +202,7 @@ async fn a_viewer_looks_on_and_the_screen_fits_a_hand_and_works_without_a_script
     plain.fill("#max_active", "300").await;
     plain.click("#room button[value=preview]").await;
     plain.contains(".preview", "매진 시각은 아직 알 수 없습니다").await;
-    plain.click(APPLY).await;
-    applied(&plain).await;
+    applies(&plain, APPLY).await;
     plain.contains("[data-part=entries]", "→ 300").await;
     plain.close().await;
 }

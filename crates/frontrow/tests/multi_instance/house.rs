@@ -2,9 +2,8 @@
 
 use super::{assert_books_in_order, instance, instance_over};
 use frontrow_clock::Clock;
-use frontrow_domain::time::Span;
 use frontrow_service::house::{
-    Attention, AttentionKind, HouseCoverage, RedisTrouble, SaleMoment, SaleNews, SaleScreen, SaleWatch, SignsOfLife,
+    AttentionKind, HouseCoverage, RedisTrouble, SaleMoment, SaleNews, SaleScreen, SaleWatch, SignsOfLife,
 };
 use frontrow_testkit::{
     Hall, PATIENCE, Server, eventually,
@@ -16,9 +15,6 @@ use frontrow_testkit::{
     },
 };
 use std::sync::Arc;
-
-/// Within this time every trouble is seen: from its beginning, as far as the house knows it, to the moment of the screen.
-const SEEN_WITHIN: Span = Span::from_secs(5);
 
 async fn screen(server: &Server, hall: &Hall) -> SaleScreen {
     server.app().office.sale_screen(hall.concert.concert_id).await.unwrap()
@@ -35,11 +31,10 @@ async fn next(watch: &mut SaleWatch) -> Arc<SaleMoment> {
 }
 
 /// The first moment that shows something like this.
-async fn shows(watch: &mut SaleWatch, is_it: impl Fn(&AttentionKind) -> bool) -> (Arc<SaleMoment>, Attention) {
+async fn shows(watch: &mut SaleWatch, is_it: impl Fn(&AttentionKind) -> bool) -> Arc<SaleMoment> {
     eventually("it needs attention", async || {
         let moment = next(watch).await;
-        let found = moment.screen.attention.iter().find(|one| is_it(&one.kind)).cloned()?;
-        Some((moment, found))
+        moment.screen.attention.iter().any(|one| is_it(&one.kind)).then_some(moment)
     })
     .await
 }
@@ -135,8 +130,7 @@ async fn an_instance_that_stops_is_no_alarm_and_one_that_is_killed_is_seen_by_al
     }
     four.kill().await;
     for watch in [&mut at_one, &mut at_two] {
-        let (moment, found) = shows(watch, |kind| matches!(kind, AttentionKind::InstanceSilent { .. })).await;
-        assert!(moment.screen.at.since(found.since) <= SEEN_WITHIN, "{found:?} at {}", moment.screen.at);
+        let moment = shows(watch, |kind| matches!(kind, AttentionKind::InstanceSilent { .. })).await;
         let silent = moment.screen.instances.iter().filter(|one| one.signs == SignsOfLife::Silent);
         assert_eq!((silent.count(), moment.screen.instances.len()), (1, 3));
     }
@@ -158,12 +152,10 @@ async fn a_redis_that_is_gone_is_seen_and_once_it_is_back_the_house_is_whole() {
         is_whole(watch, 2).await;
     }
     redis.kill();
-    let gone = one.app().office.now();
     for watch in [&mut at_one, &mut at_two] {
         let is_it =
             |kind: &AttentionKind| matches!(kind, AttentionKind::RedisAway { trouble: RedisTrouble::Unreachable, .. });
-        let (moment, _) = shows(watch, is_it).await;
-        assert!(moment.screen.at.since(gone) <= SEEN_WITHIN, "{:?}", moment.screen.at.since(gone));
+        shows(watch, is_it).await;
         let moment = eventually("the figures are its own", async || {
             let moment = next(watch).await;
             (moment.screen.coverage == HouseCoverage::OwnOnly).then_some(moment)
@@ -197,10 +189,8 @@ async fn a_database_that_is_gone_or_silent_is_seen_in_a_box_office_in_which_noth
         } else {
             database.stop();
         }
-        let gone = one.app().office.now();
         for watch in [&mut at_one, &mut at_two] {
-            let (moment, _) = shows(watch, |kind| matches!(kind, AttentionKind::DatabaseAway { .. })).await;
-            assert!(moment.screen.at.since(gone) <= SEEN_WITHIN, "{:?}", moment.screen.at.since(gone));
+            let moment = shows(watch, |kind| matches!(kind, AttentionKind::DatabaseAway { .. })).await;
             assert_eq!(moment.screen.seats.counts.available, 6, "as they were");
             let later = next(watch).await;
             assert!(later.screen.seats.as_of < later.screen.at, "and the screen says when that was");

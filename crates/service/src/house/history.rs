@@ -188,6 +188,10 @@ impl HouseHistory {
     fn close(&mut self) {
         while self.open.len() > OPEN {
             let Some((second, all)) = self.open.pop_first() else { return };
+            // A clock that went back: its seconds count again.
+            while self.closed.back().is_some_and(|(closed, _)| *closed >= second) {
+                self.closed.pop_back();
+            }
             self.closed.push_back((second, sum_of(&all)));
             if self.closed.len() > KEPT {
                 self.closed.pop_front();
@@ -197,25 +201,29 @@ impl HouseHistory {
 
     /// The seconds from `from` to `to`, oldest first: those in which nothing was counted are missing.
     fn range(&self, from: i64, to: i64) -> impl Iterator<Item = (i64, Cow<'_, SecondFigures>)> {
-        let closed = self.closed.iter().filter(move |(second, _)| (from..=to).contains(second));
+        let first = self.closed.partition_point(|(second, _)| *second < from);
+        let closed = self.closed.range(first..).take_while(move |(second, _)| *second <= to);
         let closed = closed.map(|(second, figures)| (*second, Cow::Borrowed(figures)));
         let open = self.open.range(from.min(to)..=to).filter(move |(second, _)| **second >= from);
         closed.chain(open.map(|(second, all)| (*second, Cow::Owned(sum_of(all)))))
     }
 
-    /// The seconds of a sale up to `last`, oldest first.
+    /// All seconds of a sale up to `last`, oldest first.
     pub(super) fn seconds(&self, last: i64, concert: ConcertId, room: RoomId) -> Vec<HouseSecond> {
-        let kept = i64::try_from(KEPT).unwrap_or(i64::MAX);
-        let seconds = self.range(last.saturating_sub(kept - 1), last);
-        seconds
-            .map(|(second, figures)| HouseSecond::of((second, &figures), self.level(second, room), concert, room))
-            .collect()
+        self.last_seconds(KEPT, last, concert, room)
     }
 
-    /// One second of a sale.
-    pub(super) fn second(&self, second: i64, concert: ConcertId, room: RoomId) -> Option<HouseSecond> {
-        let (second, figures) = self.range(second, second).next()?;
-        Some(HouseSecond::of((second, &figures), self.level(second, room), concert, room))
+    /// The seconds of a sale up to `last` that an instance may have reported since they were last looked at, oldest
+    /// first.
+    pub(super) fn fresh_seconds(&self, last: i64, concert: ConcertId, room: RoomId) -> Vec<HouseSecond> {
+        self.last_seconds(OPEN, last, concert, room)
+    }
+
+    fn last_seconds(&self, count: usize, last: i64, concert: ConcertId, room: RoomId) -> Vec<HouseSecond> {
+        let from = last.saturating_sub(i64::try_from(count).unwrap_or(i64::MAX) - 1);
+        self.range(from, last)
+            .map(|(second, figures)| HouseSecond::of((second, &figures), self.level(second, room), concert, room))
+            .collect()
     }
 
     /// How fast a sale went in the minute up to `last`.
@@ -325,9 +333,21 @@ mod tests {
         let mut history = HouseHistory::default();
         (1..=2_000).for_each(|second| history.add_own(second, &figures(1, 1)));
         assert_eq!((joins(&history, 2_000).len(), history.closed.len()), (KEPT, KEPT));
-        let second = history.second(1_999, CONCERT, RoomId::HOUSE).unwrap();
+        let fresh = history.fresh_seconds(1_999, CONCERT, RoomId::HOUSE);
+        let second = fresh.last().unwrap();
         assert_eq!((second.at, second.sold, second.requests), (Time::from_micros(1_999_000_000), 1, 1));
-        assert_eq!(history.second(2_001, CONCERT, RoomId::HOUSE), None);
+        assert_eq!((fresh.len(), fresh[0].at), (OPEN, Time::from_micros(1_992_000_000)));
+        assert_eq!(history.fresh_seconds(2_000 + 8, CONCERT, RoomId::HOUSE), []);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_counts_its_seconds_again() {
+        let mut history = HouseHistory::default();
+        (1..=100).for_each(|second| history.add_own(second, &figures(1, 0)));
+        (51..=70).for_each(|second| history.add_own(second, &figures(7, 0)));
+        let seconds = history.seconds(200, CONCERT, RoomId::HOUSE);
+        assert!(seconds.is_sorted_by_key(|second| second.at));
+        assert_eq!(joins(&history, 51)[49..], [1, 7], "{seconds:?}");
     }
 
     #[test]
@@ -366,6 +386,6 @@ mod tests {
         assert_eq!(measured(&history, 301), none, "nothing is known of that second");
         history.note_levels(300, BTreeMap::new());
         assert_eq!(measured(&history, 300).active, 0, "the clock stood still, and the room became quiet");
-        assert_eq!(history.second(299, CONCERT, RoomId::HOUSE).unwrap().active, Some(299));
+        assert_eq!(history.fresh_seconds(299, CONCERT, RoomId::HOUSE).last().unwrap().active, Some(299));
     }
 }

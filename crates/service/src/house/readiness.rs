@@ -27,6 +27,11 @@ const DATABASE_MAX: Duration = Duration::from_secs(2);
 /// The free space that a sale may need at least.
 const DISK_MIN: u64 = 1 << 30;
 const DISK_BAD: u64 = 200 << 20;
+/// A backup that is older than this is looked at.
+const BACKUP_OLD: Span = Span::from_secs(24 * 3_600);
+/// How long the folder of the backups may take to be read, and how many entries of it are looked at.
+const BACKUPS_READ_MAX: Duration = Duration::from_secs(1);
+const BACKUPS_MAX: usize = 10_000;
 /// A sale that needs longer than this is looked at.
 const SALE_LONG: Span = Span::from_secs(3_600);
 /// Sign-ins that take longer than this, one after the other, are looked at.
@@ -123,8 +128,26 @@ pub enum ReadyCheck {
         /// How many bytes the data folder has.
         data: u64,
     },
-    /// The backup: the program makes none, and cannot see those that others make.
-    Backup,
+    /// The backup: the program makes none, and sees at most the folder that others write backups into.
+    Backup(BackupFound),
+}
+
+/// What can be seen of the backups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackupFound {
+    /// Nothing: no folder of backups is set.
+    Unseen,
+    /// The folder cannot be read.
+    Unreadable,
+    /// The folder is empty.
+    Missing,
+    /// The newest file.
+    Made {
+        /// When it was last written.
+        at: Time,
+        /// How long ago that is.
+        age: Span,
+    },
 }
 
 /// When a sale opens.
@@ -210,7 +233,10 @@ impl ReadyCheck {
             },
             Self::Database { answered_in: Some(took), .. } => look_if(*took > DATABASE_SLOW),
             Self::Instances(InstancesFound::Shared { versions, .. }) => look_if(*versions > 1),
-            Self::Disk { space: None, .. } | Self::Backup => Unknown,
+            Self::Disk { space: None, .. } | Self::Backup(BackupFound::Unseen) => Unknown,
+            Self::Backup(BackupFound::Unreadable) => Look,
+            Self::Backup(BackupFound::Missing) => Bad,
+            Self::Backup(BackupFound::Made { age, .. }) => look_if(*age > BACKUP_OLD),
             Self::Disk { space: Some(space), .. } if space.free < DISK_BAD => Bad,
             Self::Disk { space: Some(space), data } => {
                 look_if(space.free < DISK_MIN || space.free < data.saturating_mul(2))
@@ -254,7 +280,7 @@ impl BoxOffice {
         let hall = self.caches.seat_maps.overview(&*self.store, id).await?;
         let profile = self.caches.profiles.get(&*self.store, &[id]).await?.pop();
         let view = self.view(concert.room_id).await?;
-        let (database, disk) = tokio::join!(self.database_check(), self.disk_check());
+        let (database, disk, backup) = tokio::join!(self.database_check(), self.disk_check(), self.backup_check());
         let (health, now) = (self.own_health(), self.now());
         let for_sale = hall.counts.available + hall.counts.held + hall.counts.sold;
         let missing = profile.map_or_else(Vec::new, |profile| missing(&profile.details, profile.poster.is_some()));
@@ -273,7 +299,7 @@ impl BoxOffice {
             database,
             ReadyCheck::Instances(found),
             disk,
-            ReadyCheck::Backup,
+            ReadyCheck::Backup(backup),
         ];
         let state = SaleState::of(&concert, hall.counts, now);
         Ok(Readiness { concert: Arc::new(concert.seen_at(now)), state, at: now, checks })
@@ -287,10 +313,20 @@ impl BoxOffice {
     }
 
     async fn disk_check(&self) -> ReadyCheck {
-        let Some(folder) = self.house.data_folder.clone() else { return ReadyCheck::Disk { space: None, data: 0 } };
+        let Some(folder) = self.house.folders.data.clone() else { return ReadyCheck::Disk { space: None, data: 0 } };
         let data = tokio::task::spawn_blocking(move || bytes_in(&folder)).await.unwrap_or(0);
         self.read_disk().await;
         ReadyCheck::Disk { space: self.house.lock().disk, data }
+    }
+
+    async fn backup_check(&self) -> BackupFound {
+        let Some(folder) = self.house.folders.backups.clone() else { return BackupFound::Unseen };
+        let read = tokio::task::spawn_blocking(move || newest_in(&folder));
+        match tokio::time::timeout(BACKUPS_READ_MAX, read).await {
+            Ok(Ok(Some(Some(at)))) => BackupFound::Made { at, age: self.now().since(at).max(Span::from_secs(0)) },
+            Ok(Ok(Some(None))) => BackupFound::Missing,
+            _ => BackupFound::Unreadable,
+        }
     }
 
     /// How many instances there are, and what was found of them.
@@ -362,6 +398,16 @@ fn bytes_in(folder: &Path) -> u64 {
     files.map(|file| file.len()).sum()
 }
 
+/// When the newest entry of a folder was last written: none if it is empty, or if it cannot be read.
+fn newest_in(folder: &Path) -> Option<Option<Time>> {
+    let written = std::fs::read_dir(folder).ok()?.take(BACKUPS_MAX).filter_map(|entry| {
+        let at = entry.ok()?.metadata().ok()?.modified().ok()?;
+        let since = at.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(Time::from_micros(i64::try_from(since.as_micros()).ok()?))
+    });
+    Some(written.max())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -373,6 +419,7 @@ mod tests {
         let seats = |available, blocked| SeatCounts { available, held: 0, sold: 0, blocked };
         let disk = |free| ReadyCheck::Disk { space: Some(DiskSpace { free, total: 1 << 40 }), data: 3 << 30 };
         let clock = |ahead_ms| ReadyCheck::Clock { sharing: Sharing::Alone, now: Time::default(), ahead_ms };
+        let backup = |age| ReadyCheck::Backup(BackupFound::Made { at: Time::default(), age: Span::from_secs(age) });
         let shared = |silent, versions, trouble| {
             ReadyCheck::Instances(InstancesFound::Shared { present: 2, silent, versions, trouble })
         };
@@ -397,7 +444,11 @@ mod tests {
             (disk(5 << 30), Look),
             (disk(100 << 20), Bad),
             (ReadyCheck::Disk { space: None, data: 0 }, Unknown),
-            (ReadyCheck::Backup, Unknown),
+            (ReadyCheck::Backup(BackupFound::Unseen), Unknown),
+            (ReadyCheck::Backup(BackupFound::Unreadable), Look),
+            (ReadyCheck::Backup(BackupFound::Missing), Bad),
+            (backup(86_400), Good),
+            (backup(86_401), Look),
         ] {
             assert_eq!(check.state(), expected, "{check:?}");
         }
@@ -431,5 +482,17 @@ mod tests {
         assert_eq!(takes(1_000, 10_000), (Some(300), ReadyState::Good));
         assert_eq!(takes(1_000, 10_100), (Some(303), ReadyState::Look));
         assert_eq!(takes(0, 1), (None, ReadyState::Look));
+    }
+
+    #[test]
+    fn the_newest_file_of_a_folder_is_its_newest_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(newest_in(folder.path()), Some(None));
+        for (name, seconds) in [("old.db", 1_000), ("new.db", 3_000), ("older.db", 500)] {
+            let file = std::fs::File::create(folder.path().join(name)).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+        }
+        assert_eq!(newest_in(folder.path()), Some(Some(Time::from_micros(3_000_000_000))));
+        assert_eq!(newest_in(&folder.path().join("none")), None);
     }
 }

@@ -21,7 +21,7 @@ use frontrow_domain::{
     line::{Forecast, ForecastUnknown, Room, SalePace, TokenStatus},
     refusal::{EntityKind, Refusal},
     sale::{Concert, Stops},
-    time::Time,
+    time::{Span, Time},
 };
 use frontrow_line::view::RoomView;
 use frontrow_storage::{Page, SeatCounts, StoreError};
@@ -33,6 +33,9 @@ use std::{
 
 /// How long a part of a moment may take to be read. A moment that has to do without shows that part as it was.
 const READ_MAX: Duration = Duration::from_millis(700);
+
+/// Numbers that are older than this are shown with their time: each second brings new ones.
+const OLD_AFTER: Span = Span::from_secs(3);
 
 /// One moment of a sale, for the whole house.
 ///
@@ -57,14 +60,33 @@ pub struct SaleScreen {
     pub measured: SalePace,
     /// Its seats.
     pub seats: SeatsOnScreen,
-    /// The last second that all instances have reported.
-    pub second: Option<HouseSecond>,
+    /// The last seconds that all instances had time to report, oldest first. A report that was late is in them, too: so
+    /// each second comes several times, and the last one counts.
+    pub seconds: Vec<HouseSecond>,
     /// What needs attention, the worst first.
     pub attention: Vec<Attention>,
     /// The instances, this one first.
     pub instances: Vec<InstanceSeen>,
     /// Of whom the paces, the second and the attention are.
     pub coverage: HouseCoverage,
+}
+
+impl SaleScreen {
+    /// The moment of the seats and the money, if they are old: the database does not answer.
+    #[must_use]
+    pub fn old_seats(&self) -> Option<Time> {
+        self.if_old(self.seats.as_of)
+    }
+
+    /// The moment of the line's numbers, if they are old: nothing is heard of the other instances.
+    #[must_use]
+    pub fn old_line(&self) -> Option<Time> {
+        self.if_old(self.room.as_of)
+    }
+
+    fn if_old(&self, as_of: Time) -> Option<Time> {
+        Some(as_of).filter(|as_of| self.at.since(*as_of) > OLD_AFTER)
+    }
 }
 
 /// A room of a sale.
@@ -276,7 +298,7 @@ impl BoxOffice {
             state: SaleState::of(&concert, seats.counts, now),
             forecast: Forecast::of(view.room(), &concert, &measured, now),
             pace: house.history.pace(last, id, concert.room_id),
-            second: house.history.second(last, id, concert.room_id),
+            seconds: house.history.fresh_seconds(last, id, concert.room_id),
             coverage: house.coverage,
             concert: Arc::new(concert.seen_at(now)),
             measured,

@@ -1,7 +1,10 @@
 //! Fixtures of the workers' tests.
 
 use super::{Retention, lines::move_line};
-use crate::office::{self, BoxOffice, DemoAccounts, Loading, OfficeParts, OfficeSettings};
+use crate::{
+    house::HouseFolders,
+    office::{self, BoxOffice, DemoAccounts, Loading, OfficeParts, OfficeSettings},
+};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Outcome, Request},
@@ -57,7 +60,7 @@ pub(super) async fn open(place: &TestFolder, store: Arc<dyn Store>, clock: Clock
         demo_accounts: DemoAccounts::Refused,
         session_length: Span::from_secs(12 * 3_600),
         instance_name: "test".to_owned(),
-        data_folder: None,
+        folders: HouseFolders::default(),
     };
     let peers = Arc::new(SoleInstance::new(Arc::clone(&store)));
     let parts = OfficeParts { store, peers, keyring, clock, ids };

@@ -16,7 +16,7 @@ use askama::Template;
 use axum::{Router, extract::State, http::StatusCode, response::Response, routing::get};
 use frontrow_domain::{id::ConcertId, line::Gate, time::Span};
 use frontrow_service::house::{
-    InstancesFound, MissingDetail, OpeningFound, Readiness, ReadyCheck, ReadyState, RedisTrouble,
+    BackupFound, InstancesFound, MissingDetail, OpeningFound, Readiness, ReadyCheck, ReadyState, RedisTrouble,
 };
 use frontrow_storage::Sharing;
 use std::time::Duration;
@@ -96,11 +96,9 @@ struct Words<'a> {
 impl Words<'_> {
     fn line(&self, check: &ReadyCheck) -> CheckLine {
         let shell = self.shell;
-        let asks = *check == ReadyCheck::Backup && !self.has_backup;
-        let state = match check.state() {
-            ReadyState::Unknown if *check == ReadyCheck::Backup && self.has_backup => ReadyState::Good,
-            state => state,
-        };
+        let is_unseen = *check == ReadyCheck::Backup(BackupFound::Unseen);
+        let asks = is_unseen && !self.has_backup;
+        let state = if is_unseen && self.has_backup { ReadyState::Good } else { check.state() };
         let (look, word) = match state {
             ReadyState::Good => ("good", shell.t("ready-good")),
             ReadyState::Look => ("look", shell.t("ready-look")),
@@ -133,7 +131,7 @@ impl Words<'_> {
             ReadyCheck::Database { .. } => shell.t("ready-database"),
             ReadyCheck::Instances(_) => shell.t("ready-instances"),
             ReadyCheck::Disk { .. } => shell.t("ready-disk"),
-            ReadyCheck::Backup => shell.t("ready-backup"),
+            ReadyCheck::Backup(_) => shell.t("ready-backup"),
         }
     }
 
@@ -200,8 +198,17 @@ impl Words<'_> {
             ReadyCheck::Disk { space: Some(space), data } => {
                 shell.t2("ready-disk-found", "free", mebibytes(space.free), "data", mebibytes(*data))
             }
-            ReadyCheck::Backup if self.has_backup => shell.t("ready-backup-said"),
-            ReadyCheck::Backup => shell.t("ready-backup-unseen"),
+            ReadyCheck::Backup(BackupFound::Unseen) if self.has_backup => shell.t("ready-backup-said"),
+            ReadyCheck::Backup(BackupFound::Unseen) => shell.t("ready-backup-unseen"),
+            ReadyCheck::Backup(BackupFound::Unreadable) => shell.t("ready-backup-unreadable"),
+            ReadyCheck::Backup(BackupFound::Missing) => shell.t("ready-backup-missing"),
+            ReadyCheck::Backup(BackupFound::Made { at, age }) => shell.t2(
+                "ready-backup-found",
+                "moment",
+                shell.exact_moment(at, zone),
+                "length",
+                shell.length(minutes(*age)),
+            ),
         }
     }
 
@@ -264,7 +271,8 @@ impl Words<'_> {
             ReadyCheck::Instances(_) => shell.t("ready-do-versions"),
             ReadyCheck::Disk { space: None, .. } => shell.t("ready-do-disk-elsewhere"),
             ReadyCheck::Disk { .. } => shell.t("ready-do-disk"),
-            ReadyCheck::Backup => shell.t("ready-do-backup"),
+            ReadyCheck::Backup(BackupFound::Unreadable) => shell.t("ready-do-backup-folder"),
+            ReadyCheck::Backup(_) => shell.t("ready-do-backup"),
         }
     }
 
@@ -284,7 +292,7 @@ impl Words<'_> {
             | ReadyCheck::Database { .. }
             | ReadyCheck::Instances(_)
             | ReadyCheck::Disk { .. }
-            | ReadyCheck::Backup => None,
+            | ReadyCheck::Backup(_) => None,
         }
     }
 }

@@ -140,6 +140,8 @@ desk-instances = Instances
 desk-instance-ok = fine
 desk-instance-silent = silent
 desk-instance-not-ready = takes no requests: { $code }
+desk-old-seats = Seats and money are as they were at { $when }: the database doesn’t answer in time.
+desk-old-line = The line is as it was at { $when }: no news from the other instances.
 desk-own-only = What the other instances count is out of reach now: these are the figures of this one alone.
 # Log and charts
 desk-log = Log

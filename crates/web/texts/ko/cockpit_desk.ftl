@@ -140,6 +140,8 @@ desk-instances = 서버
 desk-instance-ok = 정상
 desk-instance-silent = 소식 없음
 desk-instance-not-ready = 요청을 받지 않음: { $code }
+desk-old-seats = 좌석과 금액은 { $when } 기준입니다. 데이터베이스가 제때 답하지 않습니다.
+desk-old-line = 줄은 { $when } 기준입니다. 다른 서버의 소식이 오지 않습니다.
 desk-own-only = 다른 서버의 숫자를 지금 알 수 없어 이 서버의 숫자만 보입니다.
 # 기록과 그래프
 desk-log = 기록

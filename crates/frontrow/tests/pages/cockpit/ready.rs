@@ -6,7 +6,10 @@ use frontrow_service::drafts::{SeatRange, SeatsDraft};
 use frontrow_testkit::{Browser, Client, Hall, LoadedPage, START, Server, draft};
 use regex::Regex;
 use serde_json::json;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, UNIX_EPOCH},
+};
 
 /// The items of the page by their names: how each looks, and all that it says.
 fn items(page: &LoadedPage) -> BTreeMap<String, (String, String)> {
@@ -63,13 +66,34 @@ async fn a_sale_that_is_ready_says_so_and_leaves_to_the_operator_what_it_cannot_
     item(&page, "Clock", "good", "The sale goes by this machine’s clock");
     item(&page, "Servers", "good", "One server.");
     assert!(items(&page)["Disk"].1.contains("MiB free."));
-    item(&page, "Backup", "unknown", "can’t see those made by others");
+    item(&page, "Backup", "unknown", "doesn’t know where others put theirs");
     assert!(["good", "look"].contains(&items(&page)["Database"].0.as_str()));
     says(&page, &["http-equiv=\"refresh\"", "data-look-again", "things to look at."], &[]);
     let said = eyes.open(&format!("{}?backup=yes", path(&hall))).await;
     item(&said, "Backup", "good", "You said that there’s a backup.");
     let korean = browser(&server, &operator).open(&path(&hall)).await;
     says(&korean, &["예매 시작 전 점검", "판매 좌석 20석", "서버가 1대입니다."], &[]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn the_newest_file_in_the_folder_of_backups_says_how_old_the_backup_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::with(&[("--backup-folder", folder.path().to_str().unwrap())]).await;
+    let hall = server.hall(1).await;
+    let operator = server.operator().await;
+    let eyes = english(&server, &operator);
+    let page = eyes.open(&path(&hall)).await;
+    item(&page, "Backup", "bad", "There’s none in the folder of backups.");
+    let start = UNIX_EPOCH + Duration::from_micros(START.micros().unsigned_abs());
+    let backup = std::fs::File::create(folder.path().join("frontrow.db")).unwrap();
+    backup.set_modified(start - Duration::from_hours(2)).unwrap();
+    item(&eyes.open(&path(&hall)).await, "Backup", "good", "2 h ago.");
+    backup.set_modified(start - Duration::from_hours(25)).unwrap();
+    item(&eyes.open(&path(&hall)).await, "Backup", "look", "Make one, and check the copy.");
+    folder.close().unwrap();
+    let page = eyes.open(&format!("{}?backup=yes", path(&hall))).await;
+    item(&page, "Backup", "look", "The folder of backups can’t be read.");
     server.close().await;
 }
 

@@ -156,9 +156,9 @@ export class Feed {
     }
     const screen = /** @type {Screen} */ (news);
     this.news.screen(screen);
-    const at = screen.second?.at ?? 0;
+    const at = screen.seconds.at(-1)?.at ?? 0;
     // Seconds between were lost with the connection.
-    if (this.#newest > 0 && at > this.#newest + 1_000) this.#askIn(0);
+    if (this.#newest > 0 && (screen.seconds[0]?.at ?? 0) > this.#newest + 1_000) this.#askIn(0);
     else this.#newest = Math.max(this.#newest, at);
   }
 }

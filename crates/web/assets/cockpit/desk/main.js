@@ -2,6 +2,7 @@
 // this script they are those of the moment at which the page was made.
 
 import { charts } from "../../chart/chart.js";
+import { rowsOf } from "../../chart/model.js";
 import { fill } from "../../words.js";
 import { Feed } from "./feed.js";
 import { FIELDS, TYPED_MS, previewQuery, settingsOf, takeRoom } from "./form.js";
@@ -97,7 +98,7 @@ class Desk {
         this.show(screen);
       },
       audit: (entries) => this.addEntries(entries),
-      columns: (columns) => this.charts?.add(columns),
+      columns: (columns) => this.charts?.put(rowsOf(columns)),
       contact: (contact) => this.touch(contact),
     });
     void feed.start();
@@ -138,10 +139,24 @@ class Desk {
     if (paused instanceof HTMLElement) paused.hidden = screen.room.gate === "open";
     const ownOnly = this.part("own-only");
     if (ownOnly instanceof HTMLElement) ownOnly.hidden = !screen.own_only;
+    this.showOld("seats", screen.old_seats);
+    this.showOld("line", screen.old_line);
     this.takeRoom(screen.room);
     if (isOther && this.form) this.#askPreview();
-    if (screen.second) this.charts?.push(screen.second);
+    this.charts?.put(screen.seconds);
     this.tick();
+  }
+
+  /**
+   * Says of a part that its numbers are old.
+   * @param {"seats" | "line"} name
+   * @param {string | null} since
+   */
+  showOld(name, since) {
+    const place = this.part(`old-${name}`);
+    if (!(place instanceof HTMLElement)) return;
+    place.hidden = since === null;
+    write(place, since === null ? "" : fill(this.words[`old_${name}`], { when: hour(since, this.said.zone) }));
   }
 
   /** What changes with the time alone. */

@@ -35,13 +35,15 @@ import { fill } from "../../words.js";
  * @property {Room} room
  * @property {{ joins_per_minute: number, admitted_per_minute: number, sold_per_minute: number }} rates
  * @property {Seats} seats
+ * @property {string | null} old_seats the moment of seats and money, if they are old
+ * @property {string | null} old_line the moment of the line's numbers, if they are old
  * @property {Grade[]} grades
  * @property {{ sold: number, held: number }} money
  * @property {{ known: boolean, reason?: string, sold_out_at?: string | null, line_empty_at?: string | null, reach_percent?: number | null }} forecast
  * @property {Look[]} attention
- * @property {boolean} own_only whether the paces, the second and the attention are of one instance alone
+ * @property {boolean} own_only whether the paces, the seconds and the attention are of one instance alone
  * @property {{ name: string, version: string, state: "ok" | "silent" | "not_ready", code: string }[]} instances
- * @property {import("../../chart/chart.js").Row | null} second
+ * @property {import("../../chart/chart.js").Row[]} seconds the last ones, oldest first: a later moment may correct them
  */
 /**
  * How things are written.

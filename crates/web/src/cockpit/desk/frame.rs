@@ -30,14 +30,19 @@ pub(super) struct ScreenFrame<'a> {
     room: RoomFrame<'a>,
     rates: PaceFrame,
     seats: SeatFigures,
+    /// The moment of seats and money, if they are old.
+    old_seats: Option<Time>,
+    /// The moment of the line's numbers, if they are old.
+    old_line: Option<Time>,
     grades: Vec<GradeFrame<'a>>,
     money: Takings,
     forecast: ForecastFrame,
     attention: Vec<LookFrame>,
-    /// Whether the paces, the second and the attention are of the instance that sends them alone.
+    /// Whether the paces, the seconds and the attention are of the instance that sends them alone.
     own_only: bool,
     instances: Vec<InstanceFrame<'a>>,
-    second: Option<SecondFrame>,
+    /// The last seconds: each comes again while an instance may still report it.
+    seconds: Vec<SecondFrame>,
 }
 
 #[derive(Debug, Serialize)]
@@ -294,13 +299,15 @@ impl<'a> From<&'a SaleScreen> for ScreenFrame<'a> {
             },
             rates: PaceFrame { joins: screen.pace.joins, admitted: screen.pace.admitted, sold: screen.pace.sold },
             seats: screen.seats.counts.into(),
+            old_seats: screen.old_seats(),
+            old_line: screen.old_line(),
             grades: grades_of(screen),
             money: Takings { sold: screen.seats.money.sold, held: screen.seats.money.held },
             forecast: ForecastFrame::of(&screen.forecast, screen.at),
             attention: screen.attention.iter().map(LookFrame::from).collect(),
             own_only: screen.coverage == HouseCoverage::OwnOnly,
             instances: screen.instances.iter().map(InstanceFrame::from).collect(),
-            second: screen.second.as_ref().map(SecondFrame::from),
+            seconds: screen.seconds.iter().map(SecondFrame::from).collect(),
         }
     }
 }

@@ -242,6 +242,9 @@ struct DeskPage {
     state: String,
     is_paused: bool,
     is_own_only: bool,
+    /// Since when the seats are old, in words.
+    old_seats: Option<String>,
+    old_line: Option<String>,
     notice: Option<FormNotice>,
     applied: Option<String>,
     strip: Strip,
@@ -298,6 +301,9 @@ pub(super) async fn show(
     let is_paused = screen.room.room.gate == Gate::Paused;
     let path = path_of(screen);
     let looks: Vec<_> = screen.attention.iter().map(LookFrame::from).collect();
+    let old = |words: &str, as_of: Option<Time>| {
+        as_of.map(|as_of| shell.t1(words, "when", words::hour(as_of, &concert.time_zone)))
+    };
     let DeskView { form, notice, preview, applied } = shown;
     let page = DeskPage {
         nav: ConcertNav { id: concert.concert_id, here: ConcertPart::Sale },
@@ -307,6 +313,8 @@ pub(super) async fn show(
         state: state_words(&shell, screen),
         is_paused,
         is_own_only: screen.coverage == HouseCoverage::OwnOnly,
+        old_seats: old("desk-old-seats", screen.old_seats()),
+        old_line: old("desk-old-line", screen.old_line()),
         strip: Strip::of(&setting, screen),
         grades: grades(&shell, screen),
         form: shell.may_change().then(|| form.unwrap_or_else(|| RoomForm::fresh(&screen.room.room))),

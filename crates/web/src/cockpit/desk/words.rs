@@ -15,6 +15,8 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("seconds", "desk-seconds", &["n"]),
     ("live", "desk-live", &[]),
     ("old", "desk-old", &["when"]),
+    ("old_seats", "desk-old-seats", &["when"]),
+    ("old_line", "desk-old-line", &["when"]),
     ("state_opens", "desk-state-opens", &["clock"]),
     ("state_opens_now", "desk-state-opens-now", &[]),
     ("state_on_sale", "desk-state-on-sale", &["clock"]),
