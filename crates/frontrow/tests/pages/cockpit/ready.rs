@@ -58,7 +58,7 @@ async fn a_sale_that_is_ready_says_so_and_leaves_to_the_operator_what_it_cannot_
     assert_eq!(items(&page).len(), 12, "{:?}", items(&page));
     item(&page, "Opening", "good", "in 2 h.");
     item(&page, "Seats and prices", "good", "20 seats for sale, 0 blocked.");
-    item(&page, "Room", "good", "Up to 10 people choose seats at once, of 20 seats");
+    item(&page, "Waiting room", "good", "Up to 10 people choose seats at once, of 20 seats");
     item(&page, "Pace", "good", "all seats take 20 min.");
     item(&page, "Message", "look", "People in line see no message.");
     item(&page, "What buyers read", "look", "Missing: poster, description");
@@ -68,7 +68,7 @@ async fn a_sale_that_is_ready_says_so_and_leaves_to_the_operator_what_it_cannot_
     assert!(items(&page)["Disk"].1.contains("MiB free."));
     item(&page, "Backup", "unknown", "doesn’t know where others put theirs");
     assert!(["good", "look"].contains(&items(&page)["Database"].0.as_str()));
-    says(&page, &["http-equiv=\"refresh\"", "data-look-again", "things to look at."], &[]);
+    says(&page, &["Check again</a>", "data-look-again", "things to look at."], &[]);
     let said = eyes.open(&format!("{}?backup=yes", path(&hall))).await;
     item(&said, "Backup", "good", "You said that there’s a backup.");
     let korean = browser(&server, &operator).open(&path(&hall)).await;
@@ -105,12 +105,12 @@ async fn what_would_stop_the_sale_or_is_odd_is_named_with_what_to_do() {
     let browser = english(&server, &operator);
     let page = browser.open(&path(&hall)).await;
     item(&page, "Opening", "look", "Open since");
-    item(&page, "Room", "look", "More people than seats would choose at once");
+    item(&page, "Waiting room", "look", "More people than seats would choose at once");
     set_room(&server, &hall, RoomChange { max_active: Some(0), ..RoomChange::default() }).await;
     let page = browser.open(&path(&hall)).await;
-    item(&page, "Room", "bad", "raise the limit above 0");
-    item(&page, "Pace", "bad", "The room lets no one in.");
-    item(&page, "Room", "bad", &format!("href=\"/operator/concerts/{}/sale\"", hall.id()));
+    item(&page, "Waiting room", "bad", "raise the limit above 0");
+    item(&page, "Pace", "bad", "The waiting room lets no one in.");
+    item(&page, "Waiting room", "bad", &format!("href=\"/operator/concerts/{}/sale\"", hall.id()));
     let slow = RoomChange {
         max_active: Some(5),
         admit_per_minute: Some(Some(1)),
@@ -119,7 +119,7 @@ async fn what_would_stop_the_sale_or_is_odd_is_named_with_what_to_do() {
     };
     set_room(&server, &hall, slow).await;
     let page = browser.open(&path(&hall)).await;
-    item(&page, "Room", "look", "Resume the line before the opening.");
+    item(&page, "Waiting room", "look", "Resume the line before the opening.");
     item(&page, "Pace", "good", "1 turns a minute: 5 min until every seat could be sold");
     item(&page, "Message", "good", "곧 열립니다.");
     let block = json!({ "seat_ids": hall.seats, "reason": "a stage" });
