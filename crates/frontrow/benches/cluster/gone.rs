@@ -19,7 +19,7 @@ const ROUNDS: u32 = 9;
 /// Troubles begin at different moments of the second in which instances look at each other.
 const PHASE: Duration = Duration::from_millis(111);
 /// A trouble that is not shown by then never is.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The screens of two instances.
 struct Screens([SaleWatch; 2]);

@@ -14,6 +14,7 @@ use frontrow_domain::{
 };
 use frontrow_storage::{SeatCounts, Sharing};
 use std::{
+    io,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -209,11 +210,12 @@ impl ReadyCheck {
         use ReadyState::{Bad, Good, Look, Unknown};
         match self {
             Self::Opening(OpeningFound::Opens { .. }) | Self::Instances(InstancesFound::Alone) => Good,
-            Self::Opening(OpeningFound::IsOpen { .. }) => Look,
+            Self::Opening(OpeningFound::IsOpen { .. }) | Self::Backup(BackupFound::Unreadable) => Look,
             Self::Opening(OpeningFound::NoSale)
             | Self::Cap { cap: ..=0, .. }
             | Self::Speed { at_most: None, .. }
             | Self::Database { answered_in: None, .. }
+            | Self::Backup(BackupFound::Missing)
             | Self::Instances(
                 InstancesFound::Shared { trouble: Some(_), .. } | InstancesFound::Shared { silent: 1.., .. },
             ) => Bad,
@@ -234,8 +236,6 @@ impl ReadyCheck {
             Self::Database { answered_in: Some(took), .. } => look_if(*took > DATABASE_SLOW),
             Self::Instances(InstancesFound::Shared { versions, .. }) => look_if(*versions > 1),
             Self::Disk { space: None, .. } | Self::Backup(BackupFound::Unseen) => Unknown,
-            Self::Backup(BackupFound::Unreadable) => Look,
-            Self::Backup(BackupFound::Missing) => Bad,
             Self::Backup(BackupFound::Made { age, .. }) => look_if(*age > BACKUP_OLD),
             Self::Disk { space: Some(space), .. } if space.free < DISK_BAD => Bad,
             Self::Disk { space: Some(space), data } => {
@@ -323,8 +323,8 @@ impl BoxOffice {
         let Some(folder) = self.house.folders.backups.clone() else { return BackupFound::Unseen };
         let read = tokio::task::spawn_blocking(move || newest_in(&folder));
         match tokio::time::timeout(BACKUPS_READ_MAX, read).await {
-            Ok(Ok(Some(Some(at)))) => BackupFound::Made { at, age: self.now().since(at).max(Span::from_secs(0)) },
-            Ok(Ok(Some(None))) => BackupFound::Missing,
+            Ok(Ok(Ok(Some(at)))) => BackupFound::Made { at, age: self.now().since(at).max(Span::from_secs(0)) },
+            Ok(Ok(Ok(None))) => BackupFound::Missing,
             _ => BackupFound::Unreadable,
         }
     }
@@ -398,14 +398,14 @@ fn bytes_in(folder: &Path) -> u64 {
     files.map(|file| file.len()).sum()
 }
 
-/// When the newest entry of a folder was last written: none if it is empty, or if it cannot be read.
-fn newest_in(folder: &Path) -> Option<Option<Time>> {
-    let written = std::fs::read_dir(folder).ok()?.take(BACKUPS_MAX).filter_map(|entry| {
+/// When the newest entry of a folder was last written; none if it is empty.
+fn newest_in(folder: &Path) -> io::Result<Option<Time>> {
+    let written = std::fs::read_dir(folder)?.take(BACKUPS_MAX).filter_map(|entry| {
         let at = entry.ok()?.metadata().ok()?.modified().ok()?;
         let since = at.duration_since(std::time::UNIX_EPOCH).ok()?;
         Some(Time::from_micros(i64::try_from(since.as_micros()).ok()?))
     });
-    Some(written.max())
+    Ok(written.max())
 }
 
 #[cfg(test)]
@@ -487,12 +487,12 @@ mod tests {
     #[test]
     fn the_newest_file_of_a_folder_is_its_newest_backup() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(newest_in(folder.path()), Some(None));
+        assert_eq!(newest_in(folder.path()).unwrap(), None);
         for (name, seconds) in [("old.db", 1_000), ("new.db", 3_000), ("older.db", 500)] {
             let file = std::fs::File::create(folder.path().join(name)).unwrap();
             file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
         }
-        assert_eq!(newest_in(folder.path()), Some(Some(Time::from_micros(3_000_000_000))));
-        assert_eq!(newest_in(&folder.path().join("none")), None);
+        assert_eq!(newest_in(folder.path()).unwrap(), Some(Time::from_micros(3_000_000_000)));
+        assert!(newest_in(&folder.path().join("none")).is_err());
     }
 }
