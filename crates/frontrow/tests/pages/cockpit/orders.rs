@@ -2,7 +2,7 @@
 //! those who may only look on.
 
 use crate::support::{browser, holding, key, says};
-use frontrow_testkit::{Browser, Client, Hall, LoadedPage, PRICE, Server, id};
+use frontrow_testkit::{Browser, Client, Hall, LoadedPage, Server};
 use serde_json::{Value, json};
 
 /// A box office in which a buyer has paid for one seat of a hall.
