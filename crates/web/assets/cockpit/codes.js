@@ -4,12 +4,18 @@
 function start(tools) {
   const list = document.getElementById(tools.dataset["codes"] ?? "");
   const said = tools.querySelector("[role=status]");
+  const copy = tools.querySelector("[data-act=copy]");
   if (!list || !(said instanceof HTMLElement)) return;
   const codes = [...list.querySelectorAll("code")].map((code) => code.textContent ?? "");
-  tools.querySelector("[data-act=copy]")?.addEventListener("click", () => {
-    const copied = navigator.clipboard?.writeText(`${codes.join("\n")}\n`);
-    copied?.then(() => { said.textContent = said.dataset["said"] ?? ""; }, () => {});
+  const say = (/** @type {string | undefined} */ text) => {
+    said.textContent = text ?? "";
+  };
+  copy?.addEventListener("click", () => {
+    navigator.clipboard.writeText(`${codes.join("\n")}\n`)
+      .then(() => say(said.dataset["said"]), () => say(said.dataset["failed"]));
   });
+  // Browsers have a clipboard on secure pages alone.
+  if (!navigator.clipboard) copy?.remove();
   tools.querySelector("[data-act=print]")?.addEventListener("click", () => window.print());
   tools.hidden = false;
 }

@@ -33,3 +33,4 @@ factor-copy = Copy
 factor-copied = Copied
 factor-print = Print
 factor-codes-kept = I’ve kept them
+factor-copy-failed = Copying didn’t work. Print the codes or write them down.

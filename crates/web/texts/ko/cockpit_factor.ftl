@@ -32,3 +32,4 @@ factor-copy = 복사
 factor-copied = 복사했습니다
 factor-print = 인쇄
 factor-codes-kept = 보관했습니다
+factor-copy-failed = 복사하지 못했습니다. 코드를 인쇄하거나 적어 두세요.
