@@ -1,15 +1,15 @@
 // The hall page: one state of seats and choice, shown by the drawing, the list and the line at the bottom.
 
-import { FREE, Hall, layoutOf, stateOf } from "./layout.js";
+import { FREE } from "./layout.js";
 import { SeatList } from "./list.js";
-import { Live } from "./live.js";
 import { Names } from "./names.js";
 import { FULL, Picks, TAKEN } from "./pick.js";
 import { Plan, part } from "./plan.js";
+import { followHall, gradeLooks, placeIn } from "./shown.js";
 import { followTabs, keepChoice, keptChoice } from "./tabs.js";
 import { keepTurn } from "./turn.js";
 
-/** @typedef {import("./layout.js").CompactMap} CompactMap */
+/** @typedef {import("./layout.js").Hall} Hall */
 /** @typedef {import("./list.js").GradeLook} GradeLook */
 
 /** A form that was sent and led nowhere in this time, in milliseconds, is not believed to lead anywhere any more. */
@@ -36,9 +36,6 @@ function start(root) {
   const said = /** @type {Said} */ (JSON.parse(root.dataset["hall"] ?? "{}"));
   const names = new Names(said.words, document.documentElement.lang);
   const mine = new Set(said.mine);
-  const grades = new Map(said.grades.map((grade) => [grade.name, grade]));
-  /** @type {GradeLook} */
-  const other = { mark: "", place: said.grades.length, style: "" };
   const picks = new Picks(said.may_choose ? said.limit : 0);
   const seats = part("#seats", HTMLElement, root);
   const stale = part(".stale", HTMLElement, root);
@@ -47,12 +44,12 @@ function start(root) {
   const seen = {
     isMine: (/** @type {number} */ id) => mine.has(id),
     isChosen: (/** @type {number} */ id) => picks.has(id),
-    grade: (/** @type {string} */ name) => grades.get(name) ?? other,
+    grade: gradeLooks(said.grades),
     stage: names.of("stage"),
   };
 
   /** None until the map has come: then the boxes that the server wrote are the list. */
-  /** @type {{ hall: Hall, layout: string, list: SeatList } | null} */
+  /** @type {{ hall: Hall, list: SeatList } | null} */
   let page = null;
   /** Whether a form is on its way: what is held by it is not taken by somebody else. */
   let isSent = false;
@@ -60,10 +57,7 @@ function start(root) {
   /** @param {number} id */
   const placeOf = (id) => {
     const seat = page?.hall.places.get(id);
-    if (!page || seat === undefined) return "";
-    const row = page.hall.rows[Number(page.hall.rowOf[seat])];
-    const section = page.hall.sections[row?.section ?? 0];
-    return names.place(section?.name ?? "", row?.name ?? "", page.hall.numbers[seat] ?? "");
+    return page && seat !== undefined ? placeIn(page.hall, seat, names) : "";
   };
 
   const tell = (/** @type {string} */ text) => {
@@ -148,15 +142,9 @@ function start(root) {
     pressed: ({ name }) => page?.list.open(name),
   });
 
-  /** @param {CompactMap} map */
-  const show = (map) => {
-    const layout = layoutOf(map);
-    if (page?.layout === layout) {
-      changed(page.hall.setAll(map));
-      return;
-    }
-    const hall = new Hall(map);
-    page = { hall, layout, list: new SeatList(seats, { ...seen, hall, picks, names, mayChoose: said.may_choose }) };
+  /** @param {Hall} hall */
+  const made = (hall) => {
+    page = { hall, list: new SeatList(seats, { ...seen, hall, picks, names, mayChoose: said.may_choose }) };
     root.classList.add("live");
     plan.show(hall, said.concert, new URLSearchParams(window.location.search).get("section"));
     dropTaken();
@@ -164,26 +152,7 @@ function start(root) {
     performance.mark("hall-drawn");
   };
 
-  const live = new Live(said.map, {
-    map: show,
-    seats: (changes) => {
-      if (!page) return false;
-      const { hall } = page;
-      /** @type {number[]} */
-      const places = [];
-      for (const [id, letter] of changes) {
-        const seat = hall.places.get(id);
-        if (seat === undefined) return false;
-        if (hall.set(seat, stateOf(letter))) places.push(seat);
-      }
-      changed(places);
-      return true;
-    },
-    fresh: (isFresh) => {
-      const text = isFresh ? "" : names.of("old");
-      if (stale.textContent !== text) stale.textContent = text;
-    },
-  });
+  const live = followHall(said.map, { stale, names, made, changed });
 
   seats.addEventListener("change", (event) => {
     if (event.target instanceof HTMLInputElement && event.target.name === "seat") toggle(Number(event.target.value));

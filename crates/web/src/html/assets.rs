@@ -81,6 +81,7 @@ impl Assets {
             "hall/place.js" SCRIPT,
             "hall/plan.js" SCRIPT,
             "hall/rove.js" SCRIPT,
+            "hall/shown.js" SCRIPT,
             "hall/stamps.js" SCRIPT,
             "hall/tabs.js" SCRIPT,
             "hall/turn.js" SCRIPT,

@@ -1,16 +1,16 @@
 // The seats of a concert for operators: one state of seats and selection, shown by the drawing, the list and the line at
 // the bottom. The drawing and the list are those of the buyers' hall.
 
-import { BLOCKED, FREE, HELD, Hall, SOLD, layoutOf, stateOf } from "../../hall/layout.js";
+import { BLOCKED, FREE, HELD, SOLD } from "../../hall/layout.js";
 import { SeatList } from "../../hall/list.js";
-import { Live } from "../../hall/live.js";
 import { Names } from "../../hall/names.js";
 import { Plan, part } from "../../hall/plan.js";
+import { followHall, gradeLooks, placeIn } from "../../hall/shown.js";
 import { operatorLookOf } from "../../hall/stamps.js";
 import { ask } from "../../live/source.js";
 import { Selection, between, inWords, rangesOf, wholeOf } from "./selection.js";
 
-/** @typedef {import("../../hall/layout.js").CompactMap} CompactMap */
+/** @typedef {import("../../hall/layout.js").Hall} Hall */
 /** @typedef {import("../../hall/list.js").GradeLook} GradeLook */
 
 /** The states by their words, in the order in which they are counted. */
@@ -35,11 +35,9 @@ const NAMED_MAX = 4;
 function start(root) {
   const said = /** @type {Said} */ (JSON.parse(root.dataset["hall"] ?? "{}"));
   const names = new Names(said.words, document.documentElement.lang);
-  const grades = new Map(said.grades.map((grade) => [grade.name, grade]));
-  /** @type {GradeLook} */
-  const other = { mark: "", place: said.grades.length, style: "" };
   const seats = part("#seats", HTMLElement, root);
-  const [stale, news, sum, about] = [".stale", "#news", "#sum", "#about"].map((one) => part(one, HTMLElement, root));
+  const stale = part(".stale", HTMLElement, root);
+  const [news, sum, about] = ["#news", "#sum", "#about"].map((one) => part(one, HTMLElement, root));
   const clear = root.querySelector('[data-pick="none"]');
   const areaButton = part('[data-pick="area"]', HTMLButtonElement, root);
   const canvas = part("canvas", HTMLCanvasElement, root);
@@ -50,7 +48,7 @@ function start(root) {
   let askedAbout = "";
 
   /** None until the map has come: then the boxes that the server wrote are the list. */
-  /** @type {{ hall: Hall, layout: string, list: SeatList } | null} */
+  /** @type {{ hall: Hall, list: SeatList } | null} */
   let page = null;
 
   /** @param {number[]} ids */
@@ -67,17 +65,13 @@ function start(root) {
   const seen = {
     isMine: () => false,
     isChosen: (/** @type {number} */ id) => selection.has(id),
-    grade: (/** @type {string} */ name) => grades.get(name) ?? other,
+    grade: gradeLooks(said.grades),
     stage: names.of("stage"),
     look: operatorLookOf,
   };
 
   /** @param {number} seat */
-  const placeOf = (seat) => {
-    const row = page?.hall.rows[Number(page.hall.rowOf[seat])];
-    const section = page?.hall.sections[row?.section ?? 0];
-    return names.place(section?.name ?? "", row?.name ?? "", page?.hall.numbers[seat] ?? "");
-  };
+  const placeOf = (seat) => page ? placeIn(page.hall, seat, names) : "";
 
   /** @param {number} seat */
   const wordOf = (seat) => names.of(STATES.find(([state]) => state === page?.hall.states[seat])?.[1] ?? "blocked");
@@ -194,14 +188,8 @@ function start(root) {
     return button;
   };
 
-  /** @param {CompactMap} map */
-  const show = (map) => {
-    const layout = layoutOf(map);
-    if (page?.layout === layout) {
-      changed(page.hall.setAll(map));
-      return;
-    }
-    const hall = new Hall(map);
+  /** @param {Hall} hall */
+  const made = (hall) => {
     const list = new SeatList(seats, {
       ...seen,
       hall,
@@ -211,7 +199,7 @@ function start(root) {
       anyState: true,
       wholeOf: (from, to, isRow) => wholeButton(hall, from, to, isRow),
     });
-    page = { hall, layout, list };
+    page = { hall, list };
     root.classList.add("live");
     plan.show(hall, said.concert, new URLSearchParams(window.location.search).get("section"));
     if (selection.keepKnown(hall)) tell(names.of("gone-meanwhile"));
@@ -220,26 +208,7 @@ function start(root) {
     performance.mark("hall-drawn");
   };
 
-  const live = new Live(said.map, {
-    map: show,
-    seats: (changes) => {
-      if (!page) return false;
-      const { hall } = page;
-      /** @type {number[]} */
-      const places = [];
-      for (const [id, letter] of changes) {
-        const seat = hall.places.get(id);
-        if (seat === undefined) return false;
-        if (hall.set(seat, stateOf(letter))) places.push(seat);
-      }
-      changed(places);
-      return true;
-    },
-    fresh: (isFresh) => {
-      const text = isFresh ? "" : names.of("old");
-      if (stale && stale.textContent !== text) stale.textContent = text;
-    },
-  });
+  const live = followHall(said.map, { stale, names, made, changed });
 
   // A box says only that it changed, not with which keys: the click before it does.
   seats.addEventListener("click", (event) => {
