@@ -128,10 +128,12 @@ async fn first_sale(wishes: Wishes) {
     browser.arrive("/operator/start/1/look").await;
     browser.assert_fits().await;
     assert_accessible(&browser).await;
-    browser.click("main a[href='/concerts/1']").await;
+    browser.click("main a[href^='/concerts/1']").await;
     browser.arrive("/concerts/1").await;
     browser.contains("main", "Hangang Hall").await;
-    browser.goto("/operator/start/1/look").await;
+    browser.click("main a[href='/operator/concerts/1']").await;
+    browser.click("main a[href='/operator/start/1']").await;
+    browser.arrive("/operator/start/1/look").await;
     browser.click(SUBMIT).await;
     browser.arrive("/operator/concerts/1").await;
     assert_accessible(&browser).await;

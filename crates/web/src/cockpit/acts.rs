@@ -1,27 +1,69 @@
 //! The form of an act: what will happen, what must be said, and the button.
 //!
 //! Every act has a page of its own, so that nothing is done by one press on an object. If what will happen depends on
-//! what is filled in, the form comes back once with the effects, and is sent again.
+//! what is filled in, the form comes back once with the effects, and is sent again. An act is three things: a form for
+//! an [`ActVisit`], what is read from it, and a call whose outcome [`ActPage::ended`] answers.
 
 use super::{shell::CockpitShell, tables::Link};
 use crate::{
     edge::{
+        auth::OperatorOnly,
+        extract::{PathId, PathKey},
         form::{FieldFault, FormFields},
         problem::{HttpResult, Problem},
+        state::SharedState,
     },
-    html::forms::{FormNotice, form_page, fresh_key},
+    html::forms::{FormNotice, form_page, fresh_key, key_of},
 };
 use askama::Template;
 use axum::{
-    http::StatusCode,
+    extract::FromRequestParts,
+    http::{Method, StatusCode, request::Parts},
     response::{IntoResponse as _, Redirect, Response},
 };
-use frontrow_domain::{money::Money, policy::STATUS_REASON_LEN_MAX, refusal::Refusal, text::checked_text};
+use frontrow_domain::{
+    command::Idempotency, money::Money, policy::STATUS_REASON_LEN_MAX, refusal::Refusal, text::checked_text,
+    user::Caller,
+};
+use serde::Serialize;
+use std::fmt::Display;
 
 /// How many characters a reference has at most.
 const REFERENCE_LEN_MAX: usize = 100;
 /// The hidden field of a form that has shown what will happen, with the values for which it has.
 pub(super) const SURE: &str = "sure";
+
+/// An operator at the form of an act on one object.
+pub(super) struct ActVisit<Id> {
+    pub(super) app: SharedState,
+    pub(super) shell: CockpitShell,
+    pub(super) caller: Caller,
+    pub(super) id: Id,
+}
+
+impl<Id: PathKey> FromRequestParts<SharedState> for ActVisit<Id> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &SharedState) -> HttpResult<Self> {
+        let shell = CockpitShell::from_request_parts(parts, app).await?;
+        let OperatorOnly(caller) = OperatorOnly::from_request_parts(parts, app).await?;
+        let PathId(id) = PathId::from_request_parts(parts, app).await?;
+        Ok(Self { app: app.clone(), shell, caller, id })
+    }
+}
+
+impl<Id: Display> ActVisit<Id> {
+    /// The key under which the form does its act once, however often it is sent: `route` names the act, and `body` is what
+    /// was read from the form.
+    pub(super) fn key(
+        &self,
+        fields: &FormFields,
+        route: &str,
+        body: &impl Serialize,
+    ) -> HttpResult<Option<Idempotency>> {
+        key_of(fields)?.bind(self.caller, &Method::POST, route, &[&self.id], body)
+    }
+}
 
 /// How a field is filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,14 +195,14 @@ impl ActPage {
     }
 
     /// Says beside a field why its value is not taken.
-    pub(super) fn blame(&mut self, name: &str, why: String) {
+    fn blame(&mut self, name: &str, why: String) {
         if let Some(field) = self.field(name) {
             field.fault = Some(why);
         }
     }
 
     /// Whether some field has a value that is not taken.
-    pub(super) fn has_fault(&self) -> bool {
+    fn has_fault(&self) -> bool {
         self.fields.iter().any(|field| field.fault.is_some())
             || self.choice.as_ref().is_some_and(|choice| choice.fault.is_some())
     }
@@ -240,6 +282,14 @@ impl ActPage {
         Ok(self)
     }
 
+    /// The answer to an act that was asked for: on to `path` once it is done, else the form as it came back.
+    pub(super) fn ended<T, E: Into<Problem>>(self, outcome: Result<T, E>, path: &str) -> HttpResult<Response> {
+        match outcome {
+            Ok(_) => Ok(done(path)),
+            Err(stop) => self.refused(stop.into())?.answer(),
+        }
+    }
+
     /// The page: 422 if a value is not taken.
     pub(super) fn answer(&self) -> HttpResult<Response> {
         let mut response = form_page(&self.shell, self.notice.as_ref(), self)?;
@@ -251,7 +301,7 @@ impl ActPage {
 }
 
 /// Why a sum is not taken.
-pub(super) fn bounds_words(shell: &CockpitShell, refusal: &Refusal) -> String {
+fn bounds_words(shell: &CockpitShell, refusal: &Refusal) -> String {
     match refusal {
         Refusal::AmountOutOfBounds { min, max } => {
             shell.t2("orders-field-bounds", "least", shell.money(min), "most", shell.money(max))

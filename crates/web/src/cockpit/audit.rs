@@ -38,6 +38,12 @@ pub(super) fn cursor_before(id: AuditId) -> String {
     Cursor(AuditId::new(id.get().saturating_add(1))).to_string()
 }
 
+/// The way to the entries of one thing, by what the log calls it: `payment 9`.
+pub(super) fn log_of(shell: &CockpitShell, object: &str) -> Link {
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("object", object).finish();
+    Link::to(shell.t("orders-log-of"), format!("/operator/audit?{query}"))
+}
+
 /// An entry of the log as it is shown.
 struct AuditLine {
     id: AuditId,

@@ -10,11 +10,13 @@ mod start;
 
 use crate::{
     cockpit::{
+        audit::log_of,
         nav::{ConcertNav, ConcertPart},
         shell::CockpitShell,
+        tables::Link,
     },
     edge::{extract::PathId, problem::HttpResult, state::SharedState},
-    html::{sale_words::SaleWords, shell::html},
+    html::{paths, sale_words::SaleWords, shell::html},
 };
 use acts::{RefundsAsked, StageAct};
 use askama::Template;
@@ -118,8 +120,10 @@ struct StageShowPage {
     facts: Vec<StageFact>,
     path: String,
     concert_id: ConcertId,
+    as_buyer: String,
     is_being_made: bool,
     acts: Vec<(&'static str, String)>,
+    log: Link,
 }
 
 async fn show(
@@ -165,8 +169,10 @@ impl ConcertVisit {
             facts,
             path: path_of(concert.concert_id),
             concert_id: concert.concert_id,
+            as_buyer: paths::concert_for_operators(concert.concert_id),
             is_being_made,
             acts: acts.map(|act| (act.name(), act.title(&shell))).collect(),
+            log: log_of(&shell, &format!("concert {}", concert.concert_id)),
             title: concert.title,
             shell,
         }

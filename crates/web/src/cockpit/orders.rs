@@ -1,7 +1,8 @@
 //! Orders: the lists of payments and of reservations, the page of each, and what an operator may do with them.
 
 use super::{
-    acts::{ActPage, done},
+    acts::{ActPage, ActVisit, done},
+    audit::log_of,
     moments,
     search::{payment_status, reservation_status},
     shell::CockpitShell,
@@ -9,21 +10,19 @@ use super::{
 };
 use crate::{
     edge::{
-        auth::OperatorOnly,
         extract::{Cursor, PathId, QueryParams},
         form::FormFields,
-        problem::{HttpResult, Problem},
+        problem::HttpResult,
         reply::next_page,
         state::SharedState,
     },
-    html::{forms::key_of, seat_names::seat_name, shell::HOME_ZONE},
+    html::{seat_names::seat_name, shell::HOME_ZONE},
 };
-use axum::{Router, extract::State, http::Method, response::Response, routing::get};
+use axum::{Router, extract::State, response::Response, routing::get};
 use frontrow_domain::{
     id::{ConcertId, PaymentId, ReservationId, UserId},
     refusal::Refusal,
     sale::{PaymentStatus, ReservationStatus, SeatAction},
-    user::Caller,
 };
 use frontrow_service::{
     office::ServiceError,
@@ -46,6 +45,14 @@ pub(super) fn routes() -> Router<SharedState> {
         .route("/operator/reservations", get(reservations))
         .route("/operator/reservations/{reservation_id}", get(reservation))
         .route("/operator/reservations/{reservation_id}/cancel", get(ask_to_cancel).post(cancel))
+}
+
+fn path_of_payment(id: PaymentId) -> String {
+    format!("/operator/payments/{id}")
+}
+
+fn path_of_reservation(id: ReservationId) -> String {
+    format!("/operator/reservations/{id}")
 }
 
 /// What narrows the list of payments.
@@ -168,7 +175,7 @@ pub(super) fn heads<const N: usize>(shell: &CockpitShell, ids: [&str; N]) -> Vec
 fn payment_row(shell: &CockpitShell, row: &Receipt) -> Vec<Cell> {
     let id = row.payment.payment_id;
     vec![
-        Cell::link(id.to_string(), format!("/operator/payments/{id}")),
+        Cell::link(id.to_string(), path_of_payment(id)),
         Cell::text(row.title.clone()),
         Cell::text(seat_name(shell, &row.place)),
         Cell::text(payment_status(shell, row.payment.status)),
@@ -223,7 +230,7 @@ async fn reservations(
 fn reservation_row(shell: &CockpitShell, row: &Ticket) -> Vec<Cell> {
     let id = row.reservation.reservation_id;
     vec![
-        Cell::link(id.to_string(), format!("/operator/reservations/{id}")),
+        Cell::link(id.to_string(), path_of_reservation(id)),
         Cell::text(row.title.clone()),
         Cell::text(seat_name(shell, &row.place)),
         Cell::text(reservation_status(shell, row.reservation.status())),
@@ -239,7 +246,7 @@ async fn payment(
 ) -> HttpResult<Response> {
     let order = app.office.order_of_payment(id).await?;
     let title = shell.t1("orders-payment", "number", id.to_string());
-    order_page(&app, shell, title, order).await
+    order_page(&app, shell, title, format!("payment {id}"), order).await
 }
 
 async fn reservation(
@@ -249,7 +256,7 @@ async fn reservation(
 ) -> HttpResult<Response> {
     let order = app.office.order(id).await?;
     let title = shell.t1("orders-reservation", "number", id.to_string());
-    order_page(&app, shell, title, order).await
+    order_page(&app, shell, title, format!("reservation {id}"), order).await
 }
 
 /// What an order is now, in a sentence.
@@ -272,7 +279,14 @@ pub(super) fn user_fact(shell: &CockpitShell, user_id: UserId, name: Option<&str
     ObjectFact::of(shell.t("orders-user"), Cell::link(name, format!("/operator/users/{user_id}")))
 }
 
-async fn order_page(app: &SharedState, shell: CockpitShell, title: String, order: Order) -> HttpResult<Response> {
+/// The page of an order; `logged` is what the log calls the payment or the reservation that was asked for.
+async fn order_page(
+    app: &SharedState,
+    shell: CockpitShell,
+    title: String,
+    logged: String,
+    order: Order,
+) -> HttpResult<Response> {
     let row = &order.ticket.reservation;
     let id = row.reservation_id;
     let concert = &order.concert;
@@ -285,24 +299,21 @@ async fn order_page(app: &SharedState, shell: CockpitShell, title: String, order
         ),
         ObjectFact::of(shell.t("orders-seat"), Cell::text(seat_name(&shell, &order.ticket.place))),
         ObjectFact::of(shell.t("orders-sum"), Cell::text(shell.money(&row.price))),
-        ObjectFact::of(
-            shell.t("orders-reservation-head"),
-            Cell::link(id.to_string(), format!("/operator/reservations/{id}")),
-        ),
+        ObjectFact::of(shell.t("orders-reservation-head"), Cell::link(id.to_string(), path_of_reservation(id))),
     ];
     let mut acts = Vec::new();
     if let Some(payment) = payment {
         let number = payment.payment_id;
         facts.push(ObjectFact::of(
             shell.t("orders-payment-head"),
-            Cell::link(number.to_string(), format!("/operator/payments/{number}")),
+            Cell::link(number.to_string(), path_of_payment(number)),
         ));
         if payment.status == PaymentStatus::Completed {
-            acts.push(Link::to(shell.t("orders-refund"), format!("/operator/payments/{number}/refund")));
+            acts.push(Link::to(shell.t("orders-refund"), format!("{}/refund", path_of_payment(number))));
         }
     }
     if row.status() == ReservationStatus::Pending {
-        acts.push(Link::to(shell.t("orders-cancel"), format!("/operator/reservations/{id}/cancel")));
+        acts.push(Link::to(shell.t("orders-cancel"), format!("{}/cancel", path_of_reservation(id))));
     }
     if !shell.may_change() {
         acts.clear();
@@ -311,6 +322,7 @@ async fn order_page(app: &SharedState, shell: CockpitShell, title: String, order
     let more = vec![
         Link::to(shell.t("orders-of-user"), query("user", row.user_id.to_string())),
         Link::to(shell.t("orders-of-concert"), query("concert", concert.concert_id.to_string())),
+        log_of(&shell, &logged),
     ];
     let timeline = moments::lines(app, &shell, &order.timeline).await;
     ObjectPage {
@@ -342,13 +354,14 @@ fn refund_effects(app: &SharedState, shell: &CockpitShell, order: &Order, receip
     ]
 }
 
-async fn refund_form(app: &SharedState, shell: CockpitShell, id: PaymentId) -> HttpResult<(ActPage, Order)> {
+async fn refund_form(visit: &ActVisit<PaymentId>) -> HttpResult<(ActPage, Order)> {
+    let (app, shell, id) = (&visit.app, visit.shell.clone(), visit.id);
     let order = app.office.order_of_payment(id).await?;
     let receipt = order.receipt.clone().ok_or(Refusal::AlreadyRefunded)?;
     let effects = refund_effects(app, &shell, &order, &receipt);
-    let about = Link::to(shell.t1("orders-payment", "number", id.to_string()), format!("/operator/payments/{id}"));
+    let about = Link::to(shell.t1("orders-payment", "number", id.to_string()), path_of_payment(id));
     let button = shell.t1("orders-refund-button", "sum", shell.money(&receipt.payment.amount));
-    let (title, action) = (shell.t("orders-refund-title"), format!("/operator/payments/{id}/refund"));
+    let (title, action) = (shell.t("orders-refund-title"), format!("{}/refund", path_of_payment(id)));
     let page = ActPage::of(shell, title, about, action, button).with_effects(effects).with_reason("orders-reason-log");
     Ok((page, order))
 }
@@ -357,96 +370,45 @@ fn is_refunded(order: &Order) -> bool {
     order.receipt.as_ref().is_some_and(|receipt| receipt.payment.status == PaymentStatus::Refunded)
 }
 
-async fn ask_to_refund(
-    State(app): State<SharedState>,
-    shell: CockpitShell,
-    OperatorOnly(_): OperatorOnly,
-    PathId(id): PathId<PaymentId>,
-) -> HttpResult<Response> {
-    let (page, order) = refund_form(&app, shell, id).await?;
-    if is_refunded(&order) { Ok(done(&format!("/operator/payments/{id}"))) } else { page.answer() }
+async fn ask_to_refund(visit: ActVisit<PaymentId>) -> HttpResult<Response> {
+    let (page, order) = refund_form(&visit).await?;
+    if is_refunded(&order) { Ok(done(&path_of_payment(visit.id))) } else { page.answer() }
 }
 
-async fn try_to_refund(
-    app: &SharedState,
-    caller: Caller,
-    id: PaymentId,
-    reason: String,
-    fields: &FormFields,
-) -> Result<(), Problem> {
-    let key = key_of(fields)?.bind(caller, &Method::POST, "/operator/payments/{id}/refund", &[&id], &reason)?;
-    app.office.refund(caller, id, Some(reason), key).await?;
-    Ok(())
-}
-
-async fn refund(
-    State(app): State<SharedState>,
-    shell: CockpitShell,
-    OperatorOnly(caller): OperatorOnly,
-    PathId(id): PathId<PaymentId>,
-    fields: FormFields,
-) -> HttpResult<Response> {
-    let (mut page, _) = refund_form(&app, shell, id).await?;
+async fn refund(visit: ActVisit<PaymentId>, fields: FormFields) -> HttpResult<Response> {
+    let (mut page, _) = refund_form(&visit).await?;
     let Some(reason) = page.reason(&fields) else { return page.answer() };
-    match try_to_refund(&app, caller, id, reason, &fields).await {
-        Ok(()) => Ok(done(&format!("/operator/payments/{id}"))),
-        // Somebody else was first: the page says who.
-        Err(problem) if problem.refusal() == Some(&Refusal::AlreadyRefunded) => {
-            Ok(done(&format!("/operator/payments/{id}")))
-        }
-        Err(problem) => page.refused(problem)?.answer(),
+    let key = visit.key(&fields, "/operator/payments/{id}/refund", &reason)?;
+    let path = path_of_payment(visit.id);
+    match visit.app.office.refund(visit.caller, visit.id, Some(reason), key).await {
+        // Another operator was first: the payment's page says who.
+        Err(ServiceError::Refused(Refusal::AlreadyRefunded)) => Ok(done(&path)),
+        refunded => page.ended(refunded, &path),
     }
 }
 
-async fn cancel_form(app: &SharedState, shell: CockpitShell, id: ReservationId) -> HttpResult<(ActPage, Order)> {
-    let order = app.office.order(id).await?;
-    let about =
-        Link::to(shell.t1("orders-reservation", "number", id.to_string()), format!("/operator/reservations/{id}"));
+async fn cancel_form(visit: &ActVisit<ReservationId>) -> HttpResult<(ActPage, Order)> {
+    let (shell, id) = (visit.shell.clone(), visit.id);
+    let order = visit.app.office.order(id).await?;
+    let about = Link::to(shell.t1("orders-reservation", "number", id.to_string()), path_of_reservation(id));
     let seat = seat_name(&shell, &order.ticket.place);
     let effects = vec![shell.t1("orders-cancel-frees", "seat", seat), shell.t("orders-cancel-unpaid")];
     let (title, button) = (shell.t("orders-cancel-title"), shell.t("orders-cancel-button"));
-    let action = format!("/operator/reservations/{id}/cancel");
+    let action = format!("{}/cancel", path_of_reservation(id));
     let page = ActPage::of(shell, title, about, action, button).with_effects(effects).with_reason("orders-reason-log");
     Ok((page, order))
 }
 
-async fn ask_to_cancel(
-    State(app): State<SharedState>,
-    shell: CockpitShell,
-    OperatorOnly(_): OperatorOnly,
-    PathId(id): PathId<ReservationId>,
-) -> HttpResult<Response> {
-    let (page, order) = cancel_form(&app, shell, id).await?;
-    if order.ticket.reservation.status() == ReservationStatus::Pending {
-        page.answer()
-    } else {
-        Ok(done(&format!("/operator/reservations/{id}")))
-    }
+async fn ask_to_cancel(visit: ActVisit<ReservationId>) -> HttpResult<Response> {
+    let (page, order) = cancel_form(&visit).await?;
+    let is_pending = order.ticket.reservation.status() == ReservationStatus::Pending;
+    if is_pending { page.answer() } else { Ok(done(&path_of_reservation(visit.id))) }
 }
 
-async fn try_to_cancel(
-    app: &SharedState,
-    caller: Caller,
-    id: ReservationId,
-    reason: String,
-    fields: &FormFields,
-) -> Result<(), Problem> {
-    let key = key_of(fields)?.bind(caller, &Method::POST, "/operator/reservations/{id}/cancel", &[&id], &reason)?;
-    app.office.cancel_reservation(caller, id, Some(reason), key).await?;
-    Ok(())
-}
-
-async fn cancel(
-    State(app): State<SharedState>,
-    shell: CockpitShell,
-    OperatorOnly(caller): OperatorOnly,
-    PathId(id): PathId<ReservationId>,
-    fields: FormFields,
-) -> HttpResult<Response> {
-    let (mut page, _) = cancel_form(&app, shell, id).await?;
+async fn cancel(visit: ActVisit<ReservationId>, fields: FormFields) -> HttpResult<Response> {
+    let (mut page, _) = cancel_form(&visit).await?;
     let Some(reason) = page.reason(&fields) else { return page.answer() };
-    match try_to_cancel(&app, caller, id, reason, &fields).await {
-        Ok(()) => Ok(done(&format!("/operator/reservations/{id}"))),
-        Err(problem) => page.refused(problem)?.answer(),
-    }
+    let key = visit.key(&fields, "/operator/reservations/{id}/cancel", &reason)?;
+    let cancelled = visit.app.office.cancel_reservation(visit.caller, visit.id, Some(reason), key).await;
+    page.ended(cancelled, &path_of_reservation(visit.id))
 }

@@ -1,27 +1,25 @@
 //! `/operator/outbox`: events that are not delivered, and dead letters to be delivered again.
 
 use super::{
-    acts::{ActPage, done},
+    acts::{ActPage, ActVisit},
     orders::{ROWS, heads},
     shell::CockpitShell,
     tables::{Cell, Link, ListChoice, ListPage, RowTable, pager},
 };
 use crate::{
     edge::{
-        auth::OperatorOnly,
-        extract::{Cursor, PathId, QueryParams},
+        extract::{Cursor, QueryParams},
         form::FormFields,
-        problem::{HttpResult, Problem},
+        problem::HttpResult,
         reply::next_page,
         state::SharedState,
     },
-    html::{forms::key_of, shell::HOME_ZONE},
+    html::shell::HOME_ZONE,
 };
-use axum::{Router, extract::State, http::Method, response::Response, routing::get};
+use axum::{Router, extract::State, response::Response, routing::get};
 use frontrow_domain::{
     id::EventId,
     outbox::{Consumer, DeliveryError, OutboxEvent},
-    user::Caller,
 };
 use frontrow_storage::{EventFilter, Page};
 use serde::{Deserialize, Serialize};
@@ -117,36 +115,20 @@ async fn list(
     .answer()
 }
 
-fn form(shell: CockpitShell, id: EventId) -> ActPage {
+fn form(visit: &ActVisit<EventId>) -> ActPage {
+    let (shell, id) = (visit.shell.clone(), visit.id);
     let about = Link::to(shell.t("orders-outbox"), "/operator/outbox?state=dead");
     let (title, button) = (shell.t1("orders-event", "number", id.to_string()), shell.t("orders-retry"));
     let effects = vec![shell.t("orders-retry-tries")];
     ActPage::of(shell, title, about, format!("/operator/outbox/{id}/retry"), button).with_effects(effects)
 }
 
-async fn ask_to_retry(
-    shell: CockpitShell,
-    OperatorOnly(_): OperatorOnly,
-    PathId(id): PathId<EventId>,
-) -> HttpResult<Response> {
-    form(shell, id).answer()
+async fn ask_to_retry(visit: ActVisit<EventId>) -> HttpResult<Response> {
+    form(&visit).answer()
 }
 
-async fn try_to_retry(app: &SharedState, caller: Caller, id: EventId, fields: &FormFields) -> Result<(), Problem> {
-    let key = key_of(fields)?.bind(caller, &Method::POST, "/operator/outbox/{id}/retry", &[&id], &())?;
-    app.office.retry_event(caller, id, key).await?;
-    Ok(())
-}
-
-async fn retry(
-    State(app): State<SharedState>,
-    shell: CockpitShell,
-    OperatorOnly(caller): OperatorOnly,
-    PathId(id): PathId<EventId>,
-    fields: FormFields,
-) -> HttpResult<Response> {
-    match try_to_retry(&app, caller, id, &fields).await {
-        Ok(()) => Ok(done("/operator/outbox")),
-        Err(problem) => form(shell, id).refused(problem)?.answer(),
-    }
+async fn retry(visit: ActVisit<EventId>, fields: FormFields) -> HttpResult<Response> {
+    let key = visit.key(&fields, "/operator/outbox/{id}/retry", &())?;
+    let retried = visit.app.office.retry_event(visit.caller, visit.id, key).await;
+    form(&visit).ended(retried, "/operator/outbox")
 }

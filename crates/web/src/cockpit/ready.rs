@@ -284,9 +284,12 @@ impl Words<'_> {
                 Some((format!("/operator/concerts/{id}/sale"), shell.t("ready-to-room")))
             }
             ReadyCheck::Seats { .. } => Some((format!("/operator/concerts/{id}/seats"), shell.t("ready-to-seats"))),
-            ReadyCheck::Opening(_) | ReadyCheck::Details { .. } => {
-                Some((format!("/operator/concerts/{id}"), shell.t("ready-to-concert")))
+            ReadyCheck::Opening(_) => Some((format!("/operator/concerts/{id}"), shell.t("ready-to-concert"))),
+            ReadyCheck::Details { missing } if missing.as_slice() == [MissingDetail::Poster] => {
+                Some((format!("/operator/concerts/{id}/poster"), shell.t("ready-to-poster")))
             }
+            // The form of the concert's details links the poster, too.
+            ReadyCheck::Details { .. } => Some((format!("/operator/concerts/{id}/edit"), shell.t("ready-to-details"))),
             ReadyCheck::SignIns { .. }
             | ReadyCheck::Clock { .. }
             | ReadyCheck::Database { .. }

@@ -1,6 +1,8 @@
 //! The rooms: how many wait and are in, and the page of each.
 
 use super::{
+    audit::log_of,
+    concerts::ConcertLine,
     entries::line_name,
     moments,
     orders::{ROWS, heads},
@@ -98,6 +100,28 @@ async fn list(
     .answer()
 }
 
+/// The concerts to come that people wait for in a room.
+async fn concerts_table(app: &SharedState, shell: &CockpitShell, id: RoomId) -> HttpResult<RowTable> {
+    let season = app.office.season().await?;
+    let now = app.office.now();
+    let lines = season.concerts.iter().map(|shown| &shown.on_sale).filter(|on_sale| on_sale.concert.room_id == id);
+    let lines = lines.map(|on_sale| ConcertLine::of(shell, on_sale, now));
+    let rows = lines.map(|line| {
+        vec![
+            Cell::link(line.title, line.path.clone()),
+            Cell::text(line.when),
+            Cell::text(line.sale.text),
+            Cell::link(shell.t("orders-sale"), format!("{}/sale", line.path)),
+        ]
+    });
+    Ok(RowTable {
+        caption: shell.t("orders-room-concerts"),
+        heads: heads(shell, ["orders-concert-head", "orders-when", "orders-state", "orders-sale"]),
+        rows: rows.collect(),
+        none: shell.t("orders-room-concerts-none"),
+    })
+}
+
 async fn room(State(app): State<SharedState>, shell: CockpitShell, PathId(id): PathId<RoomId>) -> HttpResult<Response> {
     let overview = app.office.room(id).await?;
     let room = &overview.room;
@@ -115,17 +139,15 @@ async fn room(State(app): State<SharedState>, shell: CockpitShell, PathId(id): P
         ObjectFact::of(shell.t("orders-highest"), Cell::text(shell.number(&overview.highest.0))),
         ObjectFact::of(shell.t("orders-message"), Cell::text(room.message.clone().unwrap_or_else(|| "–".to_owned()))),
     ];
-    let mut more = vec![Link::to(shell.t("orders-rooms"), "/operator/rooms")];
-    if let Some(concert) = id.concert() {
-        more.push(Link::to(shell.t("orders-sale"), format!("/operator/concerts/{concert}/sale")));
-    }
+    let more = vec![Link::to(shell.t("orders-rooms"), "/operator/rooms"), log_of(&shell, &format!("room {id}"))];
+    let concerts = concerts_table(&app, &shell, id).await?;
     ObjectPage {
         title: line_name(&shell, id),
         state: gate(&shell, room),
         facts,
         acts: Vec::new(),
         more,
-        tables: Vec::new(),
+        tables: vec![concerts],
         timeline,
         cut: is_cut.then(|| shell.t("orders-cut")),
         raw: raw(&json!({ "room": room }))?,

@@ -5,9 +5,17 @@ use frontrow_domain::id::ConcertId;
 /// The second factor of an operator or a viewer.
 pub(crate) const SECOND_FACTOR: &str = "/operator/second-factor";
 
+/// What the address of a concert's page has if the cockpit links it.
+pub(crate) const FOR_OPERATORS: &str = "for=operators";
+
 /// The concert's own page.
 pub(crate) fn concert(id: ConcertId) -> String {
     format!("/concerts/{id}")
+}
+
+/// The concert's own page as the cockpit links it: with a way back.
+pub(crate) fn concert_for_operators(id: ConcertId) -> String {
+    format!("/concerts/{id}?{FOR_OPERATORS}")
 }
 
 /// Its hall.

@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn each_thing_has_one_word_and_english_contracts() {
         // Words that were another name of something, or blamed the reader.
-        let korean = "단추|편지|페이지|놓아|주최자|아무것도 잡지|계정 지우기|판매 끝|있어요";
+        let korean = "단추|편지|페이지|놓아|주최자|아무것도 잡지|계정 지우기|판매 끝|있어요|선점|판매 제외";
         let english =
             r"'|cannot|[Ll]etter\b|[Gg]ive up|basket|(is|are|do|does|did|was|has|have) not\b|(It|That|There) is ";
         for (texts, words) in FILES.iter().flat_map(|(ko, en)| [(ko, korean), (en, english)]) {

@@ -26,7 +26,7 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    extract::State,
+    extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
@@ -82,6 +82,8 @@ struct ConcertPage<'a> {
     shell: &'a Shell,
     base: &'a BaseUrl,
     path: String,
+    /// The concert in the cockpit, if the page was opened from there.
+    cockpit: Option<String>,
     title: &'a str,
     when: String,
     starts_at: Time,
@@ -202,7 +204,8 @@ fn summary(when: &str, concert: &Concert, description: Option<&str>) -> String {
     words
 }
 
-fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView) -> HttpResult<String> {
+/// The page; `cockpit` is where the concert is in the cockpit, for those who come from there.
+fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView, cockpit: Option<String>) -> HttpResult<String> {
     let on_sale = &view.shown.on_sale;
     let (concert, profile) = (&on_sale.concert, &view.shown.profile);
     let details = &profile.details;
@@ -246,6 +249,7 @@ fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView) -> HttpResult<String>
         event: event::json_ld(base, view).map_err(Problem::internal)?,
         when,
         path,
+        cockpit,
     })
 }
 
@@ -256,13 +260,16 @@ pub(super) async fn concert(
     base: BaseUrl,
     ClientAddress(client): ClientAddress,
     PathId(id): PathId<ConcertId>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> HttpResult<Response> {
-    let shell = shell.at(paths::concert(id));
+    // The page only links the cockpit, which lets in operators and viewers alone.
+    let for_operators = shell.is_signed_in() && query.as_deref() == Some(paths::FOR_OPERATORS);
+    let shell = shell.at(if for_operators { paths::concert_for_operators(id) } else { paths::concert(id) });
     let request = SharedRequest { app: &app, shell: &shell, base: &base, headers: &headers, client };
     let render = async {
         let view = app.office.concert_view(id).await?;
-        page(&shell, &base, &view)
+        page(&shell, &base, &view, for_operators.then(|| format!("/operator/concerts/{id}")))
     };
     request.answer(HTML, render).await
 }

@@ -229,3 +229,6 @@ orders-refunds-left =
        *[other] { $n } payments are still to be refunded. The box office goes on with them by itself.
     }
 orders-field-object = Name the kind and the number, such as payment 9.
+orders-log-of = Its log
+orders-room-concerts = Concerts
+orders-room-concerts-none = No concert to come uses this waiting room.

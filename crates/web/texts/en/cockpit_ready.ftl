@@ -93,3 +93,5 @@ ready-do-backup-folder = Let the server read the folder, or correct the setting 
 ready-to-room = To the sale
 ready-to-seats = To the seats
 ready-to-concert = To the concert
+ready-to-poster = To the poster
+ready-to-details = To the details

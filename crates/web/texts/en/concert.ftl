@@ -55,3 +55,4 @@ rule-seats = { $seats ->
 rule-hold = Seats you choose are held for you for { $length }: pay within that time.
 rule-fee = No fees, neither to book nor to get a refund.
 organiser-title = Organiser
+back-to-cockpit = Back to this concert in the box office

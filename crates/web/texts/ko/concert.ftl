@@ -49,3 +49,4 @@ rule-seats = 1인 { $seats }매까지 예매할 수 있습니다.
 rule-hold = 좌석을 고르면 { $length } 동안 내 자리로 잡아 둡니다. 그 안에 결제하면 됩니다.
 rule-fee = 수수료 없음: 예매할 때도, 환불할 때도 받지 않습니다.
 organiser-title = 주최
+back-to-cockpit = 운영 화면의 이 공연으로 돌아가기

@@ -95,7 +95,7 @@ async fn a_payment_is_refunded_with_a_reason_and_its_page_says_by_whom() {
     let page = operator.open(&path).await;
     says(
         &page,
-        &["에 결제했습니다", "김민지", "Midnight Tide", "Floor A열 1번", "100,000원", &act, "좌석을 선점했습니다"],
+        &["에 결제했습니다", "김민지", "Midnight Tide", "Floor A열 1번", "100,000원", &act, "좌석을 잡았습니다"],
         &["password"],
     );
     assert!(page.html.contains("&#34;payment_id&#34;: 1"), "{}", page.html);

@@ -27,6 +27,7 @@ use crate::{
     html::{
         figures,
         forms::{FormNotice, form_page, fresh_key, key_of},
+        paths,
         shell::HOME_ZONE,
     },
 };
@@ -271,7 +272,8 @@ impl ConcertVisit {
             links.push((format!("{}/seats/add", path_of(id)), shell.t("stage-seats-file")));
         }
         if step == StartStep::Look {
-            links.push((format!("/concerts/{id}"), shell.t("stage-as-buyer")));
+            links.push((paths::concert_for_operators(id), shell.t("stage-as-buyer")));
+            links.push((super::poster::path(id), shell.t("stage-poster")));
             links.push((format!("{}/edit", path_of(id)), shell.t("stage-edit")));
         } else if self.is_done(step) {
             links.push((step.next().path(id), shell.t("stage-next")));

@@ -2,7 +2,7 @@
 
 use super::SeatsVisit;
 use crate::{
-    cockpit::shell::CockpitShell,
+    cockpit::{concerts::steps_of, shell::CockpitShell},
     edge::{
         auth::OperatorOnly,
         extract::PathId,
@@ -29,7 +29,7 @@ use frontrow_domain::{
 use frontrow_service::{
     drafts::LABEL_LEN_MAX,
     office::ServiceError,
-    sale::{HallView, SeatingOrder},
+    sale::{HallView, SeatingOrder, is_being_made},
     seat_plan::{PlanFault, PlanFaultKind, read_seats},
 };
 use std::collections::{BTreeMap, HashSet};
@@ -90,6 +90,8 @@ struct SeatPreview {
 struct AddPage {
     shell: CockpitShell,
     path: String,
+    /// The steps of a concert that is being made.
+    steps: Option<String>,
     title: String,
     base_price: String,
     notice: Option<FormNotice>,
@@ -198,8 +200,11 @@ impl SeatsVisit {
         faults: Vec<ShownFault>,
         notice: Option<FormNotice>,
     ) -> HttpResult<Response> {
+        let on_sale = &view.on_sale;
+        let is_made = !is_being_made(&on_sale.concert, on_sale.seats, self.app.office.now());
         let page = AddPage {
             path: self.path(),
+            steps: (!is_made).then(|| steps_of(self.concert_id)),
             title: view.on_sale.concert.title.clone(),
             base_price: self.shell.money(&view.on_sale.concert.base_price),
             notice,

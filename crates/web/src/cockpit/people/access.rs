@@ -1,0 +1,102 @@
+//! Who gets into a user's account: the lock, and the link for a new password.
+
+use super::{form, path_of, user_of};
+use crate::{
+    cockpit::{
+        acts::{ActPage, ActVisit},
+        shell::CockpitShell,
+        tables::Link,
+    },
+    edge::{form::FormFields, problem::HttpResult, state::SharedState},
+    html::{
+        forms::key_of,
+        shell::{HOME_ZONE, html},
+    },
+};
+use askama::Template;
+use axum::{
+    Router,
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+    routing::get,
+};
+use frontrow_domain::id::UserId;
+
+/// The routes of the lock and of the link.
+pub(super) fn routes() -> Router<SharedState> {
+    Router::new()
+        .route("/operator/users/{user_id}/lock", get(ask_to_lock).post(lock))
+        .route("/operator/users/{user_id}/unlock", get(ask_to_unlock).post(unlock))
+        .route("/operator/users/{user_id}/reset-link", get(ask_for_link).post(issue_link))
+}
+
+async fn lock_form(visit: &ActVisit<UserId>) -> HttpResult<ActPage> {
+    let effects = vec![visit.shell.t("orders-lock-ends"), visit.shell.t("orders-lock-keeps")];
+    let page = form(visit, "orders-lock-title", "lock", "orders-lock-button").await?;
+    Ok(page.with_effects(effects).with_reason("orders-reason-log"))
+}
+
+async fn ask_to_lock(visit: ActVisit<UserId>) -> HttpResult<Response> {
+    lock_form(&visit).await?.answer()
+}
+
+async fn lock(visit: ActVisit<UserId>, fields: FormFields) -> HttpResult<Response> {
+    let mut page = lock_form(&visit).await?;
+    let Some(reason) = page.reason(&fields) else { return page.answer() };
+    let key = visit.key(&fields, "/operator/users/{id}/lock", &reason)?;
+    let locked = visit.app.office.lock_user(visit.caller, visit.id, Some(reason), key).await;
+    page.ended(locked, &path_of(visit.id))
+}
+
+async fn unlock_form(visit: &ActVisit<UserId>) -> HttpResult<ActPage> {
+    let page = form(visit, "orders-unlock-title", "unlock", "orders-unlock-button").await?;
+    Ok(page.with_effects(vec![visit.shell.t("orders-unlock-allows")]))
+}
+
+async fn ask_to_unlock(visit: ActVisit<UserId>) -> HttpResult<Response> {
+    unlock_form(&visit).await?.answer()
+}
+
+async fn unlock(visit: ActVisit<UserId>, fields: FormFields) -> HttpResult<Response> {
+    let page = unlock_form(&visit).await?;
+    let key = visit.key(&fields, "/operator/users/{id}/unlock", &())?;
+    let unlocked = visit.app.office.unlock_user(visit.caller, visit.id, key).await;
+    page.ended(unlocked, &path_of(visit.id))
+}
+
+async fn link_form(visit: &ActVisit<UserId>) -> HttpResult<ActPage> {
+    let page = form(visit, "orders-link-title", "reset-link", "orders-link-button").await?;
+    Ok(page.with_effects(vec![visit.shell.t("orders-link-once"), visit.shell.t("orders-link-who")]))
+}
+
+async fn ask_for_link(visit: ActVisit<UserId>) -> HttpResult<Response> {
+    link_form(&visit).await?.answer()
+}
+
+/// A link that sets a new password, shown this once.
+#[derive(Template)]
+#[template(path = "cockpit/reset_link.html")]
+struct IssuedLinkPage {
+    shell: CockpitShell,
+    about: Link,
+    path: String,
+    until: String,
+}
+
+async fn issue_link(visit: ActVisit<UserId>, fields: FormFields) -> HttpResult<Response> {
+    key_of(&fields)?;
+    let user = user_of(&visit.app, visit.id).await?;
+    let (secret, until) = match visit.app.office.issue_reset_link(visit.caller, visit.id).await {
+        Ok(issued) => issued,
+        Err(stop) => return link_form(&visit).await?.refused(stop.into())?.answer(),
+    };
+    let page = IssuedLinkPage {
+        about: Link::to(user.name, path_of(visit.id)),
+        path: format!("/reset-password#{secret}"),
+        until: visit.shell.exact_moment(&until, HOME_ZONE),
+        shell: visit.shell,
+    };
+    let mut response = html(&page.shell, StatusCode::OK, &page)?;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
