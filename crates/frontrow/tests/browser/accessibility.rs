@@ -1,7 +1,7 @@
 //! Every page by the rules of axe-core, in both languages and at two widths.
 
 use crate::{
-    shop::{BUYER, Shop, sign_in},
+    shop::{BUYER, OPERATOR, Shop, sign_in},
     window::{Browser, Screen, Wishes},
 };
 use serde_json::Value;
@@ -39,6 +39,16 @@ const PUBLIC: [&str; 8] = [
 /// Those of a buyer.
 const PRIVATE: [&str; 6] =
     ["/mine", "/mine/points", "/mine/payments", "/account", "/concerts/2/pay", "/concerts/2/seats"];
+/// Those of operators, but for pages whose own tests check them (`cockpit_*.rs`, `factor.rs`).
+const OPERATORS: [&str; 7] = [
+    "/operator",
+    "/operator/second-factor",
+    "/operator/concerts/new",
+    "/operator/concerts/2/edit",
+    "/operator/concerts/2/poster",
+    "/operator/concerts/2/act/cancel",
+    "/concerts/2?for=operators",
+];
 
 #[tokio::test]
 async fn no_page_has_a_fault_that_axe_finds_in_either_language_and_at_two_widths() {
@@ -54,6 +64,14 @@ async fn no_page_has_a_fault_that_axe_finds_in_either_language_and_at_two_widths
             }
             sign_in(&browser, BUYER).await;
             for path in PRIVATE {
+                browser.goto(path).await;
+                browser.assert_fits().await;
+                assert_accessible(&browser).await;
+            }
+            browser.close().await;
+            let browser = shop.browser(Wishes { screen, language, ..Wishes::default() }).await;
+            sign_in(&browser, OPERATOR).await;
+            for path in OPERATORS {
                 browser.goto(path).await;
                 browser.assert_fits().await;
                 assert_accessible(&browser).await;

@@ -3,14 +3,13 @@
 
 use crate::{
     accessibility::assert_accessible,
-    shop::{CONCERT, Shop, sign_in},
+    shop::{CONCERT, OPERATOR, Shop, sign_in},
     window::{Browser, Screen, Scripts, Wishes},
 };
 use frontrow_testkit::wait_until;
 use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 
-const OPERATOR: &str = "operator@frontrow.example";
 const APPLY: &str = "#room button.wide[value=apply]";
 const CONFIRM: &str = "main form button.wide";
 

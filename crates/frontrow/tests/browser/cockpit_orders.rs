@@ -3,13 +3,11 @@
 
 use crate::{
     accessibility::assert_accessible,
-    shop::{CONCERT, Shop, fan, sign_in},
+    shop::{CONCERT, OPERATOR, Shop, fan, sign_in},
     window::{Browser, Screen, Scripts, Wishes},
 };
 use frontrow_testkit::{Client, eventually};
 use serde_json::{Value, json};
-
-const OPERATOR: &str = "operator@frontrow.example";
 
 async fn items(client: &Client, path: &str) -> Vec<Value> {
     let page = client.get(path).await.expect(200);

@@ -2,12 +2,10 @@
 
 use crate::{
     accessibility::assert_accessible,
-    shop::{CONCERT, Shop, sign_in},
+    shop::{CONCERT, OPERATOR, Shop, sign_in},
     window::{Screen, Scripts, Wishes},
 };
 use serde_json::json;
-
-const OPERATOR: &str = "operator@frontrow.example";
 
 #[tokio::test]
 async fn the_checklist_looks_again_by_itself_and_fits_every_screen() {

@@ -3,14 +3,13 @@
 
 use crate::{
     accessibility::assert_accessible,
-    shop::{CONCERT, Shop, sign_in},
+    shop::{CONCERT, OPERATOR, Shop, sign_in},
     window::{Browser, Screen, Scripts, Wishes},
 };
 use frontrow_testkit::{Client, wait_until};
 use serde_json::Value;
 use thirtyfour::prelude::*;
 
-const OPERATOR: &str = "operator@frontrow.example";
 const BLOCK: &str = ".acts button[value=block]";
 const FREE: &str = ".acts button[value=free]";
 /// The button that does what was asked.

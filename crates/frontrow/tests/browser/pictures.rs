@@ -1,7 +1,7 @@
 //! The pictures of the README: `scripts/make-screenshots.sh`.
 
 use crate::{
-    shop::{BUYER, CONCERT, PASSWORD, PAY, Shop, enter, hold_a_seat, join, sign_in},
+    shop::{BUYER, CONCERT, OPERATOR, PASSWORD, PAY, Shop, enter, hold_a_seat, join, sign_in},
     window::{Browser, Screen, Wishes},
 };
 use frontrow_testkit::Client;
@@ -132,6 +132,16 @@ async fn visit_each(cameras: &[Camera], folder: &Path, path: &str, page: &str) {
     take_each(cameras, folder, page).await;
 }
 
+/// Takes a picture of the screen of the sale, as an operator sees it.
+async fn take_desk(shop: &Shop, folder: &Path, words: &Words) {
+    let operator = shop.browser(Wishes { language: words.language, ..Wishes::default() }).await;
+    sign_in(&operator, OPERATOR).await;
+    operator.goto(&format!("/operator/concerts/{CONCERT}/sale")).await;
+    operator.element("main h1").await;
+    take(&operator, folder, &format!("desk-{}-wide", words.tag)).await;
+    operator.close().await;
+}
+
 #[tokio::test]
 #[ignore = "it makes the pictures of the README and checks nothing"]
 async fn pictures_of_a_sale() {
@@ -158,6 +168,7 @@ async fn pictures_of_a_sale() {
             browser.contains("[data-part=message]", words.message).await;
         }
         take_each(&cameras, &folder, "waiting").await;
+        take_desk(&shop, &folder, words).await;
         open_room(&shop).await;
         for (browser, _) in &cameras {
             browser.element("[data-scene=offered]").await;

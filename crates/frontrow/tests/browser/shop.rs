@@ -91,7 +91,7 @@ impl Shop {
     }
 
     pub(crate) async fn operator(&self) -> Client {
-        self.client("operator@frontrow.example").await
+        self.client(OPERATOR).await
     }
 
     /// What the demo's buyer holds or has bought, by status.
@@ -106,6 +106,8 @@ impl Shop {
 pub(crate) const PASSWORD: &str = "front-row-demo";
 /// The demo's buyer.
 pub(crate) const BUYER: &str = "buyer@frontrow.example";
+/// The demo's operator.
+pub(crate) const OPERATOR: &str = "operator@frontrow.example";
 
 /// A fan of the demo, who has bought a seat of [`CONCERT`].
 pub(crate) fn fan(number: usize) -> String {

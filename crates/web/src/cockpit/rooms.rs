@@ -100,23 +100,19 @@ async fn list(
     .answer()
 }
 
-/// The concerts to come that people wait for in a room.
-async fn concerts_table(app: &SharedState, shell: &CockpitShell, id: RoomId) -> HttpResult<RowTable> {
+/// The concerts to come that people wait for in the house room, each with its screen of the sale.
+async fn house_concerts(app: &SharedState, shell: &CockpitShell) -> HttpResult<RowTable> {
     let season = app.office.season().await?;
     let now = app.office.now();
-    let lines = season.concerts.iter().map(|shown| &shown.on_sale).filter(|on_sale| on_sale.concert.room_id == id);
+    let lines =
+        season.concerts.iter().map(|shown| &shown.on_sale).filter(|on_sale| on_sale.concert.room_id == RoomId::HOUSE);
     let lines = lines.map(|on_sale| ConcertLine::of(shell, on_sale, now));
     let rows = lines.map(|line| {
-        vec![
-            Cell::link(line.title, line.path.clone()),
-            Cell::text(line.when),
-            Cell::text(line.sale.text),
-            Cell::link(shell.t("orders-sale"), format!("{}/sale", line.path)),
-        ]
+        vec![Cell::link(line.title, format!("{}/sale", line.path)), Cell::text(line.when), Cell::text(line.sale.text)]
     });
     Ok(RowTable {
         caption: shell.t("orders-room-concerts"),
-        heads: heads(shell, ["orders-concert-head", "orders-when", "orders-state", "orders-sale"]),
+        heads: heads(shell, ["orders-concert-head", "orders-when", "orders-state"]),
         rows: rows.collect(),
         none: shell.t("orders-room-concerts-none"),
     })
@@ -139,15 +135,21 @@ async fn room(State(app): State<SharedState>, shell: CockpitShell, PathId(id): P
         ObjectFact::of(shell.t("orders-highest"), Cell::text(shell.number(&overview.highest.0))),
         ObjectFact::of(shell.t("orders-message"), Cell::text(room.message.clone().unwrap_or_else(|| "–".to_owned()))),
     ];
-    let more = vec![Link::to(shell.t("orders-rooms"), "/operator/rooms"), log_of(&shell, &format!("room {id}"))];
-    let concerts = concerts_table(&app, &shell, id).await?;
+    let mut more = vec![Link::to(shell.t("orders-rooms"), "/operator/rooms"), log_of(&shell, &format!("room {id}"))];
+    let tables = match id.concert() {
+        Some(concert) => {
+            more.push(Link::to(shell.t("orders-sale"), format!("/operator/concerts/{concert}/sale")));
+            Vec::new()
+        }
+        None => vec![house_concerts(&app, &shell).await?],
+    };
     ObjectPage {
         title: line_name(&shell, id),
         state: gate(&shell, room),
         facts,
         acts: Vec::new(),
         more,
-        tables: vec![concerts],
+        tables,
         timeline,
         cut: is_cut.then(|| shell.t("orders-cut")),
         raw: raw(&json!({ "room": room }))?,

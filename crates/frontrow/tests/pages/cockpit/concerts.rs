@@ -103,7 +103,7 @@ async fn an_empty_box_office_leads_to_its_first_concert_and_nothing_is_sold_befo
     // Set again, lower: it is still being made.
     fill(&browser, "/operator/start/1/room", &own_room("20", "")).await.leads_to();
     let look = browser.open("/operator/start/1/look").await;
-    says(&look, &["36 seats", "href=\"/concerts/1\"", "a room of its own"], &["No opening yet"]);
+    says(&look, &["36 seats", "href=\"/concerts/1?for=operators\"", "a room of its own"], &["No opening yet"]);
     says(&Browser::at(&server).open("/concerts/1").await, &["aren’t on sale yet"], &[]);
     assert_eq!(fill(&browser, "/operator/start/1/look", &Vec::new()).await.leads_to(), "/operator/concerts/1");
     assert_eq!(concert().await["status"], "scheduled");

@@ -62,6 +62,14 @@ async fn a_sale_that_is_ready_says_so_and_leaves_to_the_operator_what_it_cannot_
     item(&page, "Pace", "good", "all seats take 20 min.");
     item(&page, "Message", "look", "People in line see no message.");
     item(&page, "What buyers read", "look", "Missing: poster, description");
+    item(&page, "What buyers read", "look", &format!("href=\"/operator/concerts/{}/edit\"", hall.id()));
+    let details =
+        json!({ "description": "A night.", "age_rating": "12", "running_minutes": 90, "organiser_contact": "1588" });
+    let concert = format!("/operator/concerts/{}", hall.id());
+    operator.patch(&concert, &json!({ "details": details })).await.expect(200);
+    let detailed = eyes.open(&path(&hall)).await;
+    item(&detailed, "What buyers read", "look", "Missing: poster<");
+    item(&detailed, "What buyers read", "look", &format!("href=\"{concert}/poster\""));
     item(&page, "Sign-ins", "good", "If 20 people sign in at the opening");
     item(&page, "Clock", "good", "The sale goes by this machine’s clock");
     item(&page, "Servers", "good", "One server.");
