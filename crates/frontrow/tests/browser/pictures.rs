@@ -137,7 +137,9 @@ async fn take_desk(shop: &Shop, folder: &Path, words: &Words) {
     let operator = shop.browser(Wishes { language: words.language, ..Wishes::default() }).await;
     sign_in(&operator, OPERATOR).await;
     operator.goto(&format!("/operator/concerts/{CONCERT}/sale")).await;
-    operator.element("main h1").await;
+    operator.driver.set_window_rect(0, 0, 1_280, 1_100).await.unwrap();
+    // The charts have what was before the page was opened a moment after it.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     take(&operator, folder, &format!("desk-{}-wide", words.tag)).await;
     operator.close().await;
 }
