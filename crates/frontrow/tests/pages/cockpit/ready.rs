@@ -127,7 +127,7 @@ async fn what_would_stop_the_sale_or_is_odd_is_named_with_what_to_do() {
     };
     set_room(&server, &hall, slow).await;
     let page = browser.open(&path(&hall)).await;
-    item(&page, "Waiting room", "look", "Resume the line before the opening.");
+    item(&page, "Waiting room", "look", "Open the line before the opening.");
     item(&page, "Pace", "good", "1 turns a minute: 5 min until every seat could be sold");
     item(&page, "Message", "good", "곧 열립니다.");
     let block = json!({ "seat_ids": hall.seats, "reason": "a stage" });
