@@ -5,6 +5,7 @@ use crate::{
         Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewConcert, NewPassword,
         Settlements,
     },
+    id::SeatId,
     outbox::CLAIM_MAX,
     policy::{
         HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
@@ -45,21 +46,20 @@ impl Command {
                 count("Add", seats.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")?;
                 labels(seats)
             }
-            Self::SetSeats { seat_ids, action } => {
-                count("Name", seat_ids.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")?;
+            Self::SetSeats { seat_ids, action, .. } => {
+                named(seat_ids)?;
                 match action {
                     SeatAction::Block { reason } => texts([reason.as_str()]),
                     SeatAction::Free => Ok(()),
                 }
             }
-            Self::ChangeSeats { seat_ids, change, .. } => {
-                count("Name", seat_ids.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")?;
+            Self::ChangeSeats { seat_ids, change, reason, .. } => {
+                named(seat_ids)?;
+                texts(reason.as_deref())?;
                 let SeatChange { section, row, number, grade, price: _ } = change;
                 label_parts([section, row, number, grade].into_iter().flatten())
             }
-            Self::RemoveSeats { seat_ids, .. } => {
-                count("Name", seat_ids.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")
-            }
+            Self::RemoveSeats { seat_ids, reason, .. } => named(seat_ids).and_then(|()| texts(reason.as_deref())),
             Self::Register(user) | Self::RegisterFirst(user) => {
                 texts([user.name.as_str(), &user.email, &user.password_hash])
             }
@@ -112,7 +112,9 @@ impl Command {
             | Self::ConfirmEmail { .. }
             | Self::EndSession { .. }
             | Self::OpenSession { .. }
-            | Self::NoteFailedSignIns { .. }
+            | Self::NoteFailedProofs { .. }
+            | Self::BeginRehearsal { .. }
+            | Self::StopRehearsal { .. }
             | Self::CloseSession { .. }
             | Self::IssueToken { .. }
             | Self::ActivateToken { .. }
@@ -139,6 +141,11 @@ fn count(verb: &str, len: usize, bounds: RangeInclusive<usize>, things: &str) ->
         return Ok(());
     }
     Err(Refusal::Malformed { reason: format!("{verb} {} to {} {things}.", bounds.start(), bounds.end()) })
+}
+
+/// Seats that an operator names.
+fn named(seats: &[SeatId]) -> Result<(), Refusal> {
+    count("Name", seats.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")
 }
 
 fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<(), Refusal> {

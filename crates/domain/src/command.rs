@@ -17,9 +17,9 @@ use crate::{
     outbox::{Consumer, LeaseHolder},
     points::Settlement,
     refusal::Refusal,
-    sale::{NewSeat, Poster, SeatAction, SeatChange},
+    sale::{NewSeat, Poster, RehearsalSetup, SeatAction, SeatChange},
     time::Time,
-    user::{Caller, FactorProof, LetterLanguage, LinkKind, NewUser, Role, Session},
+    user::{Caller, FactorProof, LetterLanguage, LinkKind, NewUser, ProofKind, Role, Session},
 };
 
 /// A command with its caller and the key that makes it safe to repeat.
@@ -308,10 +308,12 @@ pub enum Command {
         /// The reason, for the audit log.
         reason: String,
     },
-    /// The box office reports failed sign-ins to an operator's account.
-    NoteFailedSignIns {
+    /// The box office reports wrong passwords and codes for an operator's or a viewer's account.
+    NoteFailedProofs {
         /// The user.
         user_id: UserId,
+        /// What they were to prove.
+        of: ProofKind,
         /// How many, since the last report.
         count: u32,
     },
@@ -375,6 +377,8 @@ pub enum Command {
     },
     /// An operator blocks or frees seats.
     SetSeats {
+        /// The concert that all of the seats are of; none for seats of any concerts.
+        within: Option<ConcertId>,
         /// The seats.
         seat_ids: Vec<SeatId>,
         /// Whether they are blocked or freed.
@@ -388,6 +392,9 @@ pub enum Command {
         seat_ids: Vec<SeatId>,
         /// The changes of each seat.
         change: SeatChange,
+        /// The reason, for the audit log; an operator gives one for a change that
+        /// [hurts buyers](SeatChange::hurts).
+        reason: Option<String>,
     },
     /// An operator removes seats that were never held.
     RemoveSeats {
@@ -395,6 +402,21 @@ pub enum Command {
         concert_id: ConcertId,
         /// The seats.
         seat_ids: Vec<SeatId>,
+        /// The reason, for the audit log; an operator gives one if the seats
+        /// [are on sale](crate::sale::Concert::has_on_sale).
+        reason: Option<String>,
+    },
+    /// An operator begins a rehearsal of a concert, in a box office of its own.
+    BeginRehearsal {
+        /// The concert.
+        concert_id: ConcertId,
+        /// The crowd.
+        setup: RehearsalSetup,
+    },
+    /// An operator stops the rehearsal of a concert.
+    StopRehearsal {
+        /// The concert.
+        concert_id: ConcertId,
     },
     /// An operator changes a room's settings.
     SetRoom {

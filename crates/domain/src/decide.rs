@@ -9,6 +9,7 @@ mod operators;
 mod outbox;
 mod payments;
 mod points;
+mod rehearsals;
 mod seats;
 mod second_factor;
 mod tokens;
@@ -123,7 +124,9 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::SettleDebt { user_id, debt_id, how, reason } => {
             points::settle(world, caller, *user_id, *debt_id, *how, reason)
         }
-        Command::NoteFailedSignIns { user_id, count } => users::note_failed_sign_ins(world, caller, *user_id, *count),
+        Command::NoteFailedProofs { user_id, of, count } => {
+            users::note_failed_proofs(world, caller, *user_id, *of, *count)
+        }
         Command::CreateConcert(concert) => concerts::create(world, caller, concert),
         Command::UpdateConcert { concert_id, change, basis, reason } => {
             concerts::update(world, caller, *concert_id, change, *basis, reason.as_deref())
@@ -137,11 +140,15 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::SetPoster(poster) => concerts::set_poster(world, caller, poster),
         Command::RemovePoster { concert_id } => concerts::remove_poster(world, caller, *concert_id),
         Command::AddSeats { concert_id, seats } => seats::add(world, caller, *concert_id, seats),
-        Command::SetSeats { seat_ids, action } => seats::set(world, caller, seat_ids, action),
-        Command::ChangeSeats { concert_id, seat_ids, change } => {
-            seats::change(world, caller, *concert_id, seat_ids, change)
+        Command::SetSeats { within, seat_ids, action } => seats::set(world, caller, *within, seat_ids, action),
+        Command::ChangeSeats { concert_id, seat_ids, change, reason } => {
+            seats::change(world, caller, (*concert_id, seat_ids), change, reason.as_deref())
         }
-        Command::RemoveSeats { concert_id, seat_ids } => seats::remove(world, caller, *concert_id, seat_ids),
+        Command::RemoveSeats { concert_id, seat_ids, reason } => {
+            seats::remove(world, caller, (*concert_id, seat_ids), reason.as_deref())
+        }
+        Command::BeginRehearsal { concert_id, setup } => rehearsals::begin(world, caller, *concert_id, setup),
+        Command::StopRehearsal { concert_id } => rehearsals::stop(world, caller, *concert_id),
         Command::SetRoom { room_id, change, basis, reason } => {
             operators::set_room(world, caller, *room_id, change, *basis, reason.as_deref())
         }

@@ -25,7 +25,7 @@ pub struct Footprint {
     pub links: Vec<(UserId, LinkKind)>,
     /// Users whose second factor counts.
     pub factors: Vec<UserId>,
-    /// Whether there is an operator.
+    /// Whether there is or was an operator.
     pub first_operator: bool,
     /// Sessions whose user counts.
     pub sessions: Vec<[u8; 32]>,
@@ -146,7 +146,7 @@ impl Footprint {
             | Command::UnlockUser { .. }
             | Command::CloseSessions { .. }
             | Command::IssueResetLink { .. }
-            | Command::NoteFailedSignIns { .. }
+            | Command::NoteFailedProofs { .. }
             | Command::SetPassword(_)
             | Command::RedeemResetLink { .. }
             | Command::EraseUser(_) => self.add_account(&request.command),
@@ -218,7 +218,9 @@ impl Footprint {
             | Command::AddSeats { .. }
             | Command::ChangeSeats { .. }
             | Command::RemoveSeats { .. }
-            | Command::SetSeats { .. } => self.add_concert(&request.command),
+            | Command::SetSeats { .. }
+            | Command::BeginRehearsal { .. }
+            | Command::StopRehearsal { .. } => self.add_concert(&request.command),
             Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => {
                 self.rooms.push(*room_id);
                 self.demand.raise_audit(1);
@@ -325,7 +327,7 @@ impl Footprint {
             | Command::UnlockUser { user_id }
             | Command::CloseSessions { user_id }
             | Command::IssueResetLink { user_id, .. }
-            | Command::NoteFailedSignIns { user_id, .. }
+            | Command::NoteFailedProofs { user_id, .. }
             | Command::SetPassword(NewPassword { user_id, .. }) => self.users.push(*user_id),
             Command::RedeemResetLink { user_id, .. } => {
                 self.users.push(*user_id);
@@ -378,18 +380,21 @@ impl Footprint {
                 self.new_seats.push((*concert_id, numbers, places));
                 raise(&mut self.demand.seats, seats.len());
             }
-            Command::ChangeSeats { concert_id, seat_ids, change } => {
+            Command::ChangeSeats { concert_id, seat_ids, change, .. } => {
                 self.concerts.push(*concert_id);
                 self.seats.extend(seat_ids);
                 if change.moves() {
                     self.moved_seats.push((*concert_id, change.clone()));
                 }
             }
-            Command::RemoveSeats { concert_id, seat_ids } => {
+            Command::RemoveSeats { concert_id, seat_ids, .. } => {
                 self.concerts.push(*concert_id);
                 self.seats.extend(seat_ids);
             }
             Command::SetSeats { seat_ids, .. } => self.seats.extend(seat_ids),
+            Command::BeginRehearsal { concert_id, .. } | Command::StopRehearsal { concert_id } => {
+                self.concerts.push(*concert_id);
+            }
             _ => return,
         }
         self.demand.raise_audit(1);

@@ -14,7 +14,7 @@ use crate::{
     retention::{Leftover, is_reservation_over, is_token_over},
     sale::{Concert, ConcertDetails, Payment, Poster, Reservation, Seat},
     time::Time,
-    user::{AccountLink, LinkKind, Role, SecondFactor, Session, User},
+    user::{AccountLink, LinkKind, OperatorPresence, Role, SecondFactor, Session, User},
     world::{NextIds, World},
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -99,6 +99,23 @@ impl Model {
         (answers, changes)
     }
 
+    /// Whether there is or was an operator.
+    #[must_use]
+    pub fn operators(&self) -> OperatorPresence {
+        let makes_one = |entry: &AuditEntry| match entry.action.as_str() {
+            "operator.add" => true,
+            "user.role" => entry.detail.get("role") == Some(&serde_json::json!(Role::Operator)),
+            _ => false,
+        };
+        if self.users.values().any(|user| user.role == Role::Operator) {
+            OperatorPresence::Present
+        } else if self.audit.iter().any(makes_one) {
+            OperatorPresence::Gone
+        } else {
+            OperatorPresence::Never
+        }
+    }
+
     /// The rows that `keys` name and the rows that depend on them.
     #[must_use]
     pub fn load(&self, now: Time, policy: Policy, keys: &Footprint) -> World {
@@ -129,7 +146,9 @@ impl Model {
                 world.factors.load(*id, factor.clone());
             }
         }
-        world.has_operator = keys.first_operator && self.users.values().any(|user| user.role == Role::Operator);
+        if keys.first_operator {
+            world.operators = self.operators();
+        }
         for secret_hash in &keys.sessions {
             if let Some(session) = self.sessions.get(secret_hash) {
                 world.sessions.insert(*secret_hash, *session);

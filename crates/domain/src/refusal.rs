@@ -115,8 +115,8 @@ refusals! {
     /// The account has a second factor already.
     #[error("The account has a second factor: remove it first.")]
     SecondFactorActive = "second_factor_active" Passing,
-    /// There is an operator: the next one is added by the command line.
-    #[error("The box office has an operator.")]
+    /// There is or was an operator: the next one is added by the command line.
+    #[error("The box office has or had an operator.")]
     OperatorExists = "operator_exists" Passing,
     /// The reset link is unknown, used or expired, or the account is locked: the answer is the same.
     #[error("The reset link is not valid.")]

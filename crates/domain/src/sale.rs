@@ -17,7 +17,7 @@ pub use details::{
     POSTER_LEN_MAX, POSTER_SIDE_MAX, Poster, PosterMark, PosterTag, RUNNING_MINUTES,
 };
 pub use payment::{Payment, PaymentStatus};
-pub use rehearsal::{CLEAR_BEFORE, ENDS_BEFORE, RehearsalField, RehearsalSetup};
+pub use rehearsal::{CLEAR_BEFORE, ENDS_BEFORE, RehearsalField, RehearsalObstacle, RehearsalSetup};
 pub use reservation::{Reservation, ReservationColumns, ReservationState, ReservationStatus};
 pub use seat::{
     CONCERT_CANCELLED, LetGo, NewSeat, REFUNDED_AFTER_SALE, Seat, SeatAction, SeatChange, SeatLabel, SeatPlace,

@@ -29,6 +29,27 @@ pub enum Role {
     Viewer,
 }
 
+/// What a password or a code is to prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProofKind {
+    /// That the owner of the account signs in.
+    SignIn,
+    /// That the owner of the account, who is signed in, sets up, changes or removes its second factor.
+    SecondFactor,
+}
+
+/// Whether a box office has an operator, or had one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OperatorPresence {
+    /// There never was one.
+    #[default]
+    Never,
+    /// There was one, and there is none.
+    Gone,
+    /// There is one.
+    Present,
+}
+
 impl Role {
     /// The caller that a session of this role is.
     #[must_use]

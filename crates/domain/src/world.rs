@@ -20,7 +20,7 @@ use crate::{
     policy::Policy,
     sale::{Concert, ConcertDetails, Payment, Poster, PosterMark, Reservation, Seat, SeatPlace},
     time::Time,
-    user::{AccountLink, LetterLanguage, LinkKind, NewUser, Role, SecondFactor, Session, User},
+    user::{AccountLink, LetterLanguage, LinkKind, NewUser, OperatorPresence, Role, SecondFactor, Session, User},
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -56,8 +56,8 @@ pub struct World {
     pub links: Table<(UserId, LinkKind), AccountLink>,
     /// Second factors by user, of those in the footprint.
     pub factors: Table<UserId, SecondFactor>,
-    /// Whether there is an operator, if the footprint asks.
-    pub has_operator: bool,
+    /// Whether there is or was an operator, if the footprint asks.
+    pub operators: OperatorPresence,
     /// Sessions by the SHA-256 of their secret, of those in the footprint.
     pub sessions: HashMap<[u8; 32], Session>,
     /// Users by e-mail address.
@@ -226,7 +226,9 @@ impl World {
     /// Adds a user.
     pub fn add_user(&mut self, user: User, secrets: NewUser) {
         self.emails.insert(user.email.clone(), user.user_id);
-        self.has_operator |= user.role == Role::Operator;
+        if user.role == Role::Operator {
+            self.operators = OperatorPresence::Present;
+        }
         self.users.load(user.user_id, user);
         self.new_users.push(secrets);
     }

@@ -16,7 +16,7 @@ use frontrow_domain::{
     money::Money,
     refusal::Refusal,
     text::checked_text,
-    user::{Caller, Role, User, UserStatus},
+    user::{Caller, OperatorPresence, Role, User, UserStatus},
 };
 use frontrow_service::{
     concert_import, demo, drafts,
@@ -189,8 +189,8 @@ fn greet_first_operator(config: &Config, office: &BoxOffice, address: std::net::
     let secret = office.first_operator_secret();
     say(&format!("First operator:  http://{address}{FIRST_OPERATOR_PATH}{secret}"));
     tracing::warn!(
-        "there is no operator: a link to register the first one was printed. It works until there is one; `frontrow \
-         operator add` does the same"
+        "there is no operator: a link to register the first one was printed. It works once; `frontrow operator add` does \
+         the same"
     );
 }
 
@@ -234,9 +234,13 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     // From the announcement on, it stops in good order.
     let mut signals = StopSignals::listen().context("cannot listen for signals")?;
     greet(config, address);
-    match opened.app.office.lacks_operator().await {
-        Ok(true) => greet_first_operator(config, &opened.app.office, address),
-        Ok(false) => {}
+    match opened.app.office.operators().await {
+        Ok(OperatorPresence::Never) => greet_first_operator(config, &opened.app.office, address),
+        Ok(OperatorPresence::Gone) => tracing::warn!(
+            "there is no operator any more: add one by `frontrow operator add`, or give an account the role again by \
+             `frontrow operator add --email … --promote`"
+        ),
+        Ok(OperatorPresence::Present) => {}
         Err(error) => tracing::warn!(%error, "cannot look up whether there is an operator"),
     }
     let (stop, stopped) = watch::channel(false);

@@ -15,7 +15,7 @@ use frontrow_domain::{
     refusal::{EntityKind, Refusal},
     sale::ReservationStatus,
     time::Time,
-    user::{Caller, ClientLabel, FactorProof, LetterLanguage, NewUser, Role, Session, User},
+    user::{Caller, ClientLabel, FactorProof, LetterLanguage, NewUser, ProofKind, Role, Session, User},
 };
 use frontrow_storage::{Page, ReservationFilter};
 use sha2::{Digest, Sha256};
@@ -161,7 +161,7 @@ impl BoxOffice {
                 ))
         );
         if let Some(user_id) = watched.filter(|_| has_failed) {
-            self.caches.failed_sign_ins.note(user_id, 1);
+            self.caches.failed_proofs.note(user_id, ProofKind::SignIn, 1);
         }
     }
 
@@ -468,19 +468,19 @@ impl BoxOffice {
         self.passwords.crowding()
     }
 
-    /// Writes the failed sign-ins to accounts of operators and viewers since the last call into the audit log. A line that cannot be
-    /// written is tried again by the next call.
+    /// Writes the wrong passwords and codes for accounts of operators and viewers since the last call into the audit
+    /// log. A line that cannot be written is tried again by the next call.
     ///
     /// # Errors
     /// The engine did not decide.
-    pub async fn write_failed_sign_ins(&self) -> Result<(), ServiceError> {
+    pub async fn write_failed_proofs(&self) -> Result<(), ServiceError> {
         let mut result = Ok(());
-        for (user_id, count) in self.caches.failed_sign_ins.take() {
-            let command = Command::NoteFailedSignIns { user_id, count };
+        for ((user_id, of), count) in self.caches.failed_proofs.take() {
+            let command = Command::NoteFailedProofs { user_id, of, count };
             if let Err(stop) = self.run::<()>(Caller::System, command).await {
                 // A removed account needs no line.
                 if !matches!(stop, ServiceError::Refused(_)) {
-                    self.caches.failed_sign_ins.note(user_id, count);
+                    self.caches.failed_proofs.note(user_id, of, count);
                     result = Err(stop);
                 }
             }

@@ -2,7 +2,7 @@
 
 pub(crate) mod concerts;
 pub(crate) mod endings;
-pub(crate) mod failed_sign_ins;
+pub(crate) mod failed_proofs;
 pub(crate) mod guarded;
 pub(crate) mod posters;
 pub(crate) mod profiles;
@@ -16,7 +16,7 @@ pub(crate) mod updater;
 
 use concerts::Concerts;
 use endings::Endings;
-use failed_sign_ins::FailedSignIns;
+use failed_proofs::FailedProofs;
 use frontrow_domain::changes::Changes;
 use frontrow_line::redis::Notice;
 use frontrow_storage::Sharing;
@@ -50,7 +50,7 @@ pub(crate) struct Caches {
     /// The rows of tokens that a view shows as ended.
     pub(crate) endings: Endings,
     /// Failed sign-ins to operators' accounts, until they are written down.
-    pub(crate) failed_sign_ins: FailedSignIns,
+    pub(crate) failed_proofs: FailedProofs,
 }
 
 impl Caches {
@@ -67,7 +67,7 @@ impl Caches {
             seats_left: SeatsLeft::new(sharing),
             tickets: RecentTickets::default(),
             endings: Endings::default(),
-            failed_sign_ins: FailedSignIns::default(),
+            failed_proofs: FailedProofs::default(),
         }
     }
 

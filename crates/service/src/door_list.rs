@@ -1,11 +1,14 @@
-//! The door list as CSV: read page by page, so that a hall of any size takes little memory.
+//! The door list, a page at a time, so that a hall of any size takes little memory: as CSV, and what is looked for in it.
 
 use frontrow_domain::id::ConcertId;
 use frontrow_storage::{DoorLine, Store, StoreError};
 use std::{fmt::Write as _, sync::Arc};
 
-/// How many seats one query reads.
+/// How many seats one query reads, and a part has at most: as many as are printed at once.
 const PAGE: u32 = 500;
+/// How many queries one part takes: a name in a hall of so many times [`PAGE`] tickets is found at once, and in a larger
+/// one by going on.
+const QUERIES_MAX: u32 = 20;
 /// The first line, after a byte order mark: without it some spreadsheets misread UTF-8.
 const HEAD: &str = "\u{feff}section,row,number,grade,name,reservation_id,payment_id,paid_at\r\n";
 
@@ -39,6 +42,59 @@ impl Pages {
             write_line(&mut text, line);
         }
         Ok(Some(text))
+    }
+}
+
+/// A part of a door list: the wanted ones of its lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoorPart {
+    /// The lines, at most 500.
+    pub lines: Vec<DoorLine>,
+    /// What is beyond them.
+    pub rest: DoorRest,
+}
+
+/// What is beyond a part of a door list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DoorRest {
+    /// Nothing.
+    None,
+    /// More wanted lines, after this seat number.
+    Found(i32),
+    /// Lines that were not looked at, after this seat number.
+    Unread(i32),
+}
+
+impl DoorPart {
+    /// The part after a seat number.
+    pub(crate) async fn read(
+        store: &dyn Store,
+        concert: ConcertId,
+        after: i32,
+        is_wanted: impl Fn(&DoorLine) -> bool,
+    ) -> Result<Self, StoreError> {
+        let mut part = Self { lines: Vec::new(), rest: DoorRest::Unread(after) };
+        for _ in 0..QUERIES_MAX {
+            let DoorRest::Unread(last) = part.rest else { break };
+            part.take(store.door_list(concert, last, PAGE).await?, &is_wanted);
+        }
+        Ok(part)
+    }
+
+    /// Takes the wanted ones of the next lines of the list, which are fewer than [`PAGE`] at its end.
+    fn take(&mut self, read: Vec<DoorLine>, is_wanted: impl Fn(&DoorLine) -> bool) {
+        let full = usize::try_from(PAGE).unwrap_or(usize::MAX);
+        self.rest = match read.last().filter(|_| read.len() >= full) {
+            Some(last) => DoorRest::Unread(last.seat_number),
+            None => DoorRest::None,
+        };
+        for line in read.into_iter().filter(is_wanted) {
+            if let Some(last) = self.lines.last().filter(|_| self.lines.len() >= full) {
+                self.rest = DoorRest::Found(last.seat_number);
+                return;
+            }
+            self.lines.push(line);
+        }
     }
 }
 
@@ -82,21 +138,42 @@ mod tests {
         time::Time,
     };
 
-    fn line(number: &str, name: &str) -> String {
+    fn ticket(seat_number: i32, number: &str, name: &str) -> DoorLine {
         let label = SeatLabel { section: "Stalls".into(), row: "C".into(), number: number.into(), grade: "R".into() };
+        DoorLine {
+            seat_number,
+            label,
+            name: name.to_owned(),
+            reservation_id: ReservationId::new(17),
+            payment_id: PaymentId::new(9),
+            paid_at: Time::from_micros(1_803_898_800_000_000),
+        }
+    }
+
+    fn line(number: &str, name: &str) -> String {
         let mut text = String::new();
-        write_line(
-            &mut text,
-            &DoorLine {
-                seat_number: 1,
-                label,
-                name: name.to_owned(),
-                reservation_id: ReservationId::new(17),
-                payment_id: PaymentId::new(9),
-                paid_at: Time::from_micros(1_803_898_800_000_000),
-            },
-        );
+        write_line(&mut text, &ticket(1, number, name));
         text
+    }
+
+    #[test]
+    fn a_part_of_a_list_says_what_is_beyond_it() {
+        let page = i32::try_from(PAGE).unwrap();
+        let list = |from: i32, to: i32| (from..=to).map(|number| ticket(number, "1", "Kim")).collect::<Vec<_>>();
+        let even = |line: &DoorLine| line.seat_number % 2 == 0;
+        let empty = || DoorPart { lines: Vec::new(), rest: DoorRest::Unread(0) };
+        // Half of a full page is wanted: there may be more.
+        let mut part = empty();
+        part.take(list(1, page), even);
+        assert_eq!((part.lines.len(), part.rest), (PAGE as usize / 2, DoorRest::Unread(page)));
+        // The last page: nothing is beyond.
+        part.take(list(page + 1, page + 3), even);
+        assert_eq!((part.lines.len(), part.rest), (PAGE as usize / 2 + 1, DoorRest::None));
+        // More are wanted than a part has.
+        let mut part = empty();
+        part.take(list(1, page), |_| true);
+        part.take(list(page + 1, page + 1), |_| true);
+        assert_eq!((part.lines.len(), part.rest), (PAGE as usize, DoorRest::Found(page)));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The first operator, without the command line: a link that the start of a server prints while there is no operator.
+//! The first operator, without the command line: a link that the start of a server prints until there has been
+//! an operator.
 
 use crate::{
     office::{BoxOffice, ServiceError},
@@ -7,7 +8,7 @@ use crate::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use frontrow_domain::{
     command::Command,
-    user::{Caller, Role, User},
+    user::{Caller, OperatorPresence, Role, User},
 };
 use frontrow_signing::Purpose;
 
@@ -15,12 +16,12 @@ use frontrow_signing::Purpose;
 pub const FIRST_OPERATOR_PATH: &str = "/operator/setup/";
 
 impl BoxOffice {
-    /// Whether the first operator can register by the link: there is none, and this is no demo, which has its own.
+    /// Whether there is an operator, or was one. A demo has its own.
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn lacks_operator(&self) -> Result<bool, ServiceError> {
-        Ok(!self.is_demo() && !self.store.has_operator().await?)
+    pub async fn operators(&self) -> Result<OperatorPresence, ServiceError> {
+        if self.is_demo() { Ok(OperatorPresence::Present) } else { Ok(self.store.operators().await?) }
     }
 
     /// The secret of the link. It comes from the keys of the box office, so it is the same for all its instances and

@@ -1,7 +1,7 @@
 //! Operators' calls: concerts, seats, rooms, accounts, the door list, the audit log.
 
 use crate::{
-    door_list::Pages,
+    door_list::{DoorPart, Pages},
     office::{BoxOffice, Reply, ServiceError},
     outcome::{AddedSeats, SetSeats},
     pictures::{PictureError, PictureFormat},
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use frontrow_domain::{
     changes::AuditEntry,
     command::{Command, ConcertChange, Idempotency, NewConcert, RoomChange},
-    id::{AuditId, ConcertId, Position, RoomId, SeatId, UserId},
+    id::{AuditId, ConcertId, Position, ReservationId, RoomId, SeatId, UserId},
     line::Room,
     refusal::{EntityKind, Refusal},
     sale::{Concert, NewSeat, Poster, SeatAction, SeatChange},
@@ -167,17 +167,29 @@ impl BoxOffice {
         Ok(Pages::of(Arc::clone(&self.store), concert_id))
     }
 
-    /// The sold seats of a concert and their buyers, at most `limit`, by seat number above `after`.
+    /// A part of the door list: the lines of a concert that are wanted, by seat number above `after`. It looks through a
+    /// bounded number of lines.
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn door_lines(
+    pub async fn door_part(
         &self,
         concert_id: ConcertId,
         after: i32,
-        limit: u32,
-    ) -> Result<Vec<DoorLine>, ServiceError> {
-        Ok(self.store.door_list(concert_id, after, limit).await?)
+        is_wanted: impl Fn(&DoorLine) -> bool,
+    ) -> Result<DoorPart, ServiceError> {
+        Ok(DoorPart::read(&*self.store, concert_id, after, is_wanted).await?)
+    }
+
+    /// The line of the door list of a concert with this reservation, if its seat is sold to it.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn door_line(&self, concert_id: ConcertId, id: ReservationId) -> Result<Option<DoorLine>, ServiceError> {
+        let row = self.store.reservation(id).await?.filter(|row| row.concert_id == concert_id);
+        let Some(row) = row else { return Ok(None) };
+        let line = self.store.door_list(concert_id, row.seat_number.saturating_sub(1), 1).await?.pop();
+        Ok(line.filter(|line| line.reservation_id == id))
     }
 }
 
@@ -197,18 +209,18 @@ impl BoxOffice {
         self.ask(caller, Command::AddSeats { concert_id, seats }, key).await
     }
 
-    /// Blocks or frees seats, all or none.
+    /// Blocks or frees seats, all or none: of one concert, or of any.
     ///
     /// # Errors
     /// The refusal that says why not.
     pub async fn set_seats(
         &self,
         caller: Caller,
-        seat_ids: Vec<SeatId>,
+        (within, seat_ids): (Option<ConcertId>, Vec<SeatId>),
         action: SeatAction,
         key: Option<Idempotency>,
     ) -> Result<Reply<SetSeats>, ServiceError> {
-        self.ask(caller, Command::SetSeats { seat_ids, action }, key).await
+        self.ask(caller, Command::SetSeats { within, seat_ids, action }, key).await
     }
 
     /// Changes seats that are neither held nor sold, all or none.
@@ -219,10 +231,10 @@ impl BoxOffice {
         &self,
         caller: Caller,
         (concert_id, seat_ids): (ConcertId, Vec<SeatId>),
-        change: SeatChange,
+        (change, reason): (SeatChange, Option<String>),
         key: Option<Idempotency>,
     ) -> Result<Reply<SetSeats>, ServiceError> {
-        self.ask(caller, Command::ChangeSeats { concert_id, seat_ids, change }, key).await
+        self.ask(caller, Command::ChangeSeats { concert_id, seat_ids, change, reason }, key).await
     }
 
     /// Removes seats that were never held, all or none.
@@ -233,9 +245,10 @@ impl BoxOffice {
         &self,
         caller: Caller,
         (concert_id, seat_ids): (ConcertId, Vec<SeatId>),
+        reason: Option<String>,
         key: Option<Idempotency>,
     ) -> Result<Reply<SetSeats>, ServiceError> {
-        self.ask(caller, Command::RemoveSeats { concert_id, seat_ids }, key).await
+        self.ask(caller, Command::RemoveSeats { concert_id, seat_ids, reason }, key).await
     }
 }
 

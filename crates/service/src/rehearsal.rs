@@ -9,9 +9,11 @@ pub mod stage;
 
 use crate::office::{BoxOffice, ServiceError};
 use frontrow_domain::{
-    id::{ConcertId, UserId},
-    sale::{CLEAR_BEFORE, Concert, ConcertStatus, RehearsalField, RehearsalSetup, SeatStatus},
+    command::Command,
+    id::ConcertId,
+    sale::{CLEAR_BEFORE, Concert, ConcertStatus, RehearsalField, RehearsalObstacle, RehearsalSetup, SeatStatus},
     time::{Span, Time},
+    user::Caller,
 };
 use frontrow_storage::{ConcertFilter, ConcertPlace, Page};
 use plan::RehearsalPlan;
@@ -23,6 +25,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 use tokio::sync::watch;
+use uuid::Uuid;
 
 /// How many concerts' last rehearsals are kept.
 const KEPT_MAX: usize = 64;
@@ -44,18 +47,12 @@ pub enum NoRehearsal {
     /// This server was started without the program that runs them.
     #[error("this server runs no rehearsals")]
     NotOffered,
-    /// A sale is open, or opens soon.
-    #[error("the sale of concert {} is open or opens soon", .0.concert_id)]
-    SaleNear(Arc<Concert>),
+    /// The sales speak against it.
+    #[error(transparent)]
+    Sales(RehearsalObstacle),
     /// A rehearsal runs, of this concert or another.
     #[error("a rehearsal of concert {0} runs already")]
     Running(ConcertId),
-    /// The concert is over or cancelled.
-    #[error("the concert is over or cancelled")]
-    ConcertOver,
-    /// The concert has no free seat, or its room admits no one.
-    #[error("there is nothing to sell: no seat is free, or the room's cap is 0")]
-    NothingToSell,
     /// A field is out of its bounds.
     #[error("{} is out of its bounds", .0.name())]
     OutOfBounds(RehearsalField),
@@ -79,8 +76,8 @@ pub enum RehearsalEnd {
     Stopped,
     /// A sale came near: that of this concert.
     SaleNear(Arc<Concert>),
-    /// It could not be run to its end. The text is the program's, for the operator.
-    Failed(String),
+    /// It could not be run to its end. The server's log says why, under this id.
+    Failed(Uuid),
 }
 
 /// The last rehearsal of a concert.
@@ -183,6 +180,23 @@ impl Rehearsals {
     }
 }
 
+/// The place of a rehearsal that has not begun: it is given back unless it is kept, also if the request is dropped.
+struct TakenPlace<'a>(Option<&'a Rehearsals>);
+
+impl TakenPlace<'_> {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for TakenPlace<'_> {
+    fn drop(&mut self) {
+        if let Some(rehearsals) = self.0 {
+            rehearsals.give_place_back();
+        }
+    }
+}
+
 impl BoxOffice {
     /// Lets operators rehearse with this program. Without it there are no rehearsals.
     pub fn offer_rehearsals(&self, program: RehearsalProgram) {
@@ -202,9 +216,10 @@ impl BoxOffice {
         let obstacle = match &running {
             Some(running) => Some(NoRehearsal::Running(running.concert_id)),
             None if self.rehearsals.program.get().is_none() => Some(NoRehearsal::NotOffered),
-            None if !concert.may_be_rehearsed(self.now()) => Some(NoRehearsal::ConcertOver),
-            None if free_seats == 0 || room.max_active == 0 => Some(NoRehearsal::NothingToSell),
-            None => self.sale_within(CLEAR_BEFORE).await?.map(|concert| NoRehearsal::SaleNear(Arc::new(concert))),
+            None => {
+                let near = self.sale_within(CLEAR_BEFORE).await?;
+                RehearsalObstacle::of((&concert, &room, free_seats), near, self.now()).map(NoRehearsal::Sales)
+            }
         };
         Ok(RehearsalView { concert, free_seats, proposed, obstacle, running, last: self.rehearsals.last(id) })
     }
@@ -245,13 +260,13 @@ impl BoxOffice {
         }
     }
 
-    /// Begins a rehearsal: it runs in the background. `by` is for the log.
+    /// Begins a rehearsal: it runs in the background.
     ///
     /// # Errors
-    /// The inner error says why none can begin.
+    /// The inner error says why none can begin; the refusal that says why the caller may not.
     pub async fn begin_rehearsal(
         self: &Arc<Self>,
-        by: Option<UserId>,
+        caller: Caller,
         id: ConcertId,
         setup: RehearsalSetup,
     ) -> Result<Result<(), NoRehearsal>, ServiceError> {
@@ -270,26 +285,31 @@ impl BoxOffice {
             Ok(stopped) => stopped,
             Err(taken) => return Ok(Err(taken)),
         };
+        let place = TakenPlace(Some(&self.rehearsals));
+        let () = self.run(caller, Command::BeginRehearsal { concert_id: id, setup }).await?;
         let process = match RehearsalProcess::start(program, &plan) {
             Ok(process) => process,
             Err(error) => {
-                self.rehearsals.give_place_back();
                 tracing::error!(%error, program = %program.program.display(), "no rehearsal: the program did not start");
                 return Ok(Err(NoRehearsal::NotStarted));
             }
         };
-        let by = by.map(|user| user.to_string());
-        tracing::info!(concert = id.get(), people = setup.people, by, process = process.id(), "a rehearsal begins");
+        place.keep();
+        tracing::info!(concert = id.get(), people = setup.people, process = process.id(), "a rehearsal begins");
         process.follow(self, setup.minutes, stopped);
         Ok(Ok(()))
     }
 
-    /// Stops the rehearsal of a concert. Returns whether one ran.
-    #[must_use]
-    pub fn stop_rehearsal(&self, id: ConcertId) -> bool {
-        let state = self.rehearsals.lock();
-        let running = state.running.as_ref().filter(|running| running.concert_id == id);
-        running.is_some_and(|running| running.stop.send(true).is_ok())
+    /// Stops the rehearsal of a concert. One that has ended by itself needs no stop.
+    ///
+    /// # Errors
+    /// The refusal that says why the caller may not, or the engine did not decide.
+    pub async fn stop_rehearsal(&self, caller: Caller, id: ConcertId) -> Result<(), ServiceError> {
+        let running = self.rehearsals.running().filter(|running| running.concert_id == id);
+        let Some(running) = running else { return Ok(()) };
+        let () = self.run(caller, Command::StopRehearsal { concert_id: id }).await?;
+        let _ = running.stop.send(true);
+        Ok(())
     }
 }
 

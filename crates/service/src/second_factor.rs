@@ -14,7 +14,7 @@ use frontrow_domain::{
     time::Time,
     user::{
         CODE_STEP_SECONDS, CODE_STEPS_APART, Caller, ClientLabel, ConfirmedFactor, FactorProof, FactorSecret,
-        FactorState, RECOVERY_CODES, SecondFactor,
+        FactorState, ProofKind, RECOVERY_CODES, SecondFactor,
     },
 };
 use frontrow_signing::{MAC_BYTES, Purpose};
@@ -196,6 +196,18 @@ impl BoxOffice {
         code: &str,
         session_secret: &str,
     ) -> Result<RecoveryCodes, ServiceError> {
+        let result = self.confirmed_factor(caller, user_id, (password, code), session_secret).await;
+        self.note_proof(caller, &result);
+        result
+    }
+
+    async fn confirmed_factor(
+        &self,
+        caller: Caller,
+        user_id: UserId,
+        (password, code): (&Password, &str),
+        session_secret: &str,
+    ) -> Result<RecoveryCodes, ServiceError> {
         let user = self.proved(user_id, password).await?;
         let secret = match self.factor_standing(user_id).await? {
             FactorStanding::Pending { secret } => secret,
@@ -234,12 +246,9 @@ impl BoxOffice {
         user_id: UserId,
         code: &str,
     ) -> Result<RecoveryCodes, ServiceError> {
-        let proof = self.own_proof(user_id, code).await?;
         let (codes, recovery) = self.new_recovery_codes();
-        let () = self
-            .run(caller, Command::ChangeFactor { user_id, step: FactorStep::RenewCodes { proof, recovery } })
-            .await?;
-        Ok(codes)
+        let step = |proof| FactorStep::RenewCodes { proof, recovery };
+        self.change_by_code(caller, user_id, code, step).await.map(|()| codes)
     }
 
     /// Removes the second factor of a signed-in user, who shows a code.
@@ -247,8 +256,7 @@ impl BoxOffice {
     /// # Errors
     /// [`Refusal::SecondFactorWrong`], or the refusal that says why not.
     pub async fn remove_factor(&self, caller: Caller, user_id: UserId, code: &str) -> Result<(), ServiceError> {
-        let proof = self.own_proof(user_id, code).await?;
-        self.run(caller, Command::ChangeFactor { user_id, step: FactorStep::Remove { proof } }).await
+        self.change_by_code(caller, user_id, code, |proof| FactorStep::Remove { proof }).await
     }
 
     /// Removes the second factor of a user who has lost it, on behalf of the box office itself. All sessions end.
@@ -266,9 +274,33 @@ impl BoxOffice {
         (RecoveryCodes(codes.iter().map(|code| grouped(code, "-")).collect()), hashes)
     }
 
-    async fn own_proof(&self, user_id: UserId, code: &str) -> Result<FactorProof, ServiceError> {
-        let proof = self.factor_proof(user_id, code).await?;
-        proof.ok_or_else(|| Refusal::NotFound { what: EntityKind::SecondFactor }.into())
+    /// Takes a step that the owner proves by a code.
+    async fn change_by_code(
+        &self,
+        caller: Caller,
+        user_id: UserId,
+        code: &str,
+        act: impl FnOnce(FactorProof) -> FactorStep,
+    ) -> Result<(), ServiceError> {
+        let result = match self.factor_proof(user_id, code).await {
+            Ok(Some(proof)) => self.run(caller, Command::ChangeFactor { user_id, step: act(proof) }).await,
+            Ok(None) => Err(Refusal::NotFound { what: EntityKind::SecondFactor }.into()),
+            Err(stop) => Err(stop),
+        };
+        self.note_proof(caller, &result);
+        result
+    }
+
+    /// Counts a wrong password or code of an owner who is signed in: somebody may have taken the session over.
+    fn note_proof<T>(&self, caller: Caller, result: &Result<T, ServiceError>) {
+        let has_failed = matches!(
+            result,
+            Err(ServiceError::WrongPassword
+                | ServiceError::Refused(Refusal::SecondFactorWrong | Refusal::SecondFactorResting { .. }))
+        );
+        if let Some(user_id) = caller.user_id().filter(|_| has_failed && caller.may_see_sale()) {
+            self.caches.failed_proofs.note(user_id, ProofKind::SecondFactor, 1);
+        }
     }
 
     /// What a typed code proves; none if the account has no second factor. A wrong code of the app is counted.

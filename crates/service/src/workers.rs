@@ -53,7 +53,7 @@ pub fn start(office: &Arc<BoxOffice>, retention: Retention, stop: &watch::Receiv
     workers.spawn(until(stop.clone(), probe_store(Arc::clone(office))));
     workers.spawn(until(stop.clone(), house::sample_house(Arc::clone(office))));
     workers.spawn(until(stop.clone(), house::probe_database(Arc::clone(office))));
-    workers.spawn(note_failed_sign_ins(Arc::clone(office), stop.clone()));
+    workers.spawn(note_failed_proofs(Arc::clone(office), stop.clone()));
     workers.spawn(until(stop.clone(), retention::prune(Arc::clone(office), retention)));
     if let Some(kept) = retention.idle_accounts {
         workers.spawn(until(stop.clone(), retention::erase_idle_accounts(Arc::clone(office), kept)));
@@ -133,13 +133,13 @@ async fn probe_store(office: Arc<BoxOffice>) {
 }
 
 /// Writes failed sign-ins to operators' accounts down, each minute and when the server stops.
-async fn note_failed_sign_ins(office: Arc<BoxOffice>, mut stop: watch::Receiver<bool>) {
+async fn note_failed_proofs(office: Arc<BoxOffice>, mut stop: watch::Receiver<bool>) {
     loop {
         let is_last = tokio::select! {
             () = rest(&office, SIGN_INS_TICK) => false,
             _ = stop.changed() => true,
         };
-        if let Err(error) = office.write_failed_sign_ins().await {
+        if let Err(error) = office.write_failed_proofs().await {
             tracing::warn!(%error, "cannot write failed sign-ins of operators to the audit log yet");
         }
         if is_last {

@@ -26,7 +26,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{Concert, ConcertStatus, Payment, Poster, Reservation, ReservationStatus, Seat, SeatStatus},
     time::Time,
-    user::{AccountLink, LinkKind, Role, SecondFactor, Session, User},
+    user::{AccountLink, LinkKind, OperatorPresence, SecondFactor, Session, User},
 };
 use std::{
     collections::{BTreeMap, HashSet},
@@ -159,8 +159,8 @@ impl Store for MemoryStore {
         Ok(self.state().model.factors.get(&user).cloned())
     }
 
-    async fn has_operator(&self) -> Result<bool, StoreError> {
-        Ok(self.state().model.users.values().any(|user| user.role == Role::Operator))
+    async fn operators(&self) -> Result<OperatorPresence, StoreError> {
+        Ok(self.state().model.operators())
     }
 
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {

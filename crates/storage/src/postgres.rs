@@ -64,7 +64,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{Concert, Payment, Poster, Reservation, Seat},
     time::Time,
-    user::{AccountLink, LinkKind, SecondFactor, Session, User},
+    user::{AccountLink, LinkKind, OperatorPresence, SecondFactor, Session, User},
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -182,8 +182,8 @@ impl Store for PostgresStore {
         second_factor::find(&self.reads, user).await
     }
 
-    async fn has_operator(&self) -> Result<bool, StoreError> {
-        user::has_operator(&self.reads).await
+    async fn operators(&self) -> Result<OperatorPresence, StoreError> {
+        user::operators(&self.reads).await
     }
 
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {

@@ -46,7 +46,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{Concert, Payment, Poster, Reservation, Seat},
     time::Time,
-    user::{AccountLink, LinkKind, SecondFactor, Session, User},
+    user::{AccountLink, LinkKind, OperatorPresence, SecondFactor, Session, User},
 };
 use rusqlite::Connection;
 use std::{
@@ -240,8 +240,8 @@ impl Store for SqliteStore {
         self.read(move |conn| second_factor::find(conn, user)).await
     }
 
-    async fn has_operator(&self) -> Result<bool, StoreError> {
-        self.read(user::has_operator).await
+    async fn operators(&self) -> Result<OperatorPresence, StoreError> {
+        self.read(user::operators).await
     }
 
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {

@@ -20,7 +20,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{Concert, Payment, Poster, Reservation, Seat},
     time::{Span, Time},
-    user::{AccountLink, LinkKind, SecondFactor, Session, User},
+    user::{AccountLink, LinkKind, OperatorPresence, SecondFactor, Session, User},
     world::World,
 };
 use std::{sync::Arc, time::Duration};
@@ -81,8 +81,8 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The second factor of a user, in whatever state it is.
     async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>, StoreError>;
 
-    /// Whether there is an operator.
-    async fn has_operator(&self) -> Result<bool, StoreError>;
+    /// Whether there is an operator, or was one by the audit log.
+    async fn operators(&self) -> Result<OperatorPresence, StoreError>;
 
     /// Users whose e-mail address or name contains `text`, newest id first.
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError>;

@@ -2,7 +2,9 @@
 
 use super::{
     holds::expire_overdue,
-    operators::{check_named_once, check_operator, check_price, later, malformed},
+    operators::{
+        check_has_reason, check_named_once, check_operator, check_price, check_reason, later, malformed, with_reason,
+    },
 };
 use crate::{
     command::{Decision, Outcome},
@@ -119,9 +121,16 @@ fn swept(world: &mut World, seat: Seat) -> Seat {
     }
 }
 
-pub(super) fn set(world: &mut World, caller: Caller, seat_ids: &[SeatId], action: &SeatAction) -> Decision {
+pub(super) fn set(
+    world: &mut World,
+    caller: Caller,
+    within: Option<ConcertId>,
+    seat_ids: &[SeatId],
+    action: &SeatAction,
+) -> Decision {
     check_operator(caller)?;
     let seats = unused(world, seat_ids)?;
+    within.map_or(Ok(()), |concert| all_of(&seats, concert))?;
     if *action == SeatAction::Free {
         for seat in &seats {
             world.concerts.get(seat.concert_id).map_or(Ok(()), Concert::check_takes_place)?;
@@ -158,12 +167,12 @@ fn object_of(seats: &[Seat]) -> String {
 pub(super) fn change(
     world: &mut World,
     caller: Caller,
-    id: ConcertId,
-    seat_ids: &[SeatId],
+    (id, seat_ids): (ConcertId, &[SeatId]),
     change: &SeatChange,
+    reason: Option<&str>,
 ) -> Decision {
     check_operator(caller)?;
-    existing_concert(world, id)?;
+    let concert = existing_concert(world, id)?.clone();
     if *change == SeatChange::default() {
         return Err(malformed("Name at least one thing to change."));
     }
@@ -181,16 +190,25 @@ pub(super) fn change(
             return Err(taken(&label));
         }
     }
+    reason.map_or(Ok(()), check_reason)?;
+    if change.hurts(&concert, &seats, world.now) {
+        check_has_reason(caller, reason)?;
+    }
     let detail = changed_fields(&seats, change);
     for seat in seats {
         let seat = swept(world, seat).changed(change, world.now);
         world.change_seat(seat);
     }
-    note_change(world, caller, id, "seats.change", seat_ids, detail);
+    note_change(world, caller, (id, seat_ids), "seats.change", (detail, reason));
     Ok(Outcome::SeatsSet(wide(seat_ids.len())))
 }
 
-pub(super) fn remove(world: &mut World, caller: Caller, id: ConcertId, seat_ids: &[SeatId]) -> Decision {
+pub(super) fn remove(
+    world: &mut World,
+    caller: Caller,
+    (id, seat_ids): (ConcertId, &[SeatId]),
+    reason: Option<&str>,
+) -> Decision {
     check_operator(caller)?;
     let mut concert = existing_concert(world, id)?.clone();
     let seats = unused(world, seat_ids)?;
@@ -198,13 +216,17 @@ pub(super) fn remove(world: &mut World, caller: Caller, id: ConcertId, seat_ids:
     if let Some(seat) = seats.iter().find(|seat| seat.was_held) {
         return Err(Refusal::SeatHasHistory { seat_id: seat.seat_id });
     }
+    reason.map_or(Ok(()), check_reason)?;
+    if concert.has_on_sale(&seats, world.now) {
+        check_has_reason(caller, reason)?;
+    }
     for seat in seats {
         world.remove_seat(seat.seat_id);
     }
     // Instances see that the concert has changed, and read its seats again.
     concert.updated_at = later(concert.updated_at, world.now);
     world.concerts.put(id, concert);
-    note_change(world, caller, id, "seats.remove", seat_ids, Map::new());
+    note_change(world, caller, (id, seat_ids), "seats.remove", (Map::new(), reason));
     Ok(Outcome::SeatsSet(wide(seat_ids.len())))
 }
 
@@ -234,14 +256,13 @@ fn changed_fields(before: &[Seat], change: &SeatChange) -> Map<String, Value> {
 fn note_change(
     world: &mut World,
     caller: Caller,
-    id: ConcertId,
+    (id, seat_ids): (ConcertId, &[SeatId]),
     name: &str,
-    seat_ids: &[SeatId],
-    change: Map<String, Value>,
+    (change, reason): (Map<String, Value>, Option<&str>),
 ) {
     let mut detail = detail(seat_ids);
     detail.extend(change);
-    world.add_audit(caller.user_id(), name, format!("concert {id}"), Value::Object(detail));
+    world.add_audit(caller.user_id(), name, format!("concert {id}"), with_reason(detail, reason));
 }
 
 /// Seats for the audit log: how many, and their ids as ranges from the first to the last of neighbours.

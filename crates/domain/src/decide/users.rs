@@ -10,7 +10,10 @@ use crate::{
     points::DebtStatus,
     refusal::{EntityKind, Refusal},
     sale::ReservationStatus,
-    user::{AccountLink, Caller, LetterLanguage, LinkKind, NewUser, Role, Session, User, UserStatus},
+    user::{
+        AccountLink, Caller, LetterLanguage, LinkKind, NewUser, OperatorPresence, ProofKind, Role, Session, User,
+        UserStatus,
+    },
     world::World,
 };
 use serde_json::{Map, json};
@@ -33,10 +36,11 @@ pub(super) fn register(world: &mut World, caller: Caller, new: &NewUser) -> Deci
 
 pub(super) fn register_first(world: &mut World, caller: Caller, new: &NewUser) -> Decision {
     check_system(caller)?;
-    if world.has_operator {
-        return Err(Refusal::OperatorExists);
+    match (world.operators, new.role) {
+        (OperatorPresence::Present | OperatorPresence::Gone, _) => Err(Refusal::OperatorExists),
+        (OperatorPresence::Never, Role::Operator) => register(world, caller, new),
+        (OperatorPresence::Never, Role::Buyer | Role::Viewer) => Err(Refusal::Forbidden),
     }
-    if new.role == Role::Operator { register(world, caller, new) } else { Err(Refusal::Forbidden) }
 }
 
 /// The user with this id. An erased one counts as unknown.
@@ -156,12 +160,13 @@ pub(super) fn admit(world: &mut World, user: User, session: Session) -> Outcome 
     Outcome::SignedIn { expires_at: session.expires_at, role: session.role }
 }
 
-pub(super) fn note_failed_sign_ins(world: &mut World, caller: Caller, id: UserId, count: u32) -> Decision {
+pub(super) fn note_failed_proofs(world: &mut World, caller: Caller, id: UserId, of: ProofKind, count: u32) -> Decision {
     check_system(caller)?;
-    let action = match existing(world, id)?.role {
-        Role::Operator => "operator.sign_in_failed",
-        Role::Viewer => "viewer.sign_in_failed",
-        Role::Buyer => return Ok(Outcome::Done),
+    let action = match (of, existing(world, id)?.role) {
+        (_, Role::Buyer) => return Ok(Outcome::Done),
+        (ProofKind::SignIn, Role::Operator) => "operator.sign_in_failed",
+        (ProofKind::SignIn, Role::Viewer) => "viewer.sign_in_failed",
+        (ProofKind::SecondFactor, Role::Operator | Role::Viewer) => "user.second_factor_failed",
     };
     note(world, caller, action, id, serde_json::json!({ "count": count }));
     Ok(Outcome::Done)

@@ -4,11 +4,12 @@
 use crate::{
     line::Room,
     policy::{Policy, SEATS_PER_COMMAND_MAX},
+    refusal::Refusal,
     sale::{Concert, ConcertStatus},
     time::{Span, Time},
 };
 use serde::{Deserialize, Serialize};
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, sync::Arc};
 
 /// No rehearsal begins if a sale opens within this time: longer than the longest rehearsal lasts.
 pub const CLEAR_BEFORE: Span = Span::from_secs(20 * 60);
@@ -167,9 +168,46 @@ impl Concert {
         self.status_at(now) == ConcertStatus::Scheduled && now < self.closes_at && now.plus(ahead) >= self.opens_at
     }
 
-    /// Whether its sale may be rehearsed at `now`: it has not ended and was not cancelled.
+    /// Refuses if its sale cannot be rehearsed at `now`: the concert has ended or was cancelled.
+    ///
+    /// # Errors
+    /// [`Refusal::ConcertCancelled`], or [`Refusal::SaleClosed`] if it is over.
+    pub fn check_may_be_rehearsed(&self, now: Time) -> Result<(), Refusal> {
+        self.check_takes_place()?;
+        if self.status_at(now) == ConcertStatus::Over { Err(Refusal::SaleClosed) } else { Ok(()) }
+    }
+}
+
+/// What of the sales of a box office speaks against a rehearsal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RehearsalObstacle {
+    /// The concert is over or cancelled.
+    #[error("the concert is over or cancelled")]
+    ConcertOver,
+    /// The concert has no free seat, or its room admits no one.
+    #[error("there is nothing to sell: no seat is free, or the room's cap is 0")]
+    NothingToSell,
+    /// The sale of this concert is open, or opens within [`CLEAR_BEFORE`].
+    #[error("the sale of concert {} is open or opens soon", .0.concert_id)]
+    SaleNear(Arc<Concert>),
+}
+
+impl RehearsalObstacle {
+    /// What speaks at `now` against a rehearsal of a concert with so many free seats and this room. `scheduled` are
+    /// concerts of the box office, those among them whose sale is near.
     #[must_use]
-    pub fn may_be_rehearsed(&self, now: Time) -> bool {
-        !matches!(self.status_at(now), ConcertStatus::Cancelled | ConcertStatus::Over)
+    pub fn of(
+        (concert, room, free_seats): (&Concert, &Room, i64),
+        scheduled: impl IntoIterator<Item = Concert>,
+        now: Time,
+    ) -> Option<Self> {
+        if concert.check_may_be_rehearsed(now).is_err() {
+            return Some(Self::ConcertOver);
+        }
+        if free_seats <= 0 || room.max_active <= 0 {
+            return Some(Self::NothingToSell);
+        }
+        let near = scheduled.into_iter().find(|concert| concert.sells_within(CLEAR_BEFORE, now));
+        near.map(|concert| Self::SaleNear(Arc::new(concert)))
     }
 }

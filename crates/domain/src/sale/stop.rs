@@ -1,6 +1,6 @@
 //! What a change of an operator means for buyers: whether it takes something from them, and whether it stops the sale.
 
-use super::{Concert, ConcertStatus};
+use super::{Concert, ConcertStatus, Seat, SeatChange, SeatStatus};
 use crate::{
     command::{ConcertChange, RoomChange},
     line::{Gate, Room},
@@ -60,6 +60,26 @@ impl RoomChange {
             return Some(Stops::Paused);
         }
         (room.max_active_tokens() > 0 && after.max_active_tokens() <= 0).then_some(Stops::NoPlaces)
+    }
+}
+
+impl Concert {
+    /// Whether any of these seats, which are not held, can be had at `now`: the sale is open, and the seat is not
+    /// blocked. To remove it takes something from buyers.
+    #[must_use]
+    pub fn has_on_sale(&self, seats: &[Seat], now: Time) -> bool {
+        self.check_on_sale(now).is_ok() && seats.iter().any(|seat| seat.status() != SeatStatus::Blocked)
+    }
+}
+
+impl SeatChange {
+    /// Whether the change of these seats, which are not held, takes something from buyers at `now`: it raises the price
+    /// of one that is on sale.
+    #[must_use]
+    pub fn hurts(&self, concert: &Concert, seats: &[Seat], now: Time) -> bool {
+        let is_dearer = |seat: &&Seat| self.price.is_some_and(|price| price > seat.price);
+        let dearer: Vec<Seat> = seats.iter().filter(is_dearer).cloned().collect();
+        concert.has_on_sale(&dearer, now)
     }
 }
 

@@ -82,8 +82,15 @@ fn too_much() -> Vec<(Caller, Command)> {
         (CLOCK, Command::AdvanceRoom { room_id: HOUSE, fence: Fence(1), limit: 1, unresponsive }),
         (BOSS, Command::AddSeats { concert_id, seats: new_seats(SEATS_PER_OPERATOR_COMMAND_MAX + 1, "A") }),
         (BOSS, Command::AddSeats { concert_id, seats: new_seats(1, &"x".repeat(161)) }),
-        (BOSS, Command::SetSeats { seat_ids: seats(SEATS_PER_OPERATOR_COMMAND_MAX + 1), action: SeatAction::Free }),
-        (BOSS, Command::SetSeats { seat_ids: seats(1), action: SeatAction::Block { reason } }),
+        (
+            BOSS,
+            Command::SetSeats {
+                within: None,
+                seat_ids: seats(SEATS_PER_OPERATOR_COMMAND_MAX + 1),
+                action: SeatAction::Free,
+            },
+        ),
+        (BOSS, Command::SetSeats { within: None, seat_ids: seats(1), action: SeatAction::Block { reason } }),
         (BOSS, update_concert(1, ConcertChange { title: Some(long_title), ..ConcertChange::default() })),
         (
             BOSS,
@@ -123,9 +130,9 @@ fn too_much_of_a_correction() -> Vec<(Caller, Command)> {
     };
     let many = || seats(SEATS_PER_OPERATOR_COMMAND_MAX + 1);
     vec![
-        (BOSS, Command::ChangeSeats { concert_id, seat_ids: seats(1), change }),
-        (BOSS, Command::ChangeSeats { concert_id, seat_ids: many(), change: price }),
-        (BOSS, Command::RemoveSeats { concert_id, seat_ids: many() }),
+        (BOSS, Command::ChangeSeats { concert_id, seat_ids: seats(1), change, reason: None }),
+        (BOSS, Command::ChangeSeats { concert_id, seat_ids: many(), change: price, reason: None }),
+        (BOSS, Command::RemoveSeats { concert_id, seat_ids: many(), reason: None }),
         (BOSS, adjust(long(), "a".to_owned())),
         (BOSS, adjust("a".to_owned(), long())),
         (BOSS, Command::SettleDebt { user_id, debt_id: DebtId::new(1), how: Settlement::Waive, reason: long() }),

@@ -1,13 +1,17 @@
 //! When a sale may be rehearsed, and how large a rehearsal may be.
 
-use crate::support::{HOUSE, S, SaleModel, at};
+use crate::support::{BOSS, HOUSE, MINJI, S, SaleModel, at, user};
 use frontrow_domain::{
+    command::Command,
     id::ConcertId,
     line::Room,
     policy::Policy,
-    sale::{CLEAR_BEFORE, Concert, ConcertStatus, ENDS_BEFORE, RehearsalField, RehearsalSetup},
+    refusal::Refusal,
+    sale::{CLEAR_BEFORE, Concert, ConcertStatus, ENDS_BEFORE, RehearsalField, RehearsalObstacle, RehearsalSetup},
     time::Span,
+    user::Caller,
 };
+use std::sync::Arc;
 
 fn concert() -> Concert {
     SaleModel::new().model.concerts[&ConcertId::new(1)].clone()
@@ -41,10 +45,58 @@ fn a_concert_may_be_rehearsed_until_it_has_ended_or_was_cancelled() {
     let concert = concert();
     let before = concert.ends_at.minus(Span::from_micros(1));
     for status in [ConcertStatus::Scheduled, ConcertStatus::Closed, ConcertStatus::Postponed] {
-        assert!(Concert { status, ..concert.clone() }.may_be_rehearsed(before), "{status:?}");
+        assert!(Concert { status, ..concert.clone() }.check_may_be_rehearsed(before).is_ok(), "{status:?}");
     }
-    assert!(!concert.may_be_rehearsed(concert.ends_at));
-    assert!(!Concert { status: ConcertStatus::Cancelled, ..concert }.may_be_rehearsed(before));
+    assert_eq!(concert.check_may_be_rehearsed(concert.ends_at), Err(Refusal::SaleClosed));
+    let cancelled = Concert { status: ConcertStatus::Cancelled, ..concert };
+    assert_eq!(cancelled.check_may_be_rehearsed(before), Err(Refusal::ConcertCancelled));
+}
+
+#[test]
+fn a_sale_that_is_near_an_ended_concert_and_nothing_to_sell_speak_against_a_rehearsal() {
+    let now = at(0);
+    let concert = concert();
+    let far = Concert { opens_at: now.plus(CLEAR_BEFORE).plus(Span::from_micros(1)), ..concert.clone() };
+    let near = Concert { concert_id: ConcertId::new(2), opens_at: now.plus(CLEAR_BEFORE), ..concert.clone() };
+    let of = |concert: &Concert, cap, free, sales: &[&Concert]| {
+        let sales = sales.iter().map(|sale| (*sale).clone());
+        RehearsalObstacle::of((concert, &room(cap, None), free), sales, now)
+    };
+    assert_eq!(of(&far, 10, 1, &[&far]), None);
+    let near_by = RehearsalObstacle::SaleNear(Arc::new(near.clone()));
+    assert_eq!(of(&far, 10, 1, &[&far, &near]), Some(near_by));
+    assert_eq!(of(&far, 0, 1, &[]), Some(RehearsalObstacle::NothingToSell));
+    assert_eq!(of(&far, 10, 0, &[&near]), Some(RehearsalObstacle::NothingToSell));
+    let cancelled = Concert { status: ConcertStatus::Cancelled, ..far };
+    assert_eq!(of(&cancelled, 10, 1, &[]), Some(RehearsalObstacle::ConcertOver));
+}
+
+#[test]
+fn operators_alone_begin_and_stop_a_rehearsal_and_the_log_says_who() {
+    let mut office = SaleModel::new();
+    let setup = RehearsalSetup::proposed(100, &room(10, None), &Policy::default());
+    let begin = |number, setup| Command::BeginRehearsal { concert_id: ConcertId::new(number), setup };
+    let stop = |number| Command::StopRehearsal { concert_id: ConcertId::new(number) };
+    let viewer = Caller::Viewer(user(BOSS));
+    let before = office.model.audit.len();
+    for other in [MINJI, viewer, Caller::Anonymous, Caller::Service] {
+        office.expect(other, begin(1, setup), "forbidden");
+        office.expect(other, stop(1), "forbidden");
+    }
+    office.expect(BOSS, begin(99, setup), "not_found");
+    office.expect(BOSS, stop(99), "not_found");
+    office.expect(BOSS, begin(1, setup.with(RehearsalField::People, 0)), "malformed");
+    assert_eq!(office.model.audit.len(), before, "what is refused leaves no entry");
+    office.expect(BOSS, begin(1, setup), "done");
+    office.expect(BOSS, stop(1), "done");
+    let noted: Vec<_> = office.model.audit[before..].iter().collect();
+    let said: Vec<_> = noted.iter().map(|line| (line.action.as_str(), line.object.as_str(), line.actor)).collect();
+    let who = Some(user(BOSS));
+    assert_eq!(said, [("rehearsal.begin", "concert 1", who), ("rehearsal.stop", "concert 1", who)]);
+    assert_eq!(noted[0].detail["people"], setup.people);
+    let cancel = Command::CancelConcert { concert_id: ConcertId::new(1), reason: "Rain".to_owned() };
+    office.expect(BOSS, cancel, "concert");
+    office.expect(BOSS, begin(1, setup), "concert_cancelled");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use frontrow_domain::{
     id::{ConcertId, RoomId, SeatId},
     money::Money,
     refusal::Refusal,
-    sale::{LATE_SALES, NewSeat, SeatChange, SeatLabel, SeatStatus},
+    sale::{LATE_SALES, NewSeat, SeatAction, SeatChange, SeatLabel, SeatStatus},
+    time::Span,
 };
 
 fn new_seat(row: &str, seat_number: Option<i32>, number: &str) -> NewSeat {
@@ -23,11 +24,16 @@ fn ids(seats: &[i64]) -> Vec<SeatId> {
 }
 
 fn change(seats: &[i64], change: SeatChange) -> Command {
-    Command::ChangeSeats { concert_id: ConcertId::new(1), seat_ids: ids(seats), change }
+    Command::ChangeSeats {
+        concert_id: ConcertId::new(1),
+        seat_ids: ids(seats),
+        change,
+        reason: Some("As agreed".to_owned()),
+    }
 }
 
 fn remove(seats: &[i64]) -> Command {
-    Command::RemoveSeats { concert_id: ConcertId::new(1), seat_ids: ids(seats) }
+    Command::RemoveSeats { concert_id: ConcertId::new(1), seat_ids: ids(seats), reason: Some("As agreed".to_owned()) }
 }
 
 fn price(won: i64) -> SeatChange {
@@ -44,6 +50,71 @@ fn numbers(office: &SaleModel) -> Vec<(i32, String)> {
     let mut all: Vec<_> = seats.map(|seat| (seat.seat_number, seat.label.number.clone())).collect();
     all.sort();
     all
+}
+
+#[test]
+fn seats_of_another_concert_are_neither_blocked_nor_freed_with_those_of_one() {
+    let mut office = SaleModel::new();
+    office.expect(BOSS, add(vec![new_seat("A", None, "1")]), "seats_added");
+    let foreign = office.model.seats.values().find(|seat| seat.concert_id == ConcertId::new(2)).unwrap().seat_id;
+    let action = SeatAction::Block { reason: "camera".to_owned() };
+    let set = |within, seats: &[SeatId], action: &SeatAction| Command::SetSeats {
+        within,
+        seat_ids: seats.to_vec(),
+        action: action.clone(),
+    };
+    let (one, both) = (Some(ConcertId::new(1)), [SeatId::new(1), foreign]);
+    for action in [&action, &SeatAction::Free] {
+        office.expect(BOSS, set(one, &both, action), "not_found");
+        office.expect(BOSS, set(one, &[foreign], action), "not_found");
+    }
+    assert!(office.model.seats.values().all(|seat| seat.status() == SeatStatus::Available));
+    office.expect(BOSS, set(one, &both[..1], &action), "seats_set");
+    office.expect(BOSS, set(None, &both, &SeatAction::Free), "seats_set");
+}
+
+#[test]
+fn what_takes_seats_or_raises_prices_while_they_are_on_sale_needs_a_reason() {
+    let mut office = SaleModel::new();
+    let with = |command: Command, why: Option<&str>| match command {
+        Command::ChangeSeats { concert_id, seat_ids, change, .. } => {
+            Command::ChangeSeats { concert_id, seat_ids, change, reason: why.map(str::to_owned) }
+        }
+        Command::RemoveSeats { concert_id, seat_ids, .. } => {
+            Command::RemoveSeats { concert_id, seat_ids, reason: why.map(str::to_owned) }
+        }
+        other => other,
+    };
+    let concert = office.model.concerts[&ConcertId::new(1)].clone();
+    let seats: Vec<_> = ids(&[1, 2]).iter().map(|id| office.model.seats[id].clone()).collect();
+    let now = seats[0].price.get();
+    let (before, open) = (concert.opens_at.minus(Span::from_micros(1)), concert.opens_at);
+    assert!(price(now + 1).hurts(&concert, &seats, open));
+    for (what, change, at) in [
+        ("the same price", price(now), open),
+        ("a lower price", price(now - 1), open),
+        ("another number", number("9"), open),
+        ("before the sale", price(now + 1), before),
+        ("after the sale", price(now + 1), concert.closes_at),
+    ] {
+        assert!(!change.hurts(&concert, &seats, at), "{what}");
+    }
+    assert!(concert.has_on_sale(&seats, open) && !concert.has_on_sale(&seats, before));
+    assert!(!concert.has_on_sale(&[], open));
+
+    let (dearer, cheaper) = (change(&[1], price(now + 1)), change(&[1], price(now)));
+    office.expect(BOSS, with(dearer.clone(), None), "reason_needed");
+    office.expect(BOSS, with(remove(&[1]), None), "reason_needed");
+    office.expect(BOSS, with(dearer.clone(), Some("")), "malformed");
+    office.expect(BOSS, with(dearer, Some("Printed wrong")), "seats_set");
+    assert_eq!(office.model.audit.last().unwrap().detail["reason"], "Printed wrong");
+    office.expect(BOSS, with(cheaper, None), "seats_set");
+    office.expect(BOSS, with(remove(&[1]), Some("A larger stage")), "seats_set");
+    assert_eq!(office.model.audit.last().unwrap().detail["reason"], "A larger stage");
+    // Blocked seats are not on sale: their price may rise, and they may be removed.
+    office.expect(BOSS, block(&[2, 3]), "seats_set");
+    office.expect(BOSS, with(change(&[2], price(now + 1)), None), "seats_set");
+    office.expect(BOSS, with(remove(&[2]), None), "seats_set");
 }
 
 #[test]

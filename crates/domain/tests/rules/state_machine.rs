@@ -239,7 +239,7 @@ impl Machine {
                 seat_ids.sort_unstable();
                 seat_ids.dedup();
                 seat_ids.extend(seats.is_empty().then_some(SeatId::new(1)));
-                (BOSS, Command::SetSeats { seat_ids, action: action.clone() })
+                (BOSS, Command::SetSeats { within: None, seat_ids, action: action.clone() })
             }
             Action::SetCap { room, cap } => (BOSS, support::set_cap(room_of(room), *cap)),
             Action::SetGate { room, gate, rate } => {

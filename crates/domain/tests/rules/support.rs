@@ -316,11 +316,15 @@ pub(crate) fn add_seats(concert: i64, numbers: impl IntoIterator<Item = i32>) ->
 }
 
 pub(crate) fn block(seats: &[i64]) -> Command {
-    Command::SetSeats { seat_ids: seat_ids(seats), action: SeatAction::Block { reason: "camera".to_owned() } }
+    Command::SetSeats {
+        within: None,
+        seat_ids: seat_ids(seats),
+        action: SeatAction::Block { reason: "camera".to_owned() },
+    }
 }
 
 pub(crate) fn free(seats: &[i64]) -> Command {
-    Command::SetSeats { seat_ids: seat_ids(seats), action: SeatAction::Free }
+    Command::SetSeats { within: None, seat_ids: seat_ids(seats), action: SeatAction::Free }
 }
 
 pub(crate) fn set_room(room_id: RoomId, change: RoomChange) -> Command {

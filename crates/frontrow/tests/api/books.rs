@@ -205,8 +205,8 @@ async fn sign_ins_of_operators_and_the_failed_ones_are_in_the_log() {
         .post("/sessions", &sign_in("unknown@example.com", "wrong horse battery"))
         .await
         .problem(401, "unauthorized");
-    server.app().office.write_failed_sign_ins().await.unwrap();
-    server.app().office.write_failed_sign_ins().await.unwrap();
+    server.app().office.write_failed_proofs().await.unwrap();
+    server.app().office.write_failed_proofs().await.unwrap();
     let opened = anonymous.post("/sessions", &sign_in("boss@example.com", "correct horse battery")).await.expect(201);
     let boss = server.with_secret(opened["session_token"].as_str().unwrap());
     let log = boss.get("/operator/audit?limit=3").await.expect(200);

@@ -79,6 +79,34 @@ async fn a_preview_changes_nothing_and_says_when_it_cannot_know() {
     server.close().await;
 }
 
+#[tokio::test]
+async fn the_screen_of_a_sale_shows_what_concerns_it_of_the_log_and_the_house_room() {
+    // Given a sale with a room of its own, and another concert.
+    let server = Server::start().await;
+    let hall = graded_hall(&server, 2, 3).await;
+    let other = server.hall(2).await;
+    let office = server.app().office.clone();
+    let operator = server.operator().await;
+    // When operators do something to this sale, to the house and to others.
+    let cap = json!({ "max_active": 7 });
+    operator.patch(&format!("/operator/rooms/{}", hall.id()), &cap).await.expect(200);
+    operator.patch("/operator/rooms/0", &json!({ "message": "Hello" })).await.expect(200);
+    operator.patch(&format!("/operator{}", other.path()), &json!({ "title": "Ebb" })).await.expect(200);
+    let block = json!({ "seat_ids": [hall.seats[0]], "reason": "camera" });
+    operator.post("/operator/seats/block", &block).await.expect(200);
+    server.buyer_with("buyer", 1_000).await;
+    server.operator_named("Lee").await;
+    // Then the screen shows those to this sale and to the house room, newest first, and no sign-in, no top-up.
+    let entries = office.entries_on_screen(hall.concert.concert_id).await;
+    let own = format!("concert {}", hall.id());
+    let seen: Vec<_> = entries.iter().map(|entry| (entry.action.as_str(), entry.object.as_str())).collect();
+    let room = format!("room {}", hall.id());
+    assert_eq!(seen[..3], [("seats.block", own.as_str()), ("room.set", "room 0"), ("room.set", room.as_str())]);
+    assert!(seen.iter().all(|(_, object)| [own.as_str(), "room 0", room.as_str()].contains(object)), "{seen:?}");
+    drop(office);
+    server.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watcher_of_a_sale_gets_moments_and_each_entry_of_the_audit_log_once() {
     let server = Server::start().await;

@@ -381,7 +381,10 @@ async fn a_theatre_is_entered_as_its_rows_are_numbered_and_shown_so() {
     assert_eq!(call().send().await.expect(200), json!({ "count": 2 }));
     assert!(call().send().await.is_replay());
     let gone = json!({ "seat_ids": [first + 1] });
+    operator.post(&format!("{path}/remove"), &gone).await.problem(422, "reason_needed");
+    let gone = json!({ "seat_ids": [first + 1], "reason": "The stage takes its place" });
     operator.post(&format!("{path}/remove"), &gone).await.expect(200);
+    operator.patch(&path, &json!({ "seat_ids": [first], "price": 1 })).await.problem(422, "reason_needed");
     let map = buyer.get(shown).await.expect(200);
     let seats = map["seats"].as_array().unwrap();
     assert_eq!((seats.len(), &seats[18]["row"], &seats[18]["price"]), (19, &json!("F"), &json!(0)));

@@ -75,11 +75,40 @@ async fn too_many_wrong_codes_stop_codes_for_an_hour_and_are_in_the_log() {
     let body: Value = resting.problem(429, "second_factor_resting");
     assert_eq!((body["until"].as_str(), resting.retry_after()), (Some("2027-01-15T09:00:30.000000Z"), Some(3_600)));
     let opened = sign_in(&server, PASSWORD, Some(&recovery[3])).await.expect(201);
-    server.app().office.write_failed_sign_ins().await.unwrap();
+    server.app().office.write_failed_proofs().await.unwrap();
     let boss = server.with_secret(opened["session_token"].as_str().unwrap());
     let log = boss.get("/operator/audit?limit=5").await.expect(200);
     let failed: Vec<_> = items(&log).iter().filter(|line| line["action"] == "operator.sign_in_failed").collect();
     assert_eq!(failed[0]["detail"]["count"], 11);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn wrong_codes_and_passwords_of_a_session_are_in_the_log_and_too_many_stop_codes() {
+    // Given an operator that is signed in, with a second factor.
+    let server = Server::start().await;
+    let (_, key, recovery) = with_factor(&server).await;
+    server.advance(30);
+    let opened = sign_in(&server, PASSWORD, Some(&recovery[0])).await.expect(201);
+    let secret = opened["session_token"].as_str().unwrap();
+    let office = server.app().office.clone();
+    let caller = office.authenticate(secret).await.unwrap();
+    let user_id = caller.user_id().unwrap();
+    // When wrong codes come to remove it, and for new recovery codes.
+    for _ in 0..5 {
+        assert!(office.remove_factor(caller, user_id, "000000").await.is_err());
+        assert!(office.renew_recovery_codes(caller, user_id, "000000").await.is_err());
+    }
+    assert!(office.remove_factor(caller, user_id, "ABCD-EFGH-2345-6777").await.is_err());
+    // Then codes rest, and the log has all of them in one line, apart from failed sign-ins.
+    let code = app_code(&key, server.clock.now());
+    assert!(office.remove_factor(caller, user_id, &code).await.is_err(), "codes rest");
+    office.write_failed_proofs().await.unwrap();
+    let boss = server.with_secret(secret);
+    let log = boss.get("/operator/audit?limit=1").await.expect(200);
+    let line = &items(&log)[0];
+    assert_eq!((&line["action"], &line["detail"]["count"]), (&json!("user.second_factor_failed"), &json!(12)));
+    drop(office);
     server.close().await;
 }
 

@@ -360,7 +360,11 @@ async fn a_map_that_events_cannot_bring_up_to_date_is_fetched_again() {
     for (method, path, change) in [
         (Method::POST, format!("/operator{}/seats", hall.path()), more),
         (Method::PATCH, format!("/operator{}/seats", hall.path()), price),
-        (Method::POST, format!("/operator{}/seats/remove", hall.path()), json!({ "seat_ids": [hall.seats[1]] })),
+        (
+            Method::POST,
+            format!("/operator{}/seats/remove", hall.path()),
+            json!({ "seat_ids": [hall.seats[1]], "reason": "None left" }),
+        ),
     ] {
         let before = map().await;
         let mut stream = seat_events(&anonymous, &hall.path(), &before).await;

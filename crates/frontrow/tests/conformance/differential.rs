@@ -141,6 +141,7 @@ fn operator(rng: &mut StdRng) -> Command {
             seats: vec![new_seat(rng.random_range(1..=30))],
         },
         3 => Command::SetSeats {
+            within: rng.random_ratio(1, 4).then(|| ConcertId::new(rng.random_range(1..=2))),
             seat_ids: seats(rng),
             action: if rng.random_ratio(2, 3) {
                 SeatAction::Block { reason: "camera".to_owned() }
@@ -156,11 +157,13 @@ fn operator(rng: &mut StdRng) -> Command {
                 number: rng.random_ratio(1, 2).then(|| rng.random_range(1..=30).to_string()),
                 ..SeatChange::default()
             },
+            reason: rng.random_ratio(1, 2).then(|| "printed wrong".to_owned()),
         },
         // Not the last of those that are there from the start: the numbers of two databases would part.
         5 => Command::RemoveSeats {
             concert_id: ConcertId::new(rng.random_range(1..=2)),
             seat_ids: vec![SeatId::new(rng.random_range(1..=11))],
+            reason: rng.random_ratio(1, 2).then(|| "the stage is larger".to_owned()),
         },
         6 => Command::Adjust(NewAdjustment {
             user_id: user(rng),

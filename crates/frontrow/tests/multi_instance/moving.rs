@@ -40,7 +40,7 @@ async fn a_box_office_moves_with_everything_and_sells_on() {
     let operator = old.operator().await;
     let removed = halls[1].seats[2];
     let remove = format!("/operator{}/seats/remove", halls[1].path());
-    operator.post(&remove, &json!({ "seat_ids": [removed] })).await.expect(200);
+    operator.post(&remove, &json!({ "seat_ids": [removed], "reason": "A larger stage" })).await.expect(200);
     let details = json!({ "details": { "description": "One.\n\nTwo.", "age_rating": "12", "doors_minutes": 30 } });
     operator.call(Method::PATCH, &format!("/operator{}", halls[0].path())).json(&details).send().await.expect(200);
     let picture = frontrow_testkit::picture(40, 30);

@@ -14,7 +14,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{PaymentStatus, ReservationStatus},
     time::{Span, Time},
-    user::{Caller, LetterLanguage, LinkKind, Role, Session},
+    user::{Caller, LetterLanguage, LinkKind, OperatorPresence, Role, Session},
 };
 use frontrow_storage::{
     ConcertFilter, ConcertPlace, EVENTS_COUNTED_MAX, EventFilter, Page, PaymentFilter, ReservationFilter, Store, check,
@@ -118,7 +118,7 @@ const LARGE: [&str; 14] = [
 ];
 
 /// Parts of statements, and the index that each must go by.
-const INDEXES: [(&str, &str); 44] = [
+const INDEXES: [(&str, &str); 46] = [
     ("FROM session WHERE user_id = $1", "session_by_user"),
     ("WHERE email = $1", "user_email_unique"),
     ("FROM \"user\" WHERE user_id < $1", "user_pkey"),
@@ -129,6 +129,8 @@ const INDEXES: [(&str, &str); 44] = [
     ("FROM point_history WHERE type = 'top_up' AND reference = $1", "one_top_up_per_reference"),
     ("FROM point_history WHERE payment_id = $1", "one_entry_per_payment_and_type"),
     ("FROM audit_log WHERE object = $1", "audit_by_object"),
+    ("FROM audit_log WHERE action IN", "audit_of_operators"),
+    ("FROM seat WHERE concert_id = $1 AND seat_number > $2 AND status = 'sold'", "seat_number_unique"),
     ("FROM room WHERE room_id > $1", "room_pkey"),
     ("FROM concert WHERE (starts_at, concert_id) > ($1, $9)", "concert_by_start"),
     ("FROM reservation WHERE reservation_id < $1", "reservation_pkey"),
@@ -176,6 +178,7 @@ async fn read_everything(store: &dyn Store) {
     store.credentials("150000@example.com").await.unwrap().unwrap();
     store.session([7; 32]).await.unwrap();
     store.user(user).await.unwrap().unwrap();
+    assert_eq!(store.operators().await.unwrap(), OperatorPresence::Never);
     store.rooms().await.unwrap();
     for after in [None, Some(RoomId::new(2_000)), Some(RoomId::new(ROWS))] {
         assert!(store.some_rooms(Page { after, limit: 100 }).await.unwrap().len() <= 100);

@@ -13,7 +13,8 @@ pub(super) enum ScreenPart {
     Concert(ConcertId),
     /// All seats of a concert.
     Hall(ConcertId),
-    Audit,
+    /// The entries of the log about a sale.
+    Entries(ConcertId),
     /// The names of operators.
     Names,
     /// What the database has left undone.

@@ -17,15 +17,16 @@ use crate::{
 use frontrow_domain::{
     changes::AuditEntry,
     command::RoomChange,
-    id::{AuditId, ConcertId, Position, UserId},
+    id::{ConcertId, Position, RoomId, UserId},
     line::{Forecast, ForecastUnknown, Room, SalePace, TokenStatus},
     refusal::{EntityKind, Refusal},
     sale::{Concert, Stops},
     time::{Span, Time},
 };
 use frontrow_line::view::RoomView;
-use frontrow_storage::{Page, SeatCounts, StoreError};
+use frontrow_storage::{Page, SeatCounts, Store, StoreError};
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
@@ -183,6 +184,19 @@ impl SeatsOnScreen {
     }
 }
 
+/// The newest entries of the audit log about a concert, its room and the house room, newest first. Each is found by its
+/// object, so that no read grows with the log.
+async fn entries_of_sale(store: &dyn Store, concert: ConcertId, room: RoomId) -> Result<Vec<AuditEntry>, StoreError> {
+    let mut entries = Vec::new();
+    let rooms = BTreeSet::from([room, RoomId::HOUSE]).into_iter().map(|room| format!("room {room}"));
+    for object in rooms.chain([format!("concert {concert}")]) {
+        entries.extend(store.audit_of(&object, Page { after: None, limit: ENTRIES }).await?);
+    }
+    entries.sort_unstable_by_key(|entry| Reverse(entry.audit_id));
+    entries.truncate(usize::try_from(ENTRIES).unwrap_or(usize::MAX));
+    Ok(entries)
+}
+
 impl BoxOffice {
     /// The sale of a concert at this moment, for the whole house. Of a sale that is watched the last moment is shown while
     /// the database does not answer.
@@ -200,9 +214,8 @@ impl BoxOffice {
         concert: ConcertId,
         last: Option<&SaleMoment>,
     ) -> Result<SaleMoment, ServiceError> {
-        let newest = Page { after: None, limit: ENTRIES };
         let (screen, audit) =
-            tokio::join!(self.screen_after(concert, last.map(|moment| &moment.screen)), self.newest_entries(newest),);
+            tokio::join!(self.screen_after(concert, last.map(|moment| &moment.screen)), self.newest_entries(concert));
         let audit = match (audit, last) {
             (Ok(entries), _) => entries.into(),
             (Err(_), Some(last)) => Arc::clone(&last.audit),
@@ -211,14 +224,20 @@ impl BoxOffice {
         Ok(SaleMoment::new(screen?, audit))
     }
 
-    async fn newest_entries(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, ServiceError> {
-        let store = Arc::clone(&self.store);
-        self.read_for_screen(ScreenPart::Audit, async move { Ok(store.audit(page).await?) }).await
+    async fn newest_entries(&self, concert: ConcertId) -> Result<Vec<AuditEntry>, ServiceError> {
+        let (caches, store) = (Arc::clone(&self.caches), Arc::clone(&self.store));
+        let read = async move {
+            let found = caches.concerts.get(&*store, concert).await?;
+            let room = found.ok_or(Refusal::NotFound { what: EntityKind::Concert })?.room_id;
+            Ok(entries_of_sale(&*store, concert, room).await?)
+        };
+        self.read_for_screen(ScreenPart::Entries(concert), read).await
     }
 
-    /// The newest entries of the audit log, newest first; none if they cannot be read in the time of a screen.
-    pub async fn entries_on_screen(&self) -> Vec<AuditEntry> {
-        self.newest_entries(Page { after: None, limit: ENTRIES }).await.unwrap_or_default()
+    /// The newest entries of the audit log about a sale, newest first; none if they cannot be read in the time of a
+    /// screen.
+    pub async fn entries_on_screen(&self, concert: ConcertId) -> Vec<AuditEntry> {
+        self.newest_entries(concert).await.unwrap_or_default()
     }
 
     /// The names of these users, as far as they can be read in the time of a screen: none of a user that is not known.

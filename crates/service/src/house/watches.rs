@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 /// How many sales may be watched at once.
 const WATCHED_MAX: usize = 64;
-/// How many of the newest entries of the audit log a moment has.
+/// How many of the newest entries of the audit log about its sale a moment has.
 pub(super) const ENTRIES: u32 = 50;
 /// A moment is made at least this often, also if the house takes no figures.
 const MOMENT_MAX: Duration = Duration::from_millis(1_200);
@@ -27,7 +27,7 @@ const MOMENT_MAX: Duration = Duration::from_millis(1_200);
 pub struct SaleMoment {
     /// The screen.
     pub screen: SaleScreen,
-    /// The newest entries of the audit log, newest first.
+    /// The newest entries of the audit log about the sale, newest first.
     pub audit: Arc<[AuditEntry]>,
     sent_as: OnceLock<Bytes>,
 }
@@ -48,7 +48,7 @@ impl SaleMoment {
 pub struct SaleNews {
     /// The present moment.
     pub moment: Arc<SaleMoment>,
-    /// The entries of the audit log that this watch has not had yet, oldest first; at first the newest ones that there
+    /// The entries of the audit log about the sale that this watch has not had yet, oldest first; at first the newest ones that there
     /// are.
     pub audit: Vec<AuditEntry>,
 }

@@ -2,8 +2,11 @@
 //! It ends as soon as its input is closed, so it does not outlive this process, however that ends.
 
 use super::{BoxOffice, RehearsalEnd, RehearsalProgram, Rehearsals, plan::RehearsalPlan, report::RehearsalNews};
-use frontrow_clock::Clock;
-use frontrow_domain::sale::{Concert, ENDS_BEFORE};
+use frontrow_clock::Ids;
+use frontrow_domain::{
+    sale::{Concert, ENDS_BEFORE},
+    time::Time,
+};
 use std::{
     io::{self, BufRead as _, BufReader, Read, Write as _},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio},
@@ -32,6 +35,38 @@ const NEWS_WAITING_MAX: usize = 16;
 const LAST_WORDS_MAX: usize = 1_000;
 /// The variables that the process keeps: the settings of this server are not for it.
 const KEPT_VARIABLES: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH"];
+
+/// How a rehearsal ended, as its process told it.
+enum ProcessEnd {
+    Known(RehearsalEnd),
+    /// It could not be run to its end; the text says why, for the log alone.
+    Failed(String),
+}
+
+impl ProcessEnd {
+    /// The end as operators are shown it. The log has the rest.
+    fn logged(self, ids: &Ids, now: Time) -> RehearsalEnd {
+        match self {
+            Self::Known(end) => {
+                match &end {
+                    RehearsalEnd::Done(report) => {
+                        tracing::info!(sold = report.sold, breaches = report.breaches, "a rehearsal ended");
+                    }
+                    RehearsalEnd::SaleNear(concert) => {
+                        tracing::warn!(concert = concert.concert_id.get(), "a rehearsal was ended: a sale is near");
+                    }
+                    RehearsalEnd::Stopped | RehearsalEnd::Failed(_) => tracing::info!("a rehearsal was stopped"),
+                }
+                end
+            }
+            Self::Failed(reason) => {
+                let id = ids.uuid(now);
+                tracing::error!(%id, reason, "a rehearsal failed");
+                RehearsalEnd::Failed(id)
+            }
+        }
+    }
+}
 
 /// A process that runs, with what is read from it.
 #[derive(Debug)]
@@ -77,12 +112,13 @@ impl RehearsalProcess {
 
     /// Follows the process to its end, in the background. The box office may end before.
     pub(super) fn follow(self, office: &Arc<BoxOffice>, minutes: u32, stopped: watch::Receiver<bool>) {
-        let (rehearsals, clock) = (Arc::clone(&office.rehearsals), office.clock.clone());
+        let (rehearsals, clock, ids) = (Arc::clone(&office.rehearsals), office.clock.clone(), office.ids.clone());
         let office = Arc::downgrade(office);
         let until = Instant::now() + Duration::from_mins(u64::from(minutes)) + SIDE_WORK_MAX;
         tokio::spawn(async move {
-            let end = self.followed(office, &rehearsals, until, stopped).await;
-            ended(&rehearsals, &clock, end);
+            let ending = self.followed(office, &rehearsals, until, stopped).await;
+            let now = clock.now();
+            rehearsals.end(ending.logged(&ids, now), now);
         });
     }
 
@@ -93,7 +129,7 @@ impl RehearsalProcess {
         rehearsals: &Rehearsals,
         until: Instant,
         mut stopped: watch::Receiver<bool>,
-    ) -> RehearsalEnd {
+    ) -> ProcessEnd {
         let near = sale_near(office);
         tokio::pin!(near);
         let mut end = None;
@@ -101,21 +137,22 @@ impl RehearsalProcess {
             tokio::select! {
                 news = self.news.recv() => match news {
                     Some(RehearsalNews::Progress(progress)) => rehearsals.note(progress),
-                    Some(RehearsalNews::Done(report)) => end = Some(RehearsalEnd::Done(report)),
-                    Some(RehearsalNews::Failed(reason)) => end = Some(RehearsalEnd::Failed(reason)),
+                    Some(RehearsalNews::Done(report)) => end = Some(ProcessEnd::Known(RehearsalEnd::Done(report))),
+                    Some(RehearsalNews::Failed(reason)) => end = Some(ProcessEnd::Failed(reason)),
                     None => break,
                 },
                 // The sender lives as long as the rehearsal has its place.
                 Ok(()) = stopped.changed() => {
-                    end = Some(RehearsalEnd::Stopped);
+                    end = Some(ProcessEnd::Known(RehearsalEnd::Stopped));
                     break;
                 }
                 near = &mut near => {
-                    end = Some(near.map_or(RehearsalEnd::Stopped, |concert| RehearsalEnd::SaleNear(Arc::new(concert))));
+                    let near = near.map(|concert| RehearsalEnd::SaleNear(Arc::new(concert)));
+                    end = Some(ProcessEnd::Known(near.unwrap_or(RehearsalEnd::Stopped)));
                     break;
                 }
                 () = sleep_until(until) => {
-                    end = Some(RehearsalEnd::Failed("it took too long".to_owned()));
+                    end = Some(ProcessEnd::Failed("it took too long".to_owned()));
                     break;
                 }
             }
@@ -127,7 +164,7 @@ impl RehearsalProcess {
         }
         let words = tokio::task::spawn_blocking(|| self.words.join()).await;
         let words = words.ok().and_then(Result::ok).filter(|words| !words.is_empty());
-        RehearsalEnd::Failed(words.unwrap_or_else(|| "it ended without a word".to_owned()))
+        ProcessEnd::Failed(words.unwrap_or_else(|| "it ended without a word".to_owned()))
     }
 }
 
@@ -187,18 +224,4 @@ fn last_words(mut errors: ChildStderr) -> String {
         last.drain(..beyond);
     }
     String::from_utf8_lossy(&last).lines().last().unwrap_or_default().trim().to_owned()
-}
-
-fn ended(rehearsals: &Rehearsals, clock: &Clock, end: RehearsalEnd) {
-    match &end {
-        RehearsalEnd::Done(report) => {
-            tracing::info!(sold = report.sold, breaches = report.breaches, "a rehearsal ended");
-        }
-        RehearsalEnd::Stopped => tracing::info!("a rehearsal was stopped"),
-        RehearsalEnd::SaleNear(concert) => {
-            tracing::warn!(concert = concert.concert_id.get(), "a rehearsal was ended: a sale is near");
-        }
-        RehearsalEnd::Failed(reason) => tracing::error!(reason, "a rehearsal failed"),
-    }
-    rehearsals.end(end, clock.now());
 }

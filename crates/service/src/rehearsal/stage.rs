@@ -82,7 +82,7 @@ pub async fn make_copy(office: &BoxOffice, plan: &RehearsalPlan, opens_at: Time)
         let taken: Vec<SeatId> = ids.filter(|(_, seat)| !seat.free).map(|(id, _)| id).collect();
         if !taken.is_empty() {
             let action = SeatAction::Block { reason: "not for sale".to_owned() };
-            office.set_seats(Caller::System, taken, action, None).await?;
+            office.set_seats(Caller::System, (Some(concert.concert_id), taken), action, None).await?;
         }
     }
     Ok(concert)

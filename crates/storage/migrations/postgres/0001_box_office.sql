@@ -535,6 +535,8 @@ CREATE TABLE audit_log (
 
 -- What happened to one object, newest first.
 CREATE INDEX audit_by_object ON audit_log (object, (audit_id + 0));
+-- Whether there ever was an operator: the entries of the log that make one.
+CREATE INDEX audit_of_operators ON audit_log (audit_id) WHERE action IN ('operator.add', 'user.role');
 
 CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
 EXECUTE FUNCTION is_append_only();

@@ -17,9 +17,9 @@ use askama::Template;
 use axum::{Router, extract::State, http::StatusCode, response::Response, routing::get};
 use frontrow_domain::{
     id::{ConcertId, ReservationId},
-    sale::SeatPlace,
     text::folded,
 };
+use frontrow_service::door_list::{DoorPart, DoorRest};
 use frontrow_storage::DoorLine;
 use serde::Deserialize;
 
@@ -30,8 +30,6 @@ pub(super) fn routes() -> Router<SharedState> {
         .route("/operator/concerts/{concert_id}/door-list.csv", get(csv))
 }
 
-/// How many lines a part of the list has: as many as are printed at once.
-const LINES: u32 = 500;
 /// How many characters of a text are looked for.
 const TEXT_LEN_MAX: usize = 100;
 
@@ -67,6 +65,8 @@ struct DoorListPage {
     /// Where the list begins, from a later part of it.
     first: Option<String>,
     next: Option<String>,
+    /// Where to look on, if a part of the list was not looked at.
+    unread: Option<String>,
 }
 
 /// The address of the part of a list after a seat.
@@ -81,12 +81,32 @@ fn address(id: ConcertId, text: &str, after: Option<i32>) -> String {
     format!("/operator/concerts/{id}/door-list?{}", query.finish())
 }
 
-/// Whether a ticket is looked for: by the name, the seat or the number.
+/// Whether a ticket is looked for, by the name or the seat.
 fn is_wanted(line: &DoorLine, place: &str, text: &str) -> bool {
-    text.is_empty()
-        || folded(&line.name).contains(text)
-        || folded(place).contains(text)
-        || line.reservation_id.to_string() == text
+    text.is_empty() || folded(&line.name).contains(text) || folded(place).contains(text)
+}
+
+/// The part of a list in which a text is found, the ticket of the reservation with that number first.
+async fn find(
+    app: &SharedState,
+    shell: &CockpitShell,
+    id: ConcertId,
+    (text, after): (&str, Option<i32>),
+) -> HttpResult<DoorPart> {
+    let numbered = match text.parse().map(ReservationId::new) {
+        Ok(reservation) => app.office.door_line(id, reservation).await?,
+        Err(_) => None,
+    };
+    let number = numbered.as_ref().map(|line| line.reservation_id);
+    let wanted = folded(text);
+    let is_wanted = |line: &DoorLine| {
+        Some(line.reservation_id) != number && is_wanted(line, &seat_name(shell, &line.label.place()), &wanted)
+    };
+    let mut part = app.office.door_part(id, after.unwrap_or(0), is_wanted).await?;
+    if after.is_none() {
+        part.lines.splice(0..0, numbered);
+    }
+    Ok(part)
 }
 
 async fn show(
@@ -98,34 +118,22 @@ async fn show(
     let concert = app.office.concert(id).await?;
     let text = q.trim().to_owned();
     let fault = (text.chars().count() > TEXT_LEN_MAX).then(|| shell.t("orders-field-long"));
-    let (wanted, limit) = (folded(&text), usize::try_from(LINES).unwrap_or(usize::MAX));
-    let (mut rows, mut place, mut next) = (Vec::new(), after.unwrap_or(0), None);
-    while fault.is_none() {
-        let lines = app.office.door_lines(id, place, LINES).await?;
-        let is_last = lines.len() < limit;
-        for line in lines {
-            place = line.seat_number;
-            let seat = seat_name(&shell, &place_of(&line));
-            if !is_wanted(&line, &seat, &wanted) {
-                continue;
-            }
-            if rows.len() == limit {
-                next = rows.last().map(|(number, _): &(i32, DoorRow)| *number);
-                break;
-            }
-            let row = DoorRow {
-                seat,
-                grade: line.label.grade,
-                name: line.name,
-                reservation: line.reservation_id,
-                paid_at: shell.moment(&line.paid_at, &concert.time_zone),
-            };
-            rows.push((line.seat_number, row));
-        }
-        if is_last || next.is_some() {
-            break;
-        }
-    }
+    let found = match &fault {
+        None => find(&app, &shell, id, (&text, after)).await?,
+        Some(_) => DoorPart { lines: Vec::new(), rest: DoorRest::None },
+    };
+    let row = |line: DoorLine| DoorRow {
+        seat: seat_name(&shell, &line.label.place()),
+        grade: line.label.grade,
+        name: line.name,
+        reservation: line.reservation_id,
+        paid_at: shell.moment(&line.paid_at, &concert.time_zone),
+    };
+    let (next, unread) = match found.rest {
+        DoorRest::None => (None, None),
+        DoorRest::Found(last) => (Some(last), None),
+        DoorRest::Unread(last) => (None, Some(last)),
+    };
     let status = if fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = DoorListPage {
         nav: ConcertNav { id, here: ConcertPart::DoorList },
@@ -133,17 +141,14 @@ async fn show(
         title: concert.title.clone(),
         when: shell.moment(&concert.starts_at, &concert.time_zone),
         fault,
-        rows: rows.into_iter().map(|(_, row)| row).collect(),
+        rows: found.lines.into_iter().map(row).collect(),
         first: after.map(|_| address(id, &text, None)),
         next: next.map(|next| address(id, &text, Some(next))),
+        unread: unread.map(|last| address(id, &text, Some(last))),
         text,
         shell,
     };
     html(&page.shell, status, &page)
-}
-
-fn place_of(line: &DoorLine) -> SeatPlace {
-    line.label.place()
 }
 
 async fn csv(

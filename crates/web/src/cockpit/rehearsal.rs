@@ -26,7 +26,7 @@ use axum::{
     routing::{get, post},
 };
 use form::SetupForm;
-use frontrow_domain::{id::ConcertId, time::Span};
+use frontrow_domain::{id::ConcertId, sale::RehearsalObstacle, time::Span};
 use frontrow_service::rehearsal::{
     LastRehearsal, NoRehearsal, RehearsalEnd, RehearsalView, RunningRehearsal, report::RehearsalPhase,
 };
@@ -111,13 +111,13 @@ fn obstacle_words(shell: &Shell, obstacle: &NoRehearsal) -> String {
     let mebibytes = |bytes: u64| shell.number(&i64::try_from(bytes >> 20).unwrap_or(i64::MAX));
     match obstacle {
         NoRehearsal::NotOffered => shell.t("rehearsal-not-offered"),
-        NoRehearsal::SaleNear(concert) => {
+        NoRehearsal::Sales(RehearsalObstacle::SaleNear(concert)) => {
             let opens = shell.exact_moment(&concert.opens_at, &concert.time_zone);
             shell.t2("rehearsal-sale-near", "title", concert.title.as_str(), "opens", opens)
         }
         NoRehearsal::Running(_) => shell.t("rehearsal-running-other"),
-        NoRehearsal::ConcertOver => shell.t("rehearsal-over"),
-        NoRehearsal::NothingToSell => shell.t("rehearsal-nothing-to-sell"),
+        NoRehearsal::Sales(RehearsalObstacle::ConcertOver) => shell.t("rehearsal-over"),
+        NoRehearsal::Sales(RehearsalObstacle::NothingToSell) => shell.t("rehearsal-nothing-to-sell"),
         NoRehearsal::OutOfBounds(_) => shell.t("rehearsal-fields-wrong"),
         NoRehearsal::Memory { needed, free } => {
             shell.t2("rehearsal-no-memory", "needed", mebibytes(*needed), "free", mebibytes(*free))
@@ -138,7 +138,7 @@ fn end_words(shell: &Shell, last: &LastRehearsal, zone: &str) -> String {
         RehearsalEnd::SaleNear(concert) => {
             shell.t2("rehearsal-ended-by-sale", "at", at, "title", concert.title.as_str())
         }
-        RehearsalEnd::Failed(reason) => shell.t2("rehearsal-failed", "at", at, "reason", reason.as_str()),
+        RehearsalEnd::Failed(id) => shell.t2("rehearsal-failed", "at", at, "id", id.to_string()),
     }
 }
 
@@ -158,7 +158,7 @@ fn page(shell: CockpitShell, view: &RehearsalView, form: SetupForm, refused: Opt
             obstacle.or(refused),
             Some(
                 NoRehearsal::NotOffered
-                    | NoRehearsal::SaleNear(_)
+                    | NoRehearsal::Sales(RehearsalObstacle::SaleNear(_))
                     | NoRehearsal::Memory { .. }
                     | NoRehearsal::Disk { .. }
             )
@@ -196,7 +196,7 @@ async fn begin(
     let policy = app.office.policy();
     let (form, setup) = SetupForm::read(&shell, &fields, policy);
     let refused = match setup {
-        Some(setup) => app.office.begin_rehearsal(caller.user_id(), id, setup).await?.err(),
+        Some(setup) => app.office.begin_rehearsal(caller, id, setup).await?.err(),
         None => None,
     };
     match (&refused, setup) {
@@ -215,13 +215,12 @@ async fn begin(
 
 async fn stop(
     State(app): State<SharedState>,
-    OperatorOnly(_): OperatorOnly,
+    OperatorOnly(caller): OperatorOnly,
     PathId(id): PathId<ConcertId>,
     _fields: FormFields,
 ) -> HttpResult<Response> {
     app.office.concert(id).await?;
-    // One that has just ended by itself needs no stop.
-    let _was_running = app.office.stop_rehearsal(id);
+    app.office.stop_rehearsal(caller, id).await?;
     Ok(Redirect::to(&path_of(id)).into_response())
 }
 

@@ -56,6 +56,8 @@ seats-blocked-already = { $count ->
    *[other] { $count } of them are blocked already: they get the new reason.
 }
 seats-reason = Reason
+seats-reason-dearer = Needed to raise the price of seats that are on sale. It stands in the log.
+seats-reason-removed = Needed while the seats are on sale. It stands in the log.
 seats-ask-free = { $count ->
     [one] Free one seat?
    *[other] Free { $count } seats?

@@ -257,6 +257,14 @@ fn an_account_that_becomes_a_buyers_or_is_erased_has_no_factor_left() {
     assert_eq!(office.model.users[&user(BOSS)].status, UserStatus::Active);
 }
 
+/// As if there had never been an operator.
+fn without_operators(office: &mut SaleModel) {
+    office.model.users.retain(|_, user| user.role != Role::Operator);
+    for entry in office.model.audit.iter_mut().filter(|entry| entry.action == "operator.add") {
+        "viewer.add".clone_into(&mut entry.action);
+    }
+}
+
 #[test]
 fn a_first_operator_registers_only_while_there_is_none() {
     let first = |number: u128, role| {
@@ -267,7 +275,7 @@ fn a_first_operator_registers_only_while_there_is_none() {
     };
     let mut office = SaleModel::new();
     office.expect(CLOCK, first(50, Role::Operator), "operator_exists");
-    office.ask(CLOCK, Command::SetRole { user_id: user(BOSS), role: Role::Viewer }).unwrap();
+    without_operators(&mut office);
     for other in [MINJI, BOSS, Caller::Anonymous, Caller::Service] {
         office.expect(other, first(50, Role::Operator), "forbidden");
     }
@@ -277,4 +285,28 @@ fn a_first_operator_registers_only_while_there_is_none() {
     assert_eq!(answers, ["registered", "operator_exists"]);
     assert_eq!(office.model.audit.last().unwrap().action, "operator.add");
     office.expect(CLOCK, first(52, Role::Operator), "operator_exists");
+}
+
+#[test]
+fn the_link_for_the_first_operator_is_over_once_there_has_been_one() {
+    let first = || {
+        let (user_id, email) = (UserId(Uuid::from_u128(50)), "50@frontrow.example".to_owned());
+        let name = "First".to_owned();
+        Command::RegisterFirst(NewUser { user_id, name, email, password_hash: String::new(), role: Role::Operator })
+    };
+    let set_role = |role| Command::SetRole { user_id: user(MINJI), role };
+    for end in [
+        set_role(Role::Buyer),
+        set_role(Role::Viewer),
+        super::erase(MINJI, Proof::Unneeded, frontrow_domain::command::Worth::Kept, &[], &[]),
+    ] {
+        // Given a box office whose only operator was made by the command line.
+        let mut office = SaleModel::new();
+        without_operators(&mut office);
+        office.ask(CLOCK, set_role(Role::Operator)).unwrap();
+        // When it has none any more.
+        office.ask(CLOCK, end).unwrap();
+        // Then the link makes no other.
+        office.expect(CLOCK, first(), "operator_exists");
+    }
 }

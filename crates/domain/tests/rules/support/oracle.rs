@@ -335,7 +335,7 @@ impl Oracle {
                 self.topped_up += i128::from(amount.get());
                 self.references.extend(reference.clone());
             }
-            (Command::SetSeats { seat_ids, action }, _) => {
+            (Command::SetSeats { seat_ids, action, .. }, _) => {
                 for seat in seat_ids {
                     let book = self.seats.get_mut(seat).expect("a known seat");
                     book.blocked = matches!(action, SeatAction::Block { .. });

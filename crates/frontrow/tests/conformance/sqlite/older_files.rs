@@ -12,7 +12,7 @@ use frontrow_domain::{
     refusal::Refusal,
     sale::{Closing, ConcertStatus},
     time::Time,
-    user::{Caller, FactorSecret, FactorState, Role},
+    user::{Caller, FactorSecret, FactorState, OperatorPresence, Role},
 };
 use frontrow_storage::{ConcertFilter, EventFilter, Store, check, migrate};
 use frontrow_testkit::fixture::{first, new_seat, request};
@@ -283,7 +283,7 @@ async fn an_older_file_has_no_second_factors_and_gets_them() {
     let store = open(&path).unwrap();
     let user_id = UserId(uuid::Uuid::nil());
     assert_eq!(store.second_factor(user_id).await.unwrap(), None);
-    assert!(store.has_operator().await.unwrap());
+    assert_eq!(store.operators().await.unwrap(), OperatorPresence::Present);
     let secret = FactorSecret([7; 20]);
     let enrol = Command::ChangeFactor { user_id, step: FactorStep::Enrol { secret } };
     store.transact(vec![request(Caller::Operator(user_id), enrol)].into(), decide_all).await.unwrap();

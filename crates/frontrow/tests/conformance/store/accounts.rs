@@ -11,7 +11,7 @@ use frontrow_domain::{
     retention::Leftover,
     sale::{ReservationStatus, SeatStatus},
     time::Span,
-    user::{AccountLink, Caller, ClientLabel, LetterLanguage, LinkKind, Role, Session, User, UserStatus},
+    user::{AccountLink, Caller, ClientLabel, LetterLanguage, LinkKind, ProofKind, Role, Session, User, UserStatus},
 };
 use frontrow_storage::{DebtFilter, EventFilter};
 use frontrow_testkit::{
@@ -343,7 +343,10 @@ pub(super) async fn sign_ins_of_operators_and_viewers_and_failed_ones_are_in_the
             client: None,
         };
         office.ask(Caller::Anonymous, Command::OpenSession { session, epoch }).await.unwrap();
-        office.ask(Caller::System, Command::NoteFailedSignIns { user_id, count: 3 }).await.unwrap();
+        office
+            .ask(Caller::System, Command::NoteFailedProofs { user_id, of: ProofKind::SignIn, count: 3 })
+            .await
+            .unwrap();
         assert_eq!(office.store.session([byte; 32]).await.unwrap().map(|session| session.role), Some(role));
     }
     let log = office.store.audit(first(4)).await.unwrap();

@@ -7,8 +7,8 @@ use frontrow_domain::{
     refusal::Refusal,
     time::Span,
     user::{
-        Caller, ConfirmedFactor, FactorProof, FactorSecret, FactorState, NewUser, Role, SecondFactor, Session,
-        code_step,
+        Caller, ConfirmedFactor, FactorProof, FactorSecret, FactorState, NewUser, OperatorPresence, Role, SecondFactor,
+        Session, code_step,
     },
 };
 use frontrow_testkit::{
@@ -130,7 +130,7 @@ pub(super) async fn a_sign_in_with_a_factor_takes_a_code_that_was_not_used(offic
 }
 
 pub(super) async fn of_two_first_operators_one_registers(office: &Fixture) {
-    assert!(!office.store.has_operator().await.unwrap());
+    assert_eq!(office.store.operators().await.unwrap(), OperatorPresence::Never);
     let first = |number: u128| {
         let user_id = UserId(Uuid::from_u128(number));
         let email = format!("{number}@first.example.com");
@@ -141,6 +141,13 @@ pub(super) async fn of_two_first_operators_one_registers(office: &Fixture) {
     let (one, other) = tokio::join!(office.ask(Caller::System, first(71)), office.ask(Caller::System, first(72)));
     assert_eq!(usize::from(one.is_ok()) + usize::from(other.is_ok()), 1, "{one:?} {other:?}");
     assert!([one, other].contains(&Err(Refusal::OperatorExists)));
-    assert!(office.store.has_operator().await.unwrap());
+    assert_eq!(office.store.operators().await.unwrap(), OperatorPresence::Present);
+    assert_eq!(office.ask(Caller::System, first(73)).await, Err(Refusal::OperatorExists));
+    // Once the last one is a buyer, the box office still has had one.
+    for number in [71, 72] {
+        let user_id = UserId(Uuid::from_u128(number));
+        let _ = office.ask(Caller::System, Command::SetRole { user_id, role: Role::Buyer }).await;
+    }
+    assert_eq!(office.store.operators().await.unwrap(), OperatorPresence::Gone);
     assert_eq!(office.ask(Caller::System, first(73)).await, Err(Refusal::OperatorExists));
 }

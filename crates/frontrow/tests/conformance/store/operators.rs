@@ -79,7 +79,7 @@ pub(super) async fn operators_change_concerts_rooms_and_seats(office: &Fixture) 
     assert_eq!(office.store.rooms().await.unwrap(), [room]);
 
     let action = SeatAction::Block { reason: "camera".to_owned() };
-    let block = Command::SetSeats { seat_ids: vec![seats[1]], action };
+    let block = Command::SetSeats { within: None, seat_ids: vec![seats[1]], action };
     assert_eq!(office.ask(Caller::System, block).await, Ok(Outcome::SeatsSet(1)));
     let blocked = seat(office, seats[1]).await;
     assert_eq!((blocked.status(), blocked.blocked_reason()), (SeatStatus::Blocked, Some("camera")));
@@ -113,7 +113,7 @@ pub(super) async fn what_buyers_read_of_a_concert_is_read_back(office: &Fixture)
     let Ok(Outcome::SeatsAdded { first_seat_id, .. }) = added else { panic!("{added:?}") };
     let guest = SeatId::new(first_seat_id.get() + 2);
     let action = SeatAction::Block { reason: "guests".to_owned() };
-    office.ask(Caller::System, Command::SetSeats { seat_ids: vec![guest], action }).await.unwrap();
+    office.ask(Caller::System, Command::SetSeats { within: None, seat_ids: vec![guest], action }).await.unwrap();
 
     let none = |id: ConcertId| ConcertProfile { details: ConcertDetails::none(id), poster: None, grades: Vec::new() };
     let grade = |grade: &str, lowest: i64, highest: i64| GradePrices {
@@ -201,7 +201,12 @@ pub(super) async fn what_operators_correct_of_seats_is_read_back(office: &Fixtur
     let token = office.activate(user).await;
     let held = office.hold(user, token, seats[0]).await;
     office.advance(1);
-    let change = |seat_ids: &[SeatId], change| Command::ChangeSeats { concert_id, seat_ids: seat_ids.to_vec(), change };
+    let change = |seat_ids: &[SeatId], change| Command::ChangeSeats {
+        concert_id,
+        seat_ids: seat_ids.to_vec(),
+        change,
+        reason: None,
+    };
     let free = SeatChange { price: Some(Money::ZERO), grade: Some("Guest".to_owned()), ..SeatChange::default() };
     office.ask(Caller::System, change(&seats[1..3], free.clone())).await.unwrap();
     assert_eq!(
@@ -222,7 +227,7 @@ pub(super) async fn what_operators_correct_of_seats_is_read_back(office: &Fixtur
     let requests = same.into_iter().map(|command| request(Caller::System, command)).collect();
     assert!(office.batch(requests).await.0.iter().all(|answer| answer.decision.is_ok()));
 
-    let remove = |seat_ids: &[SeatId]| Command::RemoveSeats { concert_id, seat_ids: seat_ids.to_vec() };
+    let remove = |seat_ids: &[SeatId]| Command::RemoveSeats { concert_id, seat_ids: seat_ids.to_vec(), reason: None };
     office
         .ask(Caller::Buyer(user), Command::CancelReservation { reservation_id: held.reservation_id, reason: None })
         .await
@@ -243,7 +248,7 @@ pub(super) async fn what_operators_correct_of_seats_is_read_back(office: &Fixtur
 pub(super) async fn the_id_of_a_removed_seat_is_never_given_again(office: &Fixture) {
     let concert_id = office.concert().await.concert_id;
     let seats = office.seats(concert_id, 3).await;
-    let remove = |seat: SeatId| Command::RemoveSeats { concert_id, seat_ids: vec![seat] };
+    let remove = |seat: SeatId| Command::RemoveSeats { concert_id, seat_ids: vec![seat], reason: None };
     let add = |number: i32| Command::AddSeats { concert_id, seats: vec![new_seat(number)] };
     let added = |answer: Decision| match answer {
         Ok(Outcome::SeatsAdded { first_seat_id, .. }) => first_seat_id,

@@ -1,5 +1,7 @@
 //! The second factor in a browser, and the first operator.
 
+use frontrow_domain::user::Role;
+use frontrow_service::validate::Email;
 use frontrow_testkit::{Browser, LoadedPage, Server, app_code};
 
 const EMAIL: &str = "boss@example.com";
@@ -174,6 +176,12 @@ async fn the_first_operator_registers_by_the_printed_link_while_there_is_none() 
     browser.open("/operator").await.shows(200, &["Concerts"]);
     Browser::at(&server).open(&path).await.shows(404, &[]);
     let other = [("name", "Lee"), ("email", "lee@example.com"), ("password", PASSWORD)];
+    Browser::at(&server).send(&path, &other).await.shows(404, &[]);
+    // Without that operator the link stays gone: the command line makes the next one.
+    let email = Email::parse(EMAIL).unwrap();
+    let (user, _) = server.app().office.account(&email).await.unwrap().unwrap();
+    server.app().office.set_role(user.user_id, Role::Buyer).await.unwrap();
+    Browser::at(&server).open(&path).await.shows(404, &[]);
     Browser::at(&server).send(&path, &other).await.shows(404, &[]);
     server.close().await;
 

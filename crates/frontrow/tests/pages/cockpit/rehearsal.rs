@@ -66,6 +66,11 @@ impl House {
         assert_eq!((answer.status, answer.leads_to()), (303, self.path.as_str()), "{}", answer.html);
     }
 
+    /// The newest entries of the audit log.
+    async fn log(&self) -> Vec<serde_json::Value> {
+        frontrow_testkit::items(&self.operator.get("/operator/audit?limit=20").await.expect(200)).clone()
+    }
+
     /// The page once no rehearsal runs any more.
     async fn at_the_end(&self) -> LoadedPage {
         eventually("the end of the rehearsal", async || {
@@ -85,13 +90,13 @@ fn says(page: &LoadedPage, text: &str) {
     assert!(page.html.contains(text), "{text} is not in {}", page.html);
 }
 
-/// Every row of every table, but for those of deliveries that were due before.
+/// Every row of every table, but for those of the audit log and of deliveries that were due before.
 fn rows(database: &Path) -> Vec<String> {
     let connection = rusqlite::Connection::open(database).unwrap();
     let mut tables = connection
         .prepare(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'outbox%'
-            AND name <> 'audit_feed' ORDER BY name",
+            AND name NOT LIKE 'audit%' AND name <> 'sqlite_sequence' ORDER BY name",
         )
         .unwrap();
     let tables: Vec<String> = tables.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
@@ -117,6 +122,9 @@ async fn a_rehearsal_tells_when_the_sale_would_be_sold_out_and_touches_no_row_of
     // Sent twice, the form begins one rehearsal, whose page it leads to.
     house.begin(&PEOPLE).await;
     assert!(is_running(&house.page().await));
+    let log = house.log().await;
+    let begun: Vec<_> = log.iter().filter(|line| line["action"] == "rehearsal.begin").collect();
+    assert_eq!((begun.len(), &begun[0]["detail"]["people"]), (1, &50.into()), "the one that ran is in the log, once");
     let page = house.at_the_end().await;
     for text in ["에 매진, 예매 시작 후 ", "30 중 30", "모든 약속이 지켜졌습니다", "data-columns="]
     {
@@ -222,6 +230,12 @@ async fn a_rehearsal_is_stopped_by_an_operator_and_by_a_sale_that_comes_near() {
     let stopped = house.browser.send(&format!("{}/stop", house.path), &[]).await;
     assert_eq!(stopped.status, 303);
     says(&house.at_the_end().await, "중지되었습니다");
+    let acts: Vec<_> = house.log().await.iter().map(|line| line["action"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(acts[..2], ["rehearsal.stop", "rehearsal.begin"]);
+    says(&house.browser.open("/operator/audit").await, "리허설 중지");
+    // Nothing is left to stop, and nothing is noted.
+    assert_eq!(house.browser.send(&format!("{}/stop", house.path), &[]).await.status, 303);
+    assert_eq!(house.log().await[0]["action"], "rehearsal.stop");
 
     house.begin(&long()).await;
     let change = serde_json::json!({ "opens_at": START.plus(Span::from_secs(60)) });
@@ -250,7 +264,11 @@ async fn a_rehearsal_that_is_killed_has_failed_and_one_ends_with_its_server() {
     let number = eventually("a process", async || processes(&house.folder()).first().copied()).await;
     let status = std::process::Command::new("kill").args(["-KILL", &number.to_string()]).status().unwrap();
     assert!(status.success());
-    says(&house.at_the_end().await, "실패했습니다");
+    let failed = house.at_the_end().await;
+    says(&failed, "실패했습니다");
+    // The log has the reason, under an id that the page names.
+    says(&failed, "서버 로그");
+    assert!(!failed.html.contains("ended without a word"), "{}", failed.html);
 
     house.begin(&long()).await;
     let folder = house.folder();

@@ -272,6 +272,13 @@ async fn prices_and_labels_change_and_only_what_was_changed() {
     let done = at.confirm(&asked, &[("price", ""), ("grade", ""), ("section_name", "Floor"), ("row_name", "B")]).await;
     assert_eq!(done.status, 303, "{}", done.html);
     assert_eq!((at.seat(0).await["grade"].clone(), at.seat(2).await["row"].clone()), ("S".into(), "B".into()));
+    // To raise the price of a seat that is on sale needs a reason.
+    let asked = at.ask(&[("seat", &at.id(2)), ("act", "change")]).await;
+    let dearer = [("price", "900000"), ("grade", "R"), ("section_name", "Floor"), ("row_name", "B"), ("number", "3")];
+    at.confirm(&asked, &dearer).await.shows(422, &["A reason is missing", "Give a reason", r#"value="900000""#]);
+    let why: Vec<_> = dearer.into_iter().chain([("reason", "Printed wrong")]).collect();
+    assert_eq!(at.confirm(&asked, &why).await.status, 303);
+    assert_eq!(at.seat(2).await["price"].as_i64(), Some(900_000));
     // One seat has a number of its own, which another may have.
     let asked = at.ask(&[("seat", &at.id(0)), ("act", "change")]).await;
     let one = [("price", "99000"), ("grade", "S"), ("section_name", "Floor"), ("row_name", "B")];
@@ -293,10 +300,14 @@ async fn seats_that_were_never_held_are_removed() {
     buyer.delete(&format!("/reservations/{held}")).await;
     let asked = at.ask(&[("section", &at.id(1)), ("act", "remove")]).await;
     asked.shows(200, &["Remove 2 seats?", "One seat was held before", "Floor, row A, seat 1"]);
-    assert_eq!(at.confirm(&asked, &[]).await.leads_to(), format!("{}?did=remove&count=2#did", at.path));
+    // They are on sale: buyers lose them, so that a reason is needed.
+    at.confirm(&asked, &[]).await.shows(422, &["A reason is missing", "Give a reason"]);
+    assert_eq!(at.states().await.len(), 3);
+    let why = [("reason", "The stage takes their place")];
+    assert_eq!(at.confirm(&asked, &why).await.leads_to(), format!("{}?did=remove&count=2#did", at.path));
     assert_eq!(at.states().await.len(), 1);
     // Its form again is answered as before; a new one for seats that are gone says so.
-    assert_eq!(at.confirm(&asked, &[]).await.leads_to(), format!("{}?did=remove&count=2#did", at.path));
+    assert_eq!(at.confirm(&asked, &why).await.leads_to(), format!("{}?did=remove&count=2#did", at.path));
     at.ask(&[("seats", &format!("{}-{}", at.id(0), at.id(2))), ("act", "block")])
         .await
         .shows(200, &["2 selected seats are no longer in this hall.", "Block one seat?"]);

@@ -64,7 +64,7 @@ impl MapFixture {
 
     async fn block(&self, seat: SeatId) -> Changes {
         let action = SeatAction::Block { reason: "a pillar".to_owned() };
-        self.run(Command::SetSeats { seat_ids: vec![seat], action }).await.1
+        self.run(Command::SetSeats { within: None, seat_ids: vec![seat], action }).await.1
     }
 
     async fn look(&self, concert: ConcertId) -> Look {

@@ -15,7 +15,11 @@ use crate::{
         search::{certain_part, may_contain},
     },
 };
-use frontrow_domain::{changes::Changes, id::UserId, user::User};
+use frontrow_domain::{
+    changes::Changes,
+    id::UserId,
+    user::{OperatorPresence, User},
+};
 use std::collections::BTreeMap;
 use tokio_postgres::Error;
 use uuid::Uuid;
@@ -52,8 +56,13 @@ const BY_EMAILS: Statement =
     Statement { sql: "SELECT email, user_id FROM \"user\" WHERE email = ANY($1)", types: &[TEXTS] };
 
 /// Without a lock: a batch that registers a first operator holds the lock on the house room.
-const HAS_OPERATOR: Statement =
-    Statement { sql: "SELECT EXISTS (SELECT 1 FROM \"user\" WHERE role = 'operator')", types: &[] };
+/// Whether there is an operator, and whether the log says that there was one.
+const OPERATORS: Statement = Statement {
+    sql: "SELECT EXISTS (SELECT 1 FROM \"user\" WHERE role = 'operator'),
+                 EXISTS (SELECT 1 FROM audit_log WHERE action IN ('operator.add', 'user.role')
+                           AND (action = 'operator.add' OR detail->>'role' = 'operator'))",
+    types: &[],
+};
 
 fn take(loaded: &mut Loaded, row: &mut Columns<'_>) -> Result<(), Error> {
     let user = read(row)?;
@@ -72,8 +81,8 @@ pub(crate) fn load<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
         loads.add(&FIND_ALL, [&plan.users], take);
     }
     if plan.keys.first_operator {
-        loads.add(&HAS_OPERATOR, [], |loaded, row| {
-            loaded.world.has_operator = flag(row)?;
+        loads.add(&OPERATORS, [], |loaded, row| {
+            loaded.world.operators = presence(row)?;
             Ok(())
         });
     }
@@ -154,12 +163,16 @@ pub(crate) async fn find(reads: &ReadPool, id: UserId) -> Result<Option<User>, S
     reads.find(&FIND, &[&id.0], read).await
 }
 
-fn flag(row: &mut Columns<'_>) -> Result<bool, Error> {
-    row.value()
+fn presence(row: &mut Columns<'_>) -> Result<OperatorPresence, Error> {
+    Ok(match (row.value()?, row.value()?) {
+        (true, _) => OperatorPresence::Present,
+        (false, true) => OperatorPresence::Gone,
+        (false, false) => OperatorPresence::Never,
+    })
 }
 
-pub(crate) async fn has_operator(reads: &ReadPool) -> Result<bool, StoreError> {
-    Ok(reads.find(&HAS_OPERATOR, &[], flag).await?.unwrap_or(false))
+pub(crate) async fn operators(reads: &ReadPool) -> Result<OperatorPresence, StoreError> {
+    Ok(reads.find(&OPERATORS, &[], presence).await?.unwrap_or_default())
 }
 
 const CREDENTIALS: Statement =

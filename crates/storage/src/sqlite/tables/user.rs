@@ -7,7 +7,13 @@ use crate::{
     filter::{after_start, contains, each_once},
     sqlite::columns::Columns,
 };
-use frontrow_domain::{changes::Changes, footprint::Footprint, id::UserId, user::User, world::World};
+use frontrow_domain::{
+    changes::Changes,
+    footprint::Footprint,
+    id::UserId,
+    user::{OperatorPresence, User},
+    world::World,
+};
 use rusqlite::{Connection, Result, params};
 use uuid::Uuid;
 
@@ -39,14 +45,25 @@ pub(crate) fn find(conn: &Connection, id: UserId) -> Result<Option<User>> {
     find_row(conn, FIND, (id.0,), read)
 }
 
-pub(crate) fn has_operator(conn: &Connection) -> Result<bool> {
-    conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM \"user\" WHERE role = 'operator')")?
-        .query_row((), |row| row.get(0))
+/// Whether there is an operator, and whether the log says that there was one.
+const OPERATORS: &str = "SELECT EXISTS (SELECT 1 FROM \"user\" WHERE role = 'operator'),
+        EXISTS (SELECT 1 FROM audit_log INDEXED BY audit_of_operators
+                WHERE action IN ('operator.add', 'user.role')
+                  AND (action = 'operator.add' OR json_extract(detail, '$.role') = 'operator'))";
+
+pub(crate) fn operators(conn: &Connection) -> Result<OperatorPresence> {
+    conn.prepare_cached(OPERATORS)?.query_row((), |row| {
+        Ok(match (row.get(0)?, row.get(1)?) {
+            (true, _) => OperatorPresence::Present,
+            (false, true) => OperatorPresence::Gone,
+            (false, false) => OperatorPresence::Never,
+        })
+    })
 }
 
 pub(crate) fn load(conn: &Connection, world: &mut World, keys: &Footprint) -> Result<()> {
     if keys.first_operator {
-        world.has_operator = has_operator(conn)?;
+        world.operators = operators(conn)?;
     }
     if !keys.emails.is_empty() {
         let mut select = conn.prepare_cached("SELECT user_id FROM \"user\" WHERE email = ?1")?;

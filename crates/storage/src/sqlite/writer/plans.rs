@@ -2,19 +2,19 @@
 //! grow with the line.
 
 use super::{
-    super::tables::{concert, payment, point, point_history, reservation, session, token, user},
+    super::tables::{audit_log, concert, payment, point, point_history, reservation, session, token, user},
     *,
 };
 use crate::Page;
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome},
     decide::decide_all,
-    id::{ConcertId, PaymentId, ReservationId, SeatId, TokenId, UserId},
+    id::{AuditId, ConcertId, PaymentId, ReservationId, SeatId, TokenId, UserId},
     line::{Fence, TokenStatus},
     money::Money,
     sale::{DetailsChange, NewSeat, PaymentStatus, ReservationStatus, SeatLabel},
     time::Span,
-    user::{Caller, NewUser, Role},
+    user::{Caller, NewUser, OperatorPresence, Role},
 };
 use rusqlite::{
     StatementStatus,
@@ -110,6 +110,10 @@ fn rest(conn: &Connection) {
         "INSERT INTO point_history (history_id, user_id, amount, type, description, balance_after, version, payment_id,
              reference, created_at)
           SELECT n, SOMEONE, 6000, 'top_up', 'x', 6000, 1, NULL, 'r' || n, T0 FROM each",
+    );
+    many(
+        "INSERT INTO audit_log (audit_id, actor, action, object, detail, created_at)
+          SELECT n, NULL, 'points.top_up', iif(n % 2, 'concert 1', 'user ' || n), '{}', T0 FROM each",
     );
     many(
         "INSERT INTO idempotency (id, created_at, key, fingerprint, answer)
@@ -303,6 +307,10 @@ fn read(conn: &Connection, first: i64) {
     session::of_user(conn, user, 10).unwrap();
     user::credentials(conn, "777@example.com").unwrap().unwrap();
     user::find(conn, user).unwrap();
+    assert_eq!(user::operators(conn).unwrap(), OperatorPresence::Never);
+    for after in [None, Some(AuditId::new(LINE / 2))] {
+        assert_eq!(audit_log::page_of(conn, "concert 1", Page { after, limit: 50 }).unwrap().len(), 50);
+    }
     point::find(conn, someone(7)).unwrap().unwrap();
     point_history::page(conn, someone(7), Page { after: None, limit: 50 }).unwrap();
     concert::find(conn, ConcertId::new(1)).unwrap().unwrap();
@@ -347,6 +355,9 @@ fn list_of_hall(conn: &Connection) {
     use crate::{PaymentFilter, ReservationFilter};
     let concert = Some(ConcertId::new(1));
     let limit = 50;
+    for after in [0, 10_000] {
+        assert_eq!(reservation::door_list(conn, ConcertId::new(1), after, limit).unwrap().len(), 50);
+    }
     let newest =
         reservation::page(conn, &ReservationFilter { concert, ..Default::default() }, Page { after: None, limit });
     assert_eq!(newest.unwrap().len(), 50);

@@ -52,7 +52,7 @@ pub struct SeatBlock {
     reason: String,
 }
 
-/// Seats to put on sale again, or to remove.
+/// Seats to put on sale again.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeatRelease {
@@ -60,6 +60,20 @@ pub struct SeatRelease {
     #[serde(deserialize_with = "list::<SEATS_PER_OPERATOR_COMMAND_MAX, _, _>")]
     #[schema(min_items = 1, max_items = 100_000)]
     seat_ids: Vec<SeatId>,
+}
+
+/// Seats to remove.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeatRemoval {
+    /// The seats.
+    #[serde(deserialize_with = "list::<SEATS_PER_OPERATOR_COMMAND_MAX, _, _>")]
+    #[schema(min_items = 1, max_items = 100_000)]
+    seat_ids: Vec<SeatId>,
+    /// The reason, for the audit log: needed while the seats are on sale.
+    #[serde(default)]
+    #[schema(format = "text", min_length = 1, max_length = 200, example = "The stage takes their place")]
+    reason: Option<String>,
 }
 
 /// How many seats were changed.
@@ -100,6 +114,15 @@ pub struct SeatPatch {
     #[serde(default)]
     #[schema(format = "label", max_length = 40)]
     grade: Option<String>,
+    /// The reason, for the audit log: needed to raise the price of seats that are on sale.
+    #[serde(default)]
+    #[schema(format = "text", min_length = 1, max_length = 200, example = "Printed wrong at first")]
+    reason: Option<String>,
+}
+
+/// The reason of a change, for the audit log.
+fn reason_of(reason: Option<&str>) -> HttpResult<Option<String>> {
+    Ok(reason.map(|reason| checked_text("reason", reason, 200)).transpose()?)
 }
 
 /// Adds seats.
@@ -134,7 +157,7 @@ pub(in crate::api) async fn block_seats(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/seats/block", &[], &body)?;
     let reason = checked_text("reason", &body.reason, 200)?;
-    Ok(set(app.office.set_seats(caller, body.seat_ids, SeatAction::Block { reason }, key).await?))
+    Ok(set(app.office.set_seats(caller, (None, body.seat_ids), SeatAction::Block { reason }, key).await?))
 }
 
 /// Puts blocked seats on sale again.
@@ -149,13 +172,13 @@ pub(in crate::api) async fn free_seats(
     JsonBody(body): LargeJsonBody<SeatRelease>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/seats/free", &[], &body)?;
-    Ok(set(app.office.set_seats(caller, body.seat_ids, SeatAction::Free, key).await?))
+    Ok(set(app.office.set_seats(caller, (None, body.seat_ids), SeatAction::Free, key).await?))
 }
 
 /// Changes seats.
 ///
 /// Price, section, row, printed number or grade of seats that are neither held nor sold. Holds and purchases keep
-/// the price that they were made at.
+/// the price that they were made at. To raise the price of seats that are on sale needs a reason.
 #[utoipa::path(patch, path = "/api/v1/operator/concerts/{concert_id}/seats", tag = "operator",
     operation_id = "change_seats", params(("concert_id" = ConcertId, Path, description = "The concert")),
     request_body = SeatPatch, responses((status = 200, description = "How many", body = SetSeatsShape)))]
@@ -167,6 +190,7 @@ pub(in crate::api) async fn change(
     JsonBody(body): LargeJsonBody<SeatPatch>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::PATCH, "/operator/concerts/{id}/seats", &[&concert_id], &body)?;
+    let reason = reason_of(body.reason.as_deref())?;
     let label =
         |field: &str, text: Option<String>| text.map(|text| checked_label(field, &text, LABEL_LEN_MAX)).transpose();
     let change = SeatChange {
@@ -176,24 +200,26 @@ pub(in crate::api) async fn change(
         number: body.number.map(|number| checked_number("number", &number)).transpose()?,
         grade: label("grade", body.grade)?,
     };
-    Ok(set(app.office.change_seats(caller, (concert_id, body.seat_ids), change, key).await?))
+    Ok(set(app.office.change_seats(caller, (concert_id, body.seat_ids), (change, reason), key).await?))
 }
 
 /// Removes seats.
 ///
-/// Those that were never held. A seat that was held or sold before stays: block it.
+/// Those that were never held. A seat that was held or sold before stays: block it. Seats that are on sale need a
+/// reason.
 #[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/seats/remove", tag = "operator",
     operation_id = "remove_seats", params(("concert_id" = ConcertId, Path, description = "The concert")),
-    request_body = SeatRelease, responses((status = 200, description = "How many", body = SetSeatsShape)))]
+    request_body = SeatRemoval, responses((status = 200, description = "How many", body = SetSeatsShape)))]
 pub(in crate::api) async fn remove(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
     key: IdempotencyKey,
-    JsonBody(body): LargeJsonBody<SeatRelease>,
+    JsonBody(body): LargeJsonBody<SeatRemoval>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/seats/remove", &[&concert_id], &body)?;
-    Ok(set(app.office.remove_seats(caller, (concert_id, body.seat_ids), key).await?))
+    let reason = reason_of(body.reason.as_deref())?;
+    Ok(set(app.office.remove_seats(caller, (concert_id, body.seat_ids), reason, key).await?))
 }
 
 fn set(Reply { value, replay }: Reply<frontrow_service::SetSeats>) -> Response {

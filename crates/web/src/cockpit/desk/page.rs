@@ -175,7 +175,7 @@ pub(super) struct EntryLine {
     pub(super) who: String,
     pub(super) what: String,
     reason: String,
-    /// What stands at the mark in the charts; empty if the entry is of another sale.
+    /// What stands at the mark in the charts; empty if the entry is of the house.
     mark: String,
     /// Whether it is of the sale's room.
     #[serde(skip)]
@@ -220,10 +220,10 @@ impl Names {
     }
 }
 
-/// The newest entries of the audit log, oldest first.
+/// The newest entries of the audit log about the sale, oldest first.
 pub(super) async fn newest_entries(app: &SharedState, shell: &Shell, screen: &SaleScreen) -> Vec<EntryLine> {
     // The rest of the screen is shown without the database, too.
-    let mut entries = app.office.entries_on_screen().await;
+    let mut entries = app.office.entries_on_screen(screen.concert.concert_id).await;
     entries.reverse();
     let mut names = Names::default();
     names.learn(app, &entries).await;

@@ -36,8 +36,8 @@ use frontrow_service::{
 #[derive(Debug, Clone)]
 enum CheckedAct {
     Set(SeatAction),
-    Change(SeatChange),
-    Remove,
+    Change(SeatChange, Option<String>),
+    Remove(Option<String>),
 }
 
 /// Does what was asked.
@@ -62,10 +62,8 @@ pub(super) async fn set(
         let notice = faulty(&visit.shell);
         return visit.asked(&view, act, &choice, Some(again(Some(notice), fresh_key()))).await;
     };
-    // A removal that is sent again names seats that are gone: its key finds the answer. Blocking and freeing take seats of
-    // any concert, and only those of this one are meant here.
-    let is_of_hall = choice.gone == 0 || matches!(act, SeatAct::Change | SeatAct::Remove);
-    let Some(named) = choice.all_named().filter(|named| is_of_hall && !named.is_empty()) else {
+    // A removal that is sent again names seats that are gone: its key finds the answer.
+    let Some(named) = choice.all_named().filter(|named| !named.is_empty()) else {
         let notice = visit.gone_notice();
         return visit.asked(&view, act, &choice, Some(again(Some(notice), fresh_key()))).await;
     };
@@ -74,6 +72,12 @@ pub(super) async fn set(
     for (part, seats) in named.chunks(SEATS_PER_OPERATOR_COMMAND_MAX).enumerate() {
         match visit.set_part(&checked, (act, part), seats, &key).await {
             Ok(()) => done += seats.len(),
+            Err(ServiceError::Refused(Refusal::ReasonNeeded) | ServiceError::RefusedBefore(Refusal::ReasonNeeded)) => {
+                asked.reason.fault = Some(visit.shell.t1("seats-fault-reason", "max", REASON_LEN_MAX));
+                let notice = visit.refused(&view, Refusal::ReasonNeeded, done)?;
+                let again = AskedAgain { notice: Some(notice), fields: asked, key: fresh_key() };
+                return visit.asked(&view, act, &choice, Some(again)).await;
+            }
             Err(ServiceError::Refused(refusal) | ServiceError::RefusedBefore(refusal)) => {
                 let notice = visit.refused(&view, refusal, done)?;
                 // What was sold meanwhile is named, and left out of the form that comes back.
@@ -113,11 +117,15 @@ impl SeatsVisit {
             .map_err(|_| ServiceError::Internal("a form's key cannot be bound"))?;
         let seats = seats.to_vec();
         match checked.clone() {
-            CheckedAct::Set(action) => _ = office.set_seats(caller, seats, action, key).await?,
-            CheckedAct::Change(change) => {
-                _ = office.change_seats(caller, (self.concert_id, seats), change, key).await?;
+            CheckedAct::Set(action) => {
+                _ = office.set_seats(caller, (Some(self.concert_id), seats), action, key).await?;
             }
-            CheckedAct::Remove => _ = office.remove_seats(caller, (self.concert_id, seats), key).await?,
+            CheckedAct::Change(change, reason) => {
+                _ = office.change_seats(caller, (self.concert_id, seats), (change, reason), key).await?;
+            }
+            CheckedAct::Remove(reason) => {
+                _ = office.remove_seats(caller, (self.concert_id, seats), reason, key).await?;
+            }
         }
         Ok(())
     }
@@ -163,8 +171,9 @@ impl CheckedAct {
     fn said(&self) -> String {
         match self {
             Self::Set(SeatAction::Block { reason }) => reason.clone(),
-            Self::Change(change) => serde_json::to_string(change).unwrap_or_default(),
-            Self::Set(SeatAction::Free) | Self::Remove => String::new(),
+            Self::Change(change, reason) => serde_json::to_string(&(change, reason)).unwrap_or_default(),
+            Self::Remove(reason) => reason.clone().unwrap_or_default(),
+            Self::Set(SeatAction::Free) => String::new(),
         }
     }
 }
@@ -173,14 +182,11 @@ impl CheckedAct {
 fn check(shell: &CockpitShell, act: SeatAct, fields: &mut AskedFields) -> Option<CheckedAct> {
     let checked = match act {
         SeatAct::Block => {
-            let Ok(reason) = checked_text("reason", fields.reason.value.trim(), REASON_LEN_MAX) else {
-                fields.reason.fault = Some(shell.t1("seats-fault-reason", "max", REASON_LEN_MAX));
-                return None;
-            };
+            let reason = reason(shell, &mut fields.reason)?;
             CheckedAct::Set(SeatAction::Block { reason })
         }
         SeatAct::Free => CheckedAct::Set(SeatAction::Free),
-        SeatAct::Remove => CheckedAct::Remove,
+        SeatAct::Remove => CheckedAct::Remove(reason_if_given(shell, &mut fields.reason)),
         SeatAct::Change => {
             let label = |text: &str| checked_label("label", text, LABEL_LEN_MAX).ok();
             let fault = || shell.t1("seats-fault-label", "max", LABEL_LEN_MAX);
@@ -198,10 +204,24 @@ fn check(shell: &CockpitShell, act: SeatAct, fields: &mut AskedFields) -> Option
             if !fields.are_faulty() && change == SeatChange::default() {
                 fields.price.fault = Some(shell.t("seats-fault-nothing"));
             }
-            CheckedAct::Change(change)
+            CheckedAct::Change(change, reason_if_given(shell, &mut fields.reason))
         }
     };
     (!fields.are_faulty()).then_some(checked)
+}
+
+/// The reason; none, with its fault, if it is none.
+fn reason(shell: &CockpitShell, field: &mut AskedField) -> Option<String> {
+    let reason = checked_text("reason", field.value.trim(), REASON_LEN_MAX).ok();
+    if reason.is_none() {
+        field.fault = Some(shell.t1("seats-fault-reason", "max", REASON_LEN_MAX));
+    }
+    reason
+}
+
+/// The same for an act that needs one at some times only.
+fn reason_if_given(shell: &CockpitShell, field: &mut AskedField) -> Option<String> {
+    if field.value.trim().is_empty() { None } else { reason(shell, field) }
 }
 
 /// The new value of a field, if it is not the one that was shown.

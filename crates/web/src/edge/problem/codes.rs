@@ -103,7 +103,7 @@ definitions! {
     EMAIL_TAKEN of EmailTaken: 409 "The e-mail address has an account" "Sign in, or register with another address.";
     ACCOUNT_CHANGED of AccountChanged: 409 "The account has changed meanwhile" "All sessions of the account were ended after its password was checked. Sign in again.";
     SECOND_FACTOR_ACTIVE of SecondFactorActive: 409 "There is a second factor" "The account has a second factor in force. Remove it before another one is set up.";
-    OPERATOR_EXISTS of OperatorExists: 409 "There is an operator" "The link for the first operator works while there is none. Others are added by `frontrow operator add`.";
+    OPERATOR_EXISTS of OperatorExists: 409 "There was an operator" "The link for the first operator works until there has been one. Others are added by `frontrow operator add`.";
     BALANCE_LEFT of BalanceLeft: 409 "The account has points" "An account is erased when its balance is 0; `balance` says how much there is. Spend it, or ask the box office.";
     TICKETS_LEFT of TicketsLeft: 409 "The account has tickets" "An account is erased when it has no ticket for a concert to come, nor for one that was postponed or cancelled; reservation `reservation_id` is one. Refund it, or ask the box office.";
     DEBT_LEFT of DebtLeft: 409 "The account has an open debt" "An account is erased when it owes nothing; debt `debt_id` of `amount` is open. Ask the box office to collect it or to write it off.";

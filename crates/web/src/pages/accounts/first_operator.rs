@@ -24,20 +24,22 @@ use axum::{
 use frontrow_domain::{
     refusal::{EntityKind, Refusal},
     text::checked_text,
+    user::OperatorPresence,
 };
 use frontrow_service::{
     first_operator::FIRST_OPERATOR_PATH,
     validate::{Email, Password, USER_NAME_LEN_MAX},
 };
 
-/// Every other link, and this one once there is an operator, is a page that does not exist.
+/// Every other link, and this one once there has been an operator, is a page that does not exist.
 fn nothing_here() -> Problem {
     Refusal::NotFound { what: EntityKind::User }.into()
 }
 
 /// Refuses a link that is not the printed one, or is no longer good.
 async fn check(app: &SharedState, secret: &str) -> HttpResult<()> {
-    let is_good = app.office.is_first_operator_secret(secret) && app.office.lacks_operator().await?;
+    let is_good =
+        app.office.is_first_operator_secret(secret) && app.office.operators().await? == OperatorPresence::Never;
     if is_good { Ok(()) } else { Err(nothing_here()) }
 }
 
