@@ -76,7 +76,7 @@ impl Command {
                 texts(all.flatten().map(String::as_str))?;
                 detail_texts(&change.details)
             }
-            Self::SetPoster(poster) => count("Send", poster.jpeg.len(), 1..=POSTER_LEN_MAX, "bytes"),
+            Self::SetPoster { poster, .. } => count("Send", poster.jpeg.len(), 1..=POSTER_LEN_MAX, "bytes"),
             Self::CancelConcert { reason, .. } | Self::SettleDebt { reason, .. } => texts([reason.as_str()]),
             Self::WindUp { seat_ids, payment_ids, .. } => {
                 count("Name", seat_ids.len(), 0..=wide(WIND_UP_MAX), "seats")?;

@@ -5,8 +5,8 @@ mod outcome;
 pub(crate) mod stored;
 
 pub use drafts::{
-    ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewConcert, NewPassword, PasswordHash,
-    Proof, RoomChange, Settlements, Worth,
+    ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewConcert, NewPassword, OwnRoom,
+    PasswordHash, Proof, RoomChange, Settlements, Worth,
 };
 pub use outcome::{Issue, Outcome};
 
@@ -59,11 +59,12 @@ impl Request {
                     | Command::EndLine { .. }
                     | Command::ExpireHolds { .. }
                     | Command::SetRole { .. }
-                    | Command::CancelConcert { .. }
-                    | Command::RefundConcert { .. }
+                    // Of a version that it has changed itself, a second run would be refused.
+                    | Command::CancelConcert { basis: None, .. }
+                    | Command::RefundConcert { basis: None, .. }
                     | Command::WindUp { .. }
                     | Command::SettleConcert { .. }
-                    | Command::SetPoster(_)
+                    | Command::SetPoster { .. }
                     | Command::RemovePoster { .. }
                     | Command::ClaimEvents { .. }
                     | Command::SettleEvents(_)
@@ -338,11 +339,15 @@ pub enum Command {
         concert_id: ConcertId,
         /// The reason, for the buyers.
         reason: String,
+        /// As of [`Command::UpdateConcert`].
+        basis: Option<Time>,
     },
     /// An operator requests the refund of every payment of a cancelled concert.
     RefundConcert {
         /// The concert.
         concert_id: ConcertId,
+        /// As of [`Command::UpdateConcert`].
+        basis: Option<Time>,
     },
     /// A part of a cancelled concert is wound up, by the box office alone: its holds end, its seats are blocked, and
     /// its payments are refunded if an operator asked for that. Finished seats and payments are skipped.
@@ -362,11 +367,18 @@ pub enum Command {
         seen: Time,
     },
     /// An operator gives a concert a poster, in place of the one that it has.
-    SetPoster(Poster),
+    SetPoster {
+        /// The poster.
+        poster: Poster,
+        /// As of [`Command::UpdateConcert`]. The poster that a concert has may be set again on any version.
+        basis: Option<Time>,
+    },
     /// An operator removes the poster of a concert.
     RemovePoster {
         /// The concert.
         concert_id: ConcertId,
+        /// As of [`Command::UpdateConcert`]. A concert without a poster stays as it is, whatever its version.
+        basis: Option<Time>,
     },
     /// An operator adds seats to a concert.
     AddSeats {

@@ -131,14 +131,16 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::UpdateConcert { concert_id, change, basis, reason } => {
             concerts::update(world, caller, *concert_id, change, *basis, reason.as_deref())
         }
-        Command::CancelConcert { concert_id, reason } => concerts::cancel(world, caller, *concert_id, reason),
-        Command::RefundConcert { concert_id } => concerts::refund_all(world, caller, *concert_id),
+        Command::CancelConcert { concert_id, reason, basis } => {
+            concerts::cancel(world, caller, *concert_id, reason, *basis)
+        }
+        Command::RefundConcert { concert_id, basis } => concerts::refund_all(world, caller, *concert_id, *basis),
         Command::WindUp { concert_id, seat_ids, payment_ids } => {
             concerts::wind_up(world, caller, *concert_id, seat_ids, payment_ids)
         }
         Command::SettleConcert { concert_id, seen } => concerts::settle(world, caller, *concert_id, *seen),
-        Command::SetPoster(poster) => concerts::set_poster(world, caller, poster),
-        Command::RemovePoster { concert_id } => concerts::remove_poster(world, caller, *concert_id),
+        Command::SetPoster { poster, basis } => concerts::set_poster(world, caller, poster, *basis),
+        Command::RemovePoster { concert_id, basis } => concerts::remove_poster(world, caller, *concert_id, *basis),
         Command::AddSeats { concert_id, seats } => seats::add(world, caller, *concert_id, seats),
         Command::SetSeats { within, seat_ids, action } => seats::set(world, caller, *within, seat_ids, action),
         Command::ChangeSeats { concert_id, seat_ids, change, reason } => {

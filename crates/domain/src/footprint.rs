@@ -5,7 +5,7 @@ use crate::{
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
     outbox::Consumer,
     policy::TOKENS_PER_ADVANCE_MAX,
-    sale::{Poster, SeatChange, SeatPlace},
+    sale::{ConcertStatus, Poster, SeatChange, SeatPlace},
     user::LinkKind,
 };
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ pub struct Footprint {
     pub debts: Vec<DebtId>,
     /// Users whose open debts are all needed.
     pub debtors: Vec<UserId>,
-    /// Concerts that get seats: which of these numbers and places exist, and the highest number.
+    /// Concerts that get seats or go on sale: which of these numbers and places exist, and the highest number.
     pub new_seats: Vec<(ConcertId, Vec<i32>, Vec<SeatPlace>)>,
     /// Concerts whose seats move: the places there that the change may lead to.
     pub moved_seats: Vec<(ConcertId, SeatChange)>,
@@ -213,7 +213,7 @@ impl Footprint {
             | Command::RefundConcert { .. }
             | Command::SettleConcert { .. }
             | Command::WindUp { .. }
-            | Command::SetPoster(_)
+            | Command::SetPoster { .. }
             | Command::RemovePoster { .. }
             | Command::AddSeats { .. }
             | Command::ChangeSeats { .. }
@@ -356,13 +356,16 @@ impl Footprint {
                 if !change.details.is_empty() {
                     self.details.push(*concert_id);
                 }
+                if change.status == Some(ConcertStatus::Scheduled) {
+                    self.new_seats.push((*concert_id, Vec::new(), Vec::new()));
+                }
             }
-            Command::SetPoster(Poster { concert_id, .. }) | Command::RemovePoster { concert_id } => {
+            Command::SetPoster { poster: Poster { concert_id, .. }, .. } | Command::RemovePoster { concert_id, .. } => {
                 self.concerts.push(*concert_id);
                 self.posters.push(*concert_id);
             }
             Command::CancelConcert { concert_id, .. }
-            | Command::RefundConcert { concert_id }
+            | Command::RefundConcert { concert_id, .. }
             | Command::SettleConcert { concert_id, .. } => {
                 self.concerts.push(*concert_id);
                 self.rooms.push(RoomId::of_concert(*concert_id));

@@ -209,6 +209,12 @@ refusals! {
     /// All payments of a concert are refunded only after it was cancelled.
     #[error("The concert is not cancelled.")]
     ConcertNotCancelled = "concert_not_cancelled" Passing,
+    /// A concert that was stopped goes on sale only with seats.
+    #[error("The concert has no seats.")]
+    NoSeats = "no_seats" Passing,
+    /// A concert that is being made goes on sale once it is said when its sale opens.
+    #[error("The concert has no opening.")]
+    NoOpening = "no_opening" Passing,
     /// The seat is held by a reservation that is not paid yet.
     #[error("Seat {seat_id} is held.")]
     SeatHeld {

@@ -3,6 +3,7 @@
 mod concert;
 mod details;
 mod payment;
+mod preparation;
 mod rehearsal;
 mod reservation;
 mod seat;

@@ -74,7 +74,7 @@ pub struct World {
     pub seat_numbers: HashSet<(ConcertId, i32)>,
     /// Places of seats that exist, of those in the footprint.
     pub seat_places: HashMap<ConcertId, HashSet<SeatPlace>>,
-    /// The highest seat number of each concert that gets seats; absent without a seat.
+    /// The highest seat number of each concert that gets seats or goes on sale; absent without a seat.
     pub highest_seats: HashMap<ConcertId, i32>,
     /// Reservations.
     pub reservations: Table<ReservationId, Reservation>,

@@ -218,7 +218,7 @@ impl ConcertDraft {
             starts_at,
             ends_at,
             base_price: self.base_price,
-            opens_at: self.opens_at,
+            opens_at: Some(self.opens_at),
             closes_at: self.closes_at,
             own_room_max_active: self.own_room_max_active,
             details: self.details.clone().map(DetailsDraft::check).transpose()?.unwrap_or_default(),

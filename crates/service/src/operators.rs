@@ -87,31 +87,34 @@ impl BoxOffice {
         Ok(Reply { value: done.value.seen_at(self.now()), replay: done.replay })
     }
 
-    /// Cancels a concert, for good.
+    /// Cancels a concert, for good: if `basis` is set, only the version with this `updated_at`.
     ///
     /// # Errors
-    /// The refusal that says why not.
+    /// The refusal that says why not; [`Refusal::Changed`] for another version.
     pub async fn cancel_concert(
         &self,
         caller: Caller,
         concert_id: ConcertId,
         reason: String,
+        basis: Option<Time>,
         key: Option<Idempotency>,
     ) -> Result<Reply<Concert>, ServiceError> {
-        self.ask(caller, Command::CancelConcert { concert_id, reason }, key).await
+        self.ask(caller, Command::CancelConcert { concert_id, reason, basis }, key).await
     }
 
-    /// Has every payment of a cancelled concert refunded, in the background.
+    /// Has every payment of a cancelled concert refunded, in the background: if `basis` is set, only of the version with
+    /// this `updated_at`.
     ///
     /// # Errors
-    /// The refusal that says why not.
+    /// The refusal that says why not; [`Refusal::Changed`] for another version.
     pub async fn refund_concert(
         &self,
         caller: Caller,
         concert_id: ConcertId,
+        basis: Option<Time>,
         key: Option<Idempotency>,
     ) -> Result<Reply<ConcertBooks>, ServiceError> {
-        let done: Reply<Concert> = self.ask(caller, Command::RefundConcert { concert_id }, key).await?;
+        let done: Reply<Concert> = self.ask(caller, Command::RefundConcert { concert_id, basis }, key).await?;
         Ok(Reply { value: self.books_of(&done.value).await?, replay: done.replay })
     }
 
@@ -128,20 +131,27 @@ impl BoxOffice {
         self.pictures.poster(concert_id, format, picture).await
     }
 
-    /// Gives a concert a poster.
+    /// Gives a concert a poster: if `basis` is set, only the version with this `updated_at`. The poster that it has
+    /// already changes nothing.
     ///
     /// # Errors
-    /// The refusal that says why not.
-    pub async fn set_poster(&self, caller: Caller, poster: Poster) -> Result<(), ServiceError> {
-        self.run(caller, Command::SetPoster(poster)).await
+    /// The refusal that says why not; [`Refusal::Changed`] for another version.
+    pub async fn set_poster(&self, caller: Caller, poster: Poster, basis: Option<Time>) -> Result<(), ServiceError> {
+        self.run(caller, Command::SetPoster { poster, basis }).await
     }
 
-    /// Removes the poster of a concert.
+    /// Removes the poster of a concert: if `basis` is set, only of the version with this `updated_at`. Of a concert
+    /// without a poster nothing changes.
     ///
     /// # Errors
-    /// The refusal that says why not.
-    pub async fn remove_poster(&self, caller: Caller, concert_id: ConcertId) -> Result<(), ServiceError> {
-        self.run(caller, Command::RemovePoster { concert_id }).await
+    /// The refusal that says why not; [`Refusal::Changed`] for another version.
+    pub async fn remove_poster(
+        &self,
+        caller: Caller,
+        concert_id: ConcertId,
+        basis: Option<Time>,
+    ) -> Result<(), ServiceError> {
+        self.run(caller, Command::RemovePoster { concert_id, basis }).await
     }
 
     /// A concert as it stands in the database, with its seats counted now.

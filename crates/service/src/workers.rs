@@ -156,7 +156,7 @@ mod tests {
     };
     use frontrow_clock::Clock;
     use frontrow_domain::{
-        command::{Command, ConcertChange, Outcome},
+        command::{Command, ConcertChange, Outcome, OwnRoom},
         id::RoomId,
         time::Span,
         user::Caller,
@@ -201,7 +201,10 @@ mod tests {
         assert!(knows(newest), "new rooms are found at once");
 
         // An older concert gets a room of its own: its number is below many others.
-        let change = ConcertChange { own_room_max_active: Some(5), ..ConcertChange::default() };
+        let change = ConcertChange {
+            own_room: Some(OwnRoom { max_active: 5, admit_per_minute: None }),
+            ..ConcertChange::default()
+        };
         let (concert_id, room) = (old.concert_id, RoomId::of_concert(old.concert_id));
         ask(&elsewhere, Caller::System, Command::UpdateConcert { concert_id, change, basis: None, reason: None }).await;
         let (mut after, mut parts) = (first, Vec::new());

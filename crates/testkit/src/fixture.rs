@@ -273,7 +273,7 @@ pub fn new_concert() -> NewConcert {
         starts_at: START.plus(Span::from_secs(45 * 86_400)),
         ends_at: START.plus(Span::from_secs(45 * 86_400 + 9_000)),
         base_price: Money::new(90_000),
-        opens_at: START,
+        opens_at: Some(START),
         closes_at: Some(START.plus(Span::from_secs(44 * 86_400))),
         own_room_max_active: None,
         details: DetailsChange::default(),

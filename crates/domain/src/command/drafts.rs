@@ -153,8 +153,8 @@ pub struct NewConcert {
     pub ends_at: Time,
     /// The price of a seat unless its grade has another.
     pub base_price: Money,
-    /// When the sale opens.
-    pub opens_at: Time,
+    /// When the sale opens. None makes a closed concert that [has no opening](crate::sale::Concert::has_no_opening).
+    pub opens_at: Option<Time>,
     /// When the sale closes; none for the start of the concert, also if that moves.
     pub closes_at: Option<Time>,
     /// The cap of the concert's own room; none to use the house room.
@@ -194,10 +194,19 @@ pub struct ConcertChange {
     pub status: Option<ConcertStatus>,
     /// The reason, for the buyers; `Some(None)` removes it.
     pub status_reason: Option<Option<String>>,
-    /// Gives the concert a room of its own with this cap; possible only before its sale has ever opened.
-    pub own_room_max_active: Option<i64>,
+    /// Gives the concert a room of its own; possible only before its sale has ever opened.
+    pub own_room: Option<OwnRoom>,
     /// The changes of its details.
     pub details: DetailsChange,
+}
+
+/// The room that a concert gets for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnRoom {
+    /// The cap on active tokens.
+    pub max_active: i64,
+    /// The rate, in turns a minute; none for no limit.
+    pub admit_per_minute: Option<i64>,
 }
 
 /// An operator's changes of a room; none leaves a field.

@@ -1,12 +1,12 @@
 //! A concert's life: created, changed, cancelled, wound up.
 
 use crate::{
-    command::{ConcertChange, Decision, NewConcert, Outcome},
+    command::{ConcertChange, Decision, NewConcert, Outcome, OwnRoom},
     decide::{
         holds::give_up_unpaid,
         operators::{
-            check_basis, check_has_reason, check_max_active, check_operator, check_price, check_reason, check_system,
-            differences, later, malformed, with_reason,
+            check_basis, check_has_reason, check_max_active, check_operator, check_price, check_rate, check_reason,
+            check_system, differences, later, malformed, with_reason,
         },
         payments::give_back,
     },
@@ -30,9 +30,12 @@ pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Dec
         None => (new.starts_at, Closing::WithStart),
         Some(at) => (at, Closing::Apart),
     };
-    if let Some(max_active) = new.own_room_max_active {
-        check_max_active(max_active)?;
-    }
+    let own_room = new.own_room_max_active.map(|max_active| OwnRoom { max_active, admit_per_minute: None });
+    own_room.map_or(Ok(()), check_own_room)?;
+    let (status, opens_at) = match new.opens_at {
+        Some(opens_at) => (ConcertStatus::Scheduled, opens_at),
+        None => (ConcertStatus::Closed, Concert::unknown_opening(new.starts_at)),
+    };
     let now = world.now;
     let mut concert = Concert {
         concert_id: ConcertId::new(0),
@@ -46,12 +49,12 @@ pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Dec
         starts_at: new.starts_at,
         ends_at: new.ends_at,
         base_price: new.base_price,
-        opens_at: new.opens_at,
+        opens_at,
         closes_at,
         opened_at: None,
         closing,
         room_id: RoomId::HOUSE,
-        status: ConcertStatus::Scheduled,
+        status,
         status_reason: None,
         refund_all_at: None,
         wound_up_at: None,
@@ -62,8 +65,8 @@ pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Dec
     new.details.check()?;
     // A refused concert takes no number.
     concert.concert_id = world.take_concert_id();
-    if let Some(max_active) = new.own_room_max_active {
-        open_own_room(world, &mut concert, max_active);
+    if let Some(room) = own_room {
+        open_own_room(world, &mut concert, room);
     }
     set_sale_window(world, &concert);
     world.concerts.put(concert.concert_id, concert.clone());
@@ -74,18 +77,24 @@ pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Dec
 }
 
 /// Gives a concert a room of its own. Its sale window is set once the concert's hours are known.
-fn open_own_room(world: &mut World, concert: &mut Concert, max_active: i64) {
+fn open_own_room(world: &mut World, concert: &mut Concert, OwnRoom { max_active, admit_per_minute }: OwnRoom) {
     let room_id = RoomId::of_concert(concert.concert_id);
-    world.rooms.put(room_id, Room::new(room_id, max_active, world.now));
+    let room = Room { admit_per_minute, ..Room::new(room_id, max_active, world.now) };
+    world.rooms.put(room_id, room);
     world.note_cap(room_id, max_active);
     concert.room_id = room_id;
+}
+
+fn check_own_room(OwnRoom { max_active, admit_per_minute }: OwnRoom) -> Result<(), Refusal> {
+    check_max_active(max_active)?;
+    check_rate(admit_per_minute)
 }
 
 /// Refuses unless the concert may leave the house room. Once its sale was open, buyers may hold seats with the house
 /// room's tokens and wait there for a turn, even if the opening was moved since: a room of its own would take both from
 /// them. A hold does not lock its concert, so the last seconds before the opening count as after it.
-fn check_may_move_out(concert: &Concert, max_active: i64, now: Time) -> Result<(), Refusal> {
-    check_max_active(max_active)?;
+fn check_may_move_out(concert: &Concert, own_room: OwnRoom, now: Time) -> Result<(), Refusal> {
+    check_own_room(own_room)?;
     concert.check_takes_place()?;
     if concert.room_id != RoomId::HOUSE {
         return Err(malformed("The concert has a room of its own: change the room."));
@@ -158,23 +167,27 @@ pub(super) fn update(
     check_operator(caller)?;
     let before = find(world, id)?;
     check_basis(basis, before.updated_at)?;
-    if let Some(max_active) = change.own_room_max_active {
-        check_may_move_out(&before, max_active, world.now)?;
+    if let Some(room) = change.own_room {
+        check_may_move_out(&before, room, world.now)?;
     }
     let mut concert = change.applied(&before, world.now)?;
+    check_may_go_on_sale(world, &before, &concert, change)?;
     change.details.check()?;
     reason.map_or(Ok(()), check_reason)?;
     if change.hurts(&before, world.now) {
         let for_buyers = change.status_reason.as_ref().and_then(Option::as_deref);
         check_has_reason(caller, reason.or(for_buyers))?;
     }
-    if let Some(max_active) = change.own_room_max_active {
-        open_own_room(world, &mut concert, max_active);
+    if let Some(room) = change.own_room {
+        open_own_room(world, &mut concert, room);
     }
     let concert = put(world, concert);
     let mut detail = differences(&before, &concert);
-    if let Some(max_active) = change.own_room_max_active {
+    if let Some(OwnRoom { max_active, admit_per_minute }) = change.own_room {
         detail.insert("own_room_max_active".to_owned(), json!({ "from": null, "to": max_active }));
+        if let Some(rate) = admit_per_minute {
+            detail.insert("admit_per_minute".to_owned(), json!({ "from": null, "to": rate }));
+        }
     }
     let details = change_details(world, id, &change.details);
     if !details.is_empty() {
@@ -185,12 +198,30 @@ pub(super) fn update(
     Ok(Outcome::Concert(concert))
 }
 
+/// Refuses a change that puts a stopped concert on sale before it is whole. A new concert may be scheduled without seats:
+/// those who make it add them before its sale opens.
+fn check_may_go_on_sale(
+    world: &World,
+    before: &Concert,
+    after: &Concert,
+    change: &ConcertChange,
+) -> Result<(), Refusal> {
+    if before.status == after.status || after.status != ConcertStatus::Scheduled {
+        return Ok(());
+    }
+    if !world.highest_seats.contains_key(&before.concert_id) {
+        return Err(Refusal::NoSeats);
+    }
+    if before.has_no_opening() && change.opens_at.is_none() { Err(Refusal::NoOpening) } else { Ok(()) }
+}
+
 impl ConcertChange {
     /// The concert after the change at `now`, but for a room of its own, its details and `updated_at`.
     ///
     /// # Errors
     /// The refusal of a change that leads to no possible concert.
     pub fn applied(&self, concert: &Concert, now: Time) -> Result<Concert, Refusal> {
+        let has_no_opening = concert.has_no_opening();
         let mut concert = concert.clone();
         let take = |field: &mut String, new: &Option<String>| {
             if let Some(new) = new {
@@ -212,8 +243,12 @@ impl ConcertChange {
                 .map_err(|reason| malformed(format!("The concert's {} {reason}.", reason.field())))?;
         }
         concert.base_price = self.base_price.unwrap_or(concert.base_price);
-        if let Some(opens_at) = self.opens_at {
-            concert.open_at(opens_at, now);
+        match self.opens_at {
+            // What was never open leaves no trace.
+            None if has_no_opening => concert.opens_at = Concert::unknown_opening(concert.starts_at),
+            Some(opens_at) if has_no_opening => concert.opens_at = opens_at,
+            Some(opens_at) => concert.open_at(opens_at, now),
+            None => {}
         }
         match self.closes_at {
             None => {}
@@ -252,7 +287,7 @@ fn change_details(world: &mut World, id: ConcertId, change: &DetailsChange) -> M
 }
 
 /// The same picture again changes nothing.
-pub(super) fn set_poster(world: &mut World, caller: Caller, poster: &Poster) -> Decision {
+pub(super) fn set_poster(world: &mut World, caller: Caller, poster: &Poster, basis: Option<Time>) -> Decision {
     check_operator(caller)?;
     let concert = find(world, poster.concert_id)?;
     let PosterMark { tag, width, height } = poster.mark;
@@ -262,6 +297,7 @@ pub(super) fn set_poster(world: &mut World, caller: Caller, poster: &Poster) -> 
     if world.posters.get(&poster.concert_id) == Some(&poster.mark) {
         return Ok(Outcome::Concert(concert));
     }
+    check_basis(basis, concert.updated_at)?;
     let concert = put(world, concert);
     world.set_poster(poster.clone());
     let detail = json!({ "tag": tag.to_string(), "width": width, "height": height, "bytes": poster.jpeg.len() });
@@ -270,10 +306,11 @@ pub(super) fn set_poster(world: &mut World, caller: Caller, poster: &Poster) -> 
 }
 
 /// Removing a poster that is not there changes nothing.
-pub(super) fn remove_poster(world: &mut World, caller: Caller, id: ConcertId) -> Decision {
+pub(super) fn remove_poster(world: &mut World, caller: Caller, id: ConcertId, basis: Option<Time>) -> Decision {
     check_operator(caller)?;
     let concert = find(world, id)?;
     let Some(mark) = world.posters.get(&id).copied() else { return Ok(Outcome::Concert(concert)) };
+    check_basis(basis, concert.updated_at)?;
     let concert = put(world, concert);
     world.remove_poster(id);
     let detail = json!({ "tag": mark.tag.to_string() });
@@ -293,9 +330,10 @@ fn set_status(concert: &mut Concert, status: ConcertStatus) -> Result<(), Refusa
     Ok(())
 }
 
-pub(super) fn cancel(world: &mut World, caller: Caller, id: ConcertId, reason: &str) -> Decision {
+pub(super) fn cancel(world: &mut World, caller: Caller, id: ConcertId, reason: &str, basis: Option<Time>) -> Decision {
     check_operator(caller)?;
     let mut concert = find(world, id)?;
+    check_basis(basis, concert.updated_at)?;
     if concert.status == ConcertStatus::Cancelled {
         return Ok(Outcome::Concert(concert));
     }
@@ -310,9 +348,10 @@ pub(super) fn cancel(world: &mut World, caller: Caller, id: ConcertId, reason: &
     Ok(Outcome::Concert(concert))
 }
 
-pub(super) fn refund_all(world: &mut World, caller: Caller, id: ConcertId) -> Decision {
+pub(super) fn refund_all(world: &mut World, caller: Caller, id: ConcertId, basis: Option<Time>) -> Decision {
     check_operator(caller)?;
     let mut concert = find(world, id)?;
+    check_basis(basis, concert.updated_at)?;
     if concert.status != ConcertStatus::Cancelled {
         return Err(Refusal::ConcertNotCancelled);
     }

@@ -37,6 +37,14 @@ pub(super) fn check_max_active(max_active: i64) -> Result<(), Refusal> {
     }
 }
 
+pub(super) fn check_rate(admit_per_minute: Option<i64>) -> Result<(), Refusal> {
+    if admit_per_minute.is_none_or(|rate| (1..=ADMIT_PER_MINUTE_MAX).contains(&rate)) {
+        Ok(())
+    } else {
+        Err(malformed(format!("admit_per_minute is from 1 to {ADMIT_PER_MINUTE_MAX}.")))
+    }
+}
+
 pub(super) fn check_reason(reason: &str) -> Result<(), Refusal> {
     if reason.is_empty() || reason.chars().count() > STATUS_REASON_LEN_MAX {
         return Err(malformed(format!("A reason has 1 to {STATUS_REASON_LEN_MAX} characters.")));
@@ -111,11 +119,7 @@ pub(super) fn set_room(
     if let Some(max_active) = change.max_active {
         check_max_active(max_active)?;
     }
-    if let Some(Some(per_minute)) = change.admit_per_minute
-        && !(1..=ADMIT_PER_MINUTE_MAX).contains(&per_minute)
-    {
-        return Err(malformed(format!("admit_per_minute is from 1 to {ADMIT_PER_MINUTE_MAX}.")));
-    }
+    check_rate(change.admit_per_minute.flatten())?;
     reason.map_or(Ok(()), check_reason)?;
     if change.hurts(&before) {
         check_has_reason(caller, reason)?;

@@ -53,7 +53,8 @@ fn the_line_of_a_concert_stands_still_while_nothing_is_sold_and_then_goes_on_as_
         update_concert(2, ConcertChange { closes_at, ..ConcertChange::default() })
     };
     let (scheduled, postponed) = (to(ConcertStatus::Scheduled), to(ConcertStatus::Postponed));
-    let cancelled = Command::CancelConcert { concert_id: ConcertId::new(2), reason: "A storm.".to_owned() };
+    let cancelled =
+        Command::CancelConcert { concert_id: ConcertId::new(2), reason: "A storm.".to_owned(), basis: None };
     // How the sale stops, from when on, and how it goes on.
     let stops = [
         (postponed, 10 * S, Some(scheduled.clone())),

@@ -107,9 +107,9 @@ fn too_much() -> Vec<(Caller, Command)> {
         (CLOCK, Command::RegisterFirst(first_of_all)),
         (BOSS, update_concert(1, details(|details| details.address = Some(Some("x".repeat(LONG)))))),
         (BOSS, update_concert(1, details(|details| details.description = Some(Some("x".repeat(20_001)))))),
-        (BOSS, Command::SetPoster(poster_of(POSTER_LEN_MAX + 1))),
-        (BOSS, Command::SetPoster(poster_of(0))),
-        (BOSS, Command::CancelConcert { concert_id, reason: "x".repeat(LONG) }),
+        (BOSS, Command::SetPoster { poster: poster_of(POSTER_LEN_MAX + 1), basis: None }),
+        (BOSS, Command::SetPoster { poster: poster_of(0), basis: None }),
+        (BOSS, Command::CancelConcert { concert_id, reason: "x".repeat(LONG), basis: None }),
         (CLOCK, Command::WindUp { concert_id, seat_ids: seats(too_many), payment_ids: Vec::new() }),
         (CLOCK, Command::WindUp { concert_id, seat_ids: Vec::new(), payment_ids: payments(too_many) }),
     ];

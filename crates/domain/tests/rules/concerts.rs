@@ -20,11 +20,11 @@ fn to(status: ConcertStatus) -> Command {
 }
 
 fn call_off(concert: i64) -> Command {
-    Command::CancelConcert { concert_id: ConcertId::new(concert), reason: "The singer is ill.".to_owned() }
+    Command::CancelConcert { concert_id: ConcertId::new(concert), reason: "The singer is ill.".to_owned(), basis: None }
 }
 
 fn refund_all(concert: i64) -> Command {
-    Command::RefundConcert { concert_id: ConcertId::new(concert) }
+    Command::RefundConcert { concert_id: ConcertId::new(concert), basis: None }
 }
 
 fn wind_up(seats: &[i64], payments: &[i64]) -> Command {

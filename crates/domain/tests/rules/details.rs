@@ -126,7 +126,7 @@ fn a_poster_has_the_size_of_a_poster() {
     for (width, height) in [(0, 10), (10, 0), (1_201, 10), (10, 1_201), (-1, 10)] {
         let good = poster(1, 1);
         let bad = Poster { mark: PosterMark { width, height, ..good.mark }, ..good };
-        office.expect(BOSS, Command::SetPoster(bad), "malformed");
+        office.expect(BOSS, Command::SetPoster { poster: bad, basis: None }, "malformed");
     }
     assert!(office.model.posters.is_empty());
 }

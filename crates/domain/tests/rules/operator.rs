@@ -64,8 +64,8 @@ fn a_viewer_changes_its_own_rows_as_a_buyer_does_and_no_others() {
     let before = office.model.clone();
     for command in [
         Command::LockUser { user_id: user(MINJI), reason: reason() },
-        Command::RefundConcert { concert_id: ConcertId::new(1) },
-        Command::CancelConcert { concert_id: ConcertId::new(1), reason: "Rain".to_owned() },
+        Command::RefundConcert { concert_id: ConcertId::new(1), basis: None },
+        Command::CancelConcert { concert_id: ConcertId::new(1), reason: "Rain".to_owned(), basis: None },
         Command::SetRole { user_id: user(VIEWER), role: Role::Operator },
     ] {
         office.expect(VIEWER, command, "forbidden");
@@ -169,7 +169,7 @@ fn a_concert_has_sensible_times_prices_and_caps() {
         Command::CreateConcert(concert)
     };
     office.run([
-        (0, BOSS, with(|new| new.closes_at = Some(new.opens_at)), "malformed"),
+        (0, BOSS, with(|new| new.closes_at = new.opens_at), "malformed"),
         (0, BOSS, with(|new| new.base_price = Money::new(-1)), "malformed"),
         (0, BOSS, create_concert(Some(-1)), "malformed"),
         (0, BOSS, create_concert(Some(1_000_001)), "malformed"),

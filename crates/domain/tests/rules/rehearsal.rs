@@ -94,7 +94,7 @@ fn operators_alone_begin_and_stop_a_rehearsal_and_the_log_says_who() {
     let who = Some(user(BOSS));
     assert_eq!(said, [("rehearsal.begin", "concert 1", who), ("rehearsal.stop", "concert 1", who)]);
     assert_eq!(noted[0].detail["people"], setup.people);
-    let cancel = Command::CancelConcert { concert_id: ConcertId::new(1), reason: "Rain".to_owned() };
+    let cancel = Command::CancelConcert { concert_id: ConcertId::new(1), reason: "Rain".to_owned(), basis: None };
     office.expect(BOSS, cancel, "concert");
     office.expect(BOSS, begin(1, setup), "concert_cancelled");
 }

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use frontrow_domain::{
-    command::{Command, ConcertChange, NewConcert, Outcome},
+    command::{Command, ConcertChange, NewConcert, Outcome, OwnRoom},
     id::{ConcertId, RoomId, SeatId},
     money::Money,
     refusal::Refusal,
@@ -269,7 +269,7 @@ fn opening(micros: i64) -> ConcertChange {
 }
 
 fn room(max_active: i64) -> ConcertChange {
-    ConcertChange { own_room_max_active: Some(max_active), ..ConcertChange::default() }
+    ConcertChange { own_room: Some(OwnRoom { max_active, admit_per_minute: None }), ..ConcertChange::default() }
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn a_concert_whose_sale_was_ever_open_stays_in_the_house_room_with_its_holds() {
 #[test]
 fn a_concert_gets_a_room_of_its_own_before_its_sale_opens() {
     let mut office = SaleModel::new();
-    let later = NewConcert { opens_at: at(DAY), ..new_concert(None) };
+    let later = NewConcert { opens_at: Some(at(DAY)), ..new_concert(None) };
     office.expect(BOSS, Command::CreateConcert(later), "concert");
     office.expect(BOSS, add_seats(3, [1]), "seats_added");
     office.expect(BOSS, update_concert(3, room(-1)), "malformed");
@@ -317,7 +317,7 @@ fn a_concert_gets_a_room_of_its_own_before_its_sale_opens() {
 fn a_sale_counts_as_opened_when_a_change_may_be_saved_after_its_first_holds() {
     let mut office = SaleModel::new();
     for _ in 3..=6 {
-        let later = NewConcert { opens_at: at(DAY), ..new_concert(None) };
+        let later = NewConcert { opens_at: Some(at(DAY)), ..new_concert(None) };
         office.expect(BOSS, Command::CreateConcert(later), "concert");
     }
     let opened = Err(Refusal::SaleOpened { opened_at: at(DAY) });

@@ -269,7 +269,7 @@ pub(crate) fn new_concert(own_room_max_active: Option<i64>) -> NewConcert {
         starts_at: at(SHOW),
         ends_at: at(ENDS),
         base_price: Money::new(10_000),
-        opens_at: START,
+        opens_at: Some(START),
         closes_at: Some(at(CLOSES)),
         own_room_max_active,
         details: DetailsChange::default(),
@@ -298,11 +298,11 @@ pub(crate) fn poster(concert: i64, number: u8) -> Poster {
 }
 
 pub(crate) fn set_poster(concert: i64, number: u8) -> Command {
-    Command::SetPoster(poster(concert, number))
+    Command::SetPoster { poster: poster(concert, number), basis: None }
 }
 
 pub(crate) fn remove_poster(concert: i64) -> Command {
-    Command::RemovePoster { concert_id: ConcertId::new(concert) }
+    Command::RemovePoster { concert_id: ConcertId::new(concert), basis: None }
 }
 
 /// Seats with these numbers, at 10 000 won times the number.

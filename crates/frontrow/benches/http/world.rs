@@ -201,7 +201,7 @@ pub(crate) async fn concert(
         starts_at: now.plus(Span::from_secs(90 * 86_400)),
         ends_at: now.plus(Span::from_secs(91 * 86_400)),
         base_price: Money::new(1_000),
-        opens_at: now.minus(Span::from_secs(60)),
+        opens_at: Some(now.minus(Span::from_secs(60))),
         closes_at: Some(now.plus(Span::from_secs(80 * 86_400))),
         own_room_max_active,
         details: DetailsChange::default(),

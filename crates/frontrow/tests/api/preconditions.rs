@@ -1,6 +1,6 @@
 //! Two operators at one room or one concert: the version that a change is based on.
 
-use frontrow_testkit::{Client, Server, items};
+use frontrow_testkit::{Client, Server, items, picture};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -46,6 +46,48 @@ async fn of_two_operators_who_saw_the_same_version_one_changes_it() {
     }
     for path in ["/operator/rooms/77", "/operator/concerts/77"] {
         change(&operator, path, "\"17\"", &json!({})).await.problem(404, "not_found");
+    }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_concert_is_cancelled_refunded_and_given_a_poster_in_the_version_that_was_seen() {
+    let server = Server::start().await;
+    let hall = server.hall(1).await;
+    let operator = server.operator().await;
+    let concert = format!("/operator{}", hall.path());
+    let send = async |call: &str, tag: &str, key: &str| {
+        let call = operator.call(Method::POST, &format!("{concert}/{call}")).header("if-match", tag).key(key);
+        call.json(&json!({ "reason": "The singer is ill." })).send().await
+    };
+    for (call, status, key) in [("cancel", 200, "cancel-the-concert"), ("refund-all", 202, "refund-all-of-them")] {
+        let old = tag(&operator, &concert).await;
+        operator.patch(&concert, &json!({ "title": call })).await.expect(200);
+        send(call, &old, "another-key-of-these").await.problem(412, "changed_meanwhile");
+        send(call, "17", "another-key-of-these").await.problem_at(400, "invalid_field", "If-Match");
+        let seen = tag(&operator, &concert).await;
+        let done = send(call, &seen, key).await;
+        done.expect(status);
+        assert_eq!(done.header("etag"), Some(tag(&operator, &concert).await.as_str()));
+        let again = send(call, &seen, key).await;
+        again.expect(status);
+        assert!(again.is_replay());
+        send(call, &seen, "another-key-of-these").await.problem(412, "changed_meanwhile");
+        send(call, "*", key).await.problem(422, "idempotency_key_reused");
+    }
+    let poster = format!("{concert}/poster");
+    let put = async |tag: &str, side: u32| {
+        operator.call(Method::PUT, &poster).header("if-match", tag).body("image/png", picture(side, side)).send().await
+    };
+    let seen = tag(&operator, &concert).await;
+    put(&seen, 10).await.expect(200);
+    put(&seen, 10).await.expect(200);
+    put(&seen, 20).await.problem(412, "changed_meanwhile");
+    let remove = async |tag: &str| operator.call(Method::DELETE, &poster).header("if-match", tag).send().await;
+    remove(&seen).await.problem(412, "changed_meanwhile");
+    let seen = tag(&operator, &concert).await;
+    for _ in 0..2 {
+        remove(&seen).await.expect(204);
     }
     server.close().await;
 }

@@ -4,7 +4,7 @@ use frontrow_domain::{
     changes::{AuditEntry, Changes},
     command::{
         Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, Idempotency, NewAdjustment, NewConcert,
-        NewPassword, PasswordHash, Proof, Request, RoomChange, Settlements, Worth,
+        NewPassword, OwnRoom, PasswordHash, Proof, Request, RoomChange, Settlements, Worth,
     },
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     line::{Fence, Gate, Token, TokenStatus},
@@ -93,19 +93,19 @@ fn picture(rng: &mut StdRng) -> Command {
     let concert_id = ConcertId::new(rng.random_range(1..=3));
     let byte = rng.random_range(0..=2);
     if byte == 0 {
-        return Command::RemovePoster { concert_id };
+        return Command::RemovePoster { concert_id, basis: None };
     }
     let mark = PosterMark { tag: PosterTag::of([byte; 32]), width: rng.random_range(0..=2), height: 7 };
-    Command::SetPoster(Poster { concert_id, mark, jpeg: vec![byte; 50].into() })
+    Command::SetPoster { poster: Poster { concert_id, mark, jpeg: vec![byte; 50].into() }, basis: None }
 }
 
 fn operator(rng: &mut StdRng) -> Command {
     if rng.random_ratio(1, 100) {
         let concert_id = ConcertId::new(rng.random_range(2..=4));
         return if rng.random_ratio(1, 2) {
-            Command::CancelConcert { concert_id, reason: "The singer is ill.".to_owned() }
+            Command::CancelConcert { concert_id, reason: "The singer is ill.".to_owned(), basis: None }
         } else {
-            Command::RefundConcert { concert_id }
+            Command::RefundConcert { concert_id, basis: rng.random_ratio(1, 4).then_some(START) }
         };
     }
     if rng.random_ratio(1, 12) {
@@ -129,7 +129,9 @@ fn operator(rng: &mut StdRng) -> Command {
                 concert_date: rng.random_ratio(1, 4).then(|| jiff::civil::date(2027, 3, rng.random_range(1..=9))),
                 closes_at: [None, Some(None), Some(new_concert().closes_at)][rng.random_range(0..3)],
                 base_price: Some(Money::new(rng.random_range(-1..=5))),
-                own_room_max_active: rng.random_ratio(1, 8).then_some(3),
+                own_room: rng
+                    .random_ratio(1, 8)
+                    .then(|| OwnRoom { max_active: 3, admit_per_minute: [None, Some(60)][rng.random_range(0..2)] }),
                 details: details(rng),
                 ..Default::default()
             },

@@ -67,6 +67,7 @@ macro_rules! conformance {
                 a_free_seat_is_paid_and_given_back_without_a_movement,
                 who_let_a_seat_go_and_how_often_a_token_held_are_read_back,
                 a_token_that_let_its_turns_pass_has_ended_for_that,
+                a_prepared_concert_goes_on_sale_with_seats_and_an_opening,
             },
             operators::{
                 operators_change_concerts_rooms_and_seats,

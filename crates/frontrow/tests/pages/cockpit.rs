@@ -8,3 +8,4 @@ mod orders;
 mod ready;
 mod rehearsal;
 mod seats;
+mod twice;

@@ -427,7 +427,7 @@ async fn room_of_one(office: &RedisFixture, user: u128) -> TokenId {
         starts_at: now.plus(day),
         ends_at: now.plus(day).plus(day),
         base_price: Money::new(90_000),
-        opens_at: now.minus(day),
+        opens_at: Some(now.minus(day)),
         closes_at: None,
         own_room_max_active: Some(5),
         details: DetailsChange::default(),

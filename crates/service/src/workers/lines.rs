@@ -251,7 +251,7 @@ fn next_move(office: &BoxOffice, room_id: RoomId) -> Option<Move> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workers::testing::{START, TestFolder, ask, join, join_in, open, own_room, policy};
+    use crate::workers::testing::{START, TestFolder, add_five_seats, ask, join, join_in, open, own_room, policy};
     use frontrow_clock::Clock;
     use frontrow_domain::{
         command::{Command, ConcertChange, RoomChange},
@@ -348,6 +348,7 @@ mod tests {
         let office = open(&place, store, clock.clone()).await;
         let room = own_room(&office).await;
         let concert_id = ConcertId::new(room.get());
+        add_five_seats(&office, concert_id).await;
         let (first, _) = (join_in(&office, 1, room).await, join_in(&office, 2, room).await);
         let set = async |status| {
             let change = ConcertChange { status: Some(status), ..ConcertChange::default() };

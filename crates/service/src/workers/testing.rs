@@ -97,17 +97,21 @@ pub(super) async fn own_room(office: &BoxOffice) -> RoomId {
     concert.room_id
 }
 
-/// Five seats held by one buyer.
-pub(super) async fn hold_five(office: &BoxOffice) {
-    let (draft, _) = crate::demo::season(START).remove(1);
-    ask(office, Caller::System, Command::CreateConcert(draft.check().unwrap())).await;
+pub(super) async fn add_five_seats(office: &BoxOffice, concert_id: ConcertId) {
     let seat = |seat_number| NewSeat {
         seat_number: Some(seat_number),
         price: Some(Money::new(1)),
         label: SeatLabel::default(),
     };
-    let add = Command::AddSeats { concert_id: ConcertId::new(1), seats: (1..=5).map(seat).collect() };
+    let add = Command::AddSeats { concert_id, seats: (1..=5).map(seat).collect() };
     ask(office, Caller::System, add).await;
+}
+
+/// Five seats held by one buyer.
+pub(super) async fn hold_five(office: &BoxOffice) {
+    let (draft, _) = crate::demo::season(START).remove(1);
+    ask(office, Caller::System, Command::CreateConcert(draft.check().unwrap())).await;
+    add_five_seats(office, ConcertId::new(1)).await;
     let buyer = join(office, 1).await;
     move_line(office, RoomId::HOUSE, Fence(0)).await.unwrap();
     let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };

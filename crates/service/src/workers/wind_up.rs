@@ -173,8 +173,8 @@ mod tests {
         let reservation_ids = (1..=5).map(ReservationId::new).collect();
         ask(&office, buyer, Command::Pay { token, reservation_ids }).await;
         let reason = "The singer is ill.".to_owned();
-        ask(&office, Caller::System, Command::CancelConcert { concert_id, reason }).await;
-        ask(&office, Caller::System, Command::RefundConcert { concert_id }).await;
+        ask(&office, Caller::System, Command::CancelConcert { concert_id, reason, basis: None }).await;
+        ask(&office, Caller::System, Command::RefundConcert { concert_id, basis: None }).await;
         // The first part is done when the process ends.
         let concert = office.store.concert(concert_id).await.unwrap().unwrap();
         let first = office.store.remnants(&concert, 0, 2).await.unwrap();
@@ -222,8 +222,8 @@ mod tests {
         ask(&office, buyer, Command::Pay { token, reservation_ids }).await;
         ask(&office, Caller::System, top_up(Money::MAX, "pg-2")).await;
         let reason = "The singer is ill.".to_owned();
-        ask(&office, Caller::System, Command::CancelConcert { concert_id, reason }).await;
-        ask(&office, Caller::System, Command::RefundConcert { concert_id }).await;
+        ask(&office, Caller::System, Command::CancelConcert { concert_id, reason, basis: None }).await;
+        ask(&office, Caller::System, Command::RefundConcert { concert_id, basis: None }).await;
 
         let mut resting = HashMap::new();
         wind_up_all(&office, 2, &mut resting).await.unwrap();
@@ -257,7 +257,7 @@ mod tests {
         ask(&office, Caller::System, Command::AddSeats { concert_id: last, seats: vec![seat] }).await;
         for concert_id in (1..=last.get()).map(ConcertId::new) {
             let reason = "The singer is ill.".to_owned();
-            ask(&office, Caller::System, Command::CancelConcert { concert_id, reason }).await;
+            ask(&office, Caller::System, Command::CancelConcert { concert_id, reason, basis: None }).await;
         }
         wind_up_all(&office, WIND_UP_MAX, &mut resting).await.unwrap();
         assert_eq!(office.store.seat_counts(last).await.unwrap().blocked, 1);
@@ -279,7 +279,7 @@ mod tests {
         end_lines(&office, 2, &mut kept).await.unwrap();
         assert_eq!((office.lines.view(room).unwrap().total_waiting(), kept.len()), (5, 0), "it is on sale");
         let reason = "The singer is ill.".to_owned();
-        ask(&office, Caller::System, Command::CancelConcert { concert_id, reason }).await;
+        ask(&office, Caller::System, Command::CancelConcert { concert_id, reason, basis: None }).await;
         end_lines(&office, 2, &mut kept).await.unwrap();
         assert_eq!(office.lines.busy_rooms(), []);
         for position in (1..=5).map(Position) {

@@ -50,7 +50,7 @@ pub(super) struct LoadPlan {
     pub(super) posters: Vec<i64>,
     pub(super) numbered_concerts: Vec<i64>,
     pub(super) seat_numbers: Vec<i32>,
-    /// Concerts that get new seats.
+    /// Concerts that get new seats or go on sale.
     pub(super) growing_concerts: Vec<i64>,
     pub(super) new_places: SeatPlaces,
     pub(super) moved_places: SeatPlaces,
@@ -220,10 +220,10 @@ impl Changed {
                     changed.rooms.push(RoomId::of_concert(*concert_id).get());
                     changed.concerts.push(concert_id.get());
                 }
-                Command::RefundConcert { concert_id }
+                Command::RefundConcert { concert_id, .. }
                 | Command::SettleConcert { concert_id, .. }
-                | Command::SetPoster(Poster { concert_id, .. })
-                | Command::RemovePoster { concert_id }
+                | Command::SetPoster { poster: Poster { concert_id, .. }, .. }
+                | Command::RemovePoster { concert_id, .. }
                 | Command::AddSeats { concert_id, .. }
                 | Command::ChangeSeats { concert_id, .. }
                 | Command::RemoveSeats { concert_id, .. } => changed.concerts.push(concert_id.get()),
@@ -268,7 +268,7 @@ mod tests {
         let commands = [
             Command::SetRoom { room_id: RoomId::HOUSE, change: message, basis: None, reason: None },
             Command::UpdateConcert { concert_id, change: title, basis: None, reason: None },
-            Command::CancelConcert { concert_id, reason: long() },
+            Command::CancelConcert { concert_id, reason: long(), basis: None },
             Command::AddSeats { concert_id, seats: Vec::new() },
             Command::RenameUser { user_id, name: long() },
             Command::SetPassword(new_password),

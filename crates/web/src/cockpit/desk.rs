@@ -23,7 +23,7 @@ use crate::{
         state::SharedState,
     },
     html::{
-        forms::{FormNotice, key_of},
+        forms::{FormNotice, bound_key},
         shell::Shell,
     },
 };
@@ -31,13 +31,18 @@ use ask::AskedChange;
 use axum::{
     Router,
     extract::{RawQuery, State},
-    http::{Method, StatusCode},
+    http::StatusCode,
     response::{IntoResponse as _, Redirect, Response},
     routing::{get, post},
 };
 use form::{Act, Consent, RoomFaults, SentForm, Settings, WantedChange};
 use frame::{ChartColumns, ScreenFrame};
-use frontrow_domain::{command::RoomChange, id::ConcertId, line::Gate, refusal::Refusal};
+use frontrow_domain::{
+    command::RoomChange,
+    id::ConcertId,
+    line::{Gate, Room},
+    refusal::Refusal,
+};
 use frontrow_service::{house::SaleScreen, office::ServiceError};
 use page::{DeskView, EntryLine, RoomForm};
 use preview::Occasion;
@@ -164,7 +169,7 @@ async fn set_room(
     PathId(id): PathId<ConcertId>,
     fields: FormFields,
 ) -> HttpResult<Response> {
-    let key = key_of(&fields)?;
+    let key = bound_key(&fields, caller, "/operator/concerts/{id}/sale/room", &[&id])?;
     let screen = app.office.sale_screen(id).await?;
     let shell = shell.at(page::path_of(&screen));
     let room = &screen.room.room;
@@ -190,36 +195,17 @@ async fn set_room(
         let form = Some(RoomForm::of(sent, RoomFaults::default()));
         return page::show(&app, shell, &screen, DeskView { form, preview, ..DeskView::default() }).await;
     }
+    // A form of another version is for the command to answer: if it was sent before, as it was then.
+    let is_present = sent.basis == room.updated_at;
     // The version of a page follows the room. One that was written with an open gate may open it only once its reader
     // has seen who paused it.
     let is_unseen = sent.act == Act::Open && sent.was_gate == Gate::Open;
-    let stale = sent.basis != room.updated_at || is_unseen;
-    let same = match change.gate {
-        Some(gate) if gate != room.gate => None,
-        Some(Gate::Paused) => Some("desk-same-paused"),
-        Some(Gate::Open) => Some("desk-same-open"),
-        None => (change == RoomChange::default() && !stale).then_some("desk-same"),
-    };
-    if let Some(title) = same {
-        let sent = sent.rebased(room);
-        let notice = FormNotice {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            title: shell.t(title),
-            text: shell.t("desk-same-text"),
-            retry_after: None,
-        };
-        let shown = DeskView {
-            form: Some(RoomForm::of(sent, RoomFaults::default())),
-            notice: Some(notice),
-            ..DeskView::default()
-        };
-        return page::show(&app, shell, &screen, shown).await;
-    }
-    if stale {
-        return changed(&app, shell, &screen, sent).await;
+    if is_present && (is_unseen || same(&change, &sent, room).is_some()) {
+        return overtaken(&app, shell, &screen, &change, sent).await;
     }
     let lacks_reason = change.hurts(room) && reason.is_none();
-    if lacks_reason || (change.stops(room).is_some() && sent.consent == Consent::NotAsked) {
+    let is_asked = lacks_reason || (change.stops(room).is_some() && sent.consent == Consent::NotAsked);
+    if is_present && is_asked {
         // Whoever has said yes was asked for a reason then.
         let was_asked = sent.consent == Consent::Given;
         let faults = RoomFaults { reason: was_asked.then(|| shell.t("desk-reason-missing")), ..RoomFaults::default() };
@@ -227,11 +213,8 @@ async fn set_room(
         let form = RoomForm::of(sent, faults);
         return ask::show(&app, shell, AskedChange { screen: &screen, change: &change, form, notice, lead }).await;
     }
-    let RoomChange { max_active, admit_per_minute, gate, message } = &change;
-    let body = (sent.basis, max_active, admit_per_minute, gate, message, &reason);
-    let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/sale/room", &[&id], &body)?;
     let room_id = screen.concert.room_id;
-    match app.office.set_room(caller, room_id, change, Some(sent.basis), reason, key).await {
+    match app.office.set_room(caller, room_id, change.clone(), Some(sent.basis), reason, key).await {
         Ok(_) if sent.act.gate().is_some() && sent.is_touched() => {
             let screen = app.office.sale_screen(id).await?;
             let sent = SentForm { reason: String::new(), ..sent.rebased(&screen.room.room) };
@@ -242,7 +225,7 @@ async fn set_room(
         Ok(_) => Ok(Redirect::to(&format!("{}?applied", page::path_of(&screen))).into_response()),
         Err(ServiceError::Refused(Refusal::Changed)) => {
             let screen = app.office.sale_screen(id).await?;
-            changed(&app, shell, &screen, sent).await
+            overtaken(&app, shell, &screen, &change, sent).await
         }
         Err(error) => {
             let notice = Some(FormNotice::of(&shell, Problem::from(error))?);
@@ -259,6 +242,36 @@ fn faulty(shell: &Shell) -> FormNotice {
         text: shell.t("desk-fault-text"),
         retry_after: None,
     }
+}
+
+/// The title of the notice that there is nothing to change.
+fn same(change: &RoomChange, sent: &SentForm, room: &Room) -> Option<&'static str> {
+    match change.gate {
+        Some(gate) if gate != room.gate => None,
+        Some(Gate::Paused) => Some("desk-same-paused"),
+        Some(Gate::Open) => Some("desk-same-open"),
+        None => (*change == RoomChange::default() && sent.basis == room.updated_at).then_some("desk-same"),
+    }
+}
+
+/// Nothing is changed: the room is so already, or has changed since the sender saw it.
+async fn overtaken(
+    app: &SharedState,
+    shell: CockpitShell,
+    screen: &SaleScreen,
+    change: &RoomChange,
+    sent: SentForm,
+) -> HttpResult<Response> {
+    let room = &screen.room.room;
+    let Some(title) = same(change, &sent, room) else { return changed(app, shell, screen, sent).await };
+    let notice = Some(FormNotice {
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        title: shell.t(title),
+        text: shell.t("desk-same-text"),
+        retry_after: None,
+    });
+    let form = Some(RoomForm::of(sent.rebased(room), RoomFaults::default()));
+    page::show(app, shell, screen, DeskView { form, notice, ..DeskView::default() }).await
 }
 
 /// The settings have changed since the sender saw them: what they are now, by whom, and what was typed.

@@ -109,6 +109,12 @@ impl FormFields {
         self.all(name).next().unwrap_or_default()
     }
 
+    /// Every name with its value, in the order in which they were sent.
+    #[must_use]
+    pub fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     /// Every value of a field that a form may have several times.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())

@@ -363,6 +363,8 @@ pub(crate) mod tests {
             (409, Refusal::ConcertPostponed),
             (409, Refusal::ConcertCancelled),
             (409, Refusal::ConcertNotCancelled),
+            (409, Refusal::NoSeats),
+            (409, Refusal::NoOpening),
             (409, Refusal::SeatHeld { seat_id, held_until: at, holder: None }),
             (
                 409,

@@ -13,10 +13,11 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use frontrow_domain::{refusal::Refusal, text::InvalidField};
+use frontrow_domain::{command::Idempotency, refusal::Refusal, text::InvalidField, user::Caller};
+use std::fmt::Display;
 
 /// The name of the hidden field that makes a form safe to send twice.
 pub(crate) const KEY_FIELD: &str = "key";
@@ -103,6 +104,20 @@ pub(crate) fn fresh_key() -> String {
 /// 422: it is missing, there twice, or no key.
 pub(crate) fn key_of(fields: &FormFields) -> HttpResult<IdempotencyKey> {
     IdempotencyKey::of_field(fields.one(KEY_FIELD).map_err(|bad: InvalidField| Problem::from(bad))?)
+}
+
+/// The key of a form that was sent, bound to the caller, the route and every field: the same form again is answered as the
+/// first time, another one with its key is refused.
+///
+/// # Errors
+/// As [`key_of`].
+pub(crate) fn bound_key(
+    fields: &FormFields,
+    caller: Caller,
+    route: &str,
+    path_args: &[&dyn Display],
+) -> HttpResult<Option<Idempotency>> {
+    key_of(fields)?.bind(caller, &Method::POST, route, path_args, &fields.pairs())
 }
 
 /// The path to go on to, if it is one of this server; else the front page. Browsers read `//host` and `/\host` as

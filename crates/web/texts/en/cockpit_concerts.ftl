@@ -156,6 +156,3 @@ stage-look-own-room = Buyers wait in a room of its own.
 stage-look-house = Buyers wait in the house room, together with those of other concerts.
 stage-look-lead = Look at the page as a buyer. If all is right, go: from the opening on, seats can be bought.
 stage-go = Go
-stage-not-yet = Not yet
-stage-needs-seats = Add seats first.
-stage-needs-opening = Set the opening first.

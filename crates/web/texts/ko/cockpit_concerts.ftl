@@ -156,6 +156,3 @@ stage-look-own-room = 구매자는 전용 대기열에서 기다립니다.
 stage-look-house = 구매자는 다른 공연과 함께 쓰는 공용 대기열에서 기다립니다.
 stage-look-lead = 구매자 화면을 확인해 주세요. 모두 맞으면 시작합니다. 예매 시작 시각부터 좌석을 살 수 있습니다.
 stage-go = 시작
-stage-not-yet = 아직 시작할 수 없습니다
-stage-needs-seats = 좌석을 먼저 더해 주세요.
-stage-needs-opening = 예매 시간을 먼저 정해 주세요.

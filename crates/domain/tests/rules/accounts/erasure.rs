@@ -212,7 +212,7 @@ fn idleness_erases_no_operator_no_locked_account_and_nothing_of_worth() {
 #[test]
 fn a_ticket_that_may_still_be_refunded_keeps_its_account() {
     let change = |status| update_concert(1, ConcertChange { status: Some(status), ..ConcertChange::default() });
-    let cancel = Command::CancelConcert { concert_id: ConcertId::new(1), reason: "A storm.".to_owned() };
+    let cancel = Command::CancelConcert { concert_id: ConcertId::new(1), reason: "A storm.".to_owned(), basis: None };
     let kept = erase(MINJI, Proof::Password(0), Worth::Kept, &[], &[1]);
     for (stop, answer) in [
         (change(ConcertStatus::Postponed), "tickets_left"),

@@ -113,7 +113,7 @@ impl<'a> QueueFixture<'a> {
             starts_at: self.now.plus(Span::from_secs(30 * 86_400)),
             ends_at: self.now.plus(Span::from_secs(31 * 86_400)),
             base_price: Money::new(1_000),
-            opens_at: self.now,
+            opens_at: Some(self.now),
             closes_at: Some(self.now.plus(Span::from_secs(20 * 86_400))),
             own_room_max_active: None,
             details: DetailsChange::default(),

@@ -285,7 +285,7 @@ pub(super) async fn a_cancelled_concerts_line_ends_part_by_part_from_its_head(of
     };
     assert_eq!(end().await, 0, "it is on sale");
     let reason = "The singer is ill.".to_owned();
-    office.ask(Caller::System, Command::CancelConcert { concert_id, reason }).await.unwrap();
+    office.ask(Caller::System, Command::CancelConcert { concert_id, reason, basis: None }).await.unwrap();
     assert_eq!([end().await, end().await, end().await], [3, 1, 0]);
     let line = office.store.line(room_id).await.unwrap().unwrap();
     assert_eq!((line.waiting, line.others.len(), line.room.cursor), (vec![], 1, Position(5)));

@@ -87,7 +87,7 @@ pub(super) async fn concerts_are_found_by_every_filter(office: &Fixture) {
         assert_eq!(find(is(status, now), first(10)).await, expected, "{status:?} at {now}");
     }
     let reason = "The singer is ill.".to_owned();
-    office.ask(Caller::System, Command::CancelConcert { concert_id: tide, reason }).await.unwrap();
+    office.ask(Caller::System, Command::CancelConcert { concert_id: tide, reason, basis: None }).await.unwrap();
     assert_eq!(find(is(ConcertStatus::Cancelled, end), first(10)).await, [tide], "it was never over");
     assert_eq!(find(is(ConcertStatus::Over, end), first(10)).await, [summer]);
 }

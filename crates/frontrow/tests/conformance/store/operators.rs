@@ -2,7 +2,7 @@
 
 use super::sale::seat;
 use frontrow_domain::{
-    command::{Command, ConcertChange, Decision, NewAdjustment, NewConcert, Outcome, RoomChange},
+    command::{Command, ConcertChange, Decision, NewAdjustment, NewConcert, Outcome, OwnRoom, RoomChange},
     decide::decide_all,
     id::{ConcertId, RoomId, SeatId},
     line::Gate,
@@ -158,18 +158,20 @@ pub(super) async fn a_poster_is_read_back_until_it_is_removed(office: &Fixture) 
     let mark = || async { office.store.profiles(&[concert_id]).await.unwrap().remove(0).poster };
     assert_eq!(office.store.poster(concert_id).await.unwrap(), None);
     for poster in [poster(0, 300_000), poster(0xff, POSTER_LEN_MAX), poster(7, 1)] {
-        office.ask(Caller::System, Command::SetPoster(poster.clone())).await.unwrap();
+        office.ask(Caller::System, Command::SetPoster { poster: poster.clone(), basis: None }).await.unwrap();
         assert_eq!(mark().await, Some(poster.mark));
         assert_eq!(office.store.poster(concert_id).await.unwrap(), Some(poster));
     }
     let updated_at = office.store.concert(concert_id).await.unwrap().unwrap().updated_at;
-    let (_, changes) = office.batch(vec![request(Caller::System, Command::SetPoster(poster(7, 1)))]).await;
+    let (_, changes) =
+        office.batch(vec![request(Caller::System, Command::SetPoster { poster: poster(7, 1), basis: None })]).await;
     assert!(changes.is_empty(), "{changes:?}");
-    let both = [Command::SetPoster(poster(8, 10)), Command::RemovePoster { concert_id }];
+    let both =
+        [Command::SetPoster { poster: poster(8, 10), basis: None }, Command::RemovePoster { concert_id, basis: None }];
     office.batch(both.into_iter().map(|command| request(Caller::System, command)).collect()).await;
     assert_eq!((office.store.poster(concert_id).await.unwrap(), mark().await), (None, None));
     assert!(office.store.concert(concert_id).await.unwrap().unwrap().updated_at > updated_at);
-    let removal = || vec![request(Caller::System, Command::RemovePoster { concert_id })];
+    let removal = || vec![request(Caller::System, Command::RemovePoster { concert_id, basis: None })];
     assert!(office.batch(removal()).await.1.is_empty());
 }
 
@@ -272,8 +274,9 @@ pub(super) async fn the_id_of_a_removed_seat_is_never_given_again(office: &Fixtu
 
 pub(super) async fn a_concert_moves_into_a_room_of_its_own(office: &Fixture) {
     let opens_at = START.plus(Span::from_secs(60));
-    let concert_id = office.concert_like(NewConcert { opens_at, ..new_concert() }).await.concert_id;
-    let change = ConcertChange { own_room_max_active: Some(7), ..ConcertChange::default() };
+    let concert_id = office.concert_like(NewConcert { opens_at: Some(opens_at), ..new_concert() }).await.concert_id;
+    let change =
+        ConcertChange { own_room: Some(OwnRoom { max_active: 7, admit_per_minute: None }), ..Default::default() };
     let moved =
         office.ask(Caller::System, Command::UpdateConcert { concert_id, change, basis: None, reason: None }).await;
     let Ok(Outcome::Concert(concert)) = moved else { panic!("{moved:?}") };
@@ -297,7 +300,8 @@ pub(super) async fn a_sale_that_was_put_off_after_it_had_opened_is_remembered(of
     assert_eq!((concert.opens_at, concert.opened_at), (opens_at, Some(START)));
     let office = office.restarted().await;
     assert_eq!(office.store.concert(concert_id).await.unwrap(), Some(concert));
-    let own_room = ConcertChange { own_room_max_active: Some(7), ..ConcertChange::default() };
+    let own_room =
+        ConcertChange { own_room: Some(OwnRoom { max_active: 7, admit_per_minute: None }), ..Default::default() };
     assert_eq!(update(&office, own_room).await, Err(Refusal::SaleOpened { opened_at: START }));
 }
 
@@ -385,7 +389,7 @@ pub(super) async fn a_seat_added_and_held_in_one_batch_is_held(office: &Fixture)
 }
 
 fn call_off(concert_id: ConcertId) -> Command {
-    Command::CancelConcert { concert_id, reason: "The singer is ill.".to_owned() }
+    Command::CancelConcert { concert_id, reason: "The singer is ill.".to_owned(), basis: None }
 }
 
 pub(super) async fn a_cancelled_concert_is_wound_up_as_its_rows_say(office: &Fixture) {
@@ -426,7 +430,7 @@ pub(super) async fn a_cancelled_concert_is_wound_up_as_its_rows_say(office: &Fix
     let ended = office.store.reservation(held.reservation_id).await.unwrap().unwrap();
     assert_eq!((ended.status(), ended.closed_at()), (ReservationStatus::Cancelled, Some(START)));
 
-    let asked = office.ask(Caller::System, Command::RefundConcert { concert_id }).await;
+    let asked = office.ask(Caller::System, Command::RefundConcert { concert_id, basis: None }).await;
     let Ok(Outcome::Concert(asked)) = asked else { panic!("{asked:?}") };
     let payment = sale.payment.payment_id;
     assert_eq!(left(&asked, 0, 10).await, [(1, sale.seats[0], Some(payment))]);
@@ -465,7 +469,7 @@ pub(super) async fn refunds_of_buyers_and_of_all_at_once_give_each_payment_back_
     office.ask(Caller::System, call_off(concert_id)).await.unwrap();
     let ids: Vec<_> = payments.iter().map(|payment| payment.payment_id).collect();
     // Two operators ask, two instances wind up, and each buyer asks for each payment.
-    let mut requests = vec![request(Caller::System, Command::RefundConcert { concert_id }); 2];
+    let mut requests = vec![request(Caller::System, Command::RefundConcert { concert_id, basis: None }); 2];
     for _ in 0..2 {
         for part in ids.chunks(5) {
             let command = Command::WindUp { concert_id, seat_ids: Vec::new(), payment_ids: part.to_vec() };

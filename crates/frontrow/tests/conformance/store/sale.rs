@@ -1,19 +1,19 @@
 use frontrow_domain::{
-    command::{Command, Outcome},
+    command::{Command, ConcertChange, NewConcert, Outcome},
     id::{RoomId, SeatId},
     line::{EndReason, Fence, TokenStatus},
     money::Money,
     points::PointKind,
     policy::Policy,
     refusal::{EntityKind, Refusal},
-    sale::{LetGo, NewSeat, PaymentStatus, ReservationStatus, Seat, SeatStatus},
+    sale::{ConcertStatus, LetGo, NewSeat, PaymentStatus, ReservationStatus, Seat, SeatStatus},
     time::{Span, Time},
     user::Caller,
 };
 use frontrow_storage::{ConcertFilter, ReservationFilter};
 use frontrow_testkit::{
     START,
-    fixture::{Fixture, first, keyed, new_seat, request},
+    fixture::{Fixture, first, keyed, new_concert, new_seat, request},
 };
 
 pub(super) async fn seat(office: &Fixture, id: SeatId) -> Seat {
@@ -290,4 +290,26 @@ pub(super) async fn a_token_that_let_its_turns_pass_has_ended_for_that(office: &
     assert!(office.ask(Caller::System, advance(Vec::new())).await.is_ok());
     let row = office.store.token(token).await.unwrap().unwrap();
     assert_eq!((row.status(), row.turns_passed, row.end_reason()), (TokenStatus::Ended, 2, Some(EndReason::Missed)));
+}
+
+pub(super) async fn a_prepared_concert_goes_on_sale_with_seats_and_an_opening(office: &Fixture) {
+    let concert = office.concert_like(NewConcert { opens_at: None, closes_at: None, ..new_concert() }).await;
+    let concert_id = concert.concert_id;
+    assert_eq!(office.store.concert(concert_id).await.unwrap(), Some(concert));
+    let schedule = async |opens_at: Option<Time>| {
+        let change = ConcertChange { status: Some(ConcertStatus::Scheduled), opens_at, ..ConcertChange::default() };
+        office.ask(Caller::System, Command::UpdateConcert { concert_id, change, basis: None, reason: None }).await
+    };
+    assert_eq!(schedule(Some(START)).await, Err(Refusal::NoSeats));
+    // Those of another concert are not meant.
+    let other = office.concert().await.concert_id;
+    office.seats(other, 1).await;
+    assert_eq!(schedule(Some(START)).await, Err(Refusal::NoSeats));
+    let seats = office.seats(concert_id, 1).await;
+    assert_eq!(schedule(None).await, Err(Refusal::NoOpening));
+    office.ask(Caller::System, Command::RemoveSeats { concert_id, seat_ids: seats, reason: None }).await.unwrap();
+    assert_eq!(schedule(Some(START)).await, Err(Refusal::NoSeats));
+    office.seats(concert_id, 2).await;
+    let Ok(Outcome::Concert(concert)) = schedule(Some(START)).await else { panic!("it is whole") };
+    assert_eq!((concert.status, concert.opens_at), (ConcertStatus::Scheduled, START));
 }

@@ -92,7 +92,7 @@ pub(super) async fn the_audit_log_of_an_object_is_paged(office: &Fixture) {
     office.concert().await;
     office.seats(concert, 2).await;
     let reason = "The singer is ill.".to_owned();
-    office.ask(Caller::System, Command::CancelConcert { concert_id: concert, reason }).await.unwrap();
+    office.ask(Caller::System, Command::CancelConcert { concert_id: concert, reason, basis: None }).await.unwrap();
     let object = format!("concert {concert}");
     let all = office.store.audit_of(&object, first(10)).await.unwrap();
     let actions: Vec<_> = all.iter().map(|entry| entry.action.as_str()).collect();

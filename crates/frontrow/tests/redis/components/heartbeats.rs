@@ -17,6 +17,7 @@ use frontrow_line::{
     redis::{RedisPeers, RedisSettings},
 };
 use frontrow_storage::{Store, memory::MemoryStore};
+use frontrow_testkit::fixture::new_seat;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -163,7 +164,7 @@ async fn resting_line(store: &Arc<dyn Store>) -> RoomId {
         starts_at,
         ends_at: starts_at.plus(Span::from_secs(7_200)),
         base_price: Money::new(1),
-        opens_at,
+        opens_at: Some(opens_at),
         closes_at: None,
         own_room_max_active: Some(10),
         details: DetailsChange::default(),
@@ -172,6 +173,7 @@ async fn resting_line(store: &Arc<dyn Store>) -> RoomId {
         panic!("it is made")
     };
     let (room_id, concert_id) = (concert.room_id, concert.concert_id);
+    run(Caller::System, Command::AddSeats { concert_id, seats: vec![new_seat(1)] }).await;
     for number in 1..=2 {
         let join = Command::IssueToken { room_id, concert_id: Some(concert_id) };
         run(Caller::Buyer(user(number)), join).await;

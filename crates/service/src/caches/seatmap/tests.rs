@@ -47,7 +47,7 @@ impl MapFixture {
             starts_at: closes_at,
             ends_at: closes_at.plus(Span::from_secs(7_200)),
             base_price: Money::new(1),
-            opens_at,
+            opens_at: Some(opens_at),
             closes_at: None,
             own_room_max_active: None,
             details: DetailsChange::default(),

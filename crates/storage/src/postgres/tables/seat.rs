@@ -128,7 +128,9 @@ pub(crate) fn load_places<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
             loaded.world.highest_seats.insert(row.id(ConcertId::new)?, row.value()?);
             Ok(())
         });
-        let SeatPlaces { concerts, sections, rows, numbers } = &plan.new_places;
+    }
+    let SeatPlaces { concerts, sections, rows, numbers } = &plan.new_places;
+    if !concerts.is_empty() {
         loads.add(&PLACES, [concerts, sections, rows, numbers], take_place);
     }
     let SeatPlaces { concerts, sections, rows, numbers } = &plan.moved_places;

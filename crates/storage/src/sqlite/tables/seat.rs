@@ -57,6 +57,7 @@ pub(crate) fn load(conn: &Connection, world: &mut World, ids: &[SeatId]) -> Resu
     Ok(())
 }
 
+const HIGHEST: &str = "SELECT seat_number FROM seat WHERE concert_id = ?1 ORDER BY seat_number DESC LIMIT 1";
 const PLACES: &str = "SELECT section, \"row\", number, seat_number FROM seat WHERE concert_id = ?1";
 
 /// A part that is null matches any.
@@ -64,9 +65,18 @@ const PLACES_OF_MOVES: &str =
     "SELECT section, \"row\", number FROM seat WHERE concert_id = ?1 AND (?2 IS NULL OR section = ?2)
      AND (?3 IS NULL OR \"row\" = ?3) AND (?4 IS NULL OR number = ?4)";
 
+fn read_number(row: &mut Columns<'_>) -> Result<i32> {
+    row.value()
+}
+
 /// Loads the numbers and places that new and moved seats must not take.
 pub(crate) fn load_places(conn: &Connection, world: &mut World, keys: &Footprint) -> Result<()> {
     for (concert, numbers, places) in &keys.new_seats {
+        let highest = find_row(conn, HIGHEST, (concert.get(),), read_number)?;
+        world.highest_seats.extend(highest.map(|highest| (*concert, highest)));
+        if numbers.is_empty() && places.is_empty() {
+            continue;
+        }
         let (numbers, places): (HashSet<_>, HashSet<_>) = (numbers.iter().collect(), places.iter().collect());
         for (place, number) in list(conn, PLACES, (concert.get(),), |row| Ok((read_place(row)?, row.value()?)))? {
             if places.contains(&place) {
@@ -75,8 +85,6 @@ pub(crate) fn load_places(conn: &Connection, world: &mut World, keys: &Footprint
             if numbers.contains(&number) {
                 world.seat_numbers.insert((*concert, number));
             }
-            let highest = world.highest_seats.entry(*concert).or_default();
-            *highest = number.max(*highest);
         }
     }
     for (concert, change) in &keys.moved_seats {

@@ -226,7 +226,7 @@ fn sell(writer: &mut Writer, first: i64) -> ConcertId {
         starts_at: START.plus(Span::from_secs(45 * 86_400)),
         ends_at: START.plus(Span::from_secs(46 * 86_400)),
         base_price: Money::new(100),
-        opens_at: START,
+        opens_at: Some(START),
         closes_at: Some(START.plus(Span::from_secs(44 * 86_400))),
         own_room_max_active: None,
         details: DetailsChange::default(),

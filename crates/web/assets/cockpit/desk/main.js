@@ -77,6 +77,7 @@ class Desk {
     this.asked = 0;
     const form = root.querySelector("form#room");
     this.form = form instanceof HTMLFormElement ? form : undefined;
+    this.isSent = false;
     const { zone } = this.said;
     const place = root.querySelector("#charts");
     this.charts = place instanceof HTMLElement ? charts(place, {
@@ -311,7 +312,8 @@ class Desk {
   /** @param {import("./view.js").Room} room */
   takeRoom(room) {
     const version = this.field("version");
-    if (!this.form || !version) return;
+    // A form that is sent twice in a row is the same both times.
+    if (!this.form || !version || this.isSent) return;
     const focused = document.activeElement;
     const busy = FIELDS.find((name) => this.field(name) === focused && document.hasFocus());
     const next = takeRoom({ typed: this.settings(), was: this.settings("was_"), version: version.value, busy }, room);
@@ -344,6 +346,12 @@ class Desk {
 
   #listen() {
     if (!this.form) return;
+    this.form.addEventListener("submit", () => {
+      this.isSent = true;
+    });
+    window.addEventListener("pageshow", () => {
+      this.isSent = false;
+    });
     this.form.addEventListener("input", () => {
       this.showMessage();
       this.#askPreview();

@@ -69,6 +69,16 @@ pub(super) enum Key {
     Ignored,
 }
 
+/// The answers that name the version of a room or a concert.
+const VERSIONED: [(&str, &str); 6] = [
+    ("room", "200"),
+    ("set_room", "200"),
+    ("concert_books", "200"),
+    ("update_concert", "200"),
+    ("cancel_concert", "200"),
+    ("refund_concert", "202"),
+];
+
 /// The headers of an answer, as references to their definitions.
 pub(super) fn of(answer: Answering<'_>) -> Value {
     let mut headers = Map::new();
@@ -92,7 +102,7 @@ pub(super) fn of(answer: Answering<'_>) -> Value {
     if ["concerts", "concert", "seats"].contains(&answer.operation) && ["200", "304"].contains(&answer.status) {
         add("ETag");
     }
-    if ["room", "set_room", "concert_books", "update_concert"].contains(&answer.operation) && answer.status == "200" {
+    if VERSIONED.contains(&(answer.operation, answer.status)) {
         headers.insert("ETag".to_owned(), json!({ "$ref": "#/components/headers/Version" }));
     }
     Value::Object(headers)

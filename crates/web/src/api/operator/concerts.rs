@@ -13,10 +13,10 @@ use crate::edge::{
 use axum::{
     extract::State,
     http::{Method, StatusCode},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use frontrow_domain::{
-    command::ConcertChange,
+    command::{ConcertChange, OwnRoom},
     id::ConcertId,
     money::Money,
     policy::STATUS_REASON_LEN_MAX,
@@ -83,7 +83,8 @@ pub struct ConcertPatch {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Time>)]
     closes_at: Option<Option<Time>>,
-    /// `closed` and `postponed` stop the sale, `scheduled` lets it go on. To cancel is a call of its own.
+    /// `closed` and `postponed` stop the sale, `scheduled` lets it go on if the concert has seats and an opening. To
+    /// cancel is a call of its own.
     #[serde(default)]
     status: Option<ConcertStatus>,
     /// Why, for the buyers, 1 to 500 characters; null takes it away, as a new status does.
@@ -184,7 +185,7 @@ pub(in crate::api) async fn update_concert(
         closes_at: body.closes_at,
         status: body.status,
         status_reason,
-        own_room_max_active: body.own_room_max_active,
+        own_room: body.own_room_max_active.map(|max_active| OwnRoom { max_active, admit_per_minute: None }),
         details: body.details.map(DetailsDraft::check).transpose()?.unwrap_or_default(),
     };
     let done = app.office.update_concert(caller, concert_id, change, basis.0, reason, key).await?;
@@ -211,37 +212,45 @@ pub(in crate::api) async fn concert(
 /// Cancels a concert.
 ///
 /// For good: nothing of it is held or paid any more, every hold ends, every seat goes off sale, and each buyer may
-/// refund at once. Cancelling again changes nothing.
+/// refund at once. Cancelling again changes nothing. With `If-Match`, only the version that it names is cancelled.
 #[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/cancel", tag = "operator",
-    operation_id = "cancel_concert", params(("concert_id" = ConcertId, Path, description = "The concert")),
+    operation_id = "cancel_concert", params(("concert_id" = ConcertId, Path, description = "The concert"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version to cancel; `*` or none for any")),
     request_body = Cancelling, responses((status = 200, description = "The concert", body = ConcertShape)))]
 pub(in crate::api) async fn cancel_concert(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
     key: IdempotencyKey,
+    basis: IfMatch,
     JsonBody(body): JsonBody<Cancelling>,
 ) -> HttpResult<Response> {
-    let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/cancel", &[&concert_id], &body)?;
+    let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/cancel", &[&concert_id], &basis.with(&body))?;
     let reason = checked_text("reason", &body.reason, STATUS_REASON_LEN_MAX)?;
-    let done = app.office.cancel_concert(caller, concert_id, reason, key).await?;
-    Ok(replayed(json(&ConcertShape::from(done.value)), done.replay))
+    let done = app.office.cancel_concert(caller, concert_id, reason, basis.0, key).await?;
+    let version = done.value.updated_at;
+    Ok(replayed(tagged(json(&ConcertShape::from(done.value)), version), done.replay))
 }
 
 /// Gives every payment of a cancelled concert back.
 ///
 /// Part by part, in the background and over restarts, until none is left. Asking again changes nothing and says how far
-/// it has come.
+/// it has come. With `If-Match`, only the version that it names is refunded.
 #[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/refund-all", tag = "operator",
-    operation_id = "refund_concert", params(("concert_id" = ConcertId, Path, description = "The concert")),
+    operation_id = "refund_concert", params(("concert_id" = ConcertId, Path, description = "The concert"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version to refund; `*` or none for any")),
     responses((status = 202, description = "The concert and its seats", body = ConcertBooksShape)))]
 pub(in crate::api) async fn refund_concert(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
     key: IdempotencyKey,
+    basis: IfMatch,
 ) -> HttpResult<Response> {
-    let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/refund-all", &[&concert_id], &())?;
-    let done = app.office.refund_concert(caller, concert_id, key).await?;
-    Ok(replayed((StatusCode::ACCEPTED, json(&ConcertBooksShape::from(done.value))), done.replay))
+    let key =
+        key.bind(caller, &Method::POST, "/operator/concerts/{id}/refund-all", &[&concert_id], &basis.with(&()))?;
+    let done = app.office.refund_concert(caller, concert_id, basis.0, key).await?;
+    let version = done.value.concert.updated_at;
+    let answer = (StatusCode::ACCEPTED, json(&ConcertBooksShape::from(done.value))).into_response();
+    Ok(replayed(tagged(answer, version), done.replay))
 }

@@ -15,11 +15,10 @@ use crate::{
         problem::{HttpResult, Problem, codes},
         state::SharedState,
     },
-    html::forms::{FormNotice, form_page, fresh_key, key_of},
+    html::forms::{FormNotice, bound_key, form_page, fresh_key},
 };
 use axum::{
     extract::{Path, State},
-    http::Method,
     response::{IntoResponse as _, Redirect, Response},
 };
 use frontrow_domain::{
@@ -206,7 +205,8 @@ pub(super) async fn send(
         return Ok(Redirect::to(&steps_of(id)).into_response());
     }
     let basis = IfMatch::of_field(typed.given("basis"))?;
-    let key = key_of(&typed)?;
+    let caller = visit.shell.caller;
+    let key = bound_key(&typed, caller, "/operator/concerts/{id}/act", &[&id, &act.name()])?;
     let mut reader = StageReader::new(&visit.shell, &typed);
     let (for_buyers, reason) = if act.specs().is_empty() {
         (None, None)
@@ -224,9 +224,6 @@ pub(super) async fn send(
     if !faults.is_empty() {
         return refused(&visit.act_page(&app, act, &typed, &faults).await?);
     }
-    let caller = visit.shell.caller;
-    let said = (for_buyers.as_deref(), reason.as_deref(), typed.given("basis"));
-    let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/act", &[&id, &act.name()], &said)?;
     let to = |status| ConcertChange {
         status: Some(status),
         status_reason: for_buyers.clone().map(Some),
@@ -243,8 +240,10 @@ pub(super) async fn send(
         StageAct::Resume => {
             office.update_concert(caller, id, to(ConcertStatus::Scheduled), basis.0, None, key).await.map(drop)
         }
-        StageAct::Cancel => office.cancel_concert(caller, id, for_buyers.unwrap_or_default(), key).await.map(drop),
-        StageAct::RefundAll => office.refund_concert(caller, id, key).await.map(drop),
+        StageAct::Cancel => {
+            office.cancel_concert(caller, id, for_buyers.unwrap_or_default(), basis.0, key).await.map(drop)
+        }
+        StageAct::RefundAll => office.refund_concert(caller, id, basis.0, key).await.map(drop),
     };
     match done {
         Ok(()) => Ok(Redirect::to(&path_of(id)).into_response()),

@@ -8,13 +8,13 @@ use super::{
     },
 };
 use frontrow_domain::{
-    command::{ConcertChange, NewConcert},
+    command::{ConcertChange, NewConcert, OwnRoom},
     policy::MAX_ACTIVE_MAX,
     sale::{
         Closing, Concert, ConcertDetails, DOORS_MINUTES, DetailsChange, Fold, Hour, LocalHours, NoMoment,
         RUNNING_MINUTES, local_moment, zone_name,
     },
-    time::{Span, Time},
+    time::Time,
 };
 use jiff::civil;
 
@@ -25,20 +25,10 @@ pub(super) static SALE: [&StageSpec; 2] = [&OPENS, &CLOSES];
 /// What buyers read of it.
 pub(super) static DETAILS: [&StageSpec; 7] = [&DESCRIPTION, &AGE, &RUNNING, &DOORS, &ADDRESS, &ORGANISER, &CONTACT];
 
-/// When the sale of a concert opens for which no step has said when.
-fn no_opening(starts_at: Time) -> Time {
-    starts_at.minus(Span::from_secs(60))
-}
-
 impl ConcertVisit {
-    /// Whether no step has said yet when the sale opens.
-    pub(super) fn has_no_opening(&self) -> bool {
-        self.is_being_made && self.concert.opens_at == no_opening(self.concert.starts_at)
-    }
-
     /// The value of a field as the forms show it.
     pub(super) fn shown(&self, name: &str) -> String {
-        if name == OPENS.name && self.has_no_opening() {
+        if name == OPENS.name && self.concert.has_no_opening() {
             return String::new();
         }
         shown(&self.concert, &self.details, name)
@@ -46,7 +36,7 @@ impl ConcertVisit {
 
     /// The fields of its sale.
     pub(super) fn sale_specs(&self) -> [&'static StageSpec; 2] {
-        if self.has_no_opening() { [&OPENS_LATER, &CLOSES] } else { SALE }
+        if self.concert.has_no_opening() { [&OPENS_LATER, &CLOSES] } else { SALE }
     }
 }
 
@@ -153,8 +143,7 @@ impl StageReader<'_> {
         Some((opens?, closes)).filter(|_| self.faults.is_empty())
     }
 
-    /// What a concert is, where and when, for one that is made in steps: its sale opens a minute before it starts, until
-    /// a later step says when.
+    /// What a concert is, where and when, for one that is made in steps: a later one says when its sale opens.
     pub(super) fn beginning(&mut self) -> Option<NewConcert> {
         let fold = self.fold();
         let hours = self.hours(fold);
@@ -178,7 +167,7 @@ impl StageReader<'_> {
             starts_at,
             ends_at,
             base_price: price?,
-            opens_at: no_opening(starts_at),
+            opens_at: None,
             closes_at: None,
             own_room_max_active: None,
             details: DetailsChange::default(),
@@ -200,7 +189,8 @@ impl StageReader<'_> {
         self.money(&PRICE);
         let new = self.new_concert(hours?)?;
         let (opens_at, closes_at) = window?;
-        Some(NewConcert { opens_at, closes_at, own_room_max_active, details, ..new }).filter(|_| self.faults.is_empty())
+        Some(NewConcert { opens_at: Some(opens_at), closes_at, own_room_max_active, details, ..new })
+            .filter(|_| self.faults.is_empty())
     }
 
     /// The details whose fields differ: an empty one removes its detail.
@@ -233,17 +223,15 @@ impl StageReader<'_> {
         let own_room_max_active = self.whole(&OWN_ROOM, 0..=MAX_ACTIVE_MAX);
         let zone = hours.as_ref().map_or(concert.time_zone.as_str(), |hours| hours.time_zone.as_str());
         let moment = |reader: &mut Self, spec, hour| differs(spec).then(|| reader.local(spec, zone, fold, hour));
-        let mut opens_at = moment(self, &OPENS, Hour::Opening).flatten();
+        let opens_at = moment(self, &OPENS, Hour::Opening).flatten();
         let closes_at = moment(self, &CLOSES, Hour::Closing);
-        if !visit.has_no_opening() {
+        if !concert.has_no_opening() {
             self.text(&OPENS);
         }
         let details_change = self.details(&differs);
         if let Some(hours) = &hours {
-            // An opening that is still to come moves with the start.
-            let moved = Some(no_opening(hours.starts_at)).filter(|_| visit.has_no_opening());
-            opens_at = opens_at.or(moved.filter(|moved| *moved != concert.opens_at));
-            let opens = opens_at.unwrap_or(concert.opens_at);
+            let present = Some(concert.opens_at).filter(|_| !concert.has_no_opening());
+            let opens = opens_at.or(present).unwrap_or(Concert::unknown_opening(hours.starts_at));
             let apart = Some(concert.closes_at).filter(|_| concert.closing == Closing::Apart);
             let closes = closes_at.unwrap_or(apart).unwrap_or(hours.starts_at);
             if opens >= closes {
@@ -268,7 +256,7 @@ impl StageReader<'_> {
             closes_at,
             status: None,
             status_reason: None,
-            own_room_max_active,
+            own_room: own_room_max_active.map(|max_active| OwnRoom { max_active, admit_per_minute: None }),
             details: details_change,
         };
         Some(change).filter(|_| self.faults.is_empty())

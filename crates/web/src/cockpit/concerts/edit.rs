@@ -12,14 +12,14 @@ use crate::{
         auth::OperatorOnly, extract::PathId, form::FormFields, precondition::IfMatch, problem::HttpResult,
         state::SharedState,
     },
-    html::forms::{FormNotice, form_page, fresh_key, key_of},
+    html::forms::{FormNotice, bound_key, form_page, fresh_key},
 };
 use axum::{
     extract::State,
-    http::Method,
     response::{IntoResponse as _, Redirect, Response},
 };
 use frontrow_domain::{
+    command::ConcertChange,
     id::{ConcertId, RoomId},
     refusal::Refusal,
 };
@@ -78,7 +78,7 @@ pub(super) async fn create(
         let page = new_page(shell, &typed, &faults, None);
         return refused(&page);
     };
-    let key = key_of(&typed)?.bind(shell.caller, &Method::POST, "/operator/concerts/new", &[], &new.title)?;
+    let key = bound_key(&typed, shell.caller, "/operator/concerts/new", &[])?;
     match app.office.create_concert(shell.caller, new, key).await {
         Ok(done) => Ok(Redirect::to(&path_of(done.value.concert_id)).into_response()),
         Err(error) => {
@@ -159,18 +159,20 @@ pub(super) async fn update(
     let visit = ConcertVisit::of(shell, &app, id).await?;
     check_may_change(&visit.shell)?;
     let basis = IfMatch::of_field(typed.given("basis"))?;
-    let key = key_of(&typed)?;
-    if basis.0 != Some(visit.concert.updated_at) {
-        return visit.changed_meanwhile(&typed);
-    }
+    let caller = visit.shell.caller;
+    let key = bound_key(&typed, caller, "/operator/concerts/{id}/edit", &[&id])?;
     let mut reader = StageReader::new(&visit.shell, &typed);
     let change = reader.change(&visit);
     let reason = reader.words(&REASON);
     let mut faults = reader.faults;
-    let Some(change) = change.filter(|_| faults.is_empty()) else {
-        return refused(&visit.edit_page(Some(&typed), &faults));
+    // A form of another version is for the command to answer: if it was sent before, as it was then.
+    let is_present = basis.0 == Some(visit.concert.updated_at);
+    let change = match change.filter(|_| faults.is_empty()) {
+        Some(change) => change,
+        None if is_present => return refused(&visit.edit_page(Some(&typed), &faults)),
+        None => ConcertChange::default(),
     };
-    if let Some(stops) = change.stops(&visit.concert, app.office.now()) {
+    if let Some(stops) = change.stops(&visit.concert, app.office.now()).filter(|_| is_present) {
         let sure = format!("{stops:?}");
         let is_sure = typed.given(SURE) == sure;
         if !is_sure || reason.is_none() {
@@ -185,8 +187,6 @@ pub(super) async fn update(
             return refused(&page);
         }
     }
-    let caller = visit.shell.caller;
-    let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/edit", &[&id], &typed.given("basis"))?;
     match app.office.update_concert(caller, id, change, basis.0, reason, key).await {
         Ok(_) => {
             let next = if visit.is_being_made { steps_of(id) } else { path_of(id) };

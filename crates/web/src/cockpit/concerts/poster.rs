@@ -11,6 +11,7 @@ use crate::{
         extract::PathId,
         form::LargeForm,
         posters,
+        precondition::IfMatch,
         problem::{HttpResult, Problem},
         state::SharedState,
     },
@@ -22,7 +23,10 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use frontrow_domain::id::ConcertId;
-use frontrow_service::pictures::{PICTURE_LEN_MAX, PictureError, PictureFormat};
+use frontrow_service::{
+    office::ServiceError,
+    pictures::{PICTURE_LEN_MAX, PictureError, PictureFormat},
+};
 
 /// The field with the picture.
 const FIELD: &str = "poster";
@@ -43,7 +47,7 @@ impl ConcertVisit {
             notice,
             stale: Vec::new(),
             groups: Vec::new(),
-            hidden: Vec::new(),
+            hidden: vec![("basis", self.concert.updated_at.micros().to_string())],
             file: Some(StageFile {
                 name: FIELD,
                 label: shell.t("stage-poster-file"),
@@ -75,9 +79,9 @@ pub(super) async fn send(
     check_may_change(&shell)?;
     let visit = ConcertVisit::of(shell, &app, id).await?;
     let caller = visit.shell.caller;
+    let basis = IfMatch::of_field(form.fields.given("basis"))?.0;
     if form.fields.given("act") == "remove" {
-        app.office.remove_poster(caller, id).await?;
-        return Ok(Redirect::to(&path_of(id)).into_response());
+        return visit.poster_done(&app, app.office.remove_poster(caller, id, basis).await).await;
     }
     let picture = form.file(FIELD).map(|file| file.bytes.clone()).filter(|bytes| bytes.len() <= PICTURE_LEN_MAX);
     let picture = picture.and_then(|bytes| Some((PictureFormat::of_bytes(&bytes)?, bytes)));
@@ -86,10 +90,7 @@ pub(super) async fn send(
         None => Err(PictureError::Unreadable),
     };
     match drawn {
-        Ok(poster) => {
-            app.office.set_poster(caller, poster).await?;
-            Ok(Redirect::to(&path_of(id)).into_response())
-        }
+        Ok(poster) => visit.poster_done(&app, app.office.set_poster(caller, poster, basis).await).await,
         Err(PictureError::Overloaded) => Err(Problem::overloaded().cause("several pictures are being decoded")),
         Err(PictureError::Unreadable | PictureError::TooManyPixels | PictureError::TooComplex) => {
             let notice = FormNotice {
@@ -101,5 +102,16 @@ pub(super) async fn send(
             let page = visit.poster_page(Some(notice));
             form_page(&page.shell, page.notice.as_ref(), &page)
         }
+    }
+}
+
+impl ConcertVisit {
+    /// On to the concert; or back to the form, with why not, for the present version.
+    async fn poster_done(self, app: &SharedState, done: Result<(), ServiceError>) -> HttpResult<Response> {
+        let id = self.concert.concert_id;
+        let Err(error) = done else { return Ok(Redirect::to(&path_of(id)).into_response()) };
+        let notice = FormNotice::of(&self.shell, error.into())?;
+        let page = Self::of(self.shell, app, id).await?.poster_page(Some(notice));
+        form_page(&page.shell, page.notice.as_ref(), &page)
     }
 }

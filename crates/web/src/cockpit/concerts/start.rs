@@ -26,7 +26,7 @@ use crate::{
     },
     html::{
         figures,
-        forms::{FormNotice, form_page, fresh_key, key_of},
+        forms::{FormNotice, bound_key, form_page, fresh_key},
         paths,
         shell::HOME_ZONE,
     },
@@ -34,15 +34,13 @@ use crate::{
 use axum::{
     Router,
     extract::{Path, State},
-    http::{Method, StatusCode},
     response::{IntoResponse as _, Redirect, Response},
     routing::get,
 };
 use frontrow_domain::{
-    command::{ConcertChange, RoomChange},
+    command::{ConcertChange, Idempotency, OwnRoom, RoomChange},
     id::{ConcertId, RoomId},
     policy::{ADMIT_PER_MINUTE_MAX, MAX_ACTIVE_MAX},
-    refusal::Refusal,
     sale::ConcertStatus,
     time::Time,
 };
@@ -186,30 +184,15 @@ async fn make(
         return refused(&first_page(shell, begun, &typed, &faults, None));
     };
     let caller = shell.caller;
-    let key = key_of(&typed)?.bind(caller, &Method::POST, PATH, &[], &new.title)?;
-    let made = match app.office.create_concert(caller, new, key).await {
-        Ok(done) => done.value,
+    let key = bound_key(&typed, caller, PATH, &[])?;
+    match app.office.create_concert(caller, new, key).await {
+        Ok(made) => Ok(Redirect::to(&StartStep::Seats.path(made.value.concert_id)).into_response()),
         Err(error) => {
             let notice = FormNotice::of(&shell, error.into())?;
             let page = first_page(shell, begun, &typed, &faults, Some(notice));
-            return form_page(&page.shell, page.notice.as_ref(), &page);
-        }
-    };
-    // It opens a minute before it starts until it is closed here: nothing of it can be sold meanwhile, it has no seats.
-    let change = ConcertChange { status: Some(ConcertStatus::Closed), ..ConcertChange::default() };
-    let reason = Some(shell.t("stage-preparing-reason"));
-    match app.office.update_concert(caller, made.concert_id, change, Some(made.updated_at), reason, None).await {
-        // Another version was closed before, by this form: it was sent twice. That one may be on sale by now.
-        Ok(_) | Err(ServiceError::Refused(Refusal::Changed)) => {}
-        // The same form, sent again, makes no second concert, and closes the one that was made.
-        Err(error) => {
-            let notice = FormNotice::of(&shell, error.into())?;
-            let mut page = first_page(shell, begun, &typed, &faults, Some(notice));
-            page.hidden = vec![("key", typed.given("key").to_owned())];
-            return form_page(&page.shell, page.notice.as_ref(), &page);
+            form_page(&page.shell, page.notice.as_ref(), &page)
         }
     }
-    Ok(Redirect::to(&StartStep::Seats.path(made.concert_id)).into_response())
 }
 
 impl ConcertVisit {
@@ -217,9 +200,9 @@ impl ConcertVisit {
     fn is_done(&self, step: StartStep) -> bool {
         match step {
             StartStep::Seats => self.total() > 0,
-            StartStep::Opening => !self.has_no_opening(),
+            StartStep::Opening => !self.concert.has_no_opening(),
             // The step after it was taken: it stays with the house room.
-            StartStep::Room => !self.is_of_house() || !self.has_no_opening(),
+            StartStep::Room => !self.is_of_house() || !self.concert.has_no_opening(),
             StartStep::Look => false,
         }
     }
@@ -326,7 +309,7 @@ impl ConcertVisit {
             shell.t2("stage-look-when", "moment", shell.moment(&concert.starts_at, zone), "venue", &concert.venue),
             shell.t1("stage-look-seats", "count", self.total()),
         ];
-        lines.push(if self.has_no_opening() {
+        lines.push(if concert.has_no_opening() {
             shell.t("stage-look-no-opening")
         } else {
             shell.t2(
@@ -340,15 +323,6 @@ impl ConcertVisit {
         lines.push(shell.t(if self.is_of_house() { "stage-look-house" } else { "stage-look-own-room" }));
         lines.push(shell.t("stage-look-lead"));
         lines
-    }
-
-    fn notice(&self, text: &str) -> FormNotice {
-        FormNotice {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            title: self.shell.t("stage-not-yet"),
-            text: self.shell.t(text),
-            retry_after: None,
-        }
     }
 }
 
@@ -442,6 +416,10 @@ impl ConcertVisit {
         }
     }
 
+    fn key_of_step(&self, step: StartStep, typed: &FormFields) -> HttpResult<Option<Idempotency>> {
+        bound_key(typed, self.shell.caller, "/operator/start/{id}/{step}", &[&self.concert.concert_id, &step.name()])
+    }
+
     /// A range of seats: a line of a seat plan.
     async fn add_seats(&self, app: &SharedState, typed: &FormFields) -> HttpResult<StepOutcome> {
         let mut reader = StageReader::new(&self.shell, typed);
@@ -458,7 +436,7 @@ impl ConcertVisit {
             return Ok(StepOutcome::Faulty(reader.faults));
         };
         let (id, caller) = (self.concert.concert_id, self.shell.caller);
-        let key = key_of(typed)?.bind(caller, &Method::POST, "/operator/start/{id}/seats", &[&id], &fields)?;
+        let key = self.key_of_step(StartStep::Seats, typed)?;
         self.taken(app.office.add_seats(caller, id, seats, key).await, StartStep::Seats.path(id))
     }
 
@@ -468,14 +446,16 @@ impl ConcertVisit {
         let window = reader.window(&concert.time_zone, None, concert.starts_at);
         let Some((opens_at, closes_at)) = window else { return Ok(StepOutcome::Faulty(reader.faults)) };
         let change = ConcertChange { opens_at: Some(opens_at), closes_at: Some(closes_at), ..ConcertChange::default() };
-        let id = concert.concert_id;
-        let done = app.office.update_concert(self.shell.caller, id, change, basis_of(typed)?, None, None).await;
+        let (id, key) = (concert.concert_id, self.key_of_step(StartStep::Opening, typed)?);
+        let done = app.office.update_concert(self.shell.caller, id, change, basis_of(typed)?, None, key).await;
         self.taken(done, StartStep::Look.path(id))
     }
 
     async fn set_room(&self, app: &SharedState, typed: &FormFields) -> HttpResult<StepOutcome> {
         let mut reader = StageReader::new(&self.shell, typed);
-        let wish = if self.is_of_house() { reader.room() } else { Some(RoomWish::Own) };
+        // A form that chooses the room was shown while the concert was in the house room.
+        let is_choice = self.is_of_house() || !typed.given(ROOM.name).is_empty();
+        let wish = if is_choice { reader.room() } else { Some(RoomWish::Own) };
         let rate = reader.whole(&RATE, 1..=ADMIT_PER_MINUTE_MAX);
         let (id, caller) = (self.concert.concert_id, self.shell.caller);
         let next = StartStep::Opening.path(id);
@@ -493,39 +473,28 @@ impl ConcertVisit {
         let Some(cap) = cap.filter(|_| reader.faults.is_empty()) else {
             return Ok(StepOutcome::Faulty(reader.faults));
         };
-        let basis = basis_of(typed)?;
-        let (mut room, mut room_basis) = (self.room.clone(), basis);
-        if self.is_of_house() {
-            let change = ConcertChange { own_room_max_active: Some(cap), ..ConcertChange::default() };
-            if let Err(error) = app.office.update_concert(caller, id, change, basis, None, None).await {
-                return Ok(StepOutcome::Refused(FormNotice::of(&self.shell, error.into())?));
-            }
-            // The new room has this cap and no rate; no page has shown a version of it.
-            (room.max_active, room.admit_per_minute, room_basis) = (cap, None, None);
+        let (basis, key) = (basis_of(typed)?, self.key_of_step(StartStep::Room, typed)?);
+        if is_choice {
+            let own_room = Some(OwnRoom { max_active: cap, admit_per_minute: rate });
+            let change = ConcertChange { own_room, ..ConcertChange::default() };
+            return self.taken(app.office.update_concert(caller, id, change, basis, None, key).await, next);
         }
         let change = RoomChange {
-            max_active: Some(cap).filter(|cap| *cap != room.max_active),
-            admit_per_minute: Some(rate).filter(|rate| *rate != room.admit_per_minute),
+            max_active: Some(cap).filter(|cap| *cap != self.room.max_active),
+            admit_per_minute: Some(rate).filter(|rate| *rate != self.room.admit_per_minute),
             ..RoomChange::default()
         };
         if change == RoomChange::default() {
             return Ok(StepOutcome::On(next));
         }
         let reason = Some(self.shell.t("stage-preparing-reason"));
-        let done = app.office.set_room(caller, RoomId::of_concert(id), change, room_basis, reason, None).await;
-        self.taken(done, next)
+        self.taken(app.office.set_room(caller, RoomId::of_concert(id), change, basis, reason, key).await, next)
     }
 
     async fn put_on_sale(&self, app: &SharedState, typed: &FormFields) -> HttpResult<StepOutcome> {
-        if self.total() == 0 {
-            return Ok(StepOutcome::Refused(self.notice("stage-needs-seats")));
-        }
-        if self.has_no_opening() {
-            return Ok(StepOutcome::Refused(self.notice("stage-needs-opening")));
-        }
         let change = ConcertChange { status: Some(ConcertStatus::Scheduled), ..ConcertChange::default() };
-        let id = self.concert.concert_id;
-        let done = app.office.update_concert(self.shell.caller, id, change, basis_of(typed)?, None, None).await;
+        let (id, key) = (self.concert.concert_id, self.key_of_step(StartStep::Look, typed)?);
+        let done = app.office.update_concert(self.shell.caller, id, change, basis_of(typed)?, None, key).await;
         self.taken(done, path_of(id))
     }
 }

@@ -122,6 +122,8 @@ definitions! {
     CONCERT_POSTPONED of ConcertPostponed: 409 "The concert is postponed" "The sale stands still until the new date is known. Payments may be refunded meanwhile.";
     CONCERT_CANCELLED of ConcertCancelled: 409 "The concert is cancelled" "The concert does not take place; nothing was charged. Payments may be refunded at any time.";
     CONCERT_NOT_CANCELLED of ConcertNotCancelled: 409 "The concert is not cancelled" "All payments of a concert are given back only when it was cancelled before.";
+    NO_SEATS of NoSeats: 409 "The concert has no seats" "A concert that was closed or postponed goes on sale only with seats. Add them first.";
+    NO_OPENING of NoOpening: 409 "The concert has no opening" "A concert that is being made goes on sale once it is known when. Send `opens_at`.";
     HOLD_EXPIRED of HoldExpired: 409 "The hold ran out" "The hold ended at `expired_at`, before the payment; nothing was charged. Hold a seat again.";
     RESERVATION_NOT_PENDING of ReservationNotPending: 409 "The reservation is not pending" "The reservation was paid, cancelled or expired before.";
     ALREADY_REFUNDED of AlreadyRefunded: 409 "The payment was refunded before" "A payment is refunded once.";
