@@ -9,8 +9,9 @@ pub mod stage;
 
 use crate::office::{BoxOffice, ServiceError};
 use frontrow_domain::{
-    command::Command,
+    command::{Command, Idempotency},
     id::ConcertId,
+    refusal::Refusal,
     sale::{CLEAR_BEFORE, Concert, ConcertStatus, RehearsalField, RehearsalObstacle, RehearsalSetup, SeatStatus},
     time::{Span, Time},
     user::Caller,
@@ -121,6 +122,8 @@ pub(crate) struct Rehearsals {
 
 #[derive(Debug, Default)]
 struct RehearsalState {
+    /// The form by which the newest rehearsal was begun.
+    begun_by: Option<Idempotency>,
     running: Option<RunningRehearsal>,
     last: HashMap<ConcertId, Arc<LastRehearsal>>,
 }
@@ -138,9 +141,19 @@ impl Rehearsals {
         self.lock().last.get(&id).map(Arc::clone)
     }
 
+    /// Whether the newest rehearsal was begun by this form.
+    fn was_begun_by(&self, form: Idempotency) -> Result<bool, Refusal> {
+        match self.lock().begun_by.filter(|begun_by| begun_by.key == form.key) {
+            Some(begun_by) if begun_by.fingerprint == form.fingerprint => Ok(true),
+            Some(_) => Err(Refusal::IdempotencyKeyReused),
+            None => Ok(false),
+        }
+    }
+
     /// Takes the only place for a rehearsal. Returns what stops it.
     fn take_place(
         &self,
+        form: Option<Idempotency>,
         concert_id: ConcertId,
         setup: RehearsalSetup,
         began_at: Time,
@@ -151,6 +164,7 @@ impl Rehearsals {
         }
         let (stop, stopped) = watch::channel(false);
         let progress = RehearsalProgress::default();
+        state.begun_by = form;
         state.running = Some(RunningRehearsal { concert_id, setup, began_at, progress, stop });
         Ok(stopped)
     }
@@ -176,7 +190,8 @@ impl Rehearsals {
 
     /// Frees a place without a trace: nothing was begun.
     fn give_place_back(&self) {
-        self.lock().running = None;
+        let mut state = self.lock();
+        (state.begun_by, state.running) = (None, None);
     }
 }
 
@@ -260,16 +275,23 @@ impl BoxOffice {
         }
     }
 
-    /// Begins a rehearsal: it runs in the background.
+    /// Begins a rehearsal: it runs in the background. A form that has begun the newest one begins no other.
     ///
     /// # Errors
-    /// The inner error says why none can begin; the refusal that says why the caller may not.
+    /// The inner error says why none can begin; the refusal that says why the caller may not, or
+    /// [`Refusal::IdempotencyKeyReused`] for another form with the key of the newest one.
     pub async fn begin_rehearsal(
         self: &Arc<Self>,
         caller: Caller,
         id: ConcertId,
         setup: RehearsalSetup,
+        form: Option<Idempotency>,
     ) -> Result<Result<(), NoRehearsal>, ServiceError> {
+        if let Some(form) = form
+            && self.rehearsals.was_begun_by(form)?
+        {
+            return Ok(Ok(()));
+        }
         if let Some(field) = setup.out_of_bounds(&self.policy) {
             return Ok(Err(NoRehearsal::OutOfBounds(field)));
         }
@@ -281,7 +303,7 @@ impl BoxOffice {
         if let Err(lack) = has_room(program, &plan) {
             return Ok(Err(lack));
         }
-        let stopped = match self.rehearsals.take_place(id, setup, self.now()) {
+        let stopped = match self.rehearsals.take_place(form, id, setup, self.now()) {
             Ok(stopped) => stopped,
             Err(taken) => return Ok(Err(taken)),
         };
@@ -347,11 +369,26 @@ mod tests {
     fn one_rehearsal_runs_at_a_time_and_its_end_frees_the_place() {
         let rehearsals = Rehearsals::default();
         let (one, other) = (ConcertId::new(1), ConcertId::new(2));
-        let _stopped = rehearsals.take_place(one, setup(), NOW).unwrap();
-        assert_eq!(rehearsals.take_place(other, setup(), NOW).unwrap_err(), NoRehearsal::Running(one));
+        let _stopped = rehearsals.take_place(None, one, setup(), NOW).unwrap();
+        assert_eq!(rehearsals.take_place(None, other, setup(), NOW).unwrap_err(), NoRehearsal::Running(one));
         rehearsals.end(RehearsalEnd::Stopped, NOW);
         assert_eq!(rehearsals.last(one).unwrap().end, RehearsalEnd::Stopped);
-        assert!(rehearsals.take_place(other, setup(), NOW).is_ok());
+        assert!(rehearsals.take_place(None, other, setup(), NOW).is_ok());
+    }
+
+    #[test]
+    fn the_form_of_the_newest_rehearsal_is_known_after_its_end_unless_nothing_was_begun() {
+        let rehearsals = Rehearsals::default();
+        let form = |key, fingerprint| Idempotency { key: [key; 32], fingerprint: [fingerprint; 32] };
+        assert_eq!(rehearsals.was_begun_by(form(1, 1)), Ok(false));
+        let _stopped = rehearsals.take_place(Some(form(1, 1)), ConcertId::new(1), setup(), NOW).unwrap();
+        rehearsals.end(RehearsalEnd::Stopped, NOW);
+        assert_eq!(rehearsals.was_begun_by(form(1, 1)), Ok(true));
+        assert_eq!(rehearsals.was_begun_by(form(1, 2)), Err(Refusal::IdempotencyKeyReused));
+        assert_eq!(rehearsals.was_begun_by(form(2, 1)), Ok(false));
+        let _stopped = rehearsals.take_place(Some(form(2, 1)), ConcertId::new(1), setup(), NOW).unwrap();
+        rehearsals.give_place_back();
+        assert_eq!(rehearsals.was_begun_by(form(2, 1)), Ok(false));
     }
 
     #[test]
@@ -360,7 +397,7 @@ mod tests {
         let kept = i64::try_from(KEPT_MAX).unwrap();
         for number in 1..=kept + 1 {
             let at = NOW.plus(Span::from_secs(number));
-            let _stopped = rehearsals.take_place(ConcertId::new(number), setup(), at).unwrap();
+            let _stopped = rehearsals.take_place(None, ConcertId::new(number), setup(), at).unwrap();
             rehearsals.end(RehearsalEnd::Stopped, at);
         }
         assert!(rehearsals.last(ConcertId::new(1)).is_none(), "the oldest went");

@@ -15,7 +15,10 @@ use crate::{
         problem::{HttpResult, Problem},
         state::SharedState,
     },
-    html::shell::{Shell, html},
+    html::{
+        forms::bound_key,
+        shell::{Shell, html},
+    },
 };
 use askama::Template;
 use axum::{
@@ -195,13 +198,14 @@ async fn begin(
 ) -> HttpResult<Response> {
     let policy = app.office.policy();
     let (form, setup) = SetupForm::read(&shell, &fields, policy);
+    let key = bound_key(&fields, caller, "/operator/concerts/{id}/rehearsal", &[&id])?;
     let refused = match setup {
-        Some(setup) => app.office.begin_rehearsal(caller, id, setup).await?.err(),
+        Some(setup) => app.office.begin_rehearsal(caller, id, setup, key).await?.err(),
         None => None,
     };
     match (&refused, setup) {
         (None, Some(_)) => return Ok(Redirect::to(&path_of(id)).into_response()),
-        // The form was sent twice.
+        // The form was sent twice at once, or from two pages.
         (Some(NoRehearsal::Running(running)), _) if *running == id => {
             return Ok(Redirect::to(&path_of(id)).into_response());
         }

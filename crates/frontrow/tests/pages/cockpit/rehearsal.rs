@@ -15,6 +15,9 @@ const PEOPLE: [(&str, &str); 6] = [
     ("minutes", "1"),
 ];
 
+/// The key of a form.
+const KEY: &str = "a-form-of-a-rehearsal";
+
 /// The same crowd with another value of a field.
 fn but(field: &'static str, value: &'static str) -> Vec<(&'static str, &'static str)> {
     PEOPLE.iter().map(|given| if given.0 == field { (field, value) } else { *given }).collect()
@@ -61,9 +64,13 @@ impl House {
         page
     }
 
-    async fn begin(&self, fields: &[(&str, &str)]) {
-        let answer = self.browser.send(&self.path, fields).await;
+    async fn begin(&self, key: &str, fields: &[(&str, &str)]) {
+        let answer = self.send(key, fields).await;
         assert_eq!((answer.status, answer.leads_to()), (303, self.path.as_str()), "{}", answer.html);
+    }
+
+    async fn send(&self, key: &str, fields: &[(&str, &str)]) -> LoadedPage {
+        self.browser.send(&self.path, &[fields, &[("key", key)]].concat()).await
     }
 
     /// The newest entries of the audit log.
@@ -118,14 +125,19 @@ async fn a_rehearsal_tells_when_the_sale_would_be_sold_out_and_touches_no_row_of
     let house = House::open().await;
     says(&house.page().await, "value=\"60\"");
     let before = rows(&house.server.database());
-    house.begin(&PEOPLE).await;
-    // Sent twice, the form begins one rehearsal, whose page it leads to.
-    house.begin(&PEOPLE).await;
+    let key = house.page().await.hidden("key");
+    house.begin(&key, &PEOPLE).await;
+    // Sent twice, the form begins one rehearsal, whose page it leads to; so does another form while that one runs.
+    house.begin(&key, &PEOPLE).await;
+    house.begin(KEY, &PEOPLE).await;
+    assert_eq!(house.send(&key, &but("people", "51")).await.status, 422, "the key of another form");
     assert!(is_running(&house.page().await));
     let log = house.log().await;
     let begun: Vec<_> = log.iter().filter(|line| line["action"] == "rehearsal.begin").collect();
     assert_eq!((begun.len(), &begun[0]["detail"]["people"]), (1, &50.into()), "the one that ran is in the log, once");
     let page = house.at_the_end().await;
+    house.begin(&key, &PEOPLE).await;
+    assert!(!is_running(&house.page().await), "and none after its end");
     for text in ["에 매진, 예매 시작 후 ", "30 중 30", "모든 약속이 지켜졌습니다", "data-columns="]
     {
         says(&page, text);
@@ -159,17 +171,18 @@ async fn every_field_is_checked_and_says_what_it_may_be() {
         ("minutes", "0", "1부터 10까지입니다."),
         ("minutes", "11", "1부터 10까지입니다."),
     ] {
-        let page = house.browser.send(&house.path, &but(field, value)).await;
+        let page = house.send(KEY, &but(field, value)).await;
         assert_eq!(page.status, 422, "{field} {value}");
         says(&page, &format!("id=\"{field}-why\">{reason}</p>"));
         assert!(!page.html.contains("<b>"), "what was typed is text");
     }
-    let page = house.browser.send(&house.path, &PEOPLE[1..]).await;
+    let page = house.send(KEY, &PEOPLE[1..]).await;
     assert_eq!(page.status, 422, "a field is missing");
     let twice = [&PEOPLE[..], &PEOPLE[..1]].concat();
-    assert_eq!(house.browser.send(&house.path, &twice).await.status, 422);
+    assert_eq!(house.send(KEY, &twice).await.status, 422);
+    assert_eq!(house.browser.send(&house.path, &PEOPLE).await.status, 422, "no key");
     let elsewhere = house.path.replace(&house.hall.id().to_string(), "999");
-    assert_eq!(house.browser.send(&elsewhere, &PEOPLE).await.status, 404);
+    assert_eq!(house.browser.send(&elsewhere, &[&PEOPLE[..], &[("key", KEY)]].concat()).await.status, 404);
     assert_eq!(house.browser.open(&elsewhere).await.status, 404);
     assert_eq!(house.browser.send(&format!("{elsewhere}/stop"), &[]).await.status, 404);
     assert!(!is_running(&house.page().await));
@@ -181,7 +194,7 @@ async fn no_rehearsal_begins_while_a_sale_is_open_or_opens_soon() {
     for seconds in [-60, 19 * 60] {
         let house = House::opening_in(seconds).await;
         says(&house.page().await, "판매 중이거나 20분 안에 판매가 열리면");
-        let refused = house.browser.send(&house.path, &PEOPLE).await;
+        let refused = house.send(KEY, &PEOPLE).await;
         assert_eq!(refused.status, 409, "{}", refused.html);
         says(&refused, "Midnight Tide: The First Night");
         let plan = house.browser.open(&format!("{}/plan.json", house.path)).await;
@@ -226,7 +239,7 @@ fn long() -> Vec<(&'static str, &'static str)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rehearsal_is_stopped_by_an_operator_and_by_a_sale_that_comes_near() {
     let house = House::open().await;
-    house.begin(&long()).await;
+    house.begin(KEY, &long()).await;
     let stopped = house.browser.send(&format!("{}/stop", house.path), &[]).await;
     assert_eq!(stopped.status, 303);
     says(&house.at_the_end().await, "중지되었습니다");
@@ -237,7 +250,7 @@ async fn a_rehearsal_is_stopped_by_an_operator_and_by_a_sale_that_comes_near() {
     assert_eq!(house.browser.send(&format!("{}/stop", house.path), &[]).await.status, 303);
     assert_eq!(house.log().await[0]["action"], "rehearsal.stop");
 
-    house.begin(&long()).await;
+    house.begin("a-second-rehearsal-0001", &long()).await;
     let change = serde_json::json!({ "opens_at": START.plus(Span::from_secs(60)) });
     house.operator.patch(&format!("/operator/concerts/{}", house.hall.id()), &change).await.expect(200);
     says(&house.at_the_end().await, "판매가 곧 열려서");
@@ -260,7 +273,7 @@ fn processes(folder: &Path) -> Vec<u32> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rehearsal_that_is_killed_has_failed_and_one_ends_with_its_server() {
     let house = House::open().await;
-    house.begin(&long()).await;
+    house.begin(KEY, &long()).await;
     let number = eventually("a process", async || processes(&house.folder()).first().copied()).await;
     let status = std::process::Command::new("kill").args(["-KILL", &number.to_string()]).status().unwrap();
     assert!(status.success());
@@ -270,7 +283,7 @@ async fn a_rehearsal_that_is_killed_has_failed_and_one_ends_with_its_server() {
     says(&failed, "서버 로그");
     assert!(!failed.html.contains("ended without a word"), "{}", failed.html);
 
-    house.begin(&long()).await;
+    house.begin("a-second-rehearsal-0001", &long()).await;
     let folder = house.folder();
     eventually("a process", async || processes(&folder).first().copied()).await;
     let kept = house.server.stop().await;

@@ -1,6 +1,9 @@
 //! The form of a rehearsal: how many come, when, and what they do.
 
-use crate::{edge::form::FormFields, html::shell::Shell};
+use crate::{
+    edge::form::FormFields,
+    html::{forms::fresh_key, shell::Shell},
+};
 use frontrow_domain::{
     policy::Policy,
     sale::{RehearsalField, RehearsalSetup},
@@ -19,6 +22,7 @@ pub(super) struct SetupField {
 
 /// The form.
 pub(super) struct SetupForm {
+    pub(super) key: String,
     pub(super) fields: Vec<SetupField>,
 }
 
@@ -36,7 +40,7 @@ impl SetupForm {
     /// The form with these values.
     pub(super) fn of(shell: &Shell, setup: &RehearsalSetup, policy: &Policy) -> Self {
         let field = |field: RehearsalField| shown(shell, field, setup.get(field).to_string(), None, policy);
-        Self { fields: RehearsalField::ALL.into_iter().map(field).collect() }
+        Self { key: fresh_key(), fields: RehearsalField::ALL.into_iter().map(field).collect() }
     }
 
     /// The form as it was sent, and its values if all are good.
@@ -57,7 +61,7 @@ impl SetupForm {
             let fault = value.is_none().then(|| bounds_words(shell, field, policy));
             shown(shell, field, given.chars().take(SHOWN_MAX).collect(), fault, policy)
         };
-        let form = Self { fields: RehearsalField::ALL.into_iter().map(&mut read).collect() };
+        let form = Self { key: fresh_key(), fields: RehearsalField::ALL.into_iter().map(&mut read).collect() };
         (form, setup)
     }
 }
