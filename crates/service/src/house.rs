@@ -43,7 +43,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use watches::Watches;
 
 /// How long the database may take to say what time it is: it is asked once a second.
@@ -87,6 +87,8 @@ pub(crate) struct House {
     /// What the database has left undone, and when it was read.
     slow: tokio::sync::Mutex<(Option<Instant>, SlowFacts)>,
     late_reads: LateReads,
+    /// One look at the folder of backups at a time: one that hangs keeps its thread.
+    backup_looks: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -138,6 +140,7 @@ impl House {
             watches: Watches::default(),
             slow: tokio::sync::Mutex::default(),
             late_reads: LateReads::default(),
+            backup_looks: Arc::new(Semaphore::new(1)),
         }
     }
 

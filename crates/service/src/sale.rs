@@ -14,7 +14,7 @@ pub use crate::caches::seatmap::{
 pub use alternatives::{Alternatives, OFFERS_MAX, SeatOffer};
 pub use season::{ConcertView, FoundPoster, HallView, Season, ShownConcert};
 pub(crate) use season::{LastSeason, LastViews};
-pub use state::{SaleState, SaleStateName, is_being_made};
+pub use state::{SaleState, SaleStateName};
 pub use tickets::{Receipt, Ticket};
 
 use crate::{

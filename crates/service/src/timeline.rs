@@ -20,8 +20,8 @@ use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 /// How many rows of each kind a timeline reads: the newest.
 const ROWS_MAX: u32 = 50;
-/// How many of a user's settled debts are looked up in the audit log.
-const DEBTS_MAX: usize = 10;
+/// How many of a user's refunded payments, cancelled reservations and settled debts are looked up in the audit log each.
+const ORDERS_MAX: usize = 10;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -250,8 +250,16 @@ impl BoxOffice {
         cut.at(debts.len(), debts.last().map(|row| row.created_at));
         cut.at(acts.len(), acts.last().map(|row| row.created_at));
         let mut entries = acts;
-        for debt in debts.iter().filter(|debt| debt.settled_at.is_some()).take(DEBTS_MAX) {
+        for debt in debts.iter().filter(|debt| debt.settled_at.is_some()).take(ORDERS_MAX) {
             entries.extend(self.audit_of("debt", debt.debt_id, Page { after: None, limit: ROWS_MAX }).await?);
+        }
+        // An act on an order is in the log under the order.
+        for row in payments.iter().filter(|row| row.refunded_at.is_some()).take(ORDERS_MAX) {
+            entries.extend(self.audit_of("payment", row.payment_id, Page { after: None, limit: ROWS_MAX }).await?);
+        }
+        for row in reservations.iter().filter(|row| row.status() == ReservationStatus::Cancelled).take(ORDERS_MAX) {
+            entries
+                .extend(self.audit_of("reservation", row.reservation_id, Page { after: None, limit: ROWS_MAX }).await?);
         }
         let balances = balances(&history);
         let mut moments = vec![PastMoment::of(user.created_at, Happening::Registered)];

@@ -71,7 +71,16 @@ pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Dec
     set_sale_window(world, &concert);
     world.concerts.put(concert.concert_id, concert.clone());
     change_details(world, concert.concert_id, &new.details);
-    let detail = json!({ "title": concert.title, "room_id": concert.room_id });
+    let detail = json!({
+        "title": concert.title,
+        "venue": concert.venue,
+        "starts_at": concert.starts_at,
+        "opens_at": new.opens_at,
+        "closes_at": concert.closes_at,
+        "base_price": concert.base_price,
+        "room_id": concert.room_id,
+        "own_room_max_active": new.own_room_max_active,
+    });
     world.add_audit(caller.user_id(), "concert.create", object(&concert), detail);
     Ok(Outcome::Concert(concert))
 }
@@ -181,8 +190,10 @@ pub(super) fn update(
     if let Some(room) = change.own_room {
         open_own_room(world, &mut concert, room);
     }
-    let concert = put(world, concert);
     let mut detail = differences(&before, &concert);
+    if before.has_no_opening() && detail.remove("opens_at").is_some() && !concert.has_no_opening() {
+        detail.insert("opens_at".to_owned(), json!({ "from": null, "to": concert.opens_at }));
+    }
     if let Some(OwnRoom { max_active, admit_per_minute }) = change.own_room {
         detail.insert("own_room_max_active".to_owned(), json!({ "from": null, "to": max_active }));
         if let Some(rate) = admit_per_minute {
@@ -190,6 +201,7 @@ pub(super) fn update(
         }
     }
     let details = change_details(world, id, &change.details);
+    let concert = put(world, concert);
     if !details.is_empty() {
         detail.insert("details".to_owned(), Value::Object(details));
     }
@@ -259,7 +271,7 @@ impl ConcertChange {
             concert.closes_at = concert.starts_at;
         }
         if let Some(status) = self.status {
-            set_status(&mut concert, status)?;
+            set_status(&mut concert, status, now)?;
         }
         if let Some(reason) = &self.status_reason {
             concert.status_reason.clone_from(reason);
@@ -318,13 +330,17 @@ pub(super) fn remove_poster(world: &mut World, caller: Caller, id: ConcertId, ba
     Ok(Outcome::Concert(concert))
 }
 
-fn set_status(concert: &mut Concert, status: ConcertStatus) -> Result<(), Refusal> {
+/// A sale that is stopped keeps that it was open.
+fn set_status(concert: &mut Concert, status: ConcertStatus, now: Time) -> Result<(), Refusal> {
     match status {
         ConcertStatus::Scheduled | ConcertStatus::Closed | ConcertStatus::Postponed => {}
         ConcertStatus::Cancelled => return Err(malformed("A concert is cancelled by a call of its own.")),
         ConcertStatus::Over => return Err(malformed("A concert is over when it has ended, and not before.")),
     }
     concert.check_takes_place()?;
+    if concert.status == ConcertStatus::Scheduled && status != ConcertStatus::Scheduled {
+        concert.opened_at = concert.sale_opened_at(now);
+    }
     concert.status = status;
     concert.status_reason = None;
     Ok(())
@@ -351,7 +367,10 @@ pub(super) fn cancel(world: &mut World, caller: Caller, id: ConcertId, reason: &
 pub(super) fn refund_all(world: &mut World, caller: Caller, id: ConcertId, basis: Option<Time>) -> Decision {
     check_operator(caller)?;
     let mut concert = find(world, id)?;
-    check_basis(basis, concert.updated_at)?;
+    // What winding up writes into a cancelled concert is no change that an operator would have to see first.
+    if concert.wound_up_at.is_none() {
+        check_basis(basis, concert.updated_at)?;
+    }
     if concert.status != ConcertStatus::Cancelled {
         return Err(Refusal::ConcertNotCancelled);
     }

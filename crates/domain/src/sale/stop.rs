@@ -67,8 +67,8 @@ impl Concert {
     /// Whether any of these seats, which are not held, can be had at `now`: the sale is open, and the seat is not
     /// blocked. To remove it takes something from buyers.
     #[must_use]
-    pub fn has_on_sale(&self, seats: &[Seat], now: Time) -> bool {
-        self.check_on_sale(now).is_ok() && seats.iter().any(|seat| seat.status() != SeatStatus::Blocked)
+    pub fn has_on_sale<'a>(&self, seats: impl IntoIterator<Item = &'a Seat>, now: Time) -> bool {
+        self.check_on_sale(now).is_ok() && seats.into_iter().any(|seat| seat.status() != SeatStatus::Blocked)
     }
 }
 
@@ -78,8 +78,7 @@ impl SeatChange {
     #[must_use]
     pub fn hurts(&self, concert: &Concert, seats: &[Seat], now: Time) -> bool {
         let is_dearer = |seat: &&Seat| self.price.is_some_and(|price| price > seat.price);
-        let dearer: Vec<Seat> = seats.iter().filter(is_dearer).cloned().collect();
-        concert.has_on_sale(&dearer, now)
+        concert.has_on_sale(seats.iter().filter(is_dearer), now)
     }
 }
 

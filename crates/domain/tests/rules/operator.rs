@@ -200,6 +200,8 @@ fn changing_a_concert_changes_what_is_named_only() {
     let expected = frontrow_domain::sale::Concert {
         title: "The Second Night".to_owned(),
         status: ConcertStatus::Closed,
+        // Its sale was open.
+        opened_at: Some(before.opens_at),
         updated_at: at(S),
         ..before
     };

@@ -84,6 +84,41 @@ fn a_new_concert_may_be_scheduled_before_its_seats_are_added_but_not_go_on_witho
 }
 
 #[test]
+fn a_concert_is_being_made_until_its_sale_was_open_or_was_closed_with_a_reason_for_buyers() {
+    let mut office = prepared();
+    let is_being_made = |office: &SaleModel| concert(office).is_being_made(at(office.micros()));
+    assert!(is_being_made(&office));
+    office.expect(BOSS, add_seats(3, [1]), "seats_added");
+    // Its opening comes while it is closed: it was not open.
+    office.expect(BOSS, update_concert(3, opening(DAY)), "concert");
+    office.at(2 * DAY);
+    assert!(is_being_made(&office));
+    // It goes on sale, and is closed again with a reason for the log alone, before a seat was held.
+    office.expect(BOSS, to(ConcertStatus::Scheduled), "concert");
+    assert!(!is_being_made(&office));
+    office.expect(BOSS, to(ConcertStatus::Closed), "concert");
+    assert!(!is_being_made(&office));
+    assert_eq!(concert(&office).opened_at, Some(at(DAY)));
+    let mut office = prepared();
+    let status_reason = Some(Some("A storm.".to_owned()));
+    let with_reason = ConcertChange { status: Some(ConcertStatus::Closed), status_reason, ..ConcertChange::default() };
+    office.expect(BOSS, update_concert(3, with_reason), "concert");
+    assert!(!is_being_made(&office));
+}
+
+#[test]
+fn the_log_names_no_opening_that_no_operator_has_set() {
+    let mut office = prepared();
+    let newest = |office: &SaleModel| office.model.audit.last().unwrap().detail.clone();
+    assert_eq!(newest(&office)["opens_at"], serde_json::Value::Null);
+    let later = ConcertChange { concert_date: Some(jiff::civil::date(2027, 3, 1)), ..ConcertChange::default() };
+    office.expect(BOSS, update_concert(3, later), "concert");
+    assert!(newest(&office).get("opens_at").is_none(), "{}", newest(&office));
+    office.expect(BOSS, update_concert(3, opening(DAY)), "concert");
+    assert_eq!(newest(&office)["opens_at"], serde_json::json!({ "from": null, "to": at(DAY) }));
+}
+
+#[test]
 fn an_unknown_opening_moves_with_the_start_and_leaves_no_trace_when_it_has_passed() {
     let mut office = prepared();
     let later = |day| ConcertChange { concert_date: Some(jiff::civil::date(2027, 3, day)), ..ConcertChange::default() };

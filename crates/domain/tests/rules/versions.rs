@@ -6,6 +6,7 @@ use frontrow_domain::{
     id::ConcertId,
     refusal::Refusal,
     time::Time,
+    user::Caller,
 };
 
 const CONCERT: ConcertId = ConcertId::new(1);
@@ -44,6 +45,17 @@ fn a_concert_is_cancelled_and_refunded_only_in_the_version_that_was_seen() {
     office.expect(BOSS, cancel(None), "concert");
     office.expect(BOSS, refund_all(None), "concert");
     assert!(office.model == before);
+}
+
+#[test]
+fn what_winding_up_writes_is_no_change_that_an_operator_has_to_see_before_refunding_everyone() {
+    let mut office = SaleModel::new();
+    office.run([(S, BOSS, cancel(None), "concert")]);
+    let seen = version(&office);
+    office.at(office.micros() + 60 * S);
+    office.expect(Caller::System, Command::SettleConcert { concert_id: CONCERT, seen }, "concert");
+    assert!(version(&office) > seen);
+    office.expect(BOSS, refund_all(Some(seen)), "concert");
 }
 
 #[test]

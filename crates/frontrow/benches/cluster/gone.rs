@@ -1,6 +1,6 @@
 //! How long the screen of a sale takes to say that an instance, Redis or the database is gone.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use frontrow_clock::Clock;
 use frontrow_service::house::{AttentionKind, RedisTrouble, SaleMoment, SaleWatch, SignsOfLife};
 use frontrow_testkit::{
@@ -16,6 +16,8 @@ use std::{
 
 /// How often each trouble is made.
 const ROUNDS: u32 = 9;
+/// So soon every trouble is to be shown, in seconds.
+const SHOWN_WITHIN: f64 = 5.0;
 /// Troubles begin at different moments of the second in which instances look at each other.
 const PHASE: Duration = Duration::from_millis(111);
 /// A trouble that is not shown by then never is.
@@ -69,11 +71,13 @@ fn silent(moment: &SaleMoment) -> usize {
     moment.screen.instances.iter().filter(|one| one.signs == SignsOfLife::Silent).count()
 }
 
-fn print(what: &str, mut seconds: Vec<f64>) {
+fn report(what: &str, mut seconds: Vec<f64>) -> Result<()> {
     seconds.sort_by(f64::total_cmp);
     let (least, most) = (seconds.first().copied().unwrap_or(0.0), seconds.last().copied().unwrap_or(0.0));
     let half = seconds.get(seconds.len() / 2).copied().unwrap_or(0.0);
     println!("{what:<28} shown after {half:.1} s ({least:.1} to {most:.1}, {} times)", seconds.len());
+    ensure!(most <= SHOWN_WITHIN, "{what} was shown after {most:.1} s, and not within {SHOWN_WITHIN} s");
+    Ok(())
 }
 
 async fn instance(postgres: &PostgresServer, redis: &RedisServer) -> Result<Server> {
@@ -86,7 +90,7 @@ async fn instance(postgres: &PostgresServer, redis: &RedisServer) -> Result<Serv
 /// Prints a line for each trouble. Between two, everything is there again.
 ///
 /// # Errors
-/// A trouble is not shown.
+/// A trouble is not shown, or too late.
 pub(crate) async fn run() -> Result<()> {
     let (mut postgres, mut redis) = (PostgresServer::start().await, RedisServer::start());
     let (one, two) = (instance(&postgres, &redis).await?, instance(&postgres, &redis).await?);
@@ -104,7 +108,7 @@ pub(crate) async fn run() -> Result<()> {
         let gone = usize::try_from(round)? + 1;
         took.push(screens.say("an instance is silent", |moment| silent(moment) == gone).await?);
     }
-    print("an instance that is killed", took);
+    report("an instance that is killed", took)?;
 
     let mut took = Vec::new();
     for round in 0..ROUNDS {
@@ -114,7 +118,7 @@ pub(crate) async fn run() -> Result<()> {
         redis.restart_empty();
         screens.say_nothing_of(is_redis).await?;
     }
-    print("a Redis that is gone", took);
+    report("a Redis that is gone", took)?;
 
     let (mut gone, mut silent) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
@@ -129,8 +133,8 @@ pub(crate) async fn run() -> Result<()> {
         postgres.resume();
         screens.say_nothing_of(is_database).await?;
     }
-    print("a PostgreSQL that is gone", gone);
-    print("a PostgreSQL that is silent", silent);
+    report("a PostgreSQL that is gone", gone)?;
+    report("a PostgreSQL that is silent", silent)?;
     one.stop().await;
     two.stop().await;
     Ok(())

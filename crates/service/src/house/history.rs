@@ -188,10 +188,6 @@ impl HouseHistory {
     fn close(&mut self) {
         while self.open.len() > OPEN {
             let Some((second, all)) = self.open.pop_first() else { return };
-            // A clock that went back: its seconds count again.
-            while self.closed.back().is_some_and(|(closed, _)| *closed >= second) {
-                self.closed.pop_back();
-            }
             self.closed.push_back((second, sum_of(&all)));
             if self.closed.len() > KEPT {
                 self.closed.pop_front();
@@ -338,16 +334,6 @@ mod tests {
         assert_eq!((second.at, second.sold, second.requests), (Time::from_micros(1_999_000_000), 1, 1));
         assert_eq!((fresh.len(), fresh[0].at), (OPEN, Time::from_micros(1_992_000_000)));
         assert_eq!(history.fresh_seconds(2_000 + 8, CONCERT, RoomId::HOUSE), []);
-    }
-
-    #[test]
-    fn a_clock_that_goes_back_counts_its_seconds_again() {
-        let mut history = HouseHistory::default();
-        (1..=100).for_each(|second| history.add_own(second, &figures(1, 0)));
-        (51..=70).for_each(|second| history.add_own(second, &figures(7, 0)));
-        let seconds = history.seconds(200, CONCERT, RoomId::HOUSE);
-        assert!(seconds.is_sorted_by_key(|second| second.at));
-        assert_eq!(joins(&history, 51)[49..], [1, 7], "{seconds:?}");
     }
 
     #[test]

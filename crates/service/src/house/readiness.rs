@@ -30,6 +30,8 @@ const DISK_MIN: u64 = 1 << 30;
 const DISK_BAD: u64 = 200 << 20;
 /// A backup that is older than this is looked at.
 const BACKUP_OLD: Span = Span::from_secs(24 * 3_600);
+/// One that is further in the future tells nothing.
+const BACKUP_AHEAD: Span = Span::from_secs(-300);
 /// How long the folder of the backups may take to be read, and how many entries of it are looked at.
 const BACKUPS_READ_MAX: Duration = Duration::from_secs(1);
 const BACKUPS_MAX: usize = 10_000;
@@ -236,7 +238,7 @@ impl ReadyCheck {
             Self::Database { answered_in: Some(took), .. } => look_if(*took > DATABASE_SLOW),
             Self::Instances(InstancesFound::Shared { versions, .. }) => look_if(*versions > 1),
             Self::Disk { space: None, .. } | Self::Backup(BackupFound::Unseen) => Unknown,
-            Self::Backup(BackupFound::Made { age, .. }) => look_if(*age > BACKUP_OLD),
+            Self::Backup(BackupFound::Made { age, .. }) => look_if(*age > BACKUP_OLD || *age < BACKUP_AHEAD),
             Self::Disk { space: Some(space), .. } if space.free < DISK_BAD => Bad,
             Self::Disk { space: Some(space), data } => {
                 look_if(space.free < DISK_MIN || space.free < data.saturating_mul(2))
@@ -321,9 +323,14 @@ impl BoxOffice {
 
     async fn backup_check(&self) -> BackupFound {
         let Some(folder) = self.house.folders.backups.clone() else { return BackupFound::Unseen };
-        let read = tokio::task::spawn_blocking(move || newest_in(&folder));
+        let Ok(look) = Arc::clone(&self.house.backup_looks).try_acquire_owned() else { return BackupFound::Unreadable };
+        let read = tokio::task::spawn_blocking(move || {
+            let found = newest_in(&folder);
+            drop(look);
+            found
+        });
         match tokio::time::timeout(BACKUPS_READ_MAX, read).await {
-            Ok(Ok(Ok(Some(at)))) => BackupFound::Made { at, age: self.now().since(at).max(Span::from_secs(0)) },
+            Ok(Ok(Ok(Some(at)))) => BackupFound::Made { at, age: self.now().since(at) },
             Ok(Ok(Ok(None))) => BackupFound::Missing,
             _ => BackupFound::Unreadable,
         }
@@ -398,10 +405,16 @@ fn bytes_in(folder: &Path) -> u64 {
     files.map(|file| file.len()).sum()
 }
 
-/// When the newest entry of a folder was last written; none if it is empty.
+/// When the newest entry of a folder was last written, of the first [`BACKUPS_MAX`]; none if it has none. Hidden entries
+/// and the one that a file system makes itself do not count.
 fn newest_in(folder: &Path) -> io::Result<Option<Time>> {
     let written = std::fs::read_dir(folder)?.take(BACKUPS_MAX).filter_map(|entry| {
-        let at = entry.ok()?.metadata().ok()?.modified().ok()?;
+        let entry = entry.ok()?;
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b".") || name == "lost+found" {
+            return None;
+        }
+        let at = entry.metadata().ok()?.modified().ok()?;
         let since = at.duration_since(std::time::UNIX_EPOCH).ok()?;
         Some(Time::from_micros(i64::try_from(since.as_micros()).ok()?))
     });
@@ -449,6 +462,7 @@ mod tests {
             (ReadyCheck::Backup(BackupFound::Missing), Bad),
             (backup(86_400), Good),
             (backup(86_401), Look),
+            (backup(-301), Look),
         ] {
             assert_eq!(check.state(), expected, "{check:?}");
         }
@@ -488,7 +502,7 @@ mod tests {
     fn the_newest_file_of_a_folder_is_its_newest_backup() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(newest_in(folder.path()).unwrap(), None);
-        for (name, seconds) in [("old.db", 1_000), ("new.db", 3_000), ("older.db", 500)] {
+        for (name, seconds) in [("old.db", 1_000), ("new.db", 3_000), ("older.db", 500), (".hidden", 9_000)] {
             let file = std::fs::File::create(folder.path().join(name)).unwrap();
             file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
         }

@@ -152,14 +152,6 @@ impl SaleState {
     }
 }
 
-/// Whether a concert is still being made: its sale is closed without a reason for the buyers, and no seat of it is held
-/// or sold. It goes on sale once it is scheduled, at any time.
-#[must_use]
-pub fn is_being_made(concert: &Concert, seats: SeatCounts, now: Time) -> bool {
-    let is_untouched = seats.held == 0 && seats.sold == 0;
-    concert.status_at(now) == ConcertStatus::Closed && concert.status_reason.is_none() && is_untouched
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,23 +206,6 @@ mod tests {
         ] {
             assert_eq!(SaleState::of(&concert(), seats, NOW), expected, "{seats:?}");
         }
-    }
-
-    #[test]
-    fn a_closed_concert_is_being_made_until_it_has_a_reason_or_a_seat_that_is_taken() {
-        let closed = || Concert { status: ConcertStatus::Closed, ..concert() };
-        let with_reason = Concert { status_reason: Some("A storm.".to_owned()), ..closed() };
-        for (concert, seats, expected) in [
-            (closed(), seats(50, 0, 0), true),
-            (closed(), seats(0, 0, 0), true),
-            (closed(), seats(49, 1, 0), false),
-            (closed(), seats(49, 0, 1), false),
-            (with_reason, seats(50, 0, 0), false),
-            (concert(), seats(50, 0, 0), false),
-        ] {
-            assert_eq!(is_being_made(&concert, seats, NOW), expected, "{seats:?}");
-        }
-        assert!(!is_being_made(&closed(), seats(50, 0, 0), closed().ends_at), "it is over");
     }
 
     #[test]

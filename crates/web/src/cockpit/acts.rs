@@ -13,19 +13,18 @@ use crate::{
         problem::{HttpResult, Problem},
         state::SharedState,
     },
-    html::forms::{FormNotice, form_page, fresh_key, key_of},
+    html::forms::{FormNotice, bound_key, form_page, fresh_key},
 };
 use askama::Template;
 use axum::{
     extract::FromRequestParts,
-    http::{Method, StatusCode, request::Parts},
+    http::{StatusCode, request::Parts},
     response::{IntoResponse as _, Redirect, Response},
 };
 use frontrow_domain::{
     command::Idempotency, money::Money, policy::STATUS_REASON_LEN_MAX, refusal::Refusal, text::checked_text,
     user::Caller,
 };
-use serde::Serialize;
 use std::fmt::Display;
 
 /// How many characters a reference has at most.
@@ -53,15 +52,9 @@ impl<Id: PathKey> FromRequestParts<SharedState> for ActVisit<Id> {
 }
 
 impl<Id: Display> ActVisit<Id> {
-    /// The key under which the form does its act once, however often it is sent: `route` names the act, and `body` is what
-    /// was read from the form.
-    pub(super) fn key(
-        &self,
-        fields: &FormFields,
-        route: &str,
-        body: &impl Serialize,
-    ) -> HttpResult<Option<Idempotency>> {
-        key_of(fields)?.bind(self.caller, &Method::POST, route, &[&self.id], body)
+    /// The key under which the form does its act once, however often it is sent: `route` names the act.
+    pub(super) fn key(&self, fields: &FormFields, route: &str) -> HttpResult<Option<Idempotency>> {
+        bound_key(fields, self.caller, route, &[&self.id])
     }
 }
 

@@ -29,7 +29,7 @@ use frontrow_domain::{
     sale::{Concert, ConcertDetails, PosterMark},
     time::Time,
 };
-use frontrow_service::sale::{SaleState, is_being_made};
+use frontrow_service::sale::SaleState;
 use frontrow_storage::SeatCounts;
 pub(super) use list::ConcertLine;
 pub(super) use start::PATH as START_PATH;
@@ -86,7 +86,7 @@ impl ConcertVisit {
         let room = app.office.room(books.concert.room_id).await?.room;
         Ok(Self {
             shell,
-            is_being_made: is_being_made(&books.concert, books.seats, app.office.now()),
+            is_being_made: books.concert.is_being_made(app.office.now()),
             details: profile.details.clone(),
             poster: profile.poster,
             concert: books.concert,
@@ -147,11 +147,16 @@ impl ConcertVisit {
             Some(_) => shell.t("stage-room-own"),
             None => shell.t("stage-room-house"),
         };
+        let opening = if concert.has_no_opening() {
+            shell.t("stage-opens-unknown")
+        } else {
+            shell.exact_moment(&concert.opens_at, zone)
+        };
         let sold = shell.t2("stage-sold-of", "sold", seats.sold, "total", total);
         let facts = vec![
             fact("stage-venue", concert.venue.clone()),
             fact("stage-zone", concert.time_zone.clone()),
-            fact("stage-opens", shell.exact_moment(&concert.opens_at, zone)),
+            fact("stage-opens", opening),
             fact("stage-closes", shell.exact_moment(&concert.closes_at, zone)),
             fact("stage-seats", sold),
             fact("stage-room", room),

@@ -195,8 +195,9 @@ async fn set_room(
         let form = Some(RoomForm::of(sent, RoomFaults::default()));
         return page::show(&app, shell, &screen, DeskView { form, preview, ..DeskView::default() }).await;
     }
-    // A form of another version is for the command to answer: if it was sent before, as it was then.
-    let is_present = sent.basis == room.updated_at;
+    // A form of an older version is for the command to answer: if it was sent before, as it was then. One of a newer
+    // version was written by an instance that is ahead of this one.
+    let is_present = sent.basis >= room.updated_at;
     // The version of a page follows the room. One that was written with an open gate may open it only once its reader
     // has seen who paused it.
     let is_unseen = sent.act == Act::Open && sent.was_gate == Gate::Open;
@@ -206,7 +207,7 @@ async fn set_room(
     let lacks_reason = change.hurts(room) && reason.is_none();
     let is_asked = lacks_reason || (change.stops(room).is_some() && sent.consent == Consent::NotAsked);
     if is_present && is_asked {
-        // Whoever has said yes was asked for a reason then.
+        // The page that asks for consent asks for a reason, too.
         let was_asked = sent.consent == Consent::Given;
         let faults = RoomFaults { reason: was_asked.then(|| shell.t("desk-reason-missing")), ..RoomFaults::default() };
         let notice = was_asked.then(|| faulty(&shell));

@@ -135,7 +135,7 @@ pub(super) fn line_name(shell: &Shell, room: RoomId) -> String {
 
 /// The fields of entries that are not said: the reason has its own place, a concert's details are said one by one, the
 /// local hours say what the moments say, and the rest is for programs.
-const UNSAID: [&str; 13] = [
+const UNSAID: [&str; 14] = [
     "reason",
     "details",
     "concert_date",
@@ -149,6 +149,7 @@ const UNSAID: [&str; 13] = [
     "epoch",
     "note",
     "first_seat_id",
+    "opened_at",
 ];
 
 /// The id of the text of an action.

@@ -378,7 +378,7 @@ async fn ask_to_refund(visit: ActVisit<PaymentId>) -> HttpResult<Response> {
 async fn refund(visit: ActVisit<PaymentId>, fields: FormFields) -> HttpResult<Response> {
     let (mut page, _) = refund_form(&visit).await?;
     let Some(reason) = page.reason(&fields) else { return page.answer() };
-    let key = visit.key(&fields, "/operator/payments/{id}/refund", &reason)?;
+    let key = visit.key(&fields, "/operator/payments/{id}/refund")?;
     let path = path_of_payment(visit.id);
     match visit.app.office.refund(visit.caller, visit.id, Some(reason), key).await {
         // Another operator was first: the payment's page says who.
@@ -408,7 +408,7 @@ async fn ask_to_cancel(visit: ActVisit<ReservationId>) -> HttpResult<Response> {
 async fn cancel(visit: ActVisit<ReservationId>, fields: FormFields) -> HttpResult<Response> {
     let (mut page, _) = cancel_form(&visit).await?;
     let Some(reason) = page.reason(&fields) else { return page.answer() };
-    let key = visit.key(&fields, "/operator/reservations/{id}/cancel", &reason)?;
+    let key = visit.key(&fields, "/operator/reservations/{id}/cancel")?;
     let cancelled = visit.app.office.cancel_reservation(visit.caller, visit.id, Some(reason), key).await;
     page.ended(cancelled, &path_of_reservation(visit.id))
 }

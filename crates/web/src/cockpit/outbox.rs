@@ -128,7 +128,7 @@ async fn ask_to_retry(visit: ActVisit<EventId>) -> HttpResult<Response> {
 }
 
 async fn retry(visit: ActVisit<EventId>, fields: FormFields) -> HttpResult<Response> {
-    let key = visit.key(&fields, "/operator/outbox/{id}/retry", &())?;
+    let key = visit.key(&fields, "/operator/outbox/{id}/retry")?;
     let retried = visit.app.office.retry_event(visit.caller, visit.id, key).await;
     form(&visit).ended(retried, "/operator/outbox")
 }

@@ -207,7 +207,7 @@ impl Words<'_> {
                 "moment",
                 shell.exact_moment(at, zone),
                 "length",
-                shell.length(minutes(*age)),
+                shell.length(minutes((*age).max(Span::ZERO))),
             ),
         }
     }

@@ -35,7 +35,7 @@ use frontrow_domain::{
     sale::{AgeRating, Concert, ConcertDetails},
     time::{Span, Time},
 };
-use frontrow_service::sale::{ConcertGrade, ConcertView, HallOverview, HallSection, SaleState, is_being_made};
+use frontrow_service::sale::{ConcertGrade, ConcertView, HallOverview, HallSection, SaleState};
 
 /// How many sections of a hall the page lists; the plan of the hall shows all.
 const SECTIONS_MAX: usize = 100;
@@ -218,7 +218,7 @@ fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView, cockpit: Option<Strin
         }
         _ => None,
     };
-    let is_prepared = view.now < concert.opens_at && is_being_made(concert, on_sale.seats, view.now);
+    let is_prepared = view.now < concert.opens_at && concert.is_being_made(view.now);
     let preparing = is_prepared.then(|| shell.t("concert-preparing"));
     let HallOverview { order, grades, sections, .. } = &*view.hall;
     let styles = styles_of(order);

@@ -151,6 +151,7 @@ stage-room-lead = With a room of its own, buyers wait in line and a few at a tim
 stage-look-when = { $moment }, { $venue }
 stage-look-seats = { $count } seats
 stage-look-opens = Opens { $opens }, closes { $closes }
+stage-opens-unknown = not yet known
 stage-look-no-opening = No opening yet: set it in the step “Opening”.
 stage-look-own-room = Buyers wait in a room of its own.
 stage-look-house = Buyers wait in the house room, together with those of other concerts.

@@ -151,6 +151,7 @@ stage-room-lead = 전용 대기열에서는 구매자가 줄을 서고 몇 명�
 stage-look-when = { $moment }, { $venue }
 stage-look-seats = 좌석 { $count }석
 stage-look-opens = 시작 { $opens }, 종료 { $closes }
+stage-opens-unknown = 아직 정하지 않음
 stage-look-no-opening = 예매 시간이 없습니다. ‘예매 시간’ 단계에서 정해 주세요.
 stage-look-own-room = 구매자는 전용 대기열에서 기다립니다.
 stage-look-house = 구매자는 다른 공연과 함께 쓰는 공용 대기열에서 기다립니다.

@@ -27,6 +27,8 @@ import { fills, forSale, hour, lookWords, stateWords } from "./view.js";
 const SPAN_MS = 15 * 60 * 1_000;
 /** After so long without a moment the page says that it is old, in milliseconds. */
 const OLD_MS = 5_000;
+/** A form that was sent and led nowhere in this time, in milliseconds, is not believed to lead anywhere any more. */
+const SENT_MS = 30_000;
 /** How many entries of the audit log are shown. */
 const ENTRIES = 50;
 /** By how much the estimate of the server's clock gives way with each moment, in milliseconds: clocks drift. */
@@ -348,6 +350,9 @@ class Desk {
     if (!this.form) return;
     this.form.addEventListener("submit", () => {
       this.isSent = true;
+      window.setTimeout(() => {
+        this.isSent = false;
+      }, SENT_MS);
     });
     window.addEventListener("pageshow", () => {
       this.isSent = false;

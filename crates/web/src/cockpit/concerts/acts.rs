@@ -213,10 +213,7 @@ pub(super) async fn send(
     } else {
         (reader.words(&STATUS_REASON), if act == StageAct::Cancel { None } else { reader.words(&REASON) })
     };
-    // A concert that was closed before anything was sold differs by this reason from one that is being made.
-    let is_untouched = visit.seats.held == 0 && visit.seats.sold == 0;
-    let needs_words = act == StageAct::Close && is_untouched;
-    if !act.specs().is_empty() && for_buyers.is_none() && (needs_words || reason.is_none()) {
+    if !act.specs().is_empty() && for_buyers.is_none() && reason.is_none() {
         let why = visit.shell.t("stage-fault-reason");
         reader.fault(&STATUS_REASON, why);
     }

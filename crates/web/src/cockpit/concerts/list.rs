@@ -17,7 +17,7 @@ use axum::{
     response::Response,
 };
 use frontrow_domain::{sale::Concert, time::Time};
-use frontrow_service::sale::{ConcertOnSale, is_being_made};
+use frontrow_service::sale::ConcertOnSale;
 use frontrow_storage::{ConcertFilter, ConcertPlace, Page, SeatCounts};
 
 /// How many concerts a page lists.
@@ -48,7 +48,7 @@ impl ConcertLine {
             when: shell.moment(starts_at, time_zone),
             sale: SaleWords::of(shell, *state, now, time_zone),
             sold: sold_of(shell, *seats),
-            is_being_made: is_being_made(concert, *seats, now),
+            is_being_made: concert.is_being_made(now),
         }
     }
 }

@@ -44,11 +44,7 @@ use frontrow_domain::{
     sale::ConcertStatus,
     time::Time,
 };
-use frontrow_service::{
-    office::ServiceError,
-    sale::{ConcertOnSale, is_being_made},
-    seat_plan,
-};
+use frontrow_service::{office::ServiceError, sale::ConcertOnSale, seat_plan};
 use frontrow_storage::{ConcertFilter, Page};
 
 /// The path of the first step.
@@ -155,7 +151,7 @@ async fn unfinished(app: &SharedState, shell: &CockpitShell) -> HttpResult<Vec<(
     let filter =
         ConcertFilter { status: Some(ConcertStatus::Closed), from: yesterday, now, ..ConcertFilter::default() };
     let closed = app.office.concerts(filter, Page { after: None, limit: CLOSED_MAX }).await?;
-    let begun = closed.iter().filter(|row| is_being_made(&row.concert, row.seats, now));
+    let begun = closed.iter().filter(|row| row.concert.is_being_made(now));
     let link = |ConcertOnSale { concert, .. }: &ConcertOnSale| {
         (steps_of(concert.concert_id), shell.t1("stage-go-on-with", "title", &concert.title))
     };

@@ -17,7 +17,6 @@ use crate::{
         state::SharedState,
     },
     html::{
-        figures,
         forms::{FormNotice, form_page, fresh_key},
         grade_looks,
         shell::Shell,
@@ -302,7 +301,7 @@ pub(super) async fn show(
     let path = path_of(screen);
     let looks: Vec<_> = screen.attention.iter().map(LookFrame::from).collect();
     let old = |words: &str, as_of: Option<Time>| {
-        as_of.map(|as_of| shell.t1(words, "when", words::hour(as_of, &concert.time_zone)))
+        as_of.map(|as_of| shell.t1(words, "when", words::moment(as_of, screen.at, &concert.time_zone)))
     };
     let DeskView { form, notice, preview, applied } = shown;
     let page = DeskPage {
@@ -359,7 +358,7 @@ fn state_words(shell: &Shell, screen: &SaleScreen) -> String {
     let template = words::state_template(shell, frame.as_str().unwrap_or_default());
     let to_opening = screen.concert.opens_at.since(screen.at);
     let since = screen.at.since(screen.concert.opens_at);
-    let clock = figures::clock(if to_opening.micros() > 0 { to_opening } else { since });
+    let clock = words::clock(shell, if to_opening.micros() > 0 { to_opening } else { since });
     template.replace("{clock}", &clock)
 }
 

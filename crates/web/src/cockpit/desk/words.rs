@@ -3,7 +3,7 @@
 
 use super::frame::LookFrame;
 use crate::html::{figures, shell::Shell};
-use frontrow_domain::time::Time;
+use frontrow_domain::time::{Span, Time};
 use serde_json::{Map, Value, json};
 
 /// The words that the script is given: its name for each, the text, and the values that are filled in.
@@ -139,6 +139,18 @@ pub(super) fn of_charts(shell: &Shell) -> Value {
 /// The hour at the venue, as the page's script writes it too: `20:04`.
 pub(super) fn hour(at: Time, zone: &str) -> String {
     figures::local(at, zone).strftime("%H:%M").to_string()
+}
+
+/// A length of time as a clock shows it, as the page's script writes it too: `4:12`, `1:04:12`, `2d 01:04:12`.
+pub(super) fn clock(shell: &Shell, length: Span) -> String {
+    let seconds = length.micros().max(0).saturating_add(999_999) / 1_000_000;
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    let seconds = seconds % 60;
+    match (days, hours) {
+        (0, 0) => format!("{minutes}:{seconds:02}"),
+        (0, _) => format!("{hours}:{minutes:02}:{seconds:02}"),
+        _ => format!("{days}{} {hours:02}:{minutes:02}:{seconds:02}", shell.t("desk-day")),
+    }
 }
 
 /// The moment of an entry, seen at `now`: `20:04:02`, with the date unless it is today.

@@ -43,7 +43,7 @@ async fn ask_to_lock(visit: ActVisit<UserId>) -> HttpResult<Response> {
 async fn lock(visit: ActVisit<UserId>, fields: FormFields) -> HttpResult<Response> {
     let mut page = lock_form(&visit).await?;
     let Some(reason) = page.reason(&fields) else { return page.answer() };
-    let key = visit.key(&fields, "/operator/users/{id}/lock", &reason)?;
+    let key = visit.key(&fields, "/operator/users/{id}/lock")?;
     let locked = visit.app.office.lock_user(visit.caller, visit.id, Some(reason), key).await;
     page.ended(locked, &path_of(visit.id))
 }
@@ -59,7 +59,7 @@ async fn ask_to_unlock(visit: ActVisit<UserId>) -> HttpResult<Response> {
 
 async fn unlock(visit: ActVisit<UserId>, fields: FormFields) -> HttpResult<Response> {
     let page = unlock_form(&visit).await?;
-    let key = visit.key(&fields, "/operator/users/{id}/unlock", &())?;
+    let key = visit.key(&fields, "/operator/users/{id}/unlock")?;
     let unlocked = visit.app.office.unlock_user(visit.caller, visit.id, key).await;
     page.ended(unlocked, &path_of(visit.id))
 }

@@ -185,7 +185,7 @@ async fn settle(visit: ActVisit<DebtId>, fields: FormFields) -> HttpResult<Respo
         choice.fault = how.is_none().then(|| visit.shell.t("orders-field-choice"));
     }
     let (Some(how), Some(reason)) = (how, reason) else { return page.answer() };
-    let key = visit.key(&fields, "/operator/debts/{id}/settle", &(how, &reason))?;
+    let key = visit.key(&fields, "/operator/debts/{id}/settle")?;
     let settled = office.settle_debt(visit.caller, visit.id, (how, reason), key).await;
     page.ended(settled, &path_of(row.user_id))
 }

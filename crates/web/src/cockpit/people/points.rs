@@ -52,7 +52,7 @@ async fn top_up(visit: ActVisit<UserId>, fields: FormFields) -> HttpResult<Respo
         let button = visit.shell.t1("orders-top-up-button", "sum", visit.shell.money(&amount));
         return page.asking_again(vec![balance_effect(&visit.shell, before, after)], values, button).answer();
     }
-    let key = visit.key(&fields, "/operator/users/{id}/top-up", &(amount, &reference))?;
+    let key = visit.key(&fields, "/operator/users/{id}/top-up")?;
     let topped_up = office.top_up(visit.caller, visit.id, amount, Some(reference), key).await;
     page.ended(topped_up, &path_of(visit.id))
 }
@@ -87,7 +87,7 @@ async fn correct(visit: ActVisit<UserId>, fields: FormFields) -> HttpResult<Resp
         let button = shell.t1("orders-correct-button", "sum", shell.money(&amount));
         return page.asking_again(effects, values, button).answer();
     }
-    let key = visit.key(&fields, "/operator/users/{id}/correction", &(amount, &reason, &reference))?;
+    let key = visit.key(&fields, "/operator/users/{id}/correction")?;
     let correction = NewAdjustment { user_id: visit.id, amount, reason, reference };
     let corrected = office.adjust(visit.caller, correction, key).await;
     page.ended(corrected, &path_of(visit.id))

@@ -29,7 +29,7 @@ use frontrow_domain::{
 use frontrow_service::{
     drafts::LABEL_LEN_MAX,
     office::ServiceError,
-    sale::{HallView, SeatingOrder, is_being_made},
+    sale::{HallView, SeatingOrder},
     seat_plan::{PlanFault, PlanFaultKind, read_seats},
 };
 use std::collections::{BTreeMap, HashSet};
@@ -201,7 +201,7 @@ impl SeatsVisit {
         notice: Option<FormNotice>,
     ) -> HttpResult<Response> {
         let on_sale = &view.on_sale;
-        let is_made = !is_being_made(&on_sale.concert, on_sale.seats, self.app.office.now());
+        let is_made = !on_sale.concert.is_being_made(self.app.office.now());
         let page = AddPage {
             path: self.path(),
             steps: (!is_made).then(|| steps_of(self.concert_id)),

@@ -29,7 +29,6 @@ use axum::{
     response::Response,
 };
 use frontrow_domain::id::{ConcertId, SeatId};
-use frontrow_service::sale::is_being_made;
 use frontrow_storage::SeatCounts;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
@@ -176,8 +175,7 @@ impl SeatsVisit {
             title: concert.title.clone(),
             when: self.shell.moment(&concert.starts_at, &concert.time_zone),
             venue: concert.venue.clone(),
-            steps: is_being_made(concert, view.overview.counts, self.app.office.now())
-                .then(|| steps_of(self.concert_id)),
+            steps: concert.is_being_made(self.app.office.now()).then(|| steps_of(self.concert_id)),
             did: query.did(&self.shell),
             counts: view.overview.counts,
             total: counts::total(&view.overview.counts),

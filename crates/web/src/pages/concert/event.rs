@@ -99,8 +99,10 @@ fn offer(grade: &ConcertGrade, concert: &Concert, state: SaleState, url: &str) -
         ("price".to_owned(), json!(grade.lowest)),
         ("priceCurrency".to_owned(), json!("KRW")),
         ("availability".to_owned(), json!(availability)),
-        ("validFrom".to_owned(), json!(local(concert.opens_at, &concert.time_zone))),
     ]);
+    if !concert.has_no_opening() {
+        offer.insert("validFrom".to_owned(), json!(local(concert.opens_at, &concert.time_zone)));
+    }
     if !grade.name.is_empty() {
         offer.insert("name".to_owned(), json!(grade.name));
     }
