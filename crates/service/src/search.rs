@@ -114,6 +114,9 @@ impl BoxOffice {
             },
         )?;
         let (top_ups, rooms, audit, tokens) = rest;
+        // A seat that there is not is not found by its concert.
+        let is_there = wanted.seat.is_none() || !seats.is_empty();
+        let concerts = if is_there { concerts } else { Vec::new() };
         Ok(FoundThings {
             users,
             reservations: tickets,

@@ -98,6 +98,8 @@ impl WantedThing {
             }
             Some(WantedKind::Concert) => {
                 wanted.seat = seat(rest);
+                wanted.named = wanted.seat.is_some().then_some(WantedKind::Concert);
+                wanted.number = wanted.seat.as_ref().map(|seat| seat.concert_id.get());
             }
             Some(WantedKind::User) if rest.parse::<uuid::Uuid>().is_ok() => {
                 (wanted.named, wanted.user) = (Some(WantedKind::User), rest.parse().ok().map(UserId));
@@ -136,9 +138,9 @@ pub fn logged_object(text: &str) -> Option<String> {
         Some(WantedKind::User) => wanted.user.map(|user| format!("user {user}")),
         Some(WantedKind::Reservation) => numbered("reservation"),
         Some(WantedKind::Payment) => numbered("payment"),
-        Some(WantedKind::Concert) => numbered("concert"),
+        Some(WantedKind::Concert) if wanted.seat.is_none() => numbered("concert"),
         Some(WantedKind::Room) => numbered("room"),
-        Some(WantedKind::Audit) => None,
+        Some(WantedKind::Concert | WantedKind::Audit) => None,
         None => {
             let lower = folded(&wanted.text);
             let (first, rest) = lower.split_once(char::is_whitespace)?;

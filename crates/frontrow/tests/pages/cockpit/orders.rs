@@ -69,6 +69,7 @@ async fn one_field_finds_anything_and_one_thing_at_once() {
         assert_eq!(search(text).await.leads_to(), format!("/operator/users/{user}"), "{text}");
     }
     assert_eq!(search("concert 1 seat 1").await.status, 200, "the concert and its seat");
+    says(&search("concert 1 seat 60").await, &["맞는 것이 없습니다"], &[]);
     says(&search("concert 1 seat 1").await, &["Floor A열 1번", "팔림", "예약 1"], &[]);
     // A number may be that of several things.
     says(&search("1").await, &["예약 1", "결제 1", "Midnight Tide", "기록 1"], &[]);
