@@ -99,7 +99,7 @@ pub struct IdempotencyRecord {
 pub enum Command {
     /// A user registers.
     Register(NewUser),
-    /// The first operator registers, by the box office alone, while there is no operator.
+    /// The first operator registers, by the box office alone, if there never was an operator.
     RegisterFirst(NewUser),
     /// A user gets a role, by the box office alone. Their sessions end.
     SetRole {

@@ -49,7 +49,7 @@ pub(crate) struct Caches {
     pub(crate) tickets: RecentTickets,
     /// The rows of tokens that a view shows as ended.
     pub(crate) endings: Endings,
-    /// Failed sign-ins to operators' accounts, until they are written down.
+    /// Wrong passwords and codes for accounts of operators and viewers, until they are written down.
     pub(crate) failed_proofs: FailedProofs,
 }
 

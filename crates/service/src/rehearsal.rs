@@ -7,12 +7,11 @@ mod process;
 pub mod report;
 pub mod stage;
 
-use crate::office::{BoxOffice, ServiceError};
+use crate::office::{BoxOffice, Reply, ServiceError};
 use frontrow_domain::{
-    command::{Command, Idempotency},
+    command::{Command, Idempotency, Replay},
     id::ConcertId,
-    refusal::Refusal,
-    sale::{CLEAR_BEFORE, Concert, ConcertStatus, RehearsalField, RehearsalObstacle, RehearsalSetup, SeatStatus},
+    sale::{CLEAR_BEFORE, Concert, ConcertStatus, RehearsalObstacle, RehearsalSetup, SeatStatus},
     time::{Span, Time},
     user::Caller,
 };
@@ -54,9 +53,6 @@ pub enum NoRehearsal {
     /// A rehearsal runs, of this concert or another.
     #[error("a rehearsal of concert {0} runs already")]
     Running(ConcertId),
-    /// A field is out of its bounds.
-    #[error("{} is out of its bounds", .0.name())]
-    OutOfBounds(RehearsalField),
     /// The machine lacks memory, in bytes.
     #[error("{needed} bytes of memory are needed and {free} are free")]
     Memory { needed: u64, free: u64 },
@@ -118,14 +114,24 @@ pub struct RehearsalView {
 pub(crate) struct Rehearsals {
     program: OnceLock<RehearsalProgram>,
     state: Mutex<RehearsalState>,
+    /// Locked while one is stopped, so that of several stops one is noted.
+    stopping: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct RehearsalState {
-    /// The form by which the newest rehearsal was begun.
-    begun_by: Option<Idempotency>,
-    running: Option<RunningRehearsal>,
+    place: RehearsalPlace,
     last: HashMap<ConcertId, Arc<LastRehearsal>>,
+}
+
+/// The only place for a rehearsal.
+#[derive(Debug, Default)]
+enum RehearsalPlace {
+    #[default]
+    Free,
+    /// Taken by one of this concert that has not begun.
+    Taken(ConcertId),
+    Running(RunningRehearsal),
 }
 
 impl Rehearsals {
@@ -134,43 +140,31 @@ impl Rehearsals {
     }
 
     fn running(&self) -> Option<RunningRehearsal> {
-        self.lock().running.clone()
+        match &self.lock().place {
+            RehearsalPlace::Running(running) => Some(running.clone()),
+            RehearsalPlace::Free | RehearsalPlace::Taken(_) => None,
+        }
     }
 
     fn last(&self, id: ConcertId) -> Option<Arc<LastRehearsal>> {
         self.lock().last.get(&id).map(Arc::clone)
     }
 
-    /// Whether the newest rehearsal was begun by this form.
-    fn was_begun_by(&self, form: Idempotency) -> Result<bool, Refusal> {
-        match self.lock().begun_by.filter(|begun_by| begun_by.key == form.key) {
-            Some(begun_by) if begun_by.fingerprint == form.fingerprint => Ok(true),
-            Some(_) => Err(Refusal::IdempotencyKeyReused),
-            None => Ok(false),
+    fn take_place(&self, concert_id: ConcertId) -> Result<TakenPlace<'_>, NoRehearsal> {
+        let place = &mut self.lock().place;
+        match place {
+            RehearsalPlace::Free => {
+                *place = RehearsalPlace::Taken(concert_id);
+                Ok(TakenPlace { rehearsals: self, concert_id })
+            }
+            RehearsalPlace::Taken(other) | RehearsalPlace::Running(RunningRehearsal { concert_id: other, .. }) => {
+                Err(NoRehearsal::Running(*other))
+            }
         }
-    }
-
-    /// Takes the only place for a rehearsal. Returns what stops it.
-    fn take_place(
-        &self,
-        form: Option<Idempotency>,
-        concert_id: ConcertId,
-        setup: RehearsalSetup,
-        began_at: Time,
-    ) -> Result<watch::Receiver<bool>, NoRehearsal> {
-        let mut state = self.lock();
-        if let Some(running) = &state.running {
-            return Err(NoRehearsal::Running(running.concert_id));
-        }
-        let (stop, stopped) = watch::channel(false);
-        let progress = RehearsalProgress::default();
-        state.begun_by = form;
-        state.running = Some(RunningRehearsal { concert_id, setup, began_at, progress, stop });
-        Ok(stopped)
     }
 
     fn note(&self, progress: RehearsalProgress) {
-        if let Some(running) = &mut self.lock().running {
+        if let RehearsalPlace::Running(running) = &mut self.lock().place {
             running.progress = progress;
         }
     }
@@ -178,7 +172,8 @@ impl Rehearsals {
     /// Frees the place, and keeps how the rehearsal ended.
     fn end(&self, end: RehearsalEnd, ended_at: Time) {
         let mut state = self.lock();
-        let Some(RunningRehearsal { concert_id, setup, .. }) = state.running.take() else { return };
+        let RehearsalPlace::Running(running) = std::mem::take(&mut state.place) else { return };
+        let RunningRehearsal { concert_id, setup, .. } = running;
         if state.last.len() >= KEPT_MAX
             && !state.last.contains_key(&concert_id)
             && let Some(oldest) = state.last.iter().min_by_key(|(_, last)| last.ended_at).map(|(id, _)| *id)
@@ -187,27 +182,31 @@ impl Rehearsals {
         }
         state.last.insert(concert_id, Arc::new(LastRehearsal { setup, ended_at, end }));
     }
-
-    /// Frees a place without a trace: nothing was begun.
-    fn give_place_back(&self) {
-        let mut state = self.lock();
-        (state.begun_by, state.running) = (None, None);
-    }
 }
 
-/// The place of a rehearsal that has not begun: it is given back unless it is kept, also if the request is dropped.
-struct TakenPlace<'a>(Option<&'a Rehearsals>);
+/// The place of a rehearsal that has not begun: given back when it is dropped, unless the rehearsal begins.
+#[derive(Debug)]
+struct TakenPlace<'a> {
+    rehearsals: &'a Rehearsals,
+    concert_id: ConcertId,
+}
 
 impl TakenPlace<'_> {
-    fn keep(mut self) {
-        self.0 = None;
+    /// Returns what stops the rehearsal.
+    fn begin(self, setup: RehearsalSetup, began_at: Time) -> watch::Receiver<bool> {
+        let (stop, stopped) = watch::channel(false);
+        let progress = RehearsalProgress::default();
+        let running = RunningRehearsal { concert_id: self.concert_id, setup, began_at, progress, stop };
+        self.rehearsals.lock().place = RehearsalPlace::Running(running);
+        stopped
     }
 }
 
 impl Drop for TakenPlace<'_> {
     fn drop(&mut self) {
-        if let Some(rehearsals) = self.0 {
-            rehearsals.give_place_back();
+        let place = &mut self.rehearsals.lock().place;
+        if matches!(place, RehearsalPlace::Taken(_)) {
+            *place = RehearsalPlace::Free;
         }
     }
 }
@@ -275,11 +274,11 @@ impl BoxOffice {
         }
     }
 
-    /// Begins a rehearsal: it runs in the background. A form that has begun the newest one begins no other.
+    /// Begins a rehearsal: it runs in the background. A form that has begun one begins no other.
     ///
     /// # Errors
     /// The inner error says why none can begin; the refusal that says why the caller may not, or
-    /// [`Refusal::IdempotencyKeyReused`] for another form with the key of the newest one.
+    /// [`Refusal::IdempotencyKeyReused`](frontrow_domain::refusal::Refusal::IdempotencyKeyReused).
     pub async fn begin_rehearsal(
         self: &Arc<Self>,
         caller: Caller,
@@ -287,14 +286,17 @@ impl BoxOffice {
         setup: RehearsalSetup,
         form: Option<Idempotency>,
     ) -> Result<Result<(), NoRehearsal>, ServiceError> {
-        if let Some(form) = form
-            && self.rehearsals.was_begun_by(form)?
-        {
-            return Ok(Ok(()));
-        }
-        if let Some(field) = setup.out_of_bounds(&self.policy) {
-            return Ok(Err(NoRehearsal::OutOfBounds(field)));
-        }
+        let office = Arc::clone(self);
+        to_its_end(async move { office.begin_now(caller, id, setup, form).await }).await
+    }
+
+    async fn begin_now(
+        self: &Arc<Self>,
+        caller: Caller,
+        id: ConcertId,
+        setup: RehearsalSetup,
+        form: Option<Idempotency>,
+    ) -> Result<Result<(), NoRehearsal>, ServiceError> {
         if let Some(obstacle) = self.rehearsal(id).await?.obstacle {
             return Ok(Err(obstacle));
         }
@@ -303,12 +305,11 @@ impl BoxOffice {
         if let Err(lack) = has_room(program, &plan) {
             return Ok(Err(lack));
         }
-        let stopped = match self.rehearsals.take_place(form, id, setup, self.now()) {
-            Ok(stopped) => stopped,
+        let place = match self.rehearsals.take_place(id) {
+            Ok(place) => place,
             Err(taken) => return Ok(Err(taken)),
         };
-        let place = TakenPlace(Some(&self.rehearsals));
-        let () = self.run(caller, Command::BeginRehearsal { concert_id: id, setup }).await?;
+        // Before the command, since the log says of none that did not start that it began.
         let process = match RehearsalProcess::start(program, &plan) {
             Ok(process) => process,
             Err(error) => {
@@ -316,23 +317,41 @@ impl BoxOffice {
                 return Ok(Err(NoRehearsal::NotStarted));
             }
         };
-        place.keep();
-        tracing::info!(concert = id.get(), people = setup.people, process = process.id(), "a rehearsal begins");
-        process.follow(self, setup.minutes, stopped);
-        Ok(Ok(()))
+        let begun: Result<Reply<()>, _> =
+            self.ask(caller, Command::BeginRehearsal { concert_id: id, setup }, form).await;
+        if begun.as_ref().is_ok_and(|reply| reply.replay == Replay::Fresh) {
+            tracing::info!(concert = id.get(), people = setup.people, process = process.id(), "a rehearsal begins");
+            process.follow(self, setup.minutes, place.begin(setup, self.now()));
+        } else {
+            process.send_away();
+        }
+        begun.map(|_| Ok(()))
     }
 
-    /// Stops the rehearsal of a concert. One that has ended by itself needs no stop.
+    /// Stops the rehearsal of a concert. One that was stopped before, or has ended by itself, needs no stop.
     ///
     /// # Errors
     /// The refusal that says why the caller may not, or the engine did not decide.
-    pub async fn stop_rehearsal(&self, caller: Caller, id: ConcertId) -> Result<(), ServiceError> {
-        let running = self.rehearsals.running().filter(|running| running.concert_id == id);
+    pub async fn stop_rehearsal(self: &Arc<Self>, caller: Caller, id: ConcertId) -> Result<(), ServiceError> {
+        let office = Arc::clone(self);
+        to_its_end(async move { office.stop_now(caller, id).await }).await
+    }
+
+    async fn stop_now(&self, caller: Caller, id: ConcertId) -> Result<(), ServiceError> {
+        let _one_by_one = self.rehearsals.stopping.lock().await;
+        let running = self.rehearsals.running().filter(|running| running.concert_id == id && !*running.stop.borrow());
         let Some(running) = running else { return Ok(()) };
         let () = self.run(caller, Command::StopRehearsal { concert_id: id }).await?;
-        let _ = running.stop.send(true);
+        running.stop.send_replace(true);
         Ok(())
     }
+}
+
+/// Does something to its end, also if the request is dropped meanwhile: what the log says is done.
+async fn to_its_end<T: Send + 'static>(
+    act: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
+) -> Result<T, ServiceError> {
+    tokio::spawn(act).await.unwrap_or(Err(ServiceError::Internal("the task of a rehearsal did not end")))
 }
 
 /// Refuses if the machine lacks memory or disk. A system that does not say how much is free is taken to have enough.
@@ -369,26 +388,23 @@ mod tests {
     fn one_rehearsal_runs_at_a_time_and_its_end_frees_the_place() {
         let rehearsals = Rehearsals::default();
         let (one, other) = (ConcertId::new(1), ConcertId::new(2));
-        let _stopped = rehearsals.take_place(None, one, setup(), NOW).unwrap();
-        assert_eq!(rehearsals.take_place(None, other, setup(), NOW).unwrap_err(), NoRehearsal::Running(one));
+        let place = rehearsals.take_place(one).unwrap();
+        assert_eq!(rehearsals.take_place(other).unwrap_err(), NoRehearsal::Running(one));
+        let _stopped = place.begin(setup(), NOW);
+        assert_eq!(rehearsals.take_place(other).unwrap_err(), NoRehearsal::Running(one));
         rehearsals.end(RehearsalEnd::Stopped, NOW);
         assert_eq!(rehearsals.last(one).unwrap().end, RehearsalEnd::Stopped);
-        assert!(rehearsals.take_place(None, other, setup(), NOW).is_ok());
+        assert!(rehearsals.take_place(other).is_ok());
     }
 
     #[test]
-    fn the_form_of_the_newest_rehearsal_is_known_after_its_end_unless_nothing_was_begun() {
+    fn the_place_of_a_rehearsal_that_does_not_begin_is_given_back_without_a_trace() {
         let rehearsals = Rehearsals::default();
-        let form = |key, fingerprint| Idempotency { key: [key; 32], fingerprint: [fingerprint; 32] };
-        assert_eq!(rehearsals.was_begun_by(form(1, 1)), Ok(false));
-        let _stopped = rehearsals.take_place(Some(form(1, 1)), ConcertId::new(1), setup(), NOW).unwrap();
-        rehearsals.end(RehearsalEnd::Stopped, NOW);
-        assert_eq!(rehearsals.was_begun_by(form(1, 1)), Ok(true));
-        assert_eq!(rehearsals.was_begun_by(form(1, 2)), Err(Refusal::IdempotencyKeyReused));
-        assert_eq!(rehearsals.was_begun_by(form(2, 1)), Ok(false));
-        let _stopped = rehearsals.take_place(Some(form(2, 1)), ConcertId::new(1), setup(), NOW).unwrap();
-        rehearsals.give_place_back();
-        assert_eq!(rehearsals.was_begun_by(form(2, 1)), Ok(false));
+        let one = ConcertId::new(1);
+        let place = rehearsals.take_place(one).unwrap();
+        assert!(rehearsals.running().is_none(), "there is nothing to stop yet");
+        drop(place);
+        assert!(rehearsals.take_place(one).is_ok() && rehearsals.last(one).is_none());
     }
 
     #[test]
@@ -397,7 +413,7 @@ mod tests {
         let kept = i64::try_from(KEPT_MAX).unwrap();
         for number in 1..=kept + 1 {
             let at = NOW.plus(Span::from_secs(number));
-            let _stopped = rehearsals.take_place(None, ConcertId::new(number), setup(), at).unwrap();
+            let _stopped = rehearsals.take_place(ConcertId::new(number)).unwrap().begin(setup(), at);
             rehearsals.end(RehearsalEnd::Stopped, at);
         }
         assert!(rehearsals.last(ConcertId::new(1)).is_none(), "the oldest went");

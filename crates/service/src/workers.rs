@@ -31,8 +31,8 @@ use tokio::{
 const ROOMS_TICK: Duration = Duration::from_secs(5);
 /// How often the store is probed while it fails.
 const PROBE_TICK: Duration = Duration::from_secs(1);
-/// How often failed sign-ins to operators' accounts are written into the audit log.
-const SIGN_INS_TICK: Duration = Duration::from_mins(1);
+/// How often wrong passwords and codes for accounts of operators and viewers are written into the audit log.
+const FAILED_PROOFS_TICK: Duration = Duration::from_mins(1);
 
 /// Starts the workers. They stop when `stop` turns true. `retention` says how long rows are kept.
 #[must_use]
@@ -132,15 +132,15 @@ async fn probe_store(office: Arc<BoxOffice>) {
     }
 }
 
-/// Writes failed sign-ins to operators' accounts down, each minute and when the server stops.
+/// Writes wrong passwords and codes for accounts of operators and viewers down, each minute and when the server stops.
 async fn note_failed_proofs(office: Arc<BoxOffice>, mut stop: watch::Receiver<bool>) {
     loop {
         let is_last = tokio::select! {
-            () = rest(&office, SIGN_INS_TICK) => false,
+            () = rest(&office, FAILED_PROOFS_TICK) => false,
             _ = stop.changed() => true,
         };
         if let Err(error) = office.write_failed_proofs().await {
-            tracing::warn!(%error, "cannot write failed sign-ins of operators to the audit log yet");
+            tracing::warn!(%error, "cannot write wrong passwords and codes of operators and viewers to the audit log yet");
         }
         if is_last {
             return;

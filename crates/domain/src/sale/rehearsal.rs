@@ -193,21 +193,16 @@ pub enum RehearsalObstacle {
 }
 
 impl RehearsalObstacle {
-    /// What speaks at `now` against a rehearsal of a concert with so many free seats and this room. `scheduled` are
-    /// concerts of the box office, those among them whose sale is near.
+    /// What speaks at `now` against a rehearsal of a concert with so many free seats and this room. `near` is a concert
+    /// of the box office that [sells within](Concert::sells_within) [`CLEAR_BEFORE`].
     #[must_use]
-    pub fn of(
-        (concert, room, free_seats): (&Concert, &Room, i64),
-        scheduled: impl IntoIterator<Item = Concert>,
-        now: Time,
-    ) -> Option<Self> {
+    pub fn of((concert, room, free_seats): (&Concert, &Room, i64), near: Option<Concert>, now: Time) -> Option<Self> {
         if concert.check_may_be_rehearsed(now).is_err() {
             return Some(Self::ConcertOver);
         }
         if free_seats <= 0 || room.max_active <= 0 {
             return Some(Self::NothingToSell);
         }
-        let near = scheduled.into_iter().find(|concert| concert.sells_within(CLEAR_BEFORE, now));
         near.map(|concert| Self::SaleNear(Arc::new(concert)))
     }
 }

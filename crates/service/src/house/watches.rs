@@ -48,8 +48,8 @@ impl SaleMoment {
 pub struct SaleNews {
     /// The present moment.
     pub moment: Arc<SaleMoment>,
-    /// The entries of the audit log about the sale that this watch has not had yet, oldest first; at first the newest ones that there
-    /// are.
+    /// The entries of the audit log about the sale that this watch has not had yet, oldest first; at first the newest
+    /// ones that there are.
     pub audit: Vec<AuditEntry>,
 }
 

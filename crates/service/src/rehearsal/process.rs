@@ -1,7 +1,11 @@
 //! The process of a rehearsal: started with a plan on its standard input, followed by the news on its standard output.
 //! It ends as soon as its input is closed, so it does not outlive this process, however that ends.
 
-use super::{BoxOffice, RehearsalEnd, RehearsalProgram, Rehearsals, plan::RehearsalPlan, report::RehearsalNews};
+use super::{
+    BoxOffice, RehearsalEnd, RehearsalProgram, Rehearsals,
+    plan::RehearsalPlan,
+    report::{RehearsalNews, RehearsalReport},
+};
 use frontrow_clock::Ids;
 use frontrow_domain::{
     sale::{Concert, ENDS_BEFORE},
@@ -38,7 +42,10 @@ const KEPT_VARIABLES: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH"];
 
 /// How a rehearsal ended, as its process told it.
 enum ProcessEnd {
-    Known(RehearsalEnd),
+    Done(Box<RehearsalReport>),
+    Stopped,
+    /// The sale of this concert came near.
+    SaleNear(Arc<Concert>),
     /// It could not be run to its end; the text says why, for the log alone.
     Failed(String),
 }
@@ -47,17 +54,17 @@ impl ProcessEnd {
     /// The end as operators are shown it. The log has the rest.
     fn logged(self, ids: &Ids, now: Time) -> RehearsalEnd {
         match self {
-            Self::Known(end) => {
-                match &end {
-                    RehearsalEnd::Done(report) => {
-                        tracing::info!(sold = report.sold, breaches = report.breaches, "a rehearsal ended");
-                    }
-                    RehearsalEnd::SaleNear(concert) => {
-                        tracing::warn!(concert = concert.concert_id.get(), "a rehearsal was ended: a sale is near");
-                    }
-                    RehearsalEnd::Stopped | RehearsalEnd::Failed(_) => tracing::info!("a rehearsal was stopped"),
-                }
-                end
+            Self::Done(report) => {
+                tracing::info!(sold = report.sold, breaches = report.breaches, "a rehearsal ended");
+                RehearsalEnd::Done(report)
+            }
+            Self::Stopped => {
+                tracing::info!("a rehearsal was stopped");
+                RehearsalEnd::Stopped
+            }
+            Self::SaleNear(concert) => {
+                tracing::warn!(concert = concert.concert_id.get(), "a rehearsal was ended: a sale is near");
+                RehearsalEnd::SaleNear(concert)
             }
             Self::Failed(reason) => {
                 let id = ids.uuid(now);
@@ -73,13 +80,15 @@ impl ProcessEnd {
 pub(super) struct RehearsalProcess {
     child: Child,
     /// Closed to end it.
-    input: watch::Sender<bool>,
+    input: ChildStdin,
+    /// What it is given first.
+    plan: Vec<u8>,
     news: mpsc::Receiver<RehearsalNews>,
     words: thread::JoinHandle<String>,
 }
 
 impl RehearsalProcess {
-    /// Starts the program and gives it its plan. Its pipes are served by threads of their own.
+    /// Starts the program, which waits for its plan. Threads of their own read what it says.
     ///
     /// # Errors
     /// The program cannot be run.
@@ -97,12 +106,10 @@ impl RehearsalProcess {
         else {
             return Err(io::Error::other("the process has no pipes"));
         };
-        let (close, closed) = watch::channel(false);
         let (told, news) = mpsc::channel(NEWS_WAITING_MAX);
-        tokio::spawn(hold(input, plan, closed));
         thread::Builder::new().name("rehearsal-news".to_owned()).spawn(move || read_news(output, &told))?;
         let words = thread::Builder::new().name("rehearsal-words".to_owned()).spawn(move || last_words(errors))?;
-        Ok(Self { child, input: close, news, words })
+        Ok(Self { child, input, plan, news, words })
     }
 
     /// The number of the process.
@@ -110,7 +117,13 @@ impl RehearsalProcess {
         self.child.id()
     }
 
-    /// Follows the process to its end, in the background. The box office may end before.
+    /// Ends the process without a plan, in the background.
+    pub(super) fn send_away(mut self) {
+        drop(self.input);
+        tokio::spawn(async move { wait_for_end(&mut self.child).await });
+    }
+
+    /// Gives the process its plan and follows it to its end, in the background. The box office may end before.
     pub(super) fn follow(self, office: &Arc<BoxOffice>, minutes: u32, stopped: watch::Receiver<bool>) {
         let (rehearsals, clock, ids) = (Arc::clone(&office.rehearsals), office.clock.clone(), office.ids.clone());
         let office = Arc::downgrade(office);
@@ -124,31 +137,33 @@ impl RehearsalProcess {
 
     /// How it ended.
     async fn followed(
-        mut self,
+        self,
         office: Weak<BoxOffice>,
         rehearsals: &Rehearsals,
         until: Instant,
         mut stopped: watch::Receiver<bool>,
     ) -> ProcessEnd {
+        let Self { mut child, input, plan, mut news, words } = self;
+        let (close, closed) = watch::channel(false);
+        tokio::spawn(hold(input, plan, closed));
         let near = sale_near(office);
         tokio::pin!(near);
         let mut end = None;
         loop {
             tokio::select! {
-                news = self.news.recv() => match news {
+                news = news.recv() => match news {
                     Some(RehearsalNews::Progress(progress)) => rehearsals.note(progress),
-                    Some(RehearsalNews::Done(report)) => end = Some(ProcessEnd::Known(RehearsalEnd::Done(report))),
+                    Some(RehearsalNews::Done(report)) => end = Some(ProcessEnd::Done(report)),
                     Some(RehearsalNews::Failed(reason)) => end = Some(ProcessEnd::Failed(reason)),
                     None => break,
                 },
                 // The sender lives as long as the rehearsal has its place.
                 Ok(()) = stopped.changed() => {
-                    end = Some(ProcessEnd::Known(RehearsalEnd::Stopped));
+                    end = Some(ProcessEnd::Stopped);
                     break;
                 }
                 near = &mut near => {
-                    let near = near.map(|concert| RehearsalEnd::SaleNear(Arc::new(concert)));
-                    end = Some(ProcessEnd::Known(near.unwrap_or(RehearsalEnd::Stopped)));
+                    end = Some(near.map_or(ProcessEnd::Stopped, |concert| ProcessEnd::SaleNear(Arc::new(concert))));
                     break;
                 }
                 () = sleep_until(until) => {
@@ -157,12 +172,12 @@ impl RehearsalProcess {
                 }
             }
         }
-        let _ = self.input.send(true);
-        wait_for_end(&mut self.child).await;
+        let _ = close.send(true);
+        wait_for_end(&mut child).await;
         if let Some(end) = end {
             return end;
         }
-        let words = tokio::task::spawn_blocking(|| self.words.join()).await;
+        let words = tokio::task::spawn_blocking(|| words.join()).await;
         let words = words.ok().and_then(Result::ok).filter(|words| !words.is_empty());
         ProcessEnd::Failed(words.unwrap_or_else(|| "it ended without a word".to_owned()))
     }

@@ -86,13 +86,14 @@ fn is_wanted(line: &DoorLine, place: &str, text: &str) -> bool {
     text.is_empty() || folded(&line.name).contains(text) || folded(place).contains(text)
 }
 
-/// The part of a list in which a text is found, the ticket of the reservation with that number first.
+/// The part of a list in which a text is found, without the ticket of the reservation with that number; and that ticket,
+/// for the first part.
 async fn find(
     app: &SharedState,
     shell: &CockpitShell,
     id: ConcertId,
     (text, after): (&str, Option<i32>),
-) -> HttpResult<DoorPart> {
+) -> HttpResult<(Option<DoorLine>, DoorPart)> {
     let numbered = match text.parse().map(ReservationId::new) {
         Ok(reservation) => app.office.door_line(id, reservation).await?,
         Err(_) => None,
@@ -102,11 +103,8 @@ async fn find(
     let is_wanted = |line: &DoorLine| {
         Some(line.reservation_id) != number && is_wanted(line, &seat_name(shell, &line.label.place()), &wanted)
     };
-    let mut part = app.office.door_part(id, after.unwrap_or(0), is_wanted).await?;
-    if after.is_none() {
-        part.lines.splice(0..0, numbered);
-    }
-    Ok(part)
+    let part = app.office.door_part(id, after.unwrap_or(0), is_wanted).await?;
+    Ok((numbered.filter(|_| after.is_none()), part))
 }
 
 async fn show(
@@ -118,9 +116,9 @@ async fn show(
     let concert = app.office.concert(id).await?;
     let text = q.trim().to_owned();
     let fault = (text.chars().count() > TEXT_LEN_MAX).then(|| shell.t("orders-field-long"));
-    let found = match &fault {
+    let (numbered, found) = match &fault {
         None => find(&app, &shell, id, (&text, after)).await?,
-        Some(_) => DoorPart { lines: Vec::new(), rest: DoorRest::None },
+        Some(_) => (None, DoorPart { lines: Vec::new(), rest: DoorRest::None }),
     };
     let row = |line: DoorLine| DoorRow {
         seat: seat_name(&shell, &line.label.place()),
@@ -141,7 +139,7 @@ async fn show(
         title: concert.title.clone(),
         when: shell.moment(&concert.starts_at, &concert.time_zone),
         fault,
-        rows: found.lines.into_iter().map(row).collect(),
+        rows: numbered.into_iter().chain(found.lines).map(row).collect(),
         first: after.map(|_| address(id, &text, None)),
         next: next.map(|next| address(id, &text, Some(next))),
         unread: unread.map(|last| address(id, &text, Some(last))),

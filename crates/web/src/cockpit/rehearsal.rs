@@ -121,7 +121,6 @@ fn obstacle_words(shell: &Shell, obstacle: &NoRehearsal) -> String {
         NoRehearsal::Running(_) => shell.t("rehearsal-running-other"),
         NoRehearsal::Sales(RehearsalObstacle::ConcertOver) => shell.t("rehearsal-over"),
         NoRehearsal::Sales(RehearsalObstacle::NothingToSell) => shell.t("rehearsal-nothing-to-sell"),
-        NoRehearsal::OutOfBounds(_) => shell.t("rehearsal-fields-wrong"),
         NoRehearsal::Memory { needed, free } => {
             shell.t2("rehearsal-no-memory", "needed", mebibytes(*needed), "free", mebibytes(*free))
         }

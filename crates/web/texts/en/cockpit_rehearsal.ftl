@@ -15,7 +15,6 @@ rehearsal-seats-each-hint = Everybody wants one to so many.
 rehearsal-minutes = Minutes until it ends
 rehearsal-minutes-hint = It runs in real time, and ends sooner if all seats are sold.
 rehearsal-bounds = From { $low } to { $high }.
-rehearsal-fields-wrong = A field is out of its bounds.
 rehearsal-harm = It runs behind everything else on this machine, and ends two minutes before any sale opens.
 rehearsal-begin = Begin the rehearsal
 rehearsal-stop = Stop the rehearsal

@@ -15,7 +15,6 @@ rehearsal-seats-each-hint = 한 석부터 이 수까지 고르게 삽니다.
 rehearsal-minutes = 끝나기까지의 시간(분)
 rehearsal-minutes-hint = 실제 시간으로 진행하며, 매진되면 먼저 끝납니다.
 rehearsal-bounds = { $low }부터 { $high }까지입니다.
-rehearsal-fields-wrong = 범위를 벗어난 값이 있습니다.
 rehearsal-harm = 이 서버의 다른 일을 모두 앞세우고, 어떤 판매든 열리기 2분 전에 끝납니다.
 rehearsal-begin = 리허설 시작
 rehearsal-stop = 리허설 중지

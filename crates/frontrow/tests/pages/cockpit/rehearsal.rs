@@ -1,10 +1,13 @@
 //! The rehearsal of a concert, page by page: what is refused, a whole one, and how one is ended.
 
 use crate::support::browser;
-use frontrow_domain::time::Span;
+use frontrow_domain::{id::ConcertId, time::Span, user::Caller};
 use frontrow_service::rehearsal::RehearsalProgram;
 use frontrow_testkit::{Browser, Client, Hall, LoadedPage, START, Server, eventually};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    task::Poll,
+};
 
 const PEOPLE: [(&str, &str); 6] = [
     ("people", "50"),
@@ -38,6 +41,10 @@ impl House {
     }
 
     async fn opening_in(seconds: i64) -> Self {
+        Self::with(seconds, PathBuf::from(env!("CARGO_BIN_EXE_frontrow"))).await
+    }
+
+    async fn with(seconds: i64, program: PathBuf) -> Self {
         let server = Server::start().await;
         let hall = server
             .hall_like(30, |draft| {
@@ -45,7 +52,6 @@ impl House {
                 draft.own_room_max_active = Some(10);
             })
             .await;
-        let program = PathBuf::from(env!("CARGO_BIN_EXE_frontrow"));
         let folder = server.database().with_file_name("rehearsal");
         server.app().office.offer_rehearsals(RehearsalProgram { program, folder });
         let operator = server.operator().await;
@@ -78,6 +84,11 @@ impl House {
         frontrow_testkit::items(&self.operator.get("/operator/audit?limit=20").await.expect(200)).clone()
     }
 
+    /// How often the audit log has an act.
+    async fn noted(&self, action: &str) -> usize {
+        self.log().await.iter().filter(|line| line["action"] == action).count()
+    }
+
     /// The page once no rehearsal runs any more.
     async fn at_the_end(&self) -> LoadedPage {
         eventually("the end of the rehearsal", async || {
@@ -97,13 +108,14 @@ fn says(page: &LoadedPage, text: &str) {
     assert!(page.html.contains(text), "{text} is not in {}", page.html);
 }
 
-/// Every row of every table, but for those of the audit log and of deliveries that were due before.
+/// Every row of every table, but for those of the audit log, of answers kept for forms that are sent twice, and of
+/// deliveries that were due before.
 fn rows(database: &Path) -> Vec<String> {
     let connection = rusqlite::Connection::open(database).unwrap();
     let mut tables = connection
         .prepare(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'outbox%'
-            AND name NOT LIKE 'audit%' AND name <> 'sqlite_sequence' ORDER BY name",
+            AND name NOT LIKE 'audit%' AND name <> 'idempotency' AND name <> 'sqlite_sequence' ORDER BY name",
         )
         .unwrap();
     let tables: Vec<String> = tables.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
@@ -130,7 +142,6 @@ async fn a_rehearsal_tells_when_the_sale_would_be_sold_out_and_touches_no_row_of
     // Sent twice, the form begins one rehearsal, whose page it leads to; so does another form while that one runs.
     house.begin(&key, &PEOPLE).await;
     house.begin(KEY, &PEOPLE).await;
-    assert_eq!(house.send(&key, &but("people", "51")).await.status, 422, "the key of another form");
     assert!(is_running(&house.page().await));
     let log = house.log().await;
     let begun: Vec<_> = log.iter().filter(|line| line["action"] == "rehearsal.begin").collect();
@@ -138,6 +149,8 @@ async fn a_rehearsal_tells_when_the_sale_would_be_sold_out_and_touches_no_row_of
     let page = house.at_the_end().await;
     house.begin(&key, &PEOPLE).await;
     assert!(!is_running(&house.page().await), "and none after its end");
+    assert_eq!(house.send(&key, &but("people", "51")).await.status, 422, "the key of another form");
+    assert_eq!(house.noted("rehearsal.begin").await, 1);
     for text in ["에 매진, 예매 시작 후 ", "30 중 30", "모든 약속이 지켜졌습니다", "data-columns="]
     {
         says(&page, text);
@@ -240,21 +253,77 @@ fn long() -> Vec<(&'static str, &'static str)> {
 async fn a_rehearsal_is_stopped_by_an_operator_and_by_a_sale_that_comes_near() {
     let house = House::open().await;
     house.begin(KEY, &long()).await;
-    let stopped = house.browser.send(&format!("{}/stop", house.path), &[]).await;
-    assert_eq!(stopped.status, 303);
+    let stop = async || {
+        let stopped = house.browser.send(&format!("{}/stop", house.path), &[]).await;
+        assert_eq!((stopped.status, stopped.leads_to()), (303, house.path.as_str()), "{}", stopped.html);
+    };
+    // Four at once, and one more: one stop is noted.
+    tokio::join!(stop(), stop(), stop(), stop());
+    stop().await;
     says(&house.at_the_end().await, "중지되었습니다");
+    assert_eq!(house.noted("rehearsal.stop").await, 1);
     let acts: Vec<_> = house.log().await.iter().map(|line| line["action"].as_str().unwrap().to_owned()).collect();
     assert_eq!(acts[..2], ["rehearsal.stop", "rehearsal.begin"]);
     says(&house.browser.open("/operator/audit").await, "리허설 중지");
     // Nothing is left to stop, and nothing is noted.
-    assert_eq!(house.browser.send(&format!("{}/stop", house.path), &[]).await.status, 303);
-    assert_eq!(house.log().await[0]["action"], "rehearsal.stop");
+    stop().await;
+    assert_eq!(house.noted("rehearsal.stop").await, 1);
 
+    // The next one is stopped, too. Neither of the two forms begins a third.
     house.begin("a-second-rehearsal-0001", &long()).await;
+    stop().await;
+    house.at_the_end().await;
+    for key in [KEY, "a-second-rehearsal-0001"] {
+        house.begin(key, &long()).await;
+        assert!(!is_running(&house.page().await));
+    }
+    assert_eq!((house.noted("rehearsal.begin").await, house.noted("rehearsal.stop").await), (2, 2));
+
+    house.begin("a-third-rehearsal-00001", &long()).await;
     let change = serde_json::json!({ "opens_at": START.plus(Span::from_secs(60)) });
     house.operator.patch(&format!("/operator/concerts/{}", house.hall.id()), &change).await.expect(200);
     says(&house.at_the_end().await, "판매가 곧 열려서");
     assert!(!house.folder().exists());
+    house.server.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rehearsal_whose_program_does_not_start_is_not_in_the_log_and_its_form_may_be_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("frontrow");
+    let house = House::with(86_400, program.clone()).await;
+    let refused = house.send(KEY, &long()).await;
+    assert_eq!(refused.status, 409, "{}", refused.html);
+    says(&refused, "프로그램");
+    assert!(!is_running(&house.page().await));
+    assert_eq!(house.noted("rehearsal.begin").await, 0);
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_frontrow"), &program).unwrap();
+    house.begin(KEY, &long()).await;
+    assert!(is_running(&house.page().await));
+    assert_eq!(house.noted("rehearsal.begin").await, 1);
+    house.server.close().await;
+}
+
+/// Begins an act and drops it, as a server does with the request of a browser that is gone.
+async fn dropped<T>(act: impl Future<Output = T>) {
+    let mut act = std::pin::pin!(act);
+    std::future::poll_fn(|context| Poll::Ready(act.as_mut().poll(context).is_ready())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rehearsal_begins_and_is_stopped_although_the_browser_is_gone() {
+    let house = House::open().await;
+    let caller = Caller::Operator(house.server.operator_with_password("correct horse battery").await);
+    let office = std::sync::Arc::clone(&house.server.app().office);
+    let id = ConcertId::new(house.hall.id());
+    let proposed = office.rehearsal(id).await.unwrap().proposed;
+    dropped(office.begin_rehearsal(caller, id, proposed, None)).await;
+    eventually("a rehearsal", async || is_running(&house.page().await).then_some(())).await;
+    assert_eq!(house.noted("rehearsal.begin").await, 1);
+    dropped(office.stop_rehearsal(caller, id)).await;
+    drop(office);
+    says(&house.at_the_end().await, "중지되었습니다");
+    assert_eq!(house.noted("rehearsal.stop").await, 1);
     house.server.close().await;
 }
 
