@@ -17,7 +17,10 @@ orders-concerts = Concerts
 orders-concert = Concert { $number }
 orders-concert-head = Concert
 orders-found-seats = Seats
-orders-seats = { $number } seats
+orders-seats = { $number ->
+    [one] one seat
+   *[other] { $number } seats
+}
 orders-top-ups = Top-ups
 orders-rooms = Waiting rooms
 orders-room-head = Waiting room

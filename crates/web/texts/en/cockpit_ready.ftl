@@ -25,9 +25,18 @@ ready-backup = Backup
 ready-opens = Opens { $moment }, in { $length }.
 ready-is-open = Open since { $moment }.
 ready-no-sale = No sale will open: the closing time has passed, or the sale was closed, postponed or cancelled.
-ready-seats-found = { $seats } seats for sale, { $blocked } blocked.
+ready-seats-found = { $seats ->
+    [one] One seat
+   *[other] { $seats } seats
+} for sale, { $blocked } blocked.
 ready-seats-free = These grades have seats at no charge: { $grades }
-ready-cap-found = Up to { $cap } people choose seats at once, of { $seats } seats for sale.
+ready-cap-found = { $cap ->
+    [one] One person chooses seats at a time
+   *[other] Up to { $cap } people choose seats at once
+}, of { $seats ->
+    [one] one seat
+   *[other] { $seats } seats
+} for sale.
 ready-paused = The line is paused: no turn is offered.
 ready-speed-rate = { $rate } turns a minute: { $length } until every seat could be sold, if each buyer takes one.
 ready-speed-cap = No rate is set. If every buyer takes one seat and all the time there is, all seats take { $length }.
@@ -44,7 +53,10 @@ ready-sign-ins-rate = { $instances ->
     [one] This server checks about { $count } passwords a minute.
    *[other] The { $instances } servers check about { $count } passwords a minute, if they are alike.
 }
-ready-sign-ins-people = If { $people } people sign in at the opening, the last waits { $length }.
+ready-sign-ins-people = { $people ->
+    [one] If one person signs in at the opening, it takes { $length }.
+   *[other] If { $people } people sign in at the opening, the last waits { $length }.
+}
 ready-sign-ins-none = No password could be checked in time.
 ready-sign-ins-session = A sign-in lasts { $length }.
 ready-clock-machine = The sale goes by this machine’s clock: { $moment }.
