@@ -2,8 +2,12 @@
 
 use super::path_of;
 use crate::{
-    cockpit::shell::CockpitShell,
-    edge::{extract::Cursor, problem::HttpResult, state::SharedState},
+    cockpit::{shell::CockpitShell, tables::Narrowing},
+    edge::{
+        extract::{Cursor, QueryParams},
+        problem::HttpResult,
+        state::SharedState,
+    },
     html::{
         figures,
         sale_words::SaleWords,
@@ -11,14 +15,11 @@ use crate::{
     },
 };
 use askama::Template;
-use axum::{
-    extract::{RawQuery, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use frontrow_domain::{sale::Concert, time::Time};
 use frontrow_service::sale::ConcertOnSale;
 use frontrow_storage::{ConcertFilter, ConcertPlace, Page, SeatCounts};
+use serde::Deserialize;
 
 /// How many concerts a page lists.
 const LINES: u32 = 50;
@@ -62,44 +63,36 @@ fn sold_of(shell: &CockpitShell, SeatCounts { available, held, sold, blocked }: 
 #[template(path = "cockpit/concerts/list.html")]
 struct StageListPage {
     shell: CockpitShell,
-    q: String,
+    text: Narrowing,
     /// Whether past concerts are listed too.
     has_past: bool,
     lines: Vec<ConcertLine>,
     next: Option<String>,
 }
 
-/// What the page's query asks for. Whatever else it has does not count.
-#[derive(Debug, Default)]
-struct StageListQuery {
-    q: String,
-    has_past: bool,
-    after: Option<ConcertPlace>,
+/// That past concerts are listed too.
+#[derive(Debug, Deserialize)]
+enum PastToo {
+    #[serde(rename = "1")]
+    Yes,
+}
+
+/// What narrows the list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StageListQuery {
+    q: Option<String>,
+    past: Option<PastToo>,
+    after: Option<Cursor<ConcertPlace>>,
 }
 
 impl StageListQuery {
-    fn of(query: &str) -> Self {
-        let mut asked = Self::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match name.as_ref() {
-                "q" => asked.q = value.trim().chars().take(SEARCH_LEN_MAX).collect(),
-                "past" => asked.has_past = value == "1",
-                "after" => {
-                    let cursor = serde_json::from_value::<Cursor<ConcertPlace>>(value.into_owned().into());
-                    asked.after = cursor.ok().map(|Cursor(place)| place);
-                }
-                _ => {}
-            }
-        }
-        asked
-    }
-
     fn path(&self, after: &ConcertPlace) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        if !self.q.is_empty() {
-            query.append_pair("q", &self.q);
+        if let Some(q) = &self.q {
+            query.append_pair("q", q);
         }
-        if self.has_past {
+        if self.past.is_some() {
             query.append_pair("past", "1");
         }
         query.append_pair("after", &Cursor(after).to_string());
@@ -110,21 +103,21 @@ impl StageListQuery {
 pub(super) async fn show(
     State(app): State<SharedState>,
     shell: CockpitShell,
-    RawQuery(query): RawQuery,
+    QueryParams(query): QueryParams<StageListQuery>,
 ) -> HttpResult<Response> {
-    let asked = StageListQuery::of(&query.unwrap_or_default());
+    let field = Narrowing::read(shell.t("stage-search"), "q", query.q.as_deref());
+    let is_taken = |text: &str| (text.chars().count() <= SEARCH_LEN_MAX).then(|| text.to_owned());
+    let (text, field) = field.taken(&shell, "orders-field-long", is_taken);
     let now = app.office.now();
     // A date at the venue may be that of yesterday here.
     let yesterday = figures::local(now, HOME_ZONE).date().yesterday().ok();
-    let filter = ConcertFilter {
-        text: Some(asked.q.clone()).filter(|q| !q.is_empty()),
-        from: yesterday.filter(|_| !asked.has_past),
-        ..ConcertFilter::default()
-    };
-    let rows = app.office.concerts(filter, Page { after: asked.after, limit: LINES }).await?;
+    let filter = ConcertFilter { text, from: yesterday.filter(|_| query.past.is_none()), ..ConcertFilter::default() };
+    let page = Page { after: query.after.as_ref().map(|cursor| cursor.0), limit: LINES };
+    let rows = if field.fault.is_some() { Vec::new() } else { app.office.concerts(filter, page).await? };
     let is_full = u32::try_from(rows.len()).is_ok_and(|len| len == LINES);
-    let next = rows.last().filter(|_| is_full).map(|row| asked.path(&ConcertPlace::of(&row.concert)));
+    let next = rows.last().filter(|_| is_full).map(|row| query.path(&ConcertPlace::of(&row.concert)));
     let lines = rows.iter().map(|row| ConcertLine::of(&shell, row, now)).collect();
-    let page = StageListPage { shell, q: asked.q, has_past: asked.has_past, lines, next };
-    html(&page.shell, StatusCode::OK, &page)
+    let status = if field.fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let page = StageListPage { shell, text: field, has_past: query.past.is_some(), lines, next };
+    html(&page.shell, status, &page)
 }
