@@ -33,7 +33,7 @@ use axum::{
     extract::{RawQuery, State},
     http::StatusCode,
     response::{IntoResponse as _, Redirect, Response},
-    routing::{get, post},
+    routing::get,
 };
 use form::{Act, Consent, RoomFaults, SentForm, Settings, WantedChange};
 use frame::{ChartColumns, ScreenFrame};
@@ -52,7 +52,7 @@ use serde::Serialize;
 pub(super) fn routes() -> Router<SharedState> {
     Router::new()
         .route("/operator/concerts/{concert_id}/sale", get(show))
-        .route("/operator/concerts/{concert_id}/sale/room", post(set_room))
+        .route("/operator/concerts/{concert_id}/sale/room", get(to_sale).post(set_room))
 }
 
 /// The routes that answer the page's script: their problems are not pages.
@@ -78,6 +78,11 @@ async fn show(
     let screen = app.office.sale_screen(id).await?;
     let applied = field_of(query.as_deref(), "applied").map(|_| shell.t("desk-applied"));
     page::show(&app, shell, &screen, DeskView { applied, ..DeskView::default() }).await
+}
+
+/// The address of the form, opened as a page: by a reload, or by the way back from a sign-in.
+async fn to_sale(PathId(id): PathId<ConcertId>) -> Redirect {
+    Redirect::to(&format!("/operator/concerts/{id}/sale"))
 }
 
 async fn events(

@@ -26,7 +26,7 @@ use axum::{
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Redirect, Response},
-    routing::{get, post},
+    routing::get,
 };
 use form::SetupForm;
 use frontrow_domain::{id::ConcertId, sale::RehearsalObstacle, time::Span};
@@ -39,7 +39,7 @@ use outcome::ShownOutcome;
 pub(super) fn routes() -> Router<SharedState> {
     Router::new()
         .route("/operator/concerts/{concert_id}/rehearsal", get(show).post(begin))
-        .route("/operator/concerts/{concert_id}/rehearsal/stop", post(stop))
+        .route("/operator/concerts/{concert_id}/rehearsal/stop", get(to_rehearsal).post(stop))
         .route("/operator/concerts/{concert_id}/rehearsal/plan.json", get(plan))
 }
 
@@ -103,6 +103,11 @@ struct RehearsalPage {
     /// When the last one ended, and how if it has no result.
     ended: Option<String>,
     outcome: Option<ShownOutcome>,
+}
+
+/// The address of the form that stops it, opened as a page: by a reload, or by the way back from a sign-in.
+async fn to_rehearsal(PathId(id): PathId<ConcertId>) -> Redirect {
+    Redirect::to(&path_of(id))
 }
 
 fn path_of(id: ConcertId) -> String {

@@ -198,6 +198,7 @@ async fn every_field_is_checked_and_says_what_it_may_be() {
     assert_eq!(house.browser.send(&elsewhere, &[&PEOPLE[..], &[("key", KEY)]].concat()).await.status, 404);
     assert_eq!(house.browser.open(&elsewhere).await.status, 404);
     assert_eq!(house.browser.send(&format!("{elsewhere}/stop"), &[]).await.status, 404);
+    assert_eq!(house.browser.open(&format!("{}/stop", house.path)).await.leads_to(), house.path, "a reload");
     assert!(!is_running(&house.page().await));
     house.server.close().await;
 }

@@ -22,8 +22,8 @@ use crate::{
 use axum::{
     Router,
     extract::State,
-    response::Response,
-    routing::{get, post},
+    response::{Redirect, Response},
+    routing::get,
 };
 use frontrow_domain::{
     id::{DebtId, UserId},
@@ -39,7 +39,7 @@ pub(super) fn routes() -> Router<SharedState> {
     Router::new()
         .route("/operator/debts", get(debts))
         .route("/operator/debts/{debt_id}", get(debt))
-        .route("/operator/debts/{debt_id}/settle", post(settle))
+        .route("/operator/debts/{debt_id}/settle", get(to_debt).post(settle))
 }
 
 fn debt_row(shell: &CockpitShell, row: &Debt) -> Vec<Cell> {
@@ -168,6 +168,11 @@ async fn debt(State(app): State<SharedState>, shell: CockpitShell, PathId(id): P
         shell,
     }
     .answer()
+}
+
+/// The address of the form, opened as a page: by a reload, or by the way back from a sign-in.
+async fn to_debt(PathId(id): PathId<DebtId>) -> Redirect {
+    Redirect::to(&format!("/operator/debts/{id}"))
 }
 
 async fn settle(visit: ActVisit<DebtId>, fields: FormFields) -> HttpResult<Response> {
