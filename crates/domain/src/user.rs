@@ -12,6 +12,7 @@ pub use second_factor::{
 use crate::{
     id::{SessionId, UserId},
     policy::{CONFIRMATION_LINK_VALID, RESET_LINK_VALID, SIGN_IN_RECORD_INTERVAL},
+    refusal::Refusal,
     time::{Span, Time},
 };
 use serde::{Deserialize, Serialize};
@@ -129,6 +130,15 @@ impl User {
             created_at: now,
             updated_at: now,
         }
+    }
+
+    /// Refuses unless operators may lock, unlock or reset the account: they may for those of buyers. A stolen operator's
+    /// session must not gain, or take, an account of those who run the sale.
+    ///
+    /// # Errors
+    /// [`Refusal::OperatorAccount`].
+    pub fn check_is_for_operators(&self) -> Result<(), Refusal> {
+        if self.role.sees_sale() { Err(Refusal::OperatorAccount) } else { Ok(()) }
     }
 
     /// Whether a sign-in at this time is to be recorded.

@@ -8,6 +8,7 @@ use frontrow_domain::{
     command::{Command, Idempotency, Settlements},
     id::{AuditId, EventId, FeedNumber},
     outbox::{Consumer, LeaseHolder, OutboxEvent},
+    refusal::{EntityKind, Refusal},
     user::Caller,
 };
 use frontrow_storage::{EventFilter, Page};
@@ -42,6 +43,17 @@ impl BoxOffice {
     /// The store could not be read.
     pub async fn outbox(&self, filter: EventFilter, page: Page<EventId>) -> Result<Vec<OutboxEvent>, ServiceError> {
         Ok(self.store.outbox(filter, page).await?)
+    }
+
+    /// An event that is not delivered.
+    ///
+    /// # Errors
+    /// `not_found`, or the store could not be read.
+    pub async fn event(&self, event_id: EventId) -> Result<OutboxEvent, ServiceError> {
+        let before = EventId::new(event_id.get().saturating_add(1));
+        let found = self.outbox(EventFilter::All, Page { after: Some(before), limit: 1 }).await?.pop();
+        let found = found.filter(|event| event.event_id == event_id);
+        Ok(found.ok_or(Refusal::NotFound { what: EntityKind::Event })?)
     }
 
     /// Has a dead letter delivered again.

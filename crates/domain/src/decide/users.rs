@@ -49,15 +49,14 @@ pub(super) fn existing(world: &World, id: UserId) -> Result<User, Refusal> {
     user.ok_or(Refusal::NotFound { what: EntityKind::User })
 }
 
-/// The user, if the caller may lock, unlock or reset the account. Operators may not change accounts of operators and
-/// viewers, nor their own in this way: a stolen operator's session must not gain, or take, such an account.
+/// The user, if the caller may lock, unlock or reset the account. The box office itself may for every account.
 fn subordinate(world: &World, caller: Caller, id: UserId) -> Result<User, Refusal> {
     if !caller.is_operator() {
         return Err(Refusal::Forbidden);
     }
     let user = existing(world, id)?;
-    if user.role.sees_sale() && caller != Caller::System {
-        return Err(Refusal::OperatorAccount);
+    if caller != Caller::System {
+        user.check_is_for_operators()?;
     }
     Ok(user)
 }

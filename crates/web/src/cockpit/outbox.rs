@@ -1,7 +1,7 @@
 //! `/operator/outbox`: events that are not delivered, and dead letters to be delivered again.
 
 use super::{
-    acts::{ActPage, ActVisit},
+    acts::{ActPage, ActVisit, done},
     orders::{ROWS, heads},
     shell::CockpitShell,
     tables::{Cell, Link, ListChoice, ListPage, RowTable, pager},
@@ -124,6 +124,10 @@ fn form(visit: &ActVisit<EventId>) -> ActPage {
 }
 
 async fn ask_to_retry(visit: ActVisit<EventId>) -> HttpResult<Response> {
+    // One that is not dead is delivered without an act.
+    if visit.app.office.event(visit.id).await?.state.dead_at().is_none() {
+        return Ok(done("/operator/outbox"));
+    }
     form(&visit).answer()
 }
 

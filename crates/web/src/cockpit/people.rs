@@ -23,7 +23,7 @@ use axum::{Router, extract::State, response::Response, routing::get};
 use frontrow_domain::{
     id::UserId,
     refusal::{EntityKind, Refusal},
-    user::User,
+    user::{User, UserStatus},
 };
 use frontrow_storage::Page;
 use serde::{Deserialize, Serialize};
@@ -46,15 +46,16 @@ fn path_of(id: UserId) -> String {
 }
 
 /// The form of an act for a user, at `act` below the user's page: what is not in it yet is the act's own.
-async fn form(visit: &ActVisit<UserId>, title: &str, act: &str, button: &str) -> HttpResult<ActPage> {
-    let (shell, user) = (visit.shell.clone(), user_of(&visit.app, visit.id).await?);
-    let path = path_of(visit.id);
+fn form(visit: &ActVisit<UserId>, user: User, title: &str, act: &str, button: &str) -> ActPage {
+    let (shell, path) = (visit.shell.clone(), path_of(visit.id));
     let (title, button) = (shell.t1(title, "name", user.name.as_str()), shell.t(button));
-    Ok(ActPage::of(shell, title, Link::to(user.name, path.clone()), format!("{path}/{act}"), button))
+    ActPage::of(shell, title, Link::to(user.name, path.clone()), format!("{path}/{act}"), button)
 }
 
-async fn user_of(app: &SharedState, id: UserId) -> HttpResult<User> {
-    Ok(app.office.user(id).await?.ok_or(Refusal::NotFound { what: EntityKind::User })?)
+/// The user of an act. For an erased one there is none.
+async fn user_of(visit: &ActVisit<UserId>) -> HttpResult<User> {
+    let user = visit.app.office.user(visit.id).await?.filter(|user| user.status != UserStatus::Erased);
+    Ok(user.ok_or(Refusal::NotFound { what: EntityKind::User })?)
 }
 
 /// What narrows the list of users.

@@ -2,7 +2,7 @@
 //! those who may only look on.
 
 use crate::support::{browser, holding, key, says};
-use frontrow_testkit::{Browser, Client, Hall, LoadedPage, Server};
+use frontrow_testkit::{Browser, Client, Hall, LoadedPage, Server, eventually, items};
 use serde_json::{Value, json};
 
 /// A box office in which a buyer has paid for one seat of a hall.
@@ -254,6 +254,7 @@ async fn a_balance_is_topped_up_and_corrected_after_the_effect_was_shown() {
     says(&form, &["50,000원이 모자랍니다", "지금 잔액은 0원"], &[]);
     says(&viewer.open("/operator/debts/1").await, &["카드 취소"], &["<form class=\"card"]);
     let settle = "/operator/debts/1/settle";
+    assert_eq!(operator.open(settle).await.leads_to(), "/operator/debts/1", "a reload of the form’s address");
     for (how, reason, why) in [("", "왜", "하나를 골라"), ("steal", "왜", "하나를 골라"), ("waive", "", "적어 주세요")]
     {
         refuses(&operator.send(settle, &[("key", &key(&form)), ("how", how), ("reason", reason)]).await, &[why]);
@@ -302,12 +303,43 @@ async fn an_account_is_locked_with_a_reason_unlocked_and_given_a_link_once() {
     let boss = sold.server.operator_named("boss").await.get("/users/me").await.expect(200);
     let boss = format!("/operator/users/{}", boss["user_id"].as_str().unwrap());
     says(&operator.open(&boss).await, &["운영자"], &[&format!("{boss}/lock")]);
-    let form = operator.open(&format!("{boss}/lock")).await;
-    let refused = operator.send(&format!("{boss}/lock"), &[("key", &key(&form)), ("reason", "x")]).await;
-    assert!((400..500).contains(&refused.status), "{}", refused.html);
+    for act in ["lock", "unlock", "reset-link"] {
+        let act = format!("{boss}/{act}");
+        assert_eq!(operator.open(&act).await.status, 403, "{act}");
+        let refused = operator.send(&act, &[("key", "0123456789abcdef"), ("reason", "x")]).await;
+        assert_eq!(refused.status, 403, "{}", refused.html);
+    }
     assert_eq!(operator.open("/operator/users/nobody").await.status, 400);
     assert_eq!(operator.open("/operator/users/0193f3c4-5a6b-7c8d-9e0f-112233445566").await.status, 404);
     sold.server.close().await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_delivered_again_by_a_form_of_one_that_is_there() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let browser = browser(&server, &operator);
+    eventually("the outbox is empty", async || {
+        items(&operator.get("/operator/outbox").await.expect(200)).is_empty().then_some(())
+    })
+    .await;
+    let dead = "INSERT INTO outbox (event_id, consumer, payload, created_at, due_at, dead_at, attempts, last_error)
+         VALUES (77, 'audit_feed', '{\"kind\":\"audit_recorded\",\"audit_id\":1}', 1, NULL, 2, 10, 'away')";
+    rusqlite::Connection::open(server.database()).unwrap().execute(dead, ()).unwrap();
+    for missing in [76, 78, 999_999] {
+        assert_eq!(browser.open(&format!("/operator/outbox/{missing}/retry")).await.status, 404, "{missing}");
+    }
+    let path = "/operator/outbox/77/retry";
+    let form = browser.open(path).await;
+    let key = key(&form);
+    for _ in 0..2 {
+        assert_eq!(browser.send(path, &[("key", &key)]).await.leads_to(), "/operator/outbox");
+    }
+    eventually("it is delivered, and has no form any more", async || {
+        (browser.open(path).await.status == 404).then_some(())
+    })
+    .await;
+    server.close().await;
 }
 
 #[tokio::test]

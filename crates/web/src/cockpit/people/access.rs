@@ -20,7 +20,7 @@ use axum::{
     response::Response,
     routing::get,
 };
-use frontrow_domain::id::UserId;
+use frontrow_domain::{id::UserId, user::User};
 
 /// The routes of the lock and of the link.
 pub(super) fn routes() -> Router<SharedState> {
@@ -30,9 +30,16 @@ pub(super) fn routes() -> Router<SharedState> {
         .route("/operator/users/{user_id}/reset-link", get(ask_for_link).post(issue_link))
 }
 
+/// The user, if operators may change who gets into the account.
+async fn owner_of(visit: &ActVisit<UserId>) -> HttpResult<User> {
+    let user = user_of(visit).await?;
+    user.check_is_for_operators()?;
+    Ok(user)
+}
+
 async fn lock_form(visit: &ActVisit<UserId>) -> HttpResult<ActPage> {
     let effects = vec![visit.shell.t("orders-lock-ends"), visit.shell.t("orders-lock-keeps")];
-    let page = form(visit, "orders-lock-title", "lock", "orders-lock-button").await?;
+    let page = form(visit, owner_of(visit).await?, "orders-lock-title", "lock", "orders-lock-button");
     Ok(page.with_effects(effects).with_reason("orders-reason-log"))
 }
 
@@ -49,7 +56,7 @@ async fn lock(visit: ActVisit<UserId>, fields: FormFields) -> HttpResult<Respons
 }
 
 async fn unlock_form(visit: &ActVisit<UserId>) -> HttpResult<ActPage> {
-    let page = form(visit, "orders-unlock-title", "unlock", "orders-unlock-button").await?;
+    let page = form(visit, owner_of(visit).await?, "orders-unlock-title", "unlock", "orders-unlock-button");
     Ok(page.with_effects(vec![visit.shell.t("orders-unlock-allows")]))
 }
 
@@ -65,7 +72,7 @@ async fn unlock(visit: ActVisit<UserId>, fields: FormFields) -> HttpResult<Respo
 }
 
 async fn link_form(visit: &ActVisit<UserId>) -> HttpResult<ActPage> {
-    let page = form(visit, "orders-link-title", "reset-link", "orders-link-button").await?;
+    let page = form(visit, owner_of(visit).await?, "orders-link-title", "reset-link", "orders-link-button");
     Ok(page.with_effects(vec![visit.shell.t("orders-link-once"), visit.shell.t("orders-link-who")]))
 }
 
@@ -85,7 +92,7 @@ struct IssuedLinkPage {
 
 async fn issue_link(visit: ActVisit<UserId>, fields: FormFields) -> HttpResult<Response> {
     key_of(&fields)?;
-    let user = user_of(&visit.app, visit.id).await?;
+    let user = owner_of(&visit).await?;
     let (secret, until) = match visit.app.office.issue_reset_link(visit.caller, visit.id).await {
         Ok(issued) => issued,
         Err(stop) => return link_form(&visit).await?.refused(stop.into())?.answer(),

@@ -16,7 +16,7 @@ use crate::{
 use axum::{extract::State, response::Response};
 use frontrow_domain::{
     id::UserId,
-    user::{Role, User, UserStatus},
+    user::{User, UserStatus},
 };
 use frontrow_service::timeline::Person;
 use serde_json::json;
@@ -37,7 +37,7 @@ fn acts_of(shell: &CockpitShell, user: &User) -> Vec<Link> {
     let act = |id: &str, name: &str| Link::to(shell.t(id), format!("{}/{name}", path_of(user.user_id)));
     let mut acts = vec![act("orders-top-up", "top-up"), act("orders-correct", "correction")];
     // Accounts of those who run the sale are changed on the command line.
-    if user.role == Role::Buyer {
+    if user.check_is_for_operators().is_ok() {
         acts.push(match user.status {
             UserStatus::Locked => act("orders-unlock", "unlock"),
             UserStatus::Active | UserStatus::Erased => act("orders-lock", "lock"),

@@ -1,7 +1,7 @@
 //! What an operator does with a user's points: a top-up, and a correction. Both show the balance before and after, and
 //! ask again.
 
-use super::{form, path_of};
+use super::{form, path_of, user_of};
 use crate::{
     cockpit::{
         acts::{ActPage, ActVisit},
@@ -29,7 +29,7 @@ fn balance_effect(shell: &CockpitShell, before: Money, after: Money) -> String {
 }
 
 async fn top_up_form(visit: &ActVisit<UserId>) -> HttpResult<ActPage> {
-    let page = form(visit, "orders-top-up-title", "top-up", "orders-next").await?;
+    let page = form(visit, user_of(visit).await?, "orders-top-up-title", "top-up", "orders-next");
     Ok(page.with_amount("orders-top-up-amount").with_reference("orders-top-up-reference"))
 }
 
@@ -58,7 +58,7 @@ async fn top_up(visit: ActVisit<UserId>, fields: FormFields) -> HttpResult<Respo
 }
 
 async fn correction_form(visit: &ActVisit<UserId>) -> HttpResult<ActPage> {
-    let page = form(visit, "orders-correct-title", "correction", "orders-next").await?;
+    let page = form(visit, user_of(visit).await?, "orders-correct-title", "correction", "orders-next");
     let page = page.with_amount("orders-correct-amount").with_reason("orders-reason-statement");
     Ok(page.with_reference("orders-correct-reference"))
 }
