@@ -13,6 +13,7 @@ use crate::{
     edge::{extract::PathId, problem::HttpResult, state::SharedState},
     html::hall_words::{HallWords, NamedWord},
 };
+pub(super) use add::plan_fault_words;
 use axum::{Router, extract::State, response::Redirect, routing::get};
 use frontrow_domain::{id::ConcertId, refusal::Refusal};
 use frontrow_service::sale::HallView;

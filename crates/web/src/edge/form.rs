@@ -103,6 +103,14 @@ impl FormFields {
         self.text(name).map_err(|fault| InvalidField::new(name, reason(fault)))
     }
 
+    /// The value of a field that a form may have once; none if it does not have it.
+    ///
+    /// # Errors
+    /// The field is there twice, or not UTF-8.
+    pub fn one_or_none(&self, name: &'static str) -> Result<Option<&str>, InvalidField> {
+        if self.text(name) == Err(FieldFault::Missing) { Ok(None) } else { self.one(name).map(Some) }
+    }
+
     /// The first value of a field, to be shown again; empty if there is none.
     #[must_use]
     pub fn given(&self, name: &str) -> &str {
@@ -160,9 +168,13 @@ pub struct LargeForm {
 
 impl LargeForm {
     /// The file of a field; none if none was chosen.
-    #[must_use]
-    pub fn file(&self, field: &str) -> Option<&FormFile> {
-        self.files.iter().find(|file| file.field == field)
+    ///
+    /// # Errors
+    /// There are several.
+    pub fn file(&self, field: &'static str) -> Result<Option<&FormFile>, InvalidField> {
+        let mut files = self.files.iter().filter(|file| file.field == field);
+        let file = files.next();
+        if files.next().is_some() { Err(InvalidField::new(field, "is there twice")) } else { Ok(file) }
     }
 
     /// The same form of a viewer, who chooses seats and changes none: no longer than a small one.
@@ -255,7 +267,9 @@ mod tests {
             assert_eq!(form.text(name), Err(fault));
             let bad = form.one(name).unwrap_err();
             assert_eq!((bad.field.as_ref(), bad.reason.as_ref()), (name, reason));
+            assert_eq!(form.one_or_none(name).is_ok(), fault == FieldFault::Missing, "{name}");
         }
+        assert_eq!((form.one_or_none("text").unwrap(), form.one_or_none("none").unwrap()), (Some("a\nb"), None));
         assert_eq!(form.all("twice").collect::<Vec<_>>(), ["1", "2"]);
         assert_eq!((form.given("twice"), form.given("none")), ("1", ""));
         assert!(FormFields::of("x=1&".repeat(FIELDS_MAX).as_bytes(), FIELDS_MAX).is_ok());

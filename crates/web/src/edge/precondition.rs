@@ -4,7 +4,10 @@
 //! changes go: a change that names it is made to that version or refused. What a call counts beside the settings (those
 //! who wait, free seats) is not part of it, so these answers are not cached and `If-None-Match` is not evaluated.
 
-use crate::edge::problem::{HttpResult, Problem};
+use crate::edge::{
+    form::FormFields,
+    problem::{HttpResult, Problem},
+};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderValue, header, request::Parts},
@@ -54,11 +57,15 @@ impl IfMatch {
         }
     }
 
-    /// The version in the hidden field of a form.
+    /// The version in the hidden field `basis` of a form.
     ///
     /// # Errors
-    /// 422: the text is not a version.
-    pub fn of_field(text: &str) -> HttpResult<Self> {
+    /// 422: the field is missing, there twice, or no version.
+    pub fn of_form(fields: &FormFields) -> HttpResult<Self> {
+        Self::of_field(fields.one("basis")?)
+    }
+
+    fn of_field(text: &str) -> HttpResult<Self> {
         let version =
             micros_in(text).ok_or_else(|| Problem::invalid_field("basis", "The form's version is not one."))?;
         Ok(Self(Some(version)))

@@ -106,7 +106,10 @@ stage-fault-left-out = The clocks skip this hour on that day. Choose another one
 stage-fault-comes-twice = This hour comes twice on that day. Choose which one under “An hour that comes twice”.
 stage-fault-order = The sale must open before it closes.
 stage-fault-reason = Say why.
-stage-fault-ranges = Write rows as A-F and numbers as 1-20, and check for seats named twice.
+stage-fault-seat-twice = A seat is named twice.
+stage-fault-date-past = This concert is over already. Choose a date to come.
+stage-fault-closing-past = By this, the sale is over already. Choose a later moment.
+stage-fault-closing-late = The concert is over before this. Choose an earlier moment.
 stage-stale-caption = The present version and yours
 stage-stale-field = Field
 stage-stale-now = As it is now
@@ -122,9 +125,18 @@ stage-stops-postponed = The sale stops at once, and buyers may refund until ther
 stage-stops-past-closing = The closing time has passed: the sale ends at once. What’s held may still be paid for.
 stage-stops-put-off = The sale stops at once until the new opening. What’s held may still be paid for.
 stage-stops-line = The line stops: no turn is offered.
-stage-affected-waiting = { $count } people wait in its line.
-stage-affected-holding = { $count } seats are held and not paid for.
-stage-affected-paid = { $count } seats are paid for.
+stage-affected-waiting = { $count ->
+    [one] One person waits in its line.
+   *[other] { $count } people wait in its line.
+}
+stage-affected-holding = { $count ->
+    [one] One seat is held and not paid for.
+   *[other] { $count } seats are held and not paid for.
+}
+stage-affected-paid = { $count ->
+    [one] One seat is paid for.
+   *[other] { $count } seats are paid for.
+}
 stage-cancel-effect = For good: every hold ends, every seat goes off sale, and each buyer may refund.
 stage-resume-effect = Buyers can hold and pay again, within the opening and closing times. Places in line stay as they are.
 stage-refund-all-effect = Every payment goes back, in the background, until none is left.
@@ -143,13 +155,19 @@ stage-continue = Continue
 stage-next = On to the next step
 stage-preparing-reason = The concert is being made.
 stage-seats-lead = Add seats block by block: a section, its rows, the numbers in each row. Repeat it for the next block.
-stage-seats-so-far = { $count } seats so far.
+stage-seats-so-far = { $count ->
+    [one] One seat so far.
+   *[other] { $count } seats so far.
+}
 stage-seats-button = Add these seats
 stage-seats-file = From a file instead
 stage-opening-lead = When does the sale open? Hours are those of the venue ({ $zone }).
 stage-room-lead = With a room of its own, buyers wait in line and a few at a time choose seats. A visit takes about three minutes: 30 places let in about 10 people a minute. Start low; you can raise it during the sale.
 stage-look-when = { $moment }, { $venue }
-stage-look-seats = { $count } seats
+stage-look-seats = { $count ->
+    [one] One seat
+   *[other] { $count } seats
+}
 stage-look-opens = Opens { $opens }, closes { $closes }
 stage-opens-unknown = not yet known
 stage-look-no-opening = No opening yet: set it in the step “Opening”.

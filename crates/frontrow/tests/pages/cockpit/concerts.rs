@@ -294,7 +294,7 @@ async fn every_field_of_every_form_says_what_is_wrong_with_it_and_keeps_what_was
         ("artist", &[""]),
         ("venue", &["", "\u{200b}"]),
         ("time_zone", &["", "Mars/Olympus", "+09:00"]),
-        ("concert_date", &["", "2027-02-30", "tomorrow"]),
+        ("concert_date", &["", "2027-02-30", "tomorrow", "2026-12-01"]),
         ("start_time", &["", "25:00", "8pm"]),
         ("end_time", &["", "24:00"]),
         ("fold", &["2", "x"]),
@@ -310,10 +310,11 @@ async fn every_field_of_every_form_says_what_is_wrong_with_it_and_keeps_what_was
     }
     let mut whole = what();
     whole.extend([("opens_at", "2027-02-01T11:00".to_owned()), ("closes_at", String::new())]);
-    let bad_rest: [(&str, &[&str]); 10] = [
+    let bad_rest: [(&str, &[&str]); 11] = [
         ("opens_at", &["", "2027-02-01", "2027-02-30T11:00", "2027-03-01T20:00"]),
-        ("closes_at", &["soon", "2027-01-31"]),
-        ("own_room_max_active", &["-1", "1000001", "many"]),
+        ("closes_at", &["soon", "2027-01-31", "2027-03-01T22:31"]),
+        ("concert_date", &["2026-12-01"]),
+        ("own_room_max_active", &["-1", "0", "1000001", "many"]),
         ("age_rating", &["8", "old"]),
         ("running_minutes", &["0", "1441", "x"]),
         ("doors_minutes", &["-1", "1441"]),
@@ -327,6 +328,9 @@ async fn every_field_of_every_form_says_what_is_wrong_with_it_and_keeps_what_was
             is_at_fault(&fill(&browser, "/operator/concerts/new", &with(&whole, field, value)).await, field);
         }
     }
+    // A sale that is over before it is made.
+    let past = with(&with(&whole, "opens_at", "2027-01-01T11:00"), "closes_at", "2027-01-10T11:00");
+    is_at_fault(&fill(&browser, "/operator/concerts/new", &past).await, "closes_at");
     // Hours that the clock of the venue leaves out, or shows twice.
     let berlin = |date, start, fold| {
         let fields = with(&with(&what(), "time_zone", "Europe/Berlin"), "concert_date", date);
@@ -369,6 +373,36 @@ async fn every_field_of_every_form_says_what_is_wrong_with_it_and_keeps_what_was
     {
         assert!([400, 404].contains(&browser.open(path).await.status), "{path}");
     }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_step_says_what_is_wrong_with_a_range_of_seats_and_with_a_closing_time() {
+    let server = Server::start().await;
+    let browser = english(&server, &server.operator().await);
+    fill(&browser, "/operator/start", &what()).await.leads_to();
+    let good = seats("Floor", "A-C", "1-10", "VIP", "180000");
+    // Each fault has its own words, at the field that has it.
+    for (field, value, why) in [
+        ("rows", "C-A", "Write a range as A-C or 1-20."),
+        ("numbers", "10-1", "Write a range as A-C or 1-20."),
+        ("numbers", "1-5 3", "A seat is named twice."),
+        ("rows", "1-1000", "At most 100,000 seats can be added at once."),
+    ] {
+        let wide = if value == "1-1000" { with(&good, "numbers", "1-101") } else { good.clone() };
+        let at = if value == "1-1000" { "numbers" } else { field };
+        let page = fill(&browser, "/operator/start/1/seats", &with(&wide, field, value)).await;
+        is_at_fault(&page, at);
+        assert!(page.html.contains(why), "{value}: {}", page.html);
+    }
+    let early: Fields = [("opens_at", "2027-01-01T11:00"), ("closes_at", "2027-01-10T11:00")]
+        .map(|(name, value)| (name, value.to_owned()))
+        .into();
+    let page = fill(&browser, "/operator/start/1/opening", &early).await;
+    is_at_fault(&page, "closes_at");
+    page.shows(422, &["By this, the sale is over already."]);
+    let late = with(&early, "closes_at", "2027-03-01T22:31");
+    is_at_fault(&fill(&browser, "/operator/start/1/opening", &late).await, "closes_at");
     server.close().await;
 }
 
@@ -428,6 +462,47 @@ async fn a_concert_is_made_at_once_and_changed_in_every_field() {
         assert_eq!(after[field], value, "{field}");
     }
     assert_eq!((&after["details"]["address"], &after["details"]["age_rating"]), (&Value::Null, &json!("all")));
+
+    // What a form does not have stays; what it has twice is no choice.
+    let edit = "/operator/concerts/1/edit";
+    let needed: Fields = changed
+        .iter()
+        .filter(|(name, _)| {
+            [
+                "title",
+                "artist",
+                "venue",
+                "time_zone",
+                "concert_date",
+                "start_time",
+                "end_time",
+                "base_price",
+                "opens_at",
+            ]
+            .contains(name)
+        })
+        .cloned()
+        .collect();
+    fill(&browser, edit, &with(&needed, "title", "Flow")).await.leads_to();
+    let kept = concert().await;
+    assert_eq!(
+        (&kept["title"], &kept["details"], &kept["closes_at"]),
+        (&json!("Flow"), &after["details"], &after["closes_at"])
+    );
+    let faulty = fill(&browser, edit, &with(&needed, "title", "")).await;
+    faulty.shows(422, &["Two sets.", "weekdays 10 to 18"]);
+    for field in ["title", "description", "closes_at", "reason"] {
+        let value = needed.iter().find(|(name, _)| *name == field).map_or("1", |(_, value)| value.as_str()).to_owned();
+        let mut twice = with(&needed, field, &value);
+        twice.push((field, value));
+        is_at_fault(&fill(&browser, edit, &twice).await, field);
+    }
+    for path in [edit, "/operator/concerts/1/act/close"] {
+        let twice = with(&needed, "basis", "1");
+        assert_eq!(fill(&browser, path, &twice).await.status, 422, "{path}");
+    }
+    is_at_fault(&fill(&browser, edit, &with(&needed, "closes_at", "2027-03-02T20:00")).await, "closes_at");
+    assert_eq!(concert().await["updated_at"], kept["updated_at"]);
     server.close().await;
 }
 
@@ -508,7 +583,7 @@ async fn what_stops_a_sale_is_asked_again_with_what_will_happen_and_needs_a_reas
     };
     let past = "2027-01-15T16:00";
     let asked = send(&page, &[("closes_at", past)]).await;
-    asked.shows(422, &["This is what happens", "1 seats are held", "1 seats are paid for", "name=\"sure\""]);
+    asked.shows(422, &["This is what happens", "One seat is held", "One seat is paid for", "name=\"sure\""]);
     let sure = asked.hidden("sure");
     let again = send(&asked, &[("closes_at", past), ("sure", &sure)]).await;
     again.shows(422, &["This is what happens", "Say why."]);
@@ -520,7 +595,7 @@ async fn what_stops_a_sale_is_asked_again_with_what_will_happen_and_needs_a_reas
 
     let act = |name: &str| format!("{path}/act/{name}");
     for (name, words) in [("close", "The sale stops at once"), ("postpone", "may refund"), ("cancel", "For good")] {
-        says(&browser.open(&act(name)).await, &[words, "1 seats are held", "1 seats are paid for"], &[]);
+        says(&browser.open(&act(name)).await, &[words, "One seat is held", "One seat is paid for"], &[]);
         is_at_fault(&fill(&browser, &act(name), &Vec::new()).await, "status_reason");
         let too_much: Fields = vec![("status_reason", "x".repeat(501))];
         is_at_fault(&fill(&browser, &act(name), &too_much).await, "status_reason");
@@ -585,7 +660,11 @@ async fn concerts_are_found_by_their_names_and_paged() {
     says(&browser.open(&next).await, &["Night 50", "Night 51"], &["Night 49", "after="]);
     says(&browser.open("/operator/concerts?q=night%2042").await, &["Night 42"], &["Night 41"]);
     says(&browser.open("/operator/concerts?q=%3Cb%3E").await, &["No concert matches.", "&#60;b&#62;"], &[]);
-    let long = format!("/operator/concerts?q={}&after=x&past=2&other=1", "x".repeat(500));
-    says(&browser.open(&long).await, &["No concert matches."], &[]);
+    says(&browser.open("/operator/concerts?q=&past=1").await, &["Night 00", "checked"], &["aria-invalid"]);
+    for bad in ["after=zzz", "past=zzz", "past=0", "other=1", "q=a&q=b"] {
+        assert_eq!(browser.open(&format!("/operator/concerts?{bad}")).await.status, 400, "{bad}");
+    }
+    let long = browser.open(&format!("/operator/concerts?q={}", "x".repeat(3_000))).await;
+    long.shows(422, &["Too long. Shorten it.", "aria-invalid=\"true\""]);
     server.close().await;
 }

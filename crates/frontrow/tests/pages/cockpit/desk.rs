@@ -255,6 +255,21 @@ async fn every_field_that_cannot_be_comes_back_with_what_was_typed_and_why() {
         !desk.room().await["max_active"].is_null() && desk.entry().await["action"] != "room.set",
         "nothing was changed"
     );
+    // Characters that cannot be read, and fields that are there twice, are no field that was left out.
+    for (name, label) in [("message", "안내"), ("reason", "사유")] {
+        let back = desk.send(&page, "apply", &[(name, "\u{fffd}"), ("max_active", "77")]).await;
+        back.shows(422, &[label, "글자를 읽을 수 없습니다", "aria-invalid=\"true\"", "value=\"77\""]);
+    }
+    let (key, version) = (key(&page), hidden(&page, "version").remove(0));
+    let sound = [("key", &*key), ("version", &*version), ("act", "apply"), ("max_active", "77"), ("reason", "x")];
+    let room_path = format!("{}/room", desk.path);
+    for raw in ["message=%ff", "message=a&message=b", "reason=y", "max_active=5", "was_gate=%ff", "consent=&consent="] {
+        let body = format!("{}&{raw}", form_body(&sound));
+        let back = desk.browser.send_with(&room_path, body, &[("sec-fetch-site", "same-origin")]).await;
+        assert_eq!(back.status, 422, "{raw}: {}", back.html);
+    }
+    assert_ne!(desk.entry().await["action"], "room.set");
+    assert_eq!(desk.browser.open(&room_path).await.leads_to(), desk.path, "a reload of the form’s address");
     // Fields that no person fills in.
     for (name, bad) in [("key", "short"), ("version", "x"), ("act", "explode")] {
         assert_eq!(
@@ -266,7 +281,7 @@ async fn every_field_that_cannot_be_comes_back_with_what_was_typed_and_why() {
         );
     }
     let foreign = [("sec-fetch-site", "cross-site")];
-    let body = form_body(&[("key", &key(&page)), ("act", "pause")]);
+    let body = form_body(&[("key", &key), ("act", "pause")]);
     assert_eq!(desk.browser.send_with(&format!("{}/room", desk.path), body, &foreign).await.status, 403);
     desk.server.close().await;
 }

@@ -338,8 +338,11 @@ async fn bad_forms_change_nothing() {
     }
     // Every id that there may be, and seats of another concert, are no seats of this hall.
     let other = at.server.hall(1).await.seats[0].to_string();
-    let asked = at.ask(&[("act", "block"), ("seats", &other)]).await;
-    assert_eq!(asked.leads_to(), at.path);
+    for name in ["seats", "seat", "row", "section"] {
+        at.ask(&[("act", "block"), (name, &other)])
+            .await
+            .shows(409, &["no longer in this hall", "Nothing was changed."]);
+    }
     let answer = at.set(&[("act", "block"), ("key", &key), ("seats", &other), ("reason", "x")]).await;
     answer.shows(409, &["no longer in this hall"]);
     at.ask(&[("act", "block"), ("seats", "1-9007199254740991")]).await.shows(200, &["Block 2 seats?"]);
@@ -347,6 +350,25 @@ async fn bad_forms_change_nothing() {
     assert_eq!(at.browser.open("/operator/concerts/999/seats").await.status, 404);
     assert_eq!(at.browser.open(&format!("{}/ask", at.path)).await.leads_to(), at.path);
     assert_eq!(at.states().await, ["available", "available"]);
+    // A field that is there twice has no value.
+    for field in ["act", "reason", "price", "grade_before"] {
+        let mut fields = vec![("act", "change"), ("key", &*key), ("seats", &*seat), ("price", "5"), (field, "block")];
+        fields.push((field, "free"));
+        assert_eq!(at.set(&fields).await.status, 422, "{field}");
+    }
+    assert_eq!(at.ask(&[("act", "free"), ("act", "block"), ("seats", &seat)]).await.status, 422);
+    for field in ["text", "seen", "step"] {
+        let fields = [("key", &*key), ("step", "look"), ("text", "Box,,1"), ("seen", ""), (field, "look")];
+        assert_eq!(at.add(&fields).await.status, 422, "{field}");
+    }
+    let raw =
+        format!("{}&reason=%ff", frontrow_testkit::form_body(&[("act", "block"), ("key", &key), ("seats", &seat)]));
+    let answer = at.browser.send_with(&format!("{}/set", at.path), raw, &[("sec-fetch-site", "same-origin")]).await;
+    assert_eq!(answer.status, 422);
+    // One that the form does not have changes nothing.
+    let fields =
+        [("act", "change"), ("key", &*key), ("seats", &*seat), ("grade_before", "R"), ("section_before", "Floor")];
+    at.set(&fields).await.shows(422, &["Change at least one field."]);
     // Another site's form does nothing.
     let body = frontrow_testkit::form_body(&[("act", "block"), ("key", &key), ("seats", &seat), ("reason", "x")]);
     let answer = at.browser.send_with(&format!("{}/set", at.path), body, &[("sec-fetch-site", "cross-site")]).await;

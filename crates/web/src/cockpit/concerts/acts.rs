@@ -204,7 +204,7 @@ pub(super) async fn send(
     if visit.is_being_made && !act.is_of_steps_too() {
         return Ok(Redirect::to(&steps_of(id)).into_response());
     }
-    let basis = IfMatch::of_field(typed.given("basis"))?;
+    let basis = IfMatch::of_form(&typed)?;
     let caller = visit.shell.caller;
     let key = bound_key(&typed, caller, "/operator/concerts/{id}/act", &[&id, &act.name()])?;
     let mut reader = StageReader::new(&visit.shell, &typed);

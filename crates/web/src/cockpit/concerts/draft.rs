@@ -132,21 +132,48 @@ impl StageReader<'_> {
         }
     }
 
-    /// When the sale opens and closes, by the clock of the venue.
-    pub(super) fn window(&mut self, zone: &str, fold: Option<Fold>, starts_at: Time) -> Option<(Time, Option<Time>)> {
+    /// When the sale of a concert that starts and ends so opens and closes, by the clock of the venue: it closes after
+    /// `now`, and no later than the concert ends.
+    pub(super) fn window(
+        &mut self,
+        zone: &str,
+        fold: Option<Fold>,
+        (starts_at, ends_at): (Time, Time),
+        now: Time,
+    ) -> Option<(Time, Option<Time>)> {
         let (opens, closes) =
             (self.local(&OPENS, zone, fold, Hour::Opening), self.local(&CLOSES, zone, fold, Hour::Closing));
         if opens.is_some_and(|opens| opens >= closes.unwrap_or(starts_at)) {
             let why = self.shell.t("stage-fault-order");
             self.fault(&OPENS, why);
         }
+        // What is over has its fault at the date.
+        let is_over = self.faults.iter().any(|(name, _)| *name == DATE.name);
+        if !is_over && closes.unwrap_or(starts_at) <= now {
+            let why = self.shell.t("stage-fault-closing-past");
+            self.fault(&CLOSES, why);
+        }
+        if closes.is_some_and(|closes| closes > ends_at) {
+            let why = self.shell.t("stage-fault-closing-late");
+            self.fault(&CLOSES, why);
+        }
         Some((opens?, closes)).filter(|_| self.faults.is_empty())
     }
 
+    /// The hours of a concert that is not over at `now`.
+    fn hours_to_come(&mut self, fold: Option<Fold>, now: Time) -> Option<ReadHours> {
+        let hours = self.hours(fold)?;
+        if hours.ends_at <= now {
+            let why = self.shell.t("stage-fault-date-past");
+            self.fault(&DATE, why);
+        }
+        Some(hours)
+    }
+
     /// What a concert is, where and when, for one that is made in steps: a later one says when its sale opens.
-    pub(super) fn beginning(&mut self) -> Option<NewConcert> {
+    pub(super) fn beginning(&mut self, now: Time) -> Option<NewConcert> {
         let fold = self.fold();
-        let hours = self.hours(fold);
+        let hours = self.hours_to_come(fold, now);
         let new = self.new_concert(hours?)?;
         Some(new).filter(|_| self.faults.is_empty())
     }
@@ -175,12 +202,12 @@ impl StageReader<'_> {
     }
 
     /// A whole new concert.
-    pub(super) fn whole_concert(&mut self) -> Option<NewConcert> {
+    pub(super) fn whole_concert(&mut self, now: Time) -> Option<NewConcert> {
         let fold = self.fold();
-        let hours = self.hours(fold);
-        let zone = hours.as_ref().map(|hours| (hours.time_zone.clone(), hours.starts_at));
-        let window = zone.and_then(|(zone, starts_at)| self.window(&zone, fold, starts_at));
-        let own_room_max_active = self.whole(&OWN_ROOM, 0..=MAX_ACTIVE_MAX);
+        let hours = self.hours_to_come(fold, now);
+        let window =
+            hours.as_ref().and_then(|hours| self.window(&hours.time_zone, fold, (hours.starts_at, hours.ends_at), now));
+        let own_room_max_active = self.whole(&OWN_ROOM, 1..=MAX_ACTIVE_MAX);
         let details = self.details(&|_| true);
         // Each field says what is wrong with it, whatever is wrong with others.
         for spec in [&TITLE, &ARTIST, &VENUE] {
@@ -210,25 +237,31 @@ impl StageReader<'_> {
         }
     }
 
-    /// The changes of a concert: of the fields that differ from what it is.
+    /// The changes of a concert: of the fields that differ from what it is. A field that the form does not have is no
+    /// change, unless it must be filled in.
     pub(super) fn change(&mut self, visit: &ConcertVisit) -> Option<ConcertChange> {
         let (typed, concert) = (self.typed, &visit.concert);
-        let differs = |spec: &StageSpec| typed.given(spec.name).trim() != visit.shown(spec.name).trim();
+        let differs = |spec: &StageSpec| {
+            let given = typed.all(spec.name).next();
+            given.is_some_and(|given| given.trim() != visit.shown(spec.name).trim())
+        };
+        // The first value of a field that is there twice may be the one that was shown.
+        for spec in WHAT.iter().chain(&visit.sale_specs()).chain(&DETAILS) {
+            self.text(spec);
+        }
         let fold = self.fold();
         let hours = self.hours(fold);
         for spec in [&TITLE, &ARTIST, &VENUE] {
             self.words(spec);
         }
         let price = self.money(&PRICE);
-        let own_room_max_active = self.whole(&OWN_ROOM, 0..=MAX_ACTIVE_MAX);
+        let own_room_max_active = self.whole(&OWN_ROOM, 1..=MAX_ACTIVE_MAX);
         let zone = hours.as_ref().map_or(concert.time_zone.as_str(), |hours| hours.time_zone.as_str());
         let moment = |reader: &mut Self, spec, hour| differs(spec).then(|| reader.local(spec, zone, fold, hour));
         let opens_at = moment(self, &OPENS, Hour::Opening).flatten();
         let closes_at = moment(self, &CLOSES, Hour::Closing);
-        if !concert.has_no_opening() {
-            self.text(&OPENS);
-        }
         let details_change = self.details(&differs);
+        let moves = [&ZONE, &DATE, &START, &END].into_iter().any(differs);
         if let Some(hours) = &hours {
             let present = Some(concert.opens_at).filter(|_| !concert.has_no_opening());
             let opens = opens_at.or(present).unwrap_or(Concert::unknown_opening(hours.starts_at));
@@ -238,10 +271,13 @@ impl StageReader<'_> {
                 let why = self.shell.t("stage-fault-order");
                 self.fault(&OPENS, why);
             }
+            if (moves || closes_at.is_some()) && closes > hours.ends_at {
+                let why = self.shell.t("stage-fault-closing-late");
+                self.fault(&CLOSES, why);
+            }
         }
         let hours = hours?;
         let text = |reader: &mut Self, spec| differs(spec).then(|| reader.words(spec)).flatten();
-        let moves = [&ZONE, &DATE, &START, &END].into_iter().any(differs);
         let change = ConcertChange {
             title: text(self, &TITLE),
             artist: text(self, &ARTIST),

@@ -72,7 +72,7 @@ pub(super) async fn create(
 ) -> HttpResult<Response> {
     check_may_change(&shell)?;
     let mut reader = StageReader::new(&shell, &typed);
-    let new = reader.whole_concert();
+    let new = reader.whole_concert(app.office.now());
     let faults = reader.faults;
     let Some(new) = new else {
         let page = new_page(shell, &typed, &faults, None);
@@ -92,9 +92,9 @@ pub(super) async fn create(
 impl ConcertVisit {
     fn edit_page(&self, typed: Option<&FormFields>, faults: &StageFaults) -> StagePage {
         let shell = &self.shell;
-        let value = |name: &'static str| match typed {
-            Some(typed) => typed.given(name).to_owned(),
-            None => self.shown(name),
+        let value = |name: &'static str| {
+            let given = typed.and_then(|typed| typed.all(name).next());
+            given.map_or_else(|| self.shown(name), str::to_owned)
         };
         let part = |legend: &str, specs: &[&StageSpec]| group(shell, shell.t(legend), specs, value, faults);
         let mut groups: Vec<StageGroup> =
@@ -132,7 +132,7 @@ impl ConcertVisit {
     fn stale(&self, typed: &FormFields) -> Vec<StaleField> {
         let specs = WHAT.iter().chain(&SALE).chain(&DETAILS);
         let differing = specs.filter_map(|spec| {
-            let (now, typed) = (self.shown(spec.name), typed.given(spec.name).to_owned());
+            let (now, typed) = (self.shown(spec.name), typed.all(spec.name).next()?.to_owned());
             (now.trim() != typed.trim()).then(|| StaleField { label: self.shell.t(spec.label), now, typed })
         });
         differing.collect()
@@ -158,7 +158,7 @@ pub(super) async fn update(
 ) -> HttpResult<Response> {
     let visit = ConcertVisit::of(shell, &app, id).await?;
     check_may_change(&visit.shell)?;
-    let basis = IfMatch::of_field(typed.given("basis"))?;
+    let basis = IfMatch::of_form(&typed)?;
     let caller = visit.shell.caller;
     let key = bound_key(&typed, caller, "/operator/concerts/{id}/edit", &[&id])?;
     let mut reader = StageReader::new(&visit.shell, &typed);
@@ -174,7 +174,7 @@ pub(super) async fn update(
     };
     if let Some(stops) = change.stops(&visit.concert, app.office.now()).filter(|_| is_present) {
         let sure = format!("{stops:?}");
-        let is_sure = typed.given(SURE) == sure;
+        let is_sure = typed.one_or_none(SURE)? == Some(sure.as_str());
         if !is_sure || reason.is_none() {
             if is_sure {
                 faults.push((REASON.name, visit.shell.t("stage-fault-reason")));

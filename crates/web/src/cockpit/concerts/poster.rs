@@ -79,11 +79,11 @@ pub(super) async fn send(
     check_may_change(&shell)?;
     let visit = ConcertVisit::of(shell, &app, id).await?;
     let caller = visit.shell.caller;
-    let basis = IfMatch::of_field(form.fields.given("basis"))?.0;
-    if form.fields.given("act") == "remove" {
+    let basis = IfMatch::of_form(&form.fields)?.0;
+    if form.fields.one_or_none("act")? == Some("remove") {
         return visit.poster_done(&app, app.office.remove_poster(caller, id, basis).await).await;
     }
-    let picture = form.file(FIELD).map(|file| file.bytes.clone()).filter(|bytes| bytes.len() <= PICTURE_LEN_MAX);
+    let picture = form.file(FIELD)?.map(|file| file.bytes.clone()).filter(|bytes| bytes.len() <= PICTURE_LEN_MAX);
     let picture = picture.and_then(|bytes| Some((PictureFormat::of_bytes(&bytes)?, bytes)));
     let drawn = match picture {
         Some((format, bytes)) => app.office.draw_poster(id, format, bytes).await,

@@ -15,7 +15,7 @@ use super::{
     path_of, refused, steps_of,
 };
 use crate::{
-    cockpit::shell::CockpitShell,
+    cockpit::{seats::plan_fault_words, shell::CockpitShell},
     edge::{
         auth::OperatorOnly,
         extract::PathId,
@@ -44,7 +44,11 @@ use frontrow_domain::{
     sale::ConcertStatus,
     time::Time,
 };
-use frontrow_service::{office::ServiceError, sale::ConcertOnSale, seat_plan};
+use frontrow_service::{
+    office::ServiceError,
+    sale::ConcertOnSale,
+    seat_plan::{PlanFault, PlanFaultKind, read_seats},
+};
 use frontrow_storage::{ConcertFilter, Page};
 
 /// The path of the first step.
@@ -64,6 +68,9 @@ pub(super) fn routes() -> Router<SharedState> {
 /// What the step of the room asks for, and for a concert that has a room of its own.
 static ROOM_SPECS: [&StageSpec; 3] = [&ROOM, &PLACES, &RATE];
 static OWN_ROOM_SPECS: [&StageSpec; 2] = [&PLACES, &RATE];
+
+/// What the step of the seats asks for, in the order of a line of a seat plan.
+static SEAT_SPECS: [&StageSpec; 5] = [&SECTION, &ROWS, &NUMBERS, &GRADE, &SEAT_PRICE];
 
 /// A step after the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,7 +181,7 @@ async fn make(
     check_may_change(&shell)?;
     let begun = unfinished(&app, &shell).await?;
     let mut reader = StageReader::new(&shell, &typed);
-    let new = reader.beginning();
+    let new = reader.beginning(app.office.now());
     let faults = reader.faults;
     let Some(new) = new else {
         return refused(&first_page(shell, begun, &typed, &faults, None));
@@ -231,7 +238,7 @@ impl ConcertVisit {
         let (lead, groups, button) = match step {
             StartStep::Seats => (
                 vec![shell.t("stage-seats-lead"), shell.t1("stage-seats-so-far", "count", total)],
-                part("stage-part-seats", &[&SECTION, &ROWS, &NUMBERS, &GRADE, &SEAT_PRICE]),
+                part("stage-part-seats", &SEAT_SPECS),
                 shell.t("stage-seats-button"),
             ),
             StartStep::Opening => (
@@ -419,17 +426,27 @@ impl ConcertVisit {
     /// A range of seats: a line of a seat plan.
     async fn add_seats(&self, app: &SharedState, typed: &FormFields) -> HttpResult<StepOutcome> {
         let mut reader = StageReader::new(&self.shell, typed);
-        let texts = [&SECTION, &ROWS, &NUMBERS, &GRADE].map(|spec| reader.words(spec).unwrap_or_default());
+        let [labels @ .., _] = SEAT_SPECS;
+        let texts = labels.map(|spec| reader.words(spec).unwrap_or_default());
         let price = reader.money(&SEAT_PRICE).map(|price| price.get().to_string()).unwrap_or_default();
         if !reader.faults.is_empty() {
             return Ok(StepOutcome::Faulty(reader.faults));
         }
         let quoted = |text: &String| format!("\"{}\"", text.replace('"', "\"\""));
         let fields: Vec<_> = texts.iter().map(quoted).chain([price]).collect();
-        let Ok(seats) = seat_plan::read_seats(&fields.join(",")) else {
-            let why = self.shell.t("stage-fault-ranges");
-            reader.fault(&NUMBERS, why);
-            return Ok(StepOutcome::Faulty(reader.faults));
+        let seats = match read_seats(&fields.join(",")) {
+            Ok(seats) => seats,
+            Err(faults) => {
+                for PlanFault { column, kind, .. } in &faults {
+                    // The line is the only one.
+                    let why = match kind {
+                        PlanFaultKind::Twice { .. } => self.shell.t("stage-fault-seat-twice"),
+                        kind => plan_fault_words(&self.shell, kind),
+                    };
+                    reader.fault(at_fault(&fields, *column, kind), why);
+                }
+                return Ok(StepOutcome::Faulty(reader.faults));
+            }
         };
         let (id, caller) = (self.concert.concert_id, self.shell.caller);
         let key = self.key_of_step(StartStep::Seats, typed)?;
@@ -439,7 +456,7 @@ impl ConcertVisit {
     async fn set_opening(&self, app: &SharedState, typed: &FormFields) -> HttpResult<StepOutcome> {
         let mut reader = StageReader::new(&self.shell, typed);
         let concert = &self.concert;
-        let window = reader.window(&concert.time_zone, None, concert.starts_at);
+        let window = reader.window(&concert.time_zone, None, (concert.starts_at, concert.ends_at), app.office.now());
         let Some((opens_at, closes_at)) = window else { return Ok(StepOutcome::Faulty(reader.faults)) };
         let change = ConcertChange { opens_at: Some(opens_at), closes_at: Some(closes_at), ..ConcertChange::default() };
         let (id, key) = (concert.concert_id, self.key_of_step(StartStep::Opening, typed)?);
@@ -495,6 +512,20 @@ impl ConcertVisit {
     }
 }
 
+/// The field that is wrong if a line of these fields has a fault at this column. What is about seats as a whole is said
+/// beside the numbers.
+fn at_fault(fields: &[String], column: usize, kind: &PlanFaultKind) -> &'static StageSpec {
+    if !matches!(kind, PlanFaultKind::Label | PlanFaultKind::Number | PlanFaultKind::Range | PlanFaultKind::Price) {
+        return &NUMBERS;
+    }
+    let mut end = 0;
+    let found = SEAT_SPECS.iter().zip(fields).find(|(_, field)| {
+        end += field.chars().count() + 1;
+        column <= end
+    });
+    found.map_or(&NUMBERS, |(spec, _)| *spec)
+}
+
 fn basis_of(typed: &FormFields) -> HttpResult<Option<Time>> {
-    Ok(IfMatch::of_field(typed.given("basis"))?.0)
+    Ok(IfMatch::of_form(typed)?.0)
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     edge::{
-        form::FormFields,
+        form::{FieldFault, FormFields},
         problem::{HttpResult, Problem},
     },
     html::shell::Shell,
@@ -122,45 +122,52 @@ pub(super) struct WantedChange {
     pub(super) reason: Option<String>,
 }
 
-/// A text as it was typed: of a message, one line.
-fn typed(fields: &FormFields, name: &str) -> String {
-    fields.given(name).replace('\n', " ").trim().to_owned()
+/// A text as it was typed, on one line; none if the form does not have the field. Characters that cannot be read come back
+/// beside the fault that they are.
+fn typed(fields: &FormFields, name: &'static str) -> HttpResult<Option<String>> {
+    match fields.text(name) {
+        Ok(_) | Err(FieldFault::NotUtf8) => Ok(Some(fields.given(name).replace('\n', " ").trim().to_owned())),
+        Err(FieldFault::Missing) => Ok(None),
+        Err(FieldFault::Twice) => Err(Problem::invalid_field(name, "is there twice")),
+    }
+}
+
+/// Why a text with characters that cannot be read is not taken; none if it has none.
+fn unreadable(shell: &Shell, text: &str, label: &str) -> Option<String> {
+    let is_unreadable = text.contains(char::REPLACEMENT_CHARACTER);
+    is_unreadable.then(|| shell.t1("fault-encoding", "field", shell.t(label)))
 }
 
 impl SentForm {
     /// The form in these fields, sent to this room.
     ///
     /// # Errors
-    /// 422: a field that no person fills in is not as a page of this server has it.
+    /// 422: a field is there twice, or one that no person fills in is not as a page of this server has it.
     pub(super) fn of(fields: &FormFields, room: &Room) -> HttpResult<Self> {
         let version = fields.one("version")?.parse::<i64>();
         let basis = version.map_err(|_| Problem::invalid_field("version", "The form's version is not one."))?;
         let present = Settings::from(room);
-        let has = |name: &'static str, otherwise: String| match fields.text(name) {
-            Ok(_) => typed(fields, name),
-            Err(_) => otherwise,
-        };
         let was = Settings {
-            cap: has("was_max_active", present.cap),
-            rate: has("was_admit_per_minute", present.rate),
-            message: has("was_message", present.message),
+            cap: typed(fields, "was_max_active")?.unwrap_or(present.cap),
+            rate: typed(fields, "was_admit_per_minute")?.unwrap_or(present.rate),
+            message: typed(fields, "was_message")?.unwrap_or(present.message),
         };
         Ok(Self {
             act: Act::of(fields.one("act")?)?,
-            consent: if fields.given("consent") == "given" { Consent::Given } else { Consent::NotAsked },
+            consent: if fields.one_or_none("consent")? == Some("given") { Consent::Given } else { Consent::NotAsked },
             basis: Time::from_micros(basis),
             typed: Settings {
-                cap: has("max_active", was.cap.clone()),
-                rate: has("admit_per_minute", was.rate.clone()),
-                message: has("message", was.message.clone()),
+                cap: typed(fields, "max_active")?.unwrap_or_else(|| was.cap.clone()),
+                rate: typed(fields, "admit_per_minute")?.unwrap_or_else(|| was.rate.clone()),
+                message: typed(fields, "message")?.unwrap_or_else(|| was.message.clone()),
             },
             was,
-            was_gate: match fields.given("was_gate") {
-                "open" => Gate::Open,
-                "paused" => Gate::Paused,
+            was_gate: match fields.one_or_none("was_gate")? {
+                Some("open") => Gate::Open,
+                Some("paused") => Gate::Paused,
                 _ => room.gate,
             },
-            reason: typed(fields, "reason"),
+            reason: typed(fields, "reason")?.unwrap_or_default(),
         })
     }
 
@@ -177,9 +184,8 @@ impl SentForm {
             None => self.settings(shell),
         };
         let reason = checked_label("reason", &self.reason, STATUS_REASON_LEN_MAX);
-        if reason.is_err() {
-            faults.reason = Some(shell.t("desk-fault-reason"));
-        }
+        faults.reason = unreadable(shell, &self.reason, "desk-reason")
+            .or_else(|| reason.is_err().then(|| shell.t("desk-fault-reason")));
         match reason {
             Ok(reason) if faults.is_empty() => {
                 Ok(WantedChange { change, reason: (!reason.is_empty()).then_some(reason) })
@@ -206,6 +212,7 @@ impl SentForm {
             }
         }
         if self.typed.message != self.was.message {
+            faults.message = unreadable(shell, &self.typed.message, "desk-message");
             match checked_label("message", &self.typed.message, MESSAGE_LEN_MAX) {
                 Ok(text) if text.is_empty() => change.message = Some(None),
                 Ok(text) => change.message = Some(Some(text)),

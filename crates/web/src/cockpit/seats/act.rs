@@ -50,12 +50,12 @@ pub(super) async fn set(
 ) -> HttpResult<Response> {
     let visit = SeatsVisit::changing(shell, app, concert_id)?;
     let fields = &form.fields;
-    let act = SeatAct::of(fields).ok_or_else(|| InvalidField::new("act", "is not what a page sends"))?;
+    let act = SeatAct::of(fields)?.ok_or_else(|| InvalidField::new("act", "is not what a page sends"))?;
     let view = visit.hall().await?;
     // Only ids: a reload must not choose what has come into a row meanwhile.
     let choice = SeatChoice::of_text(fields.one("seats")?, &view.seats.order)?;
     let key = key_of(fields)?;
-    let mut asked = AskedFields::of_form(fields);
+    let mut asked = AskedFields::of_form(fields)?;
     let checked = check(&visit.shell, act, &mut asked);
     let again = |notice: Option<FormNotice>, key: String| AskedAgain { notice, fields: asked.clone(), key };
     let Some(checked) = checked else {
@@ -130,7 +130,8 @@ impl SeatsVisit {
         Ok(())
     }
 
-    fn gone_notice(&self) -> FormNotice {
+    /// Why nothing becomes of seats that the hall does not have.
+    pub(super) fn gone_notice(&self) -> FormNotice {
         FormNotice {
             status: StatusCode::CONFLICT,
             title: self.shell.t("seats-gone-title"),

@@ -108,6 +108,25 @@ fn tag_of(text: &str) -> String {
     kept::tag_of(text.as_bytes()).trim_matches('"').to_owned()
 }
 
+/// What is wrong with a list of seats, in words.
+pub(in crate::cockpit) fn plan_fault_words(shell: &CockpitShell, kind: &PlanFaultKind) -> String {
+    match kind {
+        PlanFaultKind::Empty => shell.t("seats-plan-empty"),
+        PlanFaultKind::TooMany => shell.t1("seats-plan-too-many", "max", SEATS_PER_OPERATOR_COMMAND_MAX),
+        PlanFaultKind::TooLong { max } => shell.t1("seats-plan-too-long", "max", *max),
+        PlanFaultKind::FieldCount { columns } => shell.t1("seats-plan-field-count", "columns", *columns),
+        PlanFaultKind::Quotes => shell.t("seats-plan-quotes"),
+        PlanFaultKind::UnknownColumn => shell.t("seats-plan-unknown-column"),
+        PlanFaultKind::NoNumberColumn => shell.t("seats-plan-no-number-column"),
+        PlanFaultKind::Label => shell.t1("seats-fault-label", "max", LABEL_LEN_MAX),
+        PlanFaultKind::Number => shell.t1("seats-fault-number", "max", LABEL_LEN_MAX),
+        PlanFaultKind::Range => shell.t("seats-plan-range"),
+        PlanFaultKind::Price => shell.t("seats-fault-price"),
+        PlanFaultKind::Twice { first } => shell.t1("seats-plan-twice", "line", *first),
+        PlanFaultKind::Json { why } => shell.t1("seats-plan-json", "why", why),
+    }
+}
+
 /// The form.
 pub(super) async fn show(
     State(app): State<SharedState>,
@@ -129,11 +148,14 @@ pub(super) async fn send(
 ) -> HttpResult<Response> {
     let visit = SeatsVisit::changing(shell, app, concert_id)?;
     let view = visit.hall().await?;
-    let typed = form.fields.given("text").to_owned();
-    let refused = match form.file("file").map(|file| std::str::from_utf8(&file.bytes)) {
+    let fields = &form.fields;
+    let typed = fields.one_or_none("text")?.unwrap_or_default().to_owned();
+    let is_confirmed = fields.one_or_none("step")? == Some("add");
+    let seen = fields.one_or_none("seen")?.unwrap_or_default();
+    let refused = match form.file("file")?.map(|file| std::str::from_utf8(&file.bytes)) {
         None => Ok(typed),
         // A text that was looked at may be one of an earlier file; another one was typed since.
-        Some(_) if !typed.trim().is_empty() && form.fields.given("seen") != tag_of(&typed) => Err("seats-plan-both"),
+        Some(_) if !typed.trim().is_empty() && seen != tag_of(&typed) => Err("seats-plan-both"),
         Some(Err(_)) => Err("seats-plan-utf8"),
         Some(Ok(text)) => Ok(text.trim_start_matches('\u{feff}').replace("\r\n", "\n")),
     };
@@ -141,7 +163,7 @@ pub(super) async fn send(
         Ok(text) => text,
         Err(why) => {
             let notice = visit.bad(visit.shell.t(why), StatusCode::UNPROCESSABLE_ENTITY);
-            let typed = form.fields.given("text").to_owned();
+            let typed = fields.given("text").to_owned();
             return visit.add_page(&view, typed, (None, String::new()), Vec::new(), Some(notice));
         }
     };
@@ -158,19 +180,19 @@ pub(super) async fn send(
             let notice = visit.bad(visit.shell.t("seats-plan-faulty"), StatusCode::UNPROCESSABLE_ENTITY);
             let faults = faults.iter().map(|fault| visit.fault(fault, &text)).collect();
             // The text of a file is replaced by the next file.
-            let seen = form.file("file").map(|_| tag_of(&text)).unwrap_or_default();
+            let seen = form.file("file")?.map(|_| tag_of(&text)).unwrap_or_default();
             let text = if text.len() > RETURNED_LEN_MAX { String::new() } else { text };
             return visit.add_page(&view, text, (None, seen), faults, Some(notice));
         }
     };
     let tag = tag_of(&text);
     // Another text than the one that was looked at is shown first.
-    let is_seen = form.fields.given("step") == "add" && form.fields.given("seen") == tag;
+    let is_seen = is_confirmed && seen == tag;
     if !is_seen {
         let preview = visit.preview(&view, &seats);
         return visit.add_page(&view, text, (Some(preview), tag), Vec::new(), None);
     }
-    let key = key_of(&form.fields)?;
+    let key = key_of(fields)?;
     let caller = visit.shell.caller;
     let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/seats/add", &[&concert_id], &tag)?;
     let count = seats.len();
@@ -223,23 +245,8 @@ impl SeatsVisit {
     }
 
     fn fault(&self, fault: &PlanFault, text: &str) -> ShownFault {
-        let shell = &self.shell;
-        let what = match &fault.kind {
-            PlanFaultKind::Empty => shell.t("seats-plan-empty"),
-            PlanFaultKind::TooMany => shell.t1("seats-plan-too-many", "max", SEATS_PER_OPERATOR_COMMAND_MAX),
-            PlanFaultKind::TooLong { max } => shell.t1("seats-plan-too-long", "max", *max),
-            PlanFaultKind::FieldCount { columns } => shell.t1("seats-plan-field-count", "columns", *columns),
-            PlanFaultKind::Quotes => shell.t("seats-plan-quotes"),
-            PlanFaultKind::UnknownColumn => shell.t("seats-plan-unknown-column"),
-            PlanFaultKind::NoNumberColumn => shell.t("seats-plan-no-number-column"),
-            PlanFaultKind::Label => shell.t1("seats-fault-label", "max", LABEL_LEN_MAX),
-            PlanFaultKind::Number => shell.t1("seats-fault-number", "max", LABEL_LEN_MAX),
-            PlanFaultKind::Range => shell.t("seats-plan-range"),
-            PlanFaultKind::Price => shell.t("seats-fault-price"),
-            PlanFaultKind::Twice { first } => shell.t1("seats-plan-twice", "line", *first),
-            PlanFaultKind::Json { why } => shell.t1("seats-plan-json", "why", why),
-        };
-        let place = shell.t2("seats-plan-place", "line", fault.line, "column", fault.column);
+        let what = plan_fault_words(&self.shell, &fault.kind);
+        let place = self.shell.t2("seats-plan-place", "line", fault.line, "column", fault.column);
         let line = text.lines().nth(fault.line.saturating_sub(1)).unwrap_or_default();
         let mut excerpt: String = line.chars().take(EXCERPT_LEN_MAX).collect();
         if excerpt.len() < line.len() {

@@ -23,6 +23,7 @@ use axum::{
 use frontrow_domain::{
     id::{ConcertId, SeatId},
     sale::{Seat, SeatStatus},
+    text::InvalidField,
 };
 use frontrow_service::sale::HallView;
 
@@ -39,14 +40,18 @@ pub(super) enum SeatAct {
 }
 
 impl SeatAct {
-    pub(super) fn of(fields: &FormFields) -> Option<Self> {
-        match fields.one("act").ok()? {
-            "block" => Some(Self::Block),
-            "free" => Some(Self::Free),
-            "change" => Some(Self::Change),
-            "remove" => Some(Self::Remove),
+    /// The act of a form; none if it names none.
+    ///
+    /// # Errors
+    /// It names several.
+    pub(super) fn of(fields: &FormFields) -> Result<Option<Self>, InvalidField> {
+        Ok(match fields.one_or_none("act")? {
+            Some("block") => Some(Self::Block),
+            Some("free") => Some(Self::Free),
+            Some("change") => Some(Self::Change),
+            Some("remove") => Some(Self::Remove),
             _ => None,
-        }
+        })
     }
 
     pub(super) const fn name(self) -> &'static str {
@@ -150,14 +155,19 @@ pub(super) async fn ask(
     let visit = SeatsVisit::of(shell, app, concert_id);
     let view = visit.hall().await?;
     let choice = SeatChoice::of(&form.fields, &view.seats.order)?;
-    let Some(act) = SeatAct::of(&form.fields) else {
+    let Some(act) = SeatAct::of(&form.fields)? else {
         return visit.about(&view, &choice).await;
     };
     if !visit.shell.may_change() {
         return Err(frontrow_domain::refusal::Refusal::Forbidden.into());
     }
-    if choice.seats.is_empty() {
+    if choice.seats.is_empty() && choice.gone == 0 {
         return Ok(Redirect::to(&visit.path()).into_response());
+    }
+    if choice.seats.is_empty() {
+        let notice = Some(visit.gone_notice());
+        let again = AskedAgain { notice, fields: AskedFields::default(), key: fresh_key() };
+        return visit.asked(&view, act, &choice, Some(again)).await;
     }
     visit.asked(&view, act, &choice, None).await
 }
@@ -269,21 +279,25 @@ impl AskedFields {
         }
     }
 
-    /// The fields of a form that was sent.
-    pub(super) fn of_form(fields: &FormFields) -> Self {
-        let field = |name: &str, before: &str| AskedField {
-            value: fields.given(name).to_owned(),
-            before: fields.given(before).to_owned(),
-            fault: None,
+    /// The fields of a form that was sent. One that the form does not have changes nothing.
+    ///
+    /// # Errors
+    /// A field is there twice, or not UTF-8.
+    pub(super) fn of_form(fields: &FormFields) -> Result<Self, InvalidField> {
+        let field = |name, before| -> Result<AskedField, InvalidField> {
+            let before = fields.one_or_none(before)?.unwrap_or_default();
+            let value = fields.one_or_none(name)?.unwrap_or(before);
+            Ok(AskedField { value: value.to_owned(), before: before.to_owned(), fault: None })
         };
-        Self {
-            reason: field("reason", ""),
-            price: field("price", "price_before"),
-            section: field("section_name", "section_before"),
-            row: field("row_name", "row_before"),
-            number: field("number", "number_before"),
-            grade: field("grade", "grade_before"),
-        }
+        let reason = fields.one_or_none("reason")?.unwrap_or_default().to_owned();
+        Ok(Self {
+            reason: AskedField { value: reason, ..AskedField::default() },
+            price: field("price", "price_before")?,
+            section: field("section_name", "section_before")?,
+            row: field("row_name", "row_before")?,
+            number: field("number", "number_before")?,
+            grade: field("grade", "grade_before")?,
+        })
     }
 
     /// Whether something is wrong with one of them.

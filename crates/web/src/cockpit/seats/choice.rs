@@ -45,20 +45,25 @@ impl SeatChoice {
         for text in fields.all("seat") {
             ranges.push(range(text).ok_or_else(broken("seat"))?);
         }
-        let (mut rows, mut sections) = (HashSet::new(), HashSet::new());
+        let (mut rows, mut sections, mut gone) = (HashSet::new(), HashSet::new(), 0);
         for (name, text) in
             ["row", "section"].into_iter().flat_map(|name| fields.all(name).map(move |text| (name, text)))
         {
             let seat = SeatId::from_text(text).map_err(|_| broken(name)())?;
             // A row whose seat is gone is no longer chosen.
-            let Some(spot) = order.spot(seat) else { continue };
+            let Some(spot) = order.spot(seat) else {
+                gone += 1;
+                continue;
+            };
             if name == "row" {
                 rows.insert((spot.section, spot.row));
             } else {
                 sections.insert(spot.section);
             }
         }
-        Ok(Self::within(order, ranges, |section, row| sections.contains(&section) || rows.contains(&(section, row))))
+        let is_whole = |section, row| sections.contains(&section) || rows.contains(&(section, row));
+        let choice = Self::within(order, ranges, is_whole);
+        Ok(Self { gone: choice.gone.saturating_add(gone), ..choice })
     }
 
     /// The choice that a text of ids and ranges names.
