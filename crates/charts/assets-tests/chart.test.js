@@ -74,14 +74,26 @@ test("the cursor finds the nearest row", () => {
   assert.equal(series([7], { a: [1] }).nearest(100), 0);
 });
 
-test("a table has rows at round moments, and the newest", () => {
+test("a table has a row for each round step of time", () => {
   const at = Array.from({ length: 901 }, (_, second) => 1_000_500 + second * 1_000);
-  const rows = series(at, { a: at }).rows(31);
-  assert.ok(rows.length <= 31, String(rows.length));
-  assert.equal(rows.at(-1), 900);
-  assert.ok(rows.slice(1, -1).every((row) => Math.floor(at[row] / 1_000) % 30 === 0), String(rows));
-  assert.deepEqual(new Series(["a"]).rows(31), []);
-  assert.deepEqual(series([5], { a: [1] }).rows(31), [0]);
+  const steps = series(at, { a: at }).steps(31);
+  assert.ok(steps.length <= 31, String(steps.length));
+  assert.deepEqual(steps.at(-1), { at: 1_890_000, from: 890, to: 901 });
+  assert.ok(steps.every((step) => step.at % 30_000 === 0));
+  assert.deepEqual(new Series(["a"]).steps(31), []);
+  assert.deepEqual(series([5], { a: [1] }).steps(31), [{ at: 0, from: 0, to: 1 }]);
+});
+
+test("a row of a table adds up what is counted, and has the largest of what is not", () => {
+  const made = series([0, 1_000, 2_000, 3_000], { a: [1, 2, null, 4], b: [7, 9, 8, null], c: [null, null, null, null] });
+  const all = { at: 0, from: 0, to: 4 };
+  assert.equal(made.of("a", all, "count"), 7);
+  assert.equal(made.of("b", all, "level"), 9);
+  assert.equal(made.of("c", all, "count"), null);
+  assert.equal(made.of("a", { at: 3_000, from: 3, to: 4 }, "count"), 4);
+  const said = series([0, 1_000, 2_000], { codes: ["seat_held 2, late 1", "", "late 4"] });
+  assert.equal(said.counted("codes", { at: 0, from: 0, to: 3 }), "late 5, seat_held 2");
+  assert.equal(said.counted("codes", { at: 1_000, from: 1, to: 2 }), "");
 });
 
 test("curves have gaps where nothing is known, and a lone point is a dot", () => {

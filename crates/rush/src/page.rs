@@ -53,28 +53,31 @@ fn fill(values: &[(&str, &str)]) -> String {
 }
 
 fn plan() -> Value {
-    let curve = |key: &str, label: &str, style: &str, tone: u8| json!({ "key": key, "label": label, "style": style, "tone": tone });
+    let curve = |measure: &str, key: &str, label: &str, style: &str, tone: u8| json!({ "measure": measure, "key": key, "label": label, "style": style, "tone": tone });
+    let count = |key, label, style, tone| curve("count", key, label, style, tone);
+    let level = |key, label, style, tone| curve("level", key, label, style, tone);
     json!({
         "lang": "en",
         "words": {
             "cursor": "Moment", "newest": "The end", "table": "The numbers as a table",
             "moment": "Since the opening", "empty": "Nothing was measured.",
+            "step": "Each row stands for {seconds} s: requests, refusals and seats held and paid in each second are added up, of all else the largest number is shown. The newest row may be shorter.",
         },
         "panels": [
-            { "title": "In line", "unit": "tokens", "curves": [curve("waiting", "waiting", "area", 1)] },
+            { "title": "In line", "unit": "tokens", "curves": [level("waiting", "waiting", "area", 1)] },
             { "title": "Inside", "unit": "tokens", "curves": [
-                curve("active", "active", "area", 4),
-                curve("offered", "open turns", "line", 2),
-                curve("cap", "cap", "dashes", 3),
+                level("active", "active", "area", 4),
+                level("offered", "open turns", "line", 2),
+                level("cap", "cap", "dashes", 3),
             ] },
             { "title": "Seats", "unit": "seats", "curves": [
-                curve("sold", "sold", "area", 4), curve("held", "held", "line", 2), curve("free", "free", "dots", 6),
+                level("sold", "sold", "area", 4), level("held", "held", "line", 2), level("free", "free", "dots", 6),
             ] },
             { "title": "In each second", "curves": [
-                curve("requests", "requests", "line", 1),
-                curve("refused", "refused", "dashes", 3),
-                curve("holds", "seats held", "dots", 2),
-                curve("paid", "seats paid", "area", 4),
+                count("requests", "requests", "line", 1),
+                count("refused", "refused", "dashes", 3),
+                count("holds", "seats held", "dots", 2),
+                count("paid", "seats paid", "area", 4),
             ] },
         ],
     })

@@ -17,6 +17,7 @@ mod orders;
 mod outbox;
 mod people;
 mod ready;
+mod refusals;
 mod rehearsal;
 mod rooms;
 mod search;
@@ -28,7 +29,7 @@ use crate::{edge::state::SharedState, html::problem_page};
 use axum::{Router, middleware, routing::get};
 
 /// The routes of the pages for operators.
-pub(crate) fn routes() -> Router<SharedState> {
+pub(crate) fn routes(app: &SharedState) -> Router<SharedState> {
     Router::new()
         .route("/operator", get(home::show))
         .merge(desk::routes())
@@ -44,6 +45,7 @@ pub(crate) fn routes() -> Router<SharedState> {
         .merge(rehearsal::routes())
         .merge(seats::routes())
         .merge(concerts::routes())
+        .layer(middleware::from_fn_with_state(app.clone(), refusals::framed))
         .layer(middleware::map_response(problem_page::marked))
         .merge(desk::feeds())
 }

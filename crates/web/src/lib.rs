@@ -43,7 +43,7 @@ pub fn router(app: SharedState, metrics: MetricsAt) -> Router {
         .merge(docs::routes())
         .merge(html::routes())
         .merge(pages::routes())
-        .merge(cockpit::routes())
+        .merge(cockpit::routes(&app))
         .merge(posters::routes())
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)

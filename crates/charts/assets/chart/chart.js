@@ -12,20 +12,21 @@ import { Series, areaPath, axis, linePath, placeLabels, scale, thin, ticks, time
 
 /**
  * A curve: the key of its column and its name. `tone` is one of the six colours, and `scale` says on which side its axis
- * stands.
+ * stands. A number that is a `count` is of what happened in its second; any other is a `level`.
  * @typedef {object} CurvePlan
  * @property {string} key
  * @property {string} label
+ * @property {"count" | "level"} measure
  * @property {"line" | "area" | "dashes" | "dots"} [style]
  * @property {number} [tone]
  * @property {"left" | "right"} [scale]
- * @property {string} [detail] the key of a column of texts that says more about its number
+ * @property {string} [detail] the key of a column of texts that says more about its number, such as `a 2, b 1`
  */
 /** @typedef {{ title: string, unit?: string, curves: CurvePlan[] }} PanelPlan */
 /**
- * Words: of the slider, of its button that follows the newest moment, of the table, of its column of moments, and of
- * charts without numbers.
- * @typedef {{ cursor: string, newest: string, table: string, moment: string, empty: string }} ChartWords
+ * Words: of the slider, of its button that follows the newest moment, of the table, of its column of moments, of what its
+ * rows stand for, with the `{seconds}` of each, and of charts without numbers.
+ * @typedef {{ cursor: string, newest: string, table: string, moment: string, step: string, empty: string }} ChartWords
  */
 /**
  * `time` writes a moment; `step` is given for a tick, which needs no more than that.
@@ -400,23 +401,28 @@ class Charts {
   #fillTable() {
     const { series, plan, curves } = this;
     if (!this.details.open) return;
-    const step = timeStep(series.last - (series.at[0] ?? 0), ROWS - 1);
-    if (series.last < this.tableAt + step) return;
-    this.tableAt = series.last;
+    const step = series.step(ROWS);
+    const steps = series.steps(ROWS);
+    // What is going on is left out until its step is over.
+    if (plan.span !== undefined && steps.length > 1) steps.pop();
+    const newest = steps.at(-1)?.at ?? 0;
+    if (newest === this.tableAt) return;
+    this.tableAt = newest;
     const head = html("tr", {}, html("th", { text: plan.words.moment }), ...curves.map(({ label }) => html("th", { text: label })));
     for (const cell of head.children) cell.setAttribute("scope", "col");
-    const rows = series.rows(ROWS).reverse().map((index) => {
-      const moment = html("th", { text: plan.time(series.at[index] ?? 0) });
+    const rows = steps.reverse().map((row) => {
+      const moment = html("th", { text: plan.time(row.at) });
       moment.scope = "row";
-      const cells = curves.map(({ key, detail }) => {
-        const value = series.number(key, index);
-        const more = detail ? series.text(detail, index) : "";
+      const cells = curves.map(({ key, detail, measure }) => {
+        const value = series.of(key, row, measure);
+        const more = detail ? series.counted(detail, row) : "";
         const text = value === null ? "–" : this.number(value);
         return html("td", { text: more ? `${text} (${more})` : text });
       });
       return html("tr", {}, moment, ...cells);
     });
-    this.table.replaceChildren(html("table", {}, html("thead", {}, head), html("tbody", {}, ...rows)));
+    const caption = html("caption", { text: plan.words.step.replace("{seconds}", this.number(step / 1_000)) });
+    this.table.replaceChildren(html("table", {}, caption, html("thead", {}, head), html("tbody", {}, ...rows)));
   }
 }
 

@@ -8,6 +8,8 @@
  */
 /** @typedef {{ at: number, [key: string]: number | string | null }} Row */
 /** @typedef {[x: number, y: number | null]} Point */
+/** A step of time: the moment at which it begins, and its rows `from` up to, but without, `to`. */
+/** @typedef {{ at: number, from: number, to: number }} Step */
 
 /** Steps of time that people read, in seconds. */
 const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400];
@@ -144,22 +146,65 @@ export class Series {
   }
 
   /**
-   * The rows of a table with so many rows at most: at round moments, the newest last.
+   * How much time a row of a table with so many rows at most stands for, in milliseconds.
    * @param {number} most
-   * @returns {number[]}
    */
-  rows(most) {
-    if (this.length === 0) return [];
-    const step = timeStep(this.last - (this.at[0] ?? 0), most - 1);
-    /** @type {number[]} */
-    const rows = [];
-    for (let index = 0; index < this.length - 1; index += 1) {
-      const at = this.at[index] ?? 0;
-      const before = this.at[index - 1];
-      if (before === undefined || Math.floor(at / step) > Math.floor(before / step)) rows.push(index);
+  step(most) {
+    return timeStep(this.last - (this.at[0] ?? 0), most - 1);
+  }
+
+  /**
+   * The rows of a table with so many rows at most: each stands for a round step of time, from its moment on.
+   * @param {number} most
+   * @returns {Step[]}
+   */
+  steps(most) {
+    const length = this.step(most);
+    /** @type {Step[]} */
+    const steps = [];
+    this.at.forEach((moment, index) => {
+      const at = Math.floor(moment / length) * length;
+      const last = steps.at(-1);
+      if (last?.at === at) last.to = index + 1;
+      else steps.push({ at, from: index, to: index + 1 });
+    });
+    return steps;
+  }
+
+  /**
+   * A number of a step: of counts their sum, of levels the largest. Null if none is known.
+   * @param {string} key
+   * @param {Step} step
+   * @param {"count" | "level"} measure
+   * @returns {number | null}
+   */
+  of(key, { from, to }, measure) {
+    /** @type {number | null} */
+    let found = null;
+    for (let index = from; index < to; index += 1) {
+      const value = this.number(key, index);
+      if (value === null) continue;
+      found = measure === "count" ? (found ?? 0) + value : Math.max(found ?? value, value);
     }
-    rows.push(this.length - 1);
-    return rows.slice(-most);
+    return found;
+  }
+
+  /**
+   * The texts of a step, each a list of names with counts such as `a 2, b 1`, as one list: the counts of a name are added up,
+   * and the largest stand first.
+   * @param {string} key
+   * @param {Step} step
+   */
+  counted(key, { from, to }) {
+    /** @type {Map<string, number>} */
+    const counts = new Map();
+    for (let index = from; index < to; index += 1) {
+      for (const part of this.text(key, index).split(", ").filter((part) => part !== "")) {
+        const [, name = part, count = "1"] = /^(.*) (\d+)$/.exec(part) ?? [];
+        counts.set(name, (counts.get(name) ?? 0) + Number(count));
+      }
+    }
+    return [...counts].sort(([, one], [, other]) => other - one).map(([name, count]) => `${name} ${count}`).join(", ");
   }
 }
 

@@ -102,11 +102,11 @@ async fn seats_are_added_and_blocked_on_the_map_and_a_buyers_hall_follows() {
     open_seats(&browser).await;
     browser.click("[data-pick=area]").await;
     draw(&browser, (-0.49, -0.49), (0.49, 0.49)).await;
-    browser.contains("#sum", &format!("{} selected", before + 22)).await;
+    browser.contains("#sum", &format!("{} chosen", before + 22)).await;
     browser.click("[data-pick=none]").await;
-    browser.contains("#sum", "No seats selected").await;
+    browser.contains("#sum", "No seats chosen").await;
     draw(&browser, (-0.49, -0.49), (0.0, 0.49)).await;
-    wait_until("some seats are selected", async || browser.has("#seats input:checked").await).await;
+    wait_until("some seats are chosen", async || browser.has("#seats input:checked").await).await;
     let chosen = browser.run("return document.querySelectorAll('#seats input:checked').length").await;
     assert!((1..=i64::try_from(before).unwrap() + 21).contains(&chosen.as_i64().unwrap()), "{chosen}");
     browser.click("[data-pick=none]").await;
@@ -120,7 +120,7 @@ async fn seats_are_added_and_blocked_on_the_map_and_a_buyers_hall_follows() {
         .unwrap();
     browser.click(&format!("#seats label:has(input[value='{}'])", floor[0])).await;
     browser.click("[data-pick=row]").await;
-    browser.contains("#sum", "10 selected (free 10): Balcony, row A (all 10)").await;
+    browser.contains("#sum", "10 chosen (free 10): Balcony, row A (all 10)").await;
     browser.click(BLOCK).await;
     confirm_block(&browser, "Camera").await;
     buyer.element(&seen(balcony[0], "blocked")).await;
@@ -165,7 +165,7 @@ async fn a_run_of_seats_is_blocked_by_the_keyboard_alone() {
     }
     let chain = browser.driver.action_chain();
     chain.key_down(Key::Shift).send_keys(" ").key_up(Key::Shift).perform().await.unwrap();
-    browser.contains("#sum", "4 selected").await;
+    browser.contains("#sum", "4 chosen").await;
     let wanted: Vec<_> = {
         let checked = "return [...document.querySelectorAll('#seats input:checked')].map(box => Number(box.value))";
         browser.run(checked).await.as_array().unwrap().iter().map(|id| id.as_i64().unwrap()).collect()

@@ -161,7 +161,12 @@ export class SeatList {
       const legend = document.createElement("legend");
       legend.textContent = names.row(row.name) || names.of("seats");
       fieldset.append(legend);
-      if (wholeOf) fieldset.append(wholeOf(row.from, row.to, true));
+      if (wholeOf) {
+        const whole = wholeOf(row.from, row.to, true);
+        // The arrows lead to it from the seats: a stop for each row would stand between the seats and what comes next.
+        whole.tabIndex = -1;
+        fieldset.append(whole);
+      }
       for (let seat = first; seat < end; seat += 1) fieldset.append(this.#seat(seat));
       details.append(fieldset);
       listed.push({ from: first, to: end });
@@ -199,17 +204,29 @@ export class SeatList {
   }
 
   /**
-   * Moves the focus to another seat of the section.
+   * Moves the focus to another seat of the section, or to the button of a whole row, which stands before the row's seats.
    * @param {KeyboardEvent} event
    * @param {number} place
    */
   #move(event, place) {
-    if (!(event.target instanceof HTMLInputElement) || !KEYS.includes(event.key)) return;
-    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    const { target, key } = event;
+    if (!(target instanceof HTMLElement) || !KEYS.includes(key)) return;
+    const row = target.closest("fieldset");
+    if (!row || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
     // At an end the page does not move either.
     event.preventDefault();
-    const seat = this.parts.hall.places.get(Number(event.target.value)) ?? -1;
-    this.#boxes.get(seatBeside(this.#listed[place] ?? [], seat, event.key) ?? -1)?.focus();
+    const wholeOf = (/** @type {Element | null} */ other) => other?.querySelector("button") ?? null;
+    if (target instanceof HTMLInputElement) {
+      const seat = this.parts.hall.places.get(Number(target.value)) ?? -1;
+      const beside = this.#boxes.get(seatBeside(this.#listed[place] ?? [], seat, key) ?? -1);
+      (beside ?? (key === "ArrowLeft" ? wholeOf(row) : null))?.focus();
+      return;
+    }
+    const boxes = row.querySelectorAll("input");
+    if (key === "ArrowUp") wholeOf(row.previousElementSibling)?.focus();
+    else if (key === "ArrowDown") wholeOf(row.nextElementSibling)?.focus();
+    else if (key === "ArrowRight") boxes[0]?.focus();
+    else if (key === "End") boxes[boxes.length - 1]?.focus();
   }
 
   /** @param {number} seat */

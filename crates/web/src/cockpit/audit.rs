@@ -1,7 +1,7 @@
 //! `/operator/audit`: every act, by whom, to what, and what it changed.
 
 use super::{
-    entries::{ActorNames, EntryParts},
+    entries::{EntryParts, UserNames},
     orders::ROWS,
     shell::CockpitShell,
     tables::{Link, Narrowing, pager},
@@ -82,9 +82,9 @@ pub(super) async fn show(
     };
     let list = next_page(rows, &page, |row| row.audit_id);
     let (newest, older) = pager("/operator/audit", &query, page.after.is_none(), &list)?;
-    let names = ActorNames::of(&app, list.items.iter()).await;
+    let names = UserNames::of(&app, list.items.iter()).await;
     let line = |entry: &AuditEntry| {
-        let parts = EntryParts::of(&shell, entry, names.actor(entry), HOME_ZONE);
+        let parts = EntryParts::of(&shell, entry, &|user| names.get(user), HOME_ZONE);
         let href = entry.actor.map(|actor| format!("/operator/users/{actor}")).unwrap_or_default();
         AuditLine {
             id: entry.audit_id,

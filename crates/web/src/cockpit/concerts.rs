@@ -154,6 +154,7 @@ impl ConcertVisit {
         };
         let sold = shell.t2("stage-sold-of", "sold", seats.sold, "total", total);
         let facts = vec![
+            fact("stage-number", concert.concert_id.to_string()),
             fact("stage-venue", concert.venue.clone()),
             fact("stage-zone", concert.time_zone.clone()),
             fact("stage-opens", opening),

@@ -55,14 +55,10 @@ pub(crate) struct EntryWords {
 }
 
 impl EntryParts {
-    /// An entry, whose actor has this name if it is known, with moments by the clock of a time zone.
-    pub(super) fn of(shell: &Shell, entry: &AuditEntry, name: Option<&str>, zone: &str) -> Self {
-        let who = match (name, entry.actor) {
-            (Some(name), _) => name.to_owned(),
-            (None, Some(user)) => user.to_string(),
-            (None, None) => shell.t("entry-box-office"),
-        };
-        let writer = EntryWriter { shell, zone };
+    /// An entry, with the names of users that are known, and with moments by the clock of a time zone.
+    pub(super) fn of(shell: &Shell, entry: &AuditEntry, names: NameOf<'_>, zone: &str) -> Self {
+        let writer = EntryWriter { shell, names, zone };
+        let who = entry.actor.map_or_else(|| shell.t("entry-box-office"), |user| writer.user(user));
         let empty = Map::new();
         let detail = entry.detail.as_object().unwrap_or(&empty);
         // The details of a concert are an object in the entry.
@@ -87,9 +83,9 @@ impl EntryParts {
 }
 
 impl EntryWords {
-    /// An entry, whose actor has this name if it is known, with moments by the clock of a time zone.
-    pub(crate) fn of(shell: &Shell, entry: &AuditEntry, name: Option<&str>, zone: &str) -> Self {
-        let EntryParts { who, act, object, changes, facts, reason } = EntryParts::of(shell, entry, name, zone);
+    /// An entry, with the names of users that are known, and with moments by the clock of a time zone.
+    pub(super) fn of(shell: &Shell, entry: &AuditEntry, names: NameOf<'_>, zone: &str) -> Self {
+        let EntryParts { who, act, object, changes, facts, reason } = EntryParts::of(shell, entry, names, zone);
         let label = if changes.is_empty() { act.clone() } else { changes.join(", ") };
         let what = if entry.action == "room.set" && !changes.is_empty() {
             label.clone()
@@ -102,27 +98,38 @@ impl EntryWords {
     }
 }
 
-/// The names of actors, each read once. Those who are unknown have their ids.
-pub(super) struct ActorNames(BTreeMap<UserId, String>);
+/// The name of a user, if it is known. A user without one is shown by the whole id, which the search finds.
+pub(super) type NameOf<'a> = &'a dyn Fn(UserId) -> Option<&'a str>;
 
-impl ActorNames {
-    /// Of the actors of these entries.
+/// The names of users, each read once.
+pub(super) struct UserNames(BTreeMap<UserId, String>);
+
+impl UserNames {
+    /// Of the actors of these entries, and of the users whom they are about.
     pub(super) async fn of(app: &SharedState, entries: impl Iterator<Item = &AuditEntry>) -> Self {
-        let actors: BTreeSet<UserId> = entries.filter_map(|entry| entry.actor).collect();
+        let users: BTreeSet<UserId> = entries.flat_map(users_of).collect();
         let mut names = BTreeMap::new();
-        for actor in actors {
+        for user_id in users {
             // The log is shown without the names, too.
-            if let Ok(Some(user)) = app.office.user(actor).await {
-                names.insert(actor, user.name);
+            if let Ok(Some(user)) = app.office.user(user_id).await {
+                names.insert(user_id, user.name);
             }
         }
         Self(names)
     }
 
-    /// The name of the actor of an entry, if it is known.
-    pub(super) fn actor(&self, entry: &AuditEntry) -> Option<&str> {
-        self.0.get(&entry.actor?).map(String::as_str)
+    /// The name of a user, if it is known.
+    pub(super) fn get(&self, user: UserId) -> Option<&str> {
+        self.0.get(&user).map(String::as_str).filter(|name| !name.is_empty())
     }
+}
+
+/// The users of an entry: who did it, and whom it is about.
+fn users_of(entry: &AuditEntry) -> impl Iterator<Item = UserId> {
+    let object = entry.object.strip_prefix("user ");
+    let detail = entry.detail.get("user_id").and_then(Value::as_str);
+    let about = object.into_iter().chain(detail).filter_map(|id| id.parse().ok().map(UserId));
+    entry.actor.into_iter().chain(about)
 }
 
 /// The name of the line of a room.
@@ -280,12 +287,22 @@ fn value_id(field: &str, value: &str) -> Option<&'static str> {
     })
 }
 
-struct EntryWriter<'a> {
+struct EntryWriter<'a, 'n> {
     shell: &'a Shell,
+    names: NameOf<'n>,
     zone: &'a str,
 }
 
-impl EntryWriter<'_> {
+impl EntryWriter<'_, '_> {
+    fn user(&self, user: UserId) -> String {
+        (self.names)(user).map_or_else(|| user.to_string(), str::to_owned)
+    }
+
+    /// A user by the id as it is written in an entry.
+    fn user_of(&self, id: &str) -> String {
+        id.parse().map_or_else(|_| id.to_owned(), |user| self.user(UserId(user)))
+    }
+
     fn name(&self, field: &str) -> String {
         field_id(field).map_or_else(|| field.to_owned(), |id| self.shell.t(id))
     }
@@ -293,7 +310,7 @@ impl EntryWriter<'_> {
     /// From what to what a field was changed; none for a field that is no change.
     fn change(&self, field: &str, value: &Value) -> Option<String> {
         let (from, to) = (value.get("from")?, value.get("to")?);
-        Some(format!("{} {} → {}", self.name(field), self.value(field, from), self.value(field, to)))
+        Some(format!("{}: {} → {}", self.name(field), self.value(field, from), self.value(field, to)))
     }
 
     /// A particular of an act that is no change.
@@ -306,7 +323,7 @@ impl EntryWriter<'_> {
                 let id = if action.starts_with("seats.") { "orders-seats" } else { "entry-count" };
                 Some(self.shell.t1(id, "number", count.as_i64()?))
             }
-            value => Some(format!("{} {}", self.name(field), self.value(field, value))),
+            value => Some(format!("{}: {}", self.name(field), self.value(field, value))),
         }
     }
 
@@ -325,7 +342,7 @@ impl EntryWriter<'_> {
                 |number| (line_name(self.shell, RoomId::new(number)), Some(format!("/operator/rooms/{id}"))),
             ),
             Some(("user", id)) => {
-                (self.shell.t1("entry-object-user", "id", ending(id)), Some(format!("/operator/users/{id}")))
+                (self.shell.t1("entry-object-user", "id", self.user_of(id)), Some(format!("/operator/users/{id}")))
             }
             Some(("debt", id)) => (words("orders-debt", id), Some(format!("/operator/debts/{id}"))),
             Some(("event", id)) => (words("orders-event", id), None),
@@ -364,7 +381,7 @@ impl EntryWriter<'_> {
         }
         match field {
             "age_rating" => shell.t1("stage-age-from", "age", text),
-            "user_id" => ending(text).to_owned(),
+            "user_id" => self.user_of(text),
             // The log has the length of a description alone.
             "description" => match text.strip_suffix(" characters").and_then(|length| length.parse::<i64>().ok()) {
                 Some(length) => shell.t1("entry-characters", "n", length),
@@ -377,11 +394,6 @@ impl EntryWriter<'_> {
             _ => short(text),
         }
     }
-}
-
-/// The last of a user's digits: they tell users apart, and all of them are in the user's page.
-fn ending(id: &str) -> &str {
-    id.get(id.len().saturating_sub(8)..).unwrap_or(id)
 }
 
 /// The ids from the first to the last of a run.

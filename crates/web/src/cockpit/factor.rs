@@ -175,7 +175,8 @@ impl FactorVisit {
     }
 
     async fn refused(self, problem: Problem) -> HttpResult<Response> {
-        let notice = if problem.code() == codes::WRONG_PASSWORD.code {
+        let is_wrong_code = problem.code() == codes::SECOND_FACTOR_WRONG.code;
+        let mut notice = if problem.code() == codes::WRONG_PASSWORD.code {
             FormNotice {
                 status: StatusCode::UNPROCESSABLE_ENTITY,
                 title: self.shell.t("factor-wrong-password"),
@@ -185,7 +186,12 @@ impl FactorVisit {
         } else {
             FormNotice::of(&self.shell, problem)?
         };
-        self.answer(Some(notice)).await
+        let view = self.view().await?;
+        // Recovery codes come with the first right code.
+        if is_wrong_code && matches!(view, FactorView::Pending(_)) {
+            notice.text = self.shell.t("factor-code-wrong-text");
+        }
+        self.page(view, Some(notice))
     }
 }
 

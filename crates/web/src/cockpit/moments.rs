@@ -1,7 +1,7 @@
 //! The words of timelines.
 
 use super::{
-    entries::{ActorNames, EntryParts, line_name},
+    entries::{EntryParts, UserNames, line_name},
     shell::CockpitShell,
 };
 use crate::{edge::state::SharedState, html::shell::HOME_ZONE};
@@ -71,7 +71,7 @@ fn happening(shell: &CockpitShell, moment: &PastMoment) -> (String, Option<Strin
 
 /// The lines of a timeline.
 pub(super) async fn lines(app: &SharedState, shell: &CockpitShell, moments: &[PastMoment]) -> Vec<MomentLine> {
-    let names = ActorNames::of(app, moments.iter().filter_map(|moment| moment.entry.as_ref())).await;
+    let names = UserNames::of(app, moments.iter().filter_map(|moment| moment.entry.as_ref())).await;
     let line = |moment: &PastMoment| {
         let (mut what, mut href) = happening(shell, moment);
         let mut reason = match &moment.what {
@@ -82,7 +82,7 @@ pub(super) async fn lines(app: &SharedState, shell: &CockpitShell, moments: &[Pa
         };
         let (mut by, mut details) = (None, Vec::new());
         if let Some(entry) = &moment.entry {
-            let parts = EntryParts::of(shell, entry, names.actor(entry), HOME_ZONE);
+            let parts = EntryParts::of(shell, entry, &|user| names.get(user), HOME_ZONE);
             by = Some(parts.who.clone());
             reason.clone_from(&parts.reason);
             if matches!(moment.what, Happening::Act) {

@@ -69,7 +69,8 @@ async fn show(
     let readiness = app.office.readiness(id).await?;
     let has_backup = query.backup.is_some_and(|word| word == "yes");
     let words = Words { shell: &shell, readiness: &readiness, has_backup };
-    let checks: Vec<_> = readiness.checks.iter().map(|check| words.line(check)).collect();
+    let checks: Vec<_> =
+        readiness.checks.iter().filter(|check| words.is_said(check)).map(|check| words.line(check)).collect();
     let open = checks.iter().filter(|check| check.look != "good").count();
     let concert = &readiness.concert;
     let page = ReadyPage {
@@ -94,6 +95,15 @@ struct Words<'a> {
 }
 
 impl Words<'_> {
+    /// Whether a check says something: how fast seats are sold is nothing to look at while there are none.
+    fn is_said(&self, check: &ReadyCheck) -> bool {
+        let has_seats = !self.readiness.checks.iter().any(|check| match check {
+            ReadyCheck::Seats { seats, .. } => seats.available + seats.held + seats.sold == 0,
+            _ => false,
+        });
+        has_seats || !matches!(check, ReadyCheck::Cap { .. } | ReadyCheck::Speed { .. } | ReadyCheck::SignIns { .. })
+    }
+
     fn line(&self, check: &ReadyCheck) -> CheckLine {
         let shell = self.shell;
         let is_unseen = *check == ReadyCheck::Backup(BackupFound::Unseen);

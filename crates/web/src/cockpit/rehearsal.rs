@@ -29,7 +29,11 @@ use axum::{
     routing::get,
 };
 use form::SetupForm;
-use frontrow_domain::{id::ConcertId, sale::RehearsalObstacle, time::Span};
+use frontrow_domain::{
+    id::ConcertId,
+    sale::RehearsalObstacle,
+    time::{Span, Time},
+};
 use frontrow_service::rehearsal::{
     LastRehearsal, NoRehearsal, RehearsalEnd, RehearsalView, RunningRehearsal, report::RehearsalPhase,
 };
@@ -115,13 +119,14 @@ fn path_of(id: ConcertId) -> String {
 }
 
 /// Why no rehearsal can begin.
-fn obstacle_words(shell: &Shell, obstacle: &NoRehearsal) -> String {
+fn obstacle_words(shell: &Shell, obstacle: &NoRehearsal, now: Time) -> String {
     let mebibytes = |bytes: u64| shell.number(&i64::try_from(bytes >> 20).unwrap_or(i64::MAX));
     match obstacle {
         NoRehearsal::NotOffered => shell.t("rehearsal-not-offered"),
         NoRehearsal::Sales(RehearsalObstacle::SaleNear(concert)) => {
             let opens = shell.exact_moment(&concert.opens_at, &concert.time_zone);
-            shell.t2("rehearsal-sale-near", "title", concert.title.as_str(), "opens", opens)
+            let id = if concert.opens_at <= now { "rehearsal-sale-open" } else { "rehearsal-sale-near" };
+            shell.t2(id, "title", concert.title.as_str(), "opens", opens)
         }
         NoRehearsal::Running(_) => shell.t("rehearsal-running-other"),
         NoRehearsal::Sales(RehearsalObstacle::ConcertOver) => shell.t("rehearsal-over"),
@@ -149,7 +154,13 @@ fn end_words(shell: &Shell, last: &LastRehearsal, zone: &str) -> String {
     }
 }
 
-fn page(shell: CockpitShell, view: &RehearsalView, form: SetupForm, refused: Option<&NoRehearsal>) -> RehearsalPage {
+fn page(
+    shell: CockpitShell,
+    view: &RehearsalView,
+    form: SetupForm,
+    refused: Option<&NoRehearsal>,
+    now: Time,
+) -> RehearsalPage {
     let concert = &view.concert;
     let own = view.running.as_ref().filter(|running| running.concert_id == concert.concert_id);
     let obstacle = view.obstacle.as_ref().filter(|_| own.is_none());
@@ -158,9 +169,9 @@ fn page(shell: CockpitShell, view: &RehearsalView, form: SetupForm, refused: Opt
         nav: ConcertNav { id: concert.concert_id, here: ConcertPart::Rehearsal },
         path: path_of(concert.concert_id),
         title: concert.title.clone(),
-        refused: refused.map(|refused| obstacle_words(&shell, refused)),
+        refused: refused.map(|refused| obstacle_words(&shell, refused, now)),
         running: own.map(|running| ShownRunning::of(&shell, running)),
-        obstacle: obstacle.map(|obstacle| obstacle_words(&shell, obstacle)),
+        obstacle: obstacle.map(|obstacle| obstacle_words(&shell, obstacle, now)),
         is_elsewhere: matches!(
             obstacle.or(refused),
             Some(
@@ -189,7 +200,7 @@ async fn show(
     // Another crowd than the one to begin with is likely to be tried again.
     let before = view.last.as_ref().map_or(view.proposed, |last| last.setup);
     let form = SetupForm::of(&shell, &before, app.office.policy());
-    let page = page(shell, &view, form, None);
+    let page = page(shell, &view, form, None, app.office.now());
     html(&page.shell, StatusCode::OK, &page)
 }
 
@@ -217,7 +228,7 @@ async fn begin(
     }
     let view = app.office.rehearsal(id).await?;
     let status = if setup.is_none() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::CONFLICT };
-    let page = page(shell, &view, form, refused.as_ref());
+    let page = page(shell, &view, form, refused.as_ref(), app.office.now());
     html(&page.shell, status, &page)
 }
 

@@ -1,7 +1,7 @@
 //! `/operator/search`: one field finds anything.
 
 use super::{
-    entries::{EntryParts, line_name},
+    entries::{EntryParts, UserNames, line_name},
     shell::CockpitShell,
     tables::{Cell, RowTable},
 };
@@ -61,7 +61,8 @@ pub(super) async fn show(
     let text = q.trim().to_owned();
     let is_long = text.chars().count() > SEARCH_LEN_MAX;
     let found = if text.is_empty() || is_long { FoundThings::default() } else { app.office.find(&text).await? };
-    let tables = tables(&shell, &found);
+    let names = UserNames::of(&app, found.audit.iter()).await;
+    let tables = tables(&shell, &found, &names);
     if found.count() == 1
         && let Some(href) =
             tables.iter().flat_map(|table| table.rows.iter().flatten()).find_map(|cell| cell.href.clone())
@@ -77,21 +78,46 @@ pub(super) async fn show(
     html(&page.shell, status, &page)
 }
 
-fn table<T>(shell: &CockpitShell, caption: &str, rows: &[T], row: impl Fn(&T) -> Vec<Cell>) -> RowTable {
-    RowTable { caption: shell.t(caption), heads: Vec::new(), rows: rows.iter().map(row).collect(), none: String::new() }
+fn table<T>(
+    shell: &CockpitShell,
+    caption: &str,
+    heads: &[&str],
+    rows: &[T],
+    row: impl Fn(&T) -> Vec<Cell>,
+) -> RowTable {
+    RowTable {
+        caption: shell.t(caption),
+        heads: heads.iter().map(|head| shell.t(head)).collect(),
+        rows: rows.iter().map(row).collect(),
+        none: String::new(),
+    }
 }
 
-fn tables(shell: &CockpitShell, found: &FoundThings) -> Vec<RowTable> {
+const TICKET_HEADS: [&str; 5] =
+    ["orders-reservation-head", "orders-concert-head", "orders-seat", "orders-state", "orders-sum"];
+const RECEIPT_HEADS: [&str; 5] =
+    ["orders-payment-head", "orders-concert-head", "orders-seat", "orders-state", "orders-sum"];
+const USER_HEADS: [&str; 5] = ["orders-name", "orders-address", "orders-role", "orders-state", "orders-since"];
+const CONCERT_HEADS: [&str; 4] =
+    ["orders-concert-head", "entry-field-artist", "entry-field-venue", "entry-field-starts"];
+const SEAT_HEADS: [&str; 5] =
+    ["orders-concert-head", "orders-seat", "orders-state", "orders-reservation-head", "seats-price"];
+const TOP_UP_HEADS: [&str; 3] = ["orders-reference", "orders-when", "orders-sum"];
+const ROOM_HEADS: [&str; 3] = ["orders-room-head", "orders-waiting", "orders-in"];
+const TOKEN_HEADS: [&str; 4] = ["orders-place-head", "orders-state", "orders-when", "orders-end-head"];
+const ENTRY_HEADS: [&str; 4] = ["orders-entry-head", "orders-done-head", "orders-by-object", "orders-when"];
+
+fn tables(shell: &CockpitShell, found: &FoundThings, names: &UserNames) -> Vec<RowTable> {
     let tables = [
-        table(shell, "orders-reservations", &found.reservations, |row| ticket(shell, row)),
-        table(shell, "orders-payments", &found.payments, |row| receipt(shell, row)),
-        table(shell, "orders-users", &found.users, |row| user(shell, row)),
-        table(shell, "orders-concerts", &found.concerts, |row| concert(shell, row)),
-        table(shell, "orders-found-seats", &found.seats, |row| seat(shell, row)),
-        table(shell, "orders-top-ups", &found.top_ups, |row| top_up(shell, row)),
-        table(shell, "orders-rooms", &found.rooms, |row| room(shell, row)),
-        table(shell, "orders-places", &found.tokens, |row| token(shell, row)),
-        table(shell, "orders-audit", &found.audit, |row| entry(shell, row)),
+        table(shell, "orders-reservations", &TICKET_HEADS, &found.reservations, |row| ticket(shell, row)),
+        table(shell, "orders-payments", &RECEIPT_HEADS, &found.payments, |row| receipt(shell, row)),
+        table(shell, "orders-users", &USER_HEADS, &found.users, |row| user(shell, row)),
+        table(shell, "orders-concerts", &CONCERT_HEADS, &found.concerts, |row| concert(shell, row)),
+        table(shell, "orders-found-seats", &SEAT_HEADS, &found.seats, |row| seat(shell, row)),
+        table(shell, "orders-top-ups", &TOP_UP_HEADS, &found.top_ups, |row| top_up(shell, row)),
+        table(shell, "orders-rooms", &ROOM_HEADS, &found.rooms, |row| room(shell, row)),
+        table(shell, "orders-places", &TOKEN_HEADS, &found.tokens, |row| token(shell, row)),
+        table(shell, "orders-audit", &ENTRY_HEADS, &found.audit, |row| entry(shell, row, names)),
     ];
     tables.into_iter().filter(|table| !table.rows.is_empty()).collect()
 }
@@ -243,8 +269,8 @@ fn end_reason(shell: &CockpitShell, reason: frontrow_domain::line::EndReason) ->
     }
 }
 
-fn entry(shell: &CockpitShell, row: &AuditEntry) -> Vec<Cell> {
-    let EntryParts { act, object, .. } = EntryParts::of(shell, row, None, HOME_ZONE);
+fn entry(shell: &CockpitShell, row: &AuditEntry, names: &UserNames) -> Vec<Cell> {
+    let EntryParts { act, object, .. } = EntryParts::of(shell, row, &|user| names.get(user), HOME_ZONE);
     vec![
         Cell::link(
             shell.t1("orders-entry", "number", row.audit_id.to_string()),

@@ -123,14 +123,20 @@ pub(crate) fn exact_hour(language: Language, at: &Zoned) -> String {
     hour(language, at).replacen(&format!(":{:02}", at.minute()), &format!(":{:02}:{:02}", at.minute(), at.second()), 1)
 }
 
-/// A length of time to the second: `2시간 30분`, or `2 h 30 min`. A part that is none is left out.
+/// A length of more hours is written in days.
+const DAYS_FROM_HOURS: i64 = 48;
+
+/// A length of time to the second: `2시간 30분`, or `2 h 30 min`, and above two days `3일 4시간`, or `3 d 4 h`. A part that is
+/// none is left out.
 pub(crate) fn length(language: Language, span: Span) -> String {
     let seconds = span.micros().max(0) / 1_000_000;
     let names = match language {
-        Language::Korean => ["시간", "분", "초"],
-        Language::English => [" h", " min", " s"],
+        Language::Korean => ["일", "시간", "분", "초"],
+        Language::English => [" d", " h", " min", " s"],
     };
-    let parts = [seconds / 3_600, seconds / 60 % 60, seconds % 60];
+    let hours = seconds / 3_600;
+    let (days, hours) = if hours > DAYS_FROM_HOURS { (hours / 24, hours % 24) } else { (0, hours) };
+    let parts = [days, hours, seconds / 60 % 60, seconds % 60];
     let parts: Vec<_> =
         parts.iter().zip(names).filter(|(part, _)| **part > 0).map(|(part, name)| format!("{part}{name}")).collect();
     let [.., name] = names;
@@ -191,6 +197,8 @@ mod tests {
             (300, "5분", "5 min"),
             (9_000, "2시간 30분", "2 h 30 min"),
             (7_205, "2시간 5초", "2 h 5 s"),
+            (172_800, "48시간", "48 h"),
+            (273_900, "3일 4시간 5분", "3 d 4 h 5 min"),
             (-1, "0초", "0 s"),
         ] {
             assert_eq!(length(Language::Korean, Span::from_secs(seconds)), korean);

@@ -49,18 +49,32 @@ fn page_of(shell: Shell, problem: ProblemCode, answered: Response) -> Response {
     let status = answered.status();
     let page = ProblemPage { status: status.as_u16(), title, text, request_id, shell };
     match html(&page.shell, status, &page) {
-        Ok(mut response) => {
-            let (parts, _) = answered.into_parts();
-            for name in [header::RETRY_AFTER, header::ALLOW] {
-                if let Some(value) = parts.headers.get(&name) {
-                    response.headers_mut().insert(name, value.clone());
-                }
-            }
-            response.extensions_mut().extend(parts.extensions);
-            response
-        }
+        Ok(page) => with_answer_of(page, answered),
         Err(problem) => problem.into_response(),
     }
+}
+
+/// The page for a problem, with what the problem's answer said besides its text.
+fn with_answer_of(mut page: Response, answered: Response) -> Response {
+    let (parts, _) = answered.into_parts();
+    for name in [header::RETRY_AFTER, header::ALLOW] {
+        if let Some(value) = parts.headers.get(&name) {
+            page.headers_mut().insert(name, value.clone());
+        }
+    }
+    page.extensions_mut().extend(parts.extensions);
+    page
+}
+
+/// Marks a problem that is a page already.
+#[derive(Debug, Clone, Copy)]
+struct IsShown;
+
+/// A problem with a page of its own instead of the shop's.
+pub(crate) fn shown_as(page: Response, answered: Response) -> Response {
+    let mut page = with_answer_of(page, answered);
+    page.extensions_mut().insert(IsShown);
+    page
 }
 
 /// Marks the answer of a page's route.
@@ -100,6 +114,7 @@ impl PageVisit {
         let problem = response.extensions().get::<ProblemCode>().copied();
         let is_of_page = response.extensions().get::<OfPage>().is_some();
         let mut response = match problem {
+            Some(_) if response.extensions().get::<IsShown>().is_some() => response,
             Some(problem) if is_of_page || self.asks_for_html => {
                 problem_page(self.shell, &self.method, problem, response)
             }

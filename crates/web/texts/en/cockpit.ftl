@@ -1,6 +1,8 @@
 cockpit = Box office
 cockpit-concerts = Concerts
 cockpit-shop = Shop
+cockpit-to-start = Back to the box office
+cockpit-menu = Menu
 cockpit-no-concerts = No concerts yet.
 cockpit-view-only = This account only looks on. It can’t change anything.
 cockpit-concert = Concert

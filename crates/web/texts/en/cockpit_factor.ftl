@@ -13,6 +13,7 @@ factor-confirm = 2. Enter the code that it shows
 factor-confirm-text = From then on signing in takes a code. You’re signed out on every other device.
 factor-code = Six-digit code
 factor-confirm-submit = Turn it on
+factor-code-wrong-text = Enter the code that the app shows now. If it isn’t taken either, check that the time of your phone is set automatically.
 factor-wrong-password = The password is wrong
 factor-wrong-password-text = Please type it again. Nothing was changed.
 factor-on = On since { $since } (Korea time)

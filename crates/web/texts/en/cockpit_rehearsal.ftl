@@ -30,6 +30,7 @@ rehearsal-sold = Seats sold
 rehearsal-requests = Requests a second
 rehearsal-not-offered = This server runs no rehearsals.
 rehearsal-sale-near = There’s no rehearsal on this machine while a sale is open or opens within 20 minutes: “{ $title }”, opening { $opens }.
+rehearsal-sale-open = There’s no rehearsal on this machine while a sale is open or opens within 20 minutes: “{ $title }”, open since { $opens }.
 rehearsal-running-other = A rehearsal of another concert is running. Wait for its end, or stop it there.
 rehearsal-over = This concert is over or cancelled.
 rehearsal-nothing-to-sell = There’s nothing to sell: no seat is free, or the waiting room lets no one in.

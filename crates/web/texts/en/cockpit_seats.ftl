@@ -16,25 +16,25 @@ seats-pick-tools = Choose many seats
 seats-area = Draw an area
 seats-whole-row = Whole row
 seats-whole-section = Whole section
-seats-clear = Clear the selection
+seats-clear = Clear the choice
 seats-list = Choose from the list
 seats-list-boxes = Tick seats, rows or sections, then choose what to do below.
-seats-list-keys = Space chooses a seat, Shift and Space a run in its row.
-seats-acts = What to do with the selection
+seats-list-keys = The arrows move among the seats; the left one leads from a row’s first seat to “Whole row”. Space chooses a seat, Shift and Space a run in its row.
+seats-acts = What to do with the chosen seats
 seats-block = Block…
 seats-free = Free…
 seats-change = Change…
 seats-remove = Remove…
 seats-look = Details
-seats-unchosen = No seats selected.
-seats-chosen = { $count } selected ({ $states }): { $places }
+seats-unchosen = No seats chosen.
+seats-chosen = { $count } chosen ({ $states }): { $places }
 seats-state-count = { $state } { $count }
 seats-whole = { $place } (all { $count })
 seats-more-places = { $count } more
 seats-list-comma = ;{ " " }
 seats-changed-meanwhile = { $place }: now { $state }.
-seats-gone-meanwhile = Seats you had selected are no longer in this hall.
-seats-about = Selected seats
+seats-gone-meanwhile = Seats you had chosen are no longer in this hall.
+seats-about = Chosen seats
 seats-reason-is = Reason: { $reason }
 seats-blocked-by = Blocked by { $name }, { $when }
 seats-blocked-since = Blocked since { $when }
@@ -50,7 +50,7 @@ seats-did-block = { $count ->
     [one] One seat is blocked.
    *[other] { $count } seats are blocked.
 }
-seats-block-means = Blocked seats can’t be bought until somebody frees them. Buyers see at once that they’re not for sale.
+seats-block-means = Blocked seats can’t be bought until they’re freed. Buyers see at once that they’re not for sale.
 seats-blocked-already = { $count ->
     [one] One of them is blocked already: it gets the new reason.
    *[other] { $count } of them are blocked already: they get the new reason.
@@ -115,8 +115,8 @@ seats-out-history = { $count ->
    *[other] { $count } seats were held before and can’t be removed: block them
 }
 seats-out-gone = { $count ->
-    [one] One selected seat is no longer in this hall.
-   *[other] { $count } selected seats are no longer in this hall.
+    [one] One chosen seat is no longer in this hall.
+   *[other] { $count } chosen seats are no longer in this hall.
 }
 seats-nothing-left = No seats are left.
 seats-back = Back to the seats

@@ -1,6 +1,8 @@
 cockpit = 운영
 cockpit-concerts = 공연
 cockpit-shop = 예매 사이트
+cockpit-to-start = 운영 화면으로
+cockpit-menu = 메뉴
 cockpit-no-concerts = 아직 공연이 없습니다.
 cockpit-view-only = 보기만 하는 계정입니다. 아무것도 바꿀 수 없습니다.
 cockpit-concert = 공연

@@ -13,6 +13,7 @@ factor-confirm = 2. 앱에 보이는 코드를 입력해 주세요
 factor-confirm-text = 이제부터 로그인할 때 코드가 필요합니다. 다른 기기에서는 모두 로그아웃됩니다.
 factor-code = 숫자 6자리 코드
 factor-confirm-submit = 켜기
+factor-code-wrong-text = 앱에 지금 보이는 코드를 입력해 주세요. 그래도 맞지 않으면 휴대폰의 시각이 자동으로 맞춰지는지 확인해 주세요.
 factor-wrong-password = 비밀번호가 맞지 않습니다
 factor-wrong-password-text = 다시 입력해 주세요. 바뀐 것은 없습니다.
 factor-on = { $since }(한국 시각)부터 쓰고 있습니다

@@ -625,7 +625,10 @@ async fn a_viewer_looks_and_changes_nothing() {
     let path = format!("/operator{}", hall.path());
     says(&viewer.open("/operator/concerts").await, &["Midnight Tide"], &["/operator/start"]);
     says(&viewer.open(&path).await, &["Midnight Tide"], &["/edit", "/act/"]);
-    assert_eq!(viewer.open("/operator/start").await.status, 403);
+    let refused = viewer.open("/operator/start").await;
+    refused.shows(403, &["Not for this account", "href=\"/operator\"", "class=\"cockpit\""]);
+    viewer.open("/operator/payments/999").await.shows(404, &["class=\"cockpit\""]);
+    says(&viewer.open(&format!("{path}/poster")).await, &["No poster."], &["type=\"file\""]);
     for form in ["/operator/concerts/new".to_owned(), format!("{path}/edit"), format!("{path}/act/close")] {
         assert_eq!(viewer.open(&form).await.status, 403, "{form}");
     }
@@ -641,7 +644,9 @@ async fn a_viewer_looks_and_changes_nothing() {
     }
     let buyer = english(&server, &server.buyer("minji").await);
     for form in ["/operator/start", "/operator/concerts/new"] {
-        assert_eq!(buyer.open(form).await.status, 403, "{form}");
+        let refused = buyer.open(form).await;
+        refused.shows(403, &["href=\"/mine\""]);
+        assert!(!refused.html.contains("href=\"/operator"), "{}", refused.html);
     }
     server.close().await;
 }

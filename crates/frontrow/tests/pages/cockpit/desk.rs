@@ -99,7 +99,7 @@ async fn a_sale_is_shown_to_those_who_may_see_it_with_its_figures_to_the_seat_an
     other.hold(&token, desk.hall.seats[1]).await.expect(201);
     desk.server.buyer("third").await.join(Some(desk.hall.id())).await;
     let price = format!("{},000원", PRICE / 1_000);
-    let texts = ["Midnight Tide", &price, "줄 멈추기", "잡힘 1 · 남음 1", "매진 예상", "지금 확인할 것", "서버"];
+    let texts = ["Midnight Tide", &price, "줄 멈추기", "잡힘 1 · 남은 좌석 1", "매진 예상", "지금 확인할 것", "서버"];
     says(&desk.page().await, &texts, &["줄 멈춤</span> <", "스크립트 오류"]);
     // A viewer sees all of it, and nothing to press.
     let viewer = browser(&desk.server, &desk.server.viewer().await);
@@ -139,7 +139,7 @@ async fn the_line_is_paused_once_the_operator_has_read_what_happens_and_said_why
     assert_eq!(entry["detail"]["gate"], json!({ "from": "open", "to": "paused" }));
     // The screen says so, and offers the way back, which takes nothing from anyone.
     let page = desk.page().await;
-    let buttons = ["value=\"pause\" disabled", "value=\"open\">줄 다시 열기", "음향 점검", "줄 열림 → 멈춤"];
+    let buttons = ["value=\"pause\" disabled", "value=\"open\">줄 다시 열기", "음향 점검", "줄: 열림 → 멈춤"];
     says(&page, &buttons, &["value=\"pause\">줄 멈추기", "value=\"open\" disabled"]);
     assert_eq!(desk.send(&page, "open", &[]).await.leads_to(), format!("{}?applied", desk.path));
     assert_eq!(desk.room().await["gate"], "open");

@@ -82,7 +82,7 @@ async fn a_second_factor_is_set_up_used_renewed_and_removed_by_forms() {
     let code = || app_code(&key, server.clock.now());
     let confirm = format!("{PAGE}/confirm");
     let wrong = browser.send(&confirm, &[("code", "000000"), ("password", PASSWORD), ("next", "/operator")]).await;
-    wrong.shows(422, &["The code isn’t right", &key]);
+    wrong.shows(422, &["The code isn’t right", "Enter the code that the app shows now.", &key]);
     let wrong = browser.send(&confirm, &[("code", &code()), ("password", "wrong horse")]).await;
     wrong.shows(422, &["The password is wrong", &key]);
     browser.send(&confirm, &[("code", &code())]).await.shows(422, &[]);

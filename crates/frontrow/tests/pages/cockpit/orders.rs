@@ -70,7 +70,11 @@ async fn one_field_finds_anything_and_one_thing_at_once() {
     }
     assert_eq!(search("concert 1 seat 1").await.status, 200, "the concert and its seat");
     says(&search("concert 1 seat 60").await, &["맞는 것이 없습니다"], &[]);
-    says(&search("concert 1 seat 1").await, &["Floor A열 1번", "팔림", "예약 1"], &[]);
+    says(
+        &search("concert 1 seat 1").await,
+        &["Floor A열 1번", "판매 완료", "<th scope=\"col\">상태</th>", "예약 1"],
+        &[],
+    );
     // A number may be that of several things.
     says(&search("1").await, &["예약 1", "결제 1", "Midnight Tide", "기록 1"], &[]);
     assert_eq!(search("midnight").await.leads_to(), "/operator/concerts/1");
@@ -295,7 +299,7 @@ async fn an_account_is_locked_with_a_reason_unlocked_and_given_a_link_once() {
     let form = operator.open(&act).await;
     says(&form, &["본인인지 확인"], &[]);
     let issued = operator.send(&act, &[("key", &key(&form))]).await;
-    says(&issued, &["/reset-password#", "지금만 보입니다"], &[]);
+    says(&issued, &[">http://127.0.0.1:", "/reset-password#", "지금만 보입니다"], &[]);
     assert_eq!(issued.header("cache-control"), Some("no-store"));
     let page = operator.open(&path).await;
     says(&page, &["비밀번호 링크 만들기"], &["/reset-password#"]);
@@ -419,7 +423,7 @@ async fn lists_are_narrowed_and_paged() {
     // A change of a concert is told in words.
     let change = json!({ "closes_at": "2027-03-14T11:00:00Z", "status": "closed", "reason": "점검" });
     server.operator_named("changer").await.patch("/operator/concerts/1", &change).await.expect(200);
-    let changed = ["공연 변경", "→ 2027년 3월 14일 (일) 오후 8:00", "상태 예정대로 → 예매 마감"];
+    let changed = ["공연 변경", "→ 2027년 3월 14일 (일) 오후 8:00", "상태: 예정대로 → 예매 마감"];
     says(
         &operator.open("/operator/audit?object=공연%201").await,
         &changed,

@@ -116,7 +116,7 @@ async fn what_would_stop_the_sale_or_is_odd_is_named_with_what_to_do() {
     item(&page, "Waiting room", "look", "More people than seats would choose at once");
     set_room(&server, &hall, RoomChange { max_active: Some(0), ..RoomChange::default() }).await;
     let page = browser.open(&path(&hall)).await;
-    item(&page, "Waiting room", "bad", "raise the limit above 0");
+    item(&page, "Waiting room", "bad", "raise “Inside at once” above 0");
     item(&page, "Pace", "bad", "The waiting room lets no one in.");
     item(&page, "Waiting room", "bad", &format!("href=\"/operator/concerts/{}/sale\"", hall.id()));
     let slow = RoomChange {
@@ -134,6 +134,10 @@ async fn what_would_stop_the_sale_or_is_odd_is_named_with_what_to_do() {
     assert!(operator.post("/operator/seats/block", &block).await.status < 300);
     let page = browser.open(&path(&hall)).await;
     item(&page, "Seats and prices", "bad", "0 seats for sale, 5 blocked.");
+    assert!(
+        !["Waiting room", "Pace", "Sign-ins"].iter().any(|name| items(&page).contains_key(*name)),
+        "no pace of none"
+    );
     let close = json!({ "status": "closed", "reason": "a test" });
     operator.patch(&format!("/operator/concerts/{}", hall.id()), &close).await;
     let page = browser.open(&path(&hall)).await;

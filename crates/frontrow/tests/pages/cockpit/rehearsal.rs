@@ -207,7 +207,10 @@ async fn every_field_is_checked_and_says_what_it_may_be() {
 async fn no_rehearsal_begins_while_a_sale_is_open_or_opens_soon() {
     for seconds in [-60, 19 * 60] {
         let house = House::opening_in(seconds).await;
-        says(&house.page().await, "판매 중이거나 20분 안에 판매가 열리면");
+        let page = house.page().await;
+        says(&page, "판매 중이거나 20분 안에 판매가 열리면");
+        says(&page, if seconds < 0 { "부터 예매 중." } else { "예매 시작 20" });
+        assert!(!page.html.contains("리허설 시작</button>"), "{}", page.html);
         let refused = house.send(KEY, &PEOPLE).await;
         assert_eq!(refused.status, 409, "{}", refused.html);
         says(&refused, "Midnight Tide: The First Night");

@@ -310,7 +310,7 @@ async fn seats_that_were_never_held_are_removed() {
     assert_eq!(at.confirm(&asked, &why).await.leads_to(), format!("{}?did=remove&count=2#did", at.path));
     at.ask(&[("seats", &format!("{}-{}", at.id(0), at.id(2))), ("act", "block")])
         .await
-        .shows(200, &["2 selected seats are no longer in this hall.", "Block one seat?"]);
+        .shows(200, &["2 chosen seats are no longer in this hall.", "Block one seat?"]);
     at.server.close().await;
 }
 

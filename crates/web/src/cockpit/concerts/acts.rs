@@ -112,15 +112,21 @@ impl ConcertVisit {
         Ok(effects)
     }
 
+    /// What an act does to so many; nothing is said of none.
+    fn count(&self, id: &str, count: i64) -> Option<String> {
+        (count > 0).then(|| self.shell.t1(id, "count", count))
+    }
+
     /// How many wait, hold and have paid.
     async fn affected(&self, app: &SharedState) -> HttpResult<Vec<String>> {
         let books = app.office.concert_books(self.concert.concert_id).await?;
         let room = app.office.room(self.concert.room_id).await?;
-        Ok(vec![
-            self.shell.t1("stage-affected-waiting", "count", room.waiting.saturating_add(room.offered)),
-            self.shell.t1("stage-affected-holding", "count", books.seats.held),
-            self.shell.t1("stage-affected-paid", "count", books.seats.sold),
-        ])
+        let affected = [
+            self.count("stage-affected-waiting", room.waiting.saturating_add(room.offered)),
+            self.count("stage-affected-holding", books.seats.held),
+            self.count("stage-affected-paid", books.seats.sold),
+        ];
+        Ok(affected.into_iter().flatten().collect())
     }
 
     async fn act_page(
@@ -143,7 +149,7 @@ impl ConcertVisit {
             StageAct::RefundAll => vec![shell.t("stage-refund-all-effect")],
         };
         if act == StageAct::RefundAll {
-            effects.extend(self.affected(app).await?.pop());
+            effects.extend(self.count("stage-affected-paid", self.seats.sold));
         }
         let specs = act.specs();
         let groups = if specs.is_empty() {

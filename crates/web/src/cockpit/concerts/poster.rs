@@ -42,7 +42,11 @@ impl ConcertVisit {
             title: shell.t("stage-poster"),
             back: (path_of(id), self.concert.title.clone()),
             steps: Vec::new(),
-            lead: vec![shell.t("stage-poster-lead")],
+            lead: match self.poster {
+                _ if shell.may_change() => vec![shell.t("stage-poster-lead")],
+                Some(_) => Vec::new(),
+                None => vec![shell.t("stage-poster-none")],
+            },
             effects: Vec::new(),
             notice,
             stale: Vec::new(),

@@ -185,8 +185,8 @@ impl EntryLine {
     /// An entry, as it is shown on the screen of the sale with this concert and room.
     pub(super) fn of(shell: &Shell, screen: &SaleScreen, entry: &AuditEntry, names: &Names) -> Self {
         let zone = &screen.concert.time_zone;
-        let name = entry.actor.and_then(|actor| names.0.get(&actor)?.as_deref());
-        let EntryWords { who, what, reason, label } = EntryWords::of(shell, entry, name, zone);
+        let name_of = |user: UserId| names.0.get(&user)?.as_deref();
+        let EntryWords { who, what, reason, label } = EntryWords::of(shell, entry, &name_of, zone);
         let room = format!("room {}", screen.concert.room_id);
         let concert = format!("concert {}", screen.concert.concert_id);
         let is_of_sale = entry.object == room || entry.object == concert;

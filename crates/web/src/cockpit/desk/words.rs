@@ -98,29 +98,31 @@ pub(super) fn for_script(shell: &Shell) -> Map<String, Value> {
 
 /// The charts: their curves by the columns of the seconds.
 pub(super) fn panels(shell: &Shell) -> Value {
-    let curve = |key: &str, label: &str, style: &str, tone: u8| -> Value {
-        json!({ "key": key, "label": shell.t(label), "style": style, "tone": tone })
+    let curve = |measure: &str, key: &str, label: &str, style: &str, tone: u8| -> Value {
+        json!({ "measure": measure, "key": key, "label": shell.t(label), "style": style, "tone": tone })
     };
-    let mut problems = curve("problems", "desk-curve-problems", "dashes", 3);
+    let count = |key, label, style, tone| curve("count", key, label, style, tone);
+    let level = |key, label, style, tone| curve("level", key, label, style, tone);
+    let mut problems = count("problems", "desk-curve-problems", "dashes", 3);
     problems["detail"] = "codes".into();
-    let mut errors = curve("errors", "desk-curve-errors", "dashes", 3);
+    let mut errors = count("errors", "desk-curve-errors", "dashes", 3);
     errors["scale"] = "right".into();
     json!([
         { "title": shell.t("desk-chart-line"), "unit": shell.t("desk-unit-second"), "curves": [
-            curve("joins", "desk-curve-joins", "line", 1),
-            curve("admitted", "desk-curve-admitted", "area", 2),
-            curve("missed", "desk-curve-missed", "dots", 3),
+            count("joins", "desk-curve-joins", "line", 1),
+            count("admitted", "desk-curve-admitted", "area", 2),
+            count("missed", "desk-curve-missed", "dots", 3),
         ] },
         { "title": shell.t("desk-chart-sale"), "unit": shell.t("desk-unit-second"), "curves": [
-            curve("holds", "desk-curve-holds", "line", 5),
-            curve("sold", "desk-curve-sold", "area", 4),
+            count("holds", "desk-curve-holds", "line", 5),
+            count("sold", "desk-curve-sold", "area", 4),
             problems,
         ] },
         { "title": shell.t("desk-chart-server"), "unit": shell.t("desk-unit-server"), "curves": [
-            curve("p50", "desk-curve-p50", "line", 1),
-            curve("p99", "desk-curve-p99", "line", 5),
+            level("p50", "desk-curve-p50", "line", 1),
+            level("p99", "desk-curve-p99", "line", 5),
             errors,
-            curve("lag", "desk-curve-lag", "dots", 6),
+            level("lag", "desk-curve-lag", "dots", 6),
         ] },
     ])
 }
@@ -132,6 +134,7 @@ pub(super) fn of_charts(shell: &Shell) -> Value {
         "newest": shell.t("desk-chart-newest"),
         "table": shell.t("desk-chart-table"),
         "moment": shell.t("desk-chart-moment"),
+        "step": shell.template("desk-chart-step", &["seconds"]),
         "empty": shell.t("desk-chart-empty"),
     })
 }

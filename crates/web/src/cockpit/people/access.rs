@@ -9,6 +9,7 @@ use crate::{
     },
     edge::{form::FormFields, problem::HttpResult, state::SharedState},
     html::{
+        base_url::BaseUrl,
         forms::key_of,
         shell::{HOME_ZONE, html},
     },
@@ -86,11 +87,11 @@ async fn ask_for_link(visit: ActVisit<UserId>) -> HttpResult<Response> {
 struct IssuedLinkPage {
     shell: CockpitShell,
     about: Link,
-    path: String,
+    link: String,
     until: String,
 }
 
-async fn issue_link(visit: ActVisit<UserId>, fields: FormFields) -> HttpResult<Response> {
+async fn issue_link(visit: ActVisit<UserId>, base: BaseUrl, fields: FormFields) -> HttpResult<Response> {
     key_of(&fields)?;
     let user = owner_of(&visit).await?;
     let (secret, until) = match visit.app.office.issue_reset_link(visit.caller, visit.id).await {
@@ -99,7 +100,7 @@ async fn issue_link(visit: ActVisit<UserId>, fields: FormFields) -> HttpResult<R
     };
     let page = IssuedLinkPage {
         about: Link::to(user.name, path_of(visit.id)),
-        path: format!("/reset-password#{secret}"),
+        link: base.link(&format!("/reset-password#{secret}")),
         until: visit.shell.exact_moment(&until, HOME_ZONE),
         shell: visit.shell,
     };

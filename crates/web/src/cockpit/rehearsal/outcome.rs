@@ -160,19 +160,21 @@ fn minute(shell: &Shell, at: i64, part: &[RehearsedSecond]) -> OutcomeMinute {
 }
 
 fn chart_plan(shell: &Shell) -> serde_json::Value {
-    let curve = |key: &str, id: &str, style: &str, tone: i32| json!({ "key": key, "label": shell.t(id), "style": style, "tone": tone });
+    let curve = |measure: &str, key: &str, id: &str, style: &str, tone: i32| json!({ "measure": measure, "key": key, "label": shell.t(id), "style": style, "tone": tone });
     json!({
         "lang": shell.lang(),
         "panels": [
             { "title": shell.t("rehearsal-chart-line"), "curves": [
-                curve("waiting", "rehearsal-waiting", "area", 1), curve("active", "rehearsal-active", "dashes", 2),
+                curve("level", "waiting", "rehearsal-waiting", "area", 1),
+                curve("level", "active", "rehearsal-active", "dashes", 2),
             ] },
-            { "title": shell.t("rehearsal-chart-seats"), "curves": [curve("sold", "rehearsal-sold", "area", 3)] },
-            { "title": shell.t("rehearsal-chart-load"), "curves": [curve("requests", "rehearsal-requests", "line", 4)] },
+            { "title": shell.t("rehearsal-chart-seats"), "curves": [curve("level", "sold", "rehearsal-sold", "area", 3)] },
+            { "title": shell.t("rehearsal-chart-load"), "curves": [curve("count", "requests", "rehearsal-requests", "line", 4)] },
         ],
         "words": {
             "cursor": shell.t("rehearsal-chart-cursor"), "newest": shell.t("rehearsal-chart-newest"),
             "table": shell.t("rehearsal-chart-table"), "moment": shell.t("rehearsal-chart-moment"),
+            "step": shell.template("desk-chart-step", &["seconds"]),
             "empty": shell.t("rehearsal-chart-empty"),
         },
     })
