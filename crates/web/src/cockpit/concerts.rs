@@ -77,16 +77,18 @@ struct ConcertVisit {
     room: Room,
     /// Whether its steps are not finished.
     is_being_made: bool,
+    now: Time,
 }
 
 impl ConcertVisit {
     async fn of(shell: CockpitShell, app: &SharedState, id: ConcertId) -> HttpResult<Self> {
-        let books = app.office.concert_books(id).await?;
+        let (books, now) = (app.office.concert_books(id).await?, app.office.now());
         let profile = app.office.profile(id).await?;
         let room = app.office.room(books.concert.room_id).await?.room;
         Ok(Self {
             shell,
-            is_being_made: books.concert.is_being_made(app.office.now()),
+            is_being_made: books.concert.is_being_made(now),
+            now,
             details: profile.details.clone(),
             poster: profile.poster,
             concert: books.concert,

@@ -177,3 +177,5 @@ stage-look-own-room = Buyers wait in a room of its own.
 stage-look-house = Buyers wait in the house room, together with those of other concerts.
 stage-look-lead = Look at the page as a buyer. If all is right, go: from the opening on, seats can be bought.
 stage-go = Go
+stage-go-at-once = Open the sale now
+stage-look-at-once = The opening has passed: with the button below the sale is open at once.

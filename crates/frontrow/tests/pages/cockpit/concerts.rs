@@ -193,6 +193,7 @@ async fn the_steps_change_a_concert_while_it_is_being_made_and_no_longer() {
     let opening: Fields = vec![("opens_at", "2027-01-15T12:00".to_owned()), ("closes_at", String::new())];
     fill(&browser, "/operator/start/1/opening", &opening).await.leads_to();
     let step = browser.open("/operator/start/1/room").await;
+    says(&browser.open("/operator/start/1/look").await, &["The opening has passed", "Open the sale now"], &[]);
     fill(&browser, "/operator/start/1/look", &Vec::new()).await.leads_to();
     assert_eq!(concert().await["status"], "scheduled");
     let (key, basis) = (step.hidden("key"), step.hidden("basis"));

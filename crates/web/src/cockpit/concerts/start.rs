@@ -251,7 +251,11 @@ impl ConcertVisit {
                 part("stage-part-room", if self.is_of_house() { &ROOM_SPECS } else { &OWN_ROOM_SPECS }),
                 shell.t("stage-continue"),
             ),
-            StartStep::Look => (self.summary(), Vec::new(), shell.t("stage-go")),
+            StartStep::Look => (
+                self.summary(),
+                Vec::new(),
+                shell.t(if self.opens_at_once() { "stage-go-at-once" } else { "stage-go" }),
+            ),
         };
         let mut links = Vec::new();
         if step == StartStep::Seats {
@@ -304,6 +308,11 @@ impl ConcertVisit {
         (self.total() / 20).clamp(10, 200)
     }
 
+    /// Whether its sale is open from the moment at which it is scheduled.
+    fn opens_at_once(&self) -> bool {
+        !self.concert.has_no_opening() && self.concert.opens_at <= self.now
+    }
+
     /// What buyers will find, and what is missing.
     fn summary(&self) -> Vec<String> {
         let (shell, concert) = (&self.shell, &self.concert);
@@ -323,6 +332,9 @@ impl ConcertVisit {
                 shell.exact_moment(&concert.closes_at, zone),
             )
         });
+        if self.opens_at_once() {
+            lines.push(shell.t("stage-look-at-once"));
+        }
         lines.push(shell.t(if self.is_of_house() { "stage-look-house" } else { "stage-look-own-room" }));
         lines.push(shell.t("stage-look-lead"));
         lines
