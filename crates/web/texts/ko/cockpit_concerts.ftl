@@ -163,4 +163,4 @@ stage-look-house = 구매자는 다른 공연과 함께 쓰는 공용 대기열�
 stage-look-lead = 구매자 화면을 확인해 주세요. 모두 맞으면 시작합니다. 예매 시작 시각부터 좌석을 살 수 있습니다.
 stage-go = 시작
 stage-go-at-once = 지금 예매 시작
-stage-look-at-once = 예매 시작 시각이 지났습니다. 아래 단추를 누르면 바로 예매가 열립니다.
+stage-look-at-once = 예매 시작 시각이 지났습니다. 아래 버튼을 누르면 바로 예매가 열립니다.
