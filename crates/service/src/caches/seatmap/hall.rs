@@ -32,6 +32,8 @@ use std::{
 
 /// A map that takes longer than this to render may be served a little old.
 const RENDER_CHEAP: Duration = Duration::from_millis(1);
+/// A hall with so many seats or fewer is always shown as it is: if it took long to render, the machine had other work.
+const SMALL: usize = 1_000;
 /// The greatest age of a map: that of a refusal from the cache.
 const AGE_MAX: Duration = Duration::from_micros(REFUSAL_TTL.micros().unsigned_abs());
 
@@ -340,7 +342,7 @@ impl CachedHall {
     fn rendered<T>(&self, slot: &ArcSwapOption<Rendered<T>>, render: impl FnOnce(u64, &mut Seats) -> T) -> Arc<T> {
         let fresh_enough = |known: &Rendered<T>| {
             known.version == self.version.load(Ordering::Relaxed)
-                || (known.cost > RENDER_CHEAP && known.as_of.elapsed() < AGE_MAX)
+                || (known.cost > RENDER_CHEAP && self.seat_count() > SMALL && known.as_of.elapsed() < AGE_MAX)
         };
         if let Some(known) = &*slot.load()
             && fresh_enough(known)
