@@ -79,7 +79,7 @@ async fn an_operator_moves_a_crowd_of_buyers_by_cap_rate_message_and_pause() {
     applies(&browser, APPLY).await;
     shows(&browser, "cap", |cap| cap == 12).await;
     shows(&browser, "active", |active| active > 3).await;
-    browser.contains("[data-part=entries]", "동시 입장 3 → 12").await;
+    browser.contains("[data-part=entries]", "동시 입장: 3 → 12").await;
 
     // A message, as those in line see it.
     browser.fill("#message", "1인 4매까지 <예매>할 수 있습니다").await;
