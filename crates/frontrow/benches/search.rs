@@ -45,7 +45,7 @@ const FILL: [&str; 8] = [
      FROM each WHERE n % CONCERT = 0",
     "INSERT INTO seat (seat_id, concert_id, seat_number, price, status, reservation_id, blocked_reason, section, \"row\",
          number, grade, created_at, updated_at)
-     SELECT n, (n - 1) / CONCERT + 1, (n - 1) % CONCERT + 1, 1000, 'sold', n, NULL, 'Floor', 'R' || (n - 1) % CONCERT / 50,
+     SELECT n, (n - 1) / CONCERT + 1, (n - 1) % CONCERT + 1, 1000, 'sold', n, NULL, 'Floor', 'R' || ((n - 1) % CONCERT / 50),
          (n - 1) % 50 + 1, 'VIP', T0, T0 FROM each",
     "INSERT INTO reservation (reservation_id, user_id, concert_id, seat_id, seat_number, price, status, created_at,
          expires_at, confirmed_at, closed_at)
