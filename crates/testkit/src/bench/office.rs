@@ -157,8 +157,11 @@ fn postgres_id(which: &str) -> Result<u32> {
     String::from_utf8(found.stdout)?.trim().parse().context("there is no user postgres")
 }
 
-/// The newest `PostgreSQL` of Debian's packages, or that in `PG_BIN`.
-fn binaries() -> Result<PathBuf> {
+/// The folder of the programs of the newest `PostgreSQL` of Debian's packages, or that in `PG_BIN`.
+///
+/// # Errors
+/// There is none.
+pub fn binaries() -> Result<PathBuf> {
     if let Ok(folder) = std::env::var("PG_BIN") {
         return Ok(folder.into());
     }
