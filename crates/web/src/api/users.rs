@@ -40,6 +40,9 @@ pub struct RegisterRequest {
     password: String,
 }
 
+/// How many characters a code has at most: more than any code with its spaces.
+const CODE_LEN_MAX: usize = 64;
+
 /// The fields of a sign-in.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +106,9 @@ pub(super) async fn sign_in(
     let email = Email::parse_known(&body.email)?;
     let password = Password::parse_given(body.password)?;
     let client = accounts::client_label(&headers);
+    if body.code.as_ref().is_some_and(|code| code.chars().count() > CODE_LEN_MAX) {
+        return Err(InvalidField::new("code", format!("has at most {CODE_LEN_MAX} characters")).into());
+    }
     let signed_in = accounts::sign_in(&app, visitor, &email, &password, body.code.as_deref(), client).await?;
     let body = OpenedSession {
         session_token: signed_in.secret,
