@@ -50,7 +50,7 @@ impl Command {
                 named(seat_ids)?;
                 match action {
                     SeatAction::Block { reason } => texts([reason.as_str()]),
-                    SeatAction::Free => Ok(()),
+                    SeatAction::Free { reason } => texts(reason.as_deref()),
                 }
             }
             Self::ChangeSeats { seat_ids, change, reason, .. } => {

@@ -44,7 +44,7 @@ pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_id
     let mut held = Vec::with_capacity(seats.len());
     for seat in seats {
         let overdue = seat.reservation_id();
-        let free = if overdue.is_some() { seat.set(&SeatAction::Free, None, now) } else { seat };
+        let free = if overdue.is_some() { seat.set(&SeatAction::FREE, None, now) } else { seat };
         let reservation_id = world.take_reservation_id();
         held.push((overdue, reservation_id, free.held(reservation_id, now)?));
     }
@@ -151,7 +151,7 @@ pub(super) fn give_up_seat(world: &mut World, closed: &Reservation, action: &Sea
 
 /// Takes the seat from a reservation that ended unpaid.
 pub(super) fn give_up_unpaid(world: &mut World, ended: &Reservation, by: Caller) {
-    let action = world.concerts.get(ended.concert_id).map_or(SeatAction::Free, Concert::unpaid_seat);
+    let action = world.concerts.get(ended.concert_id).map_or(SeatAction::FREE, Concert::unpaid_seat);
     give_up_seat(world, ended, &action, by);
 }
 

@@ -116,7 +116,7 @@ fn all_of(seats: &[Seat], concert: ConcertId) -> Result<(), Refusal> {
 /// The seat after its overdue hold, if any, is swept.
 fn swept(world: &mut World, seat: Seat) -> Seat {
     match seat.reservation_id().and_then(|overdue| expire_overdue(world, overdue)) {
-        Some(_) => seat.set(&SeatAction::Free, None, world.now),
+        Some(_) => seat.set(&SeatAction::FREE, None, world.now),
         None => seat,
     }
 }
@@ -129,9 +129,14 @@ pub(super) fn set(
     action: &SeatAction,
 ) -> Decision {
     check_operator(caller)?;
+    let (name, reason) = match action {
+        SeatAction::Block { reason } => ("seats.block", Some(reason)),
+        SeatAction::Free { reason } => ("seats.free", reason.as_ref()),
+    };
+    reason.map_or(Ok(()), |reason| check_reason(reason))?;
     let seats = unused(world, seat_ids)?;
     within.map_or(Ok(()), |concert| all_of(&seats, concert))?;
-    if *action == SeatAction::Free {
+    if matches!(action, SeatAction::Free { .. }) {
         for seat in &seats {
             world.concerts.get(seat.concert_id).map_or(Ok(()), Concert::check_takes_place)?;
         }
@@ -143,13 +148,9 @@ pub(super) fn set(
     }
     let count = wide(seat_ids.len());
     let mut detail = detail(seat_ids);
-    let name = match action {
-        SeatAction::Block { reason } => {
-            detail.insert("reason".to_owned(), json!(reason));
-            "seats.block"
-        }
-        SeatAction::Free => "seats.free",
-    };
+    if let Some(reason) = reason {
+        detail.insert("reason".to_owned(), json!(reason));
+    }
     world.add_audit(caller.user_id(), name, object, Value::Object(detail));
     Ok(Outcome::SeatsSet(count))
 }

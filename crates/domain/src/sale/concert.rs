@@ -394,9 +394,9 @@ impl Concert {
     pub fn refunded_seat(&self, now: Time) -> SeatAction {
         match self.status {
             ConcertStatus::Cancelled => self.unpaid_seat(),
-            ConcertStatus::Postponed => SeatAction::Free,
+            ConcertStatus::Postponed => SeatAction::FREE,
             ConcertStatus::Scheduled | ConcertStatus::Closed | ConcertStatus::Over => match self.check_not_over(now) {
-                Ok(()) => SeatAction::Free,
+                Ok(()) => SeatAction::FREE,
                 Err(_) => SeatAction::Block { reason: REFUNDED_AFTER_SALE.to_owned() },
             },
         }
@@ -408,7 +408,7 @@ impl Concert {
         match self.status {
             ConcertStatus::Cancelled => SeatAction::Block { reason: CONCERT_CANCELLED.to_owned() },
             ConcertStatus::Scheduled | ConcertStatus::Closed | ConcertStatus::Postponed | ConcertStatus::Over => {
-                SeatAction::Free
+                SeatAction::FREE
             }
         }
     }

@@ -220,7 +220,7 @@ impl Seat {
     pub fn set(mut self, action: &SeatAction, let_go: Option<LetGo>, now: Time) -> Self {
         self.state = match action {
             SeatAction::Block { reason } => SeatState::Blocked { reason: reason.clone() },
-            SeatAction::Free => SeatState::Available { let_go },
+            SeatAction::Free { .. } => SeatState::Available { let_go },
         };
         self.updated_at = now;
         self
@@ -363,5 +363,13 @@ pub enum SeatAction {
         reason: String,
     },
     /// The seat is put on sale again.
-    Free,
+    Free {
+        /// The reason, for the audit log, if one is given.
+        reason: Option<String>,
+    },
+}
+
+impl SeatAction {
+    /// The seat is put on sale again by a rule, which needs no reason.
+    pub const FREE: Self = Self::Free { reason: None };
 }

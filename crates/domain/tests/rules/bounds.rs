@@ -87,7 +87,7 @@ fn too_much() -> Vec<(Caller, Command)> {
             Command::SetSeats {
                 within: None,
                 seat_ids: seats(SEATS_PER_OPERATOR_COMMAND_MAX + 1),
-                action: SeatAction::Free,
+                action: SeatAction::FREE,
             },
         ),
         (BOSS, Command::SetSeats { within: None, seat_ids: seats(1), action: SeatAction::Block { reason } }),

@@ -64,13 +64,13 @@ fn seats_of_another_concert_are_neither_blocked_nor_freed_with_those_of_one() {
         action: action.clone(),
     };
     let (one, both) = (Some(ConcertId::new(1)), [SeatId::new(1), foreign]);
-    for action in [&action, &SeatAction::Free] {
+    for action in [&action, &SeatAction::FREE] {
         office.expect(BOSS, set(one, &both, action), "not_found");
         office.expect(BOSS, set(one, &[foreign], action), "not_found");
     }
     assert!(office.model.seats.values().all(|seat| seat.status() == SeatStatus::Available));
     office.expect(BOSS, set(one, &both[..1], &action), "seats_set");
-    office.expect(BOSS, set(None, &both, &SeatAction::Free), "seats_set");
+    office.expect(BOSS, set(None, &both, &SeatAction::FREE), "seats_set");
 }
 
 #[test]

@@ -324,7 +324,7 @@ pub(crate) fn block(seats: &[i64]) -> Command {
 }
 
 pub(crate) fn free(seats: &[i64]) -> Command {
-    Command::SetSeats { within: None, seat_ids: seat_ids(seats), action: SeatAction::Free }
+    Command::SetSeats { within: None, seat_ids: seat_ids(seats), action: SeatAction::FREE }
 }
 
 pub(crate) fn set_room(room_id: RoomId, change: RoomChange) -> Command {

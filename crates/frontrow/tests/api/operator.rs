@@ -41,7 +41,8 @@ async fn a_concert_is_created_with_its_seats_and_changed_and_every_step_is_in_th
     let first = id(&added, "first_seat_id");
     let ids = [first, first + 1];
     operator.post("/operator/seats/block", &json!({ "seat_ids": ids, "reason": "Camera" })).await.expect(200);
-    operator.post("/operator/seats/free", &json!({ "seat_ids": ids })).await.expect(200);
+    let free = json!({ "seat_ids": ids, "reason": "The camera moved." });
+    operator.post("/operator/seats/free", &free).await.expect(200);
     operator
         .patch("/operator/rooms/0", &json!({ "max_active": 7, "reason": "The hall asks for it." }))
         .await
@@ -56,6 +57,7 @@ async fn a_concert_is_created_with_its_seats_and_changed_and_every_step_is_in_th
         assert_eq!(entry["created_at"], "2027-01-15T08:00:00.000000Z");
     }
     assert_eq!(items(&log)[2]["detail"]["reason"], "Camera");
+    assert_eq!(items(&log)[1]["detail"]["reason"], "The camera moved.");
     let page = operator.get("/operator/audit?limit=2").await.expect(200);
     let rest = operator.get(&format!("/operator/audit?cursor={}", page["next_cursor"].as_str().unwrap())).await;
     assert_eq!(items(&rest.expect(200)).len(), 6);
@@ -224,6 +226,7 @@ async fn seats_in_use_are_neither_blocked_nor_freed() {
     operator.post(&format!("/operator{}/seats", hall.path()), &added).await.problem_at(422, "invalid_field", "seats");
     let silent = json!({ "seat_ids": [hall.seats[2]], "reason": " " });
     operator.post("/operator/seats/block", &silent).await.problem_at(422, "invalid_field", "reason");
+    operator.post("/operator/seats/free", &silent).await.problem_at(422, "invalid_field", "reason");
     server.close().await;
 }
 

@@ -141,6 +141,7 @@ async fn seats_are_added_and_blocked_on_the_map_and_a_buyers_hall_follows() {
     browser.click("[data-pick=row]").await;
     browser.click(FREE).await;
     browser.arrive(&format!("{}/ask", seats_path())).await;
+    browser.fill("#reason", "The camera moved").await;
     browser.click(CONFIRM).await;
     browser.arrive(&format!("{}?did=free", seats_path())).await;
     buyer.element(&seen(balcony[0], "free")).await;

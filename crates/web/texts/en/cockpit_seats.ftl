@@ -58,6 +58,7 @@ seats-blocked-already = { $count ->
 seats-reason = Reason
 seats-reason-dearer = Needed to raise the price of seats that are on sale. It stands in the log.
 seats-reason-removed = Needed while the seats are on sale. It stands in the log.
+seats-reason-freed = Not needed. What is written here stands in the log.
 seats-ask-free = { $count ->
     [one] Free one seat?
    *[other] Free { $count } seats?

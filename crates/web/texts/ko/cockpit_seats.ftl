@@ -46,6 +46,7 @@ seats-blocked-already = 그중 { $count }석은 이미 판매하지 않는 좌�
 seats-reason = 사유
 seats-reason-dearer = 판매 중인 좌석의 가격을 올릴 때 필요합니다. 기록에 남습니다.
 seats-reason-removed = 판매 중인 좌석을 삭제할 때 필요합니다. 기록에 남습니다.
+seats-reason-freed = 적지 않아도 됩니다. 적은 사유는 기록에 남습니다.
 seats-ask-free = 좌석 { $count }석을 다시 판매할까요?
 seats-do-free = { $count }석 다시 판매
 seats-did-free = 좌석 { $count }석을 다시 판매합니다.

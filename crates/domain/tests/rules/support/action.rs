@@ -136,7 +136,7 @@ fn action() -> impl Strategy<Value = Action> {
     let rate = prop_oneof![6 => Just(None), 1 => (30..600_i64).prop_map(Some)];
     let action = prop_oneof![
         1 => Just(SeatAction::Block { reason: "camera".to_owned() }),
-        3 => Just(SeatAction::Free),
+        3 => Just(SeatAction::FREE),
     ];
     let reference = prop_oneof![Just(None), (0..10_u8).prop_map(Some)];
     prop_oneof![

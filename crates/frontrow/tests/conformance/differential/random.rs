@@ -119,7 +119,7 @@ fn operator(rng: &mut StdRng) -> Command {
             action: if rng.random_ratio(2, 3) {
                 SeatAction::Block { reason: "camera".to_owned() }
             } else {
-                SeatAction::Free
+                SeatAction::FREE
             },
         },
         4 => Command::ChangeSeats {

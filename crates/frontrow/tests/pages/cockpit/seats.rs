@@ -201,7 +201,11 @@ async fn seats_are_blocked_with_a_reason_and_freed_again() {
         asked.shows(200, &["Free 3 seats?", "2 seats are free already", "One seat is held"]);
     }
     let asked = at.ask(&[("row", &at.id(5)), ("act", "free")]).await;
-    assert_eq!(at.confirm(&asked, &[]).await.leads_to(), format!("{}?did=free&count=3#did", at.path));
+    at.confirm(&asked, &[("reason", "a\u{202e}b")]).await.shows(422, &["Give a reason of 1 to 200 characters."]);
+    let why = [("reason", "The camera moved")];
+    assert_eq!(at.confirm(&asked, &why).await.leads_to(), format!("{}?did=free&count=3#did", at.path));
+    let log = format!("/operator/audit?object=concert+{}", at.path.split('/').nth(3).unwrap());
+    at.browser.open(&log).await.shows(200, &["The camera moved"]);
     assert_eq!(at.states().await[1..], ["available"; 5]);
     // A row that has only held seats leaves nothing to do.
     at.ask(&[("seat", &at.id(0)), ("act", "free")]).await.shows(200, &["No seats are left."]);

@@ -60,6 +60,10 @@ pub struct SeatRelease {
     #[serde(deserialize_with = "list::<SEATS_PER_OPERATOR_COMMAND_MAX, _, _>")]
     #[schema(min_items = 1, max_items = 100_000)]
     seat_ids: Vec<SeatId>,
+    /// The reason, for the audit log.
+    #[serde(default)]
+    #[schema(format = "text", min_length = 1, max_length = 200, example = "The camera moved to the balcony")]
+    reason: Option<String>,
 }
 
 /// Seats to remove.
@@ -162,7 +166,7 @@ pub(in crate::api) async fn block_seats(
 
 /// Puts blocked seats on sale again.
 ///
-/// All of them or none.
+/// All of them or none. The reason, if one is given, is for the audit log.
 #[utoipa::path(post, path = "/api/v1/operator/seats/free", tag = "operator", operation_id = "free_seats",
     request_body = SeatRelease, responses((status = 200, description = "How many", body = SetSeatsShape)))]
 pub(in crate::api) async fn free_seats(
@@ -172,7 +176,8 @@ pub(in crate::api) async fn free_seats(
     JsonBody(body): LargeJsonBody<SeatRelease>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/seats/free", &[], &body)?;
-    Ok(set(app.office.set_seats(caller, (None, body.seat_ids), SeatAction::Free, key).await?))
+    let reason = reason_of(body.reason.as_deref())?;
+    Ok(set(app.office.set_seats(caller, (None, body.seat_ids), SeatAction::Free { reason }, key).await?))
 }
 
 /// Changes seats.

@@ -173,8 +173,7 @@ impl CheckedAct {
         match self {
             Self::Set(SeatAction::Block { reason }) => reason.clone(),
             Self::Change(change, reason) => serde_json::to_string(&(change, reason)).unwrap_or_default(),
-            Self::Remove(reason) => reason.clone().unwrap_or_default(),
-            Self::Set(SeatAction::Free) => String::new(),
+            Self::Set(SeatAction::Free { reason }) | Self::Remove(reason) => reason.clone().unwrap_or_default(),
         }
     }
 }
@@ -186,7 +185,7 @@ fn check(shell: &CockpitShell, act: SeatAct, fields: &mut AskedFields) -> Option
             let reason = reason(shell, &mut fields.reason)?;
             CheckedAct::Set(SeatAction::Block { reason })
         }
-        SeatAct::Free => CheckedAct::Set(SeatAction::Free),
+        SeatAct::Free => CheckedAct::Set(SeatAction::Free { reason: reason_if_given(shell, &mut fields.reason) }),
         SeatAct::Remove => CheckedAct::Remove(reason_if_given(shell, &mut fields.reason)),
         SeatAct::Change => {
             let label = |text: &str| checked_label("label", text, LABEL_LEN_MAX).ok();
