@@ -51,13 +51,13 @@ pub struct SalePace {
 /// How a sale will go on if it goes on as measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forecast {
-    /// How long until all seats are sold; none if those in line and those who join will not take them all, or if no seat
-    /// was sold in the window.
+    /// How long until all seats are sold; none if those in line and those who join will not take them all, if no seat was
+    /// sold in the window, or for a line by itself.
     pub sold_out_in: Option<Span>,
     /// How long until the line is empty; none if as many join as get a turn.
     pub line_empty_in: Option<Span>,
-    /// The share of those waiting now that will find a seat, in millionths; none if none waits, or if no seat was sold
-    /// in the window.
+    /// The share of those waiting now that will find a seat, in millionths; none if none waits, if no seat was sold in the
+    /// window, or for a line by itself.
     pub reach_ppm: Option<i64>,
 }
 
@@ -94,6 +94,34 @@ impl Forecast {
             Err(_) => return Err(ForecastUnknown::Closed),
             Ok(()) => {}
         }
+        let LineSpeeds { visits, through, joins } = LineSpeeds::of(room, pace)?;
+        Ok(Self {
+            sold_out_in: pace.sold_out_in(visits, through, joins),
+            line_empty_in: through.minus(joins).time_for(wide(pace.waiting), 1),
+            reach_ppm: pace.reach_ppm(visits),
+        })
+    }
+
+    /// The forecast for a line by itself: it says when the line is empty, and nothing of seats.
+    ///
+    /// # Errors
+    /// Why nothing can be said.
+    pub fn of_line(room: &Room, pace: &SalePace) -> Result<Self, ForecastUnknown> {
+        let LineSpeeds { through, joins, .. } = LineSpeeds::of(room, pace)?;
+        let line_empty_in = through.minus(joins).time_for(wide(pace.waiting), 1);
+        Ok(Self { sold_out_in: None, line_empty_in, reach_ppm: None })
+    }
+}
+
+/// How fast tokens come to a line and through it.
+struct LineSpeeds {
+    visits: i64,
+    through: Speed,
+    joins: Speed,
+}
+
+impl LineSpeeds {
+    fn of(room: &Room, pace: &SalePace) -> Result<Self, ForecastUnknown> {
         if room.gate == Gate::Paused || room.max_active_tokens() <= 0 {
             return Err(ForecastUnknown::Paused);
         }
@@ -101,13 +129,8 @@ impl Forecast {
         if visits < VISITS_MIN || pace.window <= Span::ZERO {
             return Err(ForecastUnknown::Measuring);
         }
-        let through = Speed::through(room, pace, visits);
         let joins = Speed { tokens: wide(pace.joined), micros: wide(pace.window.micros()) };
-        Ok(Self {
-            sold_out_in: pace.sold_out_in(visits, through, joins),
-            line_empty_in: through.minus(joins).time_for(wide(pace.waiting), 1),
-            reach_ppm: pace.reach_ppm(visits),
-        })
+        Ok(Self { visits, through: Speed::through(room, pace, visits), joins })
     }
 }
 

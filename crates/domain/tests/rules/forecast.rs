@@ -111,6 +111,17 @@ fn nothing_is_forecast_of_a_sale_that_does_not_go_on() {
     }
 }
 
+#[test]
+fn of_a_line_by_itself_it_is_said_when_it_is_empty_and_nothing_of_seats() {
+    let (room, paused) = (room(100, None), Room { gate: Gate::Paused, ..room(100, None) });
+    let pace = SalePace { joined: 0, ..STEADY };
+    let (of_sale, of_line) = (with(&room, &pace).unwrap(), Forecast::of_line(&room, &pace).unwrap());
+    assert_eq!(of_line, Forecast { sold_out_in: None, reach_ppm: None, ..of_sale });
+    assert!(of_line.line_empty_in.is_some() && of_sale.sold_out_in.is_some());
+    assert_eq!(Forecast::of_line(&paused, &STEADY), Err(ForecastUnknown::Paused));
+    assert_eq!(Forecast::of_line(&room, &SalePace::default()), Err(ForecastUnknown::Measuring));
+}
+
 fn pace() -> impl Strategy<Value = SalePace> {
     let tokens = 0_i64..100_000;
     (1_i64..900, tokens.clone(), tokens.clone(), tokens.clone(), tokens.clone(), tokens.clone(), tokens.clone(), tokens)

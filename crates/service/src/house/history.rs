@@ -227,26 +227,26 @@ impl HouseHistory {
         let Some(since) = self.since.filter(|since| *since <= last) else { return HousePace::default() };
         let from = last.saturating_sub(59).max(since);
         let seconds = last - from + 1;
-        let (joins, admitted, sold) = self.sums((from, last), concert, room);
+        let (joins, admitted, sold) = self.sums((from, last), Some(concert), room);
         let a_minute = |count: i64| (count * 60 + seconds / 2) / seconds;
         HousePace { joins: a_minute(joins), admitted: a_minute(admitted), sold: a_minute(sold), seconds }
     }
 
     /// Joins, admissions and sold seats of some seconds.
-    fn sums(&self, (from, to): (i64, i64), concert: ConcertId, room: RoomId) -> (i64, i64, i64) {
+    fn sums(&self, (from, to): (i64, i64), concert: Option<ConcertId>, room: RoomId) -> (i64, i64, i64) {
         self.range(from, to).fold((0, 0, 0), |(joins, admitted, sold), (_, figures)| {
             let line = figures.lines.get(&room).copied().unwrap_or_default();
-            let sale = figures.sales.get(&concert).copied().unwrap_or_default();
+            let sale = concert.and_then(|concert| figures.sales.get(&concert)).copied().unwrap_or_default();
             (joins + i64::from(line.joins), admitted + i64::from(line.admitted), sold + i64::from(sale.sold))
         })
     }
 
     /// What a forecast needs of the last two minutes up to `last`, or of the time since this instance began to count,
-    /// with the tokens that wait and the seats that are unsold now.
+    /// with the tokens that wait and the seats that are unsold now. Of a line without a concert no seats are counted.
     pub(super) fn measured(
         &self,
         last: i64,
-        (concert, room): (ConcertId, RoomId),
+        (concert, room): (Option<ConcertId>, RoomId),
         (waiting, unsold): (i64, i64),
     ) -> SalePace {
         let begin = last.saturating_sub(FORECAST_OVER);
@@ -356,7 +356,7 @@ mod tests {
     fn a_forecast_measures_between_two_looks_at_the_room() {
         let mut history = HouseHistory::default();
         let none = SalePace { waiting: 5, unsold: 9, ..SalePace::default() };
-        let measured = |history: &HouseHistory, last| history.measured(last, (CONCERT, RoomId::HOUSE), (5, 9));
+        let measured = |history: &HouseHistory, last| history.measured(last, (Some(CONCERT), RoomId::HOUSE), (5, 9));
         assert_eq!(measured(&history, 10), none);
         for second in 1..=300 {
             history.add_own(second, &figures(3, 1));

@@ -152,14 +152,16 @@ pub struct GradeOnScreen {
     pub money: SeatMoney,
 }
 
-/// What a change of a room would do to a sale.
+/// What a change of a room would do to a sale, or to a line by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomPreview {
+    /// The concert on sale; none for a line by itself.
+    pub concert: Option<ConcertId>,
     /// The room as it is.
     pub before: Room,
     /// The room as it would be.
     pub after: Room,
-    /// How the sale goes on if nothing is changed, or why that cannot be said.
+    /// How it goes on if nothing is changed, or why that cannot be said.
     pub as_it_is: Result<Forecast, ForecastUnknown>,
     /// How it would go on.
     pub as_changed: Result<Forecast, ForecastUnknown>,
@@ -303,7 +305,7 @@ impl BoxOffice {
         let last = last_second(self.peers.sharing(), now);
         let measured = house.history.measured(
             last,
-            (id, concert.room_id),
+            (Some(id), concert.room_id),
             (room.waiting.saturating_add(room.offered), seats.counts.available.saturating_add(seats.counts.held)),
         );
         let requests = house.history.errors(last, super::attention::ERRORS_OVER);
@@ -337,10 +339,38 @@ impl BoxOffice {
         let after = change.applied(&before);
         let forecast = Forecast::of(&after, &screen.concert, &measured, now);
         Ok(RoomPreview {
+            concert: Some(concert),
             stops: change.stops(&before),
             needs_reason: change.hurts(&before),
             as_it_is: screen.forecast,
             as_changed: forecast,
+            before,
+            after,
+            measured,
+        })
+    }
+
+    /// How a line would go on with a change of its room, as far as its measured pace says. The room of one concert goes
+    /// on as that sale does. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`]; the store could not be read.
+    pub async fn preview_line(&self, room: RoomId, change: &RoomChange) -> Result<RoomPreview, ServiceError> {
+        if let Some(concert) = room.concert() {
+            return self.preview_room(concert, change).await;
+        }
+        let view = self.view(room).await?;
+        let before = view.room().clone();
+        let after = change.applied(&before);
+        let waiting = view.total_waiting().saturating_add(view.offered());
+        let last = last_second(self.peers.sharing(), self.now());
+        let measured = self.house.lock().history.measured(last, (None, room), (waiting, 0));
+        Ok(RoomPreview {
+            concert: None,
+            stops: change.stops(&before),
+            needs_reason: change.hurts(&before),
+            as_it_is: Forecast::of_line(&before, &measured),
+            as_changed: Forecast::of_line(&after, &measured),
             before,
             after,
             measured,

@@ -1,20 +1,35 @@
-//! The rooms: how many wait and are in, and the page of each.
+//! The rooms: how many wait and are in, and the page of each, with the form that moves its line.
 
 use super::{
     audit::log_of,
     concerts::ConcertLine,
-    entries::line_name,
+    desk::{FormPlace, FormView, RoomForm, set_room},
+    entries::{EntryWords, UserNames, line_name},
     moments,
     orders::{ROWS, heads},
     shell::CockpitShell,
     tables::{Cell, Link, ListPage, ObjectFact, ObjectPage, RowTable, raw},
 };
-use crate::edge::{
-    extract::{PathId, QueryParams},
-    problem::HttpResult,
-    state::SharedState,
+use crate::{
+    edge::{
+        auth::OperatorOnly,
+        extract::{PathId, QueryParams},
+        form::FormFields,
+        problem::HttpResult,
+        state::SharedState,
+    },
+    html::{
+        forms::{FormNotice, form_page},
+        shell::HOME_ZONE,
+    },
 };
-use axum::{Router, extract::State, response::Response, routing::get};
+use askama::Template;
+use axum::{
+    Router,
+    extract::{RawQuery, State},
+    response::{Redirect, Response},
+    routing::get,
+};
 use frontrow_domain::{
     id::RoomId,
     line::{Gate, Room},
@@ -23,10 +38,14 @@ use frontrow_service::operators::RoomOverview;
 use frontrow_storage::Page;
 use serde::Deserialize;
 use serde_json::json;
+use std::ops::Deref;
 
 /// The routes of rooms.
 pub(super) fn routes() -> Router<SharedState> {
-    Router::new().route("/operator/rooms", get(list)).route("/operator/rooms/{room_id}", get(room))
+    Router::new()
+        .route("/operator/rooms", get(list))
+        .route("/operator/rooms/{room_id}", get(room))
+        .route("/operator/rooms/{room_id}/settings", get(to_room).post(set))
 }
 
 /// From which room on the list goes.
@@ -50,7 +69,7 @@ fn rate(shell: &CockpitShell, room: &Room) -> String {
 fn row(shell: &CockpitShell, overview: &RoomOverview) -> Vec<Cell> {
     let room = &overview.room;
     vec![
-        Cell::link(line_name(shell, room.room_id), format!("/operator/rooms/{}", room.room_id)),
+        Cell::link(line_name(shell, room.room_id), path_of(room.room_id)),
         Cell::text(gate(shell, room)),
         Cell::figure(shell.number(&overview.waiting)),
         Cell::figure(shell.number(&overview.offered)),
@@ -118,22 +137,72 @@ async fn house_concerts(app: &SharedState, shell: &CockpitShell) -> HttpResult<R
     })
 }
 
-async fn room(State(app): State<SharedState>, shell: CockpitShell, PathId(id): PathId<RoomId>) -> HttpResult<Response> {
-    let overview = app.office.room(id).await?;
-    let room = &overview.room;
+/// The address of a room's page.
+pub(super) fn path_of(id: RoomId) -> String {
+    format!("/operator/rooms/{id}")
+}
+
+/// Who changed the settings of a room last, and what, in words.
+pub(super) async fn last_change(app: &SharedState, shell: &CockpitShell, id: RoomId) -> Option<(String, String)> {
+    let entry = app.office.audit_of("room", id, Page { after: None, limit: 1 }).await.ok()?.pop()?;
+    let names = UserNames::of(app, [&entry].into_iter()).await;
+    let EntryWords { who, what, .. } = EntryWords::of(shell, &entry, &|user| names.get(user), HOME_ZONE);
+    Some((who, what))
+}
+
+/// The page of a room with the form that moves its line.
+#[derive(Template)]
+#[template(path = "cockpit/room.html")]
+struct RoomPage {
+    object: ObjectPage,
+    notice: Option<FormNotice>,
+    applied: Option<String>,
+    /// The address that the form is sent to.
+    action: String,
+    is_paused: bool,
+    /// None for those who may only look.
+    form: Option<RoomForm>,
+    preview: String,
+}
+
+impl Deref for RoomPage {
+    type Target = ObjectPage;
+
+    fn deref(&self) -> &ObjectPage {
+        &self.object
+    }
+}
+
+async fn room(
+    State(app): State<SharedState>,
+    shell: CockpitShell,
+    PathId(id): PathId<RoomId>,
+    RawQuery(query): RawQuery,
+) -> HttpResult<Response> {
+    let line = app.office.room(id).await?;
+    let applied = (query.as_deref() == Some("applied")).then(|| shell.t("desk-applied"));
+    show(&app, shell, &line, FormView { applied, ..FormView::default() }).await
+}
+
+/// Writes the page of a room.
+pub(super) async fn show(
+    app: &SharedState,
+    shell: CockpitShell,
+    line: &RoomOverview,
+    view: FormView,
+) -> HttpResult<Response> {
+    let room = &line.room;
+    let id = room.room_id;
     let entries = app.office.audit_of("room", id, Page { after: None, limit: ROWS }).await?;
     let is_cut = u32::try_from(entries.len()).is_ok_and(|len| len >= ROWS);
-    let timeline = moments::lines_of_entries(&app, &shell, entries).await;
-    let facts = vec![
-        ObjectFact::of(shell.t("orders-waiting"), Cell::text(shell.number(&overview.waiting))),
-        ObjectFact::of(shell.t("orders-offered"), Cell::text(shell.number(&overview.offered))),
-        ObjectFact::of(
-            shell.t("orders-in"),
-            Cell::text(format!("{} / {}", shell.number(&overview.active), shell.number(&room.max_active))),
-        ),
-        ObjectFact::of(shell.t("orders-rate-head"), Cell::text(rate(&shell, room))),
-        ObjectFact::of(shell.t("orders-highest"), Cell::text(shell.number(&overview.highest.0))),
-        ObjectFact::of(shell.t("orders-message"), Cell::text(room.message.clone().unwrap_or_else(|| "–".to_owned()))),
+    let timeline = moments::lines_of_entries(app, &shell, entries).await;
+    let facts = [
+        ("orders-waiting", shell.number(&line.waiting)),
+        ("orders-offered", shell.number(&line.offered)),
+        ("orders-in", format!("{} / {}", shell.number(&line.active), shell.number(&room.max_active))),
+        ("orders-rate-head", rate(&shell, room)),
+        ("orders-highest", shell.number(&line.highest.0)),
+        ("orders-message", room.message.clone().unwrap_or_else(|| "–".to_owned())),
     ];
     let mut more = vec![Link::to(shell.t("orders-rooms"), "/operator/rooms"), log_of(&shell, &format!("room {id}"))];
     let tables = match id.concert() {
@@ -141,19 +210,45 @@ async fn room(State(app): State<SharedState>, shell: CockpitShell, PathId(id): P
             more.push(Link::to(shell.t("orders-sale"), format!("/operator/concerts/{concert}/sale")));
             Vec::new()
         }
-        None => vec![house_concerts(&app, &shell).await?],
+        None => vec![house_concerts(app, &shell).await?],
     };
-    ObjectPage {
-        title: line_name(&shell, id),
-        state: gate(&shell, room),
-        facts,
-        acts: Vec::new(),
-        more,
-        tables,
-        timeline,
-        cut: is_cut.then(|| shell.t("orders-cut")),
-        raw: raw(&json!({ "room": room }))?,
-        shell,
-    }
-    .answer()
+    let FormView { form, notice, preview, applied } = view;
+    let page = RoomPage {
+        notice,
+        applied,
+        action: format!("{}/settings", path_of(id)),
+        is_paused: room.gate == Gate::Paused,
+        form: shell.may_change().then(|| form.unwrap_or_else(|| RoomForm::fresh(room))),
+        preview,
+        object: ObjectPage {
+            title: line_name(&shell, id),
+            state: gate(&shell, room),
+            facts: facts.map(|(name, value)| ObjectFact::of(shell.t(name), Cell::text(value))).into(),
+            acts: Vec::new(),
+            more,
+            tables,
+            timeline,
+            cut: is_cut.then(|| shell.t("orders-cut")),
+            raw: raw(&json!({ "room": room }))?,
+            shell,
+        },
+    };
+    form_page(&page.shell, page.notice.as_ref(), &page)
+}
+
+/// The address of the form, opened as a page: by a reload, or by the way back from a sign-in.
+async fn to_room(PathId(id): PathId<RoomId>) -> Redirect {
+    Redirect::to(&path_of(id))
+}
+
+async fn set(
+    State(app): State<SharedState>,
+    OperatorOnly(caller): OperatorOnly,
+    shell: CockpitShell,
+    PathId(id): PathId<RoomId>,
+    fields: FormFields,
+) -> HttpResult<Response> {
+    let line = app.office.room(id).await?;
+    let place = FormPlace::Room(Box::new(line), app.office.now());
+    set_room((app, shell, caller), place, &fields).await
 }

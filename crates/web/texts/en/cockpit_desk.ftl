@@ -102,6 +102,8 @@ desk-effect-sold-out-same = Still sold out at { $after }.
 desk-effect-sold-out-now = Sold out at { $after }.
 desk-effect-not-sold-out = Like this it won’t be sold out today.
 desk-effect-line = The line’s empty at { $when }.
+desk-effect-line-stays = Like this the line won’t be empty today.
+desk-effect-line-unknown = When the line will be empty isn’t known yet: { $why }.
 desk-effect-unknown = When it’ll be sold out isn’t known yet: { $why }.
 # What to look at
 desk-looks = Look at this

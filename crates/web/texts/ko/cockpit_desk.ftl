@@ -102,6 +102,8 @@ desk-effect-sold-out-same = 매진 예상은 그대로 { $after }입니다.
 desk-effect-sold-out-now = 매진 예상은 { $after }입니다.
 desk-effect-not-sold-out = 이대로면 오늘 안에 매진되지 않습니다.
 desk-effect-line = 줄은 { $when }에 빕니다.
+desk-effect-line-stays = 이대로면 오늘 안에 줄이 비지 않습니다.
+desk-effect-line-unknown = 줄이 비는 시각은 아직 알 수 없습니다: { $why }.
 desk-effect-unknown = 매진 시각은 아직 알 수 없습니다: { $why }.
 # 볼 것
 desk-looks = 지금 확인할 것

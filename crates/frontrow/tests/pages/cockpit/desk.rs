@@ -1,4 +1,4 @@
-//! The screen of a sale: who sees it, and every field of the form that moves its line.
+//! The screen of a sale: who sees it, and every field of the form that moves its line. A room's page has the same form.
 
 use crate::support::{browser, hidden, key, says};
 use frontrow_testkit::{Browser, Client, Hall, LoadedPage, PRICE, Server, form_body, items};
@@ -12,6 +12,8 @@ struct Desk {
     operator: Client,
     browser: Browser,
     path: String,
+    /// The address that the form is sent to.
+    action: String,
 }
 
 impl Desk {
@@ -21,7 +23,15 @@ impl Desk {
         let operator = server.operator().await;
         let browser = browser(&server, &operator);
         let path = format!("/operator/concerts/{}/sale", hall.id());
-        Self { server, hall, operator, browser, path }
+        let action = format!("{path}/room");
+        Self { server, hall, operator, browser, path, action }
+    }
+
+    /// The page of the house room, which leads to the sale.
+    async fn in_house_room() -> Self {
+        let desk = Self::open().await;
+        let path = format!("/operator/rooms/{}", desk.hall.concert.room_id);
+        Self { action: format!("{path}/settings"), path, ..desk }
     }
 
     async fn page(&self) -> LoadedPage {
@@ -63,7 +73,7 @@ impl Desk {
             }
         }
         let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        sender.send(&format!("{}/room", self.path), &fields).await
+        sender.send(&self.action, &fields).await
     }
 
     /// The newest entry of the audit log.
@@ -119,7 +129,11 @@ async fn a_sale_is_shown_to_those_who_may_see_it_with_its_figures_to_the_seat_an
 
 #[tokio::test]
 async fn the_line_is_paused_once_the_operator_has_read_what_happens_and_said_why() {
-    let desk = Desk::open().await;
+    paused_with_a_reason(Desk::open().await).await;
+    paused_with_a_reason(Desk::in_house_room().await).await;
+}
+
+async fn paused_with_a_reason(desk: Desk) {
     // What is half typed in the other fields, or wrong there, does not keep the line from being paused.
     let typed = [("message", "잠시 멈춥니다 <b>"), ("max_active", "1o0")];
     let asked = desk.send(&desk.page().await, "pause", &typed).await;
@@ -190,7 +204,11 @@ async fn the_pages_of_a_concert_lead_to_each_other() {
 
 #[tokio::test]
 async fn what_is_typed_is_applied_and_a_form_that_is_sent_twice_is_applied_once() {
-    let desk = Desk::open().await;
+    applied_once(Desk::open().await).await;
+    applied_once(Desk::in_house_room().await).await;
+}
+
+async fn applied_once(desk: Desk) {
     let page = desk.page().await;
     let typed = [
         ("max_active", " 1,200 "),
@@ -226,7 +244,11 @@ async fn what_is_typed_is_applied_and_a_form_that_is_sent_twice_is_applied_once(
 
 #[tokio::test]
 async fn every_field_that_cannot_be_comes_back_with_what_was_typed_and_why() {
-    let desk = Desk::open().await;
+    faults_come_back(Desk::open().await).await;
+    faults_come_back(Desk::in_house_room().await).await;
+}
+
+async fn faults_come_back(desk: Desk) {
     let page = desk.page().await;
     let long = "가".repeat(501);
     for (name, bad, why) in [
@@ -262,14 +284,14 @@ async fn every_field_that_cannot_be_comes_back_with_what_was_typed_and_why() {
     }
     let (key, version) = (key(&page), hidden(&page, "version").remove(0));
     let sound = [("key", &*key), ("version", &*version), ("act", "apply"), ("max_active", "77"), ("reason", "x")];
-    let room_path = format!("{}/room", desk.path);
+    let action = &desk.action;
     for raw in ["message=%ff", "message=a&message=b", "reason=y", "max_active=5", "was_gate=%ff", "consent=&consent="] {
         let body = format!("{}&{raw}", form_body(&sound));
-        let back = desk.browser.send_with(&room_path, body, &[("sec-fetch-site", "same-origin")]).await;
+        let back = desk.browser.send_with(action, body, &[("sec-fetch-site", "same-origin")]).await;
         assert_eq!(back.status, 422, "{raw}: {}", back.html);
     }
     assert_ne!(desk.entry().await["action"], "room.set");
-    assert_eq!(desk.browser.open(&room_path).await.leads_to(), desk.path, "a reload of the form’s address");
+    assert_eq!(desk.browser.open(action).await.leads_to(), desk.path, "a reload of the form’s address");
     // Fields that no person fills in.
     for (name, bad) in [("key", "short"), ("version", "x"), ("act", "explode")] {
         assert_eq!(
@@ -282,13 +304,17 @@ async fn every_field_that_cannot_be_comes_back_with_what_was_typed_and_why() {
     }
     let foreign = [("sec-fetch-site", "cross-site")];
     let body = form_body(&[("key", &key), ("act", "pause")]);
-    assert_eq!(desk.browser.send_with(&format!("{}/room", desk.path), body, &foreign).await.status, 403);
+    assert_eq!(desk.browser.send_with(action, body, &foreign).await.status, 403);
     desk.server.close().await;
 }
 
 #[tokio::test]
 async fn settings_that_would_stop_the_sale_ask_again_and_a_rate_of_0_is_answered_by_a_pause() {
-    let desk = Desk::open().await;
+    stops_are_asked_about(Desk::open().await).await;
+    stops_are_asked_about(Desk::in_house_room().await).await;
+}
+
+async fn stops_are_asked_about(desk: Desk) {
     let asked = desk.send(&desk.page().await, "apply", &[("max_active", "0"), ("reason", "화재 경보")]).await;
     says(&asked, &["동시 입장을 0으로 할까요?", "이미 받은 차례도 쓸 수 없습니다", "value=\"화재 경보\""], &[]);
     assert_ne!(desk.room().await["max_active"], 0);
@@ -315,7 +341,11 @@ async fn settings_that_would_stop_the_sale_ask_again_and_a_rate_of_0_is_answered
 
 #[tokio::test]
 async fn of_two_operators_the_second_sees_what_the_first_has_done_before_anything_is_overwritten() {
-    let desk = Desk::open().await;
+    nothing_is_overwritten_unseen(Desk::open().await).await;
+    nothing_is_overwritten_unseen(Desk::in_house_room().await).await;
+}
+
+async fn nothing_is_overwritten_unseen(desk: Desk) {
     let second = browser(&desk.server, &desk.server.operator_named("이수연").await);
     let (old, seen) = (desk.page().await, second.open(&desk.path).await);
     let first = desk.send_as(&second, &seen, "apply", &[("max_active", "300")]).await;
@@ -344,6 +374,10 @@ async fn a_viewer_reads_everything_and_moves_nothing() {
     let desk = Desk::open().await;
     let (page, viewer) = (desk.page().await, desk.server.viewer().await);
     let browser = browser(&desk.server, &viewer);
+    let (room, settings) = (desk.hall.concert.room_id, [("act", "pause"), ("reason", "왜"), ("consent", "given")]);
+    let seen = browser.open(&format!("/operator/rooms/{room}")).await;
+    says(&seen, &["줄을 움직일 수 없습니다"], &["method=\"post\" action=\"/operator/rooms"]);
+    assert_eq!(browser.send(&format!("/operator/rooms/{room}/settings"), &settings).await.status, 403);
     for act in ["pause", "apply", "preview"] {
         assert_eq!(
             desk.send_as(&browser, &page, act, &[("max_active", "7"), ("reason", "왜")]).await.status,
@@ -376,6 +410,36 @@ async fn a_preview_says_what_a_change_does_and_when_it_cannot_know() {
     says(&page, &["아직 알 수 없습니다", "value=\"300\""], &[]);
     assert_ne!(desk.room().await["max_active"], 300);
     desk.server.close().await;
+}
+
+#[tokio::test]
+async fn a_line_by_itself_is_moved_on_its_rooms_page_which_says_nothing_of_seats() {
+    // Given a box office without a concert, whose house room leads to another shop.
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let browser = browser(&server, &operator);
+    let send = async |page: &LoadedPage, fields: &[(&str, &str)]| {
+        let was = ["key", "version", "was_gate", "was_max_active", "was_admit_per_minute", "was_message"]
+            .map(|name| (name, unescaped(&hidden(page, name)[0])));
+        let was = was.iter().map(|(name, value)| (*name, value.as_str()));
+        let fields: Vec<_> = was.chain(fields.iter().copied()).collect();
+        browser.send("/operator/rooms/0/settings", &fields).await
+    };
+    let page = browser.open("/operator/rooms/0").await;
+    says(&page, &["공용 대기열", "줄 멈추기", "미리 보기", "이 대기열을 쓰는 예정 공연이 없습니다"], &["매진"]);
+    // When more are to come in: when the line is empty cannot be known yet, and nothing is said of seats.
+    let shown = send(&page, &[("act", "preview"), ("max_active", "5000")]).await;
+    says(&shown, &["줄이 비는 시각은 아직 알 수 없습니다", "value=\"5000\""], &["매진"]);
+    let done = send(&page, &[("act", "apply"), ("max_active", "5000"), ("message", "곧 엽니다")]).await;
+    assert_eq!(done.leads_to(), "/operator/rooms/0?applied");
+    says(&browser.open(done.leads_to()).await, &["적용했습니다", "곧 엽니다", "→ 5,000"], &[]);
+    // Then the room has it, and the page of a room that there is not has no form.
+    let room = operator.get("/operator/rooms/0").await.expect(200);
+    assert_eq!((&room["max_active"], &room["message"]), (&json!(5_000), &json!("곧 엽니다")));
+    assert_eq!(browser.open("/operator/rooms/9").await.status, 404);
+    let unknown = browser.send("/operator/rooms/9/settings", &[("key", &key(&page)), ("act", "pause")]).await;
+    assert_eq!(unknown.status, 404);
+    server.close().await;
 }
 
 #[tokio::test]

@@ -1,9 +1,6 @@
 //! The page that asks again before a change that stops the line, or that needs a reason.
 
-use super::{
-    page::{RoomForm, path_of},
-    preview::{self, Occasion},
-};
+use super::{page::RoomForm, settings::FormPlace};
 use crate::{
     cockpit::shell::CockpitShell,
     edge::{problem::HttpResult, state::SharedState},
@@ -19,7 +16,6 @@ use frontrow_domain::{
     line::{Gate, Room},
     sale::Stops,
 };
-use frontrow_service::house::SaleScreen;
 
 /// A setting that would change.
 struct ChangeLine {
@@ -35,6 +31,7 @@ struct AskPage {
     title: String,
     question: String,
     path: String,
+    action: String,
     texts: Vec<String>,
     changes: Vec<ChangeLine>,
     effect: String,
@@ -46,7 +43,7 @@ struct AskPage {
 
 /// What the page asks about.
 pub(super) struct AskedChange<'a> {
-    pub(super) screen: &'a SaleScreen,
+    pub(super) place: &'a FormPlace,
     pub(super) change: &'a RoomChange,
     pub(super) form: RoomForm,
     pub(super) notice: Option<FormNotice>,
@@ -56,23 +53,22 @@ pub(super) struct AskedChange<'a> {
 
 /// The page.
 pub(super) async fn show(app: &SharedState, shell: CockpitShell, asked: AskedChange<'_>) -> HttpResult<Response> {
-    let AskedChange { screen, change, form, notice, lead } = asked;
-    let (concert, room) = (&screen.concert, &screen.room.room);
-    let preview = app.office.preview_room(concert.concert_id, change).await?;
-    let line = app.office.room(concert.room_id).await?;
-    let setting = Occasion { shell: &shell, zone: &concert.time_zone, now: screen.at };
+    let AskedChange { place, change, form, notice, lead } = asked;
+    let room = place.room();
+    let preview = place.preview(app, change).await?;
     let (question, stopped, confirm) = match change.stops(room) {
         Some(Stops::NoPlaces) => ("desk-ask-zero", Some("desk-stops-zero"), "desk-confirm"),
         Some(_) => ("desk-ask-pause", Some("desk-stops-paused"), "desk-pause"),
         None => ("desk-ask-reason", None, "desk-confirm"),
     };
-    let stopped = stopped.map(|id| in_line(&shell, id, screen));
+    let stopped = stopped.map(|id| in_line(&shell, id, place));
     // What stops the line says all of it.
-    let effect = if stopped.is_some() { String::new() } else { preview::effect(&setting, &preview, &line) };
+    let effect = if stopped.is_some() { String::new() } else { place.effect(app, &shell, &preview).await? };
     let page = AskPage {
-        title: concert.title.clone(),
+        title: place.title(&shell),
         question: shell.t(question),
-        path: path_of(screen),
+        path: place.path(),
+        action: place.action(),
         texts: lead.into_iter().chain(stopped).collect(),
         changes: changes(&shell, room, &preview.after),
         effect,
@@ -86,8 +82,9 @@ pub(super) async fn show(app: &SharedState, shell: CockpitShell, asked: AskedCha
 }
 
 /// A text about those inside and those in line.
-fn in_line(shell: &Shell, id: &str, screen: &SaleScreen) -> String {
-    shell.t2(id, "active", screen.room.active, "waiting", screen.room.waiting)
+fn in_line(shell: &Shell, id: &str, place: &FormPlace) -> String {
+    let (active, waiting) = place.active_and_waiting();
+    shell.t2(id, "active", active, "waiting", waiting)
 }
 
 fn changes(shell: &Shell, before: &Room, after: &Room) -> Vec<ChangeLine> {

@@ -20,11 +20,11 @@ const MESSAGE_LEN_MAX: usize = 500;
 
 /// The settings of a room as the form writes them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Settings {
-    pub(super) cap: String,
+pub(in crate::cockpit) struct Settings {
+    pub(in crate::cockpit) cap: String,
     /// Empty for no limit.
-    pub(super) rate: String,
-    pub(super) message: String,
+    pub(in crate::cockpit) rate: String,
+    pub(in crate::cockpit) message: String,
 }
 
 impl From<&Room> for Settings {
@@ -39,7 +39,7 @@ impl From<&Room> for Settings {
 
 /// What the button says that was pressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
+pub(in crate::cockpit) enum Act {
     Apply,
     Pause,
     Open,
@@ -78,35 +78,35 @@ impl Act {
 
 /// Whether the sender was asked and said yes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Consent {
+pub(in crate::cockpit) enum Consent {
     Given,
     NotAsked,
 }
 
 /// A form that was sent.
 #[derive(Debug, Clone)]
-pub(super) struct SentForm {
-    pub(super) act: Act,
-    pub(super) consent: Consent,
+pub(in crate::cockpit) struct SentForm {
+    pub(in crate::cockpit) act: Act,
+    pub(in crate::cockpit) consent: Consent,
     /// The version of the settings that the sender saw.
-    pub(super) basis: Time,
+    pub(in crate::cockpit) basis: Time,
     /// The settings that the sender saw.
-    pub(super) was: Settings,
+    pub(in crate::cockpit) was: Settings,
     /// The gate of the page that the sender pressed a button of.
-    pub(super) was_gate: Gate,
-    pub(super) typed: Settings,
-    pub(super) reason: String,
+    pub(in crate::cockpit) was_gate: Gate,
+    pub(in crate::cockpit) typed: Settings,
+    pub(in crate::cockpit) reason: String,
 }
 
 /// What cannot be, by field.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct RoomFaults {
-    pub(super) cap: Option<String>,
-    pub(super) rate: Option<String>,
-    pub(super) message: Option<String>,
-    pub(super) reason: Option<String>,
+pub(in crate::cockpit) struct RoomFaults {
+    pub(in crate::cockpit) cap: Option<String>,
+    pub(in crate::cockpit) rate: Option<String>,
+    pub(in crate::cockpit) message: Option<String>,
+    pub(in crate::cockpit) reason: Option<String>,
     /// The rate is 0: the operator who sends that wants to pause.
-    pub(super) is_rate_zero: bool,
+    pub(in crate::cockpit) is_rate_zero: bool,
 }
 
 impl RoomFaults {

@@ -4,6 +4,7 @@ use super::{
     form::{Act, Consent, RoomFaults, SentForm, Settings},
     frame::{ForecastFrame, LookFrame, ScreenFrame, state_of, version_of},
     preview::Occasion,
+    settings::FormView,
     words,
 };
 use crate::{
@@ -40,15 +41,15 @@ use std::collections::{BTreeMap, BTreeSet};
 const NAMES_MAX: usize = 50;
 
 /// The form of the settings, with what was typed.
-pub(super) struct RoomForm {
-    pub(super) key: String,
-    pub(super) sent: SentForm,
-    pub(super) faults: RoomFaults,
+pub(in crate::cockpit) struct RoomForm {
+    pub(in crate::cockpit) key: String,
+    pub(in crate::cockpit) sent: SentForm,
+    pub(in crate::cockpit) faults: RoomFaults,
 }
 
 impl RoomForm {
     /// The form as it is first shown.
-    fn fresh(room: &Room) -> Self {
+    pub(in crate::cockpit) fn fresh(room: &Room) -> Self {
         let settings = Settings::from(room);
         let sent = SentForm {
             act: Act::Apply,
@@ -68,7 +69,7 @@ impl RoomForm {
     }
 
     /// The version that it is based on, as the form carries it.
-    pub(super) fn version(&self) -> String {
+    pub(in crate::cockpit) fn version(&self) -> String {
         version_of(self.sent.basis)
     }
 }
@@ -237,7 +238,8 @@ struct DeskPage {
     title: String,
     venue: String,
     when: String,
-    path: String,
+    /// The address that the form is sent to.
+    action: String,
     state: String,
     is_paused: bool,
     is_own_only: bool,
@@ -257,16 +259,6 @@ struct DeskPage {
     /// Newest first.
     entries: Vec<EntryLine>,
     data: String,
-}
-
-/// How a page is shown.
-#[derive(Default)]
-pub(super) struct DeskView {
-    pub(super) form: Option<RoomForm>,
-    pub(super) notice: Option<FormNotice>,
-    pub(super) preview: String,
-    /// What was done, in words.
-    pub(super) applied: Option<String>,
 }
 
 /// The path of the screen of a sale.
@@ -292,7 +284,7 @@ pub(super) async fn show(
     app: &SharedState,
     shell: CockpitShell,
     screen: &SaleScreen,
-    shown: DeskView,
+    shown: FormView,
 ) -> HttpResult<Response> {
     let entries = newest_entries(app, &shell, screen).await;
     let concert = &screen.concert;
@@ -303,7 +295,7 @@ pub(super) async fn show(
     let old = |words: &str, as_of: Option<Time>| {
         as_of.map(|as_of| shell.t1(words, "when", words::moment(as_of, screen.at, &concert.time_zone)))
     };
-    let DeskView { form, notice, preview, applied } = shown;
+    let FormView { form, notice, preview, applied } = shown;
     let page = DeskPage {
         nav: ConcertNav { id: concert.concert_id, here: ConcertPart::Sale },
         title: concert.title.clone(),
@@ -325,7 +317,7 @@ pub(super) async fn show(
         data: data(&shell, screen, &path)?,
         notice,
         applied,
-        path,
+        action: format!("{path}/room"),
         shell,
     };
     form_page(&page.shell, page.notice.as_ref(), &page)

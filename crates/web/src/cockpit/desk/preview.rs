@@ -33,18 +33,22 @@ pub(super) fn effect(setting: &Occasion<'_>, preview: &RoomPreview, line: &RoomO
         // What is said at once says it.
         (_, Err(_)) if after.gate == Gate::Paused || after.max_active <= 0 => {}
         (_, Err(unknown)) => {
-            said.push(shell.t1("desk-effect-unknown", "why", words::unknown(shell, reason_of(*unknown))));
+            let id = if preview.concert.is_some() { "desk-effect-unknown" } else { "desk-effect-line-unknown" };
+            said.push(shell.t1(id, "why", words::unknown(shell, reason_of(*unknown))));
         }
         (as_it_is, Ok(changed)) => {
             let old = as_it_is.as_ref().ok().and_then(|forecast| hour(forecast.sold_out_in));
-            said.push(match (old, hour(changed.sold_out_in)) {
+            let sold_out = match (old, hour(changed.sold_out_in)) {
                 (Some(old), Some(new)) if old == new => shell.t1("desk-effect-sold-out-same", "after", new),
                 (Some(old), Some(new)) => shell.t2("desk-effect-sold-out", "before", old, "after", new),
                 (None, Some(new)) => shell.t1("desk-effect-sold-out-now", "after", new),
                 (_, None) => shell.t("desk-effect-not-sold-out"),
-            });
+            };
+            said.extend(preview.concert.is_some().then_some(sold_out));
             if line.waiting > 0 {
-                said.extend(hour(changed.line_empty_in).map(|when| shell.t1("desk-effect-line", "when", when)));
+                let empty = hour(changed.line_empty_in).map(|when| shell.t1("desk-effect-line", "when", when));
+                let never = || preview.concert.is_none().then(|| shell.t("desk-effect-line-stays"));
+                said.extend(empty.or_else(never));
             }
         }
     }
