@@ -34,7 +34,7 @@ const ROUNDS: usize = 50;
 const TARGET: Duration = Duration::from_millis(100);
 
 /// The rows, by number. `SOMEONE` is the user's id.
-const FILL: [&str; 8] = [
+const FILL: [&str; 9] = [
     "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
      SELECT SOMEONE, CASE n % 3 WHEN 0 THEN '김민' || n WHEN 1 THEN 'Kim Minji ' || n ELSE 'Park ' || n END,
          'buyer' || n || '@example.com', '', 'buyer', T0, T0 FROM each",
@@ -57,7 +57,11 @@ const FILL: [&str; 8] = [
     "INSERT INTO point_history (history_id, user_id, amount, type, description, balance_after, version, payment_id,
          reference, created_at)
      SELECT 2 * n - 1, SOMEONE, 6000, 'top_up', 'top-up', 6000, 1, NULL, 'pg-' || n, T0 FROM each
-     UNION ALL SELECT 2 * n, SOMEONE, -1000, 'use', 'payment', 5000, 2, n, NULL, T0 FROM each",
+     UNION ALL SELECT 2 * n, SOMEONE, -1000, 'use', 'payment', 5000, 2, n, NULL, T0 FROM each
+     UNION ALL SELECT 3000000 + 2 * n, SOMEONE, -1, 'adjustment', 'x', 4999, 3, NULL, iif(n % 20, 'cc-' || n, 'batch'), T0
+     FROM each WHERE n % 10 = 0",
+    "INSERT INTO debt (debt_id, user_id, amount, reason, reference, status, created_at, settled_at)
+     SELECT n, SOMEONE, 10, 'x', iif(n % 20, 'cc-' || n, 'batch'), 'waived', T0, T0 FROM each WHERE n % 10 = 0",
     "INSERT INTO audit_log (audit_id, actor, action, object, detail, created_at)
      SELECT n, NULL, 'payment.refund', 'payment ' || n % 1000, '{}', T0 FROM each WHERE n % 20 = 0",
 ];
@@ -155,6 +159,9 @@ async fn measure(path: &Path, orders: i64) {
         "nothing like it".to_owned(),
         "tide".to_owned(),
         format!("pg-{middle}"),
+        format!("cc-{}", middle + 10),
+        "batch".to_owned(),
+        format!("debt {middle}"),
         Uuid::from_u128(u128::try_from(middle).unwrap()).to_string(),
         "concert 1 seat 12".to_owned(),
         "concert 1 R7 12".to_owned(),

@@ -9,9 +9,10 @@ use crate::{
 };
 use frontrow_domain::{
     changes::AuditEntry,
-    id::{AuditId, ConcertId, PaymentId, ReservationId, TokenId, UserId},
+    id::{AuditId, ConcertId, DebtId, EventId, PaymentId, ReservationId, TokenId, UserId},
     line::Token,
-    points::PointEntry,
+    outbox::OutboxEvent,
+    points::{Debt, PointEntry},
     refusal::Refusal,
     sale::{Concert, Seat, SeatLabel},
     text::folded,
@@ -37,8 +38,12 @@ pub struct FoundThings {
     pub payments: Vec<Receipt>,
     pub concerts: Vec<Concert>,
     pub seats: Vec<FoundSeat>,
-    /// Top-ups with the text as the payment provider's reference.
-    pub top_ups: Vec<PointEntry>,
+    /// Top-ups and corrections with the text as their reference.
+    pub bookings: Vec<PointEntry>,
+    /// Debts with the text as their number or reference.
+    pub debts: Vec<Debt>,
+    /// Events of the outbox that are not delivered.
+    pub events: Vec<OutboxEvent>,
     pub rooms: Vec<RoomOverview>,
     pub audit: Vec<AuditEntry>,
     /// Places in a line.
@@ -68,7 +73,9 @@ impl FoundThings {
             + self.payments.len()
             + self.concerts.len()
             + self.seats.len()
-            + self.top_ups.len()
+            + self.bookings.len()
+            + self.debts.len()
+            + self.events.len()
             + self.rooms.len()
             + self.audit.len()
             + self.tokens.len()
@@ -90,8 +97,8 @@ fn list_of<T>(one: Option<T>) -> Vec<T> {
 /// For operators.
 impl BoxOffice {
     /// Everything that a text may stand for: a user's id, address or name; the number of a reservation, a payment, a
-    /// concert, a room or an entry of the audit log; a concert's title or artist; a seat of a concert; the reference of
-    /// a top-up; a queue token. Every look-up goes by an index or has a bound, so the cost does not grow with what was
+    /// concert, a room, a debt, an undelivered event or an entry of the audit log; a concert's title or artist; a seat of
+    /// a concert; the reference of a top-up or a correction; a queue token. Every look-up goes by an index or has a bound, so the cost does not grow with what was
     /// sold.
     ///
     /// # Errors
@@ -106,14 +113,16 @@ impl BoxOffice {
             self.seats_wanted(&wanted),
             async {
                 tokio::try_join!(
-                    self.top_up_wanted(&wanted),
+                    self.bookings_wanted(&wanted),
+                    self.debts_wanted(&wanted),
+                    self.event_wanted(&wanted),
                     self.room_wanted(&wanted),
                     self.entry_wanted(&wanted),
                     self.token_wanted(&wanted),
                 )
             },
         )?;
-        let (top_ups, rooms, audit, tokens) = rest;
+        let (bookings, debts, events, rooms, audit, tokens) = rest;
         // A seat that there is not is not found by its concert.
         let is_there = wanted.seat.is_none() || !seats.is_empty();
         let concerts = if is_there { concerts } else { Vec::new() };
@@ -123,7 +132,9 @@ impl BoxOffice {
             payments: receipts,
             concerts,
             seats,
-            top_ups,
+            bookings,
+            debts,
+            events,
             rooms,
             audit,
             tokens,
@@ -202,8 +213,28 @@ impl BoxOffice {
         Ok(seats)
     }
 
-    async fn top_up_wanted(&self, wanted: &WantedThing) -> Result<Vec<PointEntry>, ServiceError> {
-        Ok(if wanted.named.is_none() { list_of(self.store.top_up(&wanted.text).await?) } else { Vec::new() })
+    async fn bookings_wanted(&self, wanted: &WantedThing) -> Result<Vec<PointEntry>, ServiceError> {
+        let is_named = wanted.named.is_some();
+        Ok(if is_named { Vec::new() } else { self.store.booked_as(&wanted.text, FOUND_MAX).await? })
+    }
+
+    async fn debts_wanted(&self, wanted: &WantedThing) -> Result<Vec<Debt>, ServiceError> {
+        let mut debts = Vec::new();
+        if let Some(id) = wanted.number_of(WantedKind::Debt, DebtId::try_from) {
+            debts.extend(self.store.debt(id).await?);
+        }
+        if wanted.named.is_none() {
+            let first = debts.first().map(|debt| debt.debt_id);
+            let of_reference = self.store.owed_as(&wanted.text, FOUND_MAX).await?;
+            debts.extend(of_reference.into_iter().filter(|debt| Some(debt.debt_id) != first));
+            debts.truncate(as_len(FOUND_MAX));
+        }
+        Ok(debts)
+    }
+
+    async fn event_wanted(&self, wanted: &WantedThing) -> Result<Vec<OutboxEvent>, ServiceError> {
+        let Some(id) = wanted.number_of(WantedKind::Event, EventId::try_from) else { return Ok(Vec::new()) };
+        Ok(list_of(known(self.event(id).await)?))
     }
 
     async fn room_wanted(&self, wanted: &WantedThing) -> Result<Vec<RoomOverview>, ServiceError> {

@@ -427,9 +427,13 @@ impl Store for MemoryStore {
         Ok(newest(rows.iter(), |row| row.history_id, page, |row| row.user_id == user))
     }
 
-    async fn top_up(&self, reference: &str) -> Result<Option<PointEntry>, StoreError> {
-        let is_it = |row: &&PointEntry| row.kind == PointKind::TopUp && row.reference.as_deref() == Some(reference);
-        Ok(self.state().model.history.iter().find(is_it).cloned())
+    async fn booked_as(&self, reference: &str, limit: u32) -> Result<Vec<PointEntry>, StoreError> {
+        let model = &self.state().model;
+        let has_it = |row: &&PointEntry| row.reference.as_deref() == Some(reference);
+        let mut rows: Vec<_> = model.history.iter().filter(has_it).cloned().collect();
+        rows.sort_by_key(|row| (row.kind != PointKind::TopUp, row.user_id));
+        rows.truncate(self::limit(limit));
+        Ok(rows)
     }
 
     async fn entries_of(&self, payment: PaymentId) -> Result<Vec<PointEntry>, StoreError> {
@@ -441,6 +445,14 @@ impl Store for MemoryStore {
 
     async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError> {
         Ok(self.state().model.debts.get(&id).cloned())
+    }
+
+    async fn owed_as(&self, reference: &str, limit: u32) -> Result<Vec<Debt>, StoreError> {
+        let model = &self.state().model;
+        let mut rows: Vec<_> = model.debts.values().filter(|row| row.reference == reference).cloned().collect();
+        rows.sort_by_key(|row| row.user_id);
+        rows.truncate(self::limit(limit));
+        Ok(rows)
     }
 
     async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {

@@ -327,8 +327,8 @@ impl Store for PostgresStore {
         point_history::page(&self.reads, user, page).await
     }
 
-    async fn top_up(&self, reference: &str) -> Result<Option<PointEntry>, StoreError> {
-        point_history::top_up(&self.reads, reference).await
+    async fn booked_as(&self, reference: &str, limit: u32) -> Result<Vec<PointEntry>, StoreError> {
+        point_history::booked_as(&self.reads, reference, limit).await
     }
 
     async fn entries_of(&self, payment: PaymentId) -> Result<Vec<PointEntry>, StoreError> {
@@ -337,6 +337,10 @@ impl Store for PostgresStore {
 
     async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError> {
         debt::find(&self.reads, id).await
+    }
+
+    async fn owed_as(&self, reference: &str, limit: u32) -> Result<Vec<Debt>, StoreError> {
+        debt::owed_as(&self.reads, reference, limit).await
     }
 
     async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {

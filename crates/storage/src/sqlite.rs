@@ -385,9 +385,9 @@ impl Store for SqliteStore {
         self.read(move |conn| point_history::page(conn, user, page)).await
     }
 
-    async fn top_up(&self, reference: &str) -> Result<Option<PointEntry>, StoreError> {
+    async fn booked_as(&self, reference: &str, limit: u32) -> Result<Vec<PointEntry>, StoreError> {
         let reference = reference.to_owned();
-        self.read(move |conn| point_history::top_up(conn, &reference)).await
+        self.read(move |conn| point_history::booked_as(conn, &reference, limit)).await
     }
 
     async fn entries_of(&self, payment: PaymentId) -> Result<Vec<PointEntry>, StoreError> {
@@ -396,6 +396,11 @@ impl Store for SqliteStore {
 
     async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError> {
         self.read(move |conn| debt::find(conn, id)).await
+    }
+
+    async fn owed_as(&self, reference: &str, limit: u32) -> Result<Vec<Debt>, StoreError> {
+        let reference = reference.to_owned();
+        self.read(move |conn| debt::owed_as(conn, &reference, limit)).await
     }
 
     async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {

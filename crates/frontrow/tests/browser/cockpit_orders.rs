@@ -138,6 +138,121 @@ async fn a_cancelled_concert_gives_every_payment_back_once_though_the_program_is
     shop.assert_books_in_order();
 }
 
+/// Finds people at the door by name, by seat and by reservation, and looks at the one who was found.
+async fn at_the_door(wishes: Wishes) {
+    // Given a concert whose seats fans have bought.
+    let shop = Shop::open();
+    let operator = shop.operator().await;
+    let tickets = items(&operator, &format!("/operator/reservations?concert_id={CONCERT}&status=confirmed")).await;
+    let (ticket, other) = (&tickets[0], &tickets[tickets.len() - 1]);
+    let number = ticket["reservation_id"].to_string();
+    let browser = shop.browser(wishes).await;
+    sign_in(&browser, OPERATOR).await;
+    browser.goto(&format!("/operator/concerts/{CONCERT}")).await;
+    browser.click(&format!("nav a[href='/operator/concerts/{CONCERT}/door-list']")).await;
+    let row = |id: &str| format!("tbody a[href='/operator/reservations/{id}']");
+    let find = async |text: &str| {
+        browser.fill("#door-q", text).await;
+        browser.submit("#door-q").await;
+        browser.arrive(&format!("/operator/concerts/{CONCERT}/door-list?q=")).await;
+    };
+    browser.element(&row(&number)).await;
+    browser.element(&row(&other["reservation_id"].to_string())).await;
+    // When the number of a reservation is typed, that ticket is there and no other.
+    find(&number).await;
+    browser.element(&row(&number)).await;
+    browser.assert_fits().await;
+    if wishes.scripts == Scripts::On {
+        assert_accessible(&browser).await;
+    }
+    // When the seat that its row prints is typed, too.
+    let seat =
+        browser.element(&format!("tr:has(a[href='/operator/reservations/{number}']) td")).await.text().await.unwrap();
+    find(&seat).await;
+    browser.element(&row(&number)).await;
+    browser.gone(&row(&other["reservation_id"].to_string())).await;
+    // When somebody asks who has no ticket.
+    find("nothing like this").await;
+    browser.gone("tbody tr").await;
+    browser.contains("main", "nothing like this").await;
+    // Then the ticket that was found leads to its reservation.
+    find(&number).await;
+    browser.click(&row(&number)).await;
+    browser.arrive(&format!("/operator/reservations/{number}")).await;
+    browser.assert_quiet().await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_door_list_is_searched_on_a_phone() {
+    at_the_door(Wishes { screen: Screen::Narrow, ..Wishes::default() }).await;
+}
+
+#[tokio::test]
+async fn the_door_list_is_searched_without_scripts() {
+    at_the_door(Wishes { scripts: Scripts::Off, ..Wishes::default() }).await;
+}
+
+/// Moves the house room on its own page.
+async fn moves_a_room(wishes: Wishes) {
+    let shop = Shop::open();
+    let operator = shop.operator().await;
+    let room = async || operator.get("/operator/rooms/0").await.expect(200);
+    let browser = shop.browser(wishes).await;
+    sign_in(&browser, OPERATOR).await;
+    browser.goto("/operator/rooms").await;
+    browser.click("a[href='/operator/rooms/0']").await;
+    let check = async || {
+        browser.assert_fits().await;
+        if wishes.scripts == Scripts::On {
+            assert_accessible(&browser).await;
+        }
+    };
+    browser.element("#room").await;
+    check().await;
+    // A preview changes nothing.
+    let cap = room().await["max_active"].clone();
+    browser.fill("#max_active", "7").await;
+    browser.click("#room button[value=preview]").await;
+    browser.contains(".preview", "아직 알 수 없습니다").await;
+    check().await;
+    assert_eq!(room().await["max_active"], cap);
+    // A message and another cap, which takes something from buyers: the page asks why.
+    browser.fill("#message", "곧 다시 엽니다").await;
+    browser.click("#room button.wide[value=apply]").await;
+    browser.contains("h1", "사유를 적어 주세요").await;
+    check().await;
+    browser.fill("#reason", "좁은 로비").await;
+    browser.click("main form button.wide").await;
+    browser.arrive("/operator/rooms/0?applied").await;
+    browser.contains("main", "곧 다시 엽니다").await;
+    assert_eq!((&room().await["max_active"], &room().await["message"]), (&json!(7), &json!("곧 다시 엽니다")));
+    // A pause, and the way back.
+    browser.click(".gates button[value=pause]").await;
+    browser.contains("h1", "줄을 멈출까요?").await;
+    browser.fill("#reason", "음향 점검").await;
+    browser.click("main form button.wide").await;
+    browser.element(".gates button[value=open]:enabled").await;
+    assert_eq!(room().await["gate"], "paused");
+    check().await;
+    browser.click(".gates button[value=open]").await;
+    browser.element(".gates button[value=pause]:enabled").await;
+    assert_eq!(room().await["gate"], "open");
+    browser.contains("main", "음향 점검").await;
+    browser.assert_quiet().await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_operator_moves_a_line_on_its_rooms_page_with_a_phone() {
+    moves_a_room(Wishes { screen: Screen::Narrow, ..Wishes::default() }).await;
+}
+
+#[tokio::test]
+async fn an_operator_moves_a_line_on_its_rooms_page_without_scripts() {
+    moves_a_room(Wishes { scripts: Scripts::Off, ..Wishes::default() }).await;
+}
+
 /// The pages of this part, with what the demo has in them.
 const PAGES: [&str; 14] = [
     "/operator/search",

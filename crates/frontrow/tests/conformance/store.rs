@@ -122,6 +122,7 @@ macro_rules! conformance {
                 what_stands_on_tickets_is_found_by_reservation,
                 the_door_list_has_the_sold_seats_in_their_order,
                 debts_are_filtered_and_paged,
+                bookings_and_debts_are_found_by_their_references,
                 seats_come_by_number_with_their_labels,
                 reservations_are_filtered_and_paged,
                 payments_are_filtered_and_paged,

@@ -82,8 +82,13 @@ INSERT INTO reservation SELECT n, someone(n), 1, n, n, 1000,
     FROM generate_series(1, 40) AS n;
 INSERT INTO payment SELECT n, someone(n), n, 1000, 'completed', T0, NULL, T0 FROM generate_series(41, ROWS) AS n;
 INSERT INTO payment SELECT n, someone(n), n, 1000, 'refunded', T0, T0, T0 FROM generate_series(31, 40) AS n;
-INSERT INTO point SELECT n, someone(n), 5000, 2, T0, T0 FROM generate_series(1, ROWS) AS n;
+INSERT INTO point SELECT n, someone(n), 4999, 3, T0, T0 FROM generate_series(1, ROWS) AS n;
 INSERT INTO point_history SELECT 2 * n - 1, someone(n), 6000, 'top_up', 'x', 6000, 1, NULL, 'ref ' || n, T0
+    FROM generate_series(1, ROWS) AS n;
+INSERT INTO point_history SELECT 2 * ROWS + n, someone(n), -1, 'adjustment', 'x', 4999, 3, NULL,
+        CASE WHEN n % 2 = 0 THEN 'batch' ELSE 'cc ' || n END, T0
+    FROM generate_series(1, ROWS) AS n;
+INSERT INTO debt SELECT n, someone(n), 10, 'x', CASE WHEN n % 2 = 0 THEN 'batch' ELSE 'cc ' || n END, 'waived', T0, T0
     FROM generate_series(1, ROWS) AS n;
 INSERT INTO point_history SELECT 2 * n, someone(n), -1000, 'use', 'x', 5000, 2, n, NULL, T0
     FROM generate_series(1, ROWS) AS n;
@@ -95,12 +100,12 @@ INSERT INTO outbox SELECT n, 'audit_feed', jsonb_build_object('kind', 'audit_rec
         CASE WHEN n > ROWS - 20 THEN T0 - 1 WHEN n > 40 THEN T0 + 60000000 + n END, CASE WHEN n <= 40 THEN T0 END, 10, 'x'
     FROM generate_series(1, ROWS) AS n;
 SELECT setval('concert_ids', ROWS), setval('seat_ids', ROWS), setval('reservation_ids', ROWS),
-    setval('payment_ids', ROWS), setval('point_ids', ROWS), setval('history_ids', 2 * ROWS), setval('audit_ids', ROWS),
+    setval('payment_ids', ROWS), setval('point_ids', ROWS), setval('history_ids', 3 * ROWS), setval('debt_ids', ROWS), setval('audit_ids', ROWS),
     setval('event_ids', ROWS);
 RESET session_replication_role;
 ";
 
-const LARGE: [&str; 14] = [
+const LARGE: [&str; 15] = [
     "user",
     "session",
     "account_link",
@@ -111,6 +116,7 @@ const LARGE: [&str; 14] = [
     "payment",
     "point",
     "point_history",
+    "debt",
     "idempotency",
     "audit_log",
     "audit_feed",
@@ -118,7 +124,7 @@ const LARGE: [&str; 14] = [
 ];
 
 /// Parts of statements, and the index that each must go by.
-const INDEXES: [(&str, &str); 46] = [
+const INDEXES: [(&str, &str); 48] = [
     ("FROM session WHERE user_id = $1", "session_by_user"),
     ("WHERE email = $1", "user_email_unique"),
     ("FROM \"user\" WHERE user_id < $1", "user_pkey"),
@@ -127,6 +133,8 @@ const INDEXES: [(&str, &str); 46] = [
     ("FROM \"user\" WHERE lower(CASE", "user_by_later_name"),
     ("FROM seat WHERE concert_id = $1 AND seat_number = $2", "seat_number_unique"),
     ("FROM point_history WHERE type = 'top_up' AND reference = $1", "one_top_up_per_reference"),
+    ("FROM point_history WHERE type = 'adjustment' AND reference BETWEEN", "one_adjustment_per_reference"),
+    ("FROM debt WHERE reference BETWEEN", "one_debt_per_reference"),
     ("FROM point_history WHERE payment_id = $1", "one_entry_per_payment_and_type"),
     ("FROM audit_log WHERE object = $1", "audit_by_object"),
     ("FROM audit_log WHERE action IN", "audit_of_operators"),
@@ -283,7 +291,12 @@ async fn find_everything(store: &dyn Store) {
             assert_eq!(found.len(), rows, "{object}");
         }
     }
-    store.top_up("ref 150000").await.unwrap().unwrap();
+    assert_eq!(store.booked_as("ref 150000", 20).await.unwrap().len(), 1);
+    for (reference, found) in [("ref 7", 1), ("cc 7", 1), ("batch", 20), ("nothing", 0)] {
+        assert_eq!(store.booked_as(reference, 20).await.unwrap().len(), found, "{reference}");
+        let owed = if reference.starts_with("ref") { 0 } else { found };
+        assert_eq!(store.owed_as(reference, 20).await.unwrap().len(), owed, "{reference}");
+    }
     assert_eq!(store.entries_of(PaymentId::new(150_000)).await.unwrap().len(), 1);
     store.seat_at(ConcertId::new(3_000), 17).await.unwrap().unwrap();
     // All users, few, one and none.

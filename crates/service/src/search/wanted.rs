@@ -14,11 +14,13 @@ pub(super) enum WantedKind {
     Payment,
     Concert,
     Room,
+    Debt,
+    Event,
     Audit,
 }
 
 /// The words that name a kind before a number, in both languages of the pages.
-const KINDS: [(&str, WantedKind); 21] = [
+const KINDS: [(&str, WantedKind); 26] = [
     ("user", WantedKind::User),
     ("이용자", WantedKind::User),
     ("회원", WantedKind::User),
@@ -37,6 +39,11 @@ const KINDS: [(&str, WantedKind); 21] = [
     ("대기실", WantedKind::Room),
     ("대기열", WantedKind::Room),
     ("줄", WantedKind::Room),
+    ("debt", WantedKind::Debt),
+    ("미정산", WantedKind::Debt),
+    ("notice", WantedKind::Event),
+    ("event", WantedKind::Event),
+    ("알림", WantedKind::Event),
     ("audit", WantedKind::Audit),
     ("entry", WantedKind::Audit),
     ("기록", WantedKind::Audit),
@@ -124,10 +131,6 @@ impl WantedThing {
     }
 }
 
-/// The words for what the audit log names and a search does not look for.
-const LOGGED: [(&str, &str); 5] =
-    [("debt", "debt"), ("미정산", "debt"), ("notice", "event"), ("event", "event"), ("알림", "event")];
-
 /// What the audit log calls a thing that a text names by its kind and number, in either language: `payment 9` for
 /// `결제 9` and `Payment #9`. None if the text names no such thing.
 #[must_use]
@@ -140,13 +143,9 @@ pub fn logged_object(text: &str) -> Option<String> {
         Some(WantedKind::Payment) => numbered("payment"),
         Some(WantedKind::Concert) if wanted.seat.is_none() => numbered("concert"),
         Some(WantedKind::Room) => numbered("room"),
-        Some(WantedKind::Concert | WantedKind::Audit) => None,
-        None => {
-            let lower = folded(&wanted.text);
-            let (first, rest) = lower.split_once(char::is_whitespace)?;
-            let (_, kind) = LOGGED.iter().find(|(word, _)| *word == first)?;
-            number(rest.trim()).map(|number| format!("{kind} {number}"))
-        }
+        Some(WantedKind::Debt) => numbered("debt"),
+        Some(WantedKind::Event) => numbered("event"),
+        Some(WantedKind::Concert | WantedKind::Audit) | None => None,
     }
 }
 
@@ -186,7 +185,7 @@ mod tests {
         for text in ["12", "#12", "12번", " 12 "] {
             let wanted = wanted(text);
             for kind in
-                [WantedKind::Reservation, WantedKind::Payment, WantedKind::Concert, WantedKind::Room, WantedKind::Audit]
+                [WantedKind::Reservation, WantedKind::Payment, WantedKind::Concert, WantedKind::Debt, WantedKind::Audit]
             {
                 assert_eq!(wanted.number_of(kind, Ok::<_, ()>), Some(12), "{text} {kind:?}");
             }
@@ -198,6 +197,9 @@ mod tests {
             ("예약 12", WantedKind::Reservation),
             ("CONCERT 12", WantedKind::Concert),
             ("대기실 12", WantedKind::Room),
+            ("미정산 12", WantedKind::Debt),
+            ("notice 12", WantedKind::Event),
+            ("알림 12번", WantedKind::Event),
             ("기록 12", WantedKind::Audit),
         ] {
             let wanted = wanted(text);

@@ -475,7 +475,7 @@ CREATE UNIQUE INDEX one_entry_per_payment_and_type ON point_history (payment_id,
 -- A top-up and an adjustment each write one of the two.
 CREATE UNIQUE INDEX one_top_up_per_reference ON point_history (reference)
     WHERE type = 'top_up' AND reference IS NOT NULL;
-CREATE UNIQUE INDEX one_adjustment_per_reference ON point_history (user_id, reference)
+CREATE UNIQUE INDEX one_adjustment_per_reference ON point_history (reference, user_id)
     WHERE type = 'adjustment' AND reference IS NOT NULL;
 
 CREATE FUNCTION history_refers() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
@@ -504,7 +504,7 @@ CREATE TABLE debt (
     status     text   NOT NULL CONSTRAINT debt_status CHECK (status IN ('open', 'collected', 'waived')),
     created_at bigint NOT NULL,
     settled_at bigint CONSTRAINT debt_settled_at CHECK ((settled_at IS NULL) = (status = 'open')),
-    CONSTRAINT one_debt_per_reference UNIQUE (user_id, reference)
+    CONSTRAINT one_debt_per_reference UNIQUE (reference, user_id)
 );
 
 CREATE INDEX debt_of_user ON debt (user_id, (debt_id + 0));

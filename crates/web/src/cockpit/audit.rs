@@ -33,9 +33,10 @@ pub(super) struct AuditQuery {
     cursor: Option<Cursor<AuditId>>,
 }
 
-/// The cursor of the part of the log that begins with an entry.
-pub(super) fn cursor_before(id: AuditId) -> String {
-    Cursor(AuditId::new(id.get().saturating_add(1))).to_string()
+/// The way to an entry: the part of the log that begins with it.
+pub(super) fn path_of_entry(id: AuditId) -> String {
+    let cursor = Cursor(AuditId::new(id.get().saturating_add(1)));
+    format!("/operator/audit?cursor={cursor}#entry-{id}")
 }
 
 /// The way to the entries of one thing, by what the log calls it: `payment 9`.

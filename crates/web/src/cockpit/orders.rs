@@ -344,7 +344,7 @@ async fn order_page(
 fn refund_effects(app: &SharedState, shell: &CockpitShell, order: &Order, receipt: &Receipt) -> Vec<String> {
     let name = order.user.as_ref().map_or_else(|| receipt.payment.user_id.to_string(), |user| user.name.clone());
     let seat = match order.concert.refunded_seat(app.office.now()) {
-        SeatAction::Free => shell.t("orders-refund-frees"),
+        SeatAction::Free { .. } => shell.t("orders-refund-frees"),
         SeatAction::Block { .. } => shell.t("orders-refund-blocks"),
     };
     vec![

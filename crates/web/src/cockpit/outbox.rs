@@ -1,14 +1,16 @@
-//! `/operator/outbox`: events that are not delivered, and dead letters to be delivered again.
+//! `/operator/outbox`: events that are not delivered, the page of each, and dead letters to be delivered again.
 
 use super::{
     acts::{ActPage, ActVisit, done},
+    audit::{log_of, path_of_entry},
+    moments,
     orders::{ROWS, heads},
     shell::CockpitShell,
-    tables::{Cell, Link, ListChoice, ListPage, RowTable, pager},
+    tables::{Cell, Link, ListChoice, ListPage, ObjectFact, ObjectPage, RowTable, pager, raw},
 };
 use crate::{
     edge::{
-        extract::{Cursor, QueryParams},
+        extract::{Cursor, PathId, QueryParams},
         form::FormFields,
         problem::HttpResult,
         reply::next_page,
@@ -19,15 +21,17 @@ use crate::{
 use axum::{Router, extract::State, response::Response, routing::get};
 use frontrow_domain::{
     id::EventId,
-    outbox::{Consumer, DeliveryError, OutboxEvent},
+    outbox::{Consumer, DeliveryError, EventPayload, EventState, OutboxEvent},
 };
 use frontrow_storage::{EventFilter, Page};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// The routes of the outbox.
 pub(super) fn routes() -> Router<SharedState> {
     Router::new()
         .route("/operator/outbox", get(list))
+        .route("/operator/outbox/{event_id}", get(event))
         .route("/operator/outbox/{event_id}/retry", get(ask_to_retry).post(retry))
 }
 
@@ -56,26 +60,48 @@ fn consumer(shell: &CockpitShell, consumer: Consumer) -> String {
     }
 }
 
+fn path_of(id: EventId) -> String {
+    format!("/operator/outbox/{id}")
+}
+
+fn stage(shell: &CockpitShell, state: EventState) -> String {
+    match state {
+        EventState::DeadLetter { since } => {
+            shell.t1("orders-dead-since", "when", shell.exact_moment(&since, HOME_ZONE))
+        }
+        EventState::Pending { due_at } => shell.t1("orders-due-at", "when", shell.exact_moment(&due_at, HOME_ZONE)),
+    }
+}
+
+/// The link to the form that has an event delivered again, for those who may; none of one that is not dead.
+fn retry_link(shell: &CockpitShell, event: &OutboxEvent) -> Option<Link> {
+    let may_be = event.state.dead_at().is_some() && shell.may_change();
+    may_be.then(|| Link::to(shell.t("orders-retry"), format!("{}/retry", path_of(event.event_id))))
+}
+
 fn row(shell: &CockpitShell, event: &OutboxEvent) -> Vec<Cell> {
     let id = event.event_id;
-    let state = match (event.state.dead_at(), event.state.due_at()) {
-        (Some(at), _) => shell.t1("orders-dead-since", "when", shell.exact_moment(&at, HOME_ZONE)),
-        (None, Some(at)) => shell.t1("orders-due-at", "when", shell.exact_moment(&at, HOME_ZONE)),
-        (None, None) => String::new(),
-    };
-    let act = if event.state.dead_at().is_some() && shell.may_change() {
-        Cell::link(shell.t("orders-retry"), format!("/operator/outbox/{id}/retry"))
-    } else {
-        Cell::default()
-    };
+    let act = retry_link(shell, event).map_or_else(Cell::default, |link| Cell::link(link.text, link.href));
     vec![
-        Cell::text(id.to_string()),
+        Cell::link(id.to_string(), path_of(id)),
         Cell::text(consumer(shell, event.consumer)),
-        Cell::text(state),
+        Cell::text(stage(shell, event.state)),
         Cell::figure(shell.number(&i64::from(event.attempts))),
         Cell::text(event.last_error.as_ref().map_or("", DeliveryError::text)),
         act,
     ]
+}
+
+pub(super) fn events_table(shell: &CockpitShell, events: &[OutboxEvent]) -> RowTable {
+    RowTable {
+        caption: shell.t("orders-outbox"),
+        heads: heads(
+            shell,
+            ["orders-number", "orders-to", "orders-state", "orders-tries", "orders-last-error", "orders-act"],
+        ),
+        rows: events.iter().map(|event| row(shell, event)).collect(),
+        none: shell.t("orders-outbox-none"),
+    }
 }
 
 async fn list(
@@ -99,17 +125,52 @@ async fn list(
         state: None,
         choices: vec![ListChoice::of(&shell, "state", query.state, states)?],
         texts: Vec::new(),
-        table: RowTable {
-            caption: shell.t("orders-outbox"),
-            heads: heads(
-                &shell,
-                ["orders-number", "orders-to", "orders-state", "orders-tries", "orders-last-error", "orders-act"],
-            ),
-            rows: list.items.iter().map(|event| row(&shell, event)).collect(),
-            none: shell.t("orders-outbox-none"),
-        },
+        table: events_table(&shell, &list.items),
         newest,
         older,
+        shell,
+    }
+    .answer()
+}
+
+/// What an event reports: the entry of the log, or the user that is to get a letter.
+fn reported(shell: &CockpitShell, payload: &EventPayload) -> Cell {
+    match payload {
+        EventPayload::AuditRecorded { audit_id } => {
+            Cell::link(shell.t1("orders-entry", "number", audit_id.to_string()), path_of_entry(*audit_id))
+        }
+        EventPayload::LetterRequested { user_id, .. } => {
+            Cell::link(shell.t("orders-letter-to"), format!("/operator/users/{user_id}"))
+        }
+        EventPayload::Unknown(value) => Cell::text(value.to_string()),
+    }
+}
+
+async fn event(
+    State(app): State<SharedState>,
+    shell: CockpitShell,
+    PathId(id): PathId<EventId>,
+) -> HttpResult<Response> {
+    let event = app.office.event(id).await?;
+    let entries = app.office.audit_of("event", id, Page { after: None, limit: ROWS }).await?;
+    let timeline = moments::lines_of_entries(&app, &shell, entries).await;
+    let facts = [
+        ("orders-to", Cell::text(consumer(&shell, event.consumer))),
+        ("orders-what-head", reported(&shell, &event.payload)),
+        ("orders-made-at", Cell::text(shell.exact_moment(&event.created_at, HOME_ZONE))),
+        ("orders-tries", Cell::text(shell.number(&i64::from(event.attempts)))),
+        ("orders-last-error", Cell::text(event.error_text().unwrap_or("–"))),
+    ];
+    ObjectPage {
+        title: shell.t1("orders-event", "number", id.to_string()),
+        state: stage(&shell, event.state),
+        facts: facts.map(|(name, value)| ObjectFact::of(shell.t(name), value)).into(),
+        acts: retry_link(&shell, &event).into_iter().collect(),
+        more: vec![Link::to(shell.t("orders-outbox"), "/operator/outbox"), log_of(&shell, &format!("event {id}"))],
+        tables: Vec::new(),
+        timeline,
+        cut: None,
+        raw: raw(&json!({ "event": event }))?,
         shell,
     }
     .answer()

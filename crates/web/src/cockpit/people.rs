@@ -20,6 +20,7 @@ use crate::edge::{
     state::SharedState,
 };
 use axum::{Router, extract::State, response::Response, routing::get};
+pub(super) use debts::debts_table;
 use frontrow_domain::{
     id::UserId,
     refusal::{EntityKind, Refusal},

@@ -1,7 +1,10 @@
 //! `/operator/search`: one field finds anything.
 
 use super::{
+    audit::path_of_entry,
     entries::{EntryParts, UserNames, line_name},
+    outbox::events_table,
+    people::debts_table,
     shell::CockpitShell,
     tables::{Cell, RowTable},
 };
@@ -21,7 +24,7 @@ use axum::{
 use frontrow_domain::{
     changes::AuditEntry,
     line::{Token, TokenStatus},
-    points::PointEntry,
+    points::{PointEntry, PointKind},
     sale::{Concert, PaymentStatus, ReservationStatus, SeatStatus},
     user::{Role, User, UserStatus},
 };
@@ -102,7 +105,7 @@ const CONCERT_HEADS: [&str; 4] =
     ["orders-concert-head", "entry-field-artist", "entry-field-venue", "entry-field-starts"];
 const SEAT_HEADS: [&str; 5] =
     ["orders-concert-head", "orders-seat", "orders-state", "orders-reservation-head", "seats-price"];
-const TOP_UP_HEADS: [&str; 3] = ["orders-reference", "orders-when", "orders-sum"];
+const BOOKING_HEADS: [&str; 4] = ["orders-reference", "orders-booked-as", "orders-when", "orders-sum"];
 const ROOM_HEADS: [&str; 3] = ["orders-room-head", "orders-waiting", "orders-in"];
 const TOKEN_HEADS: [&str; 4] = ["orders-place-head", "orders-state", "orders-when", "orders-end-head"];
 const ENTRY_HEADS: [&str; 4] = ["orders-entry-head", "orders-done-head", "orders-by-object", "orders-when"];
@@ -114,7 +117,9 @@ fn tables(shell: &CockpitShell, found: &FoundThings, names: &UserNames) -> Vec<R
         table(shell, "orders-users", &USER_HEADS, &found.users, |row| user(shell, row)),
         table(shell, "orders-concerts", &CONCERT_HEADS, &found.concerts, |row| concert(shell, row)),
         table(shell, "orders-found-seats", &SEAT_HEADS, &found.seats, |row| seat(shell, row)),
-        table(shell, "orders-top-ups", &TOP_UP_HEADS, &found.top_ups, |row| top_up(shell, row)),
+        table(shell, "orders-bookings", &BOOKING_HEADS, &found.bookings, |row| booking(shell, row)),
+        debts_table(shell, &found.debts),
+        events_table(shell, &found.events),
         table(shell, "orders-rooms", &ROOM_HEADS, &found.rooms, |row| room(shell, row)),
         table(shell, "orders-places", &TOKEN_HEADS, &found.tokens, |row| token(shell, row)),
         table(shell, "orders-audit", &ENTRY_HEADS, &found.audit, |row| entry(shell, row, names)),
@@ -228,9 +233,11 @@ fn seat(shell: &CockpitShell, row: &FoundSeat) -> Vec<Cell> {
     ]
 }
 
-fn top_up(shell: &CockpitShell, row: &PointEntry) -> Vec<Cell> {
+fn booking(shell: &CockpitShell, row: &PointEntry) -> Vec<Cell> {
+    let kind = if row.kind == PointKind::TopUp { "entry-top-up" } else { "entry-adjust" };
     vec![
         Cell::link(row.reference.clone().unwrap_or_default(), format!("/operator/users/{}", row.user_id)),
+        Cell::text(shell.t(kind)),
         Cell::text(shell.exact_moment(&row.created_at, HOME_ZONE)),
         Cell::figure(shell.money(&row.amount)),
     ]
@@ -272,10 +279,7 @@ fn end_reason(shell: &CockpitShell, reason: frontrow_domain::line::EndReason) ->
 fn entry(shell: &CockpitShell, row: &AuditEntry, names: &UserNames) -> Vec<Cell> {
     let EntryParts { act, object, .. } = EntryParts::of(shell, row, &|user| names.get(user), HOME_ZONE);
     vec![
-        Cell::link(
-            shell.t1("orders-entry", "number", row.audit_id.to_string()),
-            format!("/operator/audit?cursor={}#entry-{}", super::audit::cursor_before(row.audit_id), row.audit_id),
-        ),
+        Cell::link(shell.t1("orders-entry", "number", row.audit_id.to_string()), path_of_entry(row.audit_id)),
         Cell::text(act),
         Cell { text: object.name, href: object.href, ..Cell::default() },
         Cell::text(shell.exact_moment(&row.created_at, HOME_ZONE)),

@@ -1,6 +1,6 @@
 orders-search = Search
 orders-search-label = Search for anything
-orders-search-hint = Looks for names, e-mail addresses, numbers of reservations, payments, concerts, rooms and log entries, references of top-ups, and queue tokens. Name the kind as in “payment 12”, or a seat as in “concert 3 seat 12”. Names and addresses are found by their beginnings.
+orders-search-hint = Looks for names, e-mail addresses, numbers of reservations, payments, concerts, rooms, debts, undelivered notices and log entries, references of top-ups and corrections, and queue tokens. Name the kind as in “payment 12”, or a seat as in “concert 3 seat 12”. Names and addresses are found by their beginnings.
 orders-search-none = Nothing matches “{ $text }”.
 orders-search-long = A search has at most { $most } characters.
 orders-search-more = Shows at most { $most } of each kind. Type more to narrow it down.
@@ -21,7 +21,8 @@ orders-seats = { $number ->
     [one] one seat
    *[other] { $number } seats
 }
-orders-top-ups = Top-ups
+orders-bookings = Top-ups and corrections
+orders-booked-as = Kind
 orders-rooms = Waiting rooms
 orders-room-head = Waiting room
 orders-places = Places in lines
@@ -36,6 +37,9 @@ orders-debts = Debts
 orders-debt = Debt { $number }
 orders-event = Notice { $number }
 orders-outbox = Undelivered notices
+orders-made-at = Made
+orders-letter-to = An e-mail to a user
+orders-what-head = What it reports
 orders-outbox-none = Everything has been delivered.
 orders-house-line = House room
 orders-concert-line = Waiting room of concert { $number }

@@ -215,6 +215,41 @@ pub(super) async fn debts_are_filtered_and_paged(office: &Fixture) {
     assert_eq!(office.store.debt(DebtId::new(9_999)).await.unwrap(), None);
 }
 
+pub(super) async fn bookings_and_debts_are_found_by_their_references(office: &Fixture) {
+    // Given a top-up and corrections of three users that share a reference, and one user who owes the rest of its own.
+    let mut users = [office.register().await, office.register().await, office.register().await];
+    users.sort();
+    let top_up = Command::TopUp { user_id: users[2], amount: Money::new(500), reference: Some("r-1".to_owned()) };
+    office.ask(Caller::Service, top_up).await.unwrap();
+    let adjust = async |user_id, won, reference: &str| {
+        let (reason, reference) = ("chargeback".to_owned(), reference.to_owned());
+        let adjustment = NewAdjustment { user_id, amount: Money::new(won), reason, reference };
+        office.ask(Caller::System, Command::Adjust(adjustment)).await.unwrap();
+    };
+    for (user, won) in [(users[2], -300), (users[1], 100), (users[0], 50), (users[0], -80)] {
+        adjust(user, won, if won == -80 { "r-2" } else { "r-1" }).await;
+    }
+    adjust(users[1], -150, "r-1b").await;
+    // When they are looked for.
+    let booked = async |reference, limit| {
+        let rows = office.store.booked_as(reference, limit).await.unwrap();
+        rows.iter().map(|row| (row.user_id, row.amount.get())).collect::<Vec<_>>()
+    };
+    let owed = async |reference, limit| {
+        let rows = office.store.owed_as(reference, limit).await.unwrap();
+        rows.iter().map(|row| (row.user_id, row.amount.get())).collect::<Vec<_>>()
+    };
+    // Then the top-up comes first, and the others by their users.
+    let all = [(users[2], 500), (users[0], 50), (users[1], 100), (users[2], -300)];
+    assert_eq!(booked("r-1", 10).await, all);
+    assert_eq!(booked("r-1", 3).await, all[..3]);
+    assert_eq!((booked("r-2", 10).await, owed("r-2", 10).await), (vec![(users[0], -50)], vec![(users[0], 30)]));
+    assert_eq!((booked("r-1b", 10).await, owed("r-1b", 10).await), (vec![(users[1], -100)], vec![(users[1], 50)]));
+    for nothing in ["r", "R-1", "r-1 ", "%", ""] {
+        assert_eq!((booked(nothing, 10).await, owed(nothing, 10).await), (vec![], vec![]), "{nothing:?}");
+    }
+}
+
 pub(super) async fn reservations_are_filtered_and_paged(office: &Fixture) {
     let (one, two) = (office.concert().await.concert_id, office.concert().await.concert_id);
     let (here, there) = (office.seats(one, 4).await, office.seats(two, 1).await);

@@ -78,6 +78,15 @@ async fn one_field_finds_anything_and_one_thing_at_once() {
     // A number may be that of several things.
     says(&search("1").await, &["예약 1", "결제 1", "Midnight Tide", "기록 1"], &[]);
     assert_eq!(search("midnight").await.leads_to(), "/operator/concerts/1");
+    // A correction, by what the bank calls it; what is left to be owed of it; and a notice that is not delivered.
+    let auditor = sold.server.operator_named("auditor").await;
+    let correction = json!({ "amount": -1_000_000, "reason": "chargeback", "reference": "cc-700000" });
+    auditor.post(&format!("/operator/users/{user}/adjustments"), &correction).await.expect(201);
+    says(&search("cc-700000").await, &["잔액 정정", "미정산 금액", "/operator/debts/1\"", "chargeback"], &[]);
+    for text in ["debt 1", "미정산 1번"] {
+        assert_eq!(search(text).await.leads_to(), "/operator/debts/1", "{text}");
+    }
+    says(&search("debt 2").await, &["맞는 것이 없습니다"], &[]);
     says(&search("아무도 아님").await, &["에 맞는 것이 없습니다"], &[]);
     says(&search("").await, &["무엇이든 찾기"], &["맞는 것이 없습니다"]);
     says(&search("<script>alert(1)</script>").await, &["&#60;script&#62;"], &["<script>alert"]);
@@ -333,6 +342,17 @@ async fn a_dead_letter_is_delivered_again_by_a_form_of_one_that_is_there() {
     for missing in [76, 78, 999_999] {
         assert_eq!(browser.open(&format!("/operator/outbox/{missing}/retry")).await.status, 404, "{missing}");
     }
+    // It is found by its number, and its page says what it is and leads to the form.
+    for text in ["notice 77", "알림 77"] {
+        let query = frontrow_testkit::form_body(&[("q", text)]);
+        assert_eq!(
+            browser.open(&format!("/operator/search?{query}")).await.leads_to(),
+            "/operator/outbox/77",
+            "{text}"
+        );
+    }
+    let texts = ["알림 77", "기록 1", "away", "href=\"/operator/outbox/77/retry\"", "&#34;audit_id&#34;"];
+    says(&browser.open("/operator/outbox/77").await, &texts, &[]);
     let path = "/operator/outbox/77/retry";
     let form = browser.open(path).await;
     let key = key(&form);

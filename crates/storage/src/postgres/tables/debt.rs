@@ -103,6 +103,20 @@ pub(crate) async fn find(reads: &ReadPool, id: DebtId) -> Result<Option<Debt>, S
     reads.find(&FIND, &[&id.get()], read).await
 }
 
+/// The reference as a range: the order is then that of one index alone.
+const OF_REFERENCE: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        columns!(),
+        " FROM debt WHERE reference BETWEEN $1 AND $1 ORDER BY reference, user_id LIMIT $2"
+    ),
+    types: &[TEXT, NUMBER],
+};
+
+pub(crate) async fn owed_as(reads: &ReadPool, reference: &str, limit: u32) -> Result<Vec<Debt>, StoreError> {
+    reads.list(&OF_REFERENCE, &[&reference, &i64::from(limit)], read).await
+}
+
 const PAGE: Statement = Statement {
     sql: concat!(
         "SELECT ",

@@ -117,8 +117,22 @@ const TOP_UP: Statement = Statement {
     types: &[TEXT],
 };
 
-pub(crate) async fn top_up(reads: &ReadPool, reference: &str) -> Result<Option<PointEntry>, StoreError> {
-    reads.find(&TOP_UP, &[&reference], read).await
+/// The reference as a range: the order is then that of one index alone.
+const ADJUSTMENTS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        columns!(),
+        " FROM point_history WHERE type = 'adjustment' AND reference BETWEEN $1 AND $1 AND reference IS NOT NULL",
+        " ORDER BY reference, user_id LIMIT $2"
+    ),
+    types: &[TEXT, NUMBER],
+};
+
+pub(crate) async fn booked_as(reads: &ReadPool, reference: &str, limit: u32) -> Result<Vec<PointEntry>, StoreError> {
+    let mut entries: Vec<_> = reads.find(&TOP_UP, &[&reference], read).await?.into_iter().collect();
+    entries.extend(reads.list(&ADJUSTMENTS, &[&reference, &i64::from(limit)], read).await?);
+    entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(entries)
 }
 
 /// Two at most: there is nothing to sort, and no other index to try.

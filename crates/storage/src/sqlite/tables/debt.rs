@@ -78,6 +78,16 @@ pub(crate) fn save(conn: &Connection, changes: &Changes) -> Result<()> {
     Ok(())
 }
 
+const OF_REFERENCE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM debt INDEXED BY debt_of_reference WHERE reference = ?1 ORDER BY user_id LIMIT ?2"
+);
+
+pub(crate) fn owed_as(conn: &Connection, reference: &str, limit: u32) -> Result<Vec<Debt>> {
+    list(conn, OF_REFERENCE, (reference, limit), read)
+}
+
 pub(crate) fn page(conn: &Connection, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>> {
     // Open debts are few, and so are those of one user.
     let by = match filter {

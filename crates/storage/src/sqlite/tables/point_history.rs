@@ -98,8 +98,18 @@ const TOP_UP: &str = concat!(
     " FROM point_history WHERE reference = ?1 AND reference IS NOT NULL AND type = 'top_up'"
 );
 
-pub(crate) fn top_up(conn: &Connection, reference: &str) -> Result<Option<PointEntry>> {
-    find_row(conn, TOP_UP, (reference,), read)
+const ADJUSTMENTS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM point_history INDEXED BY one_adjustment_per_reference WHERE reference = ?1 AND reference IS NOT NULL",
+    " AND type = 'adjustment' ORDER BY user_id LIMIT ?2"
+);
+
+pub(crate) fn booked_as(conn: &Connection, reference: &str, limit: u32) -> Result<Vec<PointEntry>> {
+    let mut entries: Vec<_> = find_row(conn, TOP_UP, (reference,), read)?.into_iter().collect();
+    entries.extend(list(conn, ADJUSTMENTS, (reference, limit), read)?);
+    entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(entries)
 }
 
 const OF_PAYMENT: &str = concat!(

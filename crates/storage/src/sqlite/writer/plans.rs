@@ -2,7 +2,7 @@
 //! grow with the line.
 
 use super::{
-    super::tables::{audit_log, concert, payment, point, point_history, reservation, session, token, user},
+    super::tables::{audit_log, concert, debt, payment, point, point_history, reservation, session, token, user},
     *,
 };
 use crate::Page;
@@ -110,6 +110,15 @@ fn rest(conn: &Connection) {
         "INSERT INTO point_history (history_id, user_id, amount, type, description, balance_after, version, payment_id,
              reference, created_at)
           SELECT n, SOMEONE, 6000, 'top_up', 'x', 6000, 1, NULL, 'r' || n, T0 FROM each",
+    );
+    many(
+        "INSERT INTO point_history (history_id, user_id, amount, type, description, balance_after, version, payment_id,
+             reference, created_at)
+          SELECT 1000000 + n, SOMEONE, -1000, 'adjustment', 'x', 5000, 1000000, NULL, 'batch', T0 FROM each WHERE n % 2 = 0",
+    );
+    many(
+        "INSERT INTO debt (debt_id, user_id, amount, reason, reference, status, created_at, settled_at)
+          SELECT n, SOMEONE, 10, 'x', 'batch', 'waived', T0, T0 FROM each WHERE n % 2 = 0",
     );
     many(
         "INSERT INTO audit_log (audit_id, actor, action, object, detail, created_at)
@@ -313,6 +322,9 @@ fn read(conn: &Connection, first: i64) {
     }
     point::find(conn, someone(7)).unwrap().unwrap();
     point_history::page(conn, someone(7), Page { after: None, limit: 50 }).unwrap();
+    assert_eq!(point_history::booked_as(conn, "r7", 20).unwrap().len(), 1);
+    assert_eq!(point_history::booked_as(conn, "batch", 20).unwrap().len(), 20);
+    assert_eq!(debt::owed_as(conn, "batch", 20).unwrap().len(), 20);
     concert::find(conn, ConcertId::new(1)).unwrap().unwrap();
     reservation::find(conn, ReservationId::new(7)).unwrap().unwrap();
     payment::find(conn, PaymentId::new(7)).unwrap().unwrap();

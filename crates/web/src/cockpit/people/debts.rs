@@ -62,7 +62,7 @@ fn debt_status(shell: &CockpitShell, status: DebtStatus) -> String {
     }
 }
 
-pub(super) fn debts_table(shell: &CockpitShell, rows: &[Debt]) -> RowTable {
+pub(in crate::cockpit) fn debts_table(shell: &CockpitShell, rows: &[Debt]) -> RowTable {
     RowTable {
         caption: shell.t("orders-debts"),
         heads: heads(
