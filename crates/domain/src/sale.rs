@@ -24,4 +24,4 @@ pub use seat::{
     CONCERT_CANCELLED, LetGo, NewSeat, REFUNDED_AFTER_SALE, Seat, SeatAction, SeatChange, SeatLabel, SeatPlace,
     SeatState, SeatStatus,
 };
-pub use stop::Stops;
+pub use stop::{Harm, Stops};

@@ -215,7 +215,7 @@ impl BoxOffice {
 
     async fn bookings_wanted(&self, wanted: &WantedThing) -> Result<Vec<PointEntry>, ServiceError> {
         let is_named = wanted.named.is_some();
-        Ok(if is_named { Vec::new() } else { self.store.booked_as(&wanted.text, FOUND_MAX).await? })
+        Ok(if is_named { Vec::new() } else { self.store.bookings_of_reference(&wanted.text, FOUND_MAX).await? })
     }
 
     async fn debts_wanted(&self, wanted: &WantedThing) -> Result<Vec<Debt>, ServiceError> {
@@ -225,7 +225,7 @@ impl BoxOffice {
         }
         if wanted.named.is_none() {
             let first = debts.first().map(|debt| debt.debt_id);
-            let of_reference = self.store.owed_as(&wanted.text, FOUND_MAX).await?;
+            let of_reference = self.store.debts_of_reference(&wanted.text, FOUND_MAX).await?;
             debts.extend(of_reference.into_iter().filter(|debt| Some(debt.debt_id) != first));
             debts.truncate(as_len(FOUND_MAX));
         }

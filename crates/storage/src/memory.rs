@@ -427,7 +427,7 @@ impl Store for MemoryStore {
         Ok(newest(rows.iter(), |row| row.history_id, page, |row| row.user_id == user))
     }
 
-    async fn booked_as(&self, reference: &str, limit: u32) -> Result<Vec<PointEntry>, StoreError> {
+    async fn bookings_of_reference(&self, reference: &str, limit: u32) -> Result<Vec<PointEntry>, StoreError> {
         let model = &self.state().model;
         let has_it = |row: &&PointEntry| row.reference.as_deref() == Some(reference);
         let mut rows: Vec<_> = model.history.iter().filter(has_it).cloned().collect();
@@ -447,7 +447,7 @@ impl Store for MemoryStore {
         Ok(self.state().model.debts.get(&id).cloned())
     }
 
-    async fn owed_as(&self, reference: &str, limit: u32) -> Result<Vec<Debt>, StoreError> {
+    async fn debts_of_reference(&self, reference: &str, limit: u32) -> Result<Vec<Debt>, StoreError> {
         let model = &self.state().model;
         let mut rows: Vec<_> = model.debts.values().filter(|row| row.reference == reference).cloned().collect();
         rows.sort_by_key(|row| row.user_id);

@@ -327,8 +327,8 @@ impl Store for PostgresStore {
         point_history::page(&self.reads, user, page).await
     }
 
-    async fn booked_as(&self, reference: &str, limit: u32) -> Result<Vec<PointEntry>, StoreError> {
-        point_history::booked_as(&self.reads, reference, limit).await
+    async fn bookings_of_reference(&self, reference: &str, limit: u32) -> Result<Vec<PointEntry>, StoreError> {
+        point_history::bookings_of_reference(&self.reads, reference, limit).await
     }
 
     async fn entries_of(&self, payment: PaymentId) -> Result<Vec<PointEntry>, StoreError> {
@@ -339,8 +339,8 @@ impl Store for PostgresStore {
         debt::find(&self.reads, id).await
     }
 
-    async fn owed_as(&self, reference: &str, limit: u32) -> Result<Vec<Debt>, StoreError> {
-        debt::owed_as(&self.reads, reference, limit).await
+    async fn debts_of_reference(&self, reference: &str, limit: u32) -> Result<Vec<Debt>, StoreError> {
+        debt::debts_of_reference(&self.reads, reference, limit).await
     }
 
     async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {

@@ -385,9 +385,9 @@ impl Store for SqliteStore {
         self.read(move |conn| point_history::page(conn, user, page)).await
     }
 
-    async fn booked_as(&self, reference: &str, limit: u32) -> Result<Vec<PointEntry>, StoreError> {
+    async fn bookings_of_reference(&self, reference: &str, limit: u32) -> Result<Vec<PointEntry>, StoreError> {
         let reference = reference.to_owned();
-        self.read(move |conn| point_history::booked_as(conn, &reference, limit)).await
+        self.read(move |conn| point_history::bookings_of_reference(conn, &reference, limit)).await
     }
 
     async fn entries_of(&self, payment: PaymentId) -> Result<Vec<PointEntry>, StoreError> {
@@ -398,9 +398,9 @@ impl Store for SqliteStore {
         self.read(move |conn| debt::find(conn, id)).await
     }
 
-    async fn owed_as(&self, reference: &str, limit: u32) -> Result<Vec<Debt>, StoreError> {
+    async fn debts_of_reference(&self, reference: &str, limit: u32) -> Result<Vec<Debt>, StoreError> {
         let reference = reference.to_owned();
-        self.read(move |conn| debt::owed_as(conn, &reference, limit)).await
+        self.read(move |conn| debt::debts_of_reference(conn, &reference, limit)).await
     }
 
     async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {

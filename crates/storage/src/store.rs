@@ -214,7 +214,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError>;
 
     /// What was booked with this reference: the payment provider's top-up, then the corrections by their users' ids.
-    async fn booked_as(&self, reference: &str, limit: u32) -> Result<Vec<PointEntry>, StoreError>;
+    async fn bookings_of_reference(&self, reference: &str, limit: u32) -> Result<Vec<PointEntry>, StoreError>;
 
     /// The entries of all point histories that belong to a payment, oldest first: its use and its refund.
     async fn entries_of(&self, payment: PaymentId) -> Result<Vec<PointEntry>, StoreError>;
@@ -223,7 +223,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError>;
 
     /// What was left to be owed of corrections with this reference, by the debtors' ids.
-    async fn owed_as(&self, reference: &str, limit: u32) -> Result<Vec<Debt>, StoreError>;
+    async fn debts_of_reference(&self, reference: &str, limit: u32) -> Result<Vec<Debt>, StoreError>;
 
     /// Debts that match, newest first.
     async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError>;

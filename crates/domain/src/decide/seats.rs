@@ -130,10 +130,10 @@ pub(super) fn set(
 ) -> Decision {
     check_operator(caller)?;
     let (name, reason) = match action {
-        SeatAction::Block { reason } => ("seats.block", Some(reason)),
-        SeatAction::Free { reason } => ("seats.free", reason.as_ref()),
+        SeatAction::Block { reason } => ("seats.block", Some(reason.as_str())),
+        SeatAction::Free { reason } => ("seats.free", reason.as_deref()),
     };
-    reason.map_or(Ok(()), |reason| check_reason(reason))?;
+    reason.map_or(Ok(()), check_reason)?;
     let seats = unused(world, seat_ids)?;
     within.map_or(Ok(()), |concert| all_of(&seats, concert))?;
     if matches!(action, SeatAction::Free { .. }) {
@@ -147,11 +147,7 @@ pub(super) fn set(
         world.seats.put(seat.seat_id, seat);
     }
     let count = wide(seat_ids.len());
-    let mut detail = detail(seat_ids);
-    if let Some(reason) = reason {
-        detail.insert("reason".to_owned(), json!(reason));
-    }
-    world.add_audit(caller.user_id(), name, object, Value::Object(detail));
+    world.add_audit(caller.user_id(), name, object, with_reason(detail(seat_ids), reason));
     Ok(Outcome::SeatsSet(count))
 }
 

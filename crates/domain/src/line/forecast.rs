@@ -94,11 +94,11 @@ impl Forecast {
             Err(_) => return Err(ForecastUnknown::Closed),
             Ok(()) => {}
         }
-        let LineSpeeds { visits, through, joins } = LineSpeeds::of(room, pace)?;
+        let speeds = LineSpeeds::of(room, pace)?;
         Ok(Self {
-            sold_out_in: pace.sold_out_in(visits, through, joins),
-            line_empty_in: through.minus(joins).time_for(wide(pace.waiting), 1),
-            reach_ppm: pace.reach_ppm(visits),
+            sold_out_in: pace.sold_out_in(&speeds),
+            line_empty_in: speeds.time_to_clear(pace.waiting),
+            reach_ppm: pace.reach_ppm(speeds.visits),
         })
     }
 
@@ -107,8 +107,7 @@ impl Forecast {
     /// # Errors
     /// Why nothing can be said.
     pub fn of_line(room: &Room, pace: &SalePace) -> Result<Self, ForecastUnknown> {
-        let LineSpeeds { through, joins, .. } = LineSpeeds::of(room, pace)?;
-        let line_empty_in = through.minus(joins).time_for(wide(pace.waiting), 1);
+        let line_empty_in = LineSpeeds::of(room, pace)?.time_to_clear(pace.waiting);
         Ok(Self { sold_out_in: None, line_empty_in, reach_ppm: None })
     }
 }
@@ -132,6 +131,11 @@ impl LineSpeeds {
         let joins = Speed { tokens: wide(pace.joined), micros: wide(pace.window.micros()) };
         Ok(Self { visits, through: Speed::through(room, pace, visits), joins })
     }
+
+    /// How long until a line of so many tokens is empty; none if as many join as get a turn.
+    fn time_to_clear(&self, waiting: i64) -> Option<Span> {
+        self.through.minus(self.joins).time_for(wide(waiting), 1)
+    }
 }
 
 impl SalePace {
@@ -142,7 +146,7 @@ impl SalePace {
     }
 
     /// The time in which `visits` × the seats a visit is `unsold`, but no sooner than those visits can have come.
-    fn sold_out_in(&self, visits: i64, through: Speed, joins: Speed) -> Option<Span> {
+    fn sold_out_in(&self, LineSpeeds { visits, through, joins }: &LineSpeeds) -> Option<Span> {
         if self.unsold <= 0 {
             return Some(Span::ZERO);
         }
@@ -150,7 +154,7 @@ impl SalePace {
             return None;
         }
         // Visits that are needed, in parts of 1 ÷ sold.
-        let needed = wide(self.unsold).saturating_mul(wide(visits));
+        let needed = wide(self.unsold).saturating_mul(wide(*visits));
         let here = wide(self.active.saturating_add(self.waiting)).saturating_mul(wide(self.sold));
         let served = through.time_for(needed, wide(self.sold))?;
         let come = joins.time_for(needed.saturating_sub(here).max(0), wide(self.sold))?;

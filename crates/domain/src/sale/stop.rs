@@ -82,12 +82,39 @@ impl SeatChange {
     }
 }
 
+/// What a change of a concert takes from buyers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Harm {
+    /// It stops the sale, or keeps it from opening.
+    Stopped(Stops),
+    /// Its sale has been open, and it is at another hour or place than those who bought were told.
+    Moved,
+    /// The sale is open, and closes earlier than buyers were told.
+    ClosesEarlier,
+}
+
 impl ConcertChange {
-    /// Whether the change takes something from buyers: it closes or postpones the concert, or stops its sale by its
-    /// times. A change that is refused takes nothing.
+    /// What the change takes from buyers at `now`; none if it takes nothing. A change that is refused takes nothing, and
+    /// neither does the new day of a postponed concert.
+    #[must_use]
+    pub fn harm(&self, concert: &Concert, now: Time) -> Option<Harm> {
+        if let Some(stops) = self.stops(concert, now) {
+            return Some(Harm::Stopped(stops));
+        }
+        let after = self.applied(concert, now).ok()?;
+        let takes_place = matches!(concert.status_at(now), ConcertStatus::Scheduled | ConcertStatus::Closed);
+        let is_moved = (after.starts_at, &after.venue) != (concert.starts_at, &concert.venue);
+        if takes_place && is_moved && concert.sale_opened_at(now).is_some() {
+            return Some(Harm::Moved);
+        }
+        let closes_earlier = after.closes_at < concert.closes_at && concert.check_on_sale(now).is_ok();
+        closes_earlier.then_some(Harm::ClosesEarlier)
+    }
+
+    /// Whether the change takes something from buyers.
     #[must_use]
     pub fn hurts(&self, concert: &Concert, now: Time) -> bool {
-        self.stops(concert, now).is_some()
+        self.harm(concert, now).is_some()
     }
 
     /// How the change stops the sale at `now`, or keeps it from opening; none if it does not, or if the sale is stopped

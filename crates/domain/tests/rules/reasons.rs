@@ -9,7 +9,7 @@ use frontrow_domain::{
     id::{ConcertId, PaymentId, ReservationId, RoomId},
     line::{Gate, Room},
     refusal::Refusal,
-    sale::{Concert, ConcertStatus, Stops},
+    sale::{Concert, ConcertStatus, Harm, Stops},
     time::Time,
     user::Caller,
 };
@@ -161,14 +161,15 @@ fn what_stops_a_sale_needs_a_reason() {
         (&concert, S, closes(-S), None),
     ] {
         assert_eq!(change.stops(before, at(now)), stops, "{change:?}");
-        assert_eq!(change.hurts(before, at(now)), stops.is_some());
+        let hurts = change.hurts(before, at(now));
+        assert!(hurts || stops.is_none());
         office.at(now);
         office.model.concerts.insert(ConcertId::new(1), before.clone());
         let ask = |caller, reason, change: &ConcertChange| {
             office.clone().ask(caller, concert_change(None, reason, change.clone()))
         };
-        assert_eq!(ask(BOSS, None, &change) == Err(Refusal::ReasonNeeded), stops.is_some(), "{change:?}");
-        if stops.is_some() {
+        assert_eq!(ask(BOSS, None, &change) == Err(Refusal::ReasonNeeded), hurts, "{change:?}");
+        if hurts {
             assert!(ask(BOSS, Some("A storm."), &change).is_ok() && ask(CLOCK, None, &change).is_ok());
             assert!(matches!(ask(BOSS, Some(""), &change), Err(Refusal::Malformed { .. })));
             // What the buyers are told is a reason too.
@@ -177,6 +178,42 @@ fn what_stops_a_sale_needs_a_reason() {
             let unexplained = ConcertChange { status_reason: Some(None), ..change.clone() };
             assert_eq!(ask(BOSS, None, &unexplained), Err(Refusal::ReasonNeeded));
         }
+    }
+}
+
+#[test]
+fn another_hour_or_place_and_an_earlier_close_need_a_reason_once_the_sale_has_been_open() {
+    let concert: Concert = SaleModel::new().model.concerts[&ConcertId::new(1)].clone();
+    let not_open = Concert { opens_at: at(60 * MIN), ..concert.clone() };
+    let was_open = Concert { opened_at: Some(at(0)), ..not_open.clone() };
+    let of = |status| Concert { status, ..concert.clone() };
+    let (closed, postponed) = (of(ConcertStatus::Closed), of(ConcertStatus::Postponed));
+    let venue = || ConcertChange { venue: Some("Another hall".to_owned()), ..ConcertChange::default() };
+    let same = || ConcertChange { venue: Some(concert.venue.clone()), ..ConcertChange::default() };
+    let day = || ConcertChange { concert_date: concert.concert_date.tomorrow().ok(), ..ConcertChange::default() };
+    for (before, change, harm) in [
+        (&concert, venue(), Some(Harm::Moved)),
+        (&concert, day(), Some(Harm::Moved)),
+        (&closed, day(), Some(Harm::Moved)),
+        (&was_open, day(), Some(Harm::Moved)),
+        (&concert, closes(CLOSES - 1), Some(Harm::ClosesEarlier)),
+        (&concert, closes(MIN), Some(Harm::Stopped(Stops::PastClosing))),
+        (&concert, same(), None),
+        (&concert, titled("Ebb"), None),
+        (&concert, closes(CLOSES + 1), None),
+        (&closed, closes(CLOSES - 1), None),
+        (&not_open, day(), None),
+        (&not_open, closes(CLOSES - 1), None),
+        // Buyers were told that there will be another day.
+        (&postponed, day(), None),
+    ] {
+        assert_eq!(change.harm(before, at(MIN)), harm, "{change:?} of {before:?}");
+        let mut office = SaleModel::new();
+        office.at(MIN);
+        office.model.concerts.insert(ConcertId::new(1), before.clone());
+        let asked = |caller, reason| office.clone().ask(caller, concert_change(None, reason, change.clone()));
+        assert_eq!(asked(BOSS, None) == Err(Refusal::ReasonNeeded), harm.is_some(), "{change:?} of {before:?}");
+        assert!(asked(BOSS, Some("A storm.")).is_ok() && asked(CLOCK, None).is_ok());
     }
 }
 

@@ -5,6 +5,7 @@ use frontrow_domain::{
     command::{Command, ConcertChange, NewConcert, Outcome, OwnRoom},
     id::{ConcertId, RoomId, SeatId},
     money::Money,
+    policy::STATUS_REASON_LEN_MAX,
     refusal::Refusal,
     sale::{LATE_SALES, NewSeat, SeatAction, SeatChange, SeatLabel, SeatStatus},
     time::Span,
@@ -71,6 +72,26 @@ fn seats_of_another_concert_are_neither_blocked_nor_freed_with_those_of_one() {
     assert!(office.model.seats.values().all(|seat| seat.status() == SeatStatus::Available));
     office.expect(BOSS, set(one, &both[..1], &action), "seats_set");
     office.expect(BOSS, set(None, &both, &SeatAction::FREE), "seats_set");
+}
+
+#[test]
+fn seats_are_freed_with_a_reason_for_the_log_or_without_one() {
+    let mut office = SaleModel::new();
+    let free = |reason: Option<&str>| Command::SetSeats {
+        within: None,
+        seat_ids: vec![SeatId::new(1)],
+        action: SeatAction::Free { reason: reason.map(str::to_owned) },
+    };
+    let logged = |office: &SaleModel| office.model.audit.last().unwrap().detail["reason"].clone();
+    office.expect(BOSS, free(Some("the camera moved")), "seats_set");
+    assert_eq!(logged(&office), "the camera moved");
+    office.expect(BOSS, free(None), "seats_set");
+    assert!(logged(&office).is_null());
+    let entries = office.model.audit.len();
+    for bad in [String::new(), "x".repeat(STATUS_REASON_LEN_MAX + 1)] {
+        office.expect(BOSS, free(Some(&bad)), "malformed");
+    }
+    assert_eq!(office.model.audit.len(), entries, "nothing was done");
 }
 
 #[test]

@@ -23,14 +23,14 @@ async fn the_sale_closes_with_the_start_unless_it_was_set_apart() {
     let imported = concert_import::import(&server.app().office, &file).await.unwrap()[0].0.concert_id;
     for path in [format!("/operator{}", hall.path()), format!("/operator/concerts/{imported}")] {
         let patch = async |body| operator.patch(&path, &body).await.expect(200);
-        let moved = patch(json!({ "concert_date": "2027-05-01" })).await;
+        let moved = patch(json!({ "concert_date": "2027-05-01", "reason": "The roof leaks." })).await;
         assert_eq!(
             (&moved["closes_at"], &moved["closing"]),
             (&json!("2027-05-01T11:00:00.000000Z"), &json!("with_start"))
         );
-        let apart = patch(json!({ "closes_at": "2027-04-20T00:00:00Z" })).await;
+        let apart = patch(json!({ "closes_at": "2027-04-20T00:00:00Z", "reason": "The roof leaks." })).await;
         assert_eq!((&apart["closes_at"], &apart["closing"]), (&json!("2027-04-20T00:00:00.000000Z"), &json!("apart")));
-        let moved = patch(json!({ "start_time": "19:00:00" })).await;
+        let moved = patch(json!({ "start_time": "19:00:00", "reason": "The roof leaks." })).await;
         assert_eq!(moved["closes_at"], "2027-04-20T00:00:00.000000Z");
         let follows = patch(json!({ "closes_at": null })).await;
         assert_eq!((&follows["closes_at"], &follows["closing"]), (&moved["starts_at"], &json!("with_start")));

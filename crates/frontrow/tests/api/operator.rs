@@ -143,19 +143,22 @@ async fn a_concert_is_moved_and_repriced() {
     let operator = server.operator().await;
     let created = operator.post("/operator/concerts", &concert()).await.expect(201);
     let path = format!("/operator/concerts/{}", id(&created, "concert_id"));
-    let later = operator.patch(&path, &json!({ "concert_date": "2027-03-08" })).await.expect(200);
+    let later =
+        operator.patch(&path, &json!({ "concert_date": "2027-03-08", "reason": "The roof leaks." })).await.expect(200);
     assert_eq!(
         (&later["starts_at"], &later["start_time"]),
         (&json!("2027-03-08T11:00:00.000000Z"), &json!("20:00:00"))
     );
     assert_eq!(later["closes_at"], later["starts_at"], "the sale closes with the start");
-    let earlier = json!({ "start_time": "18:30:00", "end_time": "21:00:00", "base_price": 99_000 });
+    let earlier =
+        json!({ "start_time": "18:30:00", "end_time": "21:00:00", "base_price": 99_000, "reason": "A noise curfew." });
     let earlier = operator.patch(&path, &earlier).await.expect(200);
     assert_eq!(
         (&earlier["starts_at"], &earlier["base_price"]),
         (&json!("2027-03-08T09:30:00.000000Z"), &json!(99_000))
     );
-    let abroad = operator.patch(&path, &json!({ "time_zone": "Europe/Berlin", "venue": "Spreehalle" })).await;
+    let abroad = json!({ "time_zone": "Europe/Berlin", "venue": "Spreehalle", "reason": "A tour." });
+    let abroad = operator.patch(&path, &abroad).await;
     assert_eq!(abroad.expect(200)["starts_at"], "2027-03-08T17:30:00.000000Z");
     let shown = operator.get(path.trim_start_matches("/operator")).await.expect(200);
     for (field, value) in [

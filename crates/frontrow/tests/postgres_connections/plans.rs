@@ -291,11 +291,11 @@ async fn find_everything(store: &dyn Store) {
             assert_eq!(found.len(), rows, "{object}");
         }
     }
-    assert_eq!(store.booked_as("ref 150000", 20).await.unwrap().len(), 1);
+    assert_eq!(store.bookings_of_reference("ref 150000", 20).await.unwrap().len(), 1);
     for (reference, found) in [("ref 7", 1), ("cc 7", 1), ("batch", 20), ("nothing", 0)] {
-        assert_eq!(store.booked_as(reference, 20).await.unwrap().len(), found, "{reference}");
+        assert_eq!(store.bookings_of_reference(reference, 20).await.unwrap().len(), found, "{reference}");
         let owed = if reference.starts_with("ref") { 0 } else { found };
-        assert_eq!(store.owed_as(reference, 20).await.unwrap().len(), owed, "{reference}");
+        assert_eq!(store.debts_of_reference(reference, 20).await.unwrap().len(), owed, "{reference}");
     }
     assert_eq!(store.entries_of(PaymentId::new(150_000)).await.unwrap().len(), 1);
     store.seat_at(ConcertId::new(3_000), 17).await.unwrap().unwrap();

@@ -20,7 +20,7 @@ use frontrow_domain::{
     id::{ConcertId, Position, RoomId, UserId},
     line::{Forecast, ForecastUnknown, Room, SalePace, TokenStatus},
     refusal::{EntityKind, Refusal},
-    sale::{Concert, Stops},
+    sale::Concert,
     time::{Span, Time},
 };
 use frontrow_line::view::RoomView;
@@ -165,12 +165,6 @@ pub struct RoomPreview {
     pub as_it_is: Result<Forecast, ForecastUnknown>,
     /// How it would go on.
     pub as_changed: Result<Forecast, ForecastUnknown>,
-    /// What both were computed from.
-    pub measured: SalePace,
-    /// What the change would stop.
-    pub stops: Option<Stops>,
-    /// Whether it hurts buyers, and so needs a reason.
-    pub needs_reason: bool,
 }
 
 impl SeatsOnScreen {
@@ -338,16 +332,7 @@ impl BoxOffice {
         let (now, before, measured) = (screen.at, screen.room.room, screen.measured);
         let after = change.applied(&before);
         let forecast = Forecast::of(&after, &screen.concert, &measured, now);
-        Ok(RoomPreview {
-            concert: Some(concert),
-            stops: change.stops(&before),
-            needs_reason: change.hurts(&before),
-            as_it_is: screen.forecast,
-            as_changed: forecast,
-            before,
-            after,
-            measured,
-        })
+        Ok(RoomPreview { concert: Some(concert), as_it_is: screen.forecast, as_changed: forecast, before, after })
     }
 
     /// How a line would go on with a change of its room, as far as its measured pace says. The room of one concert goes
@@ -367,13 +352,10 @@ impl BoxOffice {
         let measured = self.house.lock().history.measured(last, (None, room), (waiting, 0));
         Ok(RoomPreview {
             concert: None,
-            stops: change.stops(&before),
-            needs_reason: change.hurts(&before),
             as_it_is: Forecast::of_line(&before, &measured),
             as_changed: Forecast::of_line(&after, &measured),
             before,
             after,
-            measured,
         })
     }
 

@@ -184,9 +184,15 @@ mod tests {
     fn a_number_may_be_of_any_kind_unless_the_text_names_one() {
         for text in ["12", "#12", "12번", " 12 "] {
             let wanted = wanted(text);
-            for kind in
-                [WantedKind::Reservation, WantedKind::Payment, WantedKind::Concert, WantedKind::Debt, WantedKind::Audit]
-            {
+            for kind in [
+                WantedKind::Reservation,
+                WantedKind::Payment,
+                WantedKind::Concert,
+                WantedKind::Room,
+                WantedKind::Debt,
+                WantedKind::Event,
+                WantedKind::Audit,
+            ] {
                 assert_eq!(wanted.number_of(kind, Ok::<_, ()>), Some(12), "{text} {kind:?}");
             }
         }

@@ -43,7 +43,7 @@ pub(super) use settings::{FormPlace, FormView, set_room};
 pub(super) fn routes() -> Router<SharedState> {
     Router::new()
         .route("/operator/concerts/{concert_id}/sale", get(show))
-        .route("/operator/concerts/{concert_id}/sale/room", get(to_sale).post(set))
+        .route("/operator/concerts/{concert_id}/sale/settings", get(to_sale).post(set))
 }
 
 /// The routes that answer the page's script: their problems are not pages.
@@ -146,7 +146,7 @@ async fn preview_room(
     let wanted = sent.wanted(&shell);
     let place = FormPlace::Sale(Box::new(screen));
     let text = match wanted {
-        Ok(WantedChange { change, .. }) => place.effect(&app, &shell, &place.preview(&app, &change).await?).await?,
+        Ok(WantedChange { change, .. }) => place.effect(&shell, &place.preview(&app, &change).await?),
         Err(RoomFaults { cap, rate, .. }) => cap.or(rate).unwrap_or_default(),
     };
     Ok(json(&EffectBody { text }))

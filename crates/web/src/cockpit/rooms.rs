@@ -157,8 +157,7 @@ struct RoomPage {
     object: ObjectPage,
     notice: Option<FormNotice>,
     applied: Option<String>,
-    /// The address that the form is sent to.
-    action: String,
+    path: String,
     is_paused: bool,
     /// None for those who may only look.
     form: Option<RoomForm>,
@@ -216,7 +215,7 @@ pub(super) async fn show(
     let page = RoomPage {
         notice,
         applied,
-        action: format!("{}/settings", path_of(id)),
+        path: path_of(id),
         is_paused: room.gate == Gate::Paused,
         form: shell.may_change().then(|| form.unwrap_or_else(|| RoomForm::fresh(room))),
         preview,

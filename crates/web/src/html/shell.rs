@@ -89,6 +89,14 @@ impl<T: TextValue + ?Sized> TextValue for &T {
     reason = "templates hand over references, and have the shell"
 )]
 impl Shell {
+    /// The shell of a page in a language, for tests of words.
+    #[cfg(test)]
+    pub(crate) fn of_test(language: Language) -> anyhow::Result<Self> {
+        let PageKit(kit) = PageKit::new(crate::html::Theme::default(), crate::html::PageAddresses::default())?;
+        let (account, path) = (Account::SignedIn, "/".to_owned());
+        Ok(Self { kit, language, account, path, takes_packed: false })
+    }
+
     /// The shell of the page that a request asks for.
     pub(crate) fn of(parts: &Parts, app: &SharedState) -> HttpResult<Self> {
         let session = cookies::session_secret(&parts.headers, auth::scheme(parts, app)?);

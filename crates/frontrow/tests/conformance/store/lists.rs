@@ -232,11 +232,11 @@ pub(super) async fn bookings_and_debts_are_found_by_their_references(office: &Fi
     adjust(users[1], -150, "r-1b").await;
     // When they are looked for.
     let booked = async |reference, limit| {
-        let rows = office.store.booked_as(reference, limit).await.unwrap();
+        let rows = office.store.bookings_of_reference(reference, limit).await.unwrap();
         rows.iter().map(|row| (row.user_id, row.amount.get())).collect::<Vec<_>>()
     };
     let owed = async |reference, limit| {
-        let rows = office.store.owed_as(reference, limit).await.unwrap();
+        let rows = office.store.debts_of_reference(reference, limit).await.unwrap();
         rows.iter().map(|row| (row.user_id, row.amount.get())).collect::<Vec<_>>()
     };
     // Then the top-up comes first, and the others by their users.

@@ -80,8 +80,8 @@ pub(super) async fn a_top_up_and_the_entries_of_a_payment_are_found(office: &Fix
     let token = office.activate(user).await;
     let held = office.hold(user, token, seat).await;
     let payment = office.pay(user, token, held.reservation_id).await.payment_id;
-    assert_eq!(office.store.booked_as("pg-1", 20).await.unwrap(), [entry]);
-    assert_eq!(office.store.booked_as("pg", 20).await.unwrap(), []);
+    assert_eq!(office.store.bookings_of_reference("pg-1", 20).await.unwrap(), [entry]);
+    assert_eq!(office.store.bookings_of_reference("pg", 20).await.unwrap(), []);
     let entries = office.store.entries_of(payment).await.unwrap();
     assert_eq!(entries.iter().map(|entry| (entry.kind, entry.user_id)).collect::<Vec<_>>(), [(PointKind::Use, user)]);
     assert!(office.store.entries_of(PaymentId::new(99)).await.unwrap().is_empty());

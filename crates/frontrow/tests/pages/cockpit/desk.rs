@@ -23,13 +23,23 @@ impl Desk {
         let operator = server.operator().await;
         let browser = browser(&server, &operator);
         let path = format!("/operator/concerts/{}/sale", hall.id());
-        let action = format!("{path}/room");
+        let action = format!("{path}/settings");
         Self { server, hall, operator, browser, path, action }
     }
 
     /// The page of the house room, which leads to the sale.
     async fn in_house_room() -> Self {
+        Self::in_room(Self::open().await)
+    }
+
+    /// The page of the room of a concert that has its own.
+    async fn in_own_room() -> Self {
         let desk = Self::open().await;
+        let hall = desk.server.hall_like(3, |draft| draft.own_room_max_active = Some(100)).await;
+        Self::in_room(Self { hall, ..desk })
+    }
+
+    fn in_room(desk: Self) -> Self {
         let path = format!("/operator/rooms/{}", desk.hall.concert.room_id);
         Self { action: format!("{path}/settings"), path, ..desk }
     }
@@ -162,7 +172,11 @@ async fn paused_with_a_reason(desk: Desk) {
 
 #[tokio::test]
 async fn a_line_that_another_operator_has_paused_is_neither_paused_again_nor_opened_unseen() {
-    let desk = Desk::open().await;
+    neither_paused_again_nor_opened_unseen(Desk::open().await).await;
+    neither_paused_again_nor_opened_unseen(Desk::in_own_room().await).await;
+}
+
+async fn neither_paused_again_nor_opened_unseen(desk: Desk) {
     let second = browser(&desk.server, &desk.server.operator_named("이수연").await);
     let (old, seen) = (desk.page().await, second.open(&desk.path).await);
     let asked = desk.send_as(&second, &seen, "pause", &[]).await;
@@ -206,6 +220,7 @@ async fn the_pages_of_a_concert_lead_to_each_other() {
 async fn what_is_typed_is_applied_and_a_form_that_is_sent_twice_is_applied_once() {
     applied_once(Desk::open().await).await;
     applied_once(Desk::in_house_room().await).await;
+    applied_once(Desk::in_own_room().await).await;
 }
 
 async fn applied_once(desk: Desk) {
@@ -312,6 +327,7 @@ async fn faults_come_back(desk: Desk) {
 async fn settings_that_would_stop_the_sale_ask_again_and_a_rate_of_0_is_answered_by_a_pause() {
     stops_are_asked_about(Desk::open().await).await;
     stops_are_asked_about(Desk::in_house_room().await).await;
+    stops_are_asked_about(Desk::in_own_room().await).await;
 }
 
 async fn stops_are_asked_about(desk: Desk) {
@@ -430,6 +446,8 @@ async fn a_line_by_itself_is_moved_on_its_rooms_page_which_says_nothing_of_seats
     // When more are to come in: when the line is empty cannot be known yet, and nothing is said of seats.
     let shown = send(&page, &[("act", "preview"), ("max_active", "5000")]).await;
     says(&shown, &["줄이 비는 시각은 아직 알 수 없습니다", "value=\"5000\""], &["매진"]);
+    let asked = send(&page, &[("act", "pause")]).await;
+    says(&asked, &["줄을 멈출까요?", "이미 들어온 0명은 그대로 있고"], &["좌석", "결제할 수"]);
     let done = send(&page, &[("act", "apply"), ("max_active", "5000"), ("message", "곧 엽니다")]).await;
     assert_eq!(done.leads_to(), "/operator/rooms/0?applied");
     says(&browser.open(done.leads_to()).await, &["적용했습니다", "곧 엽니다", "→ 5,000"], &[]);

@@ -78,7 +78,7 @@ async fn one_field_finds_anything_and_one_thing_at_once() {
     // A number may be that of several things.
     says(&search("1").await, &["예약 1", "결제 1", "Midnight Tide", "기록 1"], &[]);
     assert_eq!(search("midnight").await.leads_to(), "/operator/concerts/1");
-    // A correction, by what the bank calls it; what is left to be owed of it; and a notice that is not delivered.
+    // A correction, by what the bank calls it, and what is left to be owed of it.
     let auditor = sold.server.operator_named("auditor").await;
     let correction = json!({ "amount": -1_000_000, "reason": "chargeback", "reference": "cc-700000" });
     auditor.post(&format!("/operator/users/{user}/adjustments"), &correction).await.expect(201);

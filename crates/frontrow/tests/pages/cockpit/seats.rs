@@ -183,8 +183,8 @@ async fn seats_are_blocked_with_a_reason_and_freed_again() {
     let asked = at.ask(&choice).await;
     asked.shows(200, &["Block 3 seats?", "Left out", "One seat is held", "Floor, row A, seat 1", "row A, seat 2–4"]);
     // A reason is needed, and not too long.
-    for reason in ["", "   ", &"x".repeat(201), "a\u{202e}b"] {
-        at.confirm(&asked, &[("reason", reason)]).await.shows(422, &["Give a reason of 1 to 200 characters."]);
+    for reason in ["", "   ", &"x".repeat(501), "a\u{202e}b"] {
+        at.confirm(&asked, &[("reason", reason)]).await.shows(422, &["Give a reason of 1 to 500 characters."]);
     }
     assert_eq!(at.states().await, ["held", "available", "available", "available", "available", "available"]);
     for _ in 0..2 {
@@ -201,7 +201,7 @@ async fn seats_are_blocked_with_a_reason_and_freed_again() {
         asked.shows(200, &["Free 3 seats?", "2 seats are free already", "One seat is held"]);
     }
     let asked = at.ask(&[("row", &at.id(5)), ("act", "free")]).await;
-    at.confirm(&asked, &[("reason", "a\u{202e}b")]).await.shows(422, &["Give a reason of 1 to 200 characters."]);
+    at.confirm(&asked, &[("reason", "a\u{202e}b")]).await.shows(422, &["Give a reason of 1 to 500 characters."]);
     let why = [("reason", "The camera moved")];
     assert_eq!(at.confirm(&asked, &why).await.leads_to(), format!("{}?did=free&count=3#did", at.path));
     let log = format!("/operator/audit?object=concert+{}", at.path.split('/').nth(3).unwrap());

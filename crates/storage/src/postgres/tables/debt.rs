@@ -113,7 +113,7 @@ const OF_REFERENCE: Statement = Statement {
     types: &[TEXT, NUMBER],
 };
 
-pub(crate) async fn owed_as(reads: &ReadPool, reference: &str, limit: u32) -> Result<Vec<Debt>, StoreError> {
+pub(crate) async fn debts_of_reference(reads: &ReadPool, reference: &str, limit: u32) -> Result<Vec<Debt>, StoreError> {
     reads.list(&OF_REFERENCE, &[&reference, &i64::from(limit)], read).await
 }
 

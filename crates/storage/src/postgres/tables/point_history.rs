@@ -128,7 +128,11 @@ const ADJUSTMENTS: Statement = Statement {
     types: &[TEXT, NUMBER],
 };
 
-pub(crate) async fn booked_as(reads: &ReadPool, reference: &str, limit: u32) -> Result<Vec<PointEntry>, StoreError> {
+pub(crate) async fn bookings_of_reference(
+    reads: &ReadPool,
+    reference: &str,
+    limit: u32,
+) -> Result<Vec<PointEntry>, StoreError> {
     let mut entries: Vec<_> = reads.find(&TOP_UP, &[&reference], read).await?.into_iter().collect();
     entries.extend(reads.list(&ADJUSTMENTS, &[&reference, &i64::from(limit)], read).await?);
     entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

@@ -84,7 +84,7 @@ const OF_REFERENCE: &str = concat!(
     " FROM debt INDEXED BY debt_of_reference WHERE reference = ?1 ORDER BY user_id LIMIT ?2"
 );
 
-pub(crate) fn owed_as(conn: &Connection, reference: &str, limit: u32) -> Result<Vec<Debt>> {
+pub(crate) fn debts_of_reference(conn: &Connection, reference: &str, limit: u32) -> Result<Vec<Debt>> {
     list(conn, OF_REFERENCE, (reference, limit), read)
 }
 

@@ -105,7 +105,7 @@ const ADJUSTMENTS: &str = concat!(
     " AND type = 'adjustment' ORDER BY user_id LIMIT ?2"
 );
 
-pub(crate) fn booked_as(conn: &Connection, reference: &str, limit: u32) -> Result<Vec<PointEntry>> {
+pub(crate) fn bookings_of_reference(conn: &Connection, reference: &str, limit: u32) -> Result<Vec<PointEntry>> {
     let mut entries: Vec<_> = find_row(conn, TOP_UP, (reference,), read)?.into_iter().collect();
     entries.extend(list(conn, ADJUSTMENTS, (reference, limit), read)?);
     entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

@@ -322,9 +322,9 @@ fn read(conn: &Connection, first: i64) {
     }
     point::find(conn, someone(7)).unwrap().unwrap();
     point_history::page(conn, someone(7), Page { after: None, limit: 50 }).unwrap();
-    assert_eq!(point_history::booked_as(conn, "r7", 20).unwrap().len(), 1);
-    assert_eq!(point_history::booked_as(conn, "batch", 20).unwrap().len(), 20);
-    assert_eq!(debt::owed_as(conn, "batch", 20).unwrap().len(), 20);
+    assert_eq!(point_history::bookings_of_reference(conn, "r7", 20).unwrap().len(), 1);
+    assert_eq!(point_history::bookings_of_reference(conn, "batch", 20).unwrap().len(), 20);
+    assert_eq!(debt::debts_of_reference(conn, "batch", 20).unwrap().len(), 20);
     concert::find(conn, ConcertId::new(1)).unwrap().unwrap();
     reservation::find(conn, ReservationId::new(7)).unwrap().unwrap();
     payment::find(conn, PaymentId::new(7)).unwrap().unwrap();

@@ -167,7 +167,10 @@ fn bodies(operation: &str, accounts: DemoAccounts) -> Vec<(&'static str, Value)>
             }),
         )],
         "update_concert" => vec![
-            ("moved", json!({ "concert_date": "2027-03-08", "start_time": "19:30:00", "end_time": "22:00:00" })),
+            (
+                "moved",
+                json!({ "concert_date": "2027-03-08", "start_time": "19:30:00", "end_time": "22:00:00", "reason": "The roof leaks." }),
+            ),
             ("postponed", json!({ "status": "postponed", "status_reason": "The singer is ill." })),
         ],
         "add_seats" => vec![

@@ -99,7 +99,8 @@ pub struct ConcertPatch {
     /// What buyers read of it: those that are left out stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     details: Option<DetailsDraft>,
-    /// Why, for the audit log alone, 1 to 500 characters. A change that stops the sale has it, or a `status_reason`.
+    /// Why, for the audit log alone, 1 to 500 characters. A change that stops the sale, closes it earlier, or moves a concert
+    /// whose sale has been open has it, or a `status_reason`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "The hall asks for it.")]
     reason: Option<String>,

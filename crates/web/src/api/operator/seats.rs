@@ -16,7 +16,7 @@ use axum::{
 use frontrow_domain::{
     id::{ConcertId, SeatId},
     money::Money,
-    policy::SEATS_PER_OPERATOR_COMMAND_MAX,
+    policy::{SEATS_PER_OPERATOR_COMMAND_MAX, STATUS_REASON_LEN_MAX},
     sale::{SeatAction, SeatChange},
     text::{checked_label, checked_text},
 };
@@ -48,7 +48,7 @@ pub struct SeatBlock {
     #[schema(min_items = 1, max_items = 100_000)]
     seat_ids: Vec<SeatId>,
     /// The reason, for the audit log.
-    #[schema(format = "text", min_length = 1, max_length = 200, example = "Camera position")]
+    #[schema(format = "text", min_length = 1, max_length = 500, example = "Camera position")]
     reason: String,
 }
 
@@ -62,7 +62,7 @@ pub struct SeatRelease {
     seat_ids: Vec<SeatId>,
     /// The reason, for the audit log.
     #[serde(default)]
-    #[schema(format = "text", min_length = 1, max_length = 200, example = "The camera moved to the balcony")]
+    #[schema(format = "text", min_length = 1, max_length = 500, example = "The camera moved to the balcony")]
     reason: Option<String>,
 }
 
@@ -76,7 +76,7 @@ pub struct SeatRemoval {
     seat_ids: Vec<SeatId>,
     /// The reason, for the audit log: needed while the seats are on sale.
     #[serde(default)]
-    #[schema(format = "text", min_length = 1, max_length = 200, example = "The stage takes their place")]
+    #[schema(format = "text", min_length = 1, max_length = 500, example = "The stage takes their place")]
     reason: Option<String>,
 }
 
@@ -120,13 +120,13 @@ pub struct SeatPatch {
     grade: Option<String>,
     /// The reason, for the audit log: needed to raise the price of seats that are on sale.
     #[serde(default)]
-    #[schema(format = "text", min_length = 1, max_length = 200, example = "Printed wrong at first")]
+    #[schema(format = "text", min_length = 1, max_length = 500, example = "Printed wrong at first")]
     reason: Option<String>,
 }
 
 /// The reason of a change, for the audit log.
 fn reason_of(reason: Option<&str>) -> HttpResult<Option<String>> {
-    Ok(reason.map(|reason| checked_text("reason", reason, 200)).transpose()?)
+    Ok(reason.map(|reason| checked_text("reason", reason, STATUS_REASON_LEN_MAX)).transpose()?)
 }
 
 /// Adds seats.
@@ -160,7 +160,7 @@ pub(in crate::api) async fn block_seats(
     JsonBody(body): LargeJsonBody<SeatBlock>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/seats/block", &[], &body)?;
-    let reason = checked_text("reason", &body.reason, 200)?;
+    let reason = checked_text("reason", &body.reason, STATUS_REASON_LEN_MAX)?;
     Ok(set(app.office.set_seats(caller, (None, body.seat_ids), SeatAction::Block { reason }, key).await?))
 }
 

@@ -22,6 +22,7 @@ use frontrow_domain::{
     command::ConcertChange,
     id::{ConcertId, RoomId},
     refusal::Refusal,
+    sale::Harm,
 };
 
 /// The hidden field of a form that has shown what it will stop.
@@ -172,15 +173,19 @@ pub(super) async fn update(
         None if is_present => return refused(&visit.edit_page(Some(&typed), &faults)),
         None => ConcertChange::default(),
     };
-    if let Some(stops) = change.stops(&visit.concert, app.office.now()).filter(|_| is_present) {
-        let sure = format!("{stops:?}");
+    if let Some(harm) = change.harm(&visit.concert, app.office.now()).filter(|_| is_present) {
+        let sure = format!("{harm:?}");
         let is_sure = typed.one_or_none(SURE)? == Some(sure.as_str());
         if !is_sure || reason.is_none() {
             if is_sure {
                 faults.push((REASON.name, visit.shell.t("stage-fault-reason")));
             }
             let mut page = visit.edit_page(Some(&typed), &faults);
-            page.effects = visit.effects(&app, stops).await?;
+            page.effects = match harm {
+                Harm::Stopped(stops) => visit.effects(&app, stops).await?,
+                Harm::Moved => vec![visit.shell.t("stage-moved")],
+                Harm::ClosesEarlier => vec![visit.shell.t("stage-closes-earlier")],
+            };
             page.need(&REASON);
             page.hidden.push((SURE, sure));
             page.button = visit.shell.t("stage-sure-button");

@@ -31,7 +31,6 @@ struct AskPage {
     title: String,
     question: String,
     path: String,
-    action: String,
     texts: Vec<String>,
     changes: Vec<ChangeLine>,
     effect: String,
@@ -56,19 +55,25 @@ pub(super) async fn show(app: &SharedState, shell: CockpitShell, asked: AskedCha
     let AskedChange { place, change, form, notice, lead } = asked;
     let room = place.room();
     let preview = place.preview(app, change).await?;
+    let is_of_sale = preview.concert.is_some();
     let (question, stopped, confirm) = match change.stops(room) {
-        Some(Stops::NoPlaces) => ("desk-ask-zero", Some("desk-stops-zero"), "desk-confirm"),
-        Some(_) => ("desk-ask-pause", Some("desk-stops-paused"), "desk-pause"),
+        Some(Stops::NoPlaces) => {
+            let stopped = if is_of_sale { "desk-stops-zero" } else { "desk-stops-zero-line" };
+            ("desk-ask-zero", Some(stopped), "desk-confirm")
+        }
+        Some(_) => {
+            let stopped = if is_of_sale { "desk-stops-paused" } else { "desk-stops-paused-line" };
+            ("desk-ask-pause", Some(stopped), "desk-pause")
+        }
         None => ("desk-ask-reason", None, "desk-confirm"),
     };
     let stopped = stopped.map(|id| in_line(&shell, id, place));
     // What stops the line says all of it.
-    let effect = if stopped.is_some() { String::new() } else { place.effect(app, &shell, &preview).await? };
+    let effect = if stopped.is_some() { String::new() } else { place.effect(&shell, &preview) };
     let page = AskPage {
         title: place.title(&shell),
         question: shell.t(question),
         path: place.path(),
-        action: place.action(),
         texts: lead.into_iter().chain(stopped).collect(),
         changes: changes(&shell, room, &preview.after),
         effect,

@@ -238,8 +238,7 @@ struct DeskPage {
     title: String,
     venue: String,
     when: String,
-    /// The address that the form is sent to.
-    action: String,
+    path: String,
     state: String,
     is_paused: bool,
     is_own_only: bool,
@@ -317,7 +316,7 @@ pub(super) async fn show(
         data: data(&shell, screen, &path)?,
         notice,
         applied,
-        action: format!("{path}/room"),
+        path,
         shell,
     };
     form_page(&page.shell, page.notice.as_ref(), &page)

@@ -6,7 +6,7 @@ use frontrow_domain::{
     line::{Gate, Room},
     time::{Span, Time},
 };
-use frontrow_service::{house::RoomPreview, operators::RoomOverview};
+use frontrow_service::house::RoomPreview;
 
 /// A moment that is farther away is no forecast.
 pub(super) const FAR: Span = Span::from_secs(24 * 3_600);
@@ -18,8 +18,9 @@ pub(super) struct Occasion<'a> {
     pub(super) now: Time,
 }
 
-/// The effect of a change: at once, and on the sale as its measured pace lets expect.
-pub(super) fn effect(setting: &Occasion<'_>, preview: &RoomPreview, line: &RoomOverview) -> String {
+/// The effect of a change: at once, and on the sale or the line as its measured pace lets expect, with so many tokens
+/// active and waiting now.
+pub(super) fn effect(setting: &Occasion<'_>, preview: &RoomPreview, (active, waiting): (i64, i64)) -> String {
     let Occasion { shell, zone, now } = setting;
     let (before, after) = (&preview.before, &preview.after);
     let is_of_pace = |room: &Room| (room.max_active, room.admit_per_minute, room.gate);
@@ -27,7 +28,7 @@ pub(super) fn effect(setting: &Occasion<'_>, preview: &RoomPreview, line: &RoomO
         return shell.t("desk-effect-none");
     }
     let mut said = Vec::new();
-    said.extend(at_once(shell, before, after, line));
+    said.extend(at_once(shell, (before, after), (active, waiting)));
     let hour = |span: Option<Span>| span.filter(|span| *span < FAR).map(|span| words::hour(now.plus(span), zone));
     match (&preview.as_it_is, &preview.as_changed) {
         // What is said at once says it.
@@ -45,7 +46,7 @@ pub(super) fn effect(setting: &Occasion<'_>, preview: &RoomPreview, line: &RoomO
                 (_, None) => shell.t("desk-effect-not-sold-out"),
             };
             said.extend(preview.concert.is_some().then_some(sold_out));
-            if line.waiting > 0 {
+            if waiting > 0 {
                 let empty = hour(changed.line_empty_in).map(|when| shell.t1("desk-effect-line", "when", when));
                 let never = || preview.concert.is_none().then(|| shell.t("desk-effect-line-stays"));
                 said.extend(empty.or_else(never));
@@ -56,15 +57,62 @@ pub(super) fn effect(setting: &Occasion<'_>, preview: &RoomPreview, line: &RoomO
 }
 
 /// What happens at once, whatever the pace is.
-fn at_once(shell: &Shell, before: &Room, after: &Room, line: &RoomOverview) -> Option<String> {
+fn at_once(shell: &Shell, (before, after): (&Room, &Room), (active, waiting): (i64, i64)) -> Option<String> {
     if after.gate == Gate::Paused || after.max_active <= 0 {
         return Some(shell.t("desk-effect-paused"));
     }
-    if after.max_active < line.active {
-        return Some(shell.t2("desk-effect-fewer", "n", line.active, "cap", after.max_active));
+    if after.max_active < active {
+        return Some(shell.t2("desk-effect-fewer", "n", active, "cap", after.max_active));
     }
-    let free = |room: &Room| room.max_active.saturating_sub(line.active).max(0);
+    let free = |room: &Room| room.max_active.saturating_sub(active).max(0);
     let was_free = if before.gate == Gate::Paused { 0 } else { free(before) };
-    let more = free(after).saturating_sub(was_free).min(line.waiting);
+    let more = free(after).saturating_sub(was_free).min(waiting);
     (more > 0).then(|| shell.t1("desk-effect-more", "n", more))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::language::Language;
+    use frontrow_domain::{
+        command::RoomChange,
+        id::{ConcertId, RoomId},
+        line::Forecast,
+    };
+
+    const MINUTE: i64 = 60;
+
+    fn forecast(sold_out: Option<i64>, line_empty: Option<i64>) -> Forecast {
+        let span = |minutes: i64| Span::from_secs(minutes * MINUTE);
+        Forecast { sold_out_in: sold_out.map(span), line_empty_in: line_empty.map(span), reach_ppm: None }
+    }
+
+    #[test]
+    fn a_sale_is_said_to_be_sold_out_and_a_line_by_itself_to_be_empty() {
+        // Given midnight in Seoul, a room of ten places, and a change that doubles them.
+        let shell = Shell::of_test(Language::English).unwrap();
+        let now = Time::from_micros(1_795_964_400_000_000);
+        let before = Room::new(RoomId::HOUSE, 10, now);
+        let after = RoomChange { max_active: Some(20), ..RoomChange::default() }.applied(&before);
+        let said = |concert: Option<i64>, (as_it_is, as_changed): (Forecast, Forecast), waiting| {
+            let (before, after, concert) = (before.clone(), after.clone(), concert.map(ConcertId::new));
+            let preview = RoomPreview { concert, before, after, as_it_is: Ok(as_it_is), as_changed: Ok(as_changed) };
+            effect(&Occasion { shell: &shell, zone: "Asia/Seoul", now }, &preview, (10, waiting))
+        };
+        let (late, soon, never) = (forecast(Some(40), Some(30)), forecast(Some(20), Some(15)), forecast(None, None));
+        for (concert, forecasts, waiting, expected) in [
+            (Some(3), (late, soon), 50, "Sold out at 00:20 instead of 00:40. The line’s empty at 00:15."),
+            (Some(3), (late, late), 50, "Still sold out at 00:40. The line’s empty at 00:30."),
+            (Some(3), (never, soon), 50, "Sold out at 00:20. The line’s empty at 00:15."),
+            (Some(3), (late, never), 50, "Like this it won’t be sold out today."),
+            (Some(3), (late, soon), 0, "Sold out at 00:20 instead of 00:40."),
+            (None, (late, soon), 50, "The line’s empty at 00:15."),
+            (None, (late, never), 50, "Like this the line won’t be empty today."),
+            (None, (late, soon), 0, ""),
+        ] {
+            let more = if waiting == 0 { "" } else { "10 more can come in soon." };
+            let expected = [more, expected].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+            assert_eq!(said(concert, forecasts, waiting), expected);
+        }
+    }
 }

@@ -77,22 +77,10 @@ impl FormPlace {
         }
     }
 
-    /// The address that the form is sent to.
-    pub(super) fn action(&self) -> String {
-        format!("{}/{}", self.path(), if matches!(self, Self::Sale(_)) { "room" } else { "settings" })
-    }
-
     pub(super) fn title(&self, shell: &Shell) -> String {
         match self {
             Self::Sale(screen) => screen.concert.title.clone(),
             Self::Room(line, _) => line_name(shell, line.room.room_id),
-        }
-    }
-
-    fn occasion<'a>(&'a self, shell: &'a Shell) -> Occasion<'a> {
-        match self {
-            Self::Sale(screen) => Occasion { shell, zone: &screen.concert.time_zone, now: screen.at },
-            Self::Room(_, now) => Occasion { shell, zone: HOME_ZONE, now: *now },
         }
     }
 
@@ -104,9 +92,12 @@ impl FormPlace {
     }
 
     /// What a previewed change would do, in words.
-    pub(super) async fn effect(&self, app: &SharedState, shell: &Shell, preview: &RoomPreview) -> HttpResult<String> {
-        let line = app.office.room(self.room().room_id).await?;
-        Ok(preview::effect(&self.occasion(shell), preview, &line))
+    pub(super) fn effect(&self, shell: &Shell, preview: &RoomPreview) -> String {
+        let occasion = match self {
+            Self::Sale(screen) => Occasion { shell, zone: &screen.concert.time_zone, now: screen.at },
+            Self::Room(_, now) => Occasion { shell, zone: HOME_ZONE, now: *now },
+        };
+        preview::effect(&occasion, preview, self.active_and_waiting())
     }
 
     /// The same page as it is now.
@@ -136,7 +127,7 @@ impl FormPlace {
     }
 }
 
-/// Does what a form wants, or asks about it again. `route` names the form to the key under which it is done once.
+/// Does what a form wants, or asks about it again.
 pub(in crate::cockpit) async fn set_room(
     (app, shell, caller): (SharedState, CockpitShell, Caller),
     place: FormPlace,
@@ -145,7 +136,7 @@ pub(in crate::cockpit) async fn set_room(
     let key = match &place {
         FormPlace::Sale(screen) => {
             let id = screen.concert.concert_id;
-            bound_key(fields, caller, "/operator/concerts/{id}/sale/room", &[&id])?
+            bound_key(fields, caller, "/operator/concerts/{id}/sale/settings", &[&id])?
         }
         FormPlace::Room(line, _) => bound_key(fields, caller, "/operator/rooms/{id}/settings", &[&line.room.room_id])?,
     };
@@ -169,7 +160,7 @@ pub(in crate::cockpit) async fn set_room(
         }
     };
     if sent.act == Act::Preview {
-        let preview = place.effect(&app, &shell, &place.preview(&app, &change).await?).await?;
+        let preview = place.effect(&shell, &place.preview(&app, &change).await?);
         let form = Some(RoomForm::of(sent, RoomFaults::default()));
         return place.show(&app, shell, FormView { form, preview, ..FormView::default() }).await;
     }

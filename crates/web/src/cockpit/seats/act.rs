@@ -2,7 +2,7 @@
 
 use super::{
     SeatsVisit,
-    ask::{AskedAgain, AskedField, AskedFields, REASON_LEN_MAX, SeatAct, faulty},
+    ask::{AskedAgain, AskedField, AskedFields, SeatAct, faulty},
     choice::{self, SeatChoice},
 };
 use crate::{
@@ -21,7 +21,7 @@ use axum::{
 use frontrow_domain::{
     id::{ConcertId, SeatId},
     money::Money,
-    policy::SEATS_PER_OPERATOR_COMMAND_MAX,
+    policy::{SEATS_PER_OPERATOR_COMMAND_MAX, STATUS_REASON_LEN_MAX},
     refusal::Refusal,
     sale::{SeatAction, SeatChange},
     text::{InvalidField, checked_label, checked_text},
@@ -73,7 +73,7 @@ pub(super) async fn set(
         match visit.set_part(&checked, (act, part), seats, &key).await {
             Ok(()) => done += seats.len(),
             Err(ServiceError::Refused(Refusal::ReasonNeeded) | ServiceError::RefusedBefore(Refusal::ReasonNeeded)) => {
-                asked.reason.fault = Some(visit.shell.t1("seats-fault-reason", "max", REASON_LEN_MAX));
+                asked.reason.fault = Some(visit.shell.t1("seats-fault-reason", "max", STATUS_REASON_LEN_MAX));
                 let notice = visit.refused(&view, Refusal::ReasonNeeded, done)?;
                 let again = AskedAgain { notice: Some(notice), fields: asked, key: fresh_key() };
                 return visit.asked(&view, act, &choice, Some(again)).await;
@@ -212,9 +212,9 @@ fn check(shell: &CockpitShell, act: SeatAct, fields: &mut AskedFields) -> Option
 
 /// The reason; none, with its fault, if it is none.
 fn reason(shell: &CockpitShell, field: &mut AskedField) -> Option<String> {
-    let reason = checked_text("reason", field.value.trim(), REASON_LEN_MAX).ok();
+    let reason = checked_text("reason", field.value.trim(), STATUS_REASON_LEN_MAX).ok();
     if reason.is_none() {
-        field.fault = Some(shell.t1("seats-fault-reason", "max", REASON_LEN_MAX));
+        field.fault = Some(shell.t1("seats-fault-reason", "max", STATUS_REASON_LEN_MAX));
     }
     reason
 }

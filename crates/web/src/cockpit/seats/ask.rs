@@ -27,9 +27,6 @@ use frontrow_domain::{
 };
 use frontrow_service::sale::HallView;
 
-/// The longest reason, in characters.
-pub(super) const REASON_LEN_MAX: usize = 200;
-
 /// What can be done with chosen seats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SeatAct {

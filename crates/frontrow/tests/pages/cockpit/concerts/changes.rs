@@ -142,6 +142,9 @@ async fn of_two_operators_the_second_sees_both_versions() {
     assert_ne!(one.get(&hall.path()).await.expect(200)["venue"], "The second’s venue");
     // Sent again from the page that showed both.
     mine = with(&with(&mine, "basis", &stale.hidden("basis")), "key", &stale.hidden("key"));
+    let asked = send(&mine).await;
+    asked.shows(422, &["see the new hour and place"]);
+    mine.extend([("sure", asked.hidden("sure")), ("reason", "The roof leaks.".to_owned())]);
     send(&mine).await.leads_to();
     assert_eq!(one.get(&hall.path()).await.expect(200)["venue"], "The second’s venue");
     for basis in ["", "x", "-1"] {
@@ -180,6 +183,16 @@ async fn what_stops_a_sale_is_asked_again_with_what_will_happen_and_needs_a_reas
         all.extend(more);
         browser.send(&edit, &all).await
     };
+    // What those who have bought were told is not changed without a word either.
+    for (changed, words) in [
+        (("venue", "Another hall"), "see the new hour and place"),
+        (("closes_at", "2027-02-01T12:00"), "it closes later"),
+    ] {
+        let asked = send(&page, &[changed]).await;
+        asked.shows(422, &["This is what happens", words, "name=\"sure\""]);
+        let sure = asked.hidden("sure");
+        is_at_fault(&send(&asked, &[changed, ("sure", &sure)]).await, "reason");
+    }
     let past = "2027-01-15T16:00";
     let asked = send(&page, &[("closes_at", past)]).await;
     asked.shows(422, &["This is what happens", "One seat is held", "One seat is paid for", "name=\"sure\""]);
