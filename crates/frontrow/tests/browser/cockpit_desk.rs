@@ -47,9 +47,7 @@ async fn picture(browser: &Browser, name: &str) {
 
 /// Presses a button that applies a change at once. The page before may be one of a change that was applied, too.
 async fn applies(browser: &Browser, css: &str) {
-    let before = browser.element("main").await;
-    browser.click(css).await;
-    wait_until("there is another page", async || before.tag_name().await.is_err()).await;
+    browser.leaves(async || browser.click(css).await).await;
     browser.arrive(&format!("{}?applied", path())).await;
 }
 

@@ -165,6 +165,13 @@ impl Browser {
         wait_until("the page is left", async || !self.path().await.starts_with(start)).await;
     }
 
+    /// Does something that leads to another page, and waits until the page before is gone. Both may have one address.
+    pub(crate) async fn leaves(&self, act: impl AsyncFnOnce()) {
+        let before = self.element("main").await;
+        act().await;
+        wait_until("there is another page", async || before.tag_name().await.is_err()).await;
+    }
+
     /// Waits until there is no such element.
     pub(crate) async fn gone(&self, css: &str) {
         wait_until(&format!("{css} is gone"), async || !self.has(css).await).await;
