@@ -108,10 +108,32 @@ async fn a_cancelled_concert_gives_every_payment_back_once_though_the_program_is
     assert!(paid.len() > 1, "{}", paid.len());
     let browser = shop.browser(Wishes::default()).await;
     sign_in(&browser, OPERATOR).await;
-    let reason = json!({ "reason": "The singer is ill." });
-    operator.post(&format!("/operator/concerts/{CONCERT}/cancel"), &reason).await.expect(200);
-    operator.post(&format!("/operator/concerts/{CONCERT}/refund-all"), &json!({})).await.expect(202);
-    shop.kill();
+    let concert = format!("/operator/concerts/{CONCERT}");
+    let opens_act = async |name: &str| {
+        let path = format!("{concert}/act/{name}");
+        browser.click(&format!("main a[href='{path}']")).await;
+        browser.arrive(&path).await;
+        browser.contains("#effects", &format!("{}석이 결제되었습니다.", paid.len())).await;
+        browser.assert_fits().await;
+        assert_accessible(&browser).await;
+        format!("form[action='{path}'] button")
+    };
+    browser.goto(&concert).await;
+    let cancel = opens_act("cancel").await;
+    browser.fill("#stage-status_reason", "가수가 아픕니다.").await;
+    browser.leaves(async || browser.click(&cancel).await).await;
+    assert_eq!(browser.path().await, concert);
+    browser.contains("main", "가수가 아픕니다.").await;
+    let refund_all = opens_act("refund-all").await;
+    // When the program is killed as soon as it has taken that all is to be refunded, and started again.
+    let asked = eventually("all payments are to be refunded", async || {
+        let books = operator.get(&concert).await.expect(200);
+        books["concert"]["refund_all_at"].is_string().then_some(())
+    });
+    tokio::join!(browser.click(&refund_all), async {
+        asked.await;
+        shop.kill();
+    });
     shop.start_again();
     let payments = format!("/operator/payments?concert={CONCERT}");
     browser.goto(&payments).await;
