@@ -51,6 +51,12 @@ async fn applies(browser: &Browser, css: &str) {
     browser.arrive(&format!("{}?applied", path())).await;
 }
 
+/// The same by the Enter key, where the focus is.
+async fn enter_applies(browser: &Browser) {
+    browser.leaves(async || browser.press(Key::Enter).await).await;
+    browser.arrive(&format!("{}?applied", path())).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_moves_a_crowd_of_buyers_by_cap_rate_message_and_pause() {
     // Given a crowd in a line that lets three in at once.
@@ -135,6 +141,45 @@ async fn an_operator_moves_a_crowd_of_buyers_by_cap_rate_message_and_pause() {
     browser.assert_quiet().await;
     browser.close().await;
     crowd.abort();
+}
+
+#[tokio::test]
+async fn an_operator_pauses_the_line_sets_a_message_and_a_cap_by_the_keyboard_alone() {
+    let shop = Shop::open();
+    let operator = shop.operator().await;
+    let room = async || operator.get("/operator/rooms/0").await.expect(200);
+    let browser = at_the_desk(&shop, Wishes::default(), OPERATOR).await;
+
+    // A pause: the page asks why.
+    browser.tab_to("#room button.gate[value=pause]").await;
+    browser.leaves(async || browser.press(Key::Enter).await).await;
+    browser.contains("h1", "줄을 멈출까요?").await;
+    browser.tab_to("#reason").await;
+    browser.type_keys("음향 점검").await;
+    browser.tab_to(CONFIRM).await;
+    enter_applies(&browser).await;
+    browser.element("[data-part=paused]").await;
+    browser.contains("[data-part=entries]", "음향 점검").await;
+    assert_eq!(room().await["gate"], "paused");
+
+    // A message, which the button applies.
+    browser.tab_to("#message").await;
+    browser.type_keys("곧 다시 엽니다").await;
+    browser.contains("[data-part=message] .notice", "곧 다시 엽니다").await;
+    browser.tab_to(APPLY).await;
+    enter_applies(&browser).await;
+    assert_eq!(room().await["message"], "곧 다시 엽니다");
+
+    // A cap, which the Enter key applies in its field: what the field had is chosen there, and is typed over.
+    browser.tab_to("#max_active").await;
+    browser.type_keys("300").await;
+    browser.contains("[data-part=preview]", "새 차례가 나가지 않습니다.").await;
+    enter_applies(&browser).await;
+    let room = room().await;
+    assert_eq!((&room["max_active"], &room["gate"]), (&json!(300), &json!("paused")));
+    browser.contains("[data-part=entries]", "→ 300").await;
+    browser.assert_quiet().await;
+    browser.close().await;
 }
 
 #[tokio::test]

@@ -158,7 +158,7 @@ async fn a_run_of_seats_is_blocked_by_the_keyboard_alone() {
     let browser = shop.browser(Wishes { language: "en-US", ..Wishes::default() }).await;
     sign_in(&browser, OPERATOR).await;
     open_seats(&browser).await;
-    tab_to(&browser, "#seats input[name=seat]").await;
+    browser.tab_to("#seats input[name=seat]").await;
     browser.press(Key::Home).await;
     browser.type_keys(" ").await;
     for _ in 0..3 {
@@ -171,10 +171,10 @@ async fn a_run_of_seats_is_blocked_by_the_keyboard_alone() {
         let checked = "return [...document.querySelectorAll('#seats input:checked')].map(box => Number(box.value))";
         browser.run(checked).await.as_array().unwrap().iter().map(|id| id.as_i64().unwrap()).collect()
     };
-    tab_to(&browser, BLOCK).await;
+    browser.tab_to(BLOCK).await;
     browser.press(Key::Enter).await;
     browser.arrive(&format!("{}/ask", seats_path())).await;
-    tab_to(&browser, "#reason").await;
+    browser.tab_to("#reason").await;
     browser.type_keys("Camera").await;
     browser.press(Key::Enter).await;
     browser.arrive(&format!("{}?did=block", seats_path())).await;
@@ -187,18 +187,6 @@ async fn a_run_of_seats_is_blocked_by_the_keyboard_alone() {
     // Seats that fans of the demo have bought are left out.
     assert!(!blocked.is_empty() && blocked.iter().all(|id| wanted.contains(id)), "{blocked:?} of {wanted:?}");
     browser.close().await;
-}
-
-/// Moves the focus with the tabulator until it is on an element.
-async fn tab_to(browser: &Browser, css: &str) {
-    for _ in 0..200 {
-        if browser.focused(css).await {
-            assert!(browser.is_focus_shown().await, "the focus on {css} cannot be seen");
-            return;
-        }
-        browser.press(Key::Tab).await;
-    }
-    panic!("the focus never came to {css} at {}", browser.path().await);
 }
 
 #[tokio::test]

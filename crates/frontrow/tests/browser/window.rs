@@ -235,6 +235,18 @@ impl Browser {
         self.run(script).await == Value::Bool(true)
     }
 
+    /// Moves the focus with the tabulator until it is on an element, where it must be seen.
+    pub(crate) async fn tab_to(&self, css: &str) {
+        for _ in 0..200 {
+            if self.focused(css).await {
+                assert!(self.is_focus_shown().await, "the focus on {css} cannot be seen");
+                return;
+            }
+            self.press(Key::Tab).await;
+        }
+        panic!("the focus never came to {css} at {}", self.path().await);
+    }
+
     /// The language of the page.
     pub(crate) async fn lang(&self) -> String {
         self.run("return document.documentElement.lang").await.as_str().unwrap().to_owned()
