@@ -286,33 +286,49 @@ async fn an_operator_moves_a_line_on_its_rooms_page_without_scripts() {
 }
 
 /// The pages of this part, with what the demo has in them.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 17] = [
     "/operator/search",
     "/operator/search?q=1",
     "/operator/search?q=nothing-like-this",
     "/operator/payments",
     "/operator/payments?concert=x",
     "/operator/reservations?status=confirmed",
+    "/operator/reservations/1",
     "/operator/users",
     "/operator/debts",
     "/operator/rooms",
     "/operator/rooms/0",
     "/operator/audit",
     "/operator/outbox",
+    "/operator/outbox?state=dead",
     "/operator/payments/1",
+    "/operator/payments/1/refund",
     "/operator/concerts/2/door-list",
 ];
+
+/// The pages of a fan who owes something, and of the debt.
+async fn pages_of_an_owing_fan(operator: &Client) -> Vec<String> {
+    let fan = items(operator, &format!("/operator/users?text={}", fan(1))).await[0]["user_id"].clone();
+    let fan = format!("/operator/users/{}", fan.as_str().unwrap());
+    let chargeback = json!({ "amount": -2_000_000, "reason": "Chargeback", "reference": "chargeback-1" });
+    let booked = operator.post(&format!("{fan}/adjustments"), &chargeback).await.expect(201);
+    let acts = ["", "/top-up", "/correction", "/lock", "/reset-link"].map(|act| format!("{fan}{act}"));
+    acts.into_iter().chain([format!("/operator/debts/{}", booked["debt"]["debt_id"])]).collect()
+}
 
 #[tokio::test]
 async fn no_page_of_orders_has_a_fault_that_axe_finds_in_either_language_and_at_two_widths() {
     let shop = Shop::open();
+    let of_fan = pages_of_an_owing_fan(&shop.operator().await).await;
+    let pages: Vec<_> = PAGES.into_iter().chain(of_fan.iter().map(String::as_str)).collect();
     for language in ["ko-KR", "en-US"] {
         for screen in [Screen::Desktop, Screen::Narrow] {
             let browser = shop.browser(Wishes { screen, language, ..Wishes::default() }).await;
             sign_in(&browser, OPERATOR).await;
-            for path in PAGES {
+            for path in &pages {
                 browser.goto(path).await;
                 browser.element("h1").await;
+                assert_eq!(browser.path().await, *path, "it shows itself and no other page");
                 browser.assert_fits().await;
                 assert_accessible(&browser).await;
             }
