@@ -62,11 +62,11 @@ where
         let SaleReader(caller) = SaleReader::from_request_parts(parts, state).await?;
         let app = SharedState::from_ref(state);
         let shell = Shell::of(parts, &app)?;
-        // The screen shows without the database, too: its name is then left out.
-        let user = match caller.user_id() {
-            Some(user) => app.office.user(user).await.ok().flatten(),
+        // The screen shows without the database, too, and waits for none that is silent: its name is then left out.
+        let name = match caller.user_id() {
+            Some(user) => app.office.names_on_screen([user].into()).await.remove(&user).flatten(),
             None => None,
         };
-        Ok(Self { shell, caller, name: user.map(|user| user.name) })
+        Ok(Self { shell, caller, name })
     }
 }
