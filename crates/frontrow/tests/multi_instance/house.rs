@@ -1,4 +1,4 @@
-//! The screen of a sale: at every instance the same whole house, and what is wrong with it.
+//! The screen of a sale: at every instance the same whole house, and what is wrong with it, which the page says in words.
 
 use super::{assert_books_in_order, instance, instance_over};
 use frontrow_clock::Clock;
@@ -6,7 +6,7 @@ use frontrow_service::house::{
     AttentionKind, HouseCoverage, RedisTrouble, SaleMoment, SaleNews, SaleScreen, SaleWatch, SignsOfLife,
 };
 use frontrow_testkit::{
-    Hall, PATIENCE, Server, eventually,
+    Browser, Client, Hall, PATIENCE, Server, eventually,
     house::{assert_agrees, compare_while_buying, graded_hall},
     servers::{
         postgres::{PostgresServer, TestDatabase},
@@ -30,13 +30,49 @@ async fn next(watch: &mut SaleWatch) -> Arc<SaleMoment> {
     moment
 }
 
-/// The first moment that shows something like this.
-async fn shows(watch: &mut SaleWatch, is_it: impl Fn(&AttentionKind) -> bool) -> Arc<SaleMoment> {
+/// The first moment that shows something like this, and the name of the instance that it is about.
+async fn shows(watch: &mut SaleWatch, find: impl Fn(&AttentionKind) -> Option<&String>) -> (Arc<SaleMoment>, String) {
     eventually("it needs attention", async || {
         let moment = next(watch).await;
-        moment.screen.attention.iter().any(|one| is_it(&one.kind)).then_some(moment)
+        let instance = moment.screen.attention.iter().find_map(|one| find(&one.kind))?.clone();
+        Some((moment, instance))
     })
     .await
+}
+
+/// The page of a sale at an instance, in the browser of an operator, in Korean.
+struct SalePage {
+    browser: Browser,
+    path: String,
+}
+
+impl SalePage {
+    /// From then on the instance knows the operator's session, and asks the database for it after half a minute.
+    async fn open(server: &Server, operator: &Client, hall: &Hall) -> Self {
+        let browser = Browser::at(server).speaking("ko");
+        browser.set_cookie("frontrow-session", operator.secret());
+        let page = Self { browser, path: format!("/operator{}/sale", hall.path()) };
+        page.is_fine().await;
+        page
+    }
+
+    /// Opens it until this stands in it.
+    async fn has(&self, html: &str) {
+        eventually(&format!("the page has {html}"), async || {
+            let page = self.browser.open(&self.path).await;
+            page.shows(200, &[]).html.contains(html).then_some(())
+        })
+        .await;
+    }
+
+    /// It names this among what needs attention.
+    async fn names(&self, words: &str) {
+        self.has(&format!("<b>{words}</b>")).await;
+    }
+
+    async fn is_fine(&self) {
+        self.has(r#"<li class="fine">확인할 것이 없습니다. 모두 정상입니다.</li>"#).await;
+    }
 }
 
 /// The first moment in which nothing needs attention.
@@ -54,6 +90,17 @@ async fn is_whole(watch: &mut SaleWatch, instances: usize) -> Arc<SaleMoment> {
     })
     .await;
     whole.unwrap_or_else(|_| panic!("never whole: {last:?}"))
+}
+
+/// What each of these instances shows of a sale, once it is whole everywhere: the moments, and the page.
+async fn screens(servers: &[Server], hall: &Hall, operator: &Client) -> Vec<(SaleWatch, SalePage)> {
+    let mut screens = Vec::new();
+    for server in servers {
+        let mut watch = watch(server, hall).await;
+        is_whole(&mut watch, servers.len()).await;
+        screens.push((watch, SalePage::open(server, operator, hall).await));
+    }
+    screens
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,9 +175,16 @@ async fn an_instance_that_stops_is_no_alarm_and_one_that_is_killed_is_seen_by_al
     for watch in [&mut at_one, &mut at_two] {
         is_whole(watch, 3).await;
     }
+    let operator = one.operator().await;
+    let pages = [SalePage::open(&one, &operator, &hall).await, SalePage::open(&two, &operator, &hall).await];
     four.kill().await;
-    for watch in [&mut at_one, &mut at_two] {
-        let moment = shows(watch, |kind| matches!(kind, AttentionKind::InstanceSilent { .. })).await;
+    for (watch, page) in [&mut at_one, &mut at_two].into_iter().zip(pages) {
+        let (moment, instance) = shows(watch, |kind| match kind {
+            AttentionKind::InstanceSilent { instance } => Some(instance),
+            _ => None,
+        })
+        .await;
+        page.names(&format!("서버 {instance}가 소식이 없습니다")).await;
         let silent = moment.screen.instances.iter().filter(|one| one.signs == SignsOfLife::Silent);
         assert_eq!((silent.count(), moment.screen.instances.len()), (1, 3));
     }
@@ -142,70 +196,77 @@ async fn an_instance_that_stops_is_no_alarm_and_one_that_is_killed_is_seen_by_al
 async fn a_redis_that_is_gone_is_seen_and_once_it_is_back_the_house_is_whole() {
     let database = TestDatabase::new().await;
     let mut redis = RedisServer::start();
-    let (one, two) = (
-        instance_over(database.url(), redis.url(), Clock::System).await,
-        instance_over(database.url(), redis.url(), Clock::System).await,
-    );
-    let hall = graded_hall(&one, 1, 1).await;
-    let (mut at_one, mut at_two) = (watch(&one, &hall).await, watch(&two, &hall).await);
-    for watch in [&mut at_one, &mut at_two] {
-        is_whole(watch, 2).await;
-    }
+    let start = async || instance_over(database.url(), redis.url(), Clock::System).await;
+    let servers = [start().await, start().await, start().await];
+    let hall = graded_hall(&servers[0], 1, 1).await;
+    let mut screens = screens(&servers, &hall, &servers[0].operator().await).await;
     redis.kill();
-    for watch in [&mut at_one, &mut at_two] {
-        let is_it =
-            |kind: &AttentionKind| matches!(kind, AttentionKind::RedisAway { trouble: RedisTrouble::Unreachable, .. });
-        shows(watch, is_it).await;
+    for (watch, page) in &mut screens {
+        let (_, instance) = shows(watch, |kind| match kind {
+            AttentionKind::RedisAway { instance, trouble: RedisTrouble::Unreachable } => Some(instance),
+            _ => None,
+        })
+        .await;
+        page.names(&format!("서버 {instance}에서 Redis가 응답하지 않습니다")).await;
         let moment = eventually("the figures are its own", async || {
             let moment = next(watch).await;
             (moment.screen.coverage == HouseCoverage::OwnOnly).then_some(moment)
         })
         .await;
-        assert_eq!(moment.screen.instances.len(), 2, "the other is not taken for silent");
+        assert_eq!(moment.screen.instances.len(), 3, "the others are not taken for silent");
         assert!(moment.screen.instances.iter().all(|one| one.signs == SignsOfLife::Present));
+        page.has(r#"data-part="own-only">다른 서버의 숫자를 지금 알 수 없어"#).await;
     }
     redis.restart_empty();
-    for watch in [&mut at_one, &mut at_two] {
-        is_whole(watch, 2).await;
+    for (watch, page) in &mut screens {
+        is_whole(watch, 3).await;
+        page.is_fine().await;
     }
-    assert_agrees(&[&one, &two], &hall).await;
-    one.stop().await;
-    two.stop().await;
+    assert_agrees(&servers.each_ref(), &hall).await;
+    for server in servers {
+        server.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_gone_or_silent_is_seen_in_a_box_office_in_which_nothing_happens() {
     let mut database = PostgresServer::start().await;
-    let one = instance_over(database.url("postgres"), shared_redis(), Clock::System).await;
-    let two = instance_over(database.url("postgres"), shared_redis(), Clock::System).await;
-    let hall = graded_hall(&one, 2, 1).await;
-    let (mut at_one, mut at_two) = (watch(&one, &hall).await, watch(&two, &hall).await);
-    for watch in [&mut at_one, &mut at_two] {
-        is_whole(watch, 2).await;
-    }
+    let start = async || instance_over(database.url("postgres"), shared_redis(), Clock::System).await;
+    let servers = [start().await, start().await, start().await];
+    let hall = graded_hall(&servers[0], 2, 1).await;
     for round in 0..2 {
+        let operator = servers[0].operator_named(&format!("operator{round}")).await;
+        let mut screens = screens(&servers, &hall, &operator).await;
         if round == 0 {
             database.pause();
         } else {
             database.stop();
         }
-        for watch in [&mut at_one, &mut at_two] {
-            let moment = shows(watch, |kind| matches!(kind, AttentionKind::DatabaseAway { .. })).await;
+        for (watch, page) in &mut screens {
+            let (moment, instance) = shows(watch, |kind| match kind {
+                AttentionKind::DatabaseAway { instance } => Some(instance),
+                _ => None,
+            })
+            .await;
+            page.names(&format!("서버 {instance}에서 데이터베이스가 응답하지 않습니다")).await;
             assert_eq!(moment.screen.seats.counts.available, 6, "as they were");
             let later = next(watch).await;
             assert!(later.screen.seats.as_of < later.screen.at, "and the screen says when that was");
+            page.has(r#"data-part="old-seats">좌석과 금액은 "#).await;
         }
         if round == 0 {
             database.resume();
         } else {
             database.start_again().await;
         }
-        for watch in [&mut at_one, &mut at_two] {
-            let moment = is_whole(watch, 2).await;
+        for (watch, page) in &mut screens {
+            let moment = is_whole(watch, 3).await;
             assert_eq!(moment.screen.seats.as_of, moment.screen.at);
+            page.is_fine().await;
         }
     }
-    assert_agrees(&[&one, &two], &hall).await;
-    one.stop().await;
-    two.stop().await;
+    assert_agrees(&servers.each_ref(), &hall).await;
+    for server in servers {
+        server.stop().await;
+    }
 }
