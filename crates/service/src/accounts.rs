@@ -425,7 +425,13 @@ impl BoxOffice {
     #[must_use]
     pub fn remembered(&self, secret: &str) -> Option<Caller> {
         let now = self.now();
-        let session = self.caches.sessions.get(&Sha256::digest(secret).into(), now)?;
+        let secret_hash = Sha256::digest(secret).into();
+        let session = match self.caches.sessions.get(&secret_hash, now) {
+            // While the database does not answer, no sign-out is saved and no role is changed: pages that show what is wrong
+            // go on.
+            None if self.house.is_database_away() => self.caches.sessions.last_known(&secret_hash),
+            cached => cached,
+        }?;
         (now < session.expires_at).then(|| session.role.caller(session.user_id))
     }
 

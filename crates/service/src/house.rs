@@ -149,7 +149,7 @@ impl House {
     }
 
     /// Whether the database did not answer when it was last asked.
-    fn is_database_away(&self) -> bool {
+    pub(crate) fn is_database_away(&self) -> bool {
         self.lock().database_away.is_some()
     }
 }

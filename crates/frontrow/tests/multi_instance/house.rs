@@ -47,7 +47,7 @@ struct SalePage {
 }
 
 impl SalePage {
-    /// From then on the instance knows the operator's session, and asks the database for it after half a minute.
+    /// From then on the instance knows the operator's session, for as long as the database does not answer.
     async fn open(server: &Server, operator: &Client, hall: &Hall) -> Self {
         let browser = Browser::at(server).speaking("ko");
         browser.set_cookie("frontrow-session", operator.secret());
@@ -234,8 +234,8 @@ async fn a_database_that_is_gone_or_silent_is_seen_in_a_box_office_in_which_noth
     let start = async || instance_over(database.url("postgres"), shared_redis(), Clock::System).await;
     let servers = [start().await, start().await, start().await];
     let hall = graded_hall(&servers[0], 2, 1).await;
+    let operator = servers[0].operator().await;
     for round in 0..2 {
-        let operator = servers[0].operator_named(&format!("operator{round}")).await;
         let mut screens = screens(&servers, &hall, &operator).await;
         if round == 0 {
             database.pause();

@@ -57,6 +57,12 @@ impl Sessions {
         })
     }
 
+    /// The session as it was last read, however long ago.
+    #[must_use]
+    pub(crate) fn last_known(&self, secret_hash: &[u8; 32]) -> Option<Session> {
+        self.shard(secret_hash).look(|shard| shard.get(secret_hash).map(|(session, _)| *session))
+    }
+
     /// To be called before a session is read from the store; [`Sessions::end_read`] takes the result.
     pub(crate) fn begin_read(&self, secret_hash: &[u8; 32]) -> ReadBegun {
         self.shard(secret_hash).begin_read()
@@ -161,8 +167,13 @@ mod tests {
             assert_eq!(at(1), opened_here, "what others changed since may be told after it");
             sessions.end_read(sessions.begin_read(&session.secret_hash), session, start);
             assert_eq!((at(29), at(30)), (Some(session), after_half_a_minute));
+            assert_eq!(
+                sessions.last_known(&session.secret_hash),
+                Some(session),
+                "it is there for when it cannot be read"
+            );
             sessions.close(&session.secret_hash);
-            assert_eq!(at(1), None);
+            assert_eq!((at(1), sessions.last_known(&session.secret_hash)), (None, None));
             sessions.end_read(sessions.begin_read(&session.secret_hash), session, start);
             let read = sessions.begin_read(&session.secret_hash);
             sessions.forget_user(user_id);
