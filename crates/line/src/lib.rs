@@ -3,6 +3,7 @@
 
 #![warn(missing_docs)]
 
+mod advance;
 mod lines;
 mod lock;
 mod peers;
@@ -11,6 +12,7 @@ mod replicas;
 mod sole;
 pub mod view;
 
+pub use advance::{NextAdvance, may_advance, next_advance};
 pub use lines::{Lines, Rebuild, TokenWatch, WatcherKey};
 pub use peers::{Down, Leadership, PeerFigures, PeerStatus, Peers, PeersError};
 pub use sole::SoleInstance;

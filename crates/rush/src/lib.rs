@@ -26,6 +26,7 @@ mod rehearsal;
 mod report;
 mod retry;
 mod setup;
+mod simulation;
 mod target;
 
 pub use crowd::{CrowdMoment, CrowdNews, Onlooker};
@@ -34,7 +35,7 @@ pub use rehearsal::{CrowdFigures, CrowdSecond, Quantiles, RehearsalCrowd, Rehear
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use options::{Bench, Mode, RushCli, SaleOptions};
+use options::{Bench, Mode, RushCli, SaleOptions, SimulateOptions};
 use std::process::ExitCode;
 
 const BREACH: u8 = 1;
@@ -74,6 +75,12 @@ fn start(cli: RushCli) -> Result<ExitCode> {
             | Bench::Seatmap { load, .. }
             | Bench::Holds { load, .. } => load.server.threads,
         },
+        Some(Mode::Simulate(SimulateOptions { scenario, seed })) => {
+            for line in simulation::simulate(scenario.as_deref(), *seed)? {
+                println!("{line}");
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::from(threads))
@@ -86,6 +93,7 @@ fn start(cli: RushCli) -> Result<ExitCode> {
             runtime.block_on(bench::run(&bench.what))?;
             Ok(ExitCode::SUCCESS)
         }
+        Some(Mode::Simulate(_)) => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -40,6 +40,18 @@ pub(crate) struct RushCli {
 pub(crate) enum Mode {
     /// Ceilings: so many connections ask as fast as they are answered.
     Bench(BenchOptions),
+    /// Sales in virtual time, with the rules of the line and people who behave as people do: no server is needed.
+    Simulate(SimulateOptions),
+}
+
+/// Sales in virtual time.
+#[derive(Debug, Args)]
+pub(crate) struct SimulateOptions {
+    /// One scenario. Without it, all of them.
+    pub(crate) scenario: Option<String>,
+    /// The seed of the people's choices. The same seed makes the same sale.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 /// Which server, and who runs it.

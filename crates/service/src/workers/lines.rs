@@ -2,13 +2,8 @@
 
 use super::granted;
 use crate::{engine::EngineError, metrics::Leads, office::BoxOffice, outcome::Advance};
-use frontrow_domain::{
-    id::{Position, RoomId},
-    line::Fence,
-    policy::TOKENS_PER_ADVANCE_MAX,
-    time::{Span, Time},
-};
-use frontrow_line::{Leadership, view::RoomView};
+use frontrow_domain::{id::RoomId, line::Fence, time::Span};
+use frontrow_line::{Leadership, NextAdvance, may_advance, next_advance};
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
@@ -195,7 +190,7 @@ impl LineMoves {
 /// Moves a line, one advance after another as long as they have an effect: each covers a limited number of tokens.
 pub(super) async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence) -> Result<(), EngineError> {
     for _ in 0..ADVANCES_MAX {
-        let Some(Move { limit, unresponsive }) = next_move(office, room) else { break };
+        let Some(NextAdvance { limit, unresponsive }) = next_move(office, room) else { break };
         let advance = granted(office.advance_room(room, fence, limit, unresponsive).await)?;
         if advance.is_none_or(|advance| advance == Advance::default()) {
             break;
@@ -204,48 +199,12 @@ pub(super) async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence) ->
     Ok(())
 }
 
-/// The work of an advance: how many turns may be offered now, and whether a token's deadline has passed.
-fn work_in(office: &BoxOffice, view: &RoomView, now: Time) -> (i64, bool) {
-    let due = view.next_deadline().is_some_and(|deadline| deadline <= now);
-    let turns = match view.total_waiting() {
-        0 => 0,
-        _ => view.room().turns_available(view.active(), view.offered(), now, office.policy.offer_lead),
-    };
-    (turns, due)
-}
-
 fn may_move(office: &BoxOffice, room: RoomId) -> bool {
-    office.lines.view(room).is_some_and(|view| {
-        let (turns, due) = work_in(office, &view, office.now());
-        turns > 0 || due
-    })
+    office.lines.view(room).is_some_and(|view| may_advance(&view, office.now(), &office.policy))
 }
 
-/// The next advance of a line.
-struct Move {
-    /// How many tokens at the head.
-    limit: u32,
-    /// The unresponsive ones among them.
-    unresponsive: Vec<Position>,
-}
-
-/// The next advance of a line, if there is work: none while the admission rate has not earned a turn.
-fn next_move(office: &BoxOffice, room_id: RoomId) -> Option<Move> {
-    let view = office.lines.view(room_id)?;
-    let now = office.now();
-    let (turns, due) = work_in(office, &view, now);
-    if !due && turns <= 0 {
-        return None;
-    }
-    let offers = u32::try_from(turns.max(0)).unwrap_or(u32::MAX).min(TOKENS_PER_ADVANCE_MAX);
-    let unresponsive = match offers {
-        0 => Vec::new(),
-        // Heartbeats are recorded by this machine's clock.
-        _ => office.peers.unresponsive(room_id, offers, office.now().minus(office.policy.dormant_after)),
-    };
-    let limit =
-        offers.saturating_add(u32::try_from(unresponsive.len()).unwrap_or(u32::MAX)).min(TOKENS_PER_ADVANCE_MAX);
-    Some(Move { limit, unresponsive })
+fn next_move(office: &BoxOffice, room: RoomId) -> Option<NextAdvance> {
+    next_advance(&*office.peers, room, office.now(), &office.policy)
 }
 
 #[cfg(test)]
@@ -255,7 +214,8 @@ mod tests {
     use frontrow_clock::Clock;
     use frontrow_domain::{
         command::{Command, ConcertChange, RoomChange},
-        id::{ConcertId, TokenId},
+        id::{ConcertId, Position, TokenId},
+        policy::TOKENS_PER_ADVANCE_MAX,
         sale::ConcertStatus,
         user::Caller,
     };

@@ -1,0 +1,53 @@
+//! What the leader of a line does next.
+
+use crate::{peers::Peers, view::RoomView};
+use frontrow_domain::{
+    id::{Position, RoomId},
+    policy::{Policy, TOKENS_PER_ADVANCE_MAX},
+    time::Time,
+};
+
+/// The next advance of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextAdvance {
+    /// How many tokens at the head it may look at.
+    pub limit: u32,
+    /// The unresponsive ones among them.
+    pub unresponsive: Vec<Position>,
+}
+
+/// How many turns may be offered now, and whether a token's deadline has passed.
+fn work_in(view: &RoomView, now: Time, policy: &Policy) -> (i64, bool) {
+    let due = view.next_deadline().is_some_and(|deadline| deadline <= now);
+    let turns = match view.total_waiting() {
+        0 => 0,
+        _ => view.room().turns_available(view.active(), view.offered(), now, policy.offer_lead),
+    };
+    (turns, due)
+}
+
+/// Whether an advance of a line would do something at `now`.
+#[must_use]
+pub fn may_advance(view: &RoomView, now: Time, policy: &Policy) -> bool {
+    let (turns, due) = work_in(view, now, policy);
+    turns > 0 || due
+}
+
+/// The next advance of a line at `now`; none if there is nothing to do, such as while the rate has not earned a turn.
+#[must_use]
+pub fn next_advance(peers: &dyn Peers, room: RoomId, now: Time, policy: &Policy) -> Option<NextAdvance> {
+    let view = peers.lines().view(room)?;
+    let (turns, due) = work_in(&view, now, policy);
+    if !due && turns <= 0 {
+        return None;
+    }
+    let offers = u32::try_from(turns.max(0)).unwrap_or(u32::MAX).min(TOKENS_PER_ADVANCE_MAX);
+    let unresponsive = match offers {
+        0 => Vec::new(),
+        // Heartbeats are recorded by this machine's clock.
+        _ => peers.unresponsive(room, offers, now.minus(policy.dormant_after)),
+    };
+    let limit =
+        offers.saturating_add(u32::try_from(unresponsive.len()).unwrap_or(u32::MAX)).min(TOKENS_PER_ADVANCE_MAX);
+    Some(NextAdvance { limit, unresponsive })
+}

@@ -1,0 +1,374 @@
+//! A sale in virtual time: the rules of the line decide, an instance's view of it tells, and people behave as people
+//! do. The same seed gives the same sale, on any machine and in a fraction of the time.
+//!
+//! `scenario.rs` has the sales, `people.rs` who comes, `office.rs` the box office, with the rows in `rows.rs`;
+//! `measure.rs` is what is asked of it.
+
+mod measure;
+mod office;
+mod people;
+mod rows;
+mod scenario;
+
+use anyhow::{Result, bail};
+use frontrow_domain::{
+    changes::Changes,
+    line::{Token, TokenStatus},
+    policy::Policy,
+    time::{Span, Time},
+};
+use frontrow_line::view::Estimate;
+use measure::{Meters, SimulationReport};
+use office::SimulatedOffice;
+use people::{Fate, Person, Told, VisitEnd, crowd};
+use rand::{SeedableRng, rngs::StdRng};
+use scenario::{Scenario, Turnout};
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+const START: Time = Time::from_micros(1_900_000_000_000_000);
+/// How often the leader looks at a line in which nothing happened.
+const TICK: Span = Span::from_millis(100);
+/// How long it takes until the leader looks at a line in which something happened.
+const LEAD_WITHIN: Span = Span::from_millis(5);
+/// How long a client waits that found the room full, before it claims again.
+const CLAIM_AGAIN: Span = Span::from_millis(1_000);
+/// The waits of at most so many people are held against what came.
+const JUDGED: usize = 5_000;
+
+/// Something that happens at a moment, to a person or to all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Arrive(usize),
+    Poll(usize),
+    /// Somebody who was silent asks again.
+    Wake(usize),
+    Claim(usize),
+    /// A visit is over.
+    Finish(usize),
+    /// The next of the scenario's turnouts.
+    Turnout(usize),
+    Lead,
+    Tick,
+}
+
+/// Simulates the scenario with this name, or all.
+///
+/// # Errors
+/// There is no such scenario, or the rules refused what they must not refuse.
+pub(crate) fn simulate(name: Option<&str>, seed: u64) -> Result<Vec<String>> {
+    let scenarios: Vec<_> =
+        Scenario::all().into_iter().filter(|scenario| name.is_none_or(|name| name == scenario.name)).collect();
+    if scenarios.is_empty() {
+        let names: Vec<_> = Scenario::all().iter().map(|scenario| scenario.name).collect();
+        bail!("there is no such scenario; there are {}", names.join(", "));
+    }
+    let reports = scenarios.into_iter().map(|scenario| Sale::open(scenario, seed)?.run());
+    reports.map(|report| Ok(line_of(&report?))).collect()
+}
+
+fn line_of(report: &SimulationReport) -> String {
+    let SimulationReport { scenario, seconds, counts, idle_percent, known_percent, wait, rises_percent, .. } = report;
+    format!(
+        "{scenario:<13} {seconds:>6} s  idle {idle_percent:>6.2} %  known {known_percent:>6.2} %  wait {:>7.2} % off \
+         ({:>+7.2} %), p90 {:>6.2} %  rises {rises_percent:>6.2} %  {counts:?}",
+        wait.error_percent, wait.bias_percent, wait.covered_percent
+    )
+}
+
+/// A sale under way.
+struct Sale {
+    scenario: Scenario,
+    office: SimulatedOffice,
+    people: Vec<Person>,
+    /// The person at each position, from the first on.
+    places: Vec<usize>,
+    /// Those who wait and would come in.
+    waiting: i64,
+    meters: Meters,
+    now: Time,
+    events: BinaryHeap<Reverse<(Time, u64, Event)>>,
+    /// Events of one moment happen in the order in which they were planned.
+    planned: u64,
+    lead_at: Option<Time>,
+    /// Those who are not done.
+    left: usize,
+}
+
+impl Sale {
+    fn open(scenario: Scenario, seed: u64) -> Result<Self> {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let arrivals = crowd(&scenario, &mut rng);
+        let mut office = SimulatedOffice::open(scenario.max_active, Policy::default(), START)?;
+        if scenario.admit_per_minute.is_some() {
+            let change = frontrow_domain::command::RoomChange {
+                admit_per_minute: Some(scenario.admit_per_minute),
+                ..frontrow_domain::command::RoomChange::default()
+            };
+            office.set_room(START, change)?;
+        }
+        let mut sale = Self {
+            office,
+            people: Vec::with_capacity(arrivals.len()),
+            places: Vec::with_capacity(arrivals.len()),
+            waiting: 0,
+            meters: Meters::new(START),
+            now: START,
+            events: BinaryHeap::new(),
+            planned: 0,
+            lead_at: None,
+            left: arrivals.len(),
+            scenario,
+        };
+        for (person, (arrives, one)) in arrivals.into_iter().enumerate() {
+            sale.people.push(one);
+            sale.plan(arrives, Event::Arrive(person));
+        }
+        for number in 0..sale.scenario.turnouts.len() {
+            sale.plan(sale.scenario.turnouts[number].0, Event::Turnout(number));
+        }
+        sale.plan(TICK, Event::Tick);
+        Ok(sale)
+    }
+
+    fn plan(&mut self, after: Span, event: Event) {
+        self.planned += 1;
+        self.events.push(Reverse((self.now.plus(after), self.planned, event)));
+    }
+
+    fn run(mut self) -> Result<SimulationReport> {
+        let end = START.plus(self.scenario.lasts);
+        while self.left > 0
+            && let Some(Reverse((at, _, event))) = self.events.pop()
+            && at <= end
+        {
+            let places = (self.office.max_active(), self.office.active());
+            self.meters.pass(at, places, self.waiting);
+            self.now = at;
+            self.happen(event)?;
+        }
+        Ok(self.meters.report(self.scenario.name, &self.people, self.now.since(START)))
+    }
+
+    fn happen(&mut self, event: Event) -> Result<()> {
+        match event {
+            Event::Arrive(person) => self.arrive(person),
+            Event::Poll(person) => self.poll(person),
+            Event::Wake(person) => {
+                self.change(person, |one| one.is_present = true);
+                self.poll(person)
+            }
+            Event::Claim(person) => self.claim(person),
+            Event::Finish(person) => self.finish(person),
+            Event::Turnout(number) => match self.scenario.turnouts[number].1.clone() {
+                Turnout::Change(change) => self.office.set_room(self.now, change),
+                Turnout::Restart => self.office.restart(self.now),
+            },
+            Event::Lead => {
+                self.lead_at = None;
+                self.lead()
+            }
+            Event::Tick => {
+                self.plan(TICK, Event::Tick);
+                self.lead()
+            }
+        }
+    }
+
+    /// Changes a person, and whether it counts among those who wait.
+    fn change(&mut self, person: usize, change: impl FnOnce(&mut Person)) {
+        let one = &mut self.people[person];
+        let before = one.waits();
+        change(one);
+        self.waiting += i64::from(one.waits()) - i64::from(before);
+    }
+
+    /// Takes in what a batch changed.
+    fn absorb(&mut self, changes: &Changes) {
+        for token in changes.tokens.iter() {
+            self.see(token);
+        }
+        if !changes.is_empty() && self.lead_at.is_none() {
+            self.lead_at = Some(self.now);
+            self.plan(LEAD_WITHIN, Event::Lead);
+        }
+        let over = self.office.active() - self.office.max_active();
+        if self.scenario.turnouts.is_empty() {
+            self.meters.counts.overshoot = self.meters.counts.overshoot.max(over);
+        }
+    }
+
+    fn see(&mut self, token: &Token) {
+        let position = token.id.position;
+        let at = usize::try_from(position.0 - 1).unwrap_or(usize::MAX);
+        let Some(person) = self.places.get(at).copied() else { return };
+        let (before, status) = (self.people[person].status, token.status());
+        self.change(person, |one| one.status = status);
+        let now = self.now;
+        match (before, status) {
+            (TokenStatus::Waiting, TokenStatus::Offered) => {
+                self.meters.counts.offered += 1;
+                if self.people[person].offered_at.is_none() {
+                    self.meters.offer(&self.people[person], position, now);
+                    self.people[person].offered_at = Some(now);
+                }
+            }
+            (TokenStatus::Offered, TokenStatus::Missed) => self.meters.counts.missed += 1,
+            (TokenStatus::Offered, TokenStatus::Active) => {
+                self.meters.counts.activated += 1;
+                let since = self.people[person].pending_since.take();
+                let earlier =
+                    |one: &&Person| one.pending_since.is_some_and(|other| since.is_none_or(|since| other < since));
+                let overtaken =
+                    self.people.iter().filter(earlier).filter(|one| one.status == TokenStatus::Offered).count();
+                self.meters.counts.overtaken += u64::try_from(overtaken).unwrap_or(u64::MAX);
+            }
+            _ => {}
+        }
+        if status == TokenStatus::Ended && before != TokenStatus::Ended {
+            self.left -= 1;
+        }
+    }
+
+    fn lead(&mut self) -> Result<()> {
+        for changes in self.office.lead(self.now)? {
+            self.absorb(&changes);
+        }
+        Ok(())
+    }
+
+    fn arrive(&mut self, person: usize) -> Result<()> {
+        let (position, changes) = self.office.join(self.now, self.people[person].user)?;
+        self.places.push(person);
+        self.meters.counts.joined += 1;
+        self.change(person, |one| {
+            one.position = Some(position);
+            one.is_present = true;
+            one.status = TokenStatus::Waiting;
+        });
+        self.absorb(&changes);
+        self.poll(person)
+    }
+
+    fn poll(&mut self, person: usize) -> Result<()> {
+        let one = &self.people[person];
+        let Some(position) = one.position.filter(|_| one.is_present) else { return Ok(()) };
+        let (answer, changes) = self.office.poll(self.now, one.user, position)?;
+        self.absorb(&changes);
+        let next = Span::from_millis(answer.poll_after_ms);
+        match answer.status {
+            TokenStatus::Waiting => self.wait(person, (answer.ahead, answer.wait), next),
+            TokenStatus::Dormant => self.plan(next, Event::Poll(person)),
+            TokenStatus::Offered => {
+                let one = &mut self.people[person];
+                let takes = match one.fate {
+                    Fate::NoShow => false,
+                    Fate::Returner { .. } => one.has_returned,
+                    _ => true,
+                };
+                if takes && !one.is_claiming {
+                    one.is_claiming = true;
+                    let reaction = one.reaction;
+                    self.plan(reaction, Event::Claim(person));
+                }
+                self.plan(next, Event::Poll(person));
+            }
+            TokenStatus::Missed => match self.people[person].fate {
+                Fate::NoShow => self.change(person, |one| one.is_present = false),
+                Fate::Returner { after } if !self.people[person].has_returned => {
+                    self.people[person].has_returned = true;
+                    self.plan(after, Event::Claim(person));
+                    self.plan(next, Event::Poll(person));
+                }
+                _ => {
+                    if !self.people[person].is_claiming {
+                        self.plan(Span::ZERO, Event::Claim(person));
+                    }
+                    self.plan(next, Event::Poll(person));
+                }
+            },
+            TokenStatus::Active => self.plan(next, Event::Poll(person)),
+            TokenStatus::Ended => self.change(person, |one| one.is_present = false),
+        }
+        Ok(())
+    }
+
+    /// Somebody waits, and does what it does there.
+    fn wait(&mut self, person: usize, (ahead, wait): (i64, Estimate), next: Span) {
+        let told = match wait {
+            Estimate::Known { p50, p90 } => Some(Told { at: self.now, p50, p90 }),
+            Estimate::Unknown(_) => None,
+        };
+        if person % (self.people.len() / JUDGED + 1) == 0 {
+            self.meters.told(&mut self.people[person], told, self.now);
+        }
+        let one = &mut self.people[person];
+        if one.lowest_ahead.is_some_and(|lowest| ahead > lowest) {
+            self.meters.counts.ahead_rises += 1;
+        }
+        one.lowest_ahead = Some(one.lowest_ahead.map_or(ahead, |lowest| lowest.min(ahead)));
+        one.first_ahead = one.first_ahead.max(ahead);
+        let is_past = |after: f64| fraction(one.first_ahead - ahead, one.first_ahead) >= after;
+        match one.fate {
+            Fate::Ghost { after } if is_past(after) => self.change(person, |one| one.is_present = false),
+            Fate::Sleeper { after, rest } if is_past(after) && !one.has_returned => {
+                one.has_returned = true;
+                self.change(person, |one| one.is_present = false);
+                self.plan(rest, Event::Wake(person));
+            }
+            Fate::Leaver { after } if is_past(after) => self.plan(Span::ZERO, Event::Finish(person)),
+            _ => self.plan(next, Event::Poll(person)),
+        }
+    }
+
+    fn claim(&mut self, person: usize) -> Result<()> {
+        let one = &self.people[person];
+        let Some(position) = one.position else { return Ok(()) };
+        let (token, changes) = self.office.claim(self.now, one.user, position)?;
+        let status = token.map(|token| token.status());
+        if status == Some(TokenStatus::Offered) {
+            self.meters.counts.pending += 1;
+            self.people[person].pending_since.get_or_insert(self.now);
+            self.plan(CLAIM_AGAIN, Event::Claim(person));
+        } else {
+            self.people[person].is_claiming = false;
+        }
+        let was_active = self.people[person].status == TokenStatus::Active;
+        self.absorb(&changes);
+        if status == Some(TokenStatus::Active) && !was_active {
+            let visit = self.people[person].visit;
+            self.plan(visit, Event::Finish(person));
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, person: usize) -> Result<()> {
+        let one = &self.people[person];
+        let Some(position) = one.position else { return Ok(()) };
+        if one.visit_end == VisitEnd::Silent && one.status == TokenStatus::Active {
+            self.change(person, |one| one.is_present = false);
+            return Ok(());
+        }
+        let user = one.user;
+        self.change(person, |one| one.is_present = false);
+        let changes = self.office.leave(self.now, user, position)?;
+        self.absorb(&changes);
+        Ok(())
+    }
+}
+
+/// A share of a whole; all of nothing.
+#[expect(clippy::cast_precision_loss, reason = "people in a line")]
+fn fraction(part: i64, whole: i64) -> f64 {
+    if whole <= 0 { 1.0 } else { part as f64 / whole as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_sale() {
+        assert_eq!(simulate(Some("life"), 7).unwrap(), simulate(Some("life"), 7).unwrap());
+        assert_ne!(simulate(Some("life"), 7).unwrap(), simulate(Some("life"), 8).unwrap());
+    }
+}

@@ -1,0 +1,210 @@
+//! What a simulated sale is measured by.
+
+use super::people::{Person, Told};
+use frontrow_domain::{
+    id::Position,
+    time::{Span, Time},
+};
+use serde::Serialize;
+
+/// A wait that is shorter says nothing about a prediction: half a second is a fifth of it.
+const WAIT_MIN: Span = Span::from_secs(5);
+/// How far a told wait must rise above the lowest told before, to be a rise.
+const RISE_MIN: Span = Span::from_secs(30);
+/// How long a line must have moved until its wait should be known.
+const KNOWN_AFTER: Span = Span::from_secs(30);
+/// The horizons, in seconds, at which predictions are compared with what came.
+const HORIZONS: [i64; 7] = [600, 300, 180, 120, 60, 30, 8];
+
+/// Counts while a sale goes on.
+#[derive(Debug)]
+pub(super) struct Meters {
+    last: Time,
+    idle_micros: i128,
+    place_micros: i128,
+    first_offer: Option<Time>,
+    furthest_offered: Position,
+    polls: u64,
+    polls_to_know: u64,
+    polls_known: u64,
+    pub(super) counts: Counts,
+}
+
+/// What happened, counted.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(super) struct Counts {
+    pub(super) joined: u64,
+    pub(super) offered: u64,
+    pub(super) activated: u64,
+    /// Turns that nobody claimed in time.
+    pub(super) missed: u64,
+    /// Claims that found the room full.
+    pub(super) pending: u64,
+    /// People who came in before somebody whose claim had found the room full earlier.
+    pub(super) overtaken: u64,
+    /// First offers before the one of somebody who stood in front, and asked all the time.
+    pub(super) inversions: u64,
+    /// The most that were inside beyond the cap, but for a cap that was lowered.
+    pub(super) overshoot: i64,
+    /// Times that the number ahead rose for somebody.
+    pub(super) ahead_rises: u64,
+}
+
+impl Meters {
+    pub(super) fn new(now: Time) -> Self {
+        Self {
+            last: now,
+            idle_micros: 0,
+            place_micros: 0,
+            first_offer: None,
+            furthest_offered: Position(0),
+            polls: 0,
+            polls_to_know: 0,
+            polls_known: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    /// The time until `now`, in which so many waited who would have come in.
+    pub(super) fn pass(&mut self, now: Time, (max_active, active): (i64, i64), waiting: i64) {
+        let micros = i128::from(now.since(self.last).micros());
+        self.last = now;
+        if waiting > 0 {
+            let idle = max_active.saturating_sub(active).clamp(0, waiting);
+            self.idle_micros += micros * i128::from(idle);
+            self.place_micros += micros * i128::from(max_active);
+        }
+    }
+
+    /// The first offer to somebody.
+    pub(super) fn offer(&mut self, person: &Person, position: Position, now: Time) {
+        self.first_offer.get_or_insert(now);
+        if person.is_always_there() {
+            self.counts.inversions += u64::from(position < self.furthest_offered);
+            self.furthest_offered = self.furthest_offered.max(position);
+        }
+    }
+
+    /// What somebody who waits was told: the wait, if it was known.
+    pub(super) fn told(&mut self, person: &mut Person, told: Option<Told>, now: Time) {
+        self.polls += 1;
+        if self.first_offer.is_some_and(|first| now.since(first) >= KNOWN_AFTER) {
+            self.polls_to_know += 1;
+            self.polls_known += u64::from(told.is_some());
+        }
+        let Some(told) = told else { return };
+        match person.lowest_told {
+            Some(lowest) if told.p50 > lowest => {
+                person.has_seen_a_rise |= told.p50.micros() - lowest.micros() > RISE_MIN.micros();
+            }
+            _ => person.lowest_told = Some(told.p50),
+        }
+        person.told.push(told);
+    }
+
+    /// What came of it.
+    pub(super) fn report(&self, scenario: &str, people: &[Person], ended: Span) -> SimulationReport {
+        let predictions: Vec<Prediction> = people.iter().flat_map(Prediction::of).collect();
+        let told = people.iter().filter(|person| person.lowest_told.is_some());
+        let rises = told.clone().filter(|person| person.has_seen_a_rise).count();
+        SimulationReport {
+            scenario: scenario.to_owned(),
+            seconds: ended.micros() / 1_000_000,
+            counts: self.counts,
+            polls: self.polls,
+            idle_percent: ratio(self.idle_micros, self.place_micros),
+            known_percent: ratio(self.polls_known.into(), self.polls_to_know.into()),
+            wait: Accuracy::of(None, predictions.iter()),
+            by_horizon: HORIZONS.map(|seconds| Accuracy::near(seconds, &predictions)).into(),
+            rises_percent: ratio(wide(rises), wide(told.count())),
+        }
+    }
+}
+
+fn wide(count: usize) -> i128 {
+    i128::try_from(count).unwrap_or(i128::MAX)
+}
+
+/// A share in per cent, to the hundredth; 0 of nothing.
+#[expect(clippy::cast_precision_loss, reason = "hundredths of a per cent")]
+fn ratio(part: i128, whole: i128) -> f64 {
+    if whole == 0 { 0.0 } else { (part.saturating_mul(10_000) / whole) as f64 / 100.0 }
+}
+
+/// A told wait beside the one that came.
+#[derive(Debug, Clone, Copy)]
+struct Prediction {
+    p50: Span,
+    p90: Span,
+    came: Span,
+}
+
+impl Prediction {
+    fn of(person: &Person) -> Vec<Self> {
+        let Some(offered_at) = person.offered_at.filter(|_| person.is_always_there()) else { return Vec::new() };
+        let told = person.told.iter().filter(|told| told.at < offered_at);
+        told.map(|told| Self { p50: told.p50, p90: told.p90, came: offered_at.since(told.at) }).collect()
+    }
+}
+
+/// How far told waits were from those that came.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Accuracy {
+    /// The wait that was left, in seconds; none for all waits.
+    pub(super) horizon: Option<i64>,
+    pub(super) told: usize,
+    /// The median of what was told too much or (negative) too little, in per cent of the wait that came.
+    pub(super) bias_percent: f64,
+    /// The median of the distance, in per cent of the wait that came.
+    pub(super) error_percent: f64,
+    /// How often the wait was no longer than the p90.
+    pub(super) covered_percent: f64,
+}
+
+impl Accuracy {
+    fn of<'a>(horizon: Option<i64>, predictions: impl Iterator<Item = &'a Prediction>) -> Self {
+        let predictions: Vec<_> = predictions.filter(|one| one.came >= WAIT_MIN).collect();
+        let error = |one: &&Prediction| {
+            let (told, came) = (i128::from(one.p50.micros()), i128::from(one.came.micros()));
+            (told - came) * 10_000 / came.max(1)
+        };
+        let covered = predictions.iter().filter(|one| one.came <= one.p90).count();
+        Self {
+            horizon,
+            told: predictions.len(),
+            bias_percent: median(predictions.iter().map(error).collect()),
+            error_percent: median(predictions.iter().map(|one| error(one).abs()).collect()),
+            covered_percent: ratio(wide(covered), wide(predictions.len())),
+        }
+    }
+
+    /// Of the waits whose rest was within a tenth of so many seconds.
+    fn near(seconds: i64, predictions: &[Prediction]) -> Self {
+        let (from, to) = (Span::from_millis(900 * seconds), Span::from_millis(1_100 * seconds));
+        Self::of(Some(seconds), predictions.iter().filter(|one| (from..=to).contains(&one.came)))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "hundredths of a per cent")]
+fn median(mut values: Vec<i128>) -> f64 {
+    values.sort_unstable();
+    values.get(values.len() / 2).map_or(0.0, |value| *value as f64 / 100.0)
+}
+
+/// What came of a simulated sale.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct SimulationReport {
+    pub(super) scenario: String,
+    /// How long it went on.
+    pub(super) seconds: i64,
+    pub(super) counts: Counts,
+    pub(super) polls: u64,
+    /// Places that stood idle while people waited who would have come, of all places in that time.
+    pub(super) idle_percent: f64,
+    /// Answers with a known wait, of those from half a minute of movement on.
+    pub(super) known_percent: f64,
+    pub(super) wait: Accuracy,
+    pub(super) by_horizon: Vec<Accuracy>,
+    /// People whose told wait rose by more than half a minute.
+    pub(super) rises_percent: f64,
+}

@@ -1,0 +1,171 @@
+//! The box office of a simulation: the rules decide, and an instance's view of the line is what people are told.
+
+use super::rows::{LineRows, token_at};
+use anyhow::{Result, bail};
+use frontrow_clock::Clock;
+use frontrow_domain::{
+    changes::Changes,
+    command::{Command, Outcome, Request, RoomChange},
+    id::{Position, RoomId, UserId},
+    line::{Room, Token, TokenStatus, is_wake_due},
+    outage::Outages,
+    policy::Policy,
+    time::Time,
+    user::Caller,
+};
+use frontrow_line::{
+    Peers, Rebuild, SoleInstance, next_advance,
+    view::{Estimate, RoomView},
+};
+use frontrow_storage::memory::MemoryStore;
+use std::sync::Arc;
+
+/// The answer to a poll.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PollAnswer {
+    pub(super) status: TokenStatus,
+    pub(super) ahead: i64,
+    pub(super) wait: Estimate,
+    pub(super) poll_after_ms: i64,
+}
+
+/// The box office: one line, and the instance that everybody asks.
+pub(super) struct SimulatedOffice {
+    policy: Policy,
+    rows: LineRows,
+    peers: SoleInstance,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl SimulatedOffice {
+    pub(super) fn open(max_active: i64, policy: Policy, now: Time) -> Result<Self> {
+        let room = Room::new(RoomId::HOUSE, max_active, now);
+        // Only its line is asked for, and that comes from the rows here.
+        let store = Arc::new(MemoryStore::new(Clock::manual(now), policy, max_active));
+        let office = Self {
+            policy,
+            rows: LineRows::new(room, policy),
+            peers: SoleInstance::new(store),
+            runtime: tokio::runtime::Builder::new_current_thread().build()?,
+        };
+        office.load(now);
+        Ok(office)
+    }
+
+    fn load(&self, now: Time) {
+        let line = self.rows.line(now);
+        self.runtime.block_on(self.peers.rebuild(line, Rebuild::Replace));
+    }
+
+    pub(super) const fn max_active(&self) -> i64 {
+        self.rows.room().max_active
+    }
+
+    pub(super) const fn active(&self) -> i64 {
+        self.rows.counts().active
+    }
+
+    fn view(&self) -> Result<Arc<RoomView>> {
+        match self.peers.lines().view(RoomId::HOUSE) {
+            Some(view) => Ok(view),
+            None => bail!("the line is not loaded"),
+        }
+    }
+
+    fn ask(&mut self, now: Time, caller: Caller, command: Command) -> Result<(Outcome, Changes)> {
+        let batch = [Request { caller, command, idempotency: None }];
+        let (mut answers, changes) = self.rows.transact(now, &batch);
+        self.peers.publish(&changes);
+        match answers.pop().map(|answer| answer.decision) {
+            Some(Ok(outcome)) => Ok((outcome, changes)),
+            Some(Err(refusal)) => bail!("{refusal:?} at {now}"),
+            None => bail!("no answer"),
+        }
+    }
+
+    /// A new place in line.
+    pub(super) fn join(&mut self, now: Time, user: UserId) -> Result<(Position, Changes)> {
+        let command = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
+        match self.ask(now, Caller::Buyer(user), command)? {
+            (Outcome::Joined { token, .. }, changes) => Ok((token.id.position, changes)),
+            (other, _) => bail!("{other:?}"),
+        }
+    }
+
+    /// A poll, which is a sign of life.
+    pub(super) fn poll(&mut self, now: Time, user: UserId, position: Position) -> Result<(PollAnswer, Changes)> {
+        let view = self.view()?;
+        let place = view.place(position);
+        self.peers.lines().record_heartbeat(token_at(position), now);
+        let rest = view.rest(now, self.policy.offer_lead);
+        let seed =
+            position.0.unsigned_abs().wrapping_mul(0x9e37_79b9).wrapping_add(now.micros().unsigned_abs() / 1_000);
+        let answer = PollAnswer {
+            status: place.status(),
+            ahead: place.ahead,
+            wait: view.estimated_wait(place.ahead, rest),
+            poll_after_ms: view.poll_after_ms(&place, seed, rest),
+        };
+        let is_due = |state| is_wake_due(state, now, &self.policy, &Outages::default());
+        if place.state.is_some_and(is_due) {
+            let command = Command::WakeToken { token: token_at(position) };
+            let (_, changes) = self.ask(now, Caller::Buyer(user), command)?;
+            return Ok((answer, changes));
+        }
+        Ok((answer, Changes::default()))
+    }
+
+    /// A claim of a turn: the token as it is then.
+    pub(super) fn claim(&mut self, now: Time, user: UserId, position: Position) -> Result<(Option<Token>, Changes)> {
+        let batch = [Request {
+            caller: Caller::Buyer(user),
+            command: Command::ActivateToken { token: token_at(position) },
+            idempotency: None,
+        }];
+        let (mut answers, changes) = self.rows.transact(now, &batch);
+        self.peers.publish(&changes);
+        let token = match answers.pop().map(|answer| answer.decision) {
+            Some(Ok(Outcome::Token(token) | Outcome::TurnPending(token))) => Some(token),
+            _ => None,
+        };
+        Ok((token, changes))
+    }
+
+    /// Leaves the line or the room.
+    pub(super) fn leave(&mut self, now: Time, user: UserId, position: Position) -> Result<Changes> {
+        let command = Command::LeaveQueue { token: token_at(position) };
+        Ok(self.ask(now, Caller::Buyer(user), command)?.1)
+    }
+
+    /// Other settings of the room.
+    pub(super) fn set_room(&mut self, now: Time, change: RoomChange) -> Result<()> {
+        let command = Command::SetRoom { room_id: RoomId::HOUSE, change, basis: None, reason: None };
+        self.ask(now, Caller::System, command)?;
+        Ok(())
+    }
+
+    /// Starts the server again: what it had in memory is read from the rows.
+    pub(super) fn restart(&mut self, now: Time) -> Result<()> {
+        self.load(now);
+        Ok(())
+    }
+
+    /// Moves the line as its leader does; the changes of each advance.
+    pub(super) fn lead(&mut self, now: Time) -> Result<Vec<Changes>> {
+        let mut all = Vec::new();
+        while let Some(next) = next_advance(&self.peers, RoomId::HOUSE, now, &self.policy) {
+            let fence = self.rows.room().fence;
+            let command = Command::AdvanceRoom {
+                room_id: RoomId::HOUSE,
+                fence,
+                limit: next.limit,
+                unresponsive: next.unresponsive,
+            };
+            match self.ask(now, Caller::System, command)? {
+                (Outcome::Advanced { offered: 0, made_dormant: 0, overdue: 0 }, _) => break,
+                (_, changes) => all.push(changes),
+            }
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,157 @@
+//! The people: what each of them will do, drawn before the sale begins.
+
+use super::scenario::{Scenario, Shares};
+use frontrow_domain::{
+    id::{Position, UserId},
+    line::TokenStatus,
+    time::{Span, Time},
+};
+use rand::{RngExt, rngs::StdRng};
+
+/// How somebody behaves in line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Fate {
+    /// Asks when told to, and takes the turn.
+    Plain,
+    /// Stops asking once this share of the way is behind, for good.
+    Ghost { after: f64 },
+    /// Sees the turn and does not take it.
+    NoShow,
+    /// Lets the turn pass, and claims it so long after.
+    Returner { after: Span },
+    /// Stops asking once this share of the way is behind, and asks again so long after.
+    Sleeper { after: f64, rest: Span },
+    /// Leaves once this share of the way is behind.
+    Leaver { after: f64 },
+}
+
+/// How a visit ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum VisitEnd {
+    /// Pays or leaves: the place is free at once.
+    Said,
+    /// Closes the page without a word: the place is free when its token has been idle for too long.
+    Silent,
+}
+
+/// What somebody was told about the wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    pub(super) at: Time,
+    pub(super) p50: Span,
+    pub(super) p90: Span,
+}
+
+/// Somebody.
+#[derive(Debug, Clone)]
+pub(super) struct Person {
+    pub(super) user: UserId,
+    pub(super) fate: Fate,
+    /// From seeing the turn to claiming it.
+    pub(super) reaction: Span,
+    pub(super) visit: Span,
+    pub(super) visit_end: VisitEnd,
+    /// None before the arrival.
+    pub(super) position: Option<Position>,
+    pub(super) status: TokenStatus,
+    /// Whether the page is open: it asks.
+    pub(super) is_present: bool,
+    /// How many were ahead at first.
+    pub(super) first_ahead: i64,
+    /// The fewest that were ahead so far.
+    pub(super) lowest_ahead: Option<i64>,
+    pub(super) offered_at: Option<Time>,
+    /// When a claim first found the room full.
+    pub(super) pending_since: Option<Time>,
+    /// Whether a claim of the present turn is on its way.
+    pub(super) is_claiming: bool,
+    /// Whether the next event of this person is of the past, because another one was made.
+    pub(super) has_returned: bool,
+    pub(super) lowest_told: Option<Span>,
+    pub(super) has_seen_a_rise: bool,
+    pub(super) told: Vec<Told>,
+}
+
+impl Person {
+    /// Whether it counts among those who wait and would come.
+    pub(super) fn waits(&self) -> bool {
+        self.is_present && self.position.is_some() && self.status == TokenStatus::Waiting
+    }
+
+    /// Whether it asks all the way to its turn, so that what it is told can be held against what came.
+    pub(super) const fn is_always_there(&self) -> bool {
+        matches!(self.fate, Fate::Plain | Fate::NoShow | Fate::Returner { .. })
+    }
+}
+
+/// A number between 0 and 1 from a bell curve's twelve dice: mean 0, deviation 1.
+fn normal(rng: &mut StdRng) -> f64 {
+    let sum: f64 = (0..12).map(|_| rng.random::<f64>()).sum();
+    sum - 6.0
+}
+
+/// A time whose logarithm is normal: most are near the median, few are much longer.
+fn lognormal(median: Span, deviation: f64, rng: &mut StdRng) -> Span {
+    scaled(median, (deviation * normal(rng)).exp())
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "times of people need no more")]
+fn scaled(span: Span, by: f64) -> Span {
+    Span::from_micros((span.micros() as f64 * by) as i64)
+}
+
+fn fate(shares: &Shares, rng: &mut StdRng) -> Fate {
+    let mut chance = rng.random::<f64>() * 100.0;
+    let way = rng.random::<f64>();
+    let minutes = scaled(Span::from_secs(360), rng.random::<f64>());
+    for (share, fate) in [
+        (shares.ghosts, Fate::Ghost { after: way }),
+        (shares.no_shows, Fate::NoShow),
+        (shares.returners, Fate::Returner { after: scaled(minutes, 0.5) }),
+        (shares.sleepers, Fate::Sleeper { after: way, rest: Span::from_micros(minutes.micros() + 120_000_000) }),
+        (shares.leavers, Fate::Leaver { after: way }),
+    ] {
+        if chance < share {
+            return fate;
+        }
+        chance -= share;
+    }
+    Fate::Plain
+}
+
+/// The people of a scenario, each with the moment of its arrival after the opening.
+pub(super) fn crowd(scenario: &Scenario, rng: &mut StdRng) -> Vec<(Span, Person)> {
+    let (share, rush) = scenario.rush;
+    let people = 0..scenario.people;
+    let come = people.map(|number| {
+        let within = if rng.random::<f64>() * 100.0 < share { rush } else { scenario.spread };
+        let arrives = scaled(within, rng.random::<f64>());
+        let person = Person {
+            user: UserId(uuid::Uuid::from_u128(u128::from(number) + 1)),
+            fate: fate(&scenario.shares, rng),
+            reaction: lognormal(Span::from_millis(900), 0.6, rng),
+            visit: lognormal(scenario.visit.0, scenario.visit.1, rng),
+            visit_end: if rng.random::<f64>() * 100.0 < scenario.shares.closers {
+                VisitEnd::Silent
+            } else {
+                VisitEnd::Said
+            },
+            position: None,
+            status: TokenStatus::Ended,
+            is_present: false,
+            first_ahead: 0,
+            lowest_ahead: None,
+            offered_at: None,
+            pending_since: None,
+            is_claiming: false,
+            has_returned: false,
+            lowest_told: None,
+            has_seen_a_rise: false,
+            told: Vec::new(),
+        };
+        (arrives, person)
+    });
+    let mut come: Vec<_> = come.collect();
+    come.sort_by_key(|(arrives, _)| *arrives);
+    come
+}

@@ -1,0 +1,144 @@
+//! The scenarios: how many people come and when, how they behave, and what the operator does.
+
+use frontrow_domain::{command::RoomChange, line::Gate, time::Span};
+
+/// How many of a hundred people behave in a way of their own. The others ask as they are told to, and take their turn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Shares {
+    /// They stop asking on their way, for good.
+    pub(super) ghosts: f64,
+    /// They see their turn and do not take it.
+    pub(super) no_shows: f64,
+    /// They let their turn pass, and claim it later.
+    pub(super) returners: f64,
+    /// They are silent for some minutes on their way, and ask again.
+    pub(super) sleepers: f64,
+    /// They leave the line by its button.
+    pub(super) leavers: f64,
+    /// Of those who come in: they close the page without a word.
+    pub(super) closers: f64,
+}
+
+impl Shares {
+    /// As in a crowd that was measured.
+    pub(super) const MEASURED: Self =
+        Self { ghosts: 28.0, no_shows: 7.0, returners: 3.0, sleepers: 5.0, leavers: 5.0, closers: 10.0 };
+    /// Everybody asks and takes the turn.
+    pub(super) const NONE: Self =
+        Self { ghosts: 0.0, no_shows: 0.0, returners: 0.0, sleepers: 0.0, leavers: 0.0, closers: 0.0 };
+}
+
+/// What happens to the room or to the server at a moment of the sale.
+#[derive(Debug, Clone)]
+pub(super) enum Turnout {
+    /// An operator changes the room.
+    Change(RoomChange),
+    /// The server starts again: what it had in memory is read from the rows.
+    Restart,
+}
+
+/// A sale to simulate.
+#[derive(Debug, Clone)]
+pub(super) struct Scenario {
+    pub(super) name: &'static str,
+    pub(super) people: u32,
+    /// How many of a hundred come in the rush, and how long the rush lasts.
+    pub(super) rush: (f64, Span),
+    /// The others come evenly over this time.
+    pub(super) spread: Span,
+    pub(super) max_active: i64,
+    pub(super) admit_per_minute: Option<i64>,
+    /// The median time inside, and the deviation of its logarithm.
+    pub(super) visit: (Span, f64),
+    pub(super) shares: Shares,
+    pub(super) turnouts: Vec<(Span, Turnout)>,
+    /// The end, whatever has happened by then.
+    pub(super) lasts: Span,
+}
+
+impl Scenario {
+    fn cap_change(seconds: i64, max_active: i64) -> (Span, Turnout) {
+        let change = RoomChange { max_active: Some(max_active), ..RoomChange::default() };
+        (Span::from_secs(seconds), Turnout::Change(change))
+    }
+
+    fn gate_change(seconds: i64, gate: Gate) -> (Span, Turnout) {
+        let change = RoomChange { gate: Some(gate), ..RoomChange::default() };
+        (Span::from_secs(seconds), Turnout::Change(change))
+    }
+
+    fn life() -> Self {
+        Self {
+            name: "life",
+            people: 600,
+            rush: (50.0, Span::from_secs(10)),
+            spread: Span::from_secs(300),
+            max_active: 60,
+            admit_per_minute: Some(120),
+            visit: (Span::from_secs(75), 0.6),
+            shares: Shares::MEASURED,
+            turnouts: Vec::new(),
+            lasts: Span::from_secs(7_200),
+        }
+    }
+
+    fn base() -> Self {
+        Self {
+            name: "base",
+            people: 2_000,
+            spread: Span::from_secs(120),
+            max_active: 20,
+            admit_per_minute: Some(300),
+            visit: (Span::from_secs(5), 0.6),
+            ..Self::life()
+        }
+    }
+
+    fn plain(name: &'static str, admit_per_minute: Option<i64>) -> Self {
+        Self {
+            name,
+            people: 300,
+            rush: (100.0, Span::from_secs(2)),
+            max_active: 40,
+            admit_per_minute,
+            visit: (Span::from_secs(40), 0.4),
+            shares: Shares::NONE,
+            ..Self::life()
+        }
+    }
+
+    /// All scenarios.
+    pub(super) fn all() -> Vec<Self> {
+        vec![
+            Self::life(),
+            Self { name: "life_restart", turnouts: vec![(Span::from_secs(300), Turnout::Restart)], ..Self::life() },
+            Self::base(),
+            Self::plain("plain_rate", Some(60)),
+            Self::plain("plain_free", None),
+            Self { name: "ghosts_free", people: 500, shares: Shares::MEASURED, ..Self::plain("", None) },
+            Self {
+                name: "caps",
+                people: 1_000,
+                turnouts: vec![Self::cap_change(90, 60), Self::cap_change(150, 8), Self::cap_change(240, 20)],
+                ..Self::base()
+            },
+            Self {
+                name: "pause",
+                people: 1_000,
+                turnouts: vec![Self::gate_change(100, Gate::Paused), Self::gate_change(170, Gate::Open)],
+                ..Self::base()
+            },
+            Self {
+                name: "real",
+                people: 20_000,
+                rush: (60.0, Span::from_secs(60)),
+                spread: Span::from_secs(1_800),
+                max_active: 1_000,
+                admit_per_minute: None,
+                visit: (Span::from_secs(200), 0.6),
+                lasts: Span::from_secs(14_400),
+                ..Self::life()
+            },
+        ]
+    }
+}
