@@ -31,8 +31,8 @@ pub struct Footprint {
     pub sessions: Vec<[u8; 32]>,
     /// The batch's rooms. Their rows are locked only if `counted` names them or their settings change.
     pub rooms: Vec<RoomId>,
-    /// Rooms in which turns are offered or claimed: loads their counts, and the overdue active tokens, at most
-    /// [`TOKENS_PER_ADVANCE_MAX`] by deadline and position.
+    /// Rooms in which turns are offered or claimed: loads their counts, the overdue active tokens by deadline and position,
+    /// and those whose claims found the room full by claim and position, at most [`TOKENS_PER_ADVANCE_MAX`] of each.
     pub counted: Vec<RoomId>,
     /// Rooms that advance: loads so many tokens at the head, and at most [`TOKENS_PER_ADVANCE_MAX`] overdue ones, by
     /// status (active, offered, missed, dormant) and in each by deadline and position.

@@ -6,7 +6,7 @@ use crate::{
     decide::decide_all,
     footprint::Footprint,
     id::{ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Room, Token, TokenStatus, first_due, is_live_token},
+    line::{Room, Token, TokenStatus, first_claimed, first_due, is_live_token},
     outage::{Outage, Outages},
     outbox::{CLAIM_MAX, Consumer, FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, DebtStatus, Point, PointEntry, PointKind},
@@ -248,6 +248,11 @@ impl Model {
             let overdue = first_due(overdue.copied().collect());
             world.overdue.insert(*room, overdue.iter().map(|token| token.id).collect());
             for token in overdue {
+                world.load_token(token);
+            }
+            let claimed = first_claimed(self.tokens.values().filter(|token| token.id.room_id == *room).copied());
+            world.claimed.insert(*room, claimed.iter().map(|token| token.id).collect());
+            for token in claimed {
                 world.load_token(token);
             }
         }

@@ -94,6 +94,8 @@ pub struct World {
     pub rooms: Table<RoomId, Room>,
     /// Active tokens past their deadline, of rooms whose counts are loaded: ending them frees their places.
     pub overdue: HashMap<RoomId, Vec<TokenId>>,
+    /// Tokens whose claims found the room full, in the order of the claims, for each counted room.
+    pub claimed: HashMap<RoomId, Vec<TokenId>>,
     /// Tokens past their deadline, of rooms that advance.
     pub due: HashMap<RoomId, Vec<TokenId>>,
     /// The waiting tokens at the head of the line, in order, of rooms that advance.

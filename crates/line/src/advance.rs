@@ -16,9 +16,10 @@ pub struct NextAdvance {
     pub unresponsive: Vec<Position>,
 }
 
-/// How many turns may be offered now, and whether a token's deadline has passed.
+/// How many turns may be offered now, and whether there is something else to do: a token's deadline has passed, or one
+/// whose claim found the room full has a place.
 fn work_in(view: &RoomView, now: Time, policy: &Policy) -> (i64, bool) {
-    let due = view.next_deadline().is_some_and(|deadline| deadline <= now);
+    let due = view.may_activate_claimed() || view.next_deadline().is_some_and(|deadline| deadline <= now);
     let turns = match view.total_waiting() {
         0 => 0,
         _ => view.room().turns_available(view.active(), view.offered(), now, policy.offer_lead),

@@ -60,6 +60,8 @@ pub struct RoomView {
     returned: Arc<Vec<Position>>,
     active: i64,
     offered: i64,
+    /// How many of the offered were claimed while the room was full.
+    claimed: i64,
     pace: Pace,
     /// The share of tokens in line that were seen lately, in millionths. Shared like the tail.
     responsive_ppm: Arc<AtomicI64>,
@@ -208,6 +210,12 @@ impl RoomView {
     #[must_use]
     pub const fn offered(&self) -> i64 {
         self.offered
+    }
+
+    /// Whether a token whose claim found the room full has a place now.
+    #[must_use]
+    pub fn may_activate_claimed(&self) -> bool {
+        self.claimed > 0 && self.active < self.room.max_active_tokens()
     }
 
     /// How many tokens wait, the unresponsive ones included.

@@ -20,7 +20,7 @@ use frontrow_domain::{
 use frontrow_line::view::Estimate;
 use measure::{Meters, SimulationReport};
 use office::SimulatedOffice;
-use people::{Fate, Person, Told, VisitEnd, crowd};
+use people::{CrowdMember, Fate, Told, VisitEnd, crowd};
 use rand::{SeedableRng, rngs::StdRng};
 use scenario::{Scenario, Turnout};
 use std::{cmp::Reverse, collections::BinaryHeap};
@@ -37,7 +37,7 @@ const JUDGED: usize = 5_000;
 
 /// Something that happens at a moment, to a person or to all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
+enum SaleEvent {
     Arrive(usize),
     Poll(usize),
     /// Somebody who was silent asks again.
@@ -62,7 +62,7 @@ pub(crate) fn simulate(name: Option<&str>, seed: u64) -> Result<Vec<String>> {
         let names: Vec<_> = Scenario::all().iter().map(|scenario| scenario.name).collect();
         bail!("there is no such scenario; there are {}", names.join(", "));
     }
-    let reports = scenarios.into_iter().map(|scenario| Sale::open(scenario, seed)?.run());
+    let reports = scenarios.into_iter().map(|scenario| SimulatedSale::open(scenario, seed)?.run());
     reports.map(|report| Ok(line_of(&report?))).collect()
 }
 
@@ -76,17 +76,17 @@ fn line_of(report: &SimulationReport) -> String {
 }
 
 /// A sale under way.
-struct Sale {
+struct SimulatedSale {
     scenario: Scenario,
     office: SimulatedOffice,
-    people: Vec<Person>,
+    people: Vec<CrowdMember>,
     /// The person at each position, from the first on.
     places: Vec<usize>,
     /// Those who wait and would come in.
     waiting: i64,
     meters: Meters,
     now: Time,
-    events: BinaryHeap<Reverse<(Time, u64, Event)>>,
+    events: BinaryHeap<Reverse<(Time, u64, SaleEvent)>>,
     /// Events of one moment happen in the order in which they were planned.
     planned: u64,
     lead_at: Option<Time>,
@@ -94,7 +94,7 @@ struct Sale {
     left: usize,
 }
 
-impl Sale {
+impl SimulatedSale {
     fn open(scenario: Scenario, seed: u64) -> Result<Self> {
         let mut rng = StdRng::seed_from_u64(seed);
         let arrivals = crowd(&scenario, &mut rng);
@@ -121,16 +121,16 @@ impl Sale {
         };
         for (person, (arrives, one)) in arrivals.into_iter().enumerate() {
             sale.people.push(one);
-            sale.plan(arrives, Event::Arrive(person));
+            sale.plan(arrives, SaleEvent::Arrive(person));
         }
         for number in 0..sale.scenario.turnouts.len() {
-            sale.plan(sale.scenario.turnouts[number].0, Event::Turnout(number));
+            sale.plan(sale.scenario.turnouts[number].0, SaleEvent::Turnout(number));
         }
-        sale.plan(TICK, Event::Tick);
+        sale.plan(TICK, SaleEvent::Tick);
         Ok(sale)
     }
 
-    fn plan(&mut self, after: Span, event: Event) {
+    fn plan(&mut self, after: Span, event: SaleEvent) {
         self.planned += 1;
         self.events.push(Reverse((self.now.plus(after), self.planned, event)));
     }
@@ -149,33 +149,33 @@ impl Sale {
         Ok(self.meters.report(self.scenario.name, &self.people, self.now.since(START)))
     }
 
-    fn happen(&mut self, event: Event) -> Result<()> {
+    fn happen(&mut self, event: SaleEvent) -> Result<()> {
         match event {
-            Event::Arrive(person) => self.arrive(person),
-            Event::Poll(person) => self.poll(person),
-            Event::Wake(person) => {
+            SaleEvent::Arrive(person) => self.arrive(person),
+            SaleEvent::Poll(person) => self.poll(person),
+            SaleEvent::Wake(person) => {
                 self.change(person, |one| one.is_present = true);
                 self.poll(person)
             }
-            Event::Claim(person) => self.claim(person),
-            Event::Finish(person) => self.finish(person),
-            Event::Turnout(number) => match self.scenario.turnouts[number].1.clone() {
+            SaleEvent::Claim(person) => self.claim(person),
+            SaleEvent::Finish(person) => self.finish(person),
+            SaleEvent::Turnout(number) => match self.scenario.turnouts[number].1.clone() {
                 Turnout::Change(change) => self.office.set_room(self.now, change),
                 Turnout::Restart => self.office.restart(self.now),
             },
-            Event::Lead => {
+            SaleEvent::Lead => {
                 self.lead_at = None;
                 self.lead()
             }
-            Event::Tick => {
-                self.plan(TICK, Event::Tick);
+            SaleEvent::Tick => {
+                self.plan(TICK, SaleEvent::Tick);
                 self.lead()
             }
         }
     }
 
     /// Changes a person, and whether it counts among those who wait.
-    fn change(&mut self, person: usize, change: impl FnOnce(&mut Person)) {
+    fn change(&mut self, person: usize, change: impl FnOnce(&mut CrowdMember)) {
         let one = &mut self.people[person];
         let before = one.waits();
         change(one);
@@ -189,7 +189,7 @@ impl Sale {
         }
         if !changes.is_empty() && self.lead_at.is_none() {
             self.lead_at = Some(self.now);
-            self.plan(LEAD_WITHIN, Event::Lead);
+            self.plan(LEAD_WITHIN, SaleEvent::Lead);
         }
         let over = self.office.active() - self.office.max_active();
         if self.scenario.turnouts.is_empty() {
@@ -217,7 +217,7 @@ impl Sale {
                 self.meters.counts.activated += 1;
                 let since = self.people[person].pending_since.take();
                 let earlier =
-                    |one: &&Person| one.pending_since.is_some_and(|other| since.is_none_or(|since| other < since));
+                    |one: &&CrowdMember| one.pending_since.is_some_and(|other| since.is_none_or(|since| other < since));
                 let overtaken =
                     self.people.iter().filter(earlier).filter(|one| one.status == TokenStatus::Offered).count();
                 self.meters.counts.overtaken += u64::try_from(overtaken).unwrap_or(u64::MAX);
@@ -257,7 +257,7 @@ impl Sale {
         let next = Span::from_millis(answer.poll_after_ms);
         match answer.status {
             TokenStatus::Waiting => self.wait(person, (answer.ahead, answer.wait), next),
-            TokenStatus::Dormant => self.plan(next, Event::Poll(person)),
+            TokenStatus::Dormant => self.plan(next, SaleEvent::Poll(person)),
             TokenStatus::Offered => {
                 let one = &mut self.people[person];
                 let takes = match one.fate {
@@ -268,25 +268,25 @@ impl Sale {
                 if takes && !one.is_claiming {
                     one.is_claiming = true;
                     let reaction = one.reaction;
-                    self.plan(reaction, Event::Claim(person));
+                    self.plan(reaction, SaleEvent::Claim(person));
                 }
-                self.plan(next, Event::Poll(person));
+                self.plan(next, SaleEvent::Poll(person));
             }
             TokenStatus::Missed => match self.people[person].fate {
                 Fate::NoShow => self.change(person, |one| one.is_present = false),
                 Fate::Returner { after } if !self.people[person].has_returned => {
                     self.people[person].has_returned = true;
-                    self.plan(after, Event::Claim(person));
-                    self.plan(next, Event::Poll(person));
+                    self.plan(after, SaleEvent::Claim(person));
+                    self.plan(next, SaleEvent::Poll(person));
                 }
                 _ => {
                     if !self.people[person].is_claiming {
-                        self.plan(Span::ZERO, Event::Claim(person));
+                        self.plan(Span::ZERO, SaleEvent::Claim(person));
                     }
-                    self.plan(next, Event::Poll(person));
+                    self.plan(next, SaleEvent::Poll(person));
                 }
             },
-            TokenStatus::Active => self.plan(next, Event::Poll(person)),
+            TokenStatus::Active => self.plan(next, SaleEvent::Poll(person)),
             TokenStatus::Ended => self.change(person, |one| one.is_present = false),
         }
         Ok(())
@@ -313,10 +313,10 @@ impl Sale {
             Fate::Sleeper { after, rest } if is_past(after) && !one.has_returned => {
                 one.has_returned = true;
                 self.change(person, |one| one.is_present = false);
-                self.plan(rest, Event::Wake(person));
+                self.plan(rest, SaleEvent::Wake(person));
             }
-            Fate::Leaver { after } if is_past(after) => self.plan(Span::ZERO, Event::Finish(person)),
-            _ => self.plan(next, Event::Poll(person)),
+            Fate::Leaver { after } if is_past(after) => self.plan(Span::ZERO, SaleEvent::Finish(person)),
+            _ => self.plan(next, SaleEvent::Poll(person)),
         }
     }
 
@@ -328,7 +328,7 @@ impl Sale {
         if status == Some(TokenStatus::Offered) {
             self.meters.counts.pending += 1;
             self.people[person].pending_since.get_or_insert(self.now);
-            self.plan(CLAIM_AGAIN, Event::Claim(person));
+            self.plan(CLAIM_AGAIN, SaleEvent::Claim(person));
         } else {
             self.people[person].is_claiming = false;
         }
@@ -336,7 +336,7 @@ impl Sale {
         self.absorb(&changes);
         if status == Some(TokenStatus::Active) && !was_active {
             let visit = self.people[person].visit;
-            self.plan(visit, Event::Finish(person));
+            self.plan(visit, SaleEvent::Finish(person));
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ impl FromOutcome for () {
 /// The effect of one advance of a line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Advance {
+    pub(crate) activated: u32,
     pub(crate) offered: u32,
     pub(crate) made_dormant: u32,
     /// Tokens that changed state by their deadline, or ended with their line.
@@ -93,7 +94,7 @@ from_outcome! {
     (Token, Issue): Outcome::Joined { token, issue } => (token, issue);
     Token: Outcome::Token(token) => token, Outcome::TurnPending(token) => token;
     Advance:
-        Outcome::Advanced { offered, made_dormant, overdue } => Self { offered, made_dormant, overdue },
+        Outcome::Advanced { activated, offered, made_dormant, overdue } => Self { activated, offered, made_dormant, overdue },
         // A later leader has moved the line.
         Outcome::Superseded { .. } => Self::default();
     Vec<Reservation>: Outcome::Held(reservations) => reservations;

@@ -66,6 +66,7 @@ pub const SQLITE: &[Migration] = &[
     Migration { version: 25, name: "second_factor", sql: include_str!("../migrations/sqlite/0025_second_factor.sql") },
     Migration { version: 26, name: "operators", sql: include_str!("../migrations/sqlite/0026_operators.sql") },
     Migration { version: 27, name: "references", sql: include_str!("../migrations/sqlite/0027_references.sql") },
+    Migration { version: 28, name: "claims", sql: include_str!("../migrations/sqlite/0028_claims.sql") },
 ];
 
 /// The steps of the `PostgreSQL` schema.

@@ -39,6 +39,8 @@ pub enum Outcome {
     TurnPending(Token),
     /// The line moved.
     Advanced {
+        /// How many tokens were activated whose claims had found the room full.
+        activated: u32,
         /// How many turns were offered.
         offered: u32,
         /// How many unresponsive tokens became dormant.

@@ -463,7 +463,7 @@ pub(super) fn end_line(world: &mut World, caller: Caller, id: ConcertId) -> Deci
             world.rooms.put(room.room_id, room);
         }
     }
-    Ok(Outcome::Advanced { offered: 0, made_dormant: 0, overdue })
+    Ok(Outcome::Advanced { activated: 0, offered: 0, made_dormant: 0, overdue })
 }
 
 pub(super) fn settle(world: &mut World, caller: Caller, id: ConcertId, seen: Time) -> Decision {

@@ -58,14 +58,31 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
                 return Err(Refusal::NotFound { what: EntityKind::Room });
             };
             end_overdue(world, id.room_id);
-            let active = world.counts(id.room_id).map_or(i64::MAX, |counts| counts.active);
-            if !may_activate(&token, active, room.max_active_tokens(), now) {
-                let kept = token.offered(now, &policy)?;
+            // Those who were told to wait come first; this one may be among them.
+            let activated = activate_claimed(world, &mut room)?;
+            let token = own(world, caller, id)?;
+            let is_behind = world.claimed.get(&id.room_id).is_some_and(|claimed| !claimed.is_empty());
+            let active = active_in(world, id.room_id);
+            if token.status() == TokenStatus::Offered
+                && (is_behind || !may_activate(&token, active, room.max_active_tokens(), now))
+            {
+                let kept = token.claimed(now, &policy)?;
+                let claimed = world.claimed.entry(id.room_id).or_default();
+                if !claimed.contains(&id) {
+                    claimed.push(id);
+                }
                 world.put_token(kept);
+                if activated > 0 {
+                    world.rooms.put(id.room_id, room);
+                }
                 return Ok(Outcome::TurnPending(kept));
             }
-            let token = token.activated(now, &policy)?;
-            room.note_turn(Turn::Claimed);
+            let token = if token.status() == TokenStatus::Offered {
+                room.note_turn(Turn::Claimed);
+                token.activated(now, &policy)?
+            } else {
+                token
+            };
             world.rooms.put(id.room_id, room);
             world.put_token(token);
             Ok(Outcome::Token(token))
@@ -78,6 +95,29 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
         TokenStatus::Waiting => Err(Refusal::TurnNotYet),
         TokenStatus::Ended => Err(Refusal::TokenEnded),
     }
+}
+
+fn active_in(world: &World, room_id: RoomId) -> i64 {
+    world.counts(room_id).map_or(i64::MAX, |counts| counts.active)
+}
+
+/// Activates the tokens whose claims found the room full, in the order of the claims, as far as there are places now.
+/// Returns how many.
+fn activate_claimed(world: &mut World, room: &mut Room) -> Result<u32, Refusal> {
+    let (now, policy, room_id) = (world.now, world.policy, room.room_id);
+    let (mut left, mut activated) = (Vec::new(), 0_u32);
+    for id in world.claimed.remove(&room_id).unwrap_or_default() {
+        let Some(token) = world.token(id).filter(|token| token.state.claimed_at().is_some()) else { continue };
+        if may_activate(&token, active_in(world, room_id), room.max_active_tokens(), now) {
+            world.put_token(token.activated(now, &policy)?);
+            room.note_turn(Turn::Claimed);
+            activated = activated.saturating_add(1);
+        } else if token.is_offered(now) {
+            left.push(id);
+        }
+    }
+    world.claimed.insert(room_id, left);
+    Ok(activated)
 }
 
 /// Ends the overdue active tokens of a room that were loaded. Until then they count.
@@ -141,6 +181,7 @@ pub(super) fn advance(
         world.put_token(token.after_deadline(now, &policy));
         overdue = overdue.saturating_add(1);
     }
+    let activated = activate_claimed(world, &mut room)?;
     let counts = world.counts(room_id).unwrap_or_default();
     let turns = room
         .turns_to_offer(counts.active, counts.offered, now, policy.offer_lead)
@@ -165,10 +206,10 @@ pub(super) fn advance(
     room.spend_credit(i64::from(offered));
     // Credit alone changes with every reading of the clock; it is saved with the turns it paid for.
     let is_other = |old: &Room| old.cursor != room.cursor || old.fence != room.fence;
-    if offered > 0 || overdue > 0 || world.rooms.get(room_id).is_some_and(is_other) {
+    if offered > 0 || overdue > 0 || activated > 0 || world.rooms.get(room_id).is_some_and(is_other) {
         world.rooms.put(room_id, room);
     }
-    Ok(Outcome::Advanced { offered, made_dormant, overdue })
+    Ok(Outcome::Advanced { activated, offered, made_dormant, overdue })
 }
 
 /// The caller's active token, valid for `room_id`, or the refusal.

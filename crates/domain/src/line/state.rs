@@ -56,6 +56,9 @@ pub enum TokenState {
     Offered {
         /// When the turn is missed unless it is claimed.
         until: Time,
+        /// When it was claimed while the room was full; none before that. Such tokens are activated in this order, before
+        /// any other.
+        claimed_at: Option<Time>,
     },
     /// Did not claim its turn.
     Missed {
@@ -98,10 +101,20 @@ impl TokenState {
     #[must_use]
     pub const fn deadline(self) -> Option<Time> {
         match self {
-            Self::Dormant { until } | Self::Offered { until } | Self::Missed { until } | Self::Active { until, .. } => {
-                Some(until)
-            }
+            Self::Dormant { until }
+            | Self::Offered { until, .. }
+            | Self::Missed { until }
+            | Self::Active { until, .. } => Some(until),
             Self::Waiting | Self::Ended { .. } => None,
+        }
+    }
+
+    /// When an offered token was claimed while the room was full; none in any other state.
+    #[must_use]
+    pub const fn claimed_at(self) -> Option<Time> {
+        match self {
+            Self::Offered { claimed_at, .. } => claimed_at,
+            _ => None,
         }
     }
 
@@ -129,7 +142,7 @@ impl TokenState {
     pub const fn extended(self, by: Span) -> Self {
         match self {
             Self::Dormant { until } => Self::Dormant { until: until.plus(by) },
-            Self::Offered { until } => Self::Offered { until: until.plus(by) },
+            Self::Offered { until, claimed_at } => Self::Offered { until: until.plus(by), claimed_at },
             Self::Missed { until } => Self::Missed { until: until.plus(by) },
             Self::Active { since, until } => Self::Active { since, until: until.plus(by) },
             Self::Waiting | Self::Ended { .. } => self,

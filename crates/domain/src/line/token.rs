@@ -95,7 +95,7 @@ impl Token {
     /// Whether it has a turn that may still be claimed.
     #[must_use]
     pub fn is_offered(&self, now: Time) -> bool {
-        matches!(self.state, TokenState::Offered { until } if now < until)
+        matches!(self.state, TokenState::Offered { until, .. } if now < until)
     }
 
     /// The token in another state, if a step leads there from its present one.
@@ -111,7 +111,7 @@ impl Token {
     #[must_use]
     pub fn after_deadline(self, now: Time, policy: &Policy) -> Self {
         match self.state {
-            TokenState::Offered { until } if now >= until => {
+            TokenState::Offered { until, .. } if now >= until => {
                 let token = self.turn_passed();
                 if token.has_passed_its_last_turn(policy) {
                     return token.ended_at(until, EndReason::Missed);
@@ -151,12 +151,25 @@ impl Token {
         self.entered(TokenState::Ended { at, reason, activated_at: self.state.activated_at() })
     }
 
-    /// The waiting token with a turn to be claimed within the window; an offered one gets the whole window again.
+    /// The waiting token with a turn to be claimed within the window.
     ///
     /// # Errors
     /// It is in another state.
     pub fn offered(self, now: Time, policy: &Policy) -> Result<Self, WrongState> {
-        self.entered(TokenState::Offered { until: now.plus(policy.claim_window) })
+        self.entered(TokenState::Offered { until: now.plus(policy.claim_window), claimed_at: None })
+    }
+
+    /// The offered token after a claim that found the room full: it gets the whole window again, and its place among the
+    /// claims is that of the first one.
+    ///
+    /// # Errors
+    /// It is in another state.
+    pub fn claimed(self, now: Time, policy: &Policy) -> Result<Self, WrongState> {
+        let TokenState::Offered { claimed_at, .. } = self.state else {
+            return Err(WrongState { from: self.status(), to: TokenStatus::Offered });
+        };
+        let claimed_at = Some(claimed_at.unwrap_or(now));
+        self.entered(TokenState::Offered { until: now.plus(policy.claim_window), claimed_at })
     }
 
     /// The offered token activated (사용자활성화).
@@ -267,6 +280,9 @@ pub struct TokenColumns {
     pub activated_at: Option<Time>,
     /// When the state ends by itself.
     pub deadline: Option<Time>,
+    /// When it was claimed while the room was full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_at: Option<Time>,
     /// When it ended (the specification's `expired_at`).
     pub expired_at: Option<Time>,
     /// Why it ended.
@@ -288,6 +304,7 @@ impl From<Token> for TokenColumns {
             issued_at: token.issued_at,
             activated_at: token.state.activated_at(),
             deadline: token.state.deadline(),
+            claimed_at: token.state.claimed_at(),
             expired_at: token.expired_at(),
             end_reason: token.end_reason(),
             turns_passed: token.turns_passed,
@@ -303,7 +320,9 @@ impl TryFrom<TokenColumns> for Token {
         let state = match (row.status, row.deadline, row.activated_at, row.expired_at, row.end_reason) {
             (TokenStatus::Waiting, None, None, None, None) => TokenState::Waiting,
             (TokenStatus::Dormant, Some(until), None, None, None) => TokenState::Dormant { until },
-            (TokenStatus::Offered, Some(until), None, None, None) => TokenState::Offered { until },
+            (TokenStatus::Offered, Some(until), None, None, None) => {
+                TokenState::Offered { until, claimed_at: row.claimed_at }
+            }
             (TokenStatus::Missed, Some(until), None, None, None) => TokenState::Missed { until },
             (TokenStatus::Active, Some(until), Some(since), None, None) => TokenState::Active { since, until },
             (TokenStatus::Ended, None, activated_at, Some(at), Some(reason)) => {
@@ -311,6 +330,9 @@ impl TryFrom<TokenColumns> for Token {
             }
             _ => return Err(ContradictoryColumns { table: "waiting_token" }),
         };
+        if row.claimed_at != state.claimed_at() {
+            return Err(ContradictoryColumns { table: "waiting_token" });
+        }
         Ok(Self {
             id: row.id,
             user_id: row.user_id,
@@ -335,6 +357,16 @@ pub fn first_due(mut overdue: Vec<Token>) -> Vec<Token> {
     overdue.truncate(usize::try_from(TOKENS_PER_ADVANCE_MAX).unwrap_or(usize::MAX));
     overdue.sort_unstable_by_key(|token| token.id);
     overdue
+}
+
+/// The tokens of a room whose claims found it full, in the order of the claims: at most [`TOKENS_PER_ADVANCE_MAX`].
+#[must_use]
+pub fn first_claimed(tokens: impl IntoIterator<Item = Token>) -> Vec<Token> {
+    let claimed = tokens.into_iter().filter_map(|token| Some((token.state.claimed_at()?, token)));
+    let mut claimed: Vec<_> = claimed.collect();
+    claimed.sort_unstable_by_key(|(claimed_at, token)| (*claimed_at, token.id));
+    claimed.truncate(usize::try_from(TOKENS_PER_ADVANCE_MAX).unwrap_or(usize::MAX));
+    claimed.into_iter().map(|(_, token)| token).collect()
 }
 
 /// Whether the token is live: it has not ended and can still expire (만료가능여부).
@@ -532,7 +564,7 @@ mod tests {
         [
             TokenState::Waiting,
             TokenState::Dormant { until },
-            TokenState::Offered { until },
+            TokenState::Offered { until, claimed_at: None },
             TokenState::Missed { until },
             TokenState::Active { since: START, until },
             TokenState::Ended { at: START, reason: EndReason::Left, activated_at: Some(START) },

@@ -221,7 +221,42 @@ fn places_that_one_batch_frees_are_taken_in_it_but_not_more() {
         (SORA, activate(third)),
         (JUNHO, activate(second)),
     ]);
-    assert_eq!(answers, ["active", "turn_pending", "ended", "active", "turn_pending"]);
+    assert_eq!(answers, ["active", "turn_pending", "ended", "turn_pending", "active"]);
+}
+
+#[test]
+fn claims_that_found_the_room_full_are_served_in_their_order_and_before_any_other() {
+    // Given four turns and one place, which is taken.
+    let mut office = SaleModel::new();
+    let users = [MINJI, JUNHO, SORA, BOSS];
+    office.run([(0, BOSS, set_cap(OWN, 4), "room")]);
+    office.run(users.map(|user| (0, user, issue(OWN), "new")));
+    let [first, second, third, fourth] = [1, 2, 3, 4].map(|position| token_id(OWN, position));
+    office.run([
+        (0, CLOCK, advance(OWN), "offered 4, lapsed 0"),
+        (0, BOSS, set_cap(OWN, 1), "room"),
+        (0, MINJI, activate(first), "active"),
+        // When the third claims before the second, and the second asks more often.
+        (S, SORA, activate(third), "turn_pending"),
+        (2 * S, JUNHO, activate(second), "turn_pending"),
+        (3 * S, JUNHO, activate(second), "turn_pending"),
+        (4 * S, MINJI, leave(first), "ended"),
+        // Then the place is the third's, whoever asks next.
+        (5 * S, BOSS, activate(fourth), "turn_pending"),
+    ]);
+    assert_eq!(office.status(third), TokenStatus::Active);
+    office.run([
+        (5 * S, JUNHO, activate(second), "turn_pending"),
+        (6 * S, SORA, activate(third), "active"),
+        (7 * S, SORA, leave(third), "ended"),
+        // The line's next move gives it to the second, who need not ask.
+        (7 * S, CLOCK, advance(OWN), "offered 0, lapsed 0"),
+    ]);
+    assert_eq!((office.status(second), office.status(fourth)), (TokenStatus::Active, TokenStatus::Offered));
+    // A claim that is not repeated is a turn that passes, and keeps nobody out.
+    let later = 5 * S + MIN;
+    office.run([(later - 1, JUNHO, leave(second), "ended"), (later, CLOCK, advance(OWN), "offered 0, lapsed 1")]);
+    assert_eq!(office.status(fourth), TokenStatus::Missed);
 }
 
 #[test]

@@ -211,7 +211,7 @@ pub(crate) fn name(decision: &Decision) -> String {
         Ok(Outcome::Joined { issue: Issue::Existing, .. }) => "existing".to_owned(),
         Ok(Outcome::Token(token)) => format!("{:?}", token.status()).to_lowercase(),
         Ok(Outcome::Superseded { fence }) => format!("superseded by {fence}"),
-        Ok(Outcome::Advanced { offered, overdue, made_dormant: _ }) => {
+        Ok(Outcome::Advanced { offered, overdue, .. }) => {
             format!("offered {offered}, lapsed {overdue}")
         }
         Ok(Outcome::HoldsExpired(count)) => format!("swept {count}"),

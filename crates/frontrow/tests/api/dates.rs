@@ -81,7 +81,10 @@ async fn an_hour_that_does_not_exist_is_refused_and_one_that_comes_twice_needs_a
     assert_eq!(change(json!({ "title": "U" })).await.expect(200)["starts_at"], second["starts_at"]);
     change(json!({ "end_time": "05:00" })).await.problem(422, "malformed");
     change(json!({ "concert_date": "2028-03-12", "start_time": "02:30" })).await.problem(422, "malformed");
-    assert_eq!(change(json!({ "fold": 0, "reason": "An hour earlier." })).await.expect(200)["starts_at"], "2027-11-07T05:30:00.000000Z");
+    assert_eq!(
+        change(json!({ "fold": 0, "reason": "An hour earlier." })).await.expect(200)["starts_at"],
+        "2027-11-07T05:30:00.000000Z"
+    );
     let moved = change(json!({ "end_time": "05:00", "fold": 1, "reason": "An hour later." })).await.expect(200);
     assert_eq!((&moved["starts_at"], &moved["end_time"]), (&second["starts_at"], &json!("05:00:00")));
     server.close().await;

@@ -47,6 +47,7 @@ macro_rules! conformance {
                 a_token_that_ended_frees_its_users_place,
                 a_room_with_a_small_cap_keeps_to_it,
                 a_claim_ends_overdue_tokens_before_it_meets_a_full_room,
+                claims_that_found_the_room_full_keep_their_order,
                 the_line_of_an_unknown_room_is_none,
                 a_cancelled_concerts_line_ends_part_by_part_from_its_head,
                 all_rooms_tell_at_once_whether_something_lives_in_them,

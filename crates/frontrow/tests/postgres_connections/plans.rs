@@ -57,12 +57,12 @@ INSERT INTO session SELECT sha256(n::text::bytea), someone(n), 'buyer', T0 + 600
     FROM generate_series(1, ROWS) AS n;
 INSERT INTO account_link SELECT someone(n), 'email_confirmation', sha256(n::text::bytea), 0, T0 + 60000000 + n
     FROM generate_series(1, ROWS) AS n;
-INSERT INTO waiting_token SELECT 0, n, someone(n), 'ended', T0 - 60000000, T0, NULL, NULL, NULL, T0, 'paid'
+INSERT INTO waiting_token SELECT 0, n, someone(n), 'ended', T0 - 60000000, T0, NULL, NULL, NULL, NULL, T0, 'paid'
     FROM generate_series(1, ROWS / 2) AS n;
 INSERT INTO waiting_token SELECT 0, n, someone(n), 'active', T0 - 60000000, T0, NULL, T0 + 600000000, T0 + 600000000,
-        NULL, NULL
+        NULL, NULL, NULL
     FROM generate_series(ROWS / 2 + 1, ROWS / 2 + 800) AS n;
-INSERT INTO waiting_token SELECT 0, n, someone(n), 'waiting', T0 - 60000000, NULL, NULL, NULL, NULL, NULL, NULL
+INSERT INTO waiting_token SELECT 0, n, someone(n), 'waiting', T0 - 60000000, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM generate_series(ROWS / 2 + 801, ROWS) AS n;
 SELECT setval('room_position_0', ROWS);
 UPDATE room SET cursor = ROWS / 2 + 800, active = 800;
@@ -124,7 +124,7 @@ const LARGE: [&str; 15] = [
 ];
 
 /// Parts of statements, and the index that each must go by.
-const INDEXES: [(&str, &str); 48] = [
+const INDEXES: [(&str, &str); 49] = [
     ("FROM session WHERE user_id = $1", "session_by_user"),
     ("WHERE email = $1", "user_email_unique"),
     ("FROM \"user\" WHERE user_id < $1", "user_pkey"),
@@ -153,6 +153,7 @@ const INDEXES: [(&str, &str); 48] = [
     ("w.status = 'waiting' AND w.position + 0 > $2", "token_in_line"),
     ("p.user_id = k.user_id AND p.room_id + 0 = k.room_id", "one_live_token_per_user_and_room"),
     ("a.status = 'active' AND a.due_from <= clock.now", "token_active"),
+    ("c.claimed_at IS NOT NULL", "token_claimed"),
     ("h.status = 'waiting' ORDER BY h.position + 0", "token_in_line"),
     ("FROM payment WHERE payment_id < $1", "payment_pkey"),
     ("FROM payment WHERE status = 'refunded'", "payment_refunded"),

@@ -92,6 +92,7 @@ impl RoomView {
             returned: Arc::default(),
             active: 0,
             offered: 0,
+            claimed: 0,
             pace: Pace::default(),
             responsive_ppm: Arc::new(AtomicI64::new(ALL_PPM)),
             freshness: Freshness::Current,
@@ -119,7 +120,7 @@ impl RoomView {
         }
         for token in &line.others {
             known.put(entry_of(token));
-            view.count(token.status(), 1);
+            view.count(&token.state, 1);
         }
         view.live = Arc::new(known);
         view
@@ -207,9 +208,9 @@ impl RoomView {
             None
         };
         if let Some(before) = before {
-            self.count(before.state.status(), -1);
+            self.count(&before.state, -1);
         }
-        self.count(token.status(), 1);
+        self.count(&token.state, 1);
         let had_returned = before.is_some_and(|before| before.state == TokenState::Waiting);
         if in_live && token.status() == TokenStatus::Waiting {
             self.add_returned(position);
@@ -233,11 +234,15 @@ impl RoomView {
         }
     }
 
-    fn count(&mut self, status: TokenStatus, by: i64) {
-        match status {
-            TokenStatus::Active => self.active += by,
-            TokenStatus::Offered => self.offered += by,
-            TokenStatus::Waiting | TokenStatus::Dormant | TokenStatus::Missed | TokenStatus::Ended => {}
+    fn count(&mut self, state: &TokenState, by: i64) {
+        match state {
+            TokenState::Active { .. } => self.active += by,
+            TokenState::Offered { claimed_at, .. } => {
+                self.offered += by;
+                self.claimed += if claimed_at.is_some() { by } else { 0 };
+            }
+            TokenState::Waiting | TokenState::Dormant { .. } | TokenState::Missed { .. } | TokenState::Ended { .. } => {
+            }
         }
     }
 

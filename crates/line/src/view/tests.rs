@@ -285,7 +285,8 @@ fn clients_ask_often_at_the_head_and_seldom_at_the_back() {
     assert!(spread.iter().all(|ms| (24_000..=36_000).contains(ms)));
     assert!(*spread.iter().max().unwrap() - *spread.iter().min().unwrap() > 10_000);
     assert_eq!(view.poll_after_ms(&place, 7, None), view.poll_after_ms(&place, 7, None));
-    let offered = Place { state: Some(TokenState::Offered { until: START }), ahead: 0, turns_passed: 0 };
+    let offered =
+        Place { state: Some(TokenState::Offered { until: START, claimed_at: None }), ahead: 0, turns_passed: 0 };
     assert!((0..1_000).all(|seed| view.poll_after_ms(&offered, seed, None) <= 1_500));
 }
 

@@ -1,6 +1,6 @@
 //! What a simulated sale is measured by.
 
-use super::people::{Person, Told};
+use super::people::{CrowdMember, Told};
 use frontrow_domain::{
     id::Position,
     time::{Span, Time},
@@ -77,7 +77,7 @@ impl Meters {
     }
 
     /// The first offer to somebody.
-    pub(super) fn offer(&mut self, person: &Person, position: Position, now: Time) {
+    pub(super) fn offer(&mut self, person: &CrowdMember, position: Position, now: Time) {
         self.first_offer.get_or_insert(now);
         if person.is_always_there() {
             self.counts.inversions += u64::from(position < self.furthest_offered);
@@ -86,7 +86,7 @@ impl Meters {
     }
 
     /// What somebody who waits was told: the wait, if it was known.
-    pub(super) fn told(&mut self, person: &mut Person, told: Option<Told>, now: Time) {
+    pub(super) fn told(&mut self, person: &mut CrowdMember, told: Option<Told>, now: Time) {
         self.polls += 1;
         if self.first_offer.is_some_and(|first| now.since(first) >= KNOWN_AFTER) {
             self.polls_to_know += 1;
@@ -103,7 +103,7 @@ impl Meters {
     }
 
     /// What came of it.
-    pub(super) fn report(&self, scenario: &str, people: &[Person], ended: Span) -> SimulationReport {
+    pub(super) fn report(&self, scenario: &str, people: &[CrowdMember], ended: Span) -> SimulationReport {
         let predictions: Vec<Prediction> = people.iter().flat_map(Prediction::of).collect();
         let told = people.iter().filter(|person| person.lowest_told.is_some());
         let rises = told.clone().filter(|person| person.has_seen_a_rise).count();
@@ -140,7 +140,7 @@ struct Prediction {
 }
 
 impl Prediction {
-    fn of(person: &Person) -> Vec<Self> {
+    fn of(person: &CrowdMember) -> Vec<Self> {
         let Some(offered_at) = person.offered_at.filter(|_| person.is_always_there()) else { return Vec::new() };
         let told = person.told.iter().filter(|told| told.at < offered_at);
         told.map(|told| Self { p50: told.p50, p90: told.p90, came: offered_at.since(told.at) }).collect()

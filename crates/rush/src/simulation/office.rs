@@ -162,7 +162,7 @@ impl SimulatedOffice {
                 unresponsive: next.unresponsive,
             };
             match self.ask(now, Caller::System, command)? {
-                (Outcome::Advanced { offered: 0, made_dormant: 0, overdue: 0 }, _) => break,
+                (Outcome::Advanced { activated: 0, offered: 0, made_dormant: 0, overdue: 0 }, _) => break,
                 (_, changes) => all.push(changes),
             }
         }

@@ -44,7 +44,7 @@ pub(super) struct Told {
 
 /// Somebody.
 #[derive(Debug, Clone)]
-pub(super) struct Person {
+pub(super) struct CrowdMember {
     pub(super) user: UserId,
     pub(super) fate: Fate,
     /// From seeing the turn to claiming it.
@@ -72,7 +72,7 @@ pub(super) struct Person {
     pub(super) told: Vec<Told>,
 }
 
-impl Person {
+impl CrowdMember {
     /// Whether it counts among those who wait and would come.
     pub(super) fn waits(&self) -> bool {
         self.is_present && self.position.is_some() && self.status == TokenStatus::Waiting
@@ -120,13 +120,13 @@ fn fate(shares: &Shares, rng: &mut StdRng) -> Fate {
 }
 
 /// The people of a scenario, each with the moment of its arrival after the opening.
-pub(super) fn crowd(scenario: &Scenario, rng: &mut StdRng) -> Vec<(Span, Person)> {
+pub(super) fn crowd(scenario: &Scenario, rng: &mut StdRng) -> Vec<(Span, CrowdMember)> {
     let (share, rush) = scenario.rush;
     let people = 0..scenario.people;
     let come = people.map(|number| {
         let within = if rng.random::<f64>() * 100.0 < share { rush } else { scenario.spread };
         let arrives = scaled(within, rng.random::<f64>());
-        let person = Person {
+        let person = CrowdMember {
             user: UserId(uuid::Uuid::from_u128(u128::from(number) + 1)),
             fate: fate(&scenario.shares, rng),
             reaction: lognormal(Span::from_millis(900), 0.6, rng),

@@ -6,7 +6,7 @@ use frontrow_domain::{
     decide::decide_all,
     footprint::Footprint,
     id::{Position, RoomId, TokenId, UserId},
-    line::{Room, Token, TokenStatus, first_due, is_live_token},
+    line::{Room, Token, TokenStatus, first_claimed, first_due, is_live_token},
     policy::Policy,
     time::Time,
     world::{NextIds, World},
@@ -25,6 +25,8 @@ pub(super) struct LineRows {
     places: HashMap<UserId, Position>,
     waiting: BTreeSet<Position>,
     deadlines: BTreeSet<(Time, Position)>,
+    /// Those whose claims found the room full.
+    claimed: BTreeSet<Position>,
 }
 
 impl LineRows {
@@ -39,6 +41,7 @@ impl LineRows {
             places: HashMap::new(),
             waiting: BTreeSet::new(),
             deadlines: BTreeSet::new(),
+            claimed: BTreeSet::new(),
         }
     }
 
@@ -97,6 +100,10 @@ impl LineRows {
             let overdue = first_due(overdue.collect());
             world.overdue.insert(*room, overdue.iter().map(|token| token.id).collect());
             overdue.into_iter().for_each(|token| world.load_token(token));
+            let claimed = self.claimed.iter().filter_map(|position| self.tokens.get(position).copied());
+            let claimed = first_claimed(claimed);
+            world.claimed.insert(*room, claimed.iter().map(|token| token.id).collect());
+            claimed.into_iter().for_each(|token| world.load_token(token));
         }
         for (room, limit) in &keys.advanced {
             let due = first_due(self.overdue(now));
@@ -145,6 +152,11 @@ impl LineRows {
             self.waiting.insert(position);
         } else {
             self.waiting.remove(&position);
+        }
+        if token.state.claimed_at().is_some() {
+            self.claimed.insert(position);
+        } else {
+            self.claimed.remove(&position);
         }
         if is_live_token(&token) {
             self.places.insert(token.user_id, position);

@@ -223,6 +223,8 @@ CREATE TABLE waiting_token (
     -- overdue tokens are found by an index that a sign of life does not write.
     due_from     bigint CONSTRAINT token_due_from CHECK (
         (due_from IS NOT NULL) = (status = 'active') AND due_from <= active_until),
+    -- When it was claimed while the room was full: such tokens are activated in this order.
+    claimed_at   bigint CONSTRAINT token_claimed_at CHECK (claimed_at IS NULL OR status = 'offered'),
     expired_at   bigint CONSTRAINT token_expired_at CHECK ((expired_at IS NOT NULL) = (status = 'ended')),
     end_reason   text   CONSTRAINT token_end_reason CHECK (
         end_reason IN ('paid', 'left', 'expired', 'missed', 'concert_over')),
@@ -244,6 +246,8 @@ CREATE UNIQUE INDEX one_live_token_per_user_and_room ON waiting_token (user_id, 
 CREATE INDEX token_in_line ON waiting_token ((room_id + 0), (position + 0)) WHERE status = 'waiting';
 -- The active tokens, by the time of their next check.
 CREATE INDEX token_active ON waiting_token ((room_id + 0), due_from) WHERE status = 'active';
+-- Those whose claims found the room full, by the claims.
+CREATE INDEX token_claimed ON waiting_token ((room_id + 0), claimed_at, (position + 0)) WHERE claimed_at IS NOT NULL;
 -- The other tokens with a deadline: finds the overdue.
 CREATE INDEX token_by_deadline ON waiting_token ((room_id + 0), status, deadline) WHERE deadline IS NOT NULL;
 

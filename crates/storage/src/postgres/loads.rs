@@ -10,7 +10,7 @@ use super::{
 use frontrow_domain::{
     changes::RoomCounts,
     id::{ConcertId, ReservationId, RoomId, TokenId, UserId},
-    line::{Token, TokenStatus, first_due, is_live_token},
+    line::{Token, TokenStatus, first_claimed, first_due, is_live_token},
     policy::Policy,
     time::Time,
     world::{NextIds, Numbers, World},
@@ -176,6 +176,8 @@ fn fill_lines(world: &mut World, tokens: &[(Token, Found)], plan: &LoadPlan) {
             |token: &Token| token.id.room_id == room && token.status() == TokenStatus::Active && token.is_overdue(now);
         let overdue = tokens.iter().filter(|(token, _)| is_overdue(token)).map(|(token, _)| token.id);
         world.overdue.insert(room, overdue.collect());
+        let of_room = tokens.iter().map(|(token, _)| *token).filter(|token| token.id.room_id == room);
+        world.claimed.insert(room, first_claimed(of_room).iter().map(|token| token.id).collect());
     }
     for room in &plan.advanced {
         let room = RoomId::new(*room);

@@ -36,6 +36,7 @@ pub(super) fn load(
         if world.counts(*room).is_none() {
             room::load_counts(conn, world, *room)?;
             token::load_overdue(conn, world, *room, &mut active)?;
+            token::load_claimed(conn, world, *room)?;
         }
     }
     for (room, limit) in &keys.advanced {

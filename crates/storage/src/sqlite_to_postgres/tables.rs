@@ -199,6 +199,7 @@ pub(super) const TABLES: &[CopiedTable] = &[
                 kind: Kind::Number,
                 source: Some("CASE WHEN status = 'active' THEN deadline END"),
             },
+            number("claimed_at"),
             number("expired_at"),
             text("end_reason"),
             number("turns_passed"),

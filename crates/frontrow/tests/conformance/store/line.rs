@@ -93,7 +93,7 @@ pub(super) async fn overdue_tokens_lapse_when_the_line_moves(office: &Fixture) {
             Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 10, unresponsive: Vec::new() },
         )
         .await;
-    assert_eq!(moved, Ok(Outcome::Advanced { offered: 0, made_dormant: 0, overdue: 2 }));
+    assert_eq!(moved, Ok(Outcome::Advanced { activated: 0, offered: 0, made_dormant: 0, overdue: 2 }));
     let active = office.store.token(active).await.unwrap().unwrap();
     assert_eq!((active.status(), active.end_reason()), (TokenStatus::Ended, Some(EndReason::Expired)));
     assert_eq!(active.expired_at(), Some(START.plus(Span::from_secs(100))));
@@ -124,7 +124,7 @@ pub(super) async fn one_advance_looks_at_so_many_tokens_and_the_next_at_the_rest
             .ask(Caller::System, Command::AdvanceRoom { room_id, fence: Fence(0), limit: u32::MAX, unresponsive })
             .await
         {
-            Ok(Outcome::Advanced { offered, made_dormant, overdue }) => (offered, made_dormant, overdue),
+            Ok(Outcome::Advanced { offered, made_dormant, overdue, .. }) => (offered, made_dormant, overdue),
             other => panic!("{other:?}"),
         }
     };
@@ -226,6 +226,51 @@ pub(super) async fn a_claim_ends_overdue_tokens_before_it_meets_a_full_room(offi
     assert_eq!(office.store.token(second).await.unwrap().unwrap().status(), TokenStatus::Ended);
 }
 
+pub(super) async fn claims_that_found_the_room_full_keep_their_order(office: &Fixture) {
+    // Given four turns and a room for one, which is taken.
+    let mut tokens = Vec::new();
+    for _ in 0..4 {
+        let user = office.register().await;
+        tokens.push((user, office.join(user, RoomId::HOUSE).await.id));
+    }
+    office.advance_line(RoomId::HOUSE, 10).await;
+    let change = RoomChange { max_active: Some(1), ..RoomChange::default() };
+    office
+        .ask(Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change, basis: None, reason: None })
+        .await
+        .unwrap();
+    let ask = async |number: usize| {
+        let (user, token) = tokens[number];
+        office.ask(Caller::Buyer(user), Command::ActivateToken { token }).await
+    };
+    let leave = async |number: usize| {
+        let (user, token) = tokens[number];
+        office.ask(Caller::Buyer(user), Command::LeaveQueue { token }).await.unwrap();
+    };
+    let row = async |number: usize| office.store.token(tokens[number].1).await.unwrap().unwrap();
+    ask(0).await.unwrap();
+    // When the others claim from the last to the first, a second apart, and the first of them again.
+    for number in [3, 2, 1, 3] {
+        office.advance(1);
+        assert!(matches!(ask(number).await, Ok(Outcome::TurnPending(_))));
+    }
+    let claimed = |number: usize| START.plus(Span::from_secs(i64::try_from(4 - number).unwrap()));
+    for number in 1..=3 {
+        assert_eq!(row(number).await.state.claimed_at(), Some(claimed(number)), "the first claim counts");
+    }
+    // Then each place that becomes free is theirs in that order: by whatever claim comes, or by the line's next move.
+    leave(0).await;
+    assert!(matches!(ask(1).await, Ok(Outcome::TurnPending(_))));
+    assert_eq!((row(3).await.status(), row(3).await.state.claimed_at()), (TokenStatus::Active, None));
+    leave(3).await;
+    office.advance_line(RoomId::HOUSE, 10).await;
+    assert_eq!((row(2).await.status(), row(1).await.status()), (TokenStatus::Active, TokenStatus::Offered));
+    leave(2).await;
+    assert!(matches!(ask(1).await, Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active));
+    let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
+    assert_eq!(line.others.len(), 1);
+}
+
 pub(super) async fn all_rooms_tell_at_once_whether_something_lives_in_them(office: &Fixture) {
     let mut rooms = Vec::new();
     for _ in 0..3 {
@@ -280,7 +325,7 @@ pub(super) async fn a_cancelled_concerts_line_ends_part_by_part_from_its_head(of
     }
     office.advance_line(room_id, 1).await;
     let end = async || match office.ask(Caller::System, Command::EndLine { concert_id, limit: 3 }).await {
-        Ok(Outcome::Advanced { offered: 0, made_dormant: 0, overdue }) => overdue,
+        Ok(Outcome::Advanced { activated: 0, offered: 0, made_dormant: 0, overdue }) => overdue,
         other => panic!("{other:?}"),
     };
     assert_eq!(end().await, 0, "it is on sale");

@@ -27,7 +27,7 @@ use tokio_postgres::{Error, Row};
 macro_rules! columns {
     () => {
         "w.room_id, w.position, w.user_id, w.status, w.issued_at, w.activated_at, \
-         coalesce(w.active_until, w.deadline), w.expired_at, w.end_reason, w.turns_passed, w.holds"
+         coalesce(w.active_until, w.deadline), w.claimed_at, w.expired_at, w.end_reason, w.turns_passed, w.holds"
     };
 }
 
@@ -39,6 +39,7 @@ fn read(row: &mut Columns<'_>) -> Result<Token, Error> {
         issued_at: row.time()?,
         activated_at: row.time_or_none()?,
         deadline: row.time_or_none()?,
+        claimed_at: row.time_or_none()?,
         expired_at: row.time_or_none()?,
         end_reason: row.word_or_none()?,
         turns_passed: row.count()?,
@@ -87,7 +88,7 @@ const LOCK_OF_USERS: Statement = Statement {
     types: &[UUIDS, IDS],
 };
 /// All tokens that a batch touches, in one query so that they are locked in one order. If turns are offered or claimed,
-/// the active ones that may be overdue too; if the line moves, also the first due ones of each status, and the head.
+/// the active ones that may be overdue and those whose claims found the room full, too; if the line moves, also the first due ones of each status, and the head.
 const LOCK_LINES: Statement = Statement {
     sql: concat!(
         "WITH clock AS MATERIALIZED (SELECT coalesce($7, clock_micros()) AS now), wanted (room_id, position, found) AS (
@@ -99,6 +100,12 @@ const LOCK_LINES: Statement = Statement {
                  SELECT a.room_id, a.position FROM waiting_token AS a
                  WHERE a.room_id + 0 = k.room_id AND a.status = 'active' AND a.due_from <= clock.now
                  ORDER BY a.due_from LIMIT $8
+             ) AS t
+             UNION ALL
+             SELECT t.room_id, t.position, 0 FROM unnest($5) AS k (room_id), LATERAL (
+                 SELECT c.room_id, c.position FROM waiting_token AS c
+                 WHERE c.room_id + 0 = k.room_id AND c.claimed_at IS NOT NULL
+                 ORDER BY c.claimed_at, c.position + 0 LIMIT $8
              ) AS t
              UNION ALL
              SELECT t.room_id, t.position, 0 FROM clock, unnest($6) AS k (room_id),
@@ -170,22 +177,22 @@ const RENEW: Statement = Statement {
 const UPDATE: Statement = Statement {
     sql: "WITH done AS (
               UPDATE waiting_token AS w SET status = k.status, activated_at = k.activated_at, deadline = k.deadline,
-                  active_until = k.active_until, due_from = k.active_until, expired_at = k.expired_at,
-                  end_reason = k.end_reason, turns_passed = k.turns_passed, holds = k.holds
-              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS k (room_id, position, status,
-                  activated_at, deadline, active_until, expired_at, end_reason, turns_passed, holds)
+                  active_until = k.active_until, due_from = k.active_until, claimed_at = k.claimed_at,
+                  expired_at = k.expired_at, end_reason = k.end_reason, turns_passed = k.turns_passed, holds = k.holds
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS k (room_id, position, status,
+                  activated_at, deadline, active_until, claimed_at, expired_at, end_reason, turns_passed, holds)
               WHERE w.room_id = k.room_id AND w.position = k.position RETURNING 1
-          ) SELECT all_found(count(*), $11) FROM done",
-    types: &[IDS, IDS, TEXTS, TIMES, TIMES, TIMES, TIMES, TEXTS, SMALLS, SMALLS, NUMBER],
+          ) SELECT all_found(count(*), $12) FROM done",
+    types: &[IDS, IDS, TEXTS, TIMES, TIMES, TIMES, TIMES, TIMES, TEXTS, SMALLS, SMALLS, NUMBER],
 };
 
 const INSERT: Statement = Statement {
     sql: "INSERT INTO waiting_token (room_id, position, user_id, issued_at, status, activated_at, deadline,
-              active_until, expired_at, end_reason, turns_passed, holds, due_from)
-          SELECT k.*, k.active_until FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS k (room_id,
-              position, user_id, issued_at, status, activated_at, deadline, active_until, expired_at, end_reason,
-              turns_passed, holds)",
-    types: &[IDS, IDS, UUIDS, TIMES, TEXTS, TIMES, TIMES, TIMES, TIMES, TEXTS, SMALLS, SMALLS],
+              active_until, claimed_at, expired_at, end_reason, turns_passed, holds, due_from)
+          SELECT k.*, k.active_until FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS k (room_id,
+              position, user_id, issued_at, status, activated_at, deadline, active_until, claimed_at, expired_at,
+              end_reason, turns_passed, holds)",
+    types: &[IDS, IDS, UUIDS, TIMES, TEXTS, TIMES, TIMES, TIMES, TIMES, TIMES, TEXTS, SMALLS, SMALLS],
 };
 
 /// `active` are the tokens that were active before the batch.
@@ -208,13 +215,14 @@ fn bind_id(rows: Rows<'_, Token>) -> Rows<'_, Token> {
     rows.column(|row| row.id.room_id.get()).column(|row| row.id.position.0)
 }
 
-/// Status, start, deadlines, end, passed turns, holds.
+/// Status, start, deadlines, claim, end, passed turns, holds.
 fn bind_state(rows: Rows<'_, Token>) -> Rows<'_, Token> {
     let is_active = |row: &Token| row.status() == TokenStatus::Active;
     rows.column(|row| row.status().word())
         .column(|row| micros(row.activated_at()))
         .column(|row| micros(row.deadline().filter(|_| !is_active(row))))
         .column(|row| micros(row.deadline().filter(|_| is_active(row))))
+        .column(|row| micros(row.state.claimed_at()))
         .column(|row| micros(row.expired_at()))
         .column(|row| row.end_reason().map(EnumText::word))
         .column(|row| number(row.turns_passed))

@@ -16,8 +16,8 @@ use std::collections::HashSet;
 
 macro_rules! columns {
     () => {
-        "room_id, position, user_id, status, issued_at, activated_at, deadline, expired_at, end_reason, turns_passed, \
-         holds"
+        "room_id, position, user_id, status, issued_at, activated_at, deadline, claimed_at, expired_at, end_reason, \
+         turns_passed, holds"
     };
 }
 
@@ -29,6 +29,7 @@ fn read(row: &mut Columns<'_>) -> Result<Token> {
         issued_at: row.time()?,
         activated_at: row.time_or_none()?,
         deadline: row.time_or_none()?,
+        claimed_at: row.time_or_none()?,
         expired_at: row.time_or_none()?,
         end_reason: row.word_or_none()?,
         turns_passed: row.count()?,
@@ -97,6 +98,23 @@ pub(crate) fn load_overdue(
     Ok(())
 }
 
+const CLAIMED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM waiting_token INDEXED BY token_claimed WHERE room_id = ?1 AND claimed_at IS NOT NULL",
+    " ORDER BY claimed_at, position LIMIT ?2"
+);
+
+/// Loads the tokens of a room whose claims found it full.
+pub(crate) fn load_claimed(conn: &Connection, world: &mut World, room: RoomId) -> Result<()> {
+    let claimed = list(conn, CLAIMED, (room.get(), TOKENS_PER_ADVANCE_MAX), read)?;
+    world.claimed.insert(room, claimed.iter().map(|token| token.id).collect());
+    for token in claimed {
+        world.load_token(token);
+    }
+    Ok(())
+}
+
 const HEAD: &str = concat!(
     "SELECT ",
     columns!(),
@@ -151,12 +169,12 @@ fn load_due(
 const RENEW: &str = "UPDATE waiting_token SET deadline = ?3, holds = ?4 WHERE room_id = ?1 AND position = ?2";
 
 const UPDATE: &str = "UPDATE waiting_token
-     SET status = ?3, activated_at = ?4, deadline = ?5, expired_at = ?6, end_reason = ?7, turns_passed = ?8,
-         holds = ?9
+     SET status = ?3, activated_at = ?4, deadline = ?5, claimed_at = ?6, expired_at = ?7, end_reason = ?8,
+         turns_passed = ?9, holds = ?10
      WHERE room_id = ?1 AND position = ?2";
 
 const INSERT: &str =
-    concat!("INSERT INTO waiting_token (", columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
+    concat!("INSERT INTO waiting_token (", columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
 
 /// `active` are the tokens that were active before the batch.
 pub(crate) fn save(conn: &Connection, changes: &Changes, active: &HashSet<TokenId>) -> Result<()> {
@@ -174,6 +192,7 @@ pub(crate) fn save(conn: &Connection, changes: &Changes, active: &HashSet<TokenI
                         token.status().word(),
                         micros(token.activated_at()),
                         micros(token.deadline()),
+                        micros(token.state.claimed_at()),
                         micros(token.expired_at()),
                         token.end_reason().map(EnumText::word),
                         token.turns_passed,
@@ -194,6 +213,7 @@ pub(crate) fn save(conn: &Connection, changes: &Changes, active: &HashSet<TokenI
                 token.issued_at.micros(),
                 micros(token.activated_at()),
                 micros(token.deadline()),
+                micros(token.state.claimed_at()),
                 micros(token.expired_at()),
                 token.end_reason().map(EnumText::word),
                 token.turns_passed,
