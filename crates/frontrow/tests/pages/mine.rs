@@ -99,7 +99,7 @@ async fn a_refund_after_its_time_and_one_of_another_user_are_refused() {
     }
     browser(&server, &buyer).open("/payments/999/refund").await.shows(404, &[]);
     assert_eq!(buyer.balance().await, 500_000 - PRICE);
-    let postpone = json!({ "concert_date": "2027-01-16" });
+    let postpone = json!({ "concert_date": "2027-01-16", "reason": "The roof leaks." });
     operator.patch(&format!("/operator{}", hall.path()), &postpone).await.expect(200);
     server.advance(5 * 3_600);
     let browser = browser(&server, &buyer);
