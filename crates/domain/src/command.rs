@@ -12,7 +12,7 @@ pub use outcome::{Issue, Outcome};
 
 use crate::{
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::Fence,
+    line::{Fence, TurnOutlook},
     money::Money,
     outbox::{Consumer, LeaseHolder},
     points::Settlement,
@@ -244,6 +244,8 @@ pub enum Command {
         limit: u32,
         /// The unresponsive ones among them.
         unresponsive: Vec<Position>,
+        /// What the leader expects of the turns; none if it measured nothing.
+        outlook: Option<TurnOutlook>,
     },
     /// The places at the head of a concert's own line end, by the box office alone, once the concert is cancelled or
     /// [has been over for a while](crate::sale::Concert::is_line_over).

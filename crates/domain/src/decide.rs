@@ -106,8 +106,8 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::ActivateToken { token } => tokens::activate(world, caller, *token),
         Command::LeaveQueue { token } => tokens::leave(world, caller, *token),
         Command::WakeToken { token } => tokens::wake(world, caller, *token),
-        Command::AdvanceRoom { room_id, fence, limit, unresponsive } => {
-            tokens::advance(world, caller, *room_id, *fence, *limit, unresponsive)
+        Command::AdvanceRoom { room_id, fence, limit, unresponsive, outlook } => {
+            tokens::advance(world, caller, *room_id, (*fence, *limit), unresponsive, outlook.as_ref())
         }
         Command::EndLine { concert_id, .. } => concerts::end_line(world, caller, *concert_id),
         Command::Hold { token, seat_ids } => holds::hold(world, caller, *token, seat_ids),

@@ -4,6 +4,7 @@
 //! not claim its turn, may return to the head of the line).
 
 mod admission;
+mod expectation;
 mod forecast;
 mod room;
 mod state;
@@ -11,6 +12,7 @@ mod token;
 mod wait;
 
 pub use admission::{can_be_activated, check_may_use, may_activate};
+pub use expectation::{ClaimRecord, TurnOutlook};
 pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
 pub use room::{Fence, Gate, Room, Turn};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};

@@ -3,9 +3,13 @@
 use crate::{peers::Peers, view::RoomView};
 use frontrow_domain::{
     id::{Position, RoomId},
+    line::TurnOutlook,
     policy::{Policy, TOKENS_PER_ADVANCE_MAX},
-    time::Time,
+    time::{Span, Time},
 };
+
+/// At the head clients ask every few seconds: of those who are there, nearly all are heard of in this time.
+const HEARD_WITHIN: Span = Span::from_secs(15);
 
 /// The next advance of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,15 +18,17 @@ pub struct NextAdvance {
     pub limit: u32,
     /// The unresponsive ones among them.
     pub unresponsive: Vec<Position>,
+    /// What is expected of the turns; none if that cannot be said.
+    pub outlook: Option<TurnOutlook>,
 }
 
 /// How many turns may be offered now, and whether there is something else to do: a token's deadline has passed, or one
 /// whose claim found the room full has a place.
-fn work_in(view: &RoomView, now: Time, policy: &Policy) -> (i64, bool) {
+fn work_in(view: &RoomView, outlook: Option<&TurnOutlook>, now: Time, policy: &Policy) -> (i64, bool) {
     let due = view.may_activate_claimed() || view.next_deadline().is_some_and(|deadline| deadline <= now);
     let turns = match view.total_waiting() {
         0 => 0,
-        _ => view.room().turns_available(view.active(), view.offered(), now, policy.offer_lead),
+        _ => view.room().turns_available((view.active(), view.offered()), outlook, now, policy.offer_lead),
     };
     (turns, due)
 }
@@ -30,7 +36,7 @@ fn work_in(view: &RoomView, now: Time, policy: &Policy) -> (i64, bool) {
 /// Whether an advance of a line would do something at `now`.
 #[must_use]
 pub fn may_advance(view: &RoomView, now: Time, policy: &Policy) -> bool {
-    let (turns, due) = work_in(view, now, policy);
+    let (turns, due) = work_in(view, Some(&view.turn_outlook(now)), now, policy);
     turns > 0 || due
 }
 
@@ -38,7 +44,10 @@ pub fn may_advance(view: &RoomView, now: Time, policy: &Policy) -> bool {
 #[must_use]
 pub fn next_advance(peers: &dyn Peers, room: RoomId, now: Time, policy: &Policy) -> Option<NextAdvance> {
     let view = peers.lines().view(room)?;
-    let (turns, due) = work_in(&view, now, policy);
+    // If nobody at the head is heard of, the line is cut off rather than asleep: no turn is written off.
+    let is_heard = peers.lines().is_head_heard(room, now.minus(HEARD_WITHIN));
+    let outlook = is_heard.then(|| view.turn_outlook(now));
+    let (turns, due) = work_in(&view, outlook.as_ref(), now, policy);
     if !due && turns <= 0 {
         return None;
     }
@@ -50,5 +59,5 @@ pub fn next_advance(peers: &dyn Peers, room: RoomId, now: Time, policy: &Policy)
     };
     let limit =
         offers.saturating_add(u32::try_from(unresponsive.len()).unwrap_or(u32::MAX)).min(TOKENS_PER_ADVANCE_MAX);
-    Some(NextAdvance { limit, unresponsive })
+    Some(NextAdvance { limit, unresponsive, outlook })
 }

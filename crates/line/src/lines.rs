@@ -28,6 +28,8 @@ pub use watchers::{TokenWatch, WatcherKey};
 
 /// Positions sampled for the share of responsive tokens.
 const RESPONSIVE_SAMPLE: i64 = 1_000;
+/// Tokens at the head that show whether the clients of a line are heard of at all.
+const HEAD_SAMPLE: usize = 20;
 
 /// The lines in the memory of one process. Reading takes no lock; changes of one room wait for each other.
 #[derive(Debug, Default)]
@@ -192,6 +194,19 @@ impl Lines {
         if let Some(cell) = self.rooms.load().get(&room) {
             rebuilt.last_seen.keep_unpublished_of(&cell.last_seen, now.minus(PUBLISHED_WITHIN));
         }
+    }
+
+    /// Whether at least a quarter of the tokens at the head were seen since `since`, or none waits.
+    #[must_use]
+    pub(crate) fn is_head_heard(&self, room: RoomId, since: Time) -> bool {
+        let Some(cell) = self.rooms.load().get(&room).map(Arc::clone) else { return true };
+        let last_seen = cell.last_seen.reader(since);
+        let (mut head, mut heard) = (0_usize, 0_usize);
+        for position in cell.view().waiting_from_head(HEAD_SAMPLE * HEAD_SAMPLE).take(HEAD_SAMPLE) {
+            head += 1;
+            heard += usize::from(last_seen.is_responsive(position));
+        }
+        4 * heard >= head
     }
 
     /// The unresponsive tokens from the head on, in order: those that wait and were not seen since `since`. The search

@@ -5,6 +5,7 @@
 
 mod apply;
 mod departed;
+mod leavings;
 mod live;
 mod pace;
 #[cfg(test)]
@@ -15,9 +16,10 @@ pub use apply::{Delta, Effects, deltas};
 use departed::Departed;
 use frontrow_domain::{
     id::Position,
-    line::{Gate, Room, Token, TokenState, TokenStatus, estimated_wait, estimated_wait_p90},
+    line::{ClaimRecord, Gate, Room, Token, TokenState, TokenStatus, TurnOutlook, estimated_wait, estimated_wait_p90},
     time::{Span, Time},
 };
+use leavings::Leavings;
 use live::Live;
 use pace::Pace;
 use std::sync::{
@@ -63,6 +65,10 @@ pub struct RoomView {
     /// How many of the offered were claimed while the room was full.
     claimed: i64,
     pace: Pace,
+    /// How the turns were claimed.
+    claims: ClaimRecord,
+    /// How fast active tokens end.
+    leavings: Leavings,
     /// The share of tokens in line that were seen lately, in millionths. Shared like the tail.
     responsive_ppm: Arc<AtomicI64>,
     freshness: Freshness,
@@ -212,6 +218,20 @@ impl RoomView {
         self.offered
     }
 
+    /// What is expected of the turns at `now`, by how those before them were claimed.
+    #[must_use]
+    pub fn turn_outlook(&self, now: Time) -> TurnOutlook {
+        let coming = self.live.turns().map(|turn| match turn.claimed_at {
+            Some(_) => ALL_PPM,
+            None => self.claims.chance_ppm(now.since(turn.since)),
+        });
+        TurnOutlook {
+            coming_ppm: coming.sum(),
+            shows_ppm: self.claims.chance_ppm(Span::ZERO),
+            leaving_ppm: self.leavings.within(self.claims.delay(), now),
+        }
+    }
+
     /// Whether a token whose claim found the room full has a place now.
     #[must_use]
     pub fn may_activate_claimed(&self) -> bool {
@@ -285,10 +305,10 @@ impl RoomView {
         matches!(self.freshness, Freshness::Replica(_))
     }
 
-    /// The same view, rebuilt from its rows, with what the rows lack: the pace, and the share of responsive tokens.
+    /// The same view, rebuilt from its rows, with what the rows lack: how the line was measured to move.
     #[must_use]
     pub fn with_measurements_of(mut self, before: &Self) -> Self {
-        self.pace = before.pace;
+        (self.pace, self.claims, self.leavings) = (before.pace, before.claims, before.leavings);
         self.responsive_ppm = Arc::clone(&before.responsive_ppm);
         self
     }

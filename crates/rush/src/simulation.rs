@@ -67,9 +67,10 @@ pub(crate) fn simulate(name: Option<&str>, seed: u64) -> Result<Vec<String>> {
 }
 
 fn line_of(report: &SimulationReport) -> String {
-    let SimulationReport { scenario, seconds, counts, idle_percent, known_percent, wait, rises_percent, .. } = report;
+    let SimulationReport { scenario, seconds, counts, known_percent, wait, rises_percent, .. } = report;
+    let (idle, once_full) = (report.idle_percent, report.idle_once_full_percent);
     format!(
-        "{scenario:<13} {seconds:>6} s  idle {idle_percent:>6.2} %  known {known_percent:>6.2} %  wait {:>7.2} % off \
+        "{scenario:<13} {seconds:>6} s  idle {idle:>6.2} % ({once_full:>5.2} % once full)  known {known_percent:>6.2} %  wait {:>7.2} % off \
          ({:>+7.2} %), p90 {:>6.2} %  rises {rises_percent:>6.2} %  {counts:?}",
         wait.error_percent, wait.bias_percent, wait.covered_percent
     )
@@ -142,7 +143,9 @@ impl SimulatedSale {
             && at <= end
         {
             let places = (self.office.max_active(), self.office.active());
-            self.meters.pass(at, places, self.waiting);
+            // While the gate is paused no place is to be taken.
+            let waiting = if self.office.may_move() { self.waiting } else { 0 };
+            self.meters.pass(at, places, waiting);
             self.now = at;
             self.happen(event)?;
         }
@@ -215,6 +218,7 @@ impl SimulatedSale {
             (TokenStatus::Offered, TokenStatus::Missed) => self.meters.counts.missed += 1,
             (TokenStatus::Offered, TokenStatus::Active) => {
                 self.meters.counts.activated += 1;
+                self.plan(self.people[person].visit, SaleEvent::Finish(person));
                 let since = self.people[person].pending_since.take();
                 let earlier =
                     |one: &&CrowdMember| one.pending_since.is_some_and(|other| since.is_none_or(|since| other < since));
@@ -332,12 +336,7 @@ impl SimulatedSale {
         } else {
             self.people[person].is_claiming = false;
         }
-        let was_active = self.people[person].status == TokenStatus::Active;
         self.absorb(&changes);
-        if status == Some(TokenStatus::Active) && !was_active {
-            let visit = self.people[person].visit;
-            self.plan(visit, SaleEvent::Finish(person));
-        }
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::{Caller, Role, User},
 };
+use frontrow_line::NextAdvance;
 use frontrow_storage::{ConcertFilter, Page, ReservationFilter};
 use jiff::{civil, tz::TimeZone};
 
@@ -138,7 +139,8 @@ async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), ServiceE
         let caller = Caller::Buyer(fan.user_id);
         let place = office.issue_token(caller, Some(concert.concert_id), None).await?.value.0;
         let (signed, token) = (office.verify_token(&place.signed).await?, place.token.id);
-        office.advance_room(token.room_id, Fence(0), 1, Vec::new()).await?;
+        let next = NextAdvance { limit: 1, unresponsive: Vec::new(), outlook: None };
+        office.advance_room(token.room_id, Fence(0), next).await?;
         office.activate_token(caller, &place.signed, None).await?;
         let mut reservations = pending(office, fan.user_id, concert).await?;
         if reservations.is_empty() {

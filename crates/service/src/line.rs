@@ -14,14 +14,14 @@ use crate::{
 };
 use frontrow_domain::{
     command::{Command, Idempotency, Issue, Request},
-    id::{ConcertId, Position, RoomId, TokenId, UserId},
+    id::{ConcertId, RoomId, TokenId, UserId},
     line::{EndReason, Fence, Token, TokenState, TokenStatus, is_wake_due},
     refusal::{EntityKind, Refusal},
     time::Time,
     user::Caller,
 };
 use frontrow_line::{
-    PeersError,
+    NextAdvance, PeersError,
     view::{Place, RoomView},
 };
 use frontrow_signing::SignedToken;
@@ -262,16 +262,15 @@ impl BoxOffice {
         self.run(caller, Command::LeaveQueue { token }).await
     }
 
-    /// Moves a line as the leader with this fence: `limit` tokens at its head, of which the `unresponsive` ones become
-    /// dormant.
+    /// Moves a line as the leader with this fence.
     pub(crate) async fn advance_room(
         &self,
         room_id: RoomId,
         fence: Fence,
-        limit: u32,
-        unresponsive: Vec<Position>,
+        next: NextAdvance,
     ) -> Result<Advance, ServiceError> {
-        self.run(Caller::System, Command::AdvanceRoom { room_id, fence, limit, unresponsive }).await
+        let NextAdvance { limit, unresponsive, outlook } = next;
+        self.run(Caller::System, Command::AdvanceRoom { room_id, fence, limit, unresponsive, outlook }).await
     }
 
     /// Ends `limit` tokens of a concert's own line for which no turn can come any more.

@@ -178,9 +178,12 @@ impl Fixture {
     }
 
     pub async fn advance_line(&self, room_id: RoomId, limit: u32) {
-        self.ask(Caller::System, Command::AdvanceRoom { room_id, fence: Fence(0), limit, unresponsive: Vec::new() })
-            .await
-            .unwrap();
+        self.ask(
+            Caller::System,
+            Command::AdvanceRoom { room_id, fence: Fence(0), limit, unresponsive: Vec::new(), outlook: None },
+        )
+        .await
+        .unwrap();
     }
 
     /// An active token of the house room.

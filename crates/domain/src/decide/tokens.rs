@@ -3,7 +3,8 @@ use crate::{
     command::{Decision, Issue, Outcome},
     id::{ConcertId, Position, RoomId, TokenId},
     line::{
-        EndReason, Fence, Room, Token, TokenStatus, Turn, check_may_use, is_live_token, is_valid_position, may_activate,
+        EndReason, Fence, Room, Token, TokenStatus, Turn, TurnOutlook, check_may_use, is_live_token, is_valid_position,
+        may_activate,
     },
     policy::TOKENS_PER_ADVANCE_MAX,
     refusal::{EntityKind, Refusal},
@@ -159,9 +160,9 @@ pub(super) fn advance(
     world: &mut World,
     caller: Caller,
     room_id: RoomId,
-    fence: Fence,
-    limit: u32,
+    (fence, limit): (Fence, u32),
     unresponsive: &[Position],
+    outlook: Option<&TurnOutlook>,
 ) -> Decision {
     check_system(caller)?;
     let (now, policy) = (world.now, world.policy);
@@ -184,7 +185,7 @@ pub(super) fn advance(
     let activated = activate_claimed(world, &mut room)?;
     let counts = world.counts(room_id).unwrap_or_default();
     let turns = room
-        .turns_to_offer(counts.active, counts.offered, now, policy.offer_lead)
+        .turns_to_offer((counts.active, counts.offered), outlook, now, policy.offer_lead)
         .min(i64::from(limit.min(TOKENS_PER_ADVANCE_MAX)));
     let unresponsive: HashSet<Position> = unresponsive.iter().copied().collect();
     let (mut offered, mut made_dormant) = (0_u32, 0_u32);

@@ -1,5 +1,6 @@
 //! A waiting room: its cap, its rate and its gate, and how many turns it may offer.
 
+use super::TurnOutlook;
 use crate::{
     id::{Position, RoomId},
     time::{Span, Time},
@@ -61,11 +62,20 @@ pub struct Room {
 /// One turn, in millionths, the unit of credit and shares.
 const ONE_PPM: i64 = 1_000_000;
 
+/// The leader of a line that waits for its rate looks again within this time.
+const LOOKED_AT_WITHIN: Span = Span::from_millis(250);
+
 /// The speed at which the no-show share adapts: one part in 32 a turn.
 const NO_SHOW_WEIGHT: i64 = 32;
 
-/// Offers may exceed the free places by at most this much, in millionths: 1.5 ×.
+/// Offers may exceed the free places by at most this much, in millionths, if nothing is expected of them: 1.5 ×.
 const OVERCOMMIT_MAX_PPM: i64 = 1_500_000;
+/// Of new turns at least this share is taken to be claimed, in millionths: at most three are offered for a place.
+const SHOWS_MIN_PPM: i64 = 333_333;
+/// Of the places at most this share is taken to become free in the time of a claim, in millionths: a quarter.
+const LEAVING_MAX_PPM: i64 = 250_000;
+/// So many turns for each place of the room may be outstanding, nearly all of them ones that nobody will claim.
+const OUTSTANDING_MAX: i64 = 5;
 
 impl Room {
     /// A room with the default settings.
@@ -133,22 +143,39 @@ impl Room {
     /// How many turns may be offered now; earns credit but spends none. Zero until `lead` before the sale opens, and
     /// after its end. Two caps, and the tighter binds.
     ///
-    /// Free places are over-committed by the measured no-show share p: `free ÷ (1 − p)`, at most 1.5 × free.
+    /// With an outlook, turns are offered for the places that are free or become free in the time of a claim, less the
+    /// turns that will be claimed, each for the share of turns that are: see [`TurnOutlook`]. Without one, free places
+    /// are over-committed by the measured no-show share p: `free ÷ (1 − p)`, at most 1.5 × free.
     #[must_use]
-    pub fn turns_to_offer(&mut self, active: i64, offered: i64, now: Time, lead: Span) -> i64 {
+    pub fn turns_to_offer(
+        &mut self,
+        (active, offered): (i64, i64),
+        outlook: Option<&TurnOutlook>,
+        now: Time,
+        lead: Span,
+    ) -> i64 {
         self.earn_credit(now);
-        self.turns_available(active, offered, now, lead)
+        self.turns_available((active, offered), outlook, now, lead)
     }
 
     /// The result of [`Self::turns_to_offer`] at `now`, without earning credit: whether an advance is worth a command.
     #[must_use]
-    pub fn turns_available(&self, active: i64, offered: i64, now: Time, lead: Span) -> i64 {
+    pub fn turns_available(
+        &self,
+        (active, offered): (i64, i64),
+        outlook: Option<&TurnOutlook>,
+        now: Time,
+        lead: Span,
+    ) -> i64 {
         if !self.may_move(now, lead) {
             return 0;
         }
         let shows_ppm = ONE_PPM.saturating_sub(self.no_show_ppm).max(1);
         let over_ppm = ONE_PPM.saturating_mul(ONE_PPM).checked_div(shows_ppm).unwrap_or(ONE_PPM);
-        let want = self.turns_at(over_ppm.min(OVERCOMMIT_MAX_PPM), active, offered);
+        let want = outlook.map_or_else(
+            || self.turns_at(over_ppm.min(OVERCOMMIT_MAX_PPM), active, offered),
+            |outlook| self.turns_expected(active, offered, outlook),
+        );
         match self.admit_per_minute {
             None => want,
             Some(per_minute) => want.min(self.credit_ppm_at(per_minute, now).saturating_div(ONE_PPM)),
@@ -172,6 +199,19 @@ impl Room {
         free.saturating_mul(over_ppm).saturating_div(ONE_PPM).saturating_sub(offered).max(0)
     }
 
+    /// How many turns are missing for the places, by what is expected of the outstanding ones and of new ones.
+    fn turns_expected(&self, active: i64, offered: i64, outlook: &TurnOutlook) -> i64 {
+        let cap = self.max_active_tokens().max(0);
+        let free = cap.saturating_sub(active).max(0).saturating_mul(ONE_PPM);
+        let leaving = outlook.leaving_ppm.clamp(0, cap.saturating_mul(LEAVING_MAX_PPM));
+        let coming = outlook.coming_ppm.clamp(0, offered.max(0).saturating_mul(ONE_PPM));
+        let missing = free.saturating_add(leaving).saturating_sub(coming);
+        let shows = outlook.shows_ppm.clamp(SHOWS_MIN_PPM, ONE_PPM);
+        let turns = missing.saturating_add(shows.saturating_div(2)).saturating_div(shows);
+        let outstanding_max = cap.saturating_mul(OUTSTANDING_MAX).max(1);
+        turns.min(outstanding_max.saturating_sub(offered)).max(0)
+    }
+
     /// Spends the credit of `turns` offered turns.
     pub fn spend_credit(&mut self, turns: i64) {
         self.credit_ppm = self.credit_ppm.saturating_sub(turns.saturating_mul(ONE_PPM)).max(0);
@@ -182,13 +222,15 @@ impl Room {
         self.credit_at = self.credit_at.max(now);
     }
 
-    /// Credit grows with the rate and is kept for one second at most (one turn at least): none is banked.
+    /// Credit grows with the rate and is kept for one second at most (one turn at least): none is banked. What is earned
+    /// until the leader looks again is not lost, so that the rate is kept to the turn.
     fn credit_ppm_at(&self, per_minute: i64, now: Time) -> i64 {
         let elapsed = now.since(self.credit_at).micros();
         // micros × turns a minute ÷ 60 s is millionths of a turn, since both are counted in millionths.
         let earned = elapsed.saturating_mul(per_minute).saturating_div(60);
-        let burst = per_minute.saturating_mul(ONE_PPM).saturating_div(60).max(ONE_PPM);
-        self.credit_ppm.saturating_add(earned).min(burst)
+        let a_second = per_minute.saturating_mul(ONE_PPM).saturating_div(60);
+        let until_looked_at = a_second.saturating_mul(LOOKED_AT_WITHIN.millis()).saturating_div(1_000);
+        self.credit_ppm.saturating_add(earned).min(a_second.max(ONE_PPM).saturating_add(until_looked_at))
     }
 }
 
@@ -213,9 +255,30 @@ mod tests {
 
     #[test]
     fn turns_fill_the_free_places_and_no_more() {
-        assert_eq!(room().turns_to_offer(0, 0, START, Span::ZERO), 10);
-        assert_eq!(room().turns_to_offer(7, 2, START, Span::ZERO), 1);
-        assert_eq!(room().turns_to_offer(12, 0, START, Span::ZERO), 0);
+        assert_eq!(room().turns_to_offer((0, 0), None, START, Span::ZERO), 10);
+        assert_eq!(room().turns_to_offer((7, 2), None, START, Span::ZERO), 1);
+        assert_eq!(room().turns_to_offer((12, 0), None, START, Span::ZERO), 0);
+    }
+
+    #[test]
+    fn a_rate_is_kept_to_the_turn_though_the_leader_looks_late() {
+        for (per_minute, late) in [(60, 100), (60, 46), (7, 250), (50, 99), (120, 100), (3_000, 100)] {
+            let mut room = room();
+            room.admit_per_minute = Some(per_minute);
+            // Whatever was saved up before, a long rest gives a second's worth and no more.
+            let rested = START.plus(Span::from_secs(600));
+            let burst = room.clone().turns_to_offer((0, 0), None, rested, Span::ZERO);
+            assert!(burst <= (per_minute / 60).max(1) * 13 / 10, "{burst} at once at {per_minute} a minute");
+            // Given a line that always waits, and a leader that looks every so many milliseconds.
+            let (mut now, mut offered) = (START, 0);
+            while now < START.plus(Span::from_secs(600)) {
+                now = now.plus(Span::from_millis(late));
+                let turns = room.turns_to_offer((0, 0), None, now, Span::ZERO);
+                room.spend_credit(turns);
+                offered += turns;
+            }
+            assert!((10 * per_minute - 1..=10 * per_minute).contains(&offered), "{offered} at {per_minute} a minute");
+        }
     }
 
     #[test]
@@ -224,7 +287,7 @@ mod tests {
         for _ in 0..1_000 {
             room.note_turn(Turn::Unclaimed);
         }
-        assert_eq!(room.turns_to_offer(0, 0, START, Span::ZERO), 15);
+        assert_eq!(room.turns_to_offer((0, 0), None, START, Span::ZERO), 15);
     }
 
     #[test]
@@ -234,9 +297,9 @@ mod tests {
             let now = START.plus(Span::from_millis(37 * turn));
             room.admit_per_minute = rate;
             for (active, offered) in [(0, 0), (3, 2), (9, 1), (10, 0), (12, 4)] {
-                let available = room.turns_available(active, offered, now, Span::ZERO);
+                let available = room.turns_available((active, offered), None, now, Span::ZERO);
                 assert_eq!(
-                    room.turns_to_offer(active, offered, now, Span::ZERO),
+                    room.turns_to_offer((active, offered), None, now, Span::ZERO),
                     available,
                     "{turn}: {active}, {offered}"
                 );
@@ -245,7 +308,7 @@ mod tests {
             room.note_turn(if turn < 150 { Turn::Unclaimed } else { Turn::Claimed });
         }
         room.gate = Gate::Paused;
-        assert_eq!(room.turns_available(0, 0, START, Span::ZERO), 0);
+        assert_eq!(room.turns_available((0, 0), None, START, Span::ZERO), 0);
     }
 
     #[test]
@@ -257,7 +320,7 @@ mod tests {
             room.gate = gate;
             let now = START.plus(Span::from_secs(seconds));
             for (active, offered) in (0..=12).flat_map(|active| (0..=16).map(move |offered| (active, offered))) {
-                let is_available = room.turns_available(active, offered, now, lead) > 0;
+                let is_available = room.turns_available((active, offered), None, now, lead) > 0;
                 let case = format!("{gate:?} at {seconds} s: {active}, {offered}");
                 assert_eq!(room.may_offer(active, offered, now, lead), is_available, "{case}");
             }
@@ -288,8 +351,8 @@ mod tests {
     fn without_credit_no_turn_is_available_until_the_rate_has_earned_one() {
         let mut room = room();
         room.admit_per_minute = Some(60);
-        assert_eq!(room.turns_available(0, 0, START.plus(Span::from_millis(999)), Span::ZERO), 0);
-        assert_eq!(room.turns_available(0, 0, START.plus(Span::from_millis(1_000)), Span::ZERO), 1);
+        assert_eq!(room.turns_available((0, 0), None, START.plus(Span::from_millis(999)), Span::ZERO), 0);
+        assert_eq!(room.turns_available((0, 0), None, START.plus(Span::from_millis(1_000)), Span::ZERO), 1);
         assert_eq!(room.credit_at, START, "to ask earns nothing");
     }
 
@@ -297,17 +360,17 @@ mod tests {
     fn the_rate_binds_and_banks_no_credit() {
         let mut room = room();
         room.admit_per_minute = Some(120);
-        assert_eq!(room.turns_to_offer(0, 0, START, Span::ZERO), 0);
-        assert_eq!(room.turns_to_offer(0, 0, START.plus(Span::from_millis(500)), Span::ZERO), 1);
+        assert_eq!(room.turns_to_offer((0, 0), None, START, Span::ZERO), 0);
+        assert_eq!(room.turns_to_offer((0, 0), None, START.plus(Span::from_millis(500)), Span::ZERO), 1);
         room.spend_credit(1);
-        assert_eq!(room.turns_to_offer(0, 0, START.plus(Span::from_secs(3_600)), Span::ZERO), 2);
+        assert_eq!(room.turns_to_offer((0, 0), None, START.plus(Span::from_secs(3_600)), Span::ZERO), 2);
     }
 
     #[test]
     fn a_paused_gate_offers_nothing() {
         let mut room = room();
         room.gate = Gate::Paused;
-        assert_eq!(room.turns_to_offer(0, 0, START, Span::ZERO), 0);
+        assert_eq!(room.turns_to_offer((0, 0), None, START, Span::ZERO), 0);
     }
 
     #[test]
@@ -318,11 +381,17 @@ mod tests {
         let begins = opens_at.minus(lead);
         let just_before = begins.minus(Span::from_micros(1));
         assert_eq!(
-            (room.turns_to_offer(0, 0, just_before, lead), room.turns_available(0, 0, just_before, lead)),
+            (
+                room.turns_to_offer((0, 0), None, just_before, lead),
+                room.turns_available((0, 0), None, just_before, lead)
+            ),
             (0, 0)
         );
         assert_eq!(room.rests_until(just_before, lead), Some(begins));
-        assert_eq!((room.turns_to_offer(0, 0, begins, lead), room.turns_available(0, 0, begins, lead)), (10, 10));
+        assert_eq!(
+            (room.turns_to_offer((0, 0), None, begins, lead), room.turns_available((0, 0), None, begins, lead)),
+            (10, 10)
+        );
         assert_eq!(room.rests_until(begins, lead), None);
     }
 
@@ -333,7 +402,7 @@ mod tests {
         room.closes_at = Some(closes_at);
         let just_before = closes_at.minus(Span::from_micros(1));
         let turns = |room: &mut Room, now| {
-            (room.turns_to_offer(0, 0, now, Span::ZERO), room.turns_available(0, 0, now, Span::ZERO))
+            (room.turns_to_offer((0, 0), None, now, Span::ZERO), room.turns_available((0, 0), None, now, Span::ZERO))
         };
         assert_eq!(turns(&mut room, just_before), (10, 10));
         assert_eq!(turns(&mut room, closes_at), (0, 0));

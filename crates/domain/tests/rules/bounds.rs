@@ -79,7 +79,7 @@ fn too_much() -> Vec<(Caller, Command)> {
             CLOCK,
             Command::ExpireHolds { reservation_ids: reservations(usize::try_from(HOLDS_PER_SWEEP_MAX).unwrap() + 1) },
         ),
-        (CLOCK, Command::AdvanceRoom { room_id: HOUSE, fence: Fence(1), limit: 1, unresponsive }),
+        (CLOCK, Command::AdvanceRoom { room_id: HOUSE, fence: Fence(1), limit: 1, unresponsive, outlook: None }),
         (BOSS, Command::AddSeats { concert_id, seats: new_seats(SEATS_PER_OPERATOR_COMMAND_MAX + 1, "A") }),
         (BOSS, Command::AddSeats { concert_id, seats: new_seats(1, &"x".repeat(161)) }),
         (

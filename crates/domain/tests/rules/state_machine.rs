@@ -200,7 +200,13 @@ impl Machine {
                 let unresponsive: Vec<Position> = line.filter(nod).map(|id| id.position).collect();
                 (
                     CLOCK,
-                    Command::AdvanceRoom { room_id, fence: frontrow_domain::line::Fence(0), limit: 10, unresponsive },
+                    Command::AdvanceRoom {
+                        room_id,
+                        fence: frontrow_domain::line::Fence(0),
+                        limit: 10,
+                        unresponsive,
+                        outlook: None,
+                    },
                 )
             }
             Action::Hold { user, seats, odd } => {

@@ -356,7 +356,7 @@ pub(crate) fn advance(room_id: RoomId) -> Command {
 }
 
 pub(crate) fn advance_as(fence: i64, room_id: RoomId) -> Command {
-    Command::AdvanceRoom { room_id, fence: Fence(fence), limit: 100, unresponsive: Vec::new() }
+    Command::AdvanceRoom { room_id, fence: Fence(fence), limit: 100, unresponsive: Vec::new(), outlook: None }
 }
 
 pub(crate) fn advance_past(room_id: RoomId, unresponsive: &[i64]) -> Command {
@@ -365,6 +365,7 @@ pub(crate) fn advance_past(room_id: RoomId, unresponsive: &[i64]) -> Command {
         fence: Fence(0),
         limit: 100,
         unresponsive: unresponsive.iter().copied().map(Position).collect(),
+        outlook: None,
     }
 }
 

@@ -39,7 +39,13 @@ async fn rate(server: &Postgres, active: i64) -> Result<f64> {
     let joins = (1..=active + CLAIMS).map(|buyer| (Caller::Buyer(office::user_id(buyer)), join.clone()));
     instance.give(joins.collect(), 1_024).await?;
     let limit = u32::try_from(TURNS)?;
-    let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(1), limit, unresponsive: Vec::new() };
+    let advance = Command::AdvanceRoom {
+        room_id: RoomId::HOUSE,
+        fence: Fence(1),
+        limit,
+        unresponsive: Vec::new(),
+        outlook: None,
+    };
     let advances = usize::try_from((active + CLAIMS) / TURNS + 1)?;
     instance.give(vec![(Caller::System, advance); advances], 1).await?;
     let rows = client.query("SELECT position, user_id FROM waiting_token WHERE room_id = 0 ORDER BY 1", &[]).await?;

@@ -33,8 +33,13 @@ async fn round(server: &Postgres) -> Result<()> {
     let rate = instance.give(joins.collect(), 4 * CALLERS).await?;
     println!("tokens issued {rate:.0}/s, {} B of log each", (log(&client).await? - before) / BUYERS);
 
-    let advance =
-        Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(1), limit: 500, unresponsive: Vec::new() };
+    let advance = Command::AdvanceRoom {
+        room_id: RoomId::HOUSE,
+        fence: Fence(1),
+        limit: 500,
+        unresponsive: Vec::new(),
+        outlook: None,
+    };
     let advances = vec![(Caller::System, advance); usize::try_from(BUYERS)? / 500];
     let before = log(&client).await?;
     let rate = instance.give(advances, 1).await? * 500.0;

@@ -243,6 +243,7 @@ fn line(runtime: &Runtime, folder: &Path) -> Result<()> {
         fence: frontrow_domain::line::Fence(0),
         limit: 500,
         unresponsive: Vec::new(),
+        outlook: None,
     };
     for _ in 0..3 {
         let request = Request { caller: Caller::System, command: advance.clone(), idempotency: None };

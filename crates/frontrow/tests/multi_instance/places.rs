@@ -62,7 +62,13 @@ async fn without_redis_no_token_whose_turn_comes_is_reported_as_gone() {
         let token = text(&buyer.join(None).await, "token");
         // The first instance gives the place and the turn. The second learns that the line has moved, by a change of
         // its own.
-        let advance = Command::AdvanceRoom { room_id: HOUSE, fence: Fence(0), limit: 20, unresponsive: Vec::new() };
+        let advance = Command::AdvanceRoom {
+            room_id: HOUSE,
+            fence: Fence(0),
+            limit: 20,
+            unresponsive: Vec::new(),
+            outlook: None,
+        };
         commit_unpublished(&one, Caller::System, advance).await;
         let message = Some(Some(format!("Turn {turn}")));
         set_house(&two, RoomChange { message, ..RoomChange::default() }).await;

@@ -380,8 +380,13 @@ pub(crate) async fn sell(store: &dyn Store, ids: &Ids) {
     let waiting = join(store, RoomId::HOUSE, &users).await;
     let leave = |(user, token): (&UserId, &TokenId)| (Caller::Buyer(*user), Command::LeaveQueue { token: *token });
     ask(store, users.iter().zip(&waiting).map(leave).collect()).await;
-    let advance =
-        Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 100, unresponsive: Vec::new() };
+    let advance = Command::AdvanceRoom {
+        room_id: RoomId::HOUSE,
+        fence: Fence(0),
+        limit: 100,
+        unresponsive: Vec::new(),
+        outlook: None,
+    };
     ask(store, vec![(Caller::System, advance)]).await;
     let tokens = activate(store, concert, &users).await;
     let wake = |(user, token): (&UserId, &TokenId)| (Caller::Buyer(*user), Command::WakeToken { token: *token });

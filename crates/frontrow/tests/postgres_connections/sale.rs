@@ -80,7 +80,8 @@ pub(crate) async fn join(store: &dyn Store, room_id: RoomId, users: &[UserId]) -
 pub(crate) async fn activate(store: &dyn Store, concert: ConcertId, users: &[UserId]) -> Vec<TokenId> {
     let room_id = RoomId::of_concert(concert);
     let tokens = join(store, room_id, users).await;
-    let advance = Command::AdvanceRoom { room_id, fence: Fence(0), limit: 10_000, unresponsive: Vec::new() };
+    let advance =
+        Command::AdvanceRoom { room_id, fence: Fence(0), limit: 10_000, unresponsive: Vec::new(), outlook: None };
     ask(store, vec![(Caller::System, advance)]).await;
     let activate =
         |(user, token): (&UserId, &TokenId)| (Caller::Buyer(*user), Command::ActivateToken { token: *token });

@@ -156,7 +156,13 @@ fn house(position: i64) -> TokenId {
 
 /// The turns at the head are claimed, and some of those leave again. Reads that are asked often.
 async fn claim(store: &dyn Store, first: i64) {
-    let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 20, unresponsive: Vec::new() };
+    let advance = Command::AdvanceRoom {
+        room_id: RoomId::HOUSE,
+        fence: Fence(0),
+        limit: 20,
+        unresponsive: Vec::new(),
+        outlook: None,
+    };
     ask(store, vec![(Caller::System, advance)]).await;
     let mut offered = Vec::new();
     for position in first.. {

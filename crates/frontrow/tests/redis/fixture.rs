@@ -116,7 +116,16 @@ impl RedisFixture {
     }
 
     pub(crate) fn advance() -> (Caller, Command) {
-        (Caller::System, Command::AdvanceRoom { room_id: HOUSE, fence: Fence(0), limit: 20, unresponsive: Vec::new() })
+        (
+            Caller::System,
+            Command::AdvanceRoom {
+                room_id: HOUSE,
+                fence: Fence(0),
+                limit: 20,
+                unresponsive: Vec::new(),
+                outlook: None,
+            },
+        )
     }
 
     fn pick(&mut self, below: usize) -> usize {

@@ -280,7 +280,13 @@ async fn an_instance_that_cannot_seed_redis_leaves_it_to_another() {
     let server = RedisServer::start();
     let office = crowd(vec![server.url()]).await;
     let token = room_of_one(&office, 901).await;
-    let advance = Command::AdvanceRoom { room_id: token.room_id, fence: Fence(0), limit: 1, unresponsive: Vec::new() };
+    let advance = Command::AdvanceRoom {
+        room_id: token.room_id,
+        fence: Fence(0),
+        limit: 1,
+        unresponsive: Vec::new(),
+        outlook: None,
+    };
     let sale = [
         (Caller::System, Command::AddSeats { concert_id: ConcertId::new(1), seats: vec![new_seat(1)] }),
         (Caller::System, advance),

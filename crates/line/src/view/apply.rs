@@ -3,13 +3,14 @@
 use super::{
     ALL_PPM, Freshness, RoomView,
     departed::Departed,
+    leavings::Leavings,
     live::{Entry, Live},
     pace::{Backlog, Pace},
 };
 use frontrow_domain::{
     changes::Changes,
     id::{Position, RoomId, TokenId},
-    line::{Gate, Room, Token, TokenState, TokenStatus},
+    line::{ClaimRecord, Gate, Room, Token, TokenState, TokenStatus},
     policy::OFFER_LEAD_MAX,
     time::Time,
 };
@@ -94,6 +95,8 @@ impl RoomView {
             offered: 0,
             claimed: 0,
             pace: Pace::default(),
+            claims: ClaimRecord::default(),
+            leavings: Leavings::default(),
             responsive_ppm: Arc::new(AtomicI64::new(ALL_PPM)),
             freshness: Freshness::Current,
         }
@@ -116,10 +119,10 @@ impl RoomView {
         view.returned = Arc::new(returned.to_vec());
         let mut known = Live::default();
         for position in returned {
-            known.put(Entry { position: *position, state: TokenState::Waiting, turns_passed: 0 });
+            known.put(Entry { position: *position, state: TokenState::Waiting, since: line.now, turns_passed: 0 });
         }
         for token in &line.others {
-            known.put(entry_of(token));
+            known.put(entry_of(token, line.now));
             view.count(&token.state, 1);
         }
         view.live = Arc::new(known);
@@ -142,7 +145,15 @@ impl RoomView {
         let shows_all = may_move || (&before.message, before.epoch) != (&self.room.message, self.room.epoch);
         let old_tail = self.tail();
         self.raise_tail(delta);
-        let mut step = AppliedTokens { old_tail, departed: Vec::new(), restored: Vec::new(), turns: 0, joined: 0 };
+        let mut step = AppliedTokens {
+            old_tail,
+            departed: Vec::new(),
+            restored: Vec::new(),
+            turns: 0,
+            joined: 0,
+            left: 0,
+            now: delta.now,
+        };
         for token in delta.updated.iter().chain(delta.inserted) {
             self.apply_token(token, &mut step);
         }
@@ -157,6 +168,7 @@ impl RoomView {
         self.departed_to_cursor = self.departed.rank(Position(self.room.cursor.0 + 1));
         let backlog = self.backlog(delta.now);
         self.pace.departed(step.turns, delta.now, backlog);
+        self.leavings.note(step.left, delta.now);
         let frees = self.active + self.offered < active + offered;
         may_move |= frees || (step.joined > 0 && self.may_have_places(delta.now));
         Effects { must_publish: true, may_move, shows_all }
@@ -194,7 +206,7 @@ impl RoomView {
     fn apply_token(&mut self, token: &Token, step: &mut AppliedTokens) {
         let position = token.id.position;
         let beyond = position > self.room.cursor;
-        let entry = entry_of(token);
+        let entry = entry_of(token, self.offered_since(token, step.now));
         let in_live = match token.status() {
             TokenStatus::Ended => false,
             TokenStatus::Waiting => !beyond,
@@ -209,6 +221,7 @@ impl RoomView {
         };
         if let Some(before) = before {
             self.count(&before.state, -1);
+            self.measure(&before, token, step);
         }
         self.count(&token.state, 1);
         let had_returned = before.is_some_and(|before| before.state == TokenState::Waiting);
@@ -231,6 +244,24 @@ impl RoomView {
                 }
             }
             (true, _) => step.departed.push(position),
+        }
+    }
+
+    /// When the token was offered its turn, if it has one: a claim that must wait for a place does not begin it anew.
+    fn offered_since(&self, token: &Token, now: Time) -> Time {
+        let before = self.live.get(token.id.position).filter(|before| before.state.status() == TokenStatus::Offered);
+        before.map_or(now, |before| before.since)
+    }
+
+    /// Measures what became of a turn or a visit.
+    fn measure(&mut self, before: &Entry, token: &Token, step: &mut AppliedTokens) {
+        match (before.state, token.status()) {
+            (TokenState::Offered { claimed_at, .. }, TokenStatus::Active) => {
+                self.claims.note_claim(claimed_at.unwrap_or(step.now).since(before.since));
+            }
+            (TokenState::Offered { .. }, TokenStatus::Missed | TokenStatus::Ended) => self.claims.note_pass(),
+            (TokenState::Active { .. }, TokenStatus::Ended) => step.left += 1,
+            _ => {}
         }
     }
 
@@ -278,11 +309,14 @@ struct AppliedTokens {
     restored: Vec<Position>,
     turns: i64,
     joined: i64,
+    /// Active tokens that ended.
+    left: i64,
+    now: Time,
 }
 
-fn entry_of(token: &Token) -> Entry {
+fn entry_of(token: &Token, since: Time) -> Entry {
     let Token { id, state, turns_passed, .. } = *token;
     // The rows of waiting tokens are read without it.
     let turns_passed = if state == TokenState::Waiting { 0 } else { turns_passed };
-    Entry { position: id.position, state, turns_passed }
+    Entry { position: id.position, state, since, turns_passed }
 }

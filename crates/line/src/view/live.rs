@@ -17,8 +17,19 @@ const RUN: i64 = 32;
 pub(super) struct Entry {
     pub(super) position: Position,
     pub(super) state: TokenState,
+    /// When it was offered its turn, as far as this view knows, if it has one.
+    pub(super) since: Time,
     /// How many turns it let pass; 0 while it waits.
     pub(super) turns_passed: u32,
+}
+
+/// A turn that is offered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OutstandingTurn {
+    /// When it was offered, as far as this view knows.
+    pub(super) since: Time,
+    /// When it was claimed while the room was full.
+    pub(super) claimed_at: Option<Time>,
 }
 
 /// A map whose clone shares all shards; changing a token copies its shard alone. Before the first token it has no
@@ -66,6 +77,14 @@ impl Live {
 
     pub(super) const fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// The turns that are offered, in no order.
+    pub(super) fn turns(&self) -> impl Iterator<Item = OutstandingTurn> {
+        self.shards.iter().flat_map(|shard| shard.iter()).filter_map(|entry| match entry.state {
+            TokenState::Offered { claimed_at, .. } => Some(OutstandingTurn { since: entry.since, claimed_at }),
+            _ => None,
+        })
     }
 
     /// The positions, in no order.

@@ -63,6 +63,7 @@ pub(crate) fn request(model: &Model, event: &LineEvent) -> Option<Request> {
                     fence: frontrow_domain::line::Fence(0),
                     limit: 10,
                     unresponsive,
+                    outlook: None,
                 },
             )
         }

@@ -20,14 +20,34 @@ const HORIZONS: [i64; 7] = [600, 300, 180, 120, 60, 30, 8];
 #[derive(Debug)]
 pub(super) struct Meters {
     last: Time,
-    idle_micros: i128,
-    place_micros: i128,
+    idle: IdlePlaces,
+    /// From the moment on at which the room was full for the first time.
+    idle_once_full: IdlePlaces,
+    was_full: bool,
     first_offer: Option<Time>,
     furthest_offered: Position,
     polls: u64,
     polls_to_know: u64,
     polls_known: u64,
     pub(super) counts: Counts,
+}
+
+/// Places that stood idle while people waited who would have come in, of all places in that time.
+#[derive(Debug, Clone, Copy, Default)]
+struct IdlePlaces {
+    idle_micros: i128,
+    place_micros: i128,
+}
+
+impl IdlePlaces {
+    fn add(&mut self, micros: i128, idle: i64, places: i64) {
+        self.idle_micros += micros * i128::from(idle);
+        self.place_micros += micros * i128::from(places);
+    }
+
+    fn percent(self) -> f64 {
+        ratio(self.idle_micros, self.place_micros)
+    }
 }
 
 /// What happened, counted.
@@ -54,8 +74,9 @@ impl Meters {
     pub(super) fn new(now: Time) -> Self {
         Self {
             last: now,
-            idle_micros: 0,
-            place_micros: 0,
+            idle: IdlePlaces::default(),
+            idle_once_full: IdlePlaces::default(),
+            was_full: false,
             first_offer: None,
             furthest_offered: Position(0),
             polls: 0,
@@ -69,10 +90,13 @@ impl Meters {
     pub(super) fn pass(&mut self, now: Time, (max_active, active): (i64, i64), waiting: i64) {
         let micros = i128::from(now.since(self.last).micros());
         self.last = now;
+        self.was_full |= active >= max_active;
         if waiting > 0 {
             let idle = max_active.saturating_sub(active).clamp(0, waiting);
-            self.idle_micros += micros * i128::from(idle);
-            self.place_micros += micros * i128::from(max_active);
+            self.idle.add(micros, idle, max_active);
+            if self.was_full {
+                self.idle_once_full.add(micros, idle, max_active);
+            }
         }
     }
 
@@ -112,7 +136,8 @@ impl Meters {
             seconds: ended.micros() / 1_000_000,
             counts: self.counts,
             polls: self.polls,
-            idle_percent: ratio(self.idle_micros, self.place_micros),
+            idle_percent: self.idle.percent(),
+            idle_once_full_percent: self.idle_once_full.percent(),
             known_percent: ratio(self.polls_known.into(), self.polls_to_know.into()),
             wait: Accuracy::of(None, predictions.iter()),
             by_horizon: HORIZONS.map(|seconds| Accuracy::near(seconds, &predictions)).into(),
@@ -201,6 +226,8 @@ pub(super) struct SimulationReport {
     pub(super) polls: u64,
     /// Places that stood idle while people waited who would have come, of all places in that time.
     pub(super) idle_percent: f64,
+    /// The same from the moment on at which the room was full for the first time: before that a rate may bind.
+    pub(super) idle_once_full_percent: f64,
     /// Answers with a known wait, of those from half a minute of movement on.
     pub(super) known_percent: f64,
     pub(super) wait: Accuracy,

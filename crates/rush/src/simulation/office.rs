@@ -7,7 +7,7 @@ use frontrow_domain::{
     changes::Changes,
     command::{Command, Outcome, Request, RoomChange},
     id::{Position, RoomId, UserId},
-    line::{Room, Token, TokenStatus, is_wake_due},
+    line::{Gate, Room, Token, TokenStatus, is_wake_due},
     outage::Outages,
     policy::Policy,
     time::Time,
@@ -59,6 +59,11 @@ impl SimulatedOffice {
 
     pub(super) const fn max_active(&self) -> i64 {
         self.rows.room().max_active
+    }
+
+    /// Whether the gate is open.
+    pub(super) fn may_move(&self) -> bool {
+        self.rows.room().gate == Gate::Open
     }
 
     pub(super) const fn active(&self) -> i64 {
@@ -160,6 +165,7 @@ impl SimulatedOffice {
                 fence,
                 limit: next.limit,
                 unresponsive: next.unresponsive,
+                outlook: next.outlook,
             };
             match self.ask(now, Caller::System, command)? {
                 (Outcome::Advanced { activated: 0, offered: 0, made_dormant: 0, overdue: 0 }, _) => break,

@@ -190,8 +190,8 @@ impl LineMoves {
 /// Moves a line, one advance after another as long as they have an effect: each covers a limited number of tokens.
 pub(super) async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence) -> Result<(), EngineError> {
     for _ in 0..ADVANCES_MAX {
-        let Some(NextAdvance { limit, unresponsive }) = next_move(office, room) else { break };
-        let advance = granted(office.advance_room(room, fence, limit, unresponsive).await)?;
+        let Some(next) = next_move(office, room) else { break };
+        let advance = granted(office.advance_room(room, fence, next).await)?;
         if advance.is_none_or(|advance| advance == Advance::default()) {
             break;
         }

@@ -7,7 +7,7 @@ use frontrow_domain::{
         NewPassword, OwnRoom, PasswordHash, Proof, Request, RoomChange, Settlements, Worth,
     },
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Fence, Gate, Token, TokenStatus},
+    line::{Fence, Gate, Token, TokenStatus, TurnOutlook},
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
     points::Settlement,
@@ -281,6 +281,11 @@ fn system(rng: &mut StdRng, number: usize) -> Command {
             room_id: room(rng),
             limit: rng.random_range(1..=4),
             unresponsive: (0..rng.random_range(0..5)).map(|_| Position(rng.random_range(1..=24))).collect(),
+            outlook: rng.random_bool(0.5).then(|| TurnOutlook {
+                coming_ppm: rng.random_range(0..3_000_000),
+                shows_ppm: rng.random_range(0..=1_000_000),
+                leaving_ppm: rng.random_range(0..3_000_000),
+            }),
         },
     }
 }

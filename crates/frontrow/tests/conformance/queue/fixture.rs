@@ -62,7 +62,10 @@ impl<'a> QueueFixture<'a> {
 
     pub(super) fn advance(&mut self, unresponsive: &[i64]) {
         let unresponsive = unresponsive.iter().copied().map(Position).collect();
-        self.one(Caller::System, Command::AdvanceRoom { room_id: HOUSE, fence: Fence(0), limit: 500, unresponsive });
+        self.one(
+            Caller::System,
+            Command::AdvanceRoom { room_id: HOUSE, fence: Fence(0), limit: 500, unresponsive, outlook: None },
+        );
     }
 
     pub(super) fn set_room(&mut self, change: RoomChange) {

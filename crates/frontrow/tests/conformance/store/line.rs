@@ -90,7 +90,13 @@ pub(super) async fn overdue_tokens_lapse_when_the_line_moves(office: &Fixture) {
     let moved = office
         .ask(
             Caller::System,
-            Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 10, unresponsive: Vec::new() },
+            Command::AdvanceRoom {
+                room_id: RoomId::HOUSE,
+                fence: Fence(0),
+                limit: 10,
+                unresponsive: Vec::new(),
+                outlook: None,
+            },
         )
         .await;
     assert_eq!(moved, Ok(Outcome::Advanced { activated: 0, offered: 0, made_dormant: 0, overdue: 2 }));
@@ -121,7 +127,10 @@ pub(super) async fn one_advance_looks_at_so_many_tokens_and_the_next_at_the_rest
     let advance = async || {
         let unresponsive = silent.clone();
         match office
-            .ask(Caller::System, Command::AdvanceRoom { room_id, fence: Fence(0), limit: u32::MAX, unresponsive })
+            .ask(
+                Caller::System,
+                Command::AdvanceRoom { room_id, fence: Fence(0), limit: u32::MAX, unresponsive, outlook: None },
+            )
             .await
         {
             Ok(Outcome::Advanced { offered, made_dormant, overdue, .. }) => (offered, made_dormant, overdue),
@@ -308,7 +317,7 @@ pub(super) async fn all_rooms_tell_at_once_whether_something_lives_in_them(offic
     office.ask(Caller::Buyer(second), Command::LeaveQueue { token: claims }).await.unwrap();
     assert_lives([house, (rooms[0], 1, Life::Live), (rooms[1], 0, quiet), (rooms[2], 1, quiet)]).await;
     let unresponsive = vec![waits.position];
-    let advance = Command::AdvanceRoom { room_id: rooms[0], fence: Fence(0), limit: 1, unresponsive };
+    let advance = Command::AdvanceRoom { room_id: rooms[0], fence: Fence(0), limit: 1, unresponsive, outlook: None };
     office.ask(Caller::System, advance).await.unwrap();
     assert_eq!(office.store.token(waits).await.unwrap().unwrap().status(), TokenStatus::Dormant);
     assert_lives([house, (rooms[0], 1, Life::Live), (rooms[1], 0, quiet), (rooms[2], 1, quiet)]).await;

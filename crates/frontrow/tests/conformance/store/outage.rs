@@ -42,7 +42,8 @@ async fn tokens(office: &Fixture) -> Vec<TokenId> {
         tokens.push(office.join(*user, RoomId::HOUSE).await.id);
     }
     let unresponsive = vec![tokens[2].position];
-    let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 100, unresponsive };
+    let advance =
+        Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 100, unresponsive, outlook: None };
     office.ask(Caller::System, advance).await.unwrap();
     tokens.push(office.join(users[5], RoomId::HOUSE).await.id);
     for which in [0, 4] {

@@ -279,8 +279,13 @@ pub(super) async fn a_token_that_let_its_turns_pass_has_ended_for_that(office: &
     let user = office.register().await;
     let token = office.join(user, RoomId::HOUSE).await.id;
     let unresponsive = vec![token.position];
-    let advance =
-        |unresponsive| Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 10, unresponsive };
+    let advance = |unresponsive| Command::AdvanceRoom {
+        room_id: RoomId::HOUSE,
+        fence: Fence(0),
+        limit: 10,
+        unresponsive,
+        outlook: None,
+    };
     assert!(office.ask(Caller::System, advance(unresponsive)).await.is_ok());
     let row = office.store.token(token).await.unwrap().unwrap();
     assert_eq!((row.status(), row.turns_passed), (TokenStatus::Dormant, 1));

@@ -55,7 +55,7 @@ impl LeaderFixture {
     }
 
     async fn advance(&self, fence: Fence) -> Outcome {
-        let advance = Command::AdvanceRoom { room_id: HOUSE, fence, limit: 3, unresponsive: Vec::new() };
+        let advance = Command::AdvanceRoom { room_id: HOUSE, fence, limit: 3, unresponsive: Vec::new(), outlook: None };
         self.run(Caller::System, advance).await.unwrap()
     }
 

@@ -85,7 +85,7 @@ impl PromotedPair {
 
     async fn advance(&self) -> Fence {
         let (index, fence) = self.leader().await;
-        let advance = Command::AdvanceRoom { room_id: HOUSE, fence, limit: 2, unresponsive: Vec::new() };
+        let advance = Command::AdvanceRoom { room_id: HOUSE, fence, limit: 2, unresponsive: Vec::new(), outlook: None };
         let outcome = self.run(index, Caller::System, advance).await;
         assert!(matches!(outcome, Outcome::Advanced { offered: 2, .. }), "{outcome:?}");
         fence

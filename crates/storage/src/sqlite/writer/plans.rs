@@ -273,7 +273,13 @@ fn sell(writer: &mut Writer, first: i64) -> ConcertId {
     ask(writer, joined.iter().map(leave).collect());
 
     let limit = u32::try_from(USERS).unwrap();
-    let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit, unresponsive: Vec::new() };
+    let advance = Command::AdvanceRoom {
+        room_id: RoomId::HOUSE,
+        fence: Fence(0),
+        limit,
+        unresponsive: Vec::new(),
+        outlook: None,
+    };
     ask(writer, vec![(Caller::System, advance)]);
     let here = |number: i64| (Caller::Buyer(someone(first + number)), house(first + number), number);
     let each = |command: &dyn Fn(TokenId, i64) -> Command| -> Vec<(Caller, Command)> {

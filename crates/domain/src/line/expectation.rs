@@ -1,0 +1,138 @@
+//! How many of the turns that are offered will be claimed.
+//!
+//! A turn that nobody claims stands for the whole time to claim it, and nearly everybody who comes at all comes within
+//! seconds. So a turn counts for what the claims of the line let expect of one of its age: at first nearly a place, and
+//! nothing long before its end. New turns are offered for the places that are left, and for those that become free
+//! while a claim is on its way. A claim never exceeds the cap, whatever was expected: it waits for a place, and keeps
+//! its order.
+
+use crate::time::Span;
+
+/// The whole, in millionths.
+const ONE_PPM: i64 = 1_000_000;
+/// The ages, in milliseconds, between which claims are counted apart.
+const AGES_MS: [i64; 7] = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, i64::MAX];
+/// After so many turns an old one counts half: a crowd changes in minutes.
+const MEMORY: i64 = 128;
+/// What is taken for measured before the first turn: of ten turns nine are claimed, most of them in two seconds.
+const FIRST_CLAIMS_PPM: [i64; 7] = [3_000_000, 3_000_000, 2_000_000, 500_000, 250_000, 150_000, 100_000];
+const FIRST_PASSED_PPM: i64 = 1_000_000;
+
+/// The turns of a line, by how long it took to claim them; old ones count less and less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimRecord {
+    /// Turns that were claimed, by their age then, in millionths.
+    claimed: [i64; 7],
+    /// Turns that were not.
+    passed: i64,
+    /// The sum of the ages at the claims, in microseconds, each weighted as the claim is.
+    delays: i64,
+}
+
+impl Default for ClaimRecord {
+    fn default() -> Self {
+        let claims: i64 = FIRST_CLAIMS_PPM.iter().sum();
+        Self { claimed: FIRST_CLAIMS_PPM, passed: FIRST_PASSED_PPM, delays: claims.saturating_mul(2) }
+    }
+}
+
+fn class_of(age: Span) -> usize {
+    AGES_MS.partition_point(|bound| *bound <= age.millis())
+}
+
+impl ClaimRecord {
+    /// Notes a claim of a turn of this age.
+    pub fn note_claim(&mut self, age: Span) {
+        self.fade();
+        if let Some(count) = self.claimed.get_mut(class_of(age)) {
+            *count = count.saturating_add(ONE_PPM);
+        }
+        self.delays = self.delays.saturating_add(age.micros().max(0));
+    }
+
+    /// Notes a turn that was not claimed.
+    pub fn note_pass(&mut self) {
+        self.fade();
+        self.passed = self.passed.saturating_add(ONE_PPM);
+    }
+
+    fn fade(&mut self) {
+        let faded = |count: i64| count.saturating_sub(count.saturating_div(MEMORY));
+        self.claimed = self.claimed.map(faded);
+        self.passed = faded(self.passed);
+        self.delays = faded(self.delays);
+    }
+
+    /// How likely a turn of this age, which is not claimed yet, is claimed at last, in millionths.
+    #[must_use]
+    pub fn chance_ppm(&self, age: Span) -> i64 {
+        let coming: i64 = self.claimed.iter().skip(class_of(age)).sum();
+        share_ppm(coming, coming.saturating_add(self.passed))
+    }
+
+    /// The mean time from an offer to its claim.
+    #[must_use]
+    pub fn delay(&self) -> Span {
+        let claims: i64 = self.claimed.iter().sum();
+        let micros = i128::from(self.delays).saturating_mul(i128::from(ONE_PPM)).checked_div(i128::from(claims));
+        Span::from_micros(micros.and_then(|micros| i64::try_from(micros).ok()).unwrap_or(0))
+    }
+}
+
+fn share_ppm(part: i64, whole: i64) -> i64 {
+    let share = i128::from(part).saturating_mul(i128::from(ONE_PPM)).checked_div(i128::from(whole));
+    share.and_then(|share| i64::try_from(share).ok()).unwrap_or(ONE_PPM)
+}
+
+/// What the leader of a line expects of its turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TurnOutlook {
+    /// How many of the offered turns will be claimed, in millionths.
+    pub coming_ppm: i64,
+    /// The share of new turns that will be claimed, in millionths.
+    pub shows_ppm: i64,
+    /// How many places become free while a claim is on its way, in millionths.
+    pub leaving_ppm: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_counts_the_less_the_longer_nobody_claims_it() {
+        // Given a line in which two of three turns are claimed, each after a second and a half.
+        let mut record = ClaimRecord::default();
+        for turn in 0..3_000 {
+            if turn % 3 == 0 { record.note_pass() } else { record.note_claim(Span::from_millis(1_500)) }
+        }
+        let chance = |seconds| record.chance_ppm(Span::from_secs(seconds));
+        assert!((640_000..690_000).contains(&chance(0)), "{}", chance(0));
+        assert_eq!(chance(1), chance(0), "nobody claims in the first second");
+        assert!(chance(2) < 1_000, "{}", chance(2));
+        let delay = record.delay().millis();
+        assert!((1_450..=1_550).contains(&delay), "{delay}");
+    }
+
+    #[test]
+    fn at_first_most_turns_are_taken_to_be_claimed_soon() {
+        let record = ClaimRecord::default();
+        let chances = [0, 2, 8, 60].map(|seconds| record.chance_ppm(Span::from_secs(seconds)));
+        assert!(chances[0] >= 900_000 && chances.is_sorted_by(|one, next| one > next), "{chances:?}");
+        assert_eq!(record.delay(), Span::from_secs(2));
+    }
+
+    #[test]
+    fn a_crowd_that_changes_is_known_after_some_turns() {
+        let mut record = ClaimRecord::default();
+        for _ in 0..10_000 {
+            record.note_pass();
+        }
+        assert!(record.chance_ppm(Span::ZERO) < 1_000);
+        for _ in 0..256 {
+            record.note_claim(Span::from_secs(3));
+        }
+        assert!(record.chance_ppm(Span::ZERO) > 800_000, "{}", record.chance_ppm(Span::ZERO));
+        assert!(record.chance_ppm(Span::from_secs(5)) < record.chance_ppm(Span::from_secs(3)));
+    }
+}
