@@ -201,12 +201,12 @@ impl Lines {
     pub(crate) fn is_head_heard(&self, room: RoomId, since: Time) -> bool {
         let Some(cell) = self.rooms.load().get(&room).map(Arc::clone) else { return true };
         let last_seen = cell.last_seen.reader(since);
-        let (mut head, mut heard) = (0_usize, 0_usize);
+        let (mut head, mut seen) = (0_usize, 0_usize);
         for position in cell.view().waiting_from_head(HEAD_SAMPLE * HEAD_SAMPLE).take(HEAD_SAMPLE) {
             head += 1;
-            heard += usize::from(last_seen.is_responsive(position));
+            seen += usize::from(last_seen.is_responsive(position));
         }
-        4 * heard >= head
+        4 * seen >= head
     }
 
     /// The unresponsive tokens from the head on, in order: those that wait and were not seen since `since`. The search

@@ -67,34 +67,30 @@ pub async fn sale(args: &[&str]) -> Result<Sold> {
 }
 
 fn start(cli: RushCli) -> Result<ExitCode> {
-    let threads = match &cli.mode {
-        None => cli.sale.server.threads,
-        Some(Mode::Bench(bench)) => match &bench.what {
-            Bench::Get { load, .. }
-            | Bench::Positions { load, .. }
-            | Bench::Seatmap { load, .. }
-            | Bench::Holds { load, .. } => load.server.threads,
-        },
-        Some(Mode::Simulate(SimulateOptions { scenario, seed })) => {
-            for line in simulation::simulate(scenario.as_deref(), *seed)? {
-                println!("{line}");
-            }
-            return Ok(ExitCode::SUCCESS);
-        }
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(usize::from(threads))
-        .enable_all()
-        .build()
-        .context("no threads")?;
     match cli.mode {
-        None => runtime.block_on(run_sale(cli.sale)),
+        None => on_threads(cli.sale.server.threads)?.block_on(run_sale(cli.sale)),
         Some(Mode::Bench(bench)) => {
-            runtime.block_on(bench::run(&bench.what))?;
+            let threads = match &bench.what {
+                Bench::Get { load, .. }
+                | Bench::Positions { load, .. }
+                | Bench::Seatmap { load, .. }
+                | Bench::Holds { load, .. } => load.server.threads,
+            };
+            on_threads(threads)?.block_on(bench::run(&bench.what))?;
             Ok(ExitCode::SUCCESS)
         }
-        Some(Mode::Simulate(_)) => Ok(ExitCode::SUCCESS),
+        Some(Mode::Simulate(SimulateOptions { scenario, seed })) => {
+            for line in simulation::simulate(scenario.as_deref(), seed)? {
+                println!("{line}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
     }
+}
+
+fn on_threads(threads: u16) -> Result<tokio::runtime::Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(usize::from(threads)).enable_all().build().context("no threads")
 }
 
 async fn run_sale(options: SaleOptions) -> Result<ExitCode> {

@@ -13,6 +13,7 @@ mod scenario;
 use anyhow::{Result, bail};
 use frontrow_domain::{
     changes::Changes,
+    command::RoomChange,
     line::{Token, TokenStatus},
     policy::Policy,
     time::{Span, Time},
@@ -101,10 +102,7 @@ impl SimulatedSale {
         let arrivals = crowd(&scenario, &mut rng);
         let mut office = SimulatedOffice::open(scenario.max_active, Policy::default(), START)?;
         if scenario.admit_per_minute.is_some() {
-            let change = frontrow_domain::command::RoomChange {
-                admit_per_minute: Some(scenario.admit_per_minute),
-                ..frontrow_domain::command::RoomChange::default()
-            };
+            let change = RoomChange { admit_per_minute: Some(scenario.admit_per_minute), ..RoomChange::default() };
             office.set_room(START, change)?;
         }
         let mut sale = Self {
@@ -160,11 +158,17 @@ impl SimulatedSale {
                 self.change(person, |one| one.is_present = true);
                 self.poll(person)
             }
-            SaleEvent::Claim(person) => self.claim(person),
+            SaleEvent::Claim(person) => {
+                self.claim(person);
+                Ok(())
+            }
             SaleEvent::Finish(person) => self.finish(person),
             SaleEvent::Turnout(number) => match self.scenario.turnouts[number].1.clone() {
                 Turnout::Change(change) => self.office.set_room(self.now, change),
-                Turnout::Restart => self.office.restart(self.now),
+                Turnout::Restart => {
+                    self.office.restart(self.now);
+                    Ok(())
+                }
             },
             SaleEvent::Lead => {
                 self.lead_at = None;
@@ -261,7 +265,6 @@ impl SimulatedSale {
         let next = Span::from_millis(answer.poll_after_ms);
         match answer.status {
             TokenStatus::Waiting => self.wait(person, (answer.ahead, answer.wait), next),
-            TokenStatus::Dormant => self.plan(next, SaleEvent::Poll(person)),
             TokenStatus::Offered => {
                 let one = &mut self.people[person];
                 let takes = match one.fate {
@@ -290,7 +293,7 @@ impl SimulatedSale {
                     self.plan(next, SaleEvent::Poll(person));
                 }
             },
-            TokenStatus::Active => self.plan(next, SaleEvent::Poll(person)),
+            TokenStatus::Dormant | TokenStatus::Active => self.plan(next, SaleEvent::Poll(person)),
             TokenStatus::Ended => self.change(person, |one| one.is_present = false),
         }
         Ok(())
@@ -302,7 +305,7 @@ impl SimulatedSale {
             Estimate::Known { p50, p90 } => Some(Told { at: self.now, p50, p90 }),
             Estimate::Unknown(_) => None,
         };
-        if person % (self.people.len() / JUDGED + 1) == 0 {
+        if person.is_multiple_of(self.people.len() / JUDGED + 1) {
             self.meters.told(&mut self.people[person], told, self.now);
         }
         let one = &mut self.people[person];
@@ -324,10 +327,10 @@ impl SimulatedSale {
         }
     }
 
-    fn claim(&mut self, person: usize) -> Result<()> {
+    fn claim(&mut self, person: usize) {
         let one = &self.people[person];
-        let Some(position) = one.position else { return Ok(()) };
-        let (token, changes) = self.office.claim(self.now, one.user, position)?;
+        let Some(position) = one.position else { return };
+        let (token, changes) = self.office.claim(self.now, one.user, position);
         let status = token.map(|token| token.status());
         if status == Some(TokenStatus::Offered) {
             self.meters.counts.pending += 1;
@@ -337,7 +340,6 @@ impl SimulatedSale {
             self.people[person].is_claiming = false;
         }
         self.absorb(&changes);
-        Ok(())
     }
 
     fn finish(&mut self, person: usize) -> Result<()> {

@@ -207,7 +207,7 @@ impl Room {
         let coming = outlook.coming_ppm.clamp(0, offered.max(0).saturating_mul(ONE_PPM));
         let missing = free.saturating_add(leaving).saturating_sub(coming);
         let shows = outlook.shows_ppm.clamp(SHOWS_MIN_PPM, ONE_PPM);
-        let turns = missing.saturating_add(shows.saturating_div(2)).saturating_div(shows);
+        let turns = missing.saturating_add(shows.saturating_div(2)).checked_div(shows).unwrap_or(0);
         let outstanding_max = cap.saturating_mul(OUTSTANDING_MAX).max(1);
         turns.min(outstanding_max.saturating_sub(offered)).max(0)
     }

@@ -14,7 +14,7 @@ use frontrow_domain::{
     decide::decide_all,
     footprint::Footprint,
     id::{EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId},
-    line::{TokenStatus, is_live_token},
+    line::{Fence, TokenStatus, is_live_token},
     model::Model,
     money::Money,
     outbox::{EventPayload, LEASE, OutboxEvent},
@@ -198,16 +198,7 @@ impl Machine {
                 let line = self.model.tokens.keys().filter(|id| id.room_id == room_id);
                 let nod = |id: &&TokenId| *unresponsive > 200 && (id.position.0 + i64::from(*unresponsive)) % 3 == 0;
                 let unresponsive: Vec<Position> = line.filter(nod).map(|id| id.position).collect();
-                (
-                    CLOCK,
-                    Command::AdvanceRoom {
-                        room_id,
-                        fence: frontrow_domain::line::Fence(0),
-                        limit: 10,
-                        unresponsive,
-                        outlook: None,
-                    },
-                )
+                (CLOCK, Command::AdvanceRoom { room_id, fence: Fence(0), limit: 10, unresponsive, outlook: None })
             }
             Action::Hold { user, seats, odd } => {
                 let room = if seats.first().is_some_and(|seat| *seat > 6) { OWN } else { HOUSE };

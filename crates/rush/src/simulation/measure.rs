@@ -117,20 +117,20 @@ impl Meters {
             self.polls_known += u64::from(told.is_some());
         }
         let Some(told) = told else { return };
-        match person.lowest_told {
+        match person.told.lowest {
             Some(lowest) if told.p50 > lowest => {
-                person.has_seen_a_rise |= told.p50.micros() - lowest.micros() > RISE_MIN.micros();
+                person.told.has_risen |= told.p50.micros() - lowest.micros() > RISE_MIN.micros();
             }
-            _ => person.lowest_told = Some(told.p50),
+            _ => person.told.lowest = Some(told.p50),
         }
-        person.told.push(told);
+        person.told.all.push(told);
     }
 
     /// What came of it.
     pub(super) fn report(&self, scenario: &str, people: &[CrowdMember], ended: Span) -> SimulationReport {
         let predictions: Vec<Prediction> = people.iter().flat_map(Prediction::of).collect();
-        let told = people.iter().filter(|person| person.lowest_told.is_some());
-        let rises = told.clone().filter(|person| person.has_seen_a_rise).count();
+        let told = people.iter().filter(|person| person.told.lowest.is_some());
+        let rises = told.clone().filter(|person| person.told.has_risen).count();
         SimulationReport {
             scenario: scenario.to_owned(),
             seconds: ended.micros() / 1_000_000,
@@ -167,7 +167,7 @@ struct Prediction {
 impl Prediction {
     fn of(person: &CrowdMember) -> Vec<Self> {
         let Some(offered_at) = person.offered_at.filter(|_| person.is_always_there()) else { return Vec::new() };
-        let told = person.told.iter().filter(|told| told.at < offered_at);
+        let told = person.told.all.iter().filter(|told| told.at < offered_at);
         told.map(|told| Self { p50: told.p50, p90: told.p90, came: offered_at.since(told.at) }).collect()
     }
 }

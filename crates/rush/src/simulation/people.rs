@@ -42,6 +42,15 @@ pub(super) struct Told {
     pub(super) p90: Span,
 }
 
+/// What somebody was told about the wait so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ToldWaits {
+    pub(super) all: Vec<Told>,
+    pub(super) lowest: Option<Span>,
+    /// Whether it rose above the lowest by more than people forgive.
+    pub(super) has_risen: bool,
+}
+
 /// Somebody.
 #[derive(Debug, Clone)]
 pub(super) struct CrowdMember {
@@ -65,11 +74,9 @@ pub(super) struct CrowdMember {
     pub(super) pending_since: Option<Time>,
     /// Whether a claim of the present turn is on its way.
     pub(super) is_claiming: bool,
-    /// Whether the next event of this person is of the past, because another one was made.
+    /// Whether a returner or a sleeper has come back.
     pub(super) has_returned: bool,
-    pub(super) lowest_told: Option<Span>,
-    pub(super) has_seen_a_rise: bool,
-    pub(super) told: Vec<Told>,
+    pub(super) told: ToldWaits,
 }
 
 impl CrowdMember {
@@ -145,9 +152,7 @@ pub(super) fn crowd(scenario: &Scenario, rng: &mut StdRng) -> Vec<(Span, CrowdMe
             pending_since: None,
             is_claiming: false,
             has_returned: false,
-            lowest_told: None,
-            has_seen_a_rise: false,
-            told: Vec::new(),
+            told: ToldWaits::default(),
         };
         (arrives, person)
     });

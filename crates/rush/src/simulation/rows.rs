@@ -99,11 +99,15 @@ impl LineRows {
             let overdue = self.overdue(now).into_iter().filter(|token| token.status() == TokenStatus::Active);
             let overdue = first_due(overdue.collect());
             world.overdue.insert(*room, overdue.iter().map(|token| token.id).collect());
-            overdue.into_iter().for_each(|token| world.load_token(token));
+            for token in overdue {
+                world.load_token(token);
+            }
             let claimed = self.claimed.iter().filter_map(|position| self.tokens.get(position).copied());
             let claimed = first_claimed(claimed);
             world.claimed.insert(*room, claimed.iter().map(|token| token.id).collect());
-            claimed.into_iter().for_each(|token| world.load_token(token));
+            for token in claimed {
+                world.load_token(token);
+            }
         }
         for (room, limit) in &keys.advanced {
             let due = first_due(self.overdue(now));
@@ -111,7 +115,9 @@ impl LineRows {
             let head: Vec<Token> = head.filter_map(|position| self.tokens.get(position).copied()).collect();
             world.due.insert(*room, due.iter().map(|token| token.id).collect());
             world.head.insert(*room, head.iter().map(|token| token.id).collect());
-            due.into_iter().chain(head).for_each(|token| world.load_token(token));
+            for token in due.into_iter().chain(head) {
+                world.load_token(token);
+            }
         }
         world
     }
