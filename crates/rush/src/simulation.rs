@@ -92,6 +92,8 @@ struct SimulatedSale {
     /// Events of one moment happen in the order in which they were planned.
     planned: u64,
     lead_at: Option<Time>,
+    /// When each of those who came in by the present batch had found the room full first, if it had.
+    let_in: Vec<Option<Time>>,
     /// Those who are not done.
     left: usize,
 }
@@ -115,6 +117,7 @@ impl SimulatedSale {
             events: BinaryHeap::new(),
             planned: 0,
             lead_at: None,
+            let_in: Vec::new(),
             left: arrivals.len(),
             scenario,
         };
@@ -194,6 +197,14 @@ impl SimulatedSale {
         for token in changes.tokens.iter() {
             self.see(token);
         }
+        for since in std::mem::take(&mut self.let_in) {
+            let is_earlier = |one: &&CrowdMember| {
+                one.status == TokenStatus::Offered
+                    && one.pending_since.is_some_and(|other| since.is_none_or(|since| other < since))
+            };
+            let overtaken = self.people.iter().filter(is_earlier).count();
+            self.meters.counts.overtaken += u64::try_from(overtaken).unwrap_or(u64::MAX);
+        }
         if !changes.is_empty() && self.lead_at.is_none() {
             self.lead_at = Some(self.now);
             self.plan(LEAD_WITHIN, SaleEvent::Lead);
@@ -223,12 +234,7 @@ impl SimulatedSale {
             (TokenStatus::Offered, TokenStatus::Active) => {
                 self.meters.counts.activated += 1;
                 self.plan(self.people[person].visit, SaleEvent::Finish(person));
-                let since = self.people[person].pending_since.take();
-                let earlier =
-                    |one: &&CrowdMember| one.pending_since.is_some_and(|other| since.is_none_or(|since| other < since));
-                let overtaken =
-                    self.people.iter().filter(earlier).filter(|one| one.status == TokenStatus::Offered).count();
-                self.meters.counts.overtaken += u64::try_from(overtaken).unwrap_or(u64::MAX);
+                self.let_in.push(self.people[person].pending_since.take());
             }
             _ => {}
         }

@@ -202,13 +202,14 @@ async fn a_full_room_lets_no_token_in_however_many_claim_their_turn() {
         assert!(room["active"].as_u64().unwrap() <= CAP as u64, "{room}");
         server.check_books().await;
         server.advance(1);
-        let mut still_waiting = Vec::new();
+        let (mut inside, mut still_waiting) = (Vec::new(), Vec::new());
         for (buyer, token) in waiting {
-            if buyer.get(&format!("/queue/tokens/{token}")).await.expect(200)["status"] == "active" {
-                buyer.delete(&format!("/queue/tokens/{token}")).await.expect(204);
-            } else {
-                still_waiting.push((buyer, token));
-            }
+            let is_active = buyer.get(&format!("/queue/tokens/{token}")).await.expect(200)["status"] == "active";
+            if is_active { &mut inside } else { &mut still_waiting }.push((buyer, token));
+        }
+        // Their places go to those who have claimed, without another request.
+        for (buyer, token) in inside {
+            buyer.delete(&format!("/queue/tokens/{token}")).await.expect(204);
         }
         waiting = still_waiting;
         rounds += 1;
