@@ -20,4 +20,4 @@ pub use token::{
     DEADLINE_ORDER, Token, TokenColumns, first_claimed, first_due, hold_until, is_last_turn, is_live_token,
     is_valid_position, is_wake_due, next_position,
 };
-pub use wait::{estimated_wait, estimated_wait_p90};
+pub use wait::{LinePace, estimated_wait, estimated_wait_p90};

@@ -26,8 +26,6 @@ use tokio::sync::Notify;
 use watchers::Watchers;
 pub use watchers::{TokenWatch, WatcherKey};
 
-/// Positions sampled for the share of responsive tokens.
-const RESPONSIVE_SAMPLE: i64 = 1_000;
 /// Tokens at the head that show whether the clients of a line are heard of at all.
 const HEAD_SAMPLE: usize = 20;
 
@@ -212,23 +210,11 @@ impl Lines {
     /// The unresponsive tokens from the head on, in order: those that wait and were not seen since `since`. The search
     /// ends with `limit` responsive tokens, and looks no further than one advance does: at
     /// [`TOKENS_PER_ADVANCE_MAX`] positions.
-    ///
-    /// Also measures the share of responsive tokens, for the estimates.
     #[must_use]
     pub fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
         let Some(cell) = self.rooms.load().get(&room).map(Arc::clone) else { return Vec::new() };
         let view = cell.view();
         let last_seen = cell.last_seen.reader(since);
-        let beyond = view.tail().0 - view.cursor().0;
-        let stride = usize::try_from(beyond / RESPONSIVE_SAMPLE).unwrap_or(usize::MAX).max(1);
-        let (mut sampled, mut responsive) = (0_i64, 0_i64);
-        for position in view.waiting_by_stride(stride) {
-            sampled += 1;
-            responsive += i64::from(last_seen.is_responsive(position));
-        }
-        if sampled > 0 {
-            view.set_responsive_ppm(responsive * 1_000_000 / sampled);
-        }
         let mut unresponsive = Vec::new();
         let mut responsive = 0;
         for position in view.waiting_from_head(TOKENS_PER_ADVANCE_MAX as usize) {

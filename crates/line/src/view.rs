@@ -5,27 +5,29 @@
 
 mod apply;
 mod departed;
-mod leavings;
 mod live;
-mod pace;
 #[cfg(test)]
 pub(super) mod tests;
+mod visits;
 
 pub use apply::{Delta, Effects, deltas};
 
 use departed::Departed;
 use frontrow_domain::{
     id::Position,
-    line::{ClaimRecord, Gate, Room, Token, TokenState, TokenStatus, TurnOutlook, estimated_wait, estimated_wait_p90},
+    line::{
+        ClaimRecord, Gate, LinePace, Room, Token, TokenState, TokenStatus, TurnOutlook, estimated_wait,
+        estimated_wait_p90,
+    },
     time::{Span, Time},
 };
-use leavings::Leavings;
 use live::Live;
-use pace::Pace;
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
 };
+
+use visits::Visits;
 
 /// The shortest and the longest poll interval of a client, in milliseconds.
 const POLL_MS: std::ops::RangeInclusive<i64> = 1_500..=30_000;
@@ -64,13 +66,10 @@ pub struct RoomView {
     offered: i64,
     /// How many of the offered were claimed while the room was full.
     claimed: i64,
-    pace: Pace,
     /// How the turns were claimed.
     claims: ClaimRecord,
-    /// How fast active tokens end.
-    leavings: Leavings,
-    /// The share of tokens in line that were seen lately, in millionths. Shared like the tail.
-    responsive_ppm: Arc<AtomicI64>,
+    /// How long visits last.
+    visits: Visits,
     freshness: Freshness,
 }
 
@@ -228,7 +227,7 @@ impl RoomView {
         TurnOutlook {
             coming_ppm: coming.sum(),
             shows_ppm: self.claims.chance_ppm(Span::ZERO),
-            leaving_ppm: self.leavings.within(self.claims.delay(), now),
+            leaving_ppm: self.visits.ends_within(self.claims.delay(), now, self.active),
         }
     }
 
@@ -266,17 +265,6 @@ impl RoomView {
         may_move && !self.is_quiet()
     }
 
-    /// The share of tokens in line that were seen lately, in millionths.
-    #[must_use]
-    pub fn responsive_ppm(&self) -> i64 {
-        self.responsive_ppm.load(Ordering::Relaxed)
-    }
-
-    /// Sets the share of tokens in line that were seen lately, in millionths, for all views of this line.
-    pub fn set_responsive_ppm(&self, responsive_ppm: i64) {
-        self.responsive_ppm.store(responsive_ppm.clamp(0, ALL_PPM), Ordering::Relaxed);
-    }
-
     /// The moment that this view is true of: `now`, unless it is a replica.
     #[must_use]
     pub fn as_of(&self, now: Time) -> Time {
@@ -308,8 +296,7 @@ impl RoomView {
     /// The same view, rebuilt from its rows, with what the rows lack: how the line was measured to move.
     #[must_use]
     pub fn with_measurements_of(mut self, before: &Self) -> Self {
-        (self.pace, self.claims, self.leavings) = (before.pace, before.claims, before.leavings);
-        self.responsive_ppm = Arc::clone(&before.responsive_ppm);
+        (self.claims, self.visits) = (before.claims, before.visits);
         self
     }
 
@@ -357,56 +344,60 @@ impl RoomView {
         self.room.rests_until(now, lead).map(|begins| Rest::For(begins.since(now)))
     }
 
-    /// How long a token with `ahead` living tokens in front of it will wait in a line that rests for `rest`.
-    /// Unresponsive tokens in front do not count.
+    /// How the line moves at `now`, by what became of its turns and visits.
+    fn pace(&self, now: Time) -> LinePace {
+        let leaving = self.visits.ends_within(self.claims.delay(), now, self.active);
+        // Each turn as a new one: a poll does not look at all of them.
+        let coming = self.offered.saturating_mul(self.claims.chance_ppm(Span::ZERO));
+        let cap = self.room.max_active_tokens().max(0);
+        let free = cap.saturating_sub(self.active).max(0).saturating_mul(ALL_PPM);
+        LinePace {
+            ends_ppm: self.visits.ends_ppm(),
+            visit_micros: self.visits.visit_micros_at(now, self.active),
+            alive_ppm: self.claims.alive_ppm(),
+            comes_ppm: self.claims.comes_ppm(),
+            used_ppm: self.visits.used_ppm(),
+            free_ppm: free.saturating_add(leaving).saturating_sub(coming).max(0),
+            cap,
+            admit_per_minute: self.room.admit_per_minute,
+        }
+    }
+
+    /// How long a token with `ahead` living tokens in front of it will wait from `now` on, in a line that rests for `rest`.
     #[must_use]
-    pub fn estimated_wait(&self, ahead: i64, rest: Option<Rest>) -> Estimate {
+    pub fn estimated_wait(&self, ahead: i64, rest: Option<Rest>, now: Time) -> Estimate {
         match rest {
             Some(Rest::SaleClosed) => return Estimate::Unknown(WaitUnknown::SaleClosed),
             _ if self.room.gate == Gate::Paused => return Estimate::Unknown(WaitUnknown::Paused),
             Some(Rest::For(_)) => return Estimate::Unknown(WaitUnknown::SaleNotOpen),
             None => {}
         }
-        let alive = i128::from(ahead.max(0)) * i128::from(self.responsive_ppm()) / i128::from(ALL_PPM);
-        let alive = i64::try_from(alive).unwrap_or(i64::MAX);
-        let cap = self.room.max_active;
-        // Offered turns have their places already; if a rate binds, free places do not help.
-        let taken = match self.room.admit_per_minute {
-            Some(_) => cap,
-            None => self.active.saturating_add(self.offered),
-        };
-        let slowest = self.room.admit_per_minute.map(|rate| Span::from_secs(60).micros() / rate.max(1));
-        let Some(pace) = self.pace.mean() else {
-            return if alive < cap.saturating_sub(taken) {
-                Estimate::Known { p50: Span::ZERO, p90: Span::ZERO }
-            } else {
-                Estimate::Unknown(WaitUnknown::Measuring)
-            };
-        };
-        let pace = Span::from_micros(pace.micros().max(slowest.unwrap_or(0)));
-        Estimate::Known {
-            p50: estimated_wait(alive, taken, cap, pace),
-            p90: estimated_wait_p90(alive, taken, cap, pace),
+        let pace = self.pace(now);
+        // Those who come back are served first.
+        let ahead = ahead.saturating_add(i64::try_from(self.returned.len()).unwrap_or(i64::MAX));
+        match (estimated_wait(ahead, &pace), estimated_wait_p90(ahead, &pace)) {
+            (Some(p50), Some(p90)) => Estimate::Known { p50, p90 },
+            _ => Estimate::Unknown(WaitUnknown::Measuring),
         }
     }
 
-    fn has_free_place(&self, place: &Place, rest: Option<Rest>) -> bool {
-        matches!(self.estimated_wait(place.ahead, rest), Estimate::Known { p50: Span::ZERO, .. })
+    fn has_free_place(&self, place: &Place, rest: Option<Rest>, now: Time) -> bool {
+        matches!(self.estimated_wait(place.ahead, rest, now), Estimate::Known { p50: Span::ZERO, .. })
     }
 
     /// When the token's client should poll again, in milliseconds: often near the head, seldom at the back, seldom too
     /// while the line rests but for its end, and spread by `jitter_seed` so that clients do not poll all at once. The
     /// same arguments give the same answer.
     #[must_use]
-    pub fn poll_after_ms(&self, place: &Place, jitter_seed: u64, rest: Option<Rest>) -> i64 {
+    pub fn poll_after_ms(&self, place: &Place, jitter_seed: u64, rest: Option<Rest>, now: Time) -> i64 {
         let even = match place.status() {
             TokenStatus::Offered => POLL_OFFERED_MS,
             TokenStatus::Missed | TokenStatus::Dormant => *POLL_MS.start(),
             TokenStatus::Active | TokenStatus::Ended => *POLL_MS.end(),
-            TokenStatus::Waiting if self.has_free_place(place, rest) => POLL_AT_ONCE_MS,
+            TokenStatus::Waiting if self.has_free_place(place, rest, now) => POLL_AT_ONCE_MS,
             TokenStatus::Waiting => {
                 let by_place = place.ahead.saturating_mul(POLL_MS_PER_AHEAD).saturating_add(*POLL_MS.start());
-                let by_wait = match self.estimated_wait(place.ahead, rest) {
+                let by_wait = match self.estimated_wait(place.ahead, rest, now) {
                     Estimate::Known { p50, .. } => p50.millis() / POLLS_PER_WAIT,
                     Estimate::Unknown(_) => i64::MAX,
                 };
@@ -432,14 +423,6 @@ impl RoomView {
     pub fn waiting_from_head(&self, steps: usize) -> impl Iterator<Item = Position> {
         let beyond = WaitingBeyond { view: self, next: Position(self.room.cursor.0 + 1), last: self.tail(), steps };
         self.returned.iter().copied().take(steps).chain(beyond)
-    }
-
-    /// Every `stride`-th position beyond the cursor that still waits.
-    pub fn waiting_by_stride(&self, stride: usize) -> impl Iterator<Item = Position> {
-        (self.room.cursor.0 + 1..=self.tail().0)
-            .step_by(stride.max(1))
-            .map(Position)
-            .filter(|position| !self.departed.contains(*position))
     }
 
     /// The tokens that wait though the cursor has passed them, ascending.

@@ -293,6 +293,7 @@ impl Buyer {
         let stood = match place.status.as_str() {
             "waiting" | "offered" => Stood::InLine,
             "dormant" => Stood::Aside,
+            "active" => Stood::Inside,
             "ended" => {
                 self.sale.desk.recorder.token_ended(Ended { token: token.to_owned(), buyer: self.index, received });
                 return;

@@ -108,6 +108,8 @@ pub(crate) enum Stood {
     InLine,
     /// Dormant, because its user did not poll.
     Aside,
+    /// Active: let in by a claim, or later because a claim had found the room full.
+    Inside,
 }
 
 /// A buyer saw their place in line.

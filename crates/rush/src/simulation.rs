@@ -70,11 +70,17 @@ pub(crate) fn simulate(name: Option<&str>, seed: u64) -> Result<Vec<String>> {
 fn line_of(report: &SimulationReport) -> String {
     let SimulationReport { scenario, seconds, counts, known_percent, wait, rises_percent, .. } = report;
     let (idle, once_full) = (report.idle_percent, report.idle_once_full_percent);
-    format!(
+    let horizons = report.by_horizon.iter().map(|near| {
+        let (horizon, told) = (near.horizon.unwrap_or_default(), near.told);
+        let (bias, error, covered) = (near.bias_percent, near.error_percent, near.covered_percent);
+        format!("    {horizon:>4} s before  {told:>6} told  {error:>7.2} % off ({bias:>+7.2} %)  p90 {covered:>6.2} %")
+    });
+    let head = format!(
         "{scenario:<13} {seconds:>6} s  idle {idle:>6.2} % ({once_full:>5.2} % once full)  known {known_percent:>6.2} %  wait {:>7.2} % off \
          ({:>+7.2} %), p90 {:>6.2} %  rises {rises_percent:>6.2} %  {counts:?}",
         wait.error_percent, wait.bias_percent, wait.covered_percent
-    )
+    );
+    std::iter::once(head).chain(horizons).collect::<Vec<_>>().join("\n")
 }
 
 /// A sale under way.

@@ -27,13 +27,30 @@ pub struct ClaimRecord {
     passed: i64,
     /// The sum of the ages at the claims, in microseconds, each weighted as the claim is.
     delays: i64,
+    /// Tokens that were offered a turn when it came first, and those that were passed over, since nothing was heard of
+    /// them.
+    alive: i64,
+    silent: i64,
+    /// Tokens that came in in that time, at their first turn or at a later one.
+    let_in: i64,
 }
 
 impl Default for ClaimRecord {
     fn default() -> Self {
         let claims: i64 = FIRST_CLAIMS_PPM.iter().sum();
-        Self { claimed: FIRST_CLAIMS_PPM, passed: FIRST_PASSED_PPM, delays: claims.saturating_mul(2) }
+        Self {
+            claimed: FIRST_CLAIMS_PPM,
+            passed: FIRST_PASSED_PPM,
+            delays: claims.saturating_mul(2),
+            alive: claims.saturating_add(FIRST_PASSED_PPM),
+            silent: 0,
+            let_in: claims,
+        }
     }
+}
+
+const fn faded(count: i64) -> i64 {
+    count.saturating_sub(count.saturating_div(MEMORY))
 }
 
 fn class_of(age: Span) -> usize {
@@ -48,6 +65,7 @@ impl ClaimRecord {
             *count = count.saturating_add(ONE_PPM);
         }
         self.delays = self.delays.saturating_add(age.micros().max(0));
+        self.let_in = self.let_in.saturating_add(ONE_PPM);
     }
 
     /// Notes a turn that was not claimed.
@@ -56,8 +74,28 @@ impl ClaimRecord {
         self.passed = self.passed.saturating_add(ONE_PPM);
     }
 
+    /// Notes tokens that were offered a turn when it came, and tokens that were passed over.
+    pub fn note_head(&mut self, offered: i64, passed_over: i64) {
+        for _ in 0..offered.saturating_add(passed_over).min(MEMORY) {
+            (self.alive, self.silent, self.let_in) = (faded(self.alive), faded(self.silent), faded(self.let_in));
+        }
+        self.alive = self.alive.saturating_add(offered.saturating_mul(ONE_PPM));
+        self.silent = self.silent.saturating_add(passed_over.saturating_mul(ONE_PPM));
+    }
+
+    /// The share of tokens that are heard of when their turn comes, in millionths.
+    #[must_use]
+    pub fn alive_ppm(&self) -> i64 {
+        share_ppm(self.alive, self.alive.saturating_add(self.silent))
+    }
+
+    /// How many tokens come in for each one whose turn comes first, in millionths: those who come back later count, too.
+    #[must_use]
+    pub fn comes_ppm(&self) -> i64 {
+        share_ppm(self.let_in, self.alive.saturating_add(self.silent)).min(ONE_PPM)
+    }
+
     fn fade(&mut self) {
-        let faded = |count: i64| count.saturating_sub(count.saturating_div(MEMORY));
         self.claimed = self.claimed.map(faded);
         self.passed = faded(self.passed);
         self.delays = faded(self.delays);

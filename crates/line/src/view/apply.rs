@@ -1,16 +1,15 @@
 //! Builds a view from rows, and applies the changes of batches to it.
 
 use super::{
-    ALL_PPM, Freshness, RoomView,
+    Freshness, RoomView,
     departed::Departed,
-    leavings::Leavings,
     live::{Entry, Live},
-    pace::{Backlog, Pace},
+    visits::Visits,
 };
 use frontrow_domain::{
     changes::Changes,
     id::{Position, RoomId, TokenId},
-    line::{ClaimRecord, Gate, Room, Token, TokenState, TokenStatus},
+    line::{ClaimRecord, Room, Token, TokenState, TokenStatus},
     policy::OFFER_LEAD_MAX,
     time::Time,
 };
@@ -94,10 +93,8 @@ impl RoomView {
             active: 0,
             offered: 0,
             claimed: 0,
-            pace: Pace::default(),
             claims: ClaimRecord::default(),
-            leavings: Leavings::default(),
-            responsive_ppm: Arc::new(AtomicI64::new(ALL_PPM)),
+            visits: Visits::default(),
             freshness: Freshness::Current,
         }
     }
@@ -107,6 +104,7 @@ impl RoomView {
     #[must_use]
     pub fn from_rows(line: &Line) -> Self {
         let mut view = Self::empty(&line.room);
+        view.visits = Visits::from(line.now);
         let cursor = line.room.cursor;
         view.tail.store(line.highest.0.max(cursor.0), Ordering::Release);
         let passed = line.waiting.partition_point(|position| *position <= cursor);
@@ -149,7 +147,8 @@ impl RoomView {
             old_tail,
             departed: Vec::new(),
             restored: Vec::new(),
-            turns: 0,
+            first_turns: 0,
+            passed_over: 0,
             joined: 0,
             left: 0,
             now: delta.now,
@@ -166,9 +165,8 @@ impl RoomView {
             Arc::make_mut(&mut self.departed).drop_to(self.room.cursor);
         }
         self.departed_to_cursor = self.departed.rank(Position(self.room.cursor.0 + 1));
-        let backlog = self.backlog(delta.now);
-        self.pace.departed(step.turns, delta.now, backlog);
-        self.leavings.note(step.left, delta.now);
+        self.visits.pass(delta.now, (before.max_active, active), step.left);
+        self.claims.note_head(step.first_turns, step.passed_over);
         let frees = self.active + self.offered < active + offered;
         may_move |= frees || (step.joined > 0 && self.may_have_places(delta.now));
         Effects { must_publish: true, may_move, shows_all }
@@ -231,8 +229,10 @@ impl RoomView {
         } else if had_returned {
             self.remove_returned(position);
         }
-        if token.status() == TokenStatus::Offered && before.is_none_or(|before| before.state == TokenState::Waiting) {
-            step.turns += 1;
+        match token.status() {
+            TokenStatus::Offered if before.is_none() => step.first_turns += 1,
+            TokenStatus::Dormant if before.is_none() => step.passed_over += 1,
+            _ => {}
         }
         match (beyond, token.status()) {
             (false, _) => {}
@@ -293,13 +293,6 @@ impl RoomView {
     fn may_have_places(&self, now: Time) -> bool {
         self.room.may_offer(self.active, self.offered, now, OFFER_LEAD_MAX)
     }
-
-    fn backlog(&self, now: Time) -> Backlog {
-        let is_full = self.active.saturating_add(self.offered) >= self.room.max_active;
-        let is_limited = is_full || self.room.admit_per_minute.is_some();
-        let is_selling = self.room.gate == Gate::Open && !self.room.is_sale_over(now);
-        if is_selling && is_limited && self.total_waiting() > 0 { Backlog::Waiting } else { Backlog::Empty }
-    }
 }
 
 /// Collected while the tokens of a batch are applied.
@@ -307,7 +300,10 @@ struct AppliedTokens {
     old_tail: Position,
     departed: Vec<Position>,
     restored: Vec<Position>,
-    turns: i64,
+    /// Tokens whose turn came for the first time.
+    first_turns: i64,
+    /// Tokens that were passed over then, since nothing was heard of them.
+    passed_over: i64,
     joined: i64,
     /// Active tokens that ended.
     left: i64,

@@ -167,8 +167,14 @@ proptest! {
     }
 }
 
+/// A room without a place, with so many in line.
 fn full_room(waiting: i64) -> (Model, RoomView) {
-    let mut model = Model::new(0, START);
+    room_of(0, waiting)
+}
+
+/// A room of so many places with so many in line, who came long ago.
+fn room_of(places: i64, waiting: i64) -> (Model, RoomView) {
+    let mut model = Model::new(places, START);
     let joins: Vec<_> = (0..waiting)
         .map(|user| Request {
             caller: Caller::Buyer(UserId(Uuid::from_u128(u128::from(user.unsigned_abs()) + 1))),
@@ -176,53 +182,93 @@ fn full_room(waiting: i64) -> (Model, RoomView) {
             idempotency: None,
         })
         .collect();
-    model.transact(START, Policy::default(), &joins);
+    let long_ago = START.minus(Span::from_secs(1_000));
+    model.transact(long_ago, Policy::default(), &joins);
     let view = RoomView::from_rows(&line(&model, START));
     (model, view)
 }
 
-/// Lets one token get its turn every second, `count` times.
-fn move_on(model: &mut Model, view: &mut RoomView, count: i64) {
-    for turn in 0..count {
-        let now = START.plus(Span::from_secs(turn));
-        let cap = model.rooms[&RoomId::HOUSE].max_active + 1;
-        let requests =
-            [LineEvent::SetCap(cap), LineEvent::Advance(Vec::new())].map(|event| request(model, &event).unwrap());
-        let (_, changes) =
-            model.transact(now, Policy { claim_window: Span::from_secs(100_000), ..Policy::default() }, &requests);
+/// Lets the room fill and move on for so many seconds: in each the oldest visit ends, and those who are next come in,
+/// but for those who are silent. Returns the moment after it.
+fn move_on(model: &mut Model, view: &mut RoomView, seconds: i64, is_silent: impl Fn(Position) -> bool) -> Time {
+    let ask = |model: &mut Model, view: &mut RoomView, now: Time, requests: Vec<(Caller, Command)>| {
+        let requests: Vec<_> =
+            requests.into_iter().map(|(caller, command)| Request { caller, command, idempotency: None }).collect();
+        let (_, changes) = model.transact(now, Policy::default(), &requests);
         apply(view, &changes);
+    };
+    let tokens = |model: &Model, status: TokenStatus| -> Vec<Token> {
+        model.tokens.values().filter(|token| token.status() == status).copied().collect()
+    };
+    let mut now = START;
+    for second in 1..=seconds {
+        now = START.plus(Span::from_secs(second));
+        let oldest = tokens(model, TokenStatus::Active).into_iter().min_by_key(Token::activated_at);
+        let leaves = oldest.map(|token| (Caller::Buyer(token.user_id), Command::LeaveQueue { token: token.id }));
+        ask(model, view, now, leaves.into_iter().collect());
+        let head = tokens(model, TokenStatus::Waiting).into_iter().map(|token| token.id.position).take(40);
+        let silent = LineEvent::Advance(head.filter(|at| is_silent(*at)).map(|at| at.0).collect());
+        let Request { caller, command, .. } = request(model, &silent).unwrap();
+        ask(model, view, now, vec![(caller, command)]);
+        let claims = tokens(model, TokenStatus::Offered).into_iter();
+        let claims = claims.map(|token| (Caller::Buyer(token.user_id), Command::ActivateToken { token: token.id }));
+        ask(model, view, now, claims.collect());
     }
+    now
+}
+
+/// The estimated wait with so many ahead, in seconds.
+fn wait_of(view: &RoomView, ahead: i64, now: Time) -> (i64, i64) {
+    let Estimate::Known { p50, p90 } = view.estimated_wait(ahead, None, now) else { panic!("nothing is known") };
+    (p50.millis() / 1_000, p90.millis() / 1_000)
 }
 
 #[test]
-fn the_wait_is_unknown_until_the_pace_is_measured_and_while_paused() {
-    let (mut model, mut view) = full_room(200);
-    assert_eq!(view.estimated_wait(0, None), Estimate::Unknown(WaitUnknown::Measuring));
-    move_on(&mut model, &mut view, 30);
-    let Estimate::Known { p50, p90 } = view.estimated_wait(9, None) else { panic!("known after 29 departures") };
-    assert_eq!(p50, Span::from_secs(10));
-    assert!(p90 > p50);
+fn the_wait_is_unknown_until_visits_have_ended_and_while_paused() {
+    let (mut model, mut view) = room_of(10, 400);
+    let full = move_on(&mut model, &mut view, 1, |_| false);
+    assert_eq!(view.estimated_wait(9, None, full), Estimate::Unknown(WaitUnknown::Measuring));
+    // Given a room in which one of ten visits ends each second.
+    let now = move_on(&mut model, &mut view, 200, |_| false);
+    let (p50, p90) = wait_of(&view, 99, now);
+    assert!((90..=110).contains(&p50) && p90 > p50, "{p50}, {p90}");
+    // A cap of twice as many counts at once, and so does a rate.
+    let wider = Room { max_active: 20, ..view.room().clone() };
+    view.apply(&Delta { room: Some(&wider), ..Delta::none(now) });
+    let (twice, _) = wait_of(&view, 99, now);
+    assert!((40..=55).contains(&twice), "{twice}");
+    let slower = Room { admit_per_minute: Some(10), ..wider };
+    view.apply(&Delta { room: Some(&slower), ..Delta::none(now) });
+    let (by_rate, _) = wait_of(&view, 99, now);
+    assert!((560..=600).contains(&by_rate), "{by_rate}");
     let pause = request(&model, &LineEvent::Pause(true)).unwrap();
-    let (_, changes) = model.transact(START, Policy::default(), &[pause]);
+    let (_, changes) = model.transact(now, Policy::default(), &[pause]);
     apply(&mut view, &changes);
-    assert_eq!(view.estimated_wait(9, None), Estimate::Unknown(WaitUnknown::Paused));
+    assert_eq!(view.estimated_wait(9, None, now), Estimate::Unknown(WaitUnknown::Paused));
 }
 
 #[test]
-fn unresponsive_tokens_in_front_are_not_waited_for() {
-    let (mut model, mut view) = full_room(200);
-    move_on(&mut model, &mut view, 30);
-    view.set_responsive_ppm(500_000);
-    let Estimate::Known { p50, .. } = view.estimated_wait(100, None) else { panic!("known after 29 departures") };
-    assert_eq!(p50, Span::from_secs(51));
+fn those_in_front_who_will_not_come_are_not_waited_for() {
+    let (mut model, mut view) = room_of(10, 800);
+    let now = move_on(&mut model, &mut view, 200, |position| position.0 % 2 == 0);
+    let (p50, _) = wait_of(&view, 99, now);
+    assert!((43..=57).contains(&p50), "{p50}");
+}
+
+#[test]
+fn a_room_in_which_nobody_leaves_any_more_is_waited_for_longer() {
+    let (mut model, mut view) = room_of(10, 400);
+    let now = move_on(&mut model, &mut view, 200, |_| false);
+    let later = now.plus(Span::from_secs(120));
+    assert!(wait_of(&view, 99, later).0 > wait_of(&view, 99, now).0 * 5 / 4);
 }
 
 #[test]
 fn no_token_waits_for_a_free_place() {
     let model = Model::new(5, START);
     let view = RoomView::from_rows(&line(&model, START));
-    assert_eq!(view.estimated_wait(4, None), Estimate::Known { p50: Span::ZERO, p90: Span::ZERO });
-    assert_eq!(view.estimated_wait(5, None), Estimate::Unknown(WaitUnknown::Measuring));
+    assert_eq!(view.estimated_wait(4, None, START), Estimate::Known { p50: Span::ZERO, p90: Span::ZERO });
+    assert_eq!(view.estimated_wait(5, None, START), Estimate::Unknown(WaitUnknown::Measuring));
 }
 
 #[test]
@@ -234,11 +280,11 @@ fn a_line_that_rests_until_the_sale_opens_has_no_estimate_and_is_asked_for_at_it
     let at = |seconds| START.plus(Span::from_secs(seconds));
     assert_eq!(view.rest(START, lead), Some(Rest::For(Span::from_secs(595))));
     assert_eq!(view.rest(at(595), lead), None);
-    assert_eq!(view.estimated_wait(0, view.rest(START, lead)), Estimate::Unknown(WaitUnknown::SaleNotOpen));
+    assert_eq!(view.estimated_wait(0, view.rest(START, lead), START), Estimate::Unknown(WaitUnknown::SaleNotOpen));
     let place = view.place(Position(1));
     let even = |seconds| {
         let rest = view.rest(at(seconds), lead);
-        (0..1_000).map(|seed| view.poll_after_ms(&place, seed, rest)).sum::<i64>() / 1_000
+        (0..1_000).map(|seed| view.poll_after_ms(&place, seed, rest, START)).sum::<i64>() / 1_000
     };
     assert!((29_500..=30_500).contains(&even(0)), "{}", even(0));
     assert!((9_800..=10_200).contains(&even(585)), "{}", even(585));
@@ -254,14 +300,14 @@ fn a_line_whose_sale_is_over_says_so_and_is_asked_for_seldom_until_the_sale_goes
     let mut view = RoomView::from_rows(&line(&model, START));
     let lead = Span::from_secs(5);
     let free = Estimate::Known { p50: Span::ZERO, p90: Span::ZERO };
-    assert_eq!(view.estimated_wait(0, view.rest(at(599), lead)), free);
+    assert_eq!(view.estimated_wait(0, view.rest(at(599), lead), at(599)), free);
     let rest = view.rest(at(600), lead);
     assert_eq!(
-        (rest, view.estimated_wait(0, rest)),
+        (rest, view.estimated_wait(0, rest, START)),
         (Some(Rest::SaleClosed), Estimate::Unknown(WaitUnknown::SaleClosed))
     );
     let place = view.place(Position(1));
-    assert!((0..100).all(|seed| view.poll_after_ms(&place, seed, rest) >= 24_000));
+    assert!((0..100).all(|seed| view.poll_after_ms(&place, seed, rest, START) >= 24_000));
     // Closed before it opened, the sale is not said to open.
     let stopped = Room { closes_at: Some(at(10)), ..view.room().clone() };
     view.apply(&Delta { room: Some(&stopped), ..Delta::none(at(10)) });
@@ -269,7 +315,7 @@ fn a_line_whose_sale_is_over_says_so_and_is_asked_for_seldom_until_the_sale_goes
     let goes_on = Room { closes_at: Some(at(900)), ..stopped };
     let effects = view.apply(&Delta { room: Some(&goes_on), ..Delta::none(at(700)) });
     assert!(effects.may_move, "the line is looked at when the sale goes on");
-    assert_eq!(view.estimated_wait(0, view.rest(at(700), lead)), free);
+    assert_eq!(view.estimated_wait(0, view.rest(at(700), lead), at(700)), free);
 }
 
 #[test]
@@ -277,18 +323,18 @@ fn clients_ask_often_at_the_head_and_seldom_at_the_back() {
     let (_, view) = full_room(2_000);
     let even = |position| {
         let place = view.place(Position(position));
-        (0..1_000).map(|seed| view.poll_after_ms(&place, seed, None)).sum::<i64>() / 1_000
+        (0..1_000).map(|seed| view.poll_after_ms(&place, seed, None, START)).sum::<i64>() / 1_000
     };
     assert!((1_450..=1_550).contains(&even(1)), "{}", even(1));
     assert!((29_500..=30_500).contains(&even(2_000)), "{}", even(2_000));
     let place = view.place(Position(2_000));
-    let spread: Vec<_> = (0..1_000).map(|seed| view.poll_after_ms(&place, seed, None)).collect();
+    let spread: Vec<_> = (0..1_000).map(|seed| view.poll_after_ms(&place, seed, None, START)).collect();
     assert!(spread.iter().all(|ms| (24_000..=36_000).contains(ms)));
     assert!(*spread.iter().max().unwrap() - *spread.iter().min().unwrap() > 10_000);
-    assert_eq!(view.poll_after_ms(&place, 7, None), view.poll_after_ms(&place, 7, None));
+    assert_eq!(view.poll_after_ms(&place, 7, None, START), view.poll_after_ms(&place, 7, None, START));
     let offered =
         Place { state: Some(TokenState::Offered { until: START, claimed_at: None }), ahead: 0, turns_passed: 0 };
-    assert!((0..1_000).all(|seed| view.poll_after_ms(&offered, seed, None) <= 1_500));
+    assert!((0..1_000).all(|seed| view.poll_after_ms(&offered, seed, None, START) <= 1_500));
 }
 
 #[test]

@@ -230,6 +230,10 @@ fn turn_needed(history: &History, verdict: &mut Verdict) {
             *first = (*first).min(op.sent);
         }
     }
+    for sighting in history.sightings.iter().filter(|sighting| sighting.stood == Stood::Inside) {
+        let first = activated.entry(&sighting.token).or_insert(sighting.sent);
+        *first = (*first).min(sighting.sent);
+    }
     for op in &history.ops {
         if let (Asked::Hold { token, .. }, RequestOutcome::Ok(_)) = (&op.asked, &op.outcome) {
             let had_turn = activated.get(token.as_str()).is_some_and(|sent| *sent < op.received);

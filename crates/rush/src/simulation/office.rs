@@ -108,8 +108,8 @@ impl SimulatedOffice {
         let answer = PollAnswer {
             status: place.status(),
             ahead: place.ahead,
-            wait: view.estimated_wait(place.ahead, rest),
-            poll_after_ms: view.poll_after_ms(&place, seed, rest),
+            wait: view.estimated_wait(place.ahead, rest, now),
+            poll_after_ms: view.poll_after_ms(&place, seed, rest, now),
         };
         let is_due = |state| is_wake_due(state, now, &self.policy, &Outages::default());
         if place.state.is_some_and(is_due) {

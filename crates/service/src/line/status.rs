@@ -117,7 +117,7 @@ impl BoxOffice {
             position,
             ahead: place.ahead,
             total_waiting: view.total_waiting(),
-            wait: match view.estimated_wait(place.ahead, rest) {
+            wait: match view.estimated_wait(place.ahead, rest, now) {
                 Estimate::Known { p50, p90 } => {
                     Wait::Known { p50_seconds: seconds_up(p50), p90_seconds: seconds_up(p90) }
                 }
@@ -131,7 +131,7 @@ impl BoxOffice {
             },
             is_last_turn: place.state.is_some_and(|state| is_last_turn(state, place.turns_passed, &self.policy)),
             end_reason: found.end_reason,
-            poll_after_ms: view.poll_after_ms(&place, jitter_seed(position, now), rest),
+            poll_after_ms: view.poll_after_ms(&place, jitter_seed(position, now), rest, now),
             message: view.room().message.clone(),
             as_of: if found.certainty == Certainty::Read { now } else { view.as_of(now) },
             is_stale: match found.certainty {

@@ -1,0 +1,97 @@
+//! How long visits last: how many ended, and the time of all visits in which they did.
+
+use frontrow_domain::time::{Span, Time};
+
+/// After so many ends an old one counts a third: visits change with the sale.
+const MEMORY: i64 = 256;
+/// A room of which more than one part in so many is free is filling: that says nothing of how it is used.
+const FILLING_PART: i64 = 4;
+/// One end, in millionths.
+const ONE_PPM: i64 = 1_000_000;
+
+/// The visits of a line. Those that have not ended count with their time so far: a room that has just filled is not taken
+/// for one of short visits because the short ones end first.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Visits {
+    ends_ppm: i64,
+    visit_micros: i64,
+    /// The time of all places while nearly all were taken, and that of the visits in them.
+    place_micros: i64,
+    used_micros: i64,
+    at: Time,
+}
+
+impl Visits {
+    /// Visits that are counted from `at` on.
+    pub(super) const fn from(at: Time) -> Self {
+        Self { ends_ppm: 0, visit_micros: 0, place_micros: 0, used_micros: 0, at }
+    }
+
+    /// The time until `now`, in which so many tokens were active in so many places, and the visits that ended then.
+    pub(super) fn pass(&mut self, now: Time, (places, active): (i64, i64), ended: i64) {
+        self.visit_micros = self.visit_micros_at(now, active);
+        if active >= places - places / FILLING_PART {
+            let since = now.since(self.at).micros().max(0);
+            self.place_micros = self.place_micros.saturating_add(since.saturating_mul(places));
+            self.used_micros = self.used_micros.saturating_add(since.saturating_mul(active.min(places)));
+        }
+        self.at = self.at.max(now);
+        for _ in 0..ended.min(MEMORY) {
+            self.ends_ppm -= self.ends_ppm / MEMORY;
+            self.visit_micros -= self.visit_micros / MEMORY;
+            self.place_micros -= self.place_micros / MEMORY;
+            self.used_micros -= self.used_micros / MEMORY;
+        }
+        self.ends_ppm = self.ends_ppm.saturating_add(ended.saturating_mul(ONE_PPM));
+    }
+
+    /// The share of the places that is taken once the room has filled, in millionths.
+    pub(super) fn used_ppm(&self) -> i64 {
+        let used = i128::from(self.used_micros) * i128::from(ONE_PPM);
+        let used = used.checked_div(i128::from(self.place_micros));
+        used.and_then(|used| i64::try_from(used).ok()).unwrap_or(ONE_PPM)
+    }
+
+    /// The ends that count, in millionths.
+    pub(super) const fn ends_ppm(&self) -> i64 {
+        self.ends_ppm
+    }
+
+    /// The time of all visits up to `now`, if so many tokens were active since the last change.
+    pub(super) fn visit_micros_at(&self, now: Time, active: i64) -> i64 {
+        let since = now.since(self.at).micros().max(0);
+        self.visit_micros.saturating_add(since.saturating_mul(active.max(0)))
+    }
+
+    /// How many of the active tokens will end in a span, in millionths.
+    pub(super) fn ends_within(&self, span: Span, now: Time, active: i64) -> i64 {
+        let ends = i128::from(self.ends_ppm) * i128::from(active.max(0)) * i128::from(span.micros().max(0));
+        let ends = ends.checked_div(i128::from(self.visit_micros_at(now, active)));
+        ends.and_then(|ends| i64::try_from(ends).ok()).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Time {
+        Time::from_micros(seconds * 1_000_000)
+    }
+
+    #[test]
+    fn the_pace_of_visits_is_known_from_ends_and_time_and_a_silence_counts() {
+        // Given ten active tokens, of which one ends each second.
+        let mut visits = Visits::from(at(0));
+        for second in 1..=2_000 {
+            visits.pass(at(second), (10, 10), 1);
+        }
+        let soon = visits.ends_within(Span::from_secs(2), at(2_000), 10);
+        assert!((1_990_000..=2_010_000).contains(&soon), "{soon}");
+        // When nobody leaves for four minutes, half as many are expected.
+        let later = visits.ends_within(Span::from_secs(2), at(2_256), 10);
+        assert!((900_000..=1_100_000).contains(&later), "{later}");
+        // A room of twice as many has twice as many ends.
+        assert_eq!(visits.ends_within(Span::from_secs(2), at(2_000), 20), 2 * soon);
+    }
+}
