@@ -33,10 +33,19 @@ fn work_in(view: &RoomView, outlook: Option<&TurnOutlook>, now: Time, policy: &P
     (turns, due)
 }
 
+/// What is expected of the turns of a line; none if nothing can be offered now, or if nobody at its head is heard of: it is
+/// cut off then rather than asleep, and no turn is written off.
+fn outlook_of(peers: &dyn Peers, view: &RoomView, now: Time, policy: &Policy) -> Option<TurnOutlook> {
+    let room = view.room();
+    let may_offer = view.total_waiting() > 0 && room.may_move(now, policy.offer_lead);
+    let is_heard = || peers.lines().is_head_heard(room.room_id, now.minus(HEARD_WITHIN));
+    (may_offer && is_heard()).then(|| view.turn_outlook(now))
+}
+
 /// Whether an advance of a line would do something at `now`.
 #[must_use]
-pub fn may_advance(view: &RoomView, now: Time, policy: &Policy) -> bool {
-    let (turns, due) = work_in(view, Some(&view.turn_outlook(now)), now, policy);
+pub fn may_advance(peers: &dyn Peers, view: &RoomView, now: Time, policy: &Policy) -> bool {
+    let (turns, due) = work_in(view, outlook_of(peers, view, now, policy).as_ref(), now, policy);
     turns > 0 || due
 }
 
@@ -44,9 +53,7 @@ pub fn may_advance(view: &RoomView, now: Time, policy: &Policy) -> bool {
 #[must_use]
 pub fn next_advance(peers: &dyn Peers, room: RoomId, now: Time, policy: &Policy) -> Option<NextAdvance> {
     let view = peers.lines().view(room)?;
-    // If nobody at the head is heard of, the line is cut off rather than asleep: no turn is written off.
-    let is_heard = peers.lines().is_head_heard(room, now.minus(HEARD_WITHIN));
-    let outlook = is_heard.then(|| view.turn_outlook(now));
+    let outlook = outlook_of(peers, &view, now, policy);
     let (turns, due) = work_in(&view, outlook.as_ref(), now, policy);
     if !due && turns <= 0 {
         return None;

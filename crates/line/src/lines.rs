@@ -79,6 +79,12 @@ impl RoomCell {
         Self::new(RoomView::from_rows(line), LastSeen::seen_at(&line.waiting, line.now))
     }
 
+    /// The same, with what the rows lack: how the line was measured to move.
+    pub(crate) fn from_rows_after(line: &Line, before: &RoomView) -> Arc<Self> {
+        let view = RoomView::from_rows(line).with_measurements_of(before);
+        Self::new(view, LastSeen::seen_at(&line.waiting, line.now))
+    }
+
     pub(crate) fn view(&self) -> Arc<RoomView> {
         self.view.load_full()
     }

@@ -75,7 +75,11 @@ impl Peers for SoleInstance {
 
     async fn rebuild(&self, line: Line, rebuild: Rebuild) {
         self.drop_gaps_later(&line);
-        self.lines.put(&RoomCell::from_rows(&line), rebuild);
+        let cell = match self.lines.view(line.room.room_id) {
+            Some(present) => RoomCell::from_rows_after(&line, &present),
+            None => RoomCell::from_rows(&line),
+        };
+        self.lines.put(&cell, rebuild);
     }
 
     fn load_quiet_rooms(&self, lines: &[Line]) -> Vec<RoomId> {

@@ -176,7 +176,7 @@ pub enum WaitUnknown {
     SaleNotOpen,
     /// The sale is over, or stands still until an operator has it go on: so does the line.
     SaleClosed,
-    /// Too few have left the line to measure its pace.
+    /// No visit has ended yet, from which the pace of the line is measured.
     Measuring,
 }
 
@@ -225,6 +225,7 @@ impl RoomView {
             None => self.claims.chance_ppm(now.since(turn.since)),
         });
         TurnOutlook {
+            turns: self.offered,
             coming_ppm: coming.sum(),
             shows_ppm: self.claims.chance_ppm(Span::ZERO),
             leaving_ppm: self.visits.ends_within(self.claims.delay(), now, self.active),
@@ -297,6 +298,8 @@ impl RoomView {
     #[must_use]
     pub fn with_measurements_of(mut self, before: &Self) -> Self {
         (self.claims, self.visits) = (before.claims, before.visits);
+        // A turn that is still out was not offered just now.
+        Arc::make_mut(&mut self.live).keep_offered_since(&before.live);
         self
     }
 
@@ -347,6 +350,7 @@ impl RoomView {
     /// How the line moves at `now`, by what became of its turns and visits.
     fn pace(&self, now: Time) -> LinePace {
         let leaving = self.visits.ends_within(self.claims.delay(), now, self.active);
+        let leaving = leaving.min(self.room.leaving_max_ppm());
         // Each turn as a new one: a poll does not look at all of them.
         let coming = self.offered.saturating_mul(self.claims.chance_ppm(Span::ZERO));
         let cap = self.room.max_active_tokens().max(0);
@@ -381,8 +385,10 @@ impl RoomView {
         }
     }
 
+    /// Whether there is a free place for the token, so that its offer comes within a moment.
     fn has_free_place(&self, place: &Place, rest: Option<Rest>, now: Time) -> bool {
-        matches!(self.estimated_wait(place.ahead, rest, now), Estimate::Known { p50: Span::ZERO, .. })
+        let may_move = rest.is_none() && self.room.gate == Gate::Open && self.room.admit_per_minute.is_none();
+        may_move && place.ahead < self.pace(now).free_ppm / ALL_PPM
     }
 
     /// When the token's client should poll again, in milliseconds: often near the head, seldom at the back, seldom too

@@ -3,8 +3,8 @@ use crate::{
     command::{Decision, Issue, Outcome},
     id::{ConcertId, Position, RoomId, TokenId},
     line::{
-        EndReason, Fence, Room, Token, TokenStatus, Turn, TurnOutlook, check_may_use, is_live_token, is_valid_position,
-        may_activate,
+        EndReason, Fence, Room, Token, TokenState, TokenStatus, Turn, TurnOutlook, check_may_use, is_live_token,
+        is_valid_position, may_activate,
     },
     policy::TOKENS_PER_ADVANCE_MAX,
     refusal::{EntityKind, Refusal},
@@ -68,9 +68,8 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
                 && (is_behind || !may_activate(&token, active, room.max_active_tokens(), now))
             {
                 let kept = token.claimed(now, &policy)?;
-                let claimed = world.claimed.entry(id.room_id).or_default();
-                if !claimed.contains(&id) {
-                    claimed.push(id);
+                if token.state.claimed_at().is_none() {
+                    world.claimed.entry(id.room_id).or_default().push(id);
                 }
                 world.put_token(kept);
                 if activated > 0 {
@@ -109,7 +108,10 @@ fn activate_claimed(world: &mut World, room: &mut Room) -> Result<u32, Refusal> 
     let (mut left, mut activated) = (Vec::new(), 0_u32);
     for id in world.claimed.remove(&room_id).unwrap_or_default() {
         let Some(token) = world.token(id).filter(|token| token.state.claimed_at().is_some()) else { continue };
-        if may_activate(&token, active_in(world, room_id), room.max_active_tokens(), now) {
+        if !left.is_empty() {
+            // Full: those behind keep their order.
+            left.push(id);
+        } else if may_activate(&token, active_in(world, room_id), room.max_active_tokens(), now) {
             world.put_token(token.activated(now, &policy)?);
             room.note_turn(Turn::Claimed);
             activated = activated.saturating_add(1);
@@ -176,7 +178,7 @@ pub(super) fn advance(
     let mut overdue = 0_u32;
     for id in world.due.remove(&room_id).unwrap_or_default() {
         let Some(token) = world.token(id).filter(|token| token.is_overdue(now)) else { continue };
-        if token.status() == TokenStatus::Offered {
+        if matches!(token.state, TokenState::Offered { claimed_at: None, .. }) {
             room.note_turn(Turn::Unclaimed);
         }
         world.put_token(token.after_deadline(now, &policy));

@@ -12,8 +12,10 @@ use crate::time::Span;
 const ONE_PPM: i64 = 1_000_000;
 /// The ages, in milliseconds, between which claims are counted apart.
 const AGES_MS: [i64; 7] = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, i64::MAX];
-/// After so many turns an old one counts half: a crowd changes in minutes.
+/// After so many turns an old one counts a third: a crowd changes in minutes.
 const MEMORY: i64 = 128;
+/// At least this share of those in front is taken to come in, in millionths.
+const COMES_MIN_PPM: i64 = 100_000;
 /// What is taken for measured before the first turn: of ten turns nine are claimed, most of them in two seconds.
 const FIRST_CLAIMS_PPM: [i64; 7] = [3_000_000, 3_000_000, 2_000_000, 500_000, 250_000, 150_000, 100_000];
 const FIRST_PASSED_PPM: i64 = 1_000_000;
@@ -31,7 +33,7 @@ pub struct ClaimRecord {
     /// them.
     alive: i64,
     silent: i64,
-    /// Tokens that came in in that time, at their first turn or at a later one.
+    /// Tokens that came in or are expected to, at their first turn or at a later one.
     let_in: i64,
 }
 
@@ -60,27 +62,46 @@ fn class_of(age: Span) -> usize {
 impl ClaimRecord {
     /// Notes a claim of a turn of this age.
     pub fn note_claim(&mut self, age: Span) {
+        let chance = self.chance_ppm(Span::ZERO);
         self.fade();
         if let Some(count) = self.claimed.get_mut(class_of(age)) {
             *count = count.saturating_add(ONE_PPM);
         }
         self.delays = self.delays.saturating_add(age.micros().max(0));
-        self.let_in = self.let_in.saturating_add(ONE_PPM);
+        self.let_in = self.let_in.saturating_add(ONE_PPM.saturating_sub(chance));
     }
 
     /// Notes a turn that was not claimed.
     pub fn note_pass(&mut self) {
+        let chance = self.chance_ppm(Span::ZERO);
+        self.let_in = self.let_in.saturating_sub(chance).max(0);
         self.fade();
         self.passed = self.passed.saturating_add(ONE_PPM);
     }
 
-    /// Notes tokens that were offered a turn when it came, and tokens that were passed over.
+    /// Notes tokens whose turn came for the first time: those that were offered it, and those that were passed over, since
+    /// nothing was heard of them. More than the record remembers count as so many of the same kinds.
     pub fn note_head(&mut self, offered: i64, passed_over: i64) {
-        for _ in 0..offered.saturating_add(passed_over).min(MEMORY) {
+        let all = offered.saturating_add(passed_over);
+        if all <= 0 {
+            return;
+        }
+        for _ in 0..all.min(MEMORY) {
             (self.alive, self.silent, self.let_in) = (faded(self.alive), faded(self.silent), faded(self.let_in));
         }
-        self.alive = self.alive.saturating_add(offered.saturating_mul(ONE_PPM));
-        self.silent = self.silent.saturating_add(passed_over.saturating_mul(ONE_PPM));
+        let weight =
+            |count: i64| count.saturating_mul(ONE_PPM).saturating_mul(all.min(MEMORY)).checked_div(all).unwrap_or(0);
+        self.alive = self.alive.saturating_add(weight(offered));
+        self.silent = self.silent.saturating_add(weight(passed_over));
+        let coming = i128::from(weight(offered)).saturating_mul(i128::from(self.chance_ppm(Span::ZERO)));
+        let coming = coming.checked_div(i128::from(ONE_PPM)).and_then(|coming| i64::try_from(coming).ok());
+        self.let_in = self.let_in.saturating_add(coming.unwrap_or(0));
+    }
+
+    /// Notes turns of tokens that have come back.
+    pub fn note_returned(&mut self, offered: i64) {
+        let coming = offered.clamp(0, MEMORY).saturating_mul(self.chance_ppm(Span::ZERO));
+        self.let_in = self.let_in.saturating_add(coming);
     }
 
     /// The share of tokens that are heard of when their turn comes, in millionths.
@@ -92,7 +113,7 @@ impl ClaimRecord {
     /// How many tokens come in for each one whose turn comes first, in millionths: those who come back later count, too.
     #[must_use]
     pub fn comes_ppm(&self) -> i64 {
-        share_ppm(self.let_in, self.alive.saturating_add(self.silent)).min(ONE_PPM)
+        share_ppm(self.let_in, self.alive.saturating_add(self.silent)).clamp(COMES_MIN_PPM, ONE_PPM)
     }
 
     fn fade(&mut self) {
@@ -125,6 +146,8 @@ fn share_ppm(part: i64, whole: i64) -> i64 {
 /// What the leader of a line expects of its turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TurnOutlook {
+    /// Of how many offered turns it is.
+    pub turns: i64,
     /// How many of the offered turns will be claimed, in millionths.
     pub coming_ppm: i64,
     /// The share of new turns that will be claimed, in millionths.
@@ -150,6 +173,30 @@ mod tests {
         assert!(chance(2) < 1_000, "{}", chance(2));
         let delay = record.delay().millis();
         assert!((1_450..=1_550).contains(&delay), "{delay}");
+    }
+
+    #[test]
+    fn a_batch_that_is_larger_than_the_memory_counts_as_one_of_its_kind() {
+        let mut record = ClaimRecord::default();
+        // When three hundred ghosts and a hundred others come to the head at once.
+        record.note_head(100, 300);
+        assert!((150_000..450_000).contains(&record.comes_ppm()), "{}", record.comes_ppm());
+    }
+
+    #[test]
+    fn turns_are_taken_to_be_claimed_until_they_are_not() {
+        // Given a thousand that get their turns at once, then they are taken to come before they do.
+        let mut record = ClaimRecord::default();
+        record.note_head(1_000, 0);
+        assert!(record.comes_ppm() > 800_000, "{}", record.comes_ppm());
+        // When nobody claims, of them or of the next thousand, then the smallest share is expected.
+        for _ in 0..10 {
+            for _ in 0..100 {
+                record.note_pass();
+            }
+            record.note_head(100, 0);
+        }
+        assert_eq!(record.comes_ppm(), COMES_MIN_PPM);
     }
 
     #[test]

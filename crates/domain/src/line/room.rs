@@ -182,14 +182,22 @@ impl Room {
         }
     }
 
-    /// Whether [`Self::turns_available`] may be above zero, whatever the no-show share is and the rate has earned.
+    /// How many places at most are taken to become free in the time of a claim, in millionths.
+    #[must_use]
+    pub fn leaving_max_ppm(&self) -> i64 {
+        self.max_active_tokens().max(0).saturating_mul(LEAVING_MAX_PPM)
+    }
+
+    /// Whether [`Self::turns_available`] may be above zero without an outlook, whatever the no-show share is and the rate
+    /// has earned.
     #[must_use]
     pub fn may_offer(&self, active: i64, offered: i64, now: Time, lead: Span) -> bool {
         self.may_move(now, lead) && self.turns_at(OVERCOMMIT_MAX_PPM, active, offered) > 0
     }
 
     /// Whether the gate is open and the sale has begun, less the lead, and is not over.
-    fn may_move(&self, now: Time, lead: Span) -> bool {
+    #[must_use]
+    pub fn may_move(&self, now: Time, lead: Span) -> bool {
         self.gate == Gate::Open && !self.is_sale_over(now) && self.rests_until(now, lead).is_none()
     }
 
@@ -203,10 +211,12 @@ impl Room {
     fn turns_expected(&self, active: i64, offered: i64, outlook: &TurnOutlook) -> i64 {
         let cap = self.max_active_tokens().max(0);
         let free = cap.saturating_sub(active).max(0).saturating_mul(ONE_PPM);
-        let leaving = outlook.leaving_ppm.clamp(0, cap.saturating_mul(LEAVING_MAX_PPM));
-        let coming = outlook.coming_ppm.clamp(0, offered.max(0).saturating_mul(ONE_PPM));
-        let missing = free.saturating_add(leaving).saturating_sub(coming);
+        let leaving = outlook.leaving_ppm.clamp(0, self.leaving_max_ppm());
         let shows = outlook.shows_ppm.clamp(SHOWS_MIN_PPM, ONE_PPM);
+        // Turns that the leader has not heard of count as new ones.
+        let unseen = offered.saturating_sub(outlook.turns).max(0).saturating_mul(shows);
+        let coming = outlook.coming_ppm.saturating_add(unseen).clamp(0, offered.max(0).saturating_mul(ONE_PPM));
+        let missing = free.saturating_add(leaving).saturating_sub(coming);
         let turns = missing.saturating_add(shows.saturating_div(2)).checked_div(shows).unwrap_or(0);
         let outstanding_max = cap.saturating_mul(OUTSTANDING_MAX).max(1);
         turns.min(outstanding_max.saturating_sub(offered)).max(0)

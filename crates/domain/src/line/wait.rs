@@ -26,7 +26,7 @@ pub struct LinePace {
     pub free_ppm: i64,
     /// How many places the room has.
     pub cap: i64,
-    /// The share of them that is taken on average while people wait, in millionths.
+    /// The share of them that is taken on average once the room has filled, in millionths.
     pub used_ppm: i64,
     /// The rate, in turns a minute, if there is one.
     pub admit_per_minute: Option<i64>,

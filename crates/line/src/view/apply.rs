@@ -148,6 +148,7 @@ impl RoomView {
             departed: Vec::new(),
             restored: Vec::new(),
             first_turns: 0,
+            later_turns: 0,
             passed_over: 0,
             joined: 0,
             left: 0,
@@ -167,6 +168,7 @@ impl RoomView {
         self.departed_to_cursor = self.departed.rank(Position(self.room.cursor.0 + 1));
         self.visits.pass(delta.now, (before.max_active, active), step.left);
         self.claims.note_head(step.first_turns, step.passed_over);
+        self.claims.note_returned(step.later_turns);
         let frees = self.active + self.offered < active + offered;
         may_move |= frees || (step.joined > 0 && self.may_have_places(delta.now));
         Effects { must_publish: true, may_move, shows_all }
@@ -231,6 +233,7 @@ impl RoomView {
         }
         match token.status() {
             TokenStatus::Offered if before.is_none() => step.first_turns += 1,
+            TokenStatus::Offered if had_returned => step.later_turns += 1,
             TokenStatus::Dormant if before.is_none() => step.passed_over += 1,
             _ => {}
         }
@@ -259,7 +262,10 @@ impl RoomView {
             (TokenState::Offered { claimed_at, .. }, TokenStatus::Active) => {
                 self.claims.note_claim(claimed_at.unwrap_or(step.now).since(before.since));
             }
-            (TokenState::Offered { .. }, TokenStatus::Missed | TokenStatus::Ended) => self.claims.note_pass(),
+            (
+                TokenState::Offered { claimed_at: None, .. },
+                TokenStatus::Missed | TokenStatus::Waiting | TokenStatus::Ended,
+            ) => self.claims.note_pass(),
             (TokenState::Active { .. }, TokenStatus::Ended) => step.left += 1,
             _ => {}
         }
@@ -302,6 +308,8 @@ struct AppliedTokens {
     restored: Vec<Position>,
     /// Tokens whose turn came for the first time.
     first_turns: i64,
+    /// Tokens that got a turn after they had come back.
+    later_turns: i64,
     /// Tokens that were passed over then, since nothing was heard of them.
     passed_over: i64,
     joined: i64,

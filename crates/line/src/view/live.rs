@@ -67,6 +67,18 @@ impl Live {
         }
     }
 
+    /// Takes over when turns were offered that were out before, too.
+    pub(super) fn keep_offered_since(&mut self, before: &Self) {
+        for entry in self.shards.iter_mut().flat_map(|shard| Arc::make_mut(shard).iter_mut()) {
+            if entry.state.status() == TokenStatus::Offered
+                && let Some(earlier) = before.get(entry.position)
+                && earlier.state.status() == TokenStatus::Offered
+            {
+                entry.since = earlier.since;
+            }
+        }
+    }
+
     /// Removes a token and returns its entry.
     pub(super) fn remove(&mut self, position: Position) -> Option<Entry> {
         let shard = self.shards.get_mut(shard(position))?;

@@ -293,7 +293,9 @@ impl BoxOffice {
             (Err(error), None) => return Err(error),
         };
         let room = RoomOnScreen::of(&view, now);
-        let turns = view.room().turns_available((room.active, room.offered), None, now, self.policy.offer_lead);
+        let outlook = view.turn_outlook(now);
+        let counts = (room.active, room.offered);
+        let turns = view.room().turns_available(counts, Some(&outlook), now, self.policy.offer_lead);
         let mut house = self.house.lock();
         let instances = house.instances();
         let last = last_second(self.peers.sharing(), now);

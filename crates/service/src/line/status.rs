@@ -81,12 +81,16 @@ pub enum Wait {
 }
 
 impl LineStatus {
-    /// A number that changes with what a client is shown, the moment of it and the time of the next poll apart. All
-    /// instances give the same.
+    /// A number that changes with what a client is shown, the moment of it and the time of the next poll apart. A wait
+    /// changes with each moment in which nobody leaves: it counts once it differs by about an eighth.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let Self { status, position, ahead, total_waiting, wait, deadline, end_reason, message, is_stale, .. } = self;
         let Self { hold_until, is_last_turn, .. } = self;
+        let wait = match wait {
+            Wait::Known { p50_seconds, p90_seconds } => Ok((roughly(*p50_seconds), roughly(*p90_seconds))),
+            Wait::Unknown(reason) => Err(*reason),
+        };
         // Its keys are always the same.
         let mut hasher = DefaultHasher::new();
         (status, position, ahead, total_waiting, wait, deadline, end_reason, message, is_stale).hash(&mut hasher);
@@ -141,6 +145,12 @@ impl BoxOffice {
             },
         }
     }
+}
+
+/// Steps of about an eighth: the same number for waits that differ less.
+fn roughly(seconds: i64) -> i64 {
+    let bits = 63 - seconds.max(1).leading_zeros();
+    (i64::from(bits) << 3) | ((seconds.max(1) << 3 >> bits) & 7)
 }
 
 /// Whole seconds, rounded up.

@@ -200,7 +200,7 @@ pub(super) async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence) ->
 }
 
 fn may_move(office: &BoxOffice, room: RoomId) -> bool {
-    office.lines.view(room).is_some_and(|view| may_advance(&view, office.now(), &office.policy))
+    office.lines.view(room).is_some_and(|view| may_advance(&*office.peers, &view, office.now(), &office.policy))
 }
 
 fn next_move(office: &BoxOffice, room: RoomId) -> Option<NextAdvance> {

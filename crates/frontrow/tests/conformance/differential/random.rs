@@ -282,6 +282,7 @@ fn system(rng: &mut StdRng, number: usize) -> Command {
             limit: rng.random_range(1..=4),
             unresponsive: (0..rng.random_range(0..5)).map(|_| Position(rng.random_range(1..=24))).collect(),
             outlook: rng.random_bool(0.5).then(|| TurnOutlook {
+                turns: rng.random_range(0..4),
                 coming_ppm: rng.random_range(0..3_000_000),
                 shows_ppm: rng.random_range(0..=1_000_000),
                 leaving_ppm: rng.random_range(0..3_000_000),
