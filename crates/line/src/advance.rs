@@ -33,8 +33,8 @@ fn work_in(view: &RoomView, outlook: Option<&TurnOutlook>, now: Time, policy: &P
     (turns, due)
 }
 
-/// What is expected of the turns of a line; none if nothing can be offered now, or if nobody at its head is heard of: it is
-/// cut off then rather than asleep, and no turn is written off.
+/// What is expected of the turns of a line; none if nothing can be offered now, or if too few of the tokens at its head
+/// have been heard of: their clients are cut off then rather than asleep, and no turn is written off.
 fn outlook_of(peers: &dyn Peers, view: &RoomView, now: Time, policy: &Policy) -> Option<TurnOutlook> {
     let room = view.room();
     let may_offer = view.total_waiting() > 0 && room.may_move(now, policy.offer_lead);

@@ -31,8 +31,8 @@ use visits::Visits;
 
 /// The shortest and the longest poll interval of a client, in milliseconds.
 const POLL_MS: std::ops::RangeInclusive<i64> = 1_500..=30_000;
-/// The poll interval of a token that finds a free place, in milliseconds: its offer comes within a moment, and there
-/// are no more such tokens than free places.
+/// The poll interval of a token for which a place is free or about to be, in milliseconds: its offer comes within a
+/// moment.
 const POLL_AT_ONCE_MS: i64 = 400;
 /// The poll interval of a token that is offered a turn, in milliseconds: its client should learn of it soon.
 const POLL_OFFERED_MS: i64 = 1_200;
@@ -388,7 +388,10 @@ impl RoomView {
     /// Whether there is a free place for the token, so that its offer comes within a moment.
     fn has_free_place(&self, place: &Place, rest: Option<Rest>, now: Time) -> bool {
         let may_move = rest.is_none() && self.room.gate == Gate::Open && self.room.admit_per_minute.is_none();
-        may_move && place.ahead < self.pace(now).free_ppm / ALL_PPM
+        // Those who come back are served first; one of them stands for itself.
+        let returned = i64::try_from(self.returned.len()).unwrap_or(i64::MAX);
+        let in_front = place.ahead.saturating_add(returned.saturating_sub(1).max(0));
+        may_move && in_front < self.pace(now).free_ppm / ALL_PPM
     }
 
     /// When the token's client should poll again, in milliseconds: often near the head, seldom at the back, seldom too

@@ -215,10 +215,7 @@ impl SimulatedSale {
             self.lead_at = Some(self.now);
             self.plan(LEAD_WITHIN, SaleEvent::Lead);
         }
-        let over = self.office.active() - self.office.max_active();
-        if self.scenario.turnouts.is_empty() {
-            self.meters.counts.overshoot = self.meters.counts.overshoot.max(over);
-        }
+        self.meters.count_inside(self.office.active(), self.office.max_active());
     }
 
     fn see(&mut self, token: &Token) {

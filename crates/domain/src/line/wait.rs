@@ -47,7 +47,7 @@ impl LinePace {
         coming.saturating_add(i128::from(ONE_PPM)).saturating_sub(i128::from(self.free_ppm)).max(0)
     }
 
-    /// The time that the rate takes to offer turns to those in front and to the token itself.
+    /// The time that the rate takes to offer turns to those in front; the token's own turn is taken as earned by then.
     fn by_rate(&self, ahead: i64) -> i128 {
         let turns = i128::from(ahead.max(0)).saturating_mul(i128::from(self.alive_ppm));
         let minute = i128::from(60 * SECOND);

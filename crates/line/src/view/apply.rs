@@ -9,7 +9,7 @@ use super::{
 use frontrow_domain::{
     changes::Changes,
     id::{Position, RoomId, TokenId},
-    line::{ClaimRecord, Room, Token, TokenState, TokenStatus},
+    line::{ClaimRecord, EndReason, Room, Token, TokenState, TokenStatus},
     policy::OFFER_LEAD_MAX,
     time::Time,
 };
@@ -235,6 +235,12 @@ impl RoomView {
             TokenStatus::Offered if before.is_none() => step.first_turns += 1,
             TokenStatus::Offered if had_returned => step.later_turns += 1,
             TokenStatus::Dormant if before.is_none() => step.passed_over += 1,
+            // A line that lets no turn pass ends the token at once.
+            TokenStatus::Ended
+                if before.is_none() && matches!(token.state, TokenState::Ended { reason: EndReason::Missed, .. }) =>
+            {
+                step.passed_over += 1;
+            }
             _ => {}
         }
         match (beyond, token.status()) {

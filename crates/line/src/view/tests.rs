@@ -338,6 +338,32 @@ fn clients_ask_often_at_the_head_and_seldom_at_the_back() {
 }
 
 #[test]
+fn a_token_behind_more_returned_ones_than_places_are_free_does_not_ask_at_once() {
+    // Given three free places, three turns, eight tokens that were asleep when theirs came and have come back, and one
+    // token behind them.
+    let (mut model, _) = room_of(0, 12);
+    let asleep = Policy { dormant_after: Span::ZERO, ..Policy::default() };
+    let mut view = RoomView::from_rows(&line(&model, START));
+    let steps = [LineEvent::SetCap(3), LineEvent::Advance((1..=8).collect()), LineEvent::SetCap(0)];
+    let wakes = (0..8).map(LineEvent::Wake);
+    for step in steps.into_iter().chain(wakes).chain([LineEvent::SetCap(6)]) {
+        let (_, changes) = model.transact(START, asleep, &[request(&model, &step).unwrap()]);
+        apply(&mut view, &changes);
+    }
+    assert_eq!(view.returned().len(), 8);
+    let even = |view: &RoomView, position| {
+        let place = view.place(Position(position));
+        (0..1_000).map(|seed| view.poll_after_ms(&place, seed, None, START)).sum::<i64>() / 1_000
+    };
+    assert!(even(&view, 12) >= 1_400, "{}", even(&view, 12));
+    // When there are places for all of them, then it does.
+    let places = request(&model, &LineEvent::SetCap(20)).unwrap();
+    let (_, changes) = model.transact(START, asleep, &[places]);
+    apply(&mut view, &changes);
+    assert!((380..=420).contains(&even(&view, 12)), "{}", even(&view, 12));
+}
+
+#[test]
 fn an_unseen_position_waits_behind_all_others() {
     let (_, view) = full_room(10);
     assert_eq!(view.place(Position(15)), Place { state: Some(TokenState::Waiting), ahead: 14, turns_passed: 0 });

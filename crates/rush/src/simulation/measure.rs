@@ -30,6 +30,9 @@ pub(super) struct Meters {
     polls_to_know: u64,
     polls_known: u64,
     pub(super) counts: Counts,
+    cap: i64,
+    /// How many are inside beyond the cap because it was lowered.
+    beyond_lowered: i64,
 }
 
 /// Places that stood idle while people waited who would have come in, of all places in that time.
@@ -60,11 +63,11 @@ pub(super) struct Counts {
     pub(super) missed: u64,
     /// Claims that found the room full.
     pub(super) pending: u64,
-    /// People who came in before somebody whose claim had found the room full earlier.
+    /// For each person who came in, those whose claim had found the room full earlier and who still waited.
     pub(super) overtaken: u64,
-    /// First offers before the one of somebody who stood in front, and asked all the time.
+    /// People who asked all the time, and got their first offer after somebody who stood behind them and did so, too.
     pub(super) inversions: u64,
-    /// The most that were inside beyond the cap, but for a cap that was lowered.
+    /// The most that were inside beyond the cap, but for those who were inside when it was lowered.
     pub(super) overshoot: i64,
     /// Times that the number ahead rose for somebody.
     pub(super) ahead_rises: u64,
@@ -83,7 +86,17 @@ impl Meters {
             polls_to_know: 0,
             polls_known: 0,
             counts: Counts::default(),
+            cap: 0,
+            beyond_lowered: 0,
         }
+    }
+
+    /// How many are inside now. Those who were when the cap was lowered may stay; nobody may come in beside them.
+    pub(super) fn count_inside(&mut self, active: i64, max_active: i64) {
+        let over = active.saturating_sub(max_active).max(0);
+        self.beyond_lowered = if max_active < self.cap { over } else { self.beyond_lowered.min(over) };
+        self.cap = max_active;
+        self.counts.overshoot = self.counts.overshoot.max(over.saturating_sub(self.beyond_lowered));
     }
 
     /// The time until `now`, in which so many waited who would have come in.

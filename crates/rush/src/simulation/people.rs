@@ -91,7 +91,7 @@ impl CrowdMember {
     }
 }
 
-/// A number between 0 and 1 from a bell curve's twelve dice: mean 0, deviation 1.
+/// A number that is nearly normal, with mean 0 and deviation 1: the sum of twelve even ones, less six.
 fn normal(rng: &mut StdRng) -> f64 {
     let sum: f64 = (0..12).map(|_| rng.random::<f64>()).sum();
     sum - 6.0
