@@ -1,7 +1,6 @@
 //! How many of the turns that are offered will be claimed.
 //!
-//! A turn that nobody claims stands for the whole time to claim it, and nearly everybody who comes at all comes within
-//! seconds. So a turn counts for what the claims of the line let expect of one of its age: at first nearly a place, and
+//! An unclaimed turn stands for the whole time to claim it, and most claims come within seconds. So a turn counts for what the claims of the line let expect of one of its age: at first nearly a place, and
 //! nothing long before its end. New turns are offered for the places that are left, and for those that become free
 //! while a claim is on its way. A claim never exceeds the cap, whatever was expected: it waits for a place, and keeps
 //! its order.
@@ -161,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_turn_counts_the_less_the_longer_nobody_claims_it() {
+    fn a_turn_counts_less_the_longer_it_is_unclaimed() {
         // Given a line in which two of three turns are claimed, each after a second and a half.
         let mut record = ClaimRecord::default();
         for turn in 0..3_000 {
@@ -169,7 +168,7 @@ mod tests {
         }
         let chance = |seconds| record.chance_ppm(Span::from_secs(seconds));
         assert!((640_000..690_000).contains(&chance(0)), "{}", chance(0));
-        assert_eq!(chance(1), chance(0), "nobody claims in the first second");
+        assert_eq!(chance(1), chance(0), "no claim comes in the first second");
         assert!(chance(2) < 1_000, "{}", chance(2));
         let delay = record.delay().millis();
         assert!((1_450..=1_550).contains(&delay), "{delay}");
@@ -189,7 +188,7 @@ mod tests {
         let mut record = ClaimRecord::default();
         record.note_head(1_000, 0);
         assert!(record.comes_ppm() > 800_000, "{}", record.comes_ppm());
-        // When nobody claims, of them or of the next thousand, then the smallest share is expected.
+        // When no turn is claimed, of these or of the next thousand, then the smallest share is expected.
         for _ in 0..10 {
             for _ in 0..100 {
                 record.note_pass();

@@ -74,7 +74,7 @@ const OVERCOMMIT_MAX_PPM: i64 = 1_500_000;
 const SHOWS_MIN_PPM: i64 = 333_333;
 /// Of the places at most this share is taken to become free in the time of a claim, in millionths: a quarter.
 const LEAVING_MAX_PPM: i64 = 250_000;
-/// So many turns for each place of the room may be outstanding, nearly all of them ones that nobody will claim.
+/// So many turns for each place of the room may be outstanding; nearly all of them stay unclaimed.
 const OUTSTANDING_MAX: i64 = 5;
 
 impl Room {

@@ -241,7 +241,7 @@ fn claims_that_found_the_room_full_are_served_in_their_order_and_before_any_othe
         (2 * S, JUNHO, activate(second), "turn_pending"),
         (3 * S, JUNHO, activate(second), "turn_pending"),
         (4 * S, MINJI, leave(first), "ended"),
-        // Then the place is the third's, whoever asks next.
+        // Then the third token gets the place, whichever token asks next.
         (5 * S, BOSS, activate(fourth), "turn_pending"),
     ]);
     assert_eq!(office.status(third), TokenStatus::Active);
@@ -253,7 +253,7 @@ fn claims_that_found_the_room_full_are_served_in_their_order_and_before_any_othe
         (7 * S, CLOCK, advance(OWN), "offered 0, lapsed 0"),
     ]);
     assert_eq!((office.status(second), office.status(fourth)), (TokenStatus::Active, TokenStatus::Offered));
-    // A claim that is not repeated is a turn that passes, and keeps nobody out.
+    // A claim that is not repeated lapses with its turn, and blocks no other token.
     let later = 5 * S + MIN;
     office.run([(later - 1, JUNHO, leave(second), "ended"), (later, CLOCK, advance(OWN), "offered 0, lapsed 1")]);
     assert_eq!(office.status(fourth), TokenStatus::Missed);

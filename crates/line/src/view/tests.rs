@@ -256,7 +256,7 @@ fn those_in_front_who_will_not_come_are_not_waited_for() {
 }
 
 #[test]
-fn a_room_in_which_nobody_leaves_any_more_is_waited_for_longer() {
+fn the_wait_grows_while_no_visit_ends() {
     let (mut model, mut view) = room_of(10, 400);
     let now = move_on(&mut model, &mut view, 200, |_| false);
     let later = now.plus(Span::from_secs(120));
