@@ -5,10 +5,12 @@
 
 mod admission;
 mod expectation;
+mod figure;
 mod forecast;
 mod room;
 mod state;
 mod token;
+mod visit;
 mod wait;
 
 pub use admission::{can_be_activated, check_may_use, may_activate};
@@ -20,4 +22,5 @@ pub use token::{
     DEADLINE_ORDER, Token, TokenColumns, first_claimed, first_due, hold_until, is_last_turn, is_live_token,
     is_valid_position, is_wake_due, next_position,
 };
-pub use wait::{LinePace, estimated_wait, estimated_wait_p90};
+pub use visit::{AGE_CLASSES, VisitTable};
+pub use wait::{RoomMoment, WaitForecast, estimated_wait, estimated_wait_p90};

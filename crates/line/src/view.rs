@@ -6,6 +6,7 @@
 mod apply;
 mod departed;
 mod live;
+mod outlook;
 #[cfg(test)]
 pub(super) mod tests;
 mod visits;
@@ -15,13 +16,11 @@ pub use apply::{Delta, Effects, deltas};
 use departed::Departed;
 use frontrow_domain::{
     id::Position,
-    line::{
-        ClaimRecord, Gate, LinePace, Room, Token, TokenState, TokenStatus, TurnOutlook, estimated_wait,
-        estimated_wait_p90,
-    },
+    line::{ClaimRecord, Gate, Room, Token, TokenState, TokenStatus, TurnOutlook, estimated_wait, estimated_wait_p90},
     time::{Span, Time},
 };
 use live::Live;
+use outlook::ToldForecast;
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
@@ -70,6 +69,8 @@ pub struct RoomView {
     claims: ClaimRecord,
     /// How long visits last.
     visits: Visits,
+    /// The forecast that is told. Shared by all views of the line.
+    told: Arc<ToldForecast>,
     freshness: Freshness,
 }
 
@@ -347,24 +348,15 @@ impl RoomView {
         self.room.rests_until(now, lead).map(|begins| Rest::For(begins.since(now)))
     }
 
-    /// How the line moves at `now`, by what became of its turns and visits.
-    fn pace(&self, now: Time) -> LinePace {
+    /// Places that are free at `now` or become free while a claim is on its way, less those that are spoken for, in
+    /// millionths.
+    fn free_ppm(&self, now: Time) -> i64 {
         let leaving = self.visits.ends_within(self.claims.delay(), now, self.active);
         let leaving = leaving.min(self.room.leaving_max_ppm());
         // Each turn as a new one: a poll does not look at all of them.
         let coming = self.offered.saturating_mul(self.claims.chance_ppm(Span::ZERO));
-        let cap = self.room.max_active_tokens().max(0);
-        let free = cap.saturating_sub(self.active).max(0).saturating_mul(ALL_PPM);
-        LinePace {
-            ends_ppm: self.visits.ends_ppm(),
-            visit_micros: self.visits.visit_micros_at(now, self.active),
-            alive_ppm: self.claims.alive_ppm(),
-            comes_ppm: self.claims.comes_ppm(),
-            used_ppm: self.visits.used_ppm(),
-            free_ppm: free.saturating_add(leaving).saturating_sub(coming).max(0),
-            cap,
-            admit_per_minute: self.room.admit_per_minute,
-        }
+        let free = self.room.max_active_tokens().saturating_sub(self.active).max(0).saturating_mul(ALL_PPM);
+        free.saturating_add(leaving).saturating_sub(coming).max(0)
     }
 
     /// How long a token with `ahead` living tokens in front of it will wait from `now` on, in a line that rests for `rest`.
@@ -376,10 +368,10 @@ impl RoomView {
             Some(Rest::For(_)) => return Estimate::Unknown(WaitUnknown::SaleNotOpen),
             None => {}
         }
-        let pace = self.pace(now);
+        let forecast = self.told_forecast(now);
         // Those who come back are served first.
         let ahead = ahead.saturating_add(i64::try_from(self.returned.len()).unwrap_or(i64::MAX));
-        match (estimated_wait(ahead, &pace), estimated_wait_p90(ahead, &pace)) {
+        match (estimated_wait(ahead, &forecast), estimated_wait_p90(ahead, &forecast)) {
             (Some(p50), Some(p90)) => Estimate::Known { p50, p90 },
             _ => Estimate::Unknown(WaitUnknown::Measuring),
         }
@@ -391,7 +383,7 @@ impl RoomView {
         // Those who come back are served first; one of them stands for itself.
         let returned = i64::try_from(self.returned.len()).unwrap_or(i64::MAX);
         let in_front = place.ahead.saturating_add(returned.saturating_sub(1).max(0));
-        may_move && in_front < self.pace(now).free_ppm / ALL_PPM
+        may_move && in_front < self.free_ppm(now) / ALL_PPM
     }
 
     /// When the token's client should poll again, in milliseconds: often near the head, seldom at the back, seldom too
