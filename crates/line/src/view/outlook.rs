@@ -33,7 +33,7 @@ const fn settings(room: &Room) -> (i64, Option<i64>, Time) {
 
 impl RoomView {
     /// How this line will move from `now` on, as it is told to those in it.
-    pub(super) fn told_forecast(&self, now: Time) -> Told {
+    pub(super) fn told_forecast(&self, now: Time) -> SharedForecast {
         let told = self.told.0.load_full();
         let is_current = |told: &Arc<Forecasted>| {
             told.settings == settings(&self.room) && told.at <= now && now.since(told.at) < TOLD_FOR
@@ -44,7 +44,7 @@ impl RoomView {
             self.told.0.store(Some(Arc::clone(&new)));
             new
         });
-        Told(forecasted)
+        SharedForecast(forecasted)
     }
 
     /// The room at `now`, as its wait is told from it.
@@ -72,9 +72,9 @@ impl RoomView {
 }
 
 /// A forecast that is told.
-pub(super) struct Told(Arc<Forecasted>);
+pub(super) struct SharedForecast(Arc<Forecasted>);
 
-impl std::ops::Deref for Told {
+impl std::ops::Deref for SharedForecast {
     type Target = WaitForecast;
 
     fn deref(&self) -> &WaitForecast {

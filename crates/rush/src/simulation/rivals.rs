@@ -74,7 +74,7 @@ pub(super) struct RivalReport {
 
 /// Where somebody is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum RivalStage {
     Away,
     Waiting,
     /// Has a turn, and comes in at this moment.
@@ -84,10 +84,10 @@ enum Stage {
     Gone,
 }
 
-struct Visitor {
+struct RivalVisitor {
     arrives: Span,
     member: CrowdMember,
-    stage: Stage,
+    stage: RivalStage,
     /// Whether it asks; and when it does next.
     asks_at: Option<Span>,
     last_asked: Span,
@@ -103,7 +103,7 @@ struct RivalSale {
     cap: i64,
     /// Turns a minute that fill the room if everybody comes: the cap ÷ the mean visit.
     per_minute: f64,
-    visitors: Vec<Visitor>,
+    visitors: Vec<RivalVisitor>,
     now: Span,
     issued: i64,
     serving: i64,
@@ -121,10 +121,10 @@ pub(super) fn run_rival(kind: RivalKind, scenario: &Scenario, seed: u64) -> Riva
     let sum: i64 = people.iter().map(|(_, member)| member.visit.micros()).sum();
     let minutes = ratio(i128::from(sum), i128::try_from(people.len()).unwrap_or(1)) / 100.0 / 60_000_000.0;
     let cap = scenario.max_active;
-    let visitor = |(arrives, member)| Visitor {
+    let visitor = |(arrives, member)| RivalVisitor {
         arrives,
         member,
-        stage: Stage::Away,
+        stage: RivalStage::Away,
         asks_at: None,
         last_asked: arrives,
         first_ahead: 0,
@@ -175,10 +175,10 @@ impl RivalSale {
                     entries.push(self.now);
                 }
             }
-            let inside = self.visitors.iter().filter(|one| matches!(one.stage, Stage::Inside(_))).count();
+            let inside = self.visitors.iter().filter(|one| matches!(one.stage, RivalStage::Inside(_))).count();
             let inside = i64::try_from(inside).unwrap_or(i64::MAX);
             let waiting =
-                self.visitors.iter().filter(|one| one.stage == Stage::Waiting && one.asks_at.is_some()).count();
+                self.visitors.iter().filter(|one| one.stage == RivalStage::Waiting && one.asks_at.is_some()).count();
             overshoot = overshoot.max(inside - self.cap);
             if waiting > 0 {
                 let free = self.cap.saturating_sub(inside).clamp(0, i64::try_from(waiting).unwrap_or(i64::MAX));
@@ -220,7 +220,7 @@ impl RivalSale {
                     self.earned -= 1.0;
                     self.serving += 1;
                     // Who has left by the button is not in the set any more.
-                    let is_gone = |one: &Visitor| one.number == self.serving && one.stage == Stage::Gone;
+                    let is_gone = |one: &RivalVisitor| one.number == self.serving && one.stage == RivalStage::Gone;
                     if self.kind == RivalKind::SortedSet && self.visitors.iter().any(is_gone) {
                         self.earned += 1.0;
                     }
@@ -233,23 +233,23 @@ impl RivalSale {
     fn step(&mut self, at: usize) -> bool {
         let now = self.now;
         match self.visitors[at].stage {
-            Stage::Away if self.visitors[at].arrives <= now => {
+            RivalStage::Away if self.visitors[at].arrives <= now => {
                 self.issued += 1;
                 let one = &mut self.visitors[at];
-                (one.number, one.stage, one.asks_at) = (self.issued, Stage::Waiting, Some(now));
+                (one.number, one.stage, one.asks_at) = (self.issued, RivalStage::Waiting, Some(now));
                 false
             }
-            Stage::Waiting if self.visitors[at].asks_at.is_some_and(|asks| asks <= now) => {
+            RivalStage::Waiting if self.visitors[at].asks_at.is_some_and(|asks| asks <= now) => {
                 self.ask(at);
                 false
             }
-            Stage::Coming(comes) if comes <= now => {
-                self.visitors[at].stage = Stage::Inside(later(now, self.visitors[at].member.visit));
+            RivalStage::Coming(comes) if comes <= now => {
+                self.visitors[at].stage = RivalStage::Inside(later(now, self.visitors[at].member.visit));
                 true
             }
-            Stage::Inside(until) if until <= now => {
+            RivalStage::Inside(until) if until <= now => {
                 let one = &mut self.visitors[at];
-                one.stage = Stage::Gone;
+                one.stage = RivalStage::Gone;
                 // The inlet hears of those who say that they are done.
                 if self.kind == RivalKind::Cursor && one.member.visit_end == VisitEnd::Said {
                     self.serving += 1;
@@ -276,7 +276,7 @@ impl RivalSale {
                 _ => true,
             };
             let after = if let Fate::Returner { after } = one.member.fate { after } else { one.member.reaction };
-            one.stage = if enters { Stage::Coming(later(now, after)) } else { Stage::Gone };
+            one.stage = if enters { RivalStage::Coming(later(now, after)) } else { RivalStage::Gone };
             if self.kind == RivalKind::MinuteBuckets {
                 self.accepted.push_back(now);
                 self.sessions.push(later(later(later(now, after), one.member.visit), SESSION));
@@ -290,7 +290,7 @@ impl RivalSale {
         let behind = if one.first_ahead == 0 { 1.0 } else { 1.0 - real(ahead) / real(one.first_ahead) };
         match one.member.fate {
             Fate::Ghost { after } if behind >= after => one.asks_at = None,
-            Fate::Leaver { after } if behind >= after => one.stage = Stage::Gone,
+            Fate::Leaver { after } if behind >= after => one.stage = RivalStage::Gone,
             Fate::Sleeper { after, rest } if behind >= after && !one.member.has_returned => {
                 one.member.has_returned = true;
                 one.asks_at = Some(later(now, rest));
@@ -305,7 +305,7 @@ impl RivalSale {
         match self.kind {
             RivalKind::Cursor | RivalKind::RateOnly => (number - self.serving - 1).max(0),
             RivalKind::SortedSet | RivalKind::MinuteBuckets => {
-                let in_front = |one: &&Visitor| one.stage == Stage::Waiting && one.number < number;
+                let in_front = |one: &&RivalVisitor| one.stage == RivalStage::Waiting && one.number < number;
                 let in_front = self.visitors.iter().filter(in_front).filter(|one| one.number > self.serving);
                 i64::try_from(in_front.count()).unwrap_or(i64::MAX)
             }
@@ -321,8 +321,8 @@ impl RivalSale {
         while self.accepted.front().is_some_and(|first| later(*first, Span::from_secs(60)) <= now) {
             self.accepted.pop_front();
         }
-        let is_earlier = |other: &&Visitor| {
-            other.stage == Stage::Waiting
+        let is_earlier = |other: &&RivalVisitor| {
+            other.stage == RivalStage::Waiting
                 && other.arrives.micros() / 60_000_000 < minute
                 && later(other.last_asked, BUCKET_EXPIRY) > now
         };
