@@ -42,7 +42,13 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> Digest {
     HexBytes(hash.finalize().into())
 }
 
-const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+/// How many bytes are written at once.
+const WRITTEN: usize = 32;
+
+fn digit(half: u8) -> u8 {
+    // A half of a byte is below 16.
+    if half < 10 { b'0'.wrapping_add(half) } else { (b'a' - 10).wrapping_add(half) }
+}
 
 fn value(digit: u8) -> Option<u8> {
     match digit {
@@ -54,10 +60,13 @@ fn value(digit: u8) -> Option<u8> {
 
 impl<const N: usize> fmt::Display for HexBytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for byte in self.0 {
-            for half in [byte >> 4, byte & 15] {
-                fmt::Write::write_char(f, DIGITS.get(usize::from(half)).copied().unwrap_or('0'))?;
+        for bytes in self.0.chunks(WRITTEN) {
+            let mut digits = [[0; 2]; WRITTEN];
+            for (pair, byte) in digits.iter_mut().zip(bytes) {
+                *pair = [digit(byte >> 4), digit(byte & 15)];
             }
+            let written = digits.get(..bytes.len()).unwrap_or_default().as_flattened();
+            f.write_str(std::str::from_utf8(written).map_err(|_| fmt::Error)?)?;
         }
         Ok(())
     }

@@ -63,7 +63,7 @@ pub struct DrawFacts {
     pub chain: Chain,
     /// The round that was to decide.
     pub round: BeaconRound,
-    /// Without a signature by then, the secret decides alone.
+    /// Without a signature by then, the secret decides alone; the same as `sealed_at_micros` if no round is waited for.
     pub deadline_micros: i64,
     /// What the seed was made of.
     pub decided_by: DecidedBy,
@@ -94,7 +94,7 @@ pub struct SealedDraw {
     pub chain: Chain,
     /// The round that is to decide. It must come after `sealed_at_micros`.
     pub round: BeaconRound,
-    /// Without a signature by then, the secret decides alone.
+    /// Without a signature by then, the secret decides alone; the same as `sealed_at_micros` if no round is waited for.
     pub deadline_micros: i64,
 }
 
@@ -102,7 +102,7 @@ impl DrawFacts {
     /// The facts of a draw that was decided by this signature, which [`Chain::verify`] has found to be the round's, or by
     /// the secret alone.
     #[must_use]
-    pub fn decided(sealed: SealedDraw, signature: Option<BeaconSignature>) -> Self {
+    pub fn decided(sealed: &SealedDraw, signature: Option<BeaconSignature>) -> Self {
         let randomness = signature.as_ref().map(randomness_of);
         Self {
             format: FORMAT.to_owned(),
@@ -153,28 +153,47 @@ mod revealed {
     }
 }
 
-/// Stops reading at the most entries that a record may have.
-fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(i64, Digest)>, D::Error> {
-    struct Entries;
+/// Reads at most so many entries.
+struct BoundedEntries {
+    max: usize,
+}
 
-    impl<'de> de::Visitor<'de> for Entries {
-        type Value = Vec<(i64, Digest)>;
+impl<'de> de::Visitor<'de> for BoundedEntries {
+    type Value = Vec<(i64, Digest)>;
 
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            write!(f, "at most {ENTRIES_MAX} pairs of a number and a leaf")
-        }
-
-        fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-            let mut entries = Vec::new();
-            while let Some(entry) = list.next_element()? {
-                if entries.len() == ENTRIES_MAX {
-                    return Err(de::Error::custom(format_args!("there are more than {ENTRIES_MAX} entries")));
-                }
-                entries.push(entry);
-            }
-            Ok(entries)
-        }
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "at most {} pairs of a number and a leaf", self.max)
     }
 
-    deserializer.deserialize_seq(Entries)
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = list.next_element()? {
+            if entries.len() == self.max {
+                return Err(de::Error::custom(format_args!("there are more than {} entries", self.max)));
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+}
+
+fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(i64, Digest)>, D::Error> {
+    deserializer.deserialize_seq(BoundedEntries { max: ENTRIES_MAX })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_beyond_the_bound_are_not_read() {
+        let entry = (1_i64, crate::hex::sha256(&[]));
+        let read = |count: usize| {
+            let json = serde_json::to_string(&vec![entry; count]).unwrap();
+            serde_json::Deserializer::from_str(&json).deserialize_seq(BoundedEntries { max: 3 })
+        };
+        assert_eq!(read(3).unwrap(), vec![entry; 3]);
+        let fault = read(4).unwrap_err().to_string();
+        assert!(fault.starts_with("there are more than 3 entries"), "{fault}");
+    }
 }

@@ -13,10 +13,8 @@ pub struct TestBeacon {
 }
 
 impl TestBeacon {
-    /// The chain of a key that follows from these bytes.
-    ///
-    /// # Errors
-    /// The bytes do not make a key.
+    /// The chain of a key that follows from these bytes. None if they make no key.
+    #[must_use]
     pub fn new(seed: [u8; 32], genesis_seconds: u64, period_seconds: NonZeroU32) -> Option<Self> {
         let key = SecretKey::key_gen(&seed, &[]).ok()?;
         let public_key = HexBytes::new(key.sk_to_pk().compress());

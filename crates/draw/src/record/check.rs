@@ -52,8 +52,8 @@ pub enum DrawFault {
     /// The randomness could be known when the entries were closed.
     #[error("the round does not come after the entries were closed")]
     RoundTooEarly,
-    /// The signature could not be there by the deadline.
-    #[error("the deadline is before the round")]
+    /// A deadline before there was anything to wait for.
+    #[error("the deadline is before the entries were closed")]
     DeadlineTooEarly,
     /// The beacon decided, and its signature is missing.
     #[error("the beacon decided, and the signature of its round is missing")]
@@ -191,7 +191,7 @@ impl DrawFacts {
     fn check_round(&self) -> Result<(), DrawFault> {
         let round_micros = self.chain.time_of(self.round).saturating_mul(1_000_000);
         holds(round_micros > self.sealed_at_micros, DrawFault::RoundTooEarly)?;
-        holds(round_micros <= self.deadline_micros, DrawFault::DeadlineTooEarly)
+        holds(self.deadline_micros >= self.sealed_at_micros, DrawFault::DeadlineTooEarly)
     }
 
     fn check_beacon(&self) -> Result<(), DrawFault> {

@@ -1,17 +1,11 @@
 //! Rounds of a chain and their signatures.
 
-use frontrow_draw::{BeaconFault, BeaconRound, BeaconSignature, Chain, HexBytes, randomness_of, testing::TestBeacon};
+use crate::given::{RANDOMNESS, signature};
+use frontrow_draw::{BeaconFault, BeaconRound, Chain, HexBytes, randomness_of, testing::TestBeacon};
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 
 const ROUND: BeaconRound = BeaconRound(1_000);
-const SIGNATURE: &str =
-    "b44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39";
-const RANDOMNESS: &str = "fe290beca10872ef2fb164d2aa4442de4566183ec51c56ff3cd603d930e54fdd";
-
-fn signature() -> BeaconSignature {
-    SIGNATURE.parse().unwrap()
-}
 
 #[test]
 fn a_round_of_quicknet_is_verified_with_the_constants_of_the_program() {
