@@ -6,6 +6,7 @@ use crate::{
         Settlements,
     },
     id::SeatId,
+    line::ENTRIES_PER_PLACING_MAX,
     outbox::CLAIM_MAX,
     policy::{
         HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
@@ -42,6 +43,7 @@ impl Command {
             Self::AdvanceRoom { unresponsive, .. } => {
                 count("Name", unresponsive.len(), 0..=wide(TOKENS_PER_ADVANCE_MAX), "silent tokens")
             }
+            Self::PlaceEntries { entries, .. } => count("Place", entries.len(), 1..=ENTRIES_PER_PLACING_MAX, "entries"),
             Self::AddSeats { seats, .. } => {
                 count("Add", seats.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")?;
                 labels(seats)
@@ -121,6 +123,11 @@ impl Command {
             | Self::LeaveQueue { .. }
             | Self::WakeToken { .. }
             | Self::EndLine { .. }
+            | Self::BeginLobby { .. }
+            | Self::SealLobby { .. }
+            | Self::CountEntries { .. }
+            | Self::HandInBeacon { .. }
+            | Self::GiveUpBeacon { .. }
             | Self::RefundConcert { .. }
             | Self::SettleConcert { .. }
             | Self::RemovePoster { .. }

@@ -3,7 +3,7 @@
 use crate::{
     command::{IdempotencyRecord, PasswordHash},
     id::{AuditId, ConcertId, EventId, Position, RoomId, TokenId, UserId},
-    line::{Room, Token, TokenStatus},
+    line::{Draw, Room, Token, TokenStatus},
     outbox::{FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, Point, PointEntry},
     sale::{Concert, ConcertDetails, Payment, Poster, Reservation, Seat},
@@ -167,6 +167,8 @@ pub struct Changes {
     pub counts: BTreeMap<RoomId, RoomCounts>,
     /// The differences in the counts of other rooms. Such a batch need not wait for the room's row.
     pub departed: BTreeMap<RoomId, RoomCounts>,
+    /// Draws.
+    pub draws: Saves<Draw>,
     /// New lines of the audit log.
     pub audit: Vec<AuditEntry>,
     /// New places in the feed of the audit log, in order.
@@ -209,6 +211,7 @@ impl Changes {
             && self.tokens.is_empty()
             && self.counts.is_empty()
             && self.departed.is_empty()
+            && self.draws.is_empty()
             && self.audit.is_empty()
             && self.feed.is_empty()
             && self.events.is_empty()

@@ -2,7 +2,8 @@
 
 use crate::{
     command::{Command, Idempotency, NewAdjustment, NewPassword, Request, Settlements},
-    id::{AuditId, ConcertId, DebtId, EventId, PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
+    id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    line::ENTRIES_PER_PLACING_MAX,
     outbox::Consumer,
     policy::TOKENS_PER_ADVANCE_MAX,
     sale::{ConcertStatus, Poster, SeatChange, SeatPlace},
@@ -37,6 +38,10 @@ pub struct Footprint {
     /// Rooms that advance: loads so many tokens at the head, and at most [`TOKENS_PER_ADVANCE_MAX`] overdue ones, by
     /// status (active, offered, missed, dormant) and in each by deadline and position.
     pub advanced: Vec<(RoomId, u32)>,
+    /// Rooms whose draw is read or changed.
+    pub draws: Vec<RoomId>,
+    /// Rooms whose lobby is sealed: as many positions as were given are reserved behind them.
+    pub sealed: Vec<RoomId>,
     /// Tokens by id.
     pub tokens: Vec<TokenId>,
     /// Pairs of user and room, each for the user's live token there.
@@ -177,6 +182,12 @@ impl Footprint {
                 self.counted.push(*room_id);
                 self.advanced.push((*room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
             }
+            Command::BeginLobby { .. }
+            | Command::SealLobby { .. }
+            | Command::CountEntries { .. }
+            | Command::HandInBeacon { .. }
+            | Command::GiveUpBeacon { .. }
+            | Command::PlaceEntries { .. } => self.add_draw(&request.command),
             Command::EndLine { concert_id, limit } => {
                 let room_id = RoomId::of_concert(*concert_id);
                 self.concerts.push(*concert_id);
@@ -230,6 +241,30 @@ impl Footprint {
             | Command::RetryEvent { .. }
             | Command::FeedAudit { .. } => self.add_outbox(&request.command),
         }
+    }
+
+    /// A step of a draw: the room, the draw, and a line of the audit log but for the entries that get their places.
+    fn add_draw(&mut self, command: &Command) {
+        let room_id = match command {
+            Command::SealLobby { room_id, .. } => {
+                self.sealed.push(*room_id);
+                room_id
+            }
+            Command::PlaceEntries { room_id, entries, .. } => {
+                let of_room = |position: &Position| TokenId { room_id: *room_id, position: *position };
+                self.tokens.extend(entries.iter().take(ENTRIES_PER_PLACING_MAX).map(of_room));
+                room_id
+            }
+            Command::BeginLobby { room_id, .. }
+            | Command::CountEntries { room_id, .. }
+            | Command::HandInBeacon { room_id, .. }
+            | Command::GiveUpBeacon { room_id, .. } => room_id,
+            _ => return,
+        };
+        self.rooms.push(*room_id);
+        self.draws.push(*room_id);
+        // The entries are counted and drawn by one command if there is no beacon.
+        self.demand.raise_audit(2);
     }
 
     /// Events and leases of the outbox, and entries of the audit log that are fed.

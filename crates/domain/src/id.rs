@@ -193,7 +193,7 @@ impl std::fmt::Display for RoomId {
 }
 
 /// A place in a room's line: strictly increasing in the order of issue, gaps allowed, never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = i64, minimum = 1, example = 42))]
 #[serde(transparent)]

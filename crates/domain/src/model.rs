@@ -6,7 +6,7 @@ use crate::{
     decide::decide_all,
     footprint::Footprint,
     id::{ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Room, Token, TokenStatus, first_claimed, first_due, is_live_token},
+    line::{Draw, Room, Token, TokenStatus, first_claimed, first_due, is_live_token},
     outage::{Outage, Outages},
     outbox::{CLAIM_MAX, Consumer, FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, DebtStatus, Point, PointEntry, PointKind},
@@ -66,6 +66,8 @@ pub struct Model {
     pub tokens: BTreeMap<TokenId, Token>,
     /// How many tokens of each room are active and offered.
     pub counts: BTreeMap<RoomId, RoomCounts>,
+    /// Draws.
+    pub draws: BTreeMap<RoomId, Draw>,
     /// The audit log, oldest first.
     pub audit: Vec<AuditEntry>,
     /// The feed of the audit log, in order.
@@ -224,6 +226,11 @@ impl Model {
             if let Some(room) = self.rooms.get(id) {
                 world.rooms.load(*id, room.clone());
                 world.highest.insert(*id, self.highest.get(id).copied().unwrap_or(Position(0)));
+            }
+        }
+        for id in &keys.draws {
+            if let Some(draw) = self.draws.get(id) {
+                world.draws.load(*id, draw.clone());
             }
         }
         for id in &keys.tokens {
@@ -440,6 +447,7 @@ impl Model {
         }
         // A room with no counts must equal one that never had any.
         self.counts.retain(|_, counts| *counts != RoomCounts::default());
+        self.draws.extend(changes.draws.iter().map(|row| (row.room_id, row.clone())));
         self.audit.extend(changes.audit.iter().cloned());
         self.feed.extend(&changes.feed);
         for delivered in &changes.delivered {

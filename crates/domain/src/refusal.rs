@@ -185,6 +185,15 @@ refusals! {
         /// When the user may hold it again.
         until: Time,
     } = "seat_cooling_down" Passing,
+    /// The draw waits for no signature of a beacon: it has no beacon, or its lobby is not sealed yet.
+    #[error("The draw waits for no signature of a beacon.")]
+    DrawNotWaiting = "draw_not_waiting" Passing,
+    /// The signature is not that of the beacon's round.
+    #[error("This is not the signature of round {round} of the beacon.")]
+    BeaconInvalid {
+        /// The round.
+        round: u64,
+    } = "beacon_invalid" Passing,
     /// The sale has not opened.
     #[error("The sale opens at {opens_at}.")]
     SaleNotOpen {
@@ -397,6 +406,8 @@ entity_kinds! {
     Reservation = "reservation",
     /// A payment.
     Payment = "payment",
+    /// The draw of a lobby.
+    Draw = "draw",
     /// A debt.
     Debt = "debt",
     /// An event of the outbox.

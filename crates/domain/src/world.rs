@@ -13,7 +13,7 @@ use crate::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, PointId, Position, ReservationId,
         RoomId, SeatId, TokenId, UserId,
     },
-    line::{Room, Token, next_position},
+    line::{Draw, Room, Token, next_position},
     outage::Outages,
     outbox::{Consumer, EventPayload, FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, Point, PointEntry, PointKind},
@@ -92,6 +92,11 @@ pub struct World {
     pub debts: Table<DebtId, Debt>,
     /// Rooms.
     pub rooms: Table<RoomId, Room>,
+    /// Draws of rooms, of those in the footprint.
+    pub draws: Table<RoomId, Draw>,
+    /// The highest position given before as many were reserved behind it, of rooms whose lobby is sealed, from a store
+    /// with many writers.
+    pub sealed: BTreeMap<RoomId, Position>,
     /// Active tokens past their deadline, of rooms whose counts are loaded: ending them frees their places.
     pub overdue: HashMap<RoomId, Vec<TokenId>>,
     /// Tokens whose claims found the room full, in the order of the claims, for each counted room.
@@ -131,6 +136,8 @@ pub struct World {
     delivered: Vec<EventId>,
     feed: Vec<FeedPlace>,
     changed_caps: Vec<(RoomId, i64)>,
+    /// Positions that no token will get, beside the reserved ones that are left.
+    skipped: Vec<TokenId>,
 }
 
 impl World {
@@ -188,6 +195,19 @@ impl World {
         let position = reserved.unwrap_or_else(|| next_position(*highest));
         *highest = position.max(*highest);
         position
+    }
+
+    /// Reserves as many positions as the room has given, behind them. Returns the highest position given before.
+    pub fn reserve_behind_entries(&mut self, room_id: RoomId) -> Position {
+        let highest = self.highest.entry(room_id).or_insert(Position(0));
+        let last = self.sealed.get(&room_id).copied().unwrap_or(*highest);
+        *highest = Position(last.0.saturating_add(last.0)).max(*highest);
+        last
+    }
+
+    /// Notes that no token will get this position.
+    pub fn skip_position(&mut self, id: TokenId) {
+        self.skipped.push(id);
     }
 
     /// The next concert's id.
@@ -398,6 +418,8 @@ impl World {
             self.rooms.edits,
             self.changed_caps.len(),
             self.tokens.edits,
+            self.draws.edits,
+            self.skipped.len(),
             self.audit.len(),
             self.feed.len(),
             self.outbox.edits,
@@ -430,7 +452,11 @@ impl World {
             now,
             next_ids: self.next_ids,
             highest: self.highest,
-            unused: unused.collect(),
+            unused: {
+                let mut unused: Vec<_> = unused.chain(self.skipped).collect();
+                unused.sort_unstable();
+                unused
+            },
             kept: self.kept.into_saves().inserted,
             new_users: users,
             users: self.users.into_saves().updated,
@@ -456,6 +482,7 @@ impl World {
             rooms: self.rooms.into_saves(),
             caps: self.changed_caps,
             tokens: self.tokens.into_saves(),
+            draws: self.draws.into_saves(),
             counts: counted.map(|(room_id, counted)| (room_id, counted.now)).collect(),
             departed,
             audit: self.audit,

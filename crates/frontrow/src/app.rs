@@ -91,6 +91,7 @@ async fn assemble_with(
         lanes: usize::try_from(config.servers.database_lanes)?,
         demo_accounts,
         session_length: Span::from_secs(i64::from(config.session_hours) * 3_600),
+        beacon: config.beacon(),
         instance_name: instance_name(config),
         folders: HouseFolders {
             data: match config.database() {

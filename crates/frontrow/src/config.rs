@@ -160,6 +160,27 @@ pub struct Config {
         help_heading = "Waiting line"
     )]
     pub holds_per_turn: u32,
+    /// The order of those who come before the opening of a scheduled sale with a room of its own, unless an operator
+    /// sets another
+    #[arg(
+        long,
+        env = "FRONTROW_OPENING_ORDER",
+        value_enum,
+        default_value_t = OpeningOrderName::Draw,
+        value_name = "ORDER",
+        help_heading = "Waiting line"
+    )]
+    pub opening_order: OpeningOrderName,
+    /// How long a draw waits for the signature of its beacon's round, in seconds, at most 600; 0: the secret alone
+    /// decides at once
+    #[arg(
+        long,
+        env = "FRONTROW_DRAW_WAITS_SECONDS",
+        default_value_t = 0,
+        value_name = "SECONDS",
+        help_heading = "Waiting line"
+    )]
+    pub draw_waits_seconds: u32,
     /// How long before the sale opens the first turns are offered in a concert's own room, in seconds, at most 60
     #[arg(
         long,
@@ -430,6 +451,15 @@ pub struct Config {
     /// Every option with its origin.
     #[arg(skip)]
     pub settings: Vec<Setting>,
+}
+
+/// The order of those who come before the opening of a sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OpeningOrderName {
+    /// They wait in a lobby, and their order is drawn at the opening
+    Draw,
+    /// As they come
+    FirstCome,
 }
 
 /// Who may top up points.

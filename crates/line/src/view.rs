@@ -16,7 +16,7 @@ use departed::Departed;
 use frontrow_domain::{
     id::Position,
     line::{
-        ClaimRecord, Gate, LinePace, Room, Token, TokenState, TokenStatus, TurnOutlook, estimated_wait,
+        ClaimRecord, DrawPhase, Gate, LinePace, Room, Token, TokenState, TokenStatus, TurnOutlook, estimated_wait,
         estimated_wait_p90,
     },
     time::{Span, Time},
@@ -162,6 +162,10 @@ pub enum Estimate {
 pub enum Rest {
     /// The first turns are offered after this span, because the sale has not opened.
     For(Span),
+    /// The tokens in the lobby get their order after this span, when the sale opens.
+    InLobby(Span),
+    /// The order of those in the lobby is being drawn.
+    Drawing,
     /// The sale is over, or stands still for an unknown time.
     SaleClosed,
 }
@@ -174,6 +178,10 @@ pub enum WaitUnknown {
     Paused,
     /// The sale has not opened, and the line does not move before it does.
     SaleNotOpen,
+    /// The order is drawn at the opening: until then nobody is in front of anybody.
+    InLobby,
+    /// The order is being drawn.
+    Drawing,
     /// The sale is over, or stands still until an operator has it go on: so does the line.
     SaleClosed,
     /// No visit has ended yet, from which the pace of the line is measured.
@@ -255,7 +263,7 @@ impl RoomView {
     /// Whether the room has no live token: none waits, is offered, active, missed or dormant.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.live.is_empty() && self.total_waiting() == 0
+        self.live.is_empty() && self.total_waiting() == 0 && !self.room.draw.is_pending()
     }
 
     /// Whether the line needs a leader, now or later. It needs none once its sale is over and all its live tokens wait:
@@ -263,7 +271,9 @@ impl RoomView {
     #[must_use]
     pub fn needs_leader(&self, now: Time) -> bool {
         let may_move = !self.room.is_sale_over(now) || self.next_deadline().is_some();
-        may_move && !self.is_quiet()
+        // An empty lobby waits for its opening alone.
+        let is_lobby = self.room.draw == DrawPhase::Lobby && !self.room.may_seal(now);
+        may_move && !self.is_quiet() && !is_lobby
     }
 
     /// The moment that this view is true of: `now`, unless it is a replica.
@@ -324,6 +334,9 @@ impl RoomView {
         if let Some(entry) = self.live.get(position) {
             return Place { state: Some(entry.state), ahead: 0, turns_passed: entry.turns_passed };
         }
+        if self.room.draw.is_undrawn(position) && !self.departed.contains(position) {
+            return Place { state: Some(TokenState::Waiting), ahead: 0, turns_passed: 0 };
+        }
         if position <= self.room.cursor || self.departed.contains(position) {
             return Place { state: None, ahead: 0, turns_passed: 0 };
         }
@@ -343,6 +356,14 @@ impl RoomView {
     pub fn rest(&self, now: Time, lead: Span) -> Option<Rest> {
         if self.room.is_sale_over(now) {
             return Some(Rest::SaleClosed);
+        }
+        if self.room.draw == DrawPhase::Lobby
+            && let Some(opens_at) = self.room.rests_until(now, Span::ZERO)
+        {
+            return Some(Rest::InLobby(opens_at.since(now)));
+        }
+        if self.room.draw.is_pending() {
+            return Some(Rest::Drawing);
         }
         self.room.rests_until(now, lead).map(|begins| Rest::For(begins.since(now)))
     }
@@ -374,6 +395,8 @@ impl RoomView {
             Some(Rest::SaleClosed) => return Estimate::Unknown(WaitUnknown::SaleClosed),
             _ if self.room.gate == Gate::Paused => return Estimate::Unknown(WaitUnknown::Paused),
             Some(Rest::For(_)) => return Estimate::Unknown(WaitUnknown::SaleNotOpen),
+            Some(Rest::InLobby(_)) => return Estimate::Unknown(WaitUnknown::InLobby),
+            Some(Rest::Drawing) => return Estimate::Unknown(WaitUnknown::Drawing),
             None => {}
         }
         let pace = self.pace(now);
@@ -411,8 +434,8 @@ impl RoomView {
                     Estimate::Unknown(_) => i64::MAX,
                 };
                 let not_before = match rest {
-                    None => 0,
-                    Some(Rest::For(span)) => span.millis(),
+                    None | Some(Rest::Drawing) => 0,
+                    Some(Rest::For(span) | Rest::InLobby(span)) => span.millis(),
                     Some(Rest::SaleClosed) => i64::MAX,
                 };
                 by_place.min(by_wait).max(not_before).clamp(*POLL_MS.start(), *POLL_MS.end())

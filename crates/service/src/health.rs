@@ -177,9 +177,9 @@ impl BoxOffice {
                 cap: view.room().max_active,
                 gate: view.room().gate,
                 resting: match view.rest(now, self.policy.offer_lead) {
-                    Some(Rest::For(_)) => Resting::UntilOpening,
+                    Some(Rest::For(_) | Rest::InLobby(_)) => Resting::UntilOpening,
                     Some(Rest::SaleClosed) => Resting::SaleOver,
-                    None => Resting::No,
+                    Some(Rest::Drawing) | None => Resting::No,
                 },
             })
         });

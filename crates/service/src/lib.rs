@@ -11,6 +11,7 @@ pub mod concert_import;
 pub mod demo;
 pub mod door_list;
 pub mod drafts;
+pub mod draws;
 mod engine;
 pub mod first_operator;
 pub mod gzip;

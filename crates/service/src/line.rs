@@ -80,7 +80,8 @@ impl BoxOffice {
             None => RoomId::HOUSE,
             Some(id) => self.concert(id).await?.room_id,
         };
-        self.view(room_id).await?;
+        let view = self.view(room_id).await?;
+        self.begin_lobby(&view).await?;
         let done = self.ask(caller, Command::IssueToken { room_id, concert_id }, key).await?;
         let (token, issue): (Token, Issue) = done.value;
         // Joining again is a heartbeat, as a poll is.
@@ -112,7 +113,11 @@ impl BoxOffice {
         if view.epoch() < signed.epoch {
             self.check_renewal(&signed).await?;
         }
-        if view.epoch() == signed.epoch { Ok(VerifiedToken { signed, view }) } else { Err(missing) }
+        if view.epoch() != signed.epoch {
+            return Err(missing);
+        }
+        let signed = self.after_draw(signed, &view).await?;
+        Ok(VerifiedToken { signed, view })
     }
 
     /// The room of a token whose signature is ours and whose line was renewed since: the place is still there, and its

@@ -21,7 +21,7 @@ use crate::{
         files::Files,
         read_pool::ReadPool,
         tables::{
-            account_link, audit_feed, audit_log, clock, concert, concert_details, debt, outbox, payment, point,
+            account_link, audit_feed, audit_log, clock, concert, concert_details, debt, draw, outbox, payment, point,
             point_history, poster, reservation, room, seat, second_factor, session, token, user,
         },
         writer::Writer,
@@ -38,7 +38,7 @@ use frontrow_domain::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
         TokenId, UserId,
     },
-    line::{Room, Token},
+    line::{Draw, Room, Token},
     outage::{Outage, Outages},
     outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
@@ -286,6 +286,14 @@ impl Store for SqliteStore {
         to: Position,
     ) -> Result<Vec<Position>, StoreError> {
         self.read(move |conn| token::unassigned_positions(conn, room, after, to)).await
+    }
+
+    async fn tokens_up_to(&self, room: RoomId, to: Position, page: Page<Position>) -> Result<Vec<Token>, StoreError> {
+        self.read(move |conn| token::page_up_to(conn, room, to, page)).await
+    }
+
+    async fn draw(&self, room: RoomId) -> Result<Option<Draw>, StoreError> {
+        self.read(move |conn| draw::find(conn, room)).await
     }
 
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {

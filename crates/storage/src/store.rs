@@ -13,7 +13,7 @@ use frontrow_domain::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
         TokenId, UserId,
     },
-    line::{Room, Token},
+    line::{Draw, Room, Token},
     outage::{Outage, Outages},
     outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
@@ -126,6 +126,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         after: Position,
         to: Position,
     ) -> Result<Vec<Position>, StoreError>;
+
+    /// The tokens of a room up to `to`, whatever their state, by position.
+    async fn tokens_up_to(&self, room: RoomId, to: Position, page: Page<Position>) -> Result<Vec<Token>, StoreError>;
+
+    /// The draw of a room; none before its secret was committed to.
+    async fn draw(&self, room: RoomId) -> Result<Option<Draw>, StoreError>;
 
     /// Everything that a room's view is built from.
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError>;

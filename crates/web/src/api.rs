@@ -2,6 +2,7 @@
 
 pub mod concerts;
 pub mod docs;
+pub mod draws;
 pub mod health;
 pub mod letters;
 pub mod openapi;
@@ -39,6 +40,10 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(queue::position))
         .routes(routes!(queue::events))
         .routes(routes!(queue::activate))
+        .routes(routes!(draws::proof))
+        .routes(routes!(draws::draw))
+        .routes(routes!(draws::record))
+        .routes(routes!(draws::hand_in))
         .routes(routes!(concerts::list))
         .routes(routes!(concerts::one))
         .routes(routes!(concerts::seats))

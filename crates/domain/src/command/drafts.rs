@@ -2,7 +2,7 @@
 
 use crate::{
     id::{EventId, ReservationId, TokenId, UserId},
-    line::Gate,
+    line::{Gate, OpeningOrder},
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
     sale::{ConcertStatus, DetailsChange, Fold},
@@ -220,6 +220,8 @@ pub struct RoomChange {
     pub gate: Option<Gate>,
     /// The message to all clients in line; `Some(None)` removes it.
     pub message: Option<Option<String>>,
+    /// The order of those who come before the opening. It may change until the line has begun to move.
+    pub opening: Option<OpeningOrder>,
 }
 
 /// What became of the events that a process has claimed.

@@ -11,7 +11,7 @@ use crate::{
         payments::give_back,
     },
     id::{ConcertId, PaymentId, RoomId, SeatId},
-    line::{EndReason, Room, TokenStatus},
+    line::{DrawPhase, EndReason, OpeningOrder, Room, TokenStatus},
     money::Money,
     refusal::{EntityKind, Refusal},
     sale::{
@@ -88,7 +88,9 @@ pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Dec
 /// Gives a concert a room of its own. Its sale window is set once the concert's hours are known.
 fn open_own_room(world: &mut World, concert: &mut Concert, OwnRoom { max_active, admit_per_minute }: OwnRoom) {
     let room_id = RoomId::of_concert(concert.concert_id);
-    let room = Room { admit_per_minute, ..Room::new(room_id, max_active, world.now) };
+    let has_lobby = world.policy.opening == OpeningOrder::Draw && world.now < concert.opens_at;
+    let draw = if has_lobby { DrawPhase::Lobby } else { DrawPhase::None };
+    let room = Room { admit_per_minute, draw, ..Room::new(room_id, max_active, world.now) };
     world.rooms.put(room_id, room);
     world.note_cap(room_id, max_active);
     concert.room_id = room_id;

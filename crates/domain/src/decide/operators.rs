@@ -124,6 +124,9 @@ pub(super) fn set_room(
     if change.hurts(&before) {
         check_has_reason(caller, reason)?;
     }
+    if change.opening.is_some_and(|opening| opening != before.draw.opening_order()) && !before.may_reorder(world.now) {
+        return Err(Refusal::SaleOpened { opened_at: before.opens_at.unwrap_or(before.updated_at) });
+    }
     let mut room = change.applied(&before);
     room.updated_at = later(room.updated_at, world.now);
     if change.max_active.is_some() {

@@ -1,6 +1,6 @@
 //! A waiting room: its cap, its rate and its gate, and how many turns it may offer.
 
-use super::TurnOutlook;
+use super::{DrawPhase, TurnOutlook};
 use crate::{
     id::{Position, RoomId},
     time::{Span, Time},
@@ -55,6 +55,9 @@ pub struct Room {
     pub opens_at: Option<Time>,
     /// When that sale is over: it closes, or was stopped before. None for the house room.
     pub closes_at: Option<Time>,
+    /// Whether the line begins with a draw, and how far that is.
+    #[serde(default)]
+    pub draw: DrawPhase,
     /// When a setting last changed.
     pub updated_at: Time,
 }
@@ -95,6 +98,7 @@ impl Room {
             fence: Fence(0),
             opens_at: None,
             closes_at: None,
+            draw: DrawPhase::None,
             updated_at: now,
         }
     }
@@ -195,10 +199,29 @@ impl Room {
         self.may_move(now, lead) && self.turns_at(OVERCOMMIT_MAX_PPM, active, offered) > 0
     }
 
-    /// Whether the gate is open and the sale has begun, less the lead, and is not over.
+    /// Whether the gate is open, no draw stands before the first turn, and the sale has begun, less the lead, and is not
+    /// over.
     #[must_use]
     pub fn may_move(&self, now: Time, lead: Span) -> bool {
-        self.gate == Gate::Open && !self.is_sale_over(now) && self.rests_until(now, lead).is_none()
+        self.gate == Gate::Open
+            && !self.draw.is_pending()
+            && !self.is_sale_over(now)
+            && self.rests_until(now, lead).is_none()
+    }
+
+    /// Whether the order of those who wait for the opening may still change: the line leads to one sale, which has not
+    /// opened, and no turn was offered.
+    #[must_use]
+    pub fn may_reorder(&self, now: Time) -> bool {
+        self.opens_at.is_some_and(|opens_at| now < opens_at)
+            && self.cursor.0 == 0
+            && matches!(self.draw, DrawPhase::None | DrawPhase::Lobby)
+    }
+
+    /// Whether the lobby is open and may be sealed: the sale has opened, and is not over.
+    #[must_use]
+    pub fn may_seal(&self, now: Time) -> bool {
+        self.draw == DrawPhase::Lobby && self.rests_until(now, Span::ZERO).is_none() && !self.is_sale_over(now)
     }
 
     /// How many turns are missing if the outstanding ones are `over_ppm` of the free places.

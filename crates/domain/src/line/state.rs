@@ -38,6 +38,8 @@ pub enum EndReason {
     Expired,
     /// It let too many turns pass: a new place is at the end of the line.
     Missed,
+    /// It was an entry of the lobby: its user waits with the token that the draw gave it.
+    Drawn,
     /// It waited for a concert that was cancelled or is over: no turn could come any more.
     ConcertOver,
 }

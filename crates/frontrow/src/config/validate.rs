@@ -85,6 +85,10 @@ impl Config {
             "offer_lead_seconds must be less than claim_window_seconds and idle_seconds",
         );
         must(
+            self.draw_waits_seconds <= 600,
+            "draw_waits_seconds must be at most 600: the sale is open, and all in the lobby wait for the draw",
+        );
+        must(
             self.seat_cooldown_seconds <= SEAT_COOLDOWN_MAX_SECONDS,
             "seat_cooldown_seconds must be at most 3600: the seat waits for others that long",
         );

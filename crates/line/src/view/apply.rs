@@ -9,7 +9,7 @@ use super::{
 use frontrow_domain::{
     changes::Changes,
     id::{Position, RoomId, TokenId},
-    line::{ClaimRecord, EndReason, Room, Token, TokenState, TokenStatus},
+    line::{ClaimRecord, DrawPhase, EndReason, Room, Token, TokenState, TokenStatus},
     policy::OFFER_LEAD_MAX,
     time::Time,
 };
@@ -106,13 +106,21 @@ impl RoomView {
         let mut view = Self::empty(&line.room);
         view.visits = Visits::from(line.now);
         let cursor = line.room.cursor;
-        view.tail.store(line.highest.0.max(cursor.0), Ordering::Release);
+        view.raise_tail_to(line.highest.max(cursor));
         let passed = line.waiting.partition_point(|position| *position <= cursor);
-        let (returned, beyond) = line.waiting.split_at(passed);
-        let mut present = beyond.to_vec();
+        let (waiting, beyond) = line.waiting.split_at(passed);
+        let last_entry = line.room.draw.last_entry().unwrap_or_default();
+        let (entries, returned) = waiting.split_at(waiting.partition_point(|position| *position <= last_entry));
+        let first = first_kept(&line.room);
+        let mut present: Vec<_> = if first <= last_entry { entries.to_vec() } else { Vec::new() };
+        present.extend(beyond);
         present.extend(line.in_flight.iter().filter(|position| **position > cursor));
+        if let Some(reserved) = line.room.draw.reserved() {
+            let unplaced = reserved.placed_to.max(cursor).0 + 1..=reserved.used_to.0;
+            present.extend(unplaced.map(Position));
+        }
         present.sort_unstable();
-        view.departed = Arc::new(Departed::all_but(Position(cursor.0 + 1), line.highest, &present));
+        view.departed = Arc::new(Departed::all_but(first, view.tail(), &present));
         view.departed_to_cursor = view.departed.rank(Position(cursor.0 + 1));
         view.returned = Arc::new(returned.to_vec());
         let mut known = Live::default();
@@ -143,9 +151,10 @@ impl RoomView {
         let shows_all = may_move || (&before.message, before.epoch) != (&self.room.message, self.room.epoch);
         let old_tail = self.tail();
         self.raise_tail(delta);
+        let unused = self.apply_draw(&before);
         let mut step = AppliedTokens {
             old_tail,
-            departed: Vec::new(),
+            departed: unused,
             restored: Vec::new(),
             first_turns: 0,
             later_turns: 0,
@@ -162,8 +171,9 @@ impl RoomView {
         if !(step.departed.is_empty() && step.restored.is_empty()) {
             Arc::make_mut(&mut self.departed).change(&step.departed, &step.restored);
         }
-        if self.departed.can_drop_to(self.room.cursor) {
-            Arc::make_mut(&mut self.departed).drop_to(self.room.cursor);
+        let passed = Position(first_kept(&self.room).0 - 1);
+        if self.departed.can_drop_to(passed) {
+            Arc::make_mut(&mut self.departed).drop_to(passed);
         }
         self.departed_to_cursor = self.departed.rank(Position(self.room.cursor.0 + 1));
         self.visits.pass(delta.now, (before.max_active, active), step.left);
@@ -185,8 +195,24 @@ impl RoomView {
 
     fn raise_tail(&self, delta: &Delta<'_>) {
         let last = delta.inserted.last().map(|token| token.id).max(delta.unused.last().copied());
-        let last = last.map_or(delta.highest, |last| last.position.max(delta.highest));
-        self.tail.fetch_max(last.0, Ordering::AcqRel);
+        self.raise_tail_to(last.map_or(delta.highest, |last| last.position.max(delta.highest)));
+    }
+
+    /// Raises the highest position given, with those that a sealed lobby reserved.
+    fn raise_tail_to(&self, last: Position) {
+        let reserved = self.room.draw.reserved().map_or(last, |reserved| reserved.end);
+        self.tail.fetch_max(last.max(reserved).0, Ordering::AcqRel);
+    }
+
+    /// The reserved positions that no token gets, once it is known how many entries were drawn.
+    fn apply_draw(&self, before: &Room) -> Vec<Position> {
+        let used_to = |room: &Room| room.draw.reserved().map(|reserved| reserved.used_to);
+        match self.room.draw.reserved() {
+            Some(reserved) if used_to(before) != used_to(&self.room) => {
+                (reserved.used_to.0 + 1..=reserved.end.0).map(Position).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Applies the room's row; the cursor never goes back. Returns whether a setting changed that may let the line
@@ -197,7 +223,8 @@ impl RoomView {
         if room.epoch == self.room.epoch {
             room.cursor = room.cursor.max(self.room.cursor);
         }
-        let settings = |room: &Room| (room.max_active, room.admit_per_minute, room.gate, room.opens_at, room.closes_at);
+        let settings =
+            |room: &Room| (room.max_active, room.admit_per_minute, room.gate, room.opens_at, room.closes_at, room.draw);
         let changed = settings(&room) != settings(&self.room);
         self.room = Arc::new(room);
         changed
@@ -244,6 +271,7 @@ impl RoomView {
             _ => {}
         }
         match (beyond, token.status()) {
+            (false, TokenStatus::Ended) if position >= first_kept(&self.room) => step.departed.push(position),
             (false, _) => {}
             (true, TokenStatus::Waiting) => {
                 step.joined += 1;
@@ -322,6 +350,15 @@ struct AppliedTokens {
     /// Active tokens that ended.
     left: i64,
     now: Time,
+}
+
+/// The first position of which a view keeps whether its token departed: behind the cursor, but for the entries of a sealed
+/// lobby, which wait for their draw.
+fn first_kept(room: &Room) -> Position {
+    match room.draw {
+        DrawPhase::Sealed { .. } => Position(1),
+        _ => Position(room.cursor.0 + 1),
+    }
 }
 
 fn entry_of(token: &Token, since: Time) -> Entry {

@@ -49,6 +49,8 @@ pub struct LineStatus {
     pub position: Position,
     /// How many live tokens are in front.
     pub ahead: i64,
+    /// How many places there were in front of it when it got its own.
+    pub ahead_at_start: i64,
     /// How many wait in the room.
     pub total_waiting: i64,
     pub wait: Wait,
@@ -120,6 +122,7 @@ impl BoxOffice {
             status: place.status(),
             position,
             ahead: place.ahead,
+            ahead_at_start: view.room().draw.in_front_of(position),
             total_waiting: view.total_waiting(),
             wait: match view.estimated_wait(place.ahead, rest, now) {
                 Estimate::Known { p50, p90 } => {

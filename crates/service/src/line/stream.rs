@@ -64,6 +64,11 @@ impl LineStream {
             }
             let view =
                 self.office.lines.view(self.signed.id.room_id).filter(|view| view.epoch() == self.signed.epoch)?;
+            // Until its order is known, the stream goes on with the entry.
+            let signed = self.office.after_draw(self.signed, &view).await.unwrap_or(self.signed);
+            if signed.id != self.signed.id {
+                (self.watch, self.signed) = (self.office.lines.watch(signed.id), signed);
+            }
             let status = self.office.place_in(&self.signed, &view).await;
             let now = Instant::now();
             self.look_at = now + look_after(&status);
@@ -110,6 +115,7 @@ mod tests {
             status: TokenStatus::Waiting,
             position: Position(9),
             ahead,
+            ahead_at_start: 8,
             total_waiting: 9,
             wait: Wait::Known { p50_seconds: 1, p90_seconds: 2 },
             deadline: None,

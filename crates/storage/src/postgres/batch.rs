@@ -10,7 +10,7 @@ use super::{
     loads::Loads,
     saves::SavePipeline,
     tables::{
-        account_link, audit_feed, audit_log, concert, concert_details, debt, idempotency, outbox, outbox_lease,
+        account_link, audit_feed, audit_log, concert, concert_details, debt, draw, idempotency, outbox, outbox_lease,
         payment, point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
     },
 };
@@ -41,6 +41,7 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     // visible. A reservation and a payment are covered by the lock on their seat, a user's live reservations by the
     // lock on their token, the counts of a room by the lock on the room, due events and the end of the feed by the lock
     // on the lease.
+    draw::load(&mut loads, plan);
     concert::load(&mut loads, plan);
     concert_details::load(&mut loads, plan);
     poster::load(&mut loads, plan);
@@ -57,6 +58,7 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     audit_feed::load(&mut loads, plan);
     idempotency::load(&mut loads, plan);
     room::draw_positions(&mut loads, plan);
+    room::reserve_behind_entries(&mut loads, plan);
     seat::draw_ids(&mut loads, plan);
     outbox::draw_ids(&mut loads, plan);
     room::take_departures(&mut loads, plan);
@@ -84,6 +86,7 @@ pub(super) fn save<'a>(
     second_factor::save(&mut saves, changes);
     session::save(&mut saves, changes);
     room::save(&mut saves, changes);
+    draw::save(&mut saves, changes);
     concert::save(&mut saves, changes);
     concert_details::upsert(&mut saves, changes);
     poster::save(&mut saves, changes);

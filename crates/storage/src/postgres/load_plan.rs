@@ -32,6 +32,9 @@ pub(super) struct LoadPlan {
     pub(super) counted: Vec<i64>,
     pub(super) advanced: Vec<i64>,
     pub(super) head_limits: Vec<i64>,
+    /// Rooms whose draw is read or changed, and those whose lobby is sealed.
+    pub(super) draws: Vec<i64>,
+    pub(super) sealed: Vec<i64>,
     pub(super) token_rooms: Vec<i64>,
     pub(super) token_positions: Vec<i64>,
     pub(super) place_users: Vec<Uuid>,
@@ -142,6 +145,8 @@ impl LoadPlan {
             joins: joins.values().map(|count| i32::try_from(*count).unwrap_or(i32::MAX)).collect(),
             advanced: advanced.keys().map(|room| room.get()).collect(),
             head_limits: advanced.values().map(|limit| i64::from(*limit)).collect(),
+            draws: sorted(keys.draws.iter().map(|room| room.get())),
+            sealed: sorted(keys.sealed.iter().map(|room| room.get())),
             token_rooms: tokens.iter().map(|(room, _)| *room).collect(),
             token_positions: tokens.iter().map(|(_, position)| *position).collect(),
             place_users: places.iter().map(|(user, _)| *user).collect(),
@@ -215,7 +220,14 @@ impl Changed {
                 }
                 // Of two first operators one waits for the other.
                 Command::RegisterFirst(_) => changed.rooms.push(RoomId::HOUSE.get()),
-                Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => changed.rooms.push(room_id.get()),
+                Command::SetRoom { room_id, .. }
+                | Command::RenewLine { room_id }
+                | Command::BeginLobby { room_id, .. }
+                | Command::SealLobby { room_id, .. }
+                | Command::CountEntries { room_id, .. }
+                | Command::HandInBeacon { room_id, .. }
+                | Command::GiveUpBeacon { room_id, .. }
+                | Command::PlaceEntries { room_id, .. } => changed.rooms.push(room_id.get()),
                 Command::UpdateConcert { concert_id, .. } | Command::CancelConcert { concert_id, .. } => {
                     changed.rooms.push(RoomId::of_concert(*concert_id).get());
                     changed.concerts.push(concert_id.get());

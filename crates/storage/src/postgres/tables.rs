@@ -12,6 +12,7 @@ pub(super) mod audit_log;
 pub(super) mod concert;
 pub(super) mod concert_details;
 pub(super) mod debt;
+pub(super) mod draw;
 pub(super) mod idempotency;
 pub(super) mod outbox;
 pub(super) mod outbox_lease;

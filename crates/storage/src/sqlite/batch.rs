@@ -1,8 +1,8 @@
 //! The statements of a batch, in their order.
 
 use super::tables::{
-    account_link, audit_feed, audit_log, concert, concert_details, debt, idempotency, outbox, outbox_lease, payment,
-    point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
+    account_link, audit_feed, audit_log, concert, concert_details, debt, draw, idempotency, outbox, outbox_lease,
+    payment, point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
 };
 use frontrow_domain::{
     changes::Changes,
@@ -30,6 +30,7 @@ pub(super) fn load(
     point_history::load(conn, world, keys)?;
     debt::load(conn, world, keys)?;
     room::load(conn, world, &keys.rooms, highest)?;
+    draw::load(conn, world, &keys.draws)?;
     let mut active = HashSet::with_capacity(keys.tokens.len());
     token::load(conn, world, keys, &mut active)?;
     for room in &keys.counted {
@@ -110,6 +111,7 @@ pub(super) fn save(
     second_factor::save(conn, changes)?;
     session::save(conn, changes)?;
     room::save(conn, changes, highest)?;
+    draw::save(conn, changes)?;
     concert::save(conn, changes)?;
     concert_details::upsert(conn, changes)?;
     poster::save(conn, changes)?;

@@ -11,6 +11,7 @@ import { OPENING_MS, REFUSED_MS, SILENCE_MS, Stream, ask, retryAfter } from "../
  * @property {string} status
  * @property {string | null} end_reason
  * @property {number} ahead
+ * @property {number} [ahead_at_start] how many places were in front of it when it got its own
  * @property {number} position
  * @property {number} total_waiting
  * @property {{ known: boolean, reason?: string | null, p50_seconds?: number, p90_seconds?: number }} estimated_wait

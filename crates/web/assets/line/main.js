@@ -50,7 +50,7 @@ const BAR_MAX = 1_000;
  * @param {Place} place
  */
 export function barOf(place) {
-  const start = Math.max(0, place.position - 1, place.ahead);
+  const start = Math.max(0, place.ahead_at_start ?? place.position - 1, place.ahead);
   return start === 0 ? BAR_MAX : Math.floor(((start - place.ahead) * BAR_MAX) / start);
 }
 
@@ -59,6 +59,8 @@ export function barOf(place) {
  * @param {Place} place
  */
 export function sceneOf(place) {
+  const { known, reason } = place.estimated_wait;
+  if (place.status === "waiting" && !known && (reason === "in_lobby" || reason === "drawing")) return "lobby";
   if (place.status === "offered" && place.last_turn) return "offered-last";
   if (place.status !== "ended") return place.status;
   return place.end_reason ? `ended-${place.end_reason}` : "ended";
@@ -248,6 +250,7 @@ class Page {
     write("unit", words[isSingular(place.ahead, this.lang) ? "unit_one" : "unit_other"] ?? "");
     write("wait", this.wait());
     write("total", this.number(place.total_waiting));
+    write("position", this.number(place.position));
     const seats = this.sale ? seatsWords(this.sale, this.sales, { one: words["seats_one"], lang: this.lang }) : "";
     if (seats) write("seats", seats);
     const until = untilOf(place);

@@ -48,7 +48,8 @@ pub struct TokenBody {
     room_id: RoomId,
     /// The concert whose own room it is; none in the house room.
     concert_id: Option<ConcertId>,
-    /// The place in the line. It never changes.
+    /// The place in the line. It never changes, but that the draw gives those in a lobby their places at the opening:
+    /// before it, this is the number of the entry.
     position: Position,
     /// The token's status.
     status: TokenStatus,
@@ -60,7 +61,7 @@ pub struct TokenBody {
     deadline: Option<Time>,
     /// When it ended.
     expired_at: Option<Time>,
-    /// Why it ended; `missed` after it let too many turns pass, `concert_over` when its concert was cancelled or is over.
+    /// Why it ended; `missed` after it let too many turns pass, `concert_over` when its concert was cancelled or is over, `drawn` after the draw of a lobby gave its user another.
     end_reason: Option<EndReason>,
     /// Its place in the line now.
     queue: PositionBody,
@@ -72,12 +73,16 @@ pub struct TokenBody {
 pub struct PositionBody {
     /// The token's status.
     status: TokenStatus,
-    /// The place in the line. It never changes.
+    /// The place in the line. It never changes, but that the draw gives those in a lobby their places at the opening:
+    /// before it, this is the number of the entry.
     position: Position,
     /// How many living tokens stand in front of it. It never rises, but that one of many instances may be a moment
-    /// behind another.
+    /// behind another. 0 in a lobby, whose order is not drawn yet.
     #[schema(example = 41)]
     ahead: i64,
+    /// How many places there were in front of it when it got its own.
+    #[schema(example = 4_120)]
+    ahead_at_start: i64,
     /// How many wait in the room.
     #[schema(example = 12_000)]
     total_waiting: i64,
@@ -136,6 +141,7 @@ impl From<LineStatus> for PositionBody {
             status: line.status,
             position: line.position,
             ahead: line.ahead,
+            ahead_at_start: line.ahead_at_start,
             total_waiting: line.total_waiting,
             estimated_wait,
             deadline: line.deadline,

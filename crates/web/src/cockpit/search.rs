@@ -272,6 +272,7 @@ fn end_reason(shell: &CockpitShell, reason: frontrow_domain::line::EndReason) ->
         EndReason::Left => shell.t("orders-end-left"),
         EndReason::Expired => shell.t("orders-end-expired"),
         EndReason::Missed => shell.t("orders-end-missed"),
+        EndReason::Drawn => shell.t("orders-end-drawn"),
         EndReason::ConcertOver => shell.t("orders-end-concert-over"),
     }
 }

@@ -102,6 +102,7 @@ orders-end-paid = Paid
 orders-end-left = Left the line
 orders-end-expired = Time ran out
 orders-end-missed = Missed too many turns
+orders-end-drawn = The draw gave its user another place
 orders-end-concert-over = The concert was cancelled or over
 orders-seat-free = Free
 orders-seat-held = Held

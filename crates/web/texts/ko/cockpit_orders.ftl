@@ -99,6 +99,7 @@ orders-end-paid = 결제 완료
 orders-end-left = 줄에서 나감
 orders-end-expired = 시간이 지남
 orders-end-missed = 차례를 여러 번 놓침
+orders-end-drawn = 추첨으로 새 자리를 받았습니다
 orders-end-concert-over = 공연이 취소되었거나 끝남
 orders-seat-free = 선택 가능
 orders-seat-held = 잡힘

@@ -5,17 +5,18 @@ use crate::{Life, Page, RoomSummary, enum_text::EnumText, sqlite::columns::Colum
 use frontrow_domain::{
     changes::{Changes, RoomCounts},
     id::{Position, RoomId},
-    line::{Fence, Room},
+    line::{DrawPhase, Fence, Room},
     time::Time,
     world::World,
 };
-use rusqlite::{Connection, Result, Statement};
+use rusqlite::{Connection, Result, Statement, params};
 use std::collections::BTreeMap;
 
 macro_rules! columns {
     () => {
         "room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, \
-         updated_at, fence, opens_at, closes_at"
+         updated_at, fence, opens_at, closes_at, draw_phase, draw_last, draw_entries, draw_placed, \
+         draw_placed_entry"
     };
 }
 
@@ -35,12 +36,14 @@ fn read(row: &mut Columns<'_>) -> Result<Room> {
         fence: row.id(Fence)?,
         opens_at: row.time_or_none()?,
         closes_at: row.time_or_none()?,
+        draw: DrawPhase::of(row.word()?, row.id(Position)?, row.value()?, row.value()?, row.id(Position)?),
     })
 }
 
 /// Executes a statement whose parameters are all columns, in their order.
 fn execute(statement: &mut Statement<'_>, room: &Room) -> Result<usize> {
-    statement.execute((
+    let phase = room.draw;
+    statement.execute(params![
         room.room_id.get(),
         room.max_active,
         room.admit_per_minute,
@@ -55,7 +58,12 @@ fn execute(statement: &mut Statement<'_>, room: &Room) -> Result<usize> {
         room.fence.0,
         micros(room.opens_at),
         micros(room.closes_at),
-    ))
+        phase.status().word(),
+        phase.last_entry().unwrap_or_default().0,
+        phase.entries(),
+        phase.placed(),
+        phase.placed_entry().0,
+    ])
 }
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM room WHERE room_id = ?1");
@@ -91,11 +99,15 @@ pub(crate) fn load_counts(conn: &Connection, world: &mut World, room: RoomId) ->
 const UPDATE: &str =
     "UPDATE room SET max_active = ?2, admit_per_minute = ?3, gate = ?4, message = ?5, cursor = ?6, epoch = ?7,
          no_show_ppm = ?8, credit_ppm = ?9, credit_at = ?10, updated_at = ?11, fence = ?12, opens_at = ?13,
-         closes_at = ?14
+         closes_at = ?14, draw_phase = ?15, draw_last = ?16, draw_entries = ?17, draw_placed = ?18,
+         draw_placed_entry = ?19
      WHERE room_id = ?1";
 
-const INSERT: &str =
-    concat!("INSERT INTO room (", columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)");
+const INSERT: &str = concat!(
+    "INSERT INTO room (",
+    columns!(),
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
+);
 
 /// `highest` are the highest positions in the database.
 pub(crate) fn save(conn: &Connection, changes: &Changes, highest: &BTreeMap<RoomId, Position>) -> Result<()> {

@@ -14,7 +14,7 @@ use axum::{extract::State, http::Method, response::Response};
 use frontrow_domain::{
     command::RoomChange,
     id::{Position, RoomId},
-    line::Gate,
+    line::{Gate, OpeningOrder},
     policy::STATUS_REASON_LEN_MAX,
     text::checked_text,
 };
@@ -42,8 +42,11 @@ pub struct RoomPatch {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "Doors open at 20:00.")]
     message: Option<Option<String>>,
+    /// The order of those who come before the opening. It may change until the sale opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    opening: Option<OpeningOrder>,
     /// Why, for the audit log, 1 to 500 characters. A change that hurts those in line has one: one that pauses the gate,
-    /// lowers the cap, or introduces or lowers the rate.
+    /// lowers the cap, introduces or lowers the rate, or changes the order of the opening.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "The hall's entrance is blocked.")]
     reason: Option<String>,
@@ -103,7 +106,7 @@ pub(in crate::api) async fn room(
 
 /// Changes a waiting room.
 ///
-/// Its cap, its rate, its gate, its message. Omitted fields stay. With `If-Match`, only the version that it names is
+/// Its cap, its rate, its gate, its message, the order of its opening. Omitted fields stay. With `If-Match`, only the version that it names is
 /// changed.
 #[utoipa::path(patch, path = "/api/v1/operator/rooms/{room_id}", tag = "operator", operation_id = "set_room",
     params(("room_id" = RoomId, Path, description = "The room; 0 is the house room"),
@@ -122,8 +125,8 @@ pub(in crate::api) async fn set_room(
         Some(Some(text)) => Some(Some(checked_text("message", &text, 500)?)),
         other => other,
     };
-    let change =
-        RoomChange { max_active: body.max_active, admit_per_minute: body.admit_per_minute, gate: body.gate, message };
+    let RoomPatch { max_active, admit_per_minute, gate, opening, .. } = body;
+    let change = RoomChange { max_active, admit_per_minute, gate, message, opening };
     let reason = body.reason.map(|reason| checked_text("reason", &reason, STATUS_REASON_LEN_MAX)).transpose()?;
     let done = app.office.set_room(caller, room_id, change, basis.0, reason, key).await?;
     let version = done.value.updated_at;

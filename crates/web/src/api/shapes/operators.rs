@@ -4,7 +4,7 @@ use super::sales::{DebtShape, PointEntryShape};
 use frontrow_domain::{
     changes::AuditEntry,
     id::{AuditId, EventId, FeedNumber, Position, RoomId, UserId},
-    line::{Gate, Room},
+    line::{Gate, OpeningOrder, Room},
     outbox::{EventPayload, OutboxEvent},
     time::Time,
 };
@@ -40,6 +40,8 @@ pub(in crate::api) struct RoomShape {
     opens_at: Option<Time>,
     /// When that sale is over: it closes, or was stopped before. None for the house room.
     closes_at: Option<Time>,
+    /// The order of those who come before the opening.
+    opening: OpeningOrder,
     /// When a setting last changed.
     updated_at: Time,
 }
@@ -57,6 +59,7 @@ impl From<Room> for RoomShape {
             no_show_ppm: row.no_show_ppm,
             opens_at: row.opens_at,
             closes_at: row.closes_at,
+            opening: row.draw.opening_order(),
             updated_at: row.updated_at,
         }
     }

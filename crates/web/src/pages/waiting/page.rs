@@ -30,6 +30,8 @@ const RELOAD_SECONDS_MIN: i64 = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LineScene {
     Waiting,
+    /// In a lobby: the order is not drawn yet.
+    Lobby,
     Turn,
     /// A turn that must not be missed.
     LastTurn,
@@ -41,8 +43,9 @@ enum LineScene {
 
 impl LineScene {
     /// Every scene that a place can come to while its page is open.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Waiting,
+        Self::Lobby,
         Self::Turn,
         Self::LastTurn,
         Self::Active,
@@ -58,6 +61,9 @@ impl LineScene {
 
     const fn of(line: &LineStatus) -> Self {
         match line.status {
+            TokenStatus::Waiting if matches!(line.wait, Wait::Unknown(WaitUnknown::InLobby | WaitUnknown::Drawing)) => {
+                Self::Lobby
+            }
             TokenStatus::Waiting => Self::Waiting,
             TokenStatus::Offered if line.is_last_turn => Self::LastTurn,
             TokenStatus::Offered => Self::Turn,
@@ -72,6 +78,7 @@ impl LineScene {
     const fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
+            Self::Lobby => "lobby",
             Self::Turn => "offered",
             Self::LastTurn => "offered-last",
             Self::Active => "active",
@@ -82,7 +89,8 @@ impl LineScene {
             Self::Ended(Some(EndReason::Expired)) => "ended-expired",
             Self::Ended(Some(EndReason::Missed)) => "ended-missed",
             Self::Ended(Some(EndReason::ConcertOver)) => "ended-concert_over",
-            Self::Ended(None) => "ended",
+            // An entry's token leads to the one that the draw gave.
+            Self::Ended(Some(EndReason::Drawn) | None) => "ended",
         }
     }
 
@@ -90,6 +98,7 @@ impl LineScene {
     const fn title_id(self) -> &'static str {
         match self {
             Self::Waiting => "line-next",
+            Self::Lobby => "line-lobby",
             Self::Turn | Self::LastTurn => "line-turn",
             Self::Active => "line-active",
             Self::Missed => "line-missed",
@@ -99,7 +108,7 @@ impl LineScene {
             Self::Ended(Some(EndReason::Expired)) => "line-ended-expired",
             Self::Ended(Some(EndReason::Missed)) => "line-ended-missed",
             Self::Ended(Some(EndReason::ConcertOver)) => "line-ended-over",
-            Self::Ended(None) => "line-ended",
+            Self::Ended(Some(EndReason::Drawn) | None) => "line-ended",
         }
     }
 
@@ -107,6 +116,7 @@ impl LineScene {
     const fn text_id(self, goal: &TurnGoal) -> Option<&'static str> {
         Some(match self {
             Self::Waiting => "line-next-text",
+            Self::Lobby => "line-lobby-text",
             Self::Turn => "line-turn-text",
             Self::LastTurn => "line-turn-text-last",
             Self::Active => goal.active_text_id(),
@@ -116,7 +126,7 @@ impl LineScene {
             Self::Ended(Some(EndReason::Expired)) => "line-ended-expired-text",
             Self::Ended(Some(EndReason::ConcertOver)) => "line-ended-over-text",
             Self::Ended(Some(EndReason::Left | EndReason::Missed)) => return None,
-            Self::Ended(None) => "line-ended-text",
+            Self::Ended(Some(EndReason::Drawn) | None) => "line-ended-text",
         })
     }
 
@@ -176,6 +186,8 @@ struct PlaceLinks {
     page: String,
     claim: String,
     leave: String,
+    /// The page of its room's draw.
+    draw: String,
     /// Where its line is joined again; none if it cannot be.
     join: Option<String>,
     goal: TurnGoal,
@@ -189,6 +201,7 @@ impl PlaceLinks {
             page: format!("/line/{token}{query}"),
             claim: format!("/line/{token}/claim{query}"),
             leave: format!("/line/{token}/leave{query}"),
+            draw: format!("/line/{token}/draw{query}"),
             join: goal.join_path().filter(|_| may_join),
             goal,
         }
@@ -250,7 +263,7 @@ pub(super) struct WaitingPage {
 
 /// How much of the line has passed by: of all who ever were ahead.
 fn bar(line: &LineStatus) -> i64 {
-    let before = line.position.0.saturating_sub(1).max(line.ahead);
+    let before = line.ahead_at_start.max(line.ahead);
     let passed = before.saturating_sub(line.ahead).saturating_mul(BAR_MAX);
     passed.checked_div(before).unwrap_or(BAR_MAX)
 }
@@ -339,6 +352,7 @@ fn data(shell: &Shell, token: &str, line: &LineStatus, links: &PlaceLinks, found
             "end_reason": line.end_reason,
             "position": line.position,
             "ahead": line.ahead,
+            "ahead_at_start": line.ahead_at_start,
             "total_waiting": line.total_waiting,
             "estimated_wait": wait,
             "deadline": line.deadline,
@@ -365,6 +379,11 @@ fn data(shell: &Shell, token: &str, line: &LineStatus, links: &PlaceLinks, found
             },
             "sale_closed": why(WaitUnknown::SaleClosed),
             "measuring": why(WaitUnknown::Measuring),
+            "in_lobby": match found {
+                Some(_) => shell.template("line-wait-lobby-opens", &["when"]),
+                None => why(WaitUnknown::InLobby),
+            },
+            "drawing": why(WaitUnknown::Drawing),
             "sold_out": shell.t("line-wait-sold-out"),
             "seats_one": shell.t1("line-seats-left", "n", 1_i64),
             "tab_ahead": shell.template("line-tab-ahead", &["n"]),

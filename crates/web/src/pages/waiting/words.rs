@@ -52,6 +52,12 @@ pub(super) fn wait(shell: &Shell, wait: Wait, found: Option<&ConcertOnSale>) -> 
     match wait {
         Wait::Known { .. } | Wait::Unknown(WaitUnknown::Measuring) if is_sold_out => shell.t("line-wait-sold-out"),
         Wait::Known { p50_seconds, p90_seconds } => known((p50_seconds, p90_seconds)),
+        Wait::Unknown(WaitUnknown::InLobby) => match found.map(|found| &found.concert) {
+            Some(concert) => {
+                shell.t1("line-wait-lobby-opens", "when", shell.moment(&concert.opens_at, &concert.time_zone))
+            }
+            None => shell.t("line-wait-lobby"),
+        },
         Wait::Unknown(WaitUnknown::SaleNotOpen) => match found.map(|found| &found.concert) {
             Some(concert) => shell.t1("line-wait-opens", "when", shell.moment(&concert.opens_at, &concert.time_zone)),
             None => shell.t("line-wait-not-open"),
@@ -66,6 +72,8 @@ pub(super) const fn unknown_id(why: WaitUnknown) -> &'static str {
         WaitUnknown::Paused => "line-wait-paused",
         WaitUnknown::SaleNotOpen => "line-wait-not-open",
         WaitUnknown::SaleClosed => "line-wait-closed",
+        WaitUnknown::InLobby => "line-wait-lobby",
+        WaitUnknown::Drawing => "line-wait-drawing",
         WaitUnknown::Measuring => "line-wait-measuring",
     }
 }
