@@ -5,6 +5,8 @@
 
 mod apply;
 mod departed;
+#[cfg(test)]
+mod draw_tests;
 mod live;
 #[cfg(test)]
 pub(super) mod tests;
@@ -38,6 +40,9 @@ const POLL_AT_ONCE_MS: i64 = 400;
 const POLL_OFFERED_MS: i64 = 1_200;
 /// Each living token in front adds this much to the poll interval, in milliseconds.
 const POLL_MS_PER_AHEAD: i64 = 100;
+/// While the order of a lobby is drawn, one token in so many counts as being in front: of 100,000 entries each polls every
+/// twenty seconds or so.
+const DRAWING_POLL_PART: i64 = 500;
 /// A client polls this many times during its wait, within those bounds.
 const POLLS_PER_WAIT: i64 = 20;
 /// How far poll intervals are spread to both sides, in thousandths.
@@ -250,7 +255,18 @@ impl RoomView {
     #[must_use]
     pub fn total_waiting(&self) -> i64 {
         let beyond = self.tail().0 - self.room.cursor.0 - (self.departed.total() - self.departed_to_cursor);
-        beyond.max(0) + i64::try_from(self.returned.len()).unwrap_or(i64::MAX)
+        (beyond - self.undrawn_entries()).max(0) + i64::try_from(self.returned.len()).unwrap_or(i64::MAX)
+    }
+
+    /// How many entries wait for the place that is reserved for them: while the order is drawn and the places are given,
+    /// each has two positions in the line.
+    fn undrawn_entries(&self) -> i64 {
+        match self.room.draw {
+            DrawPhase::Sealed { last } | DrawPhase::Placing { last, .. } => {
+                last.0 - self.departed.rank(Position(last.0 + 1))
+            }
+            DrawPhase::None | DrawPhase::Lobby | DrawPhase::Placed { .. } => 0,
+        }
     }
 
     /// How many tokens are in this state, of those neither in line beyond the cursor nor ended. It goes through all of
@@ -343,10 +359,11 @@ impl RoomView {
         Place { state: Some(TokenState::Waiting), ahead: self.ahead(position), turns_passed: 0 }
     }
 
-    /// How many living tokens are ahead of `position`: `(position − cursor) − departed(cursor, position) − 1`.
+    /// How many living tokens are ahead of `position`: `(position − cursor) − departed(cursor, position) − 1`, less the
+    /// entries whose places are counted instead.
     #[must_use]
     pub fn ahead(&self, position: Position) -> i64 {
-        let departed = self.departed.rank(position) - self.departed_to_cursor;
+        let departed = self.departed.rank(position) - self.departed_to_cursor + self.undrawn_entries();
         position.0.saturating_sub(self.room.cursor.0).saturating_sub(departed).saturating_sub(1).max(0)
     }
 
@@ -428,7 +445,8 @@ impl RoomView {
             TokenStatus::Active | TokenStatus::Ended => *POLL_MS.end(),
             TokenStatus::Waiting if self.has_free_place(place, rest, now) => POLL_AT_ONCE_MS,
             TokenStatus::Waiting => {
-                let by_place = place.ahead.saturating_mul(POLL_MS_PER_AHEAD).saturating_add(*POLL_MS.start());
+                let in_front = if rest == Some(Rest::Drawing) { self.total_waiting() / DRAWING_POLL_PART } else { place.ahead };
+                let by_place = in_front.saturating_mul(POLL_MS_PER_AHEAD).saturating_add(*POLL_MS.start());
                 let by_wait = match self.estimated_wait(place.ahead, rest, now) {
                     Estimate::Known { p50, .. } => p50.millis() / POLLS_PER_WAIT,
                     Estimate::Unknown(_) => i64::MAX,

@@ -232,7 +232,7 @@ impl BoxOffice {
             DrawPhase::Sealed { last } => {
                 let missing = Refusal::NotFound { what: EntityKind::Draw };
                 let draw = self.store.draw(room_id).await?.ok_or(missing)?;
-                if draw.sealed.as_ref().is_some_and(|sealed| !sealed.entered.is_empty()) {
+                if draw.sealed.is_some() {
                     let deadline = draw.deadline().filter(|deadline| self.now() < *deadline);
                     self.drawn_orders.note_wait(room_id, deadline);
                     if deadline.is_some() {

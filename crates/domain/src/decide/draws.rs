@@ -37,6 +37,10 @@ fn led_room(world: &World, caller: Caller, id: RoomId, fence: Fence) -> Result<R
 
 fn put_room(world: &mut World, mut room: Room, draw: DrawPhase) -> Outcome {
     room.draw = draw;
+    if let DrawPhase::Placed { last, .. } = draw {
+        // Nobody waits at the positions of the entries any more.
+        room.cursor = room.cursor.max(last);
+    }
     room.updated_at = later(room.updated_at, world.now);
     world.rooms.put(room.room_id, room.clone());
     Outcome::Room(room)
@@ -61,21 +65,16 @@ pub(super) fn begin(
 }
 
 pub(super) fn seal(world: &mut World, caller: Caller, room_id: RoomId, fence: Fence) -> Decision {
-    let mut room = match led_room(world, caller, room_id, fence)? {
+    let room = match led_room(world, caller, room_id, fence)? {
         Ok(room) => room,
         Err(superseded) => return Ok(superseded),
     };
-    let mut draw = find_draw(world, room_id)?;
-    if !room.may_seal(world.now) || draw.sealed.is_some() {
+    find_draw(world, room_id)?;
+    if !room.may_seal(world.now) {
         return Ok(Outcome::Room(room));
     }
     let last = world.reserve_behind_entries(room_id);
-    room.cursor = room.cursor.max(last);
-    let round = draw.round_after(world.now);
-    let (entered, root) = (EntrySet::default(), frontrow_draw::merkle_root(&[]));
-    draw.sealed = Some(SealedEntries { sealed_at: world.now, entered, root, round });
-    world.draws.put(room_id, draw);
-    world.add_audit(None, "draw.seal", format!("room {room_id}"), json!({ "last_entry": last, "round": round }));
+    world.add_audit(None, "draw.seal", format!("room {room_id}"), json!({ "last_entry": last }));
     Ok(put_room(world, room, DrawPhase::Sealed { last }))
 }
 
@@ -91,17 +90,14 @@ pub(super) fn count(
         Err(superseded) => return Ok(superseded),
     };
     let mut draw = find_draw(world, room_id)?;
-    let (DrawPhase::Sealed { last }, Some(sealed)) = (room.draw, draw.sealed.as_mut()) else {
-        return Ok(Outcome::Room(room));
-    };
-    if !sealed.entered.is_empty() {
-        return Ok(Outcome::Room(room));
-    }
+    let (DrawPhase::Sealed { last }, None) = (room.draw, &draw.sealed) else { return Ok(Outcome::Room(room)) };
     if entered.iter().last().is_some_and(|highest| highest > last) {
         return Err(malformed("An entry came after the lobby was sealed."));
     }
-    (sealed.entered, sealed.root) = (entered.clone(), root);
-    let detail = json!({ "entries": entered.len(), "root": root.to_string(), "round": sealed.round });
+    // The round comes after the entries are fixed: whoever fixes them cannot know its value.
+    let round = draw.round_after(world.now);
+    draw.sealed = Some(SealedEntries { sealed_at: world.now, entered: entered.clone(), root, round });
+    let detail = json!({ "entries": entered.len(), "root": root.to_string(), "round": round });
     world.add_audit(None, "draw.count", format!("room {room_id}"), detail);
     if draw.beacon.patience == Span::ZERO || entered.is_empty() {
         return Ok(decide(world, room, draw, None));
@@ -139,8 +135,7 @@ pub(super) fn hand_in(world: &mut World, caller: Caller, room_id: RoomId, signat
     if draw.result.is_some() {
         return Ok(Outcome::Room(room));
     }
-    let counted = draw.sealed.as_ref().filter(|sealed| !sealed.entered.is_empty());
-    let Some(round) = counted.map(|sealed| sealed.round) else { return Err(Refusal::DrawNotWaiting) };
+    let Some(round) = draw.sealed.as_ref().map(|sealed| sealed.round) else { return Err(Refusal::DrawNotWaiting) };
     let randomness = draw.beacon.chain.verify(round, signature.bytes());
     let randomness = randomness.map_err(|_| Refusal::BeaconInvalid { round: round.0 })?;
     Ok(decide(world, room, draw, Some((*signature, randomness))))
@@ -153,9 +148,8 @@ pub(super) fn give_up_beacon(world: &mut World, caller: Caller, room_id: RoomId,
         Err(superseded) => return Ok(superseded),
     };
     let draw = find_draw(world, room_id)?;
-    let is_counted = draw.sealed.as_ref().is_some_and(|sealed| !sealed.entered.is_empty());
     let is_late = draw.deadline().is_some_and(|deadline| world.now >= deadline);
-    if draw.result.is_some() || !is_counted || !is_late {
+    if draw.result.is_some() || !is_late {
         return Ok(Outcome::Room(room));
     }
     Ok(decide(world, room, draw, None))

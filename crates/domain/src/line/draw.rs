@@ -179,6 +179,12 @@ impl DrawPhase {
         }
     }
 
+    /// Whether a position has no token yet and gets one by the draw.
+    #[must_use]
+    pub fn awaits_token(&self, position: Position) -> bool {
+        self.reserved().is_some_and(|reserved| reserved.placed_to < position && position <= reserved.used_to)
+    }
+
     /// The reserved positions that will get no token, as far as that is known: those behind the last rank. And the
     /// first one that has none yet, though it will.
     #[must_use]
@@ -282,7 +288,8 @@ impl FromIterator<Position> for EntrySet {
 pub struct BeaconWait {
     /// The chain whose round counts.
     pub chain: Chain,
-    /// How long the draw waits for the round's signature, from the seal on. Then the secret alone decides; at once if it
+    /// How long the draw waits for the round's signature, from the moment on at which the
+    /// entries are fixed. Then the secret alone decides; at once if it
     /// is zero.
     pub patience: Span,
 }
@@ -290,13 +297,13 @@ pub struct BeaconWait {
 /// The entries of a sealed lobby.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedEntries {
-    /// When the lobby was sealed.
+    /// When the entries were fixed.
     pub sealed_at: Time,
     /// The entries.
     pub entered: EntrySet,
     /// The root of the Merkle tree of the entries, by number.
     pub root: Digest,
-    /// The beacon's round whose value counts: the first one after the seal.
+    /// The beacon's round whose value counts: the first one after that.
     pub round: BeaconRound,
 }
 
@@ -322,7 +329,7 @@ pub struct Draw {
     pub begun_at: Time,
     /// The beacon.
     pub beacon: BeaconWait,
-    /// The entries, once the lobby is sealed and they were counted.
+    /// The entries, once they are fixed.
     pub sealed: Option<SealedEntries>,
     /// The result, once there is one.
     pub result: Option<DrawResult>,
@@ -340,7 +347,7 @@ impl std::fmt::Debug for Draw {
 }
 
 impl Draw {
-    /// When the draw waits no longer for its beacon; none before the lobby is sealed.
+    /// When the draw waits no longer for its beacon; none before the entries are fixed.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         self.sealed.as_ref().map(|sealed| sealed.sealed_at.plus(self.beacon.patience))

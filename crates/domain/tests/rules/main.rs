@@ -8,6 +8,7 @@ mod admission;
 mod bounds;
 mod concerts;
 mod details;
+mod draws;
 mod exhaustive;
 mod forecast;
 mod holds;

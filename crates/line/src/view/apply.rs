@@ -9,7 +9,7 @@ use super::{
 use frontrow_domain::{
     changes::Changes,
     id::{Position, RoomId, TokenId},
-    line::{ClaimRecord, DrawPhase, EndReason, Room, Token, TokenState, TokenStatus},
+    line::{ClaimRecord, EndReason, Room, Token, TokenState, TokenStatus},
     policy::OFFER_LEAD_MAX,
     time::Time,
 };
@@ -108,19 +108,17 @@ impl RoomView {
         let cursor = line.room.cursor;
         view.raise_tail_to(line.highest.max(cursor));
         let passed = line.waiting.partition_point(|position| *position <= cursor);
-        let (waiting, beyond) = line.waiting.split_at(passed);
-        let last_entry = line.room.draw.last_entry().unwrap_or_default();
-        let (entries, returned) = waiting.split_at(waiting.partition_point(|position| *position <= last_entry));
-        let first = first_kept(&line.room);
-        let mut present: Vec<_> = if first <= last_entry { entries.to_vec() } else { Vec::new() };
-        present.extend(beyond);
+        let (returned, beyond) = line.waiting.split_at(passed);
+        let mut present = beyond.to_vec();
         present.extend(line.in_flight.iter().filter(|position| **position > cursor));
         if let Some(reserved) = line.room.draw.reserved() {
+            // The entries get these places by the draw.
             let unplaced = reserved.placed_to.max(cursor).0 + 1..=reserved.used_to.0;
             present.extend(unplaced.map(Position));
         }
         present.sort_unstable();
-        view.departed = Arc::new(Departed::all_but(first, view.tail(), &present));
+        present.dedup();
+        view.departed = Arc::new(Departed::all_but(Position(cursor.0 + 1), view.tail(), &present));
         view.departed_to_cursor = view.departed.rank(Position(cursor.0 + 1));
         view.returned = Arc::new(returned.to_vec());
         let mut known = Live::default();
@@ -171,9 +169,8 @@ impl RoomView {
         if !(step.departed.is_empty() && step.restored.is_empty()) {
             Arc::make_mut(&mut self.departed).change(&step.departed, &step.restored);
         }
-        let passed = Position(first_kept(&self.room).0 - 1);
-        if self.departed.can_drop_to(passed) {
-            Arc::make_mut(&mut self.departed).drop_to(passed);
+        if self.departed.can_drop_to(self.room.cursor) {
+            Arc::make_mut(&mut self.departed).drop_to(self.room.cursor);
         }
         self.departed_to_cursor = self.departed.rank(Position(self.room.cursor.0 + 1));
         self.visits.pass(delta.now, (before.max_active, active), step.left);
@@ -271,7 +268,6 @@ impl RoomView {
             _ => {}
         }
         match (beyond, token.status()) {
-            (false, TokenStatus::Ended) if position >= first_kept(&self.room) => step.departed.push(position),
             (false, _) => {}
             (true, TokenStatus::Waiting) => {
                 step.joined += 1;
@@ -350,15 +346,6 @@ struct AppliedTokens {
     /// Active tokens that ended.
     left: i64,
     now: Time,
-}
-
-/// The first position of which a view keeps whether its token departed: behind the cursor, but for the entries of a sealed
-/// lobby, which wait for their draw.
-fn first_kept(room: &Room) -> Position {
-    match room.draw {
-        DrawPhase::Sealed { .. } => Position(1),
-        _ => Position(room.cursor.0 + 1),
-    }
 }
 
 fn entry_of(token: &Token, since: Time) -> Entry {

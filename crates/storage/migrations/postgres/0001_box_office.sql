@@ -227,13 +227,13 @@ CREATE TABLE draw (
     -- Published after the draw; its hash before.
     secret          bytea  NOT NULL CONSTRAINT draw_secret_has_32_bytes CHECK (octet_length(secret) = 32),
     begun_at        bigint NOT NULL,
-    -- The chain of the beacon, and for how many microseconds from the seal on the draw waits for its round.
+    -- The chain of the beacon, and for how many microseconds the draw waits for its round.
     chain_hash      bytea  NOT NULL CONSTRAINT draw_chain_hash_has_32_bytes CHECK (octet_length(chain_hash) = 32),
     chain_key       bytea  NOT NULL CONSTRAINT draw_chain_key_has_96_bytes CHECK (octet_length(chain_key) = 96),
     chain_genesis   bigint NOT NULL CONSTRAINT draw_chain_genesis CHECK (chain_genesis >= 0),
     chain_period    bigint NOT NULL CONSTRAINT draw_chain_period CHECK (chain_period > 0),
     patience        bigint NOT NULL CONSTRAINT draw_patience CHECK (patience >= 0),
-    -- When the lobby was sealed; its entries, a bit for each position; the root of their tree; the beacon's round.
+    -- When the entries were fixed; the entries, a bit for each position; the root of their tree; the beacon's round.
     sealed_at       bigint,
     entered         bytea  CONSTRAINT draw_entered CHECK ((entered IS NULL) = (sealed_at IS NULL)),
     root            bytea  CONSTRAINT draw_root_has_32_bytes CHECK (

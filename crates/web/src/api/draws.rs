@@ -51,15 +51,15 @@ pub struct BeaconChain {
 /// The entries of a sealed lobby.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SealedLobby {
-    /// When the lobby was sealed.
+    /// When the entries were fixed.
     sealed_at: Time,
-    /// How many entries there are; none while they are counted.
+    /// How many entries there are.
     #[schema(example = 12_000)]
-    entries: Option<i64>,
-    /// The root of the Merkle tree of the entries, in hexadecimal digits; none while they are counted.
+    entries: i64,
+    /// The root of the Merkle tree of the entries, in hexadecimal digits.
     #[schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
-    root: Option<String>,
-    /// The beacon's round that takes part: the first one after the seal.
+    root: String,
+    /// The beacon's round that takes part: the first one after that.
     #[schema(example = 28_000_000)]
     round: u64,
     /// Until when the draw waits for the round's signature. Then the secret alone decides.
@@ -110,7 +110,7 @@ pub struct DrawBody {
     committed_at: Time,
     /// The beacon.
     beacon: BeaconChain,
-    /// The entries; none before the lobby is sealed.
+    /// The entries; none before they are fixed.
     sealed: Option<SealedLobby>,
     /// The result; none before the order is drawn.
     result: Option<DrawOutcome>,
@@ -123,7 +123,6 @@ impl From<DrawStanding> for DrawBody {
     fn from(standing: DrawStanding) -> Self {
         let DrawStanding { room, secret_hash, draw, in_lobby } = standing;
         let chain = draw.beacon.chain;
-        let is_counted = draw.result.is_some() || draw.sealed.as_ref().is_some_and(|sealed| !sealed.entered.is_empty());
         Self {
             room_id: room.room_id,
             stage: match room.draw.status() {
@@ -144,8 +143,8 @@ impl From<DrawStanding> for DrawBody {
             },
             sealed: draw.sealed.as_ref().map(|sealed| SealedLobby {
                 sealed_at: sealed.sealed_at,
-                entries: is_counted.then(|| sealed.entered.len()),
-                root: is_counted.then(|| sealed.root.to_string()),
+                entries: sealed.entered.len(),
+                root: sealed.root.to_string(),
                 round: sealed.round.0,
                 deadline: draw.deadline().unwrap_or(sealed.sealed_at),
             }),

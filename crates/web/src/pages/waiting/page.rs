@@ -470,6 +470,7 @@ mod tests {
             status: TokenStatus::Waiting,
             position: Position(position),
             ahead,
+            ahead_at_start: position - 1,
             total_waiting: ahead + 1,
             wait: Wait::Unknown(WaitUnknown::Measuring),
             deadline: None,
