@@ -85,10 +85,10 @@ fn holds(facts: &DrawFacts, check: DrawCheck) -> String {
         DrawCheck::Beacon => match facts.decided_by {
             DecidedBy::Beacon => format!("the chain signed round {round}, and its randomness decided with the secret"),
             DecidedBy::SecretAlone if facts.deadline_micros == facts.sealed_at_micros => {
-                "the secret decided alone: the draw waited for no round".to_owned()
+                "the secret, which the house knew before, decided alone: the draw waited for no round".to_owned()
             }
             DecidedBy::SecretAlone => format!(
-                "the secret decided alone: no signature of round {round} was given by {}",
+                "the secret, which the house knew before, decided alone: no signature of round {round} was given by {}",
                 Time::from_micros(facts.deadline_micros)
             ),
         },

@@ -65,8 +65,14 @@ Entry 2 has rank 4 of 11.
 fn a_record_whose_secret_decided_alone_says_so() {
     let (code, said) = verify_text(SECRET_ALONE, &[]);
     assert_eq!(code, 0, "{said}");
-    let line = "ok     the secret decided alone: no signature of round 1000 was given by 2023-08-23T16:00:24.000000Z\n";
+    let line = "ok     the secret, which the house knew before, decided alone: no signature of round 1000 was given by \
+                2023-08-23T16:00:24.000000Z\n";
     assert!(said.contains(line), "{said}");
+    let at_once =
+        SECRET_ALONE.replace("\"deadline_micros\": 1692806424000000", "\"deadline_micros\": 1692806363500000");
+    let (code, said) = verify_text(&at_once, &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("decided alone: the draw waited for no round\n"), "{said}");
 }
 
 #[test]
