@@ -7,3 +7,4 @@ pub mod app;
 pub mod config;
 pub mod rehearse;
 pub mod telemetry;
+pub mod verify_draw;

@@ -7,7 +7,7 @@ use frontrow::{
         Cli, CliCommand, ConcertCommand, Config, Database, KeysCommand, LineCommand, LoadError, OperatorCommand,
         ServerUrl, UserCommand,
     },
-    rehearse, telemetry,
+    rehearse, telemetry, verify_draw,
 };
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
@@ -71,6 +71,7 @@ fn run() -> anyhow::Result<ExitCode> {
         }
         CliCommand::Check => return check_books(&config),
         CliCommand::Keys(KeysCommand::Rotate) => return rotate_keys(&config),
+        CliCommand::VerifyDraw { file, entry } => return verify_draw::run(&file, entry),
         CliCommand::Serve
         | CliCommand::Migrate { .. }
         | CliCommand::Operator(_)
@@ -94,7 +95,7 @@ fn run() -> anyhow::Result<ExitCode> {
             CliCommand::Concert(ConcertCommand::DoorList { concert_id }) => print_door_list(&config, concert_id).await,
             CliCommand::Line(LineCommand::Renew) => renew_lines(&config).await,
             CliCommand::Rehearse(options) => rehearse::run(&config, &options).await,
-            CliCommand::Check | CliCommand::Config | CliCommand::Keys(_) => Ok(()),
+            CliCommand::Check | CliCommand::Config | CliCommand::Keys(_) | CliCommand::VerifyDraw { .. } => Ok(()),
         }
     })?;
     Ok(ExitCode::SUCCESS)

@@ -51,7 +51,9 @@ fn a_record_is_read_as_it_was_written() {
     assert_fixture("record.json", &format!("{json}\n"));
     assert_eq!(serde_json::from_str::<DrawRecord>(&json).unwrap(), record());
     let alone = record_of(DrawFacts::decided(&sealed(), None));
-    assert_eq!(serde_json::from_slice::<DrawRecord>(&serde_json::to_vec(&alone).unwrap()).unwrap(), alone);
+    let json = serde_json::to_string_pretty(&alone).unwrap();
+    assert_fixture("record-secret-alone.json", &format!("{json}\n"));
+    assert_eq!(serde_json::from_slice::<DrawRecord>(json.as_bytes()).unwrap(), alone);
 }
 
 /// A change of a true record, the check that finds it, and what that says.

@@ -93,6 +93,25 @@ Example:
 
 Exits with 0 where everything agrees, and with 1 and a list where it does not. Changes nothing.")]
     Check,
+    /// Verify the record of an opening draw, and draw again; needs no database and no network
+    #[command(after_help = "\
+Examples:
+  frontrow verify-draw draw.json
+  frontrow verify-draw draw.json --entry 4711
+
+The file is the record that a box office publishes after a draw. Says of each check whether it holds,
+and shows the first ten in the order drawn. Compare what it says was published before the draw with
+what you saw then: the file alone cannot show that.
+
+Exits with 0 where the record is true (and has the entry), with 1 where it is not, and with 2 where
+the file is no record.")]
+    VerifyDraw {
+        /// The record, as JSON
+        file: PathBuf,
+        /// Also say the rank of this entry
+        #[arg(long, value_name = "NUMBER")]
+        entry: Option<i64>,
+    },
     /// Print every setting, its value and where it comes from; secrets are masked
     #[command(after_help = "\
 Example:

@@ -9,6 +9,7 @@ mod config;
 mod crash;
 mod monitoring;
 mod rehearse;
+mod verify_draw;
 
 use frontrow_testkit::program::Program;
 

@@ -70,6 +70,7 @@ impl Assets {
             "look.css" CSS,
             "tray.js" SCRIPT,
             "words.js" SCRIPT,
+            "draw/check.js" SCRIPT,
             "hall/hall.css" CSS,
             "hall/draw.js" SCRIPT,
             "hall/layout.js" SCRIPT,
