@@ -445,7 +445,8 @@ impl RoomView {
             TokenStatus::Active | TokenStatus::Ended => *POLL_MS.end(),
             TokenStatus::Waiting if self.has_free_place(place, rest, now) => POLL_AT_ONCE_MS,
             TokenStatus::Waiting => {
-                let in_front = if rest == Some(Rest::Drawing) { self.total_waiting() / DRAWING_POLL_PART } else { place.ahead };
+                let in_front =
+                    if rest == Some(Rest::Drawing) { self.total_waiting() / DRAWING_POLL_PART } else { place.ahead };
                 let by_place = in_front.saturating_mul(POLL_MS_PER_AHEAD).saturating_add(*POLL_MS.start());
                 let by_wait = match self.estimated_wait(place.ahead, rest, now) {
                     Estimate::Known { p50, .. } => p50.millis() / POLLS_PER_WAIT,

@@ -31,7 +31,7 @@ pub const ENTRIES_PER_PLACING_MAX: usize = 2_000;
 
 /// How a line begins: in order of coming, or with a draw, and how far that is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(tag = "phase", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum DrawPhase {
     /// No draw: tokens wait in the order of coming.
     #[default]

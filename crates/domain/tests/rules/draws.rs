@@ -228,10 +228,7 @@ fn a_draw_with_a_beacon_waits_for_its_round_and_takes_no_other_signature() {
     let result = draw(&office).result.clone().unwrap();
     assert_eq!((result.signature, result.drawn_at), (Some(signature), at(OPENS + S)));
     // Without a signature by the deadline the secret alone decides.
-    other.run([
-        (OPENS + 30 * S - 1, CLOCK, give_up(), "room"),
-        (OPENS + 30 * S - 1, BOSS, give_up(), "forbidden"),
-    ]);
+    other.run([(OPENS + 30 * S - 1, CLOCK, give_up(), "room"), (OPENS + 30 * S - 1, BOSS, give_up(), "forbidden")]);
     assert_eq!(draw(&other).result, None);
     other.run([(OPENS + 30 * S, CLOCK, give_up(), "room"), (OPENS + 31 * S, MINJI, hand_in(signature), "room")]);
     let alone = draw(&other).result.clone().unwrap();
@@ -243,12 +240,8 @@ fn a_draw_with_a_beacon_waits_for_its_round_and_takes_no_other_signature() {
 fn the_first_come_order_is_a_setting_that_may_change_until_the_sale_opens() {
     let opening = |opening| RoomChange { opening: Some(opening), ..RoomChange::default() };
     let mut office = office_with_lobby();
-    let unexplained = Command::SetRoom {
-        room_id: DRAWN,
-        change: opening(OpeningOrder::FirstCome),
-        basis: None,
-        reason: None,
-    };
+    let unexplained =
+        Command::SetRoom { room_id: DRAWN, change: opening(OpeningOrder::FirstCome), basis: None, reason: None };
     office.run([
         (0, MINJI, issue(DRAWN), "new"),
         (0, JUNHO, issue(DRAWN), "new"),

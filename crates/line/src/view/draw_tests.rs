@@ -115,13 +115,9 @@ impl DrawnLine {
                 let next = order.into_iter().skip(usize::try_from(placed).unwrap()).take(3).collect();
                 Command::PlaceEntries { room_id, fence, entries: next }
             }
-            DrawPhase::None | DrawPhase::Placed { .. } => Command::AdvanceRoom {
-                room_id,
-                fence,
-                limit: 3,
-                unresponsive: Vec::new(),
-                outlook: None,
-            },
+            DrawPhase::None | DrawPhase::Placed { .. } => {
+                Command::AdvanceRoom { room_id, fence, limit: 3, unresponsive: Vec::new(), outlook: None }
+            }
         };
         self.ask(Caller::System, command);
     }
