@@ -18,6 +18,7 @@ mod degraded;
 mod demo;
 mod details;
 mod documents;
+mod draws;
 mod errors;
 mod flows;
 mod hall_page;

@@ -4,6 +4,7 @@
 //! box office on it, in a module of its own at the end of this file.
 
 mod accounts;
+mod draws;
 mod factors;
 mod keys;
 mod line;
@@ -52,6 +53,12 @@ macro_rules! conformance {
                 a_cancelled_concerts_line_ends_part_by_part_from_its_head,
                 all_rooms_tell_at_once_whether_something_lives_in_them,
                 a_line_is_no_earlier_than_what_was_refused_before,
+            },
+            draws::{
+                a_draw_is_read_back_as_it_was_decided,
+                a_sealed_lobby_reserves_as_many_positions_and_later_tokens_come_behind_them,
+                drawn_entries_get_their_places_and_their_old_tokens_end,
+                the_tokens_up_to_a_position_come_in_parts,
             },
             sale::{
                 a_hold_is_read_back_as_it_was_decided,
