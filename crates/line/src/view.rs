@@ -8,16 +8,18 @@ mod departed;
 mod live;
 #[cfg(test)]
 pub(super) mod tests;
+mod told;
 mod visits;
 
 pub use apply::{Delta, Effects, deltas};
+pub use told::{RATIO_BOUNDS_PPM, ToldTally};
 
 use departed::Departed;
 use frontrow_domain::{
     id::Position,
     line::{
-        ClaimRecord, Gate, LinePace, Room, Token, TokenState, TokenStatus, TurnOutlook, estimated_wait,
-        estimated_wait_p90,
+        ClaimRecord, Gate, InFront, LinePace, Room, Token, TokenState, TokenStatus, ToldHorizon, ToldWait, TurnOutlook,
+        estimated_wait, estimated_wait_p90,
     },
     time::{Span, Time},
 };
@@ -27,6 +29,7 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
+use told::ToldRecord;
 use visits::Visits;
 
 /// The shortest and the longest poll interval of a client, in milliseconds.
@@ -40,6 +43,11 @@ const POLL_OFFERED_MS: i64 = 1_200;
 const POLL_MS_PER_AHEAD: i64 = 100;
 /// A client polls this many times during its wait, within those bounds.
 const POLLS_PER_WAIT: i64 = 20;
+/// The shortest and the longest time over which the polls of a line are spread when it begins to move, in milliseconds.
+const OPENING_SPREAD_MS: std::ops::RangeInclusive<i64> = 500..=4_000;
+/// So many polls come in a millisecond then, unless the line is so long that the spread is the longest: 100,000 people ask
+/// within 4 seconds.
+const OPENING_POLLS_PER_MS: i64 = 25;
 /// How far poll intervals are spread to both sides, in thousandths.
 const JITTER_PERMILLE: i64 = 200;
 /// The shortest and the longest poll interval that a client is given, in milliseconds: the guides say so, too.
@@ -47,6 +55,9 @@ pub const POLL_GIVEN_MS: std::ops::RangeInclusive<i64> =
     POLL_AT_ONCE_MS * (1_000 - JITTER_PERMILLE) / 1_000..=*POLL_MS.end() * (1_000 + JITTER_PERMILLE) / 1_000;
 /// A view that was confirmed longer ago than this is stale.
 const STALE_AFTER: Span = Span::from_secs(1);
+/// A token counts those that came back this long before it was issued: a view that does not know of a return by then is
+/// stale, and says so.
+pub const RETURN_KNOWN_AFTER: Span = STALE_AFTER;
 /// The whole, in millionths.
 const ALL_PPM: i64 = 1_000_000;
 
@@ -62,6 +73,8 @@ pub struct RoomView {
     live: Arc<Live>,
     /// Tokens that wait though the cursor has passed them, ascending: they are next.
     returned: Arc<Vec<Position>>,
+    /// When those came back, ascending; [`Time::MAX`] for an unknown time.
+    returned_at: Arc<Vec<Time>>,
     active: i64,
     offered: i64,
     /// How many of the offered were claimed while the room was full.
@@ -70,6 +83,8 @@ pub struct RoomView {
     claims: ClaimRecord,
     /// How long visits last.
     visits: Visits,
+    /// What tokens were told about their waits. Shared by all views of the line, as the tail is.
+    told: Arc<ToldRecord>,
     freshness: Freshness,
 }
 
@@ -116,11 +131,19 @@ pub struct Place {
     pub state: Option<TokenState>,
     /// How many living tokens wait in front of it; 0 unless it waits beyond the cursor.
     pub ahead: i64,
+    /// How many of those had been passed over, and have come back.
+    pub returned: i64,
     /// How many turns it let pass; a view has 0 while it waits.
     pub turns_passed: u32,
 }
 
 impl Place {
+    /// How many of those in front of it stand in line beyond the cursor.
+    #[must_use]
+    pub const fn ahead_in_line(&self) -> i64 {
+        self.ahead.saturating_sub(self.returned)
+    }
+
     /// The state without its data: ended if the token has left the line or was never issued.
     #[must_use]
     pub const fn status(&self) -> TokenStatus {
@@ -139,7 +162,7 @@ impl Place {
     /// The place as the token's row has it.
     #[must_use]
     pub const fn as_in(self, token: &Token) -> Self {
-        Self { state: Some(token.state), turns_passed: token.turns_passed, ahead: self.ahead }
+        Self { state: Some(token.state), turns_passed: token.turns_passed, ..self }
     }
 }
 
@@ -296,11 +319,20 @@ impl RoomView {
 
     /// The same view, rebuilt from its rows, with what the rows lack: how the line was measured to move.
     #[must_use]
-    pub fn with_measurements_of(mut self, before: &Self) -> Self {
-        (self.claims, self.visits) = (before.claims, before.visits);
-        // A turn that is still out was not offered just now.
-        Arc::make_mut(&mut self.live).keep_offered_since(&before.live);
+    pub fn with_measurements_of(mut self, before: &Self, now: Time) -> Self {
+        (self.claims, self.visits, self.told) = (before.claims, before.visits, Arc::clone(&before.told));
+        if apply::settings(&self.room) != apply::settings(&before.room) {
+            self.told.restart(now);
+        }
+        self.keep_since_of(before);
         self
+    }
+
+    /// Takes over what the rows lack of single tokens: a turn that is still out was not offered just now, and a token that
+    /// came back at an unknown time counts for none of those behind it.
+    pub(super) fn keep_since_of(&mut self, before: &Self) {
+        Arc::make_mut(&mut self.live).keep_since(&before.live);
+        self.returned_at = Arc::new(self.live.returns());
     }
 
     /// Whether the position is beyond the cursor and has departed.
@@ -318,19 +350,36 @@ impl RoomView {
         self.live.positions()
     }
 
-    /// The place of a token of this line and epoch. A position above the tail waits: this view may be behind its issue.
+    /// The place of a token of this line and epoch that was issued at `issued_at`: see [`Self::place`]. Those in front of
+    /// it are the tokens ahead in line, and those that had come back before it was issued and still wait, since they are
+    /// served first. Who comes back later is not counted: so the number never rises.
+    ///
+    /// A return counts for tokens that were issued more than [`RETURN_KNOWN_AFTER`] later: by then every instance knows
+    /// of it, so that no instance learns of a token in front that it did not count before.
+    #[must_use]
+    pub fn place_of(&self, position: Position, issued_at: Time) -> Place {
+        let place = self.place(position);
+        if place.state != Some(TokenState::Waiting) || position <= self.room.cursor {
+            return place;
+        }
+        let before = self.returned_at.partition_point(|at| at.plus(RETURN_KNOWN_AFTER) < issued_at);
+        let returned = i64::try_from(before).unwrap_or(i64::MAX);
+        Place { ahead: place.ahead.saturating_add(returned), returned, ..place }
+    }
+
+    /// The place of a token of this line and epoch, by what stands in line beyond the cursor alone. A position above the tail waits: this view may be behind its issue.
     #[must_use]
     pub fn place(&self, position: Position) -> Place {
         if let Some(entry) = self.live.get(position) {
-            return Place { state: Some(entry.state), ahead: 0, turns_passed: entry.turns_passed };
+            return Place { state: Some(entry.state), ahead: 0, returned: 0, turns_passed: entry.turns_passed };
         }
         if position <= self.room.cursor || self.departed.contains(position) {
-            return Place { state: None, ahead: 0, turns_passed: 0 };
+            return Place { state: None, ahead: 0, returned: 0, turns_passed: 0 };
         }
-        Place { state: Some(TokenState::Waiting), ahead: self.ahead(position), turns_passed: 0 }
+        Place { state: Some(TokenState::Waiting), ahead: self.ahead(position), returned: 0, turns_passed: 0 }
     }
 
-    /// How many living tokens are ahead of `position`: `(position − cursor) − departed(cursor, position) − 1`.
+    /// How many living tokens are ahead of `position` in line beyond the cursor: `(position − cursor) − departed(cursor, position) − 1`.
     #[must_use]
     pub fn ahead(&self, position: Position) -> i64 {
         let departed = self.departed.rank(position) - self.departed_to_cursor;
@@ -345,6 +394,17 @@ impl RoomView {
             return Some(Rest::SaleClosed);
         }
         self.room.rests_until(now, lead).map(|begins| Rest::For(begins.since(now)))
+    }
+
+    /// Who is to have a turn before a token with `ahead` living tokens in front of it, beyond the cursor.
+    #[must_use]
+    pub fn in_front(&self, ahead: i64) -> InFront {
+        InFront {
+            inside: self.active.saturating_add(self.offered),
+            // Those who come back are served first.
+            waiting: ahead.saturating_add(i64::try_from(self.returned.len()).unwrap_or(i64::MAX)),
+            comes_ppm: self.claims.comes_ppm(),
+        }
     }
 
     /// How the line moves at `now`, by what became of its turns and visits.
@@ -367,7 +427,7 @@ impl RoomView {
         }
     }
 
-    /// How long a token with `ahead` living tokens in front of it will wait from `now` on, in a line that rests for `rest`.
+    /// How long a token with `ahead` living tokens in front of it, beyond the cursor, will wait from `now` on, in a line that rests for `rest`.
     #[must_use]
     pub fn estimated_wait(&self, ahead: i64, rest: Option<Rest>, now: Time) -> Estimate {
         match rest {
@@ -385,12 +445,26 @@ impl RoomView {
         }
     }
 
+    /// Notes what a token that waits for its first turn was told at `now`, to be compared with the wait that comes. Of all
+    /// tokens a sample is kept. No lock.
+    pub fn note_told(&self, position: Position, told: ToldWait, now: Time) {
+        if position > self.room.cursor {
+            self.told.note(position, told, (self.total_waiting(), self.room.cursor), now);
+        }
+    }
+
+    /// How near the told waits were to those that came, by horizon, as far as this instance told them.
+    #[must_use]
+    pub fn told_waits(&self) -> [ToldTally; ToldHorizon::ALL.len()] {
+        self.told.tallies()
+    }
+
     /// Whether there is a free place for the token, so that its offer comes within a moment.
     fn has_free_place(&self, place: &Place, rest: Option<Rest>, now: Time) -> bool {
         let may_move = rest.is_none() && self.room.gate == Gate::Open && self.room.admit_per_minute.is_none();
         // Those who come back are served first; one of them stands for itself.
         let returned = i64::try_from(self.returned.len()).unwrap_or(i64::MAX);
-        let in_front = place.ahead.saturating_add(returned.saturating_sub(1).max(0));
+        let in_front = place.ahead_in_line().saturating_add(returned.saturating_sub(1).max(0));
         may_move && in_front < self.pace(now).free_ppm / ALL_PPM
     }
 
@@ -399,6 +473,9 @@ impl RoomView {
     /// same arguments give the same answer.
     #[must_use]
     pub fn poll_after_ms(&self, place: &Place, jitter_seed: u64, rest: Option<Rest>, now: Time) -> i64 {
+        if let (Some(Rest::For(span)), TokenStatus::Waiting) = (rest, place.status()) {
+            return self.poll_before_opening_ms(place, jitter_seed, span);
+        }
         let even = match place.status() {
             TokenStatus::Offered => POLL_OFFERED_MS,
             TokenStatus::Missed | TokenStatus::Dormant => *POLL_MS.start(),
@@ -406,19 +483,47 @@ impl RoomView {
             TokenStatus::Waiting if self.has_free_place(place, rest, now) => POLL_AT_ONCE_MS,
             TokenStatus::Waiting => {
                 let by_place = place.ahead.saturating_mul(POLL_MS_PER_AHEAD).saturating_add(*POLL_MS.start());
-                let by_wait = match self.estimated_wait(place.ahead, rest, now) {
+                let by_wait = match self.estimated_wait(place.ahead_in_line(), rest, now) {
                     Estimate::Known { p50, .. } => p50.millis() / POLLS_PER_WAIT,
                     Estimate::Unknown(_) => i64::MAX,
                 };
-                let not_before = match rest {
-                    None => 0,
-                    Some(Rest::For(span)) => span.millis(),
-                    Some(Rest::SaleClosed) => i64::MAX,
-                };
+                let not_before = if rest == Some(Rest::SaleClosed) { i64::MAX } else { 0 };
                 by_place.min(by_wait).max(not_before).clamp(*POLL_MS.start(), *POLL_MS.end())
             }
         };
-        even + even * jitter_permille(jitter_seed) / 1_000
+        jittered(even, jitter_seed)
+    }
+
+    /// When a token in a line that rests for `span` should poll again, in milliseconds: seldom, but no poll that would come
+    /// after the line begins to move comes more than [`OPENING_SPREAD_MS`] after it.
+    fn poll_before_opening_ms(&self, place: &Place, jitter_seed: u64, span: Span) -> i64 {
+        let seldom = jittered(*POLL_MS.end(), jitter_seed);
+        let begins = span.millis().saturating_add(1);
+        if seldom < begins {
+            return seldom;
+        }
+        let at_opening =
+            begins.saturating_add(self.after_opening_ms(place.ahead, jitter_seed, *OPENING_SPREAD_MS.end()));
+        if at_opening <= *POLL_GIVEN_MS.end() {
+            at_opening.max(*POLL_GIVEN_MS.start())
+        } else {
+            // One poll more: the opening is a little beyond the longest interval.
+            jittered(*POLL_MS.end() / 2, jitter_seed)
+        }
+    }
+
+    /// How long after its line begins to move a token with so many ahead should learn of it, in milliseconds, at most
+    /// `most`: those in front first, and all of the line spread evenly, over a time in proportion to its length.
+    #[must_use]
+    pub fn after_opening_ms(&self, ahead: i64, jitter_seed: u64, most: i64) -> i64 {
+        let total = self.total_waiting().max(1);
+        let spread = (total / OPENING_POLLS_PER_MS).clamp(*OPENING_SPREAD_MS.start(), most);
+        let random = jitter_permille(jitter_seed) + JITTER_PERMILLE;
+        // By place, and a ninth of it at random: total × random ÷ all random values.
+        let place = i128::from(ahead.clamp(0, total - 1)) * 8;
+        let part = i128::from(total) * i128::from(random) / i128::from(2 * JITTER_PERMILLE + 1);
+        let delay = i128::from(spread) * (place + part) / (i128::from(total) * 9);
+        i64::try_from(delay).unwrap_or(0).clamp(0, spread)
     }
 
     /// The first moment at which a token's state lapses.
@@ -460,6 +565,11 @@ impl Iterator for WaitingBeyond<'_> {
         self.next = Position(found.0 + 1);
         Some(found)
     }
+}
+
+/// A poll interval, spread to both sides.
+fn jittered(even: i64, seed: u64) -> i64 {
+    even + even * jitter_permille(seed) / 1_000
 }
 
 /// A number from −200 to 200 that looks random (`SplitMix64`).

@@ -3,7 +3,7 @@
 use crate::office::BoxOffice;
 use frontrow_domain::{
     id::Position,
-    line::{EndReason, TokenState, TokenStatus, hold_until, is_last_turn},
+    line::{EndReason, TokenState, TokenStatus, ToldWait, hold_until, is_last_turn},
     time::{Span, Time},
 };
 use frontrow_line::view::{Estimate, Place, RoomView, WaitUnknown};
@@ -106,7 +106,8 @@ impl LineStatus {
 }
 
 impl BoxOffice {
-    /// The status of a token that was found like this at `now`.
+    /// The status of a token that was found like this at `now`, which its client is told: a wait is compared with the one
+    /// that comes.
     pub(super) fn line_status(
         &self,
         position: Position,
@@ -116,17 +117,22 @@ impl BoxOffice {
     ) -> LineStatus {
         let place = found.place;
         let rest = view.rest(now, self.policy.offer_lead);
+        let wait = match view.estimated_wait(place.ahead_in_line(), rest, now) {
+            Estimate::Known { p50, p90 } => Wait::Known { p50_seconds: seconds_up(p50), p90_seconds: seconds_up(p90) },
+            Estimate::Unknown(reason) => Wait::Unknown(reason),
+        };
+        if let Wait::Known { p50_seconds, p90_seconds } = wait
+            && place.state == Some(TokenState::Waiting)
+        {
+            let (p50, p90) = (Span::from_secs(p50_seconds), Span::from_secs(p90_seconds));
+            view.note_told(position, ToldWait { p50, p90 }, now);
+        }
         LineStatus {
             status: place.status(),
             position,
             ahead: place.ahead,
             total_waiting: view.total_waiting(),
-            wait: match view.estimated_wait(place.ahead, rest, now) {
-                Estimate::Known { p50, p90 } => {
-                    Wait::Known { p50_seconds: seconds_up(p50), p90_seconds: seconds_up(p90) }
-                }
-                Estimate::Unknown(reason) => Wait::Unknown(reason),
-            },
+            wait,
             deadline: place.deadline(),
             hold_until: match place.state {
                 Some(state @ TokenState::Active { .. }) => hold_until(state, &self.policy, &self.store.outages()),
