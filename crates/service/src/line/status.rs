@@ -3,7 +3,7 @@
 use crate::office::BoxOffice;
 use frontrow_domain::{
     id::Position,
-    line::{EndReason, TokenState, TokenStatus, ToldWait, hold_until, is_last_turn},
+    line::{EndReason, StockOutlook, TokenState, TokenStatus, ToldWait, hold_until, is_last_turn},
     time::{Span, Time},
 };
 use frontrow_line::view::{Estimate, Place, RoomView, WaitUnknown};
@@ -52,6 +52,8 @@ pub struct LineStatus {
     /// How many wait in the room.
     pub total_waiting: i64,
     pub wait: Wait,
+    /// Whether seats are likely to be left when its turn comes; none if that is not known.
+    pub outlook: Option<StockOutlook>,
     /// The end of the present state: of the claim of an offered token, or of an active one.
     pub deadline: Option<Time>,
     /// Until when seats may be held; none unless the token is active.
@@ -86,7 +88,7 @@ impl LineStatus {
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let Self { status, position, ahead, total_waiting, wait, deadline, end_reason, message, is_stale, .. } = self;
-        let Self { hold_until, is_last_turn, .. } = self;
+        let Self { hold_until, is_last_turn, outlook, .. } = self;
         let wait = match wait {
             Wait::Known { p50_seconds, p90_seconds } => Ok((roughly(*p50_seconds), roughly(*p90_seconds))),
             Wait::Unknown(reason) => Err(*reason),
@@ -94,7 +96,7 @@ impl LineStatus {
         // Its keys are always the same.
         let mut hasher = DefaultHasher::new();
         (status, position, ahead, total_waiting, wait, deadline, end_reason, message, is_stale).hash(&mut hasher);
-        (hold_until, is_last_turn).hash(&mut hasher);
+        (hold_until, is_last_turn, outlook).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -133,6 +135,7 @@ impl BoxOffice {
             ahead: place.ahead,
             total_waiting: view.total_waiting(),
             wait,
+            outlook: self.outlook(view, &place, rest),
             deadline: place.deadline(),
             hold_until: match place.state {
                 Some(state @ TokenState::Active { .. }) => hold_until(state, &self.policy, &self.store.outages()),

@@ -12,7 +12,7 @@ use crate::{
 use askama::Template;
 use frontrow_domain::{
     id::ConcertId,
-    line::{EndReason, TokenStatus},
+    line::{EndReason, StockOutlook, TokenStatus},
 };
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
@@ -131,6 +131,8 @@ struct PlaceWords {
     ahead: i64,
     unit: String,
     wait: String,
+    /// Whether seats are likely to be left, if that is known.
+    outlook: String,
     bar: i64,
     /// Minutes and seconds until the time for the next step is over, and its hour.
     clock: String,
@@ -267,6 +269,7 @@ impl WaitingPage {
             ahead: line.ahead,
             unit: shell.t1("line-unit", "n", line.ahead),
             wait: words::wait(&shell, line.wait, concert.as_ref()),
+            outlook: line.outlook.map(|outlook| shell.t(words::outlook_id(outlook))).unwrap_or_default(),
             bar: bar(&line),
             clock: ends_at.map(|until| figures::clock(until.since(line.as_of))).unwrap_or_default(),
             until: ends_at.map(|until| shell.exact_hour(&until, zone)).unwrap_or_default(),
@@ -341,6 +344,7 @@ fn data(shell: &Shell, token: &str, line: &LineStatus, links: &PlaceLinks, found
             "ahead": line.ahead,
             "total_waiting": line.total_waiting,
             "estimated_wait": wait,
+            "outlook": line.outlook,
             "deadline": line.deadline,
             "hold_until": line.hold_until,
             "last_turn": line.is_last_turn,
@@ -366,6 +370,10 @@ fn data(shell: &Shell, token: &str, line: &LineStatus, links: &PlaceLinks, found
             "sale_closed": why(WaitUnknown::SaleClosed),
             "measuring": why(WaitUnknown::Measuring),
             "sold_out": shell.t("line-wait-sold-out"),
+            "outlook_likely": shell.t(words::outlook_id(StockOutlook::Likely)),
+            "outlook_possible": shell.t(words::outlook_id(StockOutlook::Possible)),
+            "outlook_unlikely": shell.t(words::outlook_id(StockOutlook::Unlikely)),
+            "outlook_sold_out": shell.t(words::outlook_id(StockOutlook::SoldOut)),
             "seats_one": shell.t1("line-seats-left", "n", 1_i64),
             "tab_ahead": shell.template("line-tab-ahead", &["n"]),
             "tab_turn": shell.t("line-tab-turn"),
@@ -453,6 +461,7 @@ mod tests {
             ahead,
             total_waiting: ahead + 1,
             wait: Wait::Unknown(WaitUnknown::Measuring),
+            outlook: None,
             deadline: None,
             hold_until: None,
             is_last_turn: false,
