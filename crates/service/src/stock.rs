@@ -39,8 +39,8 @@ impl BoxOffice {
         if rest == Some(Rest::SaleClosed) {
             return None;
         }
-        let pace = self.stocks.get(view.room().room_id)?;
-        StockOutlook::of(&pace, &view.in_front(place.ahead_in_line()))
+        let stock = self.stocks.get(view.room().room_id)?;
+        StockOutlook::of(&stock, &view.in_front(place.ahead_in_line()))
     }
 
     /// Counts the seats left behind each busy line, and wakes the streams of a line whose seats are all sold now, or no

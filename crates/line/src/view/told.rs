@@ -392,7 +392,7 @@ mod tests {
             let kept = waits.kept.get().unwrap();
             std::ptr::from_ref(kept.slot(Position(position)))
         };
-        let rival = (2..).find(|position| slot(*position) == slot(1)).unwrap();
+        let rival = (2..100_000).find(|position| slot(*position) == slot(1)).unwrap();
         waits.note(Position(rival), told(60, 90), line(20), at(0));
         waits.judge(Position(rival), at(60));
         assert_eq!(judged(&waits), [], "the first one is kept");
