@@ -9,7 +9,9 @@ mod expectation;
 mod forecast;
 mod room;
 mod state;
+mod stock;
 mod token;
+mod told;
 mod wait;
 
 pub use admission::{can_be_activated, check_may_use, may_activate};
@@ -21,8 +23,10 @@ pub use expectation::{ClaimRecord, TurnOutlook};
 pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
 pub use room::{Fence, Gate, Room, Turn};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
+pub use stock::{InFront, StockOutlook, StockPace};
 pub use token::{
     DEADLINE_ORDER, Token, TokenColumns, first_claimed, first_due, hold_until, is_last_turn, is_live_token,
     is_valid_position, is_wake_due, next_position,
 };
+pub use told::{TOLD_ERROR_PERCENT_MAX, ToldHorizon, ToldJudgement, ToldWait};
 pub use wait::{LinePace, estimated_wait, estimated_wait_p90};

@@ -184,6 +184,8 @@ impl BoxOffice {
             })
         });
         self.metrics.rooms(counted);
+        let views = self.lines.rooms().into_iter().filter_map(|room| self.lines.view(room));
+        self.metrics.told_waits(views.flat_map(|view| view.told_waits()));
         let database = match self.store.sharing() {
             Sharing::Alone => "sqlite",
             Sharing::Shared => "postgresql",

@@ -36,6 +36,7 @@ pub mod seat_facts;
 pub mod seat_plan;
 pub mod second_factor;
 pub mod sessions;
+mod stock;
 pub mod testing;
 pub mod timeline;
 pub mod validate;

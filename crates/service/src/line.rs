@@ -166,7 +166,7 @@ impl BoxOffice {
     }
 
     async fn standing(&self, signed: &SignedToken, view: &RoomView) -> TokenStanding {
-        let place = view.place(signed.id.position);
+        let place = view.place_of(signed.id.position, signed.issued_at);
         match place.status() {
             TokenStatus::Ended => self.ended_at(signed.id, place, view).await,
             _ => TokenStanding::viewed(place),
@@ -298,7 +298,7 @@ impl BoxOffice {
 
     async fn locate(&self, token: Token) -> Result<TokenPlace, ServiceError> {
         let view = self.view(token.id.room_id).await?;
-        let place = view.place(token.id.position).as_in(&token);
+        let place = view.place_of(token.id.position, token.issued_at).as_in(&token);
         let found = match token.end_reason() {
             None => TokenStanding::viewed(place),
             reason => TokenStanding::read(place, reason),

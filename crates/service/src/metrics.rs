@@ -4,6 +4,7 @@ mod labels;
 mod latency;
 mod process;
 mod text;
+mod told;
 mod totals;
 
 pub use labels::{DeliveryOutcome, Leads, Resting, RoomFigures, Up};
@@ -18,7 +19,7 @@ use frontrow_domain::{
     retention::Leftover,
     time::{Span, Time},
 };
-use frontrow_line::PeerStatus;
+use frontrow_line::{PeerStatus, view::ToldTally};
 use frontrow_storage::{EventCounts, StoreError};
 use labels::{
     BuildLabels, CodeLabel, ConsumerLabel, DeliveryLabels, EventLabels, KindLabel, RequestLabels, RoomLabel,
@@ -38,6 +39,7 @@ use std::{
     },
     time::Duration,
 };
+use told::ToldMetrics;
 
 const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 const BATCH_LENS: [f64; 11] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 300.0, 400.0, 500.0];
@@ -79,6 +81,7 @@ pub struct Metrics {
     resting: Family<RoomLabel, Gauge>,
     caps: Family<RoomLabel, Gauge>,
     gates_open: Family<RoomLabel, Gauge>,
+    told: ToldMetrics,
     build: Family<BuildLabels, Gauge>,
     leaders: Family<RoomLabel, Gauge>,
     servers_up: Family<ServerLabel, Gauge>,
@@ -170,6 +173,7 @@ impl Metrics {
             resting: Family::default(),
             caps: Family::default(),
             gates_open: Family::default(),
+            told: ToldMetrics::default(),
             build: Family::default(),
             leaders: Family::default(),
             servers_up: Family::default(),
@@ -312,6 +316,7 @@ impl Metrics {
         registry.register("holds_refused_from_memory", "Holds refused without asking the store", refused);
         registry.register("spans_sent", "Spans that a collector of traces has taken", self.spans_sent.clone());
         registry.register("spans_dropped", "Spans that were dropped", self.spans_dropped.clone());
+        self.told.register(registry);
         self.register_streams();
     }
 
@@ -468,6 +473,11 @@ impl Metrics {
                 gauges.remove(&label);
             }
         }
+    }
+
+    /// Sets how near the told waits of all rooms were to those that came.
+    pub fn told_waits(&self, tallies: impl IntoIterator<Item = ToldTally>) {
+        self.told.set(tallies);
     }
 
     /// Sets whether this instance moves a room's line; none removes the gauge of a room that need not be moved.

@@ -17,6 +17,7 @@ use crate::{
     pictures::Pictures,
     rehearsal::Rehearsals,
     sale::{LastSeason, LastViews},
+    stock::Stocks,
 };
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
@@ -94,6 +95,8 @@ pub struct BoxOffice {
     pub(crate) metrics: Arc<Metrics>,
     /// The figures of the whole house.
     pub(crate) house: House,
+    /// What is left of the seats behind each line.
+    pub(crate) stocks: Stocks,
     /// How far the database's clock was ahead of this machine's when last compared, in microseconds.
     pub(crate) clock_skew: AtomicI64,
     /// Faults among the instances over the database, when last checked.
@@ -325,6 +328,7 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
         letter_requests: Arc::new(Semaphore::new(letters::REQUESTS_MAX)),
         metrics: Arc::clone(&metrics),
         house,
+        stocks: Stocks::default(),
         clock_skew: AtomicI64::new(0),
         instance_faults: Mutex::default(),
         room_loading: tokio::sync::Mutex::default(),

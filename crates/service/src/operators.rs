@@ -17,7 +17,7 @@ use frontrow_domain::{
     time::Time,
     user::{Caller, Role, User},
 };
-use frontrow_line::view::RoomView;
+use frontrow_line::view::{RoomView, ToldTally};
 use frontrow_storage::{DoorLine, Page, SeatCounts};
 use std::sync::Arc;
 
@@ -38,6 +38,8 @@ pub struct RoomOverview {
     pub active: i64,
     /// The highest position given; 0 before the first.
     pub highest: Position,
+    /// How near the waits that this instance told were to those that came, by horizon, the longest first.
+    pub told: Vec<ToldTally>,
 }
 
 impl RoomOverview {
@@ -48,6 +50,7 @@ impl RoomOverview {
             offered: view.offered(),
             active: view.active(),
             highest: view.tail(),
+            told: view.told_waits().into(),
         }
     }
 }

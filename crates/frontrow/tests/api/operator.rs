@@ -289,6 +289,44 @@ async fn a_room_shows_its_numbers_and_follows_its_settings() {
 }
 
 #[tokio::test]
+async fn a_told_wait_is_compared_with_the_turn_that_came() {
+    // Given a room of one place, whose first visit took 20 seconds, and a token that is told its wait then.
+    let server = Server::with(&[("--max-active", "1")]).await;
+    let operator = server.operator().await;
+    let (first, second, third) =
+        (server.buyer("first").await, server.buyer("second").await, server.buyer("third").await);
+    let inside = first.enter(None).await;
+    let next = second.join(None).await["token"].as_str().unwrap().to_owned();
+    let last = third.join(None).await["token"].as_str().unwrap().to_owned();
+    assert_eq!(third.position(&last).await["estimated_wait"]["reason"], "measuring", "nothing is told yet");
+    server.advance(20);
+    first.delete(&format!("/queue/tokens/{inside}")).await.expect(204);
+    second.wait_for(&next, "offered").await;
+    second.activate(&next).await.expect(200);
+    let told = third.position(&last).await["estimated_wait"].clone();
+    assert!(told["p50_seconds"].as_i64().unwrap() >= 5, "{told}");
+    let told_waits = async || operator.get("/operator/rooms/0").await.expect(200)["told_waits"].clone();
+    let none = json!({ "horizon": "first", "judged": 0, "within_p90_percent": null, "median_error_percent": null });
+    assert_eq!(told_waits().await[0], none);
+    // When the second visit takes as long, and the turn comes.
+    server.advance(20);
+    second.delete(&format!("/queue/tokens/{next}")).await.expect(204);
+    third.wait_for(&last, "offered").await;
+    // Then the first told wait is compared, and the one of its horizon.
+    let judged = told_waits().await;
+    let p50 = told["p50_seconds"].as_i64().unwrap();
+    let error = (p50 - 20).abs() * 5;
+    let expected = json!({ "horizon": "first", "judged": 1, "within_p90_percent": 100, "median_error_percent": error });
+    assert_eq!(judged[0], expected);
+    let counts: Vec<_> = judged.as_array().unwrap().iter().map(|one| one["judged"].as_i64().unwrap()).collect();
+    assert_eq!((counts.len(), counts.iter().sum::<i64>()), (6, 2), "{judged}");
+    let text = server.anonymous().call_at(Method::GET, "/metrics").send().await.text();
+    assert!(text.contains("frontrow_told_waits_total{horizon=\"first\"} 1\n"), "{text}");
+    assert!(text.contains("frontrow_told_waits_within_p90_total{horizon=\"first\"} 1\n"), "{text}");
+    server.close().await;
+}
+
+#[tokio::test]
 async fn operators_find_users_reservations_and_payments_and_undo_them() {
     let server = Server::start().await;
     let (hall, other_hall) = (server.hall(3).await, server.hall(1).await);

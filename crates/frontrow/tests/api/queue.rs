@@ -113,6 +113,7 @@ async fn a_position_is_read_without_a_session_and_shows_no_user() {
         "hold_until",
         "last_turn",
         "message",
+        "outlook",
         "poll_after_ms",
         "position",
         "stale",

@@ -275,6 +275,8 @@ async fn a_sale_that_is_sold_out_while_one_waits_says_so() {
     let browser = crate::support::browser(&server, &third);
     let behind = join(&server, &browser, &hall).await;
     says(&browser.open(&behind).await, &texts, &["조금 움직이면", "남았습니다"]);
+    let outlook = "지금은 모든 좌석이 팔렸습니다";
+    eventually(outlook, async || shown(&browser.open(&behind).await).contains(outlook).then_some(())).await;
     let page = Browser::at(&server).speaking("ko").open(&format!("/line/{token}")).await;
     assert_eq!(scene(&page), "ended-paid");
     says(&page, &["예매를 마쳤습니다", &format!("{}/tickets", hall.path())], &[]);

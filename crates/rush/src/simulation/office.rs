@@ -100,7 +100,7 @@ impl SimulatedOffice {
     /// A poll, which is a sign of life.
     pub(super) fn poll(&mut self, now: Time, user: UserId, position: Position) -> Result<(PollAnswer, Changes)> {
         let view = self.view()?;
-        let place = view.place(position);
+        let place = view.place_of(position, self.rows.issued_at(position));
         self.peers.lines().record_heartbeat(token_at(position), now);
         let rest = view.rest(now, self.policy.offer_lead);
         let seed =
@@ -108,7 +108,7 @@ impl SimulatedOffice {
         let answer = PollAnswer {
             status: place.status(),
             ahead: place.ahead,
-            wait: view.estimated_wait(place.ahead, rest, now),
+            wait: view.estimated_wait(place.ahead_in_line(), rest, now),
             poll_after_ms: view.poll_after_ms(&place, seed, rest, now),
         };
         let is_due = |state| is_wake_due(state, now, &self.policy, &Outages::default());

@@ -7,7 +7,10 @@
 use super::{LineStatus, VerifiedToken};
 use crate::office::BoxOffice;
 use frontrow_domain::line::TokenStatus;
-use frontrow_line::TokenWatch;
+use frontrow_line::{
+    TokenWatch,
+    view::{Rest, RoomView},
+};
 use frontrow_signing::SignedToken;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
@@ -19,6 +22,9 @@ const LOOK_LATER_PER_AHEAD: Duration = Duration::from_millis(10);
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(10);
 /// The time between two looks at a token that is in no line: commits wake its stream.
 const LOOK_AT_LIVE: Duration = Duration::from_secs(2);
+
+/// The streams of a line are shown within this time, in milliseconds, that it has begun to move.
+const SHOWN_AFTER_OPENING_MS_MAX: i64 = 1_000;
 
 /// A place in a line, state by state.
 #[derive(Debug)]
@@ -71,13 +77,26 @@ impl LineStream {
             }
             let status = self.office.place_in(&self.signed, &view).await;
             let now = Instant::now();
-            self.look_at = now + look_after(&status);
+            self.look_at = now + look_after(&status).min(self.opening_after(&status, &view));
             let fingerprint = Some(status.fingerprint());
             if self.last != fingerprint {
                 self.not_before = now + STATE_EVERY;
                 self.last = fingerprint;
                 return Some(status);
             }
+        }
+    }
+
+    /// How long until a token that waits should be shown that its line has begun to move, which no commit says.
+    fn opening_after(&self, status: &LineStatus, view: &RoomView) -> Duration {
+        match view.rest(self.office.now(), self.office.policy.offer_lead) {
+            Some(Rest::For(span) | Rest::InLobby(span)) if status.status == TokenStatus::Waiting => {
+                let seed = self.signed.id.position.0.unsigned_abs();
+                let after = view.after_opening_ms(status.ahead, seed, SHOWN_AFTER_OPENING_MS_MAX);
+                let millis = span.millis().saturating_add(1).saturating_add(after);
+                Duration::from_millis(millis.unsigned_abs())
+            }
+            _ => Duration::MAX,
         }
     }
 
@@ -90,7 +109,7 @@ impl LineStream {
     }
 }
 
-/// How long after this state the view is looked at again.
+/// How long after this state the view is looked at again, unless the line begins to move before.
 fn look_after(status: &LineStatus) -> Duration {
     match status.status {
         // A state that is a guess, or old, should not last.
@@ -108,7 +127,7 @@ fn look_after(status: &LineStatus) -> Duration {
 mod tests {
     use super::*;
     use crate::line::Wait;
-    use frontrow_domain::{id::Position, time::Time};
+    use frontrow_domain::{id::Position, line::StockOutlook, time::Time};
 
     fn waiting(ahead: i64) -> LineStatus {
         LineStatus {
@@ -118,6 +137,7 @@ mod tests {
             ahead_at_start: 8,
             total_waiting: 9,
             wait: Wait::Known { p50_seconds: 1, p90_seconds: 2 },
+            outlook: None,
             deadline: None,
             hold_until: None,
             is_last_turn: false,
@@ -149,6 +169,7 @@ mod tests {
             LineStatus { hold_until: Some(Time::from_micros(1)), ..waiting(5) },
             LineStatus { is_last_turn: true, ..waiting(5) },
             LineStatus { is_stale: true, ..waiting(5) },
+            LineStatus { outlook: Some(StockOutlook::SoldOut), ..waiting(5) },
         ] {
             assert_ne!(waiting(5).fingerprint(), other.fingerprint(), "{other:?}");
         }

@@ -31,6 +31,12 @@ pub(super) struct RoomLabel {
     pub(super) room: i64,
 }
 
+/// When a wait was told.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct HorizonLabel {
+    pub(super) horizon: &'static str,
+}
+
 /// A server that the box office depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ServerLabel {

@@ -7,7 +7,7 @@ import { fill } from "../words.js";
 import { Alarm } from "./alarm.js";
 import { Live } from "./live.js";
 import { SaleWatch } from "./sale.js";
-import { hourWords, isSingular, momentWords, seatsWords, waitWords, warningWords } from "./words.js";
+import { hourWords, isSingular, momentWords, outlookWords, seatsWords, waitWords, warningWords } from "./words.js";
 
 /** @typedef {import("./live.js").Place} Place */
 /** @typedef {import("./live.js").Contact} Contact */
@@ -150,6 +150,7 @@ class Page {
     this.loaded = { clock: Date.now(), since: performance.now() };
     if (untilOf(place) !== untilOf(before)) this.asked = false;
     const isOtherScene = sceneOf(place) !== sceneOf(before);
+    const isSoldOut = place.outlook === "sold_out" && before.outlook !== "sold_out";
     const isOtherReason = place.estimated_wait.reason !== before.estimated_wait.reason && !place.estimated_wait.known;
     if (isOtherScene) this.change(place, before);
     this.put();
@@ -158,11 +159,12 @@ class Page {
     const news = [];
     if (isOtherScene && place.status !== "waiting" && place.status !== "offered") news.push(this.title());
     if (isOtherReason && place.status === "waiting") news.push(this.wait());
+    if (isSoldOut) news.push(outlookWords(place.outlook, this.words));
     if (place.message && place.message !== before.message) news.push(`${this.words["message"]}: ${place.message}`);
     if (news.length > 0) this.readOutNow(news.join(" "));
     else this.readOut();
     if (place.status === "ended") this.watch?.askLast();
-    else if (isOtherScene || isOtherReason) this.watch?.askSoon();
+    else if (isOtherScene || isOtherReason || isSoldOut) this.watch?.askSoon();
   }
 
   /**
@@ -249,6 +251,7 @@ class Page {
     write("ahead", this.number(place.ahead));
     write("unit", words[isSingular(place.ahead, this.lang) ? "unit_one" : "unit_other"] ?? "");
     write("wait", this.wait());
+    write("outlook", outlookWords(place.outlook, words));
     write("total", this.number(place.total_waiting));
     write("position", this.number(place.position));
     const seats = this.sale ? seatsWords(this.sale, this.sales, { one: words["seats_one"], lang: this.lang }) : "";

@@ -17,7 +17,7 @@ use axum::{
 use frontrow_domain::{
     command::Issue,
     id::{ConcertId, Position, RoomId},
-    line::{EndReason, TokenStatus},
+    line::{EndReason, StockOutlook, TokenStatus},
     time::Time,
 };
 use frontrow_line::view::WaitUnknown;
@@ -88,6 +88,9 @@ pub struct PositionBody {
     total_waiting: i64,
     /// How long it may take.
     estimated_wait: WaitBody,
+    /// Whether seats are likely to be left when its turn comes, by what those before it bought; `sold_out` while all are
+    /// sold. Null if it cannot be said: before enough was measured, for the house room, and once the token is active.
+    outlook: Option<StockOutlook>,
     /// The end of its state: the deadline of the claim of an offered token, the end of an active one.
     deadline: Option<Time>,
     /// Until when seats may be held; none unless the token is active. What is held may be paid after that.
@@ -144,6 +147,7 @@ impl From<LineStatus> for PositionBody {
             ahead_at_start: line.ahead_at_start,
             total_waiting: line.total_waiting,
             estimated_wait,
+            outlook: line.outlook,
             deadline: line.deadline,
             hold_until: line.hold_until,
             last_turn: line.is_last_turn,

@@ -32,7 +32,7 @@ use axum::{
 };
 use frontrow_domain::{
     id::RoomId,
-    line::{Gate, Room},
+    line::{Gate, Room, ToldHorizon},
 };
 use frontrow_service::operators::RoomOverview;
 use frontrow_storage::Page;
@@ -137,6 +137,30 @@ async fn house_concerts(app: &SharedState, shell: &CockpitShell) -> HttpResult<R
     })
 }
 
+/// How near the told waits were to those that came, by horizon.
+fn told_waits(shell: &CockpitShell, line: &RoomOverview) -> RowTable {
+    let percent = |value: Option<i64>| value.map_or_else(|| "–".to_owned(), |n| shell.t1("orders-percent", "n", n));
+    let rows = line.told.iter().filter(|tally| tally.judged > 0).map(|tally| {
+        let horizon = match tally.horizon {
+            ToldHorizon::First => shell.t("orders-told-first"),
+            ToldHorizon::HalfMinute => shell.t1("orders-told-seconds", "n", 30_i64),
+            other => shell.t1("orders-told-minutes", "n", other.seconds().unwrap_or_default() / 60),
+        };
+        vec![
+            Cell::text(horizon),
+            Cell::figure(shell.number(&i64::try_from(tally.judged).unwrap_or(i64::MAX))),
+            Cell::figure(percent(tally.error_percent)),
+            Cell::figure(percent(tally.within_percent().and_then(|percent| i64::try_from(percent).ok()))),
+        ]
+    });
+    RowTable {
+        caption: shell.t("orders-told"),
+        heads: heads(shell, ["orders-told-when", "orders-told-judged", "orders-told-error", "orders-told-within"]),
+        rows: rows.collect(),
+        none: shell.t("orders-told-none"),
+    }
+}
+
 /// The address of a room's page.
 pub(super) fn path_of(id: RoomId) -> String {
     format!("/operator/rooms/{id}")
@@ -204,13 +228,11 @@ pub(super) async fn show(
         ("orders-message", room.message.clone().unwrap_or_else(|| "–".to_owned())),
     ];
     let mut more = vec![Link::to(shell.t("orders-rooms"), "/operator/rooms"), log_of(&shell, &format!("room {id}"))];
-    let tables = match id.concert() {
-        Some(concert) => {
-            more.push(Link::to(shell.t("orders-sale"), format!("/operator/concerts/{concert}/sale")));
-            Vec::new()
-        }
-        None => vec![house_concerts(app, &shell).await?],
-    };
+    let mut tables = vec![told_waits(&shell, line)];
+    match id.concert() {
+        Some(concert) => more.push(Link::to(shell.t("orders-sale"), format!("/operator/concerts/{concert}/sale"))),
+        None => tables.push(house_concerts(app, &shell).await?),
+    }
     let FormView { form, notice, preview, applied } = view;
     let page = RoomPage {
         notice,

@@ -45,6 +45,7 @@ desk-unknown-measuring = fewer than 30 visits ended in the last two minutes
 desk-not-sold-out = Not today
 desk-reach = { $percent }% of the line can buy
 desk-line-empty = line empty at { $when }
+desk-told = Told waits: off by { $error }% (median), { $within }% within the longer time
 desk-grades = Seats by grade
 desk-grade = { $sold } / { $seats }
 desk-no-grade = No grade

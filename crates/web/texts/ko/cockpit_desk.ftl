@@ -45,6 +45,7 @@ desk-unknown-measuring = 최근 2분에 끝난 입장이 30건이 안 됩니다
 desk-not-sold-out = 매진 안 됨
 desk-reach = 줄의 { $percent }%가 살 수 있음
 desk-line-empty = 줄은 { $when }에 빔
+desk-told = 안내한 대기 시간: 오차 { $error }% (중앙값), 긴 쪽 시간 안에 든 비율 { $within }%
 desk-grades = 등급별 좌석
 desk-grade = { $sold } / { $seats }
 desk-no-grade = 등급 없음

@@ -104,7 +104,7 @@ fn answer(operation: &str, status: &str) -> Option<Value> {
             "status": "active", "activated_at": "2027-02-01T01:01:00.250000Z", "deadline": "2027-02-01T01:02:30.250000Z",
             "queue": { "status": "active", "ahead": 0, "deadline": "2027-02-01T01:02:30.250000Z",
                 "hold_until": "2027-02-01T01:11:00.250000Z",
-                "estimated_wait": { "p50_seconds": 0, "p90_seconds": 0 }, "poll_after_ms": 31_200,
+                "estimated_wait": { "p50_seconds": 0, "p90_seconds": 0 }, "outlook": null, "poll_after_ms": 31_200,
                 "as_of": "2027-02-01T01:01:00.250000Z" }
         }),
         ("activate_token", "202") => json!({
@@ -116,7 +116,7 @@ fn answer(operation: &str, status: &str) -> Option<Value> {
         ("token", "200") => json!({
             "status": "ended", "activated_at": "2027-02-01T01:01:00.250000Z",
             "expired_at": "2027-02-01T01:03:00.250000Z", "end_reason": "paid",
-            "queue": { "status": "ended", "ahead": 0, "end_reason": "paid", "estimated_wait": { "p50_seconds": 0, "p90_seconds": 0 },
+            "queue": { "status": "ended", "ahead": 0, "end_reason": "paid", "outlook": null, "estimated_wait": { "p50_seconds": 0, "p90_seconds": 0 },
                 "poll_after_ms": 28_900, "as_of": "2027-02-01T01:06:00.250000Z" }
         }),
         ("cancel_reservation" | "cancel_for_user", "200") => json!({ "status": "cancelled", "closed_at": closed_at }),

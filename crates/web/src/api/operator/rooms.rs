@@ -14,10 +14,11 @@ use axum::{extract::State, http::Method, response::Response};
 use frontrow_domain::{
     command::RoomChange,
     id::{Position, RoomId},
-    line::{Gate, OpeningOrder},
+    line::{Gate, OpeningOrder, ToldHorizon},
     policy::STATUS_REASON_LEN_MAX,
     text::checked_text,
 };
+use frontrow_line::view::ToldTally;
 use frontrow_service::{bounded::given, operators::RoomOverview};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -70,11 +71,45 @@ pub struct LiveRoom {
     /// The highest position given; 0 before the first.
     #[schema(value_type = i64, minimum = 0, example = 12_150)]
     highest: Position,
+    /// How near the told waits were to those that came, by the horizon at which they were told: of a sample of the tokens,
+    /// as far as the instance that answers told them since its start.
+    told_waits: Vec<ToldWaitsBody>,
+}
+
+/// The told waits of one horizon, beside the waits that came.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ToldWaits)]
+pub struct ToldWaitsBody {
+    /// When they were told: `first` for the first wait that a token was told; else the first wait told of at most 10, 5, 2
+    /// or 1 minutes or 30 seconds, and more than the next shorter of these.
+    horizon: ToldHorizon,
+    /// How many were compared with the wait that came.
+    #[schema(minimum = 0, example = 340)]
+    judged: u64,
+    /// Of how many the wait was no longer than the told p90, in per cent; none if nothing was compared.
+    #[schema(minimum = 0, maximum = 100, example = 91)]
+    within_p90_percent: Option<u64>,
+    /// The median of how far the told p50 was off, in per cent of the wait that came, 200 at most; none if nothing was
+    /// compared.
+    #[schema(minimum = 0, maximum = 200, example = 18)]
+    median_error_percent: Option<i64>,
+}
+
+impl From<ToldTally> for ToldWaitsBody {
+    fn from(tally: ToldTally) -> Self {
+        Self {
+            horizon: tally.horizon,
+            judged: tally.judged,
+            within_p90_percent: tally.within_percent(),
+            median_error_percent: tally.error_percent,
+        }
+    }
 }
 
 impl From<RoomOverview> for LiveRoom {
-    fn from(RoomOverview { room, waiting, offered, active, highest }: RoomOverview) -> Self {
-        Self { room: room.into(), waiting, offered, active, highest }
+    fn from(RoomOverview { room, waiting, offered, active, highest, told }: RoomOverview) -> Self {
+        let told_waits = told.into_iter().map(ToldWaitsBody::from).collect();
+        Self { room: room.into(), waiting, offered, active, highest, told_waits }
     }
 }
 

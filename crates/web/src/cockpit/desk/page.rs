@@ -32,6 +32,7 @@ use frontrow_domain::{
     money::Money,
     time::Time,
 };
+use frontrow_line::view::ToldTally;
 use frontrow_service::house::{HouseCoverage, SaleScreen};
 use serde::Serialize;
 use serde_json::json;
@@ -79,6 +80,7 @@ struct Strip {
     waiting: String,
     joins: String,
     offered: String,
+    told: String,
     active: String,
     cap: String,
     idle: String,
@@ -105,6 +107,7 @@ impl Strip {
             waiting: number(shown.waiting),
             joins: shell.t1("desk-joins", "n", screen.pace.joins),
             offered: shell.t2("desk-offered", "n", shown.offered, "missed", silent),
+            told: told(shell, &shown.told),
             active: number(shown.active),
             cap: number(cap),
             idle: shell.t1("desk-idle", "n", cap.saturating_sub(shown.active).max(0)),
@@ -123,6 +126,18 @@ impl Strip {
             forecast_more,
         }
     }
+}
+
+/// How near the told waits were to those that came; nothing before some have come.
+fn told(shell: &Shell, tally: &ToldTally) -> String {
+    match (tally.error_percent, tally.within_percent()) {
+        (Some(error), Some(within)) => shell.t2("desk-told", "error", error, "within", count(within)),
+        _ => String::new(),
+    }
+}
+
+fn count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// The forecast: its headline, and what else is known.

@@ -30,6 +30,7 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("state_over", "desk-state-over", &[]),
     ("joins", "desk-joins", &["n"]),
     ("offered", "desk-offered", &["n", "missed"]),
+    ("told", "desk-told", &["error", "within"]),
     ("idle", "desk-idle", &["n"]),
     ("rate", "desk-rate", &["n"]),
     ("no_rate", "desk-no-rate", &[]),

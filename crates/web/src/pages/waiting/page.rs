@@ -12,7 +12,7 @@ use crate::{
 use askama::Template;
 use frontrow_domain::{
     id::ConcertId,
-    line::{EndReason, TokenStatus},
+    line::{EndReason, StockOutlook, TokenStatus},
 };
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
@@ -141,6 +141,8 @@ struct PlaceWords {
     ahead: i64,
     unit: String,
     wait: String,
+    /// Whether seats are likely to be left, if that is known.
+    outlook: String,
     bar: i64,
     /// Minutes and seconds until the time for the next step is over, and its hour.
     clock: String,
@@ -280,6 +282,7 @@ impl WaitingPage {
             ahead: line.ahead,
             unit: shell.t1("line-unit", "n", line.ahead),
             wait: words::wait(&shell, line.wait, concert.as_ref()),
+            outlook: line.outlook.map(|outlook| shell.t(words::outlook_id(outlook))).unwrap_or_default(),
             bar: bar(&line),
             clock: ends_at.map(|until| figures::clock(until.since(line.as_of))).unwrap_or_default(),
             until: ends_at.map(|until| shell.exact_hour(&until, zone)).unwrap_or_default(),
@@ -335,6 +338,48 @@ fn data(shell: &Shell, token: &str, line: &LineStatus, links: &PlaceLinks, found
         Wait::Unknown(reason) => json!({ "known": false, "reason": reason }),
     };
     let why = |reason| shell.t(words::unknown_id(reason));
+    let words = json!({
+        "unit_one": shell.t1("line-unit", "n", 1_i64),
+        "unit_other": shell.t1("line-unit", "n", 2_i64),
+        "soon": shell.t("line-wait-soon"),
+        "minutes": shell.template("line-wait-minutes", &["n"]),
+        "minutes_range": shell.template("line-wait-minutes-range", &["from", "to"]),
+        "hours": shell.template("line-wait-hours", &["n"]),
+        "hours_range": shell.template("line-wait-hours-range", &["from", "to"]),
+        "paused": why(WaitUnknown::Paused),
+        "sale_not_open": match found {
+            Some(_) => shell.template("line-wait-opens", &["when"]),
+            None => why(WaitUnknown::SaleNotOpen),
+        },
+        "sale_closed": why(WaitUnknown::SaleClosed),
+        "measuring": why(WaitUnknown::Measuring),
+        "in_lobby": match found {
+            Some(_) => shell.template("line-wait-lobby-opens", &["when"]),
+            None => why(WaitUnknown::InLobby),
+        },
+        "drawing": why(WaitUnknown::Drawing),
+        "sold_out": shell.t("line-wait-sold-out"),
+        "outlook_likely": shell.t(words::outlook_id(StockOutlook::Likely)),
+        "outlook_possible": shell.t(words::outlook_id(StockOutlook::Possible)),
+        "outlook_unlikely": shell.t(words::outlook_id(StockOutlook::Unlikely)),
+        "outlook_sold_out": shell.t(words::outlook_id(StockOutlook::SoldOut)),
+        "seats_one": shell.t1("line-seats-left", "n", 1_i64),
+        "tab_ahead": shell.template("line-tab-ahead", &["n"]),
+        "tab_turn": shell.t("line-tab-turn"),
+        "now": shell.t("line-seen-now"),
+        "ago": shell.template("line-seen-ago", &["n"]),
+        "again": shell.t("line-seen-again"),
+        "offline": shell.t("line-seen-offline"),
+        "stale": shell.t("line-seen-stale"),
+        "gone": shell.t("line-seen-gone"),
+        "message": shell.t("line-message"),
+        "said_ahead": shell.template("line-said-ahead", &["n"]),
+        "said_turn": shell.t("line-said-turn"),
+        "alarm_on": shell.t("line-alarm-on"),
+        "alarm_denied": shell.t("line-alarm-denied"),
+        "alarm_sound": shell.t("line-alarm-sound"),
+        "alarm_none": shell.t("line-alarm-none"),
+    });
     json!({
         "position": format!("/api/v1/queue/tokens/{token}/position"),
         "events": format!("/api/v1/queue/tokens/{token}/events"),
@@ -355,6 +400,7 @@ fn data(shell: &Shell, token: &str, line: &LineStatus, links: &PlaceLinks, found
             "ahead_at_start": line.ahead_at_start,
             "total_waiting": line.total_waiting,
             "estimated_wait": wait,
+            "outlook": line.outlook,
             "deadline": line.deadline,
             "hold_until": line.hold_until,
             "last_turn": line.is_last_turn,
@@ -364,44 +410,7 @@ fn data(shell: &Shell, token: &str, line: &LineStatus, links: &PlaceLinks, found
             "stale": line.is_stale,
         },
         "sales": words::sale_templates(shell),
-        "words": {
-            "unit_one": shell.t1("line-unit", "n", 1_i64),
-            "unit_other": shell.t1("line-unit", "n", 2_i64),
-            "soon": shell.t("line-wait-soon"),
-            "minutes": shell.template("line-wait-minutes", &["n"]),
-            "minutes_range": shell.template("line-wait-minutes-range", &["from", "to"]),
-            "hours": shell.template("line-wait-hours", &["n"]),
-            "hours_range": shell.template("line-wait-hours-range", &["from", "to"]),
-            "paused": why(WaitUnknown::Paused),
-            "sale_not_open": match found {
-                Some(_) => shell.template("line-wait-opens", &["when"]),
-                None => why(WaitUnknown::SaleNotOpen),
-            },
-            "sale_closed": why(WaitUnknown::SaleClosed),
-            "measuring": why(WaitUnknown::Measuring),
-            "in_lobby": match found {
-                Some(_) => shell.template("line-wait-lobby-opens", &["when"]),
-                None => why(WaitUnknown::InLobby),
-            },
-            "drawing": why(WaitUnknown::Drawing),
-            "sold_out": shell.t("line-wait-sold-out"),
-            "seats_one": shell.t1("line-seats-left", "n", 1_i64),
-            "tab_ahead": shell.template("line-tab-ahead", &["n"]),
-            "tab_turn": shell.t("line-tab-turn"),
-            "now": shell.t("line-seen-now"),
-            "ago": shell.template("line-seen-ago", &["n"]),
-            "again": shell.t("line-seen-again"),
-            "offline": shell.t("line-seen-offline"),
-            "stale": shell.t("line-seen-stale"),
-            "gone": shell.t("line-seen-gone"),
-            "message": shell.t("line-message"),
-            "said_ahead": shell.template("line-said-ahead", &["n"]),
-            "said_turn": shell.t("line-said-turn"),
-            "alarm_on": shell.t("line-alarm-on"),
-            "alarm_denied": shell.t("line-alarm-denied"),
-            "alarm_sound": shell.t("line-alarm-sound"),
-            "alarm_none": shell.t("line-alarm-none"),
-        },
+        "words": words,
     })
     .to_string()
 }
@@ -473,6 +482,7 @@ mod tests {
             ahead_at_start: position - 1,
             total_waiting: ahead + 1,
             wait: Wait::Unknown(WaitUnknown::Measuring),
+            outlook: None,
             deadline: None,
             hold_until: None,
             is_last_turn: false,

@@ -1,6 +1,7 @@
 //! How a wait is said.
 
 use crate::html::shell::Shell;
+use frontrow_domain::line::StockOutlook;
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
     line::Wait,
@@ -36,6 +37,16 @@ impl WaitRange {
             let (from, to) = range(3_600);
             Self::Hours(from, to)
         }
+    }
+}
+
+/// The text that says whether seats are likely to be left.
+pub(super) const fn outlook_id(outlook: StockOutlook) -> &'static str {
+    match outlook {
+        StockOutlook::Likely => "line-outlook-likely",
+        StockOutlook::Possible => "line-outlook-possible",
+        StockOutlook::Unlikely => "line-outlook-unlikely",
+        StockOutlook::SoldOut => "line-outlook-sold-out",
     }
 }
 
