@@ -11,6 +11,7 @@ pub mod extract;
 pub mod form;
 pub mod head;
 pub mod idempotency;
+pub mod join;
 pub mod kept;
 pub(crate) mod language;
 pub mod limit;

@@ -177,6 +177,8 @@ pub(super) fn settings(config: &Config, folder: &Path, rules: &PlannedRules) -> 
         ..config.clone()
     };
     scratch.rates.reads_per_second_per_address = 1_000_000;
+    scratch.rates.joins_per_address = 0;
+    scratch.rates.joins_per_network = 0;
     scratch
 }
 

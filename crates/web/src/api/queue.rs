@@ -5,6 +5,7 @@ use crate::edge::{
     events::{self, EventSource, NextEvent},
     extract::{OptionalJsonBody, PathText},
     idempotency::IdempotencyKey,
+    join::{self, JoinAsk},
     problem::HttpResult,
     reply::{List, json, replayed},
     state::SharedState,
@@ -178,13 +179,15 @@ impl From<TokenPlace> for TokenBody {
         (status = 200, description = "The place from before", body = TokenBody)))]
 pub(super) async fn issue(
     State(app): State<SharedState>,
-    SignedIn { caller, .. }: SignedIn,
+    SignedIn { caller, user_id }: SignedIn,
+    ClientAddress(client): ClientAddress,
     key: IdempotencyKey,
     OptionalJsonBody(body): OptionalJsonBody<JoinRequest>,
 ) -> HttpResult<Response> {
     let body = body.unwrap_or_default();
     let key = key.bind(caller, &Method::POST, "/queue/tokens", &[], &body)?;
-    let done = app.office.issue_token(caller, body.concert_id, key).await?;
+    let ask = JoinAsk { caller, user_id, client, concert_id: body.concert_id };
+    let done = join::join(&app, &ask, key).await?;
     let (place, issue) = done.value;
     let status = match issue {
         Issue::New => StatusCode::CREATED,

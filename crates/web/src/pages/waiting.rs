@@ -8,9 +8,10 @@ mod words;
 
 use crate::{
     edge::{
-        auth::SignedIn,
+        auth::{ClientAddress, SignedIn},
         extract::{PathId, PathKey as _, PathText},
         form::FormFields,
+        join::{self, JoinAsk},
         problem::{HttpResult, Problem, codes},
         state::SharedState,
     },
@@ -197,21 +198,24 @@ async fn front(State(app): State<SharedState>, shell: Shell) -> HttpResult<Respo
 /// Joins the line in front of another shop, or goes back to the place in it.
 async fn join_front(
     State(app): State<SharedState>,
-    SignedIn { caller, .. }: SignedIn,
+    SignedIn { caller, user_id }: SignedIn,
+    ClientAddress(client): ClientAddress,
     fields: FormFields,
 ) -> HttpResult<Redirect> {
     if app.pages.turn_url().is_none() {
         return Err(Problem::new(&codes::NOT_FOUND));
     }
     let key = key_of(&fields)?.bind(caller, &Method::POST, "/line", &[], &())?;
-    let (place, _) = app.office.issue_token(caller, None, key).await?.value;
+    let ask = JoinAsk { caller, user_id, client, concert_id: None };
+    let (place, _) = join::join(&app, &ask, key).await?.value;
     Ok(Redirect::to(&path_of_place(&place.signed)))
 }
 
 /// Joins the line of a concert, or goes back to the place in it.
 async fn join(
     State(app): State<SharedState>,
-    SignedIn { caller, .. }: SignedIn,
+    SignedIn { caller, user_id }: SignedIn,
+    ClientAddress(client): ClientAddress,
     PathId(concert): PathId<ConcertId>,
     fields: FormFields,
 ) -> HttpResult<Redirect> {
@@ -220,7 +224,8 @@ async fn join(
         Some(_) => key_of(&fields)?.bind(caller, &Method::POST, "/concerts/{id}/line", &[&concert], &())?,
         None => None,
     };
-    let (place, _) = app.office.issue_token(caller, Some(concert), key).await?.value;
+    let ask = JoinAsk { caller, user_id, client, concert_id: Some(concert) };
+    let (place, _) = join::join(&app, &ask, key).await?.value;
     if place.token.status() == TokenStatus::Active {
         return Ok(Redirect::to(&TurnGoal::Hall(concert).address()));
     }

@@ -144,6 +144,7 @@ definitions! {
     IDEMPOTENCY_KEY_REUSED of IdempotencyKeyReused: 422 "The Idempotency-Key was used before" "The key belongs to another request. A new request needs a new key.";
     SECOND_FACTOR_RESTING of SecondFactorResting until until: 429 "Too many wrong codes" "Codes of the authenticator app are accepted again from `until` on. A recovery code is accepted now.";
     RATE_LIMITED is "rate_limited": 429 "Too many requests" "Wait for as long as `Retry-After` says." after 1;
+    TOO_MANY_JOINS is "too_many_joins": 429 "Too many joins from one address" "Accounts at the client's address, or in its network, have taken as many new places in line as they may for now. Wait for as long as `Retry-After` says, with the same Idempotency-Key. Places that are there stay." after 60;
     HEADERS_TOO_LARGE is "headers_too_large": 431 "The headers are too large" "The request has more or larger headers than the server takes.";
     INTERNAL is "internal": 500 "Something went wrong" "A fault of the server. The operator finds it in the log by `request_id`.";
     OVERLOADED is "overloaded": 503 "The server is busy" "Nothing was done. Try again after `Retry-After`, with the same Idempotency-Key." after 1;
