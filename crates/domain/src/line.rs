@@ -10,6 +10,7 @@ mod room;
 mod state;
 mod token;
 mod wait;
+mod work;
 
 pub use admission::{can_be_activated, check_may_use, may_activate};
 pub use expectation::{ClaimRecord, TurnOutlook};
@@ -21,3 +22,4 @@ pub use token::{
     is_valid_position, is_wake_due, next_position,
 };
 pub use wait::{LinePace, estimated_wait, estimated_wait_p90};
+pub use work::{JoinPace, WorkPolicy, WorkPrice};

@@ -38,6 +38,7 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(queue::one, queue::leave))
         .routes(routes!(queue::position))
         .routes(routes!(queue::events))
+        .routes(routes!(queue::challenge))
         .routes(routes!(queue::activate))
         .routes(routes!(concerts::list))
         .routes(routes!(concerts::one))

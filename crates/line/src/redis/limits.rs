@@ -146,6 +146,26 @@ impl SharedLimits {
         asked(call.invoke_async(&mut self.handle.clone()).await)
     }
 
+    /// Notes a proof that is used, for as long as it is valid. No if it was used before; yes if Redis cannot be asked.
+    pub async fn use_once(&self, proof: u128, valid: Duration) -> bool {
+        let mut call = redis::cmd("SET");
+        let millis = u64::try_from(valid.as_millis()).unwrap_or(u64::MAX).max(1);
+        call.arg(self.proof_key(proof)).arg(1).arg("NX").arg("PX").arg(millis);
+        let noted: RedisResult<Option<String>> = call.query_async(&mut self.handle.clone()).await;
+        asked(noted.map(|noted| Some(noted.is_some()))).unwrap_or(true)
+    }
+
+    /// Forgets that a proof was used.
+    pub async fn forget_use(&self, proof: u128) {
+        let mut call = redis::cmd("DEL");
+        call.arg(self.proof_key(proof));
+        asked(call.query_async::<()>(&mut self.handle.clone()).await);
+    }
+
+    fn proof_key(&self, proof: u128) -> String {
+        self.keys.alone(format_args!("proof:{proof:032x}"))
+    }
+
     /// Remembers for a month that an account has signed in from a network; the latest [`KNOWN_MAX`] networks are
     /// stored.
     pub async fn remember(&self, known: KnownNetwork<'_>) {

@@ -1,17 +1,61 @@
 //! Joining a line: what a client must bring for a new place, beside what the rules decide.
+//!
+//! The cheapest is asked first: the budgets of its address and network, then work. An account that has its place gets it
+//! whatever the answers are.
+
+mod work;
 
 use crate::edge::{
-    limit::JoinEnd,
-    problem::{HttpResult, Problem},
+    limit::{JoinEnd, JoinOutlay, Use},
+    problem::{HttpResult, Problem, codes},
     state::SharedState,
 };
 use frontrow_domain::{
     command::{Idempotency, Issue, Replay},
-    id::{ConcertId, UserId},
+    id::{ConcertId, RoomId, UserId},
+    line::{WorkPolicy, WorkPrice},
     user::Caller,
 };
-use frontrow_service::{line::TokenPlace, office::Reply};
+use frontrow_service::{
+    join_work::{WorkChallenge, WorkProof},
+    line::TokenPlace,
+    office::Reply,
+};
 use std::net::IpAddr;
+use work::WorkPrices;
+
+/// What new places ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinSettings {
+    /// When they ask for work.
+    pub work: WorkPolicy,
+}
+
+/// What stands before new places at this instance.
+#[derive(Debug)]
+pub struct JoinGate {
+    prices: WorkPrices,
+}
+
+impl JoinGate {
+    /// The gate of these settings.
+    #[must_use]
+    pub fn new(settings: &JoinSettings) -> Self {
+        Self { prices: WorkPrices::new(settings.work) }
+    }
+}
+
+/// What a client brings for a new place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum JoinProof {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The answer to a challenge.
+    Work(String),
+    /// A wait that stands for it, where no script runs.
+    Wait(String),
+}
 
 /// A client that asks for a place in a line.
 #[derive(Debug)]
@@ -24,36 +68,91 @@ pub struct JoinAsk {
     pub client: IpAddr,
     /// The concert; none for the house room.
     pub concert_id: Option<ConcertId>,
+    /// What it brings.
+    pub proof: JoinProof,
 }
 
-/// Gives the caller its place. A new one counts against the budgets of its address and network.
+/// A challenge for a place of this user, at the price of now.
 ///
 /// # Errors
-/// 429 `too_many_joins` for a new place beyond these budgets; what the service refuses.
+/// 404 for an unknown concert.
+pub async fn challenge(
+    app: &SharedState,
+    user_id: UserId,
+    concert_id: Option<ConcertId>,
+) -> HttpResult<(RoomId, WorkChallenge)> {
+    let room = app.office.room_of(concert_id).await?;
+    let price = app.joins.prices.price(room, app.office.now()).unwrap_or(WorkPrice::LEAST);
+    Ok((room, app.office.work_challenge(user_id, room, price)))
+}
+
+/// What a join has spent, and gets back if it gives no new place.
+#[derive(Debug)]
+struct Cleared {
+    outlay: JoinOutlay,
+    proof: Option<WorkProof>,
+}
+
+/// Gives the caller its place. A new one counts against the budgets of its address and network, and may ask for work.
+///
+/// # Errors
+/// For a new place 429 `too_many_joins`, 403 `join_work_needed` or `join_work_invalid`; and what the service refuses.
 pub async fn join(
     app: &SharedState,
     ask: &JoinAsk,
     key: Option<Idempotency>,
 ) -> HttpResult<Reply<(TokenPlace, Issue)>> {
-    let outlay = match app.limits.begin_join(ask.client).await {
-        Ok(outlay) => Some(outlay),
+    let room = app.office.room_of(ask.concert_id).await?;
+    let cleared = match clear(app, ask, room).await {
+        Ok(cleared) => Some(cleared),
         Err(refused) => {
-            unless_new(app, ask, refused).await?;
+            if !app.office.has_place(ask.user_id, ask.concert_id).await? {
+                app.joins.prices.count(room, app.office.now());
+                return Err(refused);
+            }
             None
         }
     };
     let joined = app.office.issue_token(ask.caller, ask.concert_id, key).await;
-    if let Some(outlay) = outlay {
-        let end = match &joined {
-            Ok(Reply { value: (_, Issue::New), replay: Replay::Fresh }) => JoinEnd::NewPlace,
-            Ok(_) | Err(_) => JoinEnd::NoNewPlace,
-        };
-        app.limits.end_join(outlay, end).await;
+    let is_new = matches!(&joined, Ok(Reply { value: (_, Issue::New), replay: Replay::Fresh }));
+    if is_new {
+        app.joins.prices.count(room, app.office.now());
+    }
+    if let Some(Cleared { outlay, proof }) = cleared {
+        app.limits.end_join(outlay, if is_new { JoinEnd::NewPlace } else { JoinEnd::NoNewPlace }).await;
+        if let Some(proof) = proof.filter(|_| !is_new) {
+            app.limits.give_back_proof(proof).await;
+        }
     }
     Ok(joined?)
 }
 
-/// Refuses a new place. An account that has its place already gets it.
-async fn unless_new(app: &SharedState, ask: &JoinAsk, refused: Problem) -> HttpResult<()> {
-    if app.office.has_place(ask.user_id, ask.concert_id).await? { Ok(()) } else { Err(refused) }
+/// Has the client pay for a new place.
+async fn clear(app: &SharedState, ask: &JoinAsk, room: RoomId) -> HttpResult<Cleared> {
+    let outlay = app.limits.begin_join(ask.client).await?;
+    match check_proof(app, ask, room).await {
+        Ok(proof) => Ok(Cleared { outlay, proof }),
+        Err(refused) => {
+            app.limits.end_join(outlay, JoinEnd::NoNewPlace).await;
+            Err(refused)
+        }
+    }
+}
+
+/// Uses what the client brings. What is not asked for may be wrong.
+async fn check_proof(app: &SharedState, ask: &JoinAsk, room: RoomId) -> HttpResult<Option<WorkProof>> {
+    let now = app.office.now();
+    let (proof, wrong) = match &ask.proof {
+        JoinProof::Nothing => (None, &codes::JOIN_WORK_NEEDED),
+        JoinProof::Work(text) => (app.office.check_work(text, ask.user_id, room), &codes::JOIN_WORK_INVALID),
+        JoinProof::Wait(text) => (app.office.check_wait(text, ask.user_id, room), &codes::JOIN_WORK_NEEDED),
+    };
+    let proof = match proof {
+        Some(proof) if app.limits.use_proof(proof, now).await == Use::First => Some(proof),
+        Some(_) | None => None,
+    };
+    match proof {
+        None if app.joins.prices.price(room, now).is_some() => Err(Problem::new(wrong)),
+        proof => Ok(proof),
+    }
 }

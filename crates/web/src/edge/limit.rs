@@ -4,6 +4,7 @@ mod client_address;
 mod joins;
 mod meter;
 mod sign_in;
+mod used;
 
 use crate::edge::{
     cookies::{FromTrustedProxy, Scheme},
@@ -14,9 +15,12 @@ use crate::edge::{
 use axum::http::HeaderMap;
 use client_address::walk;
 pub use client_address::{client_address, network_of, wide_network_of};
-use frontrow_domain::id::{TokenId, UserId};
+use frontrow_domain::{
+    id::{TokenId, UserId},
+    time::Time,
+};
 use frontrow_line::redis::limits::{Allowance, Budget, KnownNetwork, SharedLimits};
-use frontrow_service::net::AddressRange;
+use frontrow_service::{join_work::WorkProof, net::AddressRange};
 use governor::Quota;
 use joins::JoinBudgets;
 pub use joins::{JoinEnd, JoinLimitSettings, JoinOutlay};
@@ -28,6 +32,8 @@ use std::{
     sync::Once,
     time::Duration,
 };
+pub use used::Use;
+use used::UsedProofs;
 
 /// How many reads a list of concerts counts as: it costs a query.
 pub const LIST_COST: u32 = 10;
@@ -83,6 +89,7 @@ pub struct RateLimits {
     reads_by_address: Limiter<IpAddr>,
     polls: Cells,
     joins: JoinBudgets,
+    used: UsedProofs,
     tries: Tries,
     tries_of_strangers: Tries,
     known_networks: KnownNetworks,
@@ -184,6 +191,7 @@ impl RateLimits {
             reads_by_address: Limiter::new(per_second(settings.reads_per_second_per_address)),
             polls: Cells::per_second(settings.polls_per_second_per_token, settings.poll_burst_per_token),
             joins: JoinBudgets::new(settings.joins),
+            used: UsedProofs::default(),
             tries: Tries::per_minute(settings.login_per_minute_per_account),
             tries_of_strangers: Tries::per_minute(strangers),
             known_networks: KnownNetworks::default(),
@@ -256,6 +264,16 @@ impl RateLimits {
     /// Gives back what a join has spent unless it gave a new place.
     pub async fn end_join(&self, outlay: JoinOutlay, end: JoinEnd) {
         self.joins.end(outlay, end, self.shared.as_ref()).await;
+    }
+
+    /// Uses a proof of work or of a wait, at all instances.
+    pub async fn use_proof(&self, proof: WorkProof, now: Time) -> Use {
+        self.used.take(proof, now, self.shared.as_ref()).await
+    }
+
+    /// Gives back a proof that gave no new place.
+    pub async fn give_back_proof(&self, proof: WorkProof) {
+        self.used.give_back(proof, self.shared.as_ref()).await;
     }
 
     /// Counts a sign-in attempt to this account from this network as if its password were wrong. The address must have

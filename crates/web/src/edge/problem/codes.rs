@@ -96,6 +96,8 @@ definitions! {
     TOKEN_ENDED of TokenEnded: 403 "The queue token has ended" "The token was spent, left the line, expired or let too many turns pass. Join the line again.";
     TURN_TIME_OVER of TurnTimeOver: 403 "The turn's time to hold seats is over" "The turn could hold seats until `until`; a hold made later could end after the token. What is held may be paid until its end. Then join the line again.";
     TOO_MANY_HOLDS of TooManyHolds: 403 "The turn has held seats too often" "One turn may hold seats `limit` times. What is held may be paid until its end. Then join the line again.";
+    JOIN_WORK_NEEDED is "join_work_needed": 403 "A new place asks for work" "Many join this line. Get a challenge by `GET /queue/challenge`, find its number, and send the same request with it as `altcha`.";
+    JOIN_WORK_INVALID is "join_work_invalid": 403 "The work is not good" "The answer to the challenge is wrong, over, used before, or of another account or line. Get another challenge and solve that.";
     NOT_FOUND of NotFound: 404 "No such thing" "There is no such thing, or it is another user's: the answer does not say which.";
     METHOD_NOT_ALLOWED is "method_not_allowed": 405 "The method is not allowed here" "The path exists, but not with this method; the `Allow` header lists those it has.";
     REQUEST_TIMEOUT is "request_timeout": 408 "The request came too slowly" "The headers or the body did not arrive in time. Nothing was done.";
