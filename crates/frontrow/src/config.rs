@@ -18,7 +18,7 @@ use frontrow_web::{
 use std::{net::SocketAddr, path::PathBuf};
 
 pub use cli::{Cli, CliCommand, ConcertCommand, KeysCommand, LineCommand, OperatorCommand, UserCommand};
-pub use joins::{JoinOptions, WorkPolicyName};
+pub use joins::{CheckFailsName, JoinOptions, WorkPolicyName};
 pub use load::{LoadError, ReadableSecret, Setting};
 pub use rates::RateOptions;
 pub use rehearse::RehearseOptions;

@@ -22,8 +22,8 @@ use std::fmt::Write as _;
 pub const WORK_VALID: Span = Span::from_secs(120);
 /// How long a client waits that does not solve a challenge: longer than the work takes any phone.
 pub const WAIT_FOR_NO_WORK: Span = Span::from_secs(30);
-/// How long such a wait is good after its end.
-const WAIT_VALID: Span = Span::from_secs(600);
+/// How long such a wait is good after its end: as long as a challenge.
+const WAIT_VALID: Span = Span::from_secs(120);
 /// The longest answer to a challenge, in characters: a right one has fewer than 500.
 pub const WORK_LEN_MAX: usize = 1_024;
 /// The only algorithm.

@@ -17,6 +17,7 @@ pub(crate) mod language;
 pub mod limit;
 pub mod listener;
 pub mod observe;
+pub mod outbound;
 pub mod posters;
 pub mod precondition;
 pub mod problem;

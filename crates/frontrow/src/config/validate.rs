@@ -98,6 +98,14 @@ impl Config {
             self.rates.joins_window_seconds <= 86_400,
             "joins_window_seconds must be at most 86400: a network that has spent its joins waits that long",
         );
+        must(
+            (1..=3_000).contains(&self.joins.join_check_timeout_ms),
+            "join_check_timeout_ms must be from 1 to 3000: a join waits that long",
+        );
+        must(
+            self.joins.join_check_secret.as_ref().is_none_or(|key| key.expose().chars().count() >= SERVICE_KEY_LEN_MIN),
+            "join_check_secret must have at least 32 characters",
+        );
         must(self.metrics_listen != Some(self.listen), "metrics_listen must be another address or port than listen");
         must(self.top_up_min >= 1, "top_up_min must be at least 1");
         must(self.top_up_min <= self.top_up_max, "top_up_min must not be more than top_up_max");

@@ -180,6 +180,8 @@ pub(super) fn settings(config: &Config, folder: &Path, rules: &PlannedRules) -> 
     scratch.rates.joins_per_address = 0;
     scratch.rates.joins_per_network = 0;
     scratch.joins.proof_of_work = WorkPolicyName::Off;
+    scratch.joins.join_check_url = None;
+    scratch.joins.join_check_secret = None;
     scratch
 }
 

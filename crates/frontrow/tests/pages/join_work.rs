@@ -54,7 +54,7 @@ async fn a_wait_is_for_one_account_and_one_line_and_lets_one_place_in() {
     send(&own, &hall, &[("wait", &wait)]).await.shows(200, &["버튼을 눌러"]);
     // A wait that is long over is begun again.
     let late = wait_of(&send(&own, &hall, &[]).await);
-    server.advance(30 + 601);
+    server.advance(30 + 121);
     send(&own, &hall, &[("wait", &late)]).await.shows(200, &["30초 뒤에"]);
     server.close().await;
 }

@@ -43,7 +43,15 @@ pub struct JoinRequest {
     #[serde(default, skip_serializing)]
     #[schema(max_length = 1024, example = "eyJhbGdvcml0aG0iOiJTSEEtMjU2IiwibnVtYmVyIjo0Mn0=")]
     altcha: Option<String>,
+    /// What the shop's own page found out about the client, for the program that checks new places, if this box office has
+    /// one.
+    #[serde(default, skip_serializing)]
+    #[schema(max_length = 1024, example = "0.8fKq2")]
+    proof: Option<String>,
 }
+
+/// The longest text for the checker, in characters.
+const CHECKER_PROOF_LEN_MAX: usize = 1_024;
 
 /// The line of a challenge.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -221,6 +229,7 @@ pub(super) async fn issue(
     State(app): State<SharedState>,
     SignedIn { caller, user_id }: SignedIn,
     ClientAddress(client): ClientAddress,
+    headers: HeaderMap,
     key: IdempotencyKey,
     OptionalJsonBody(body): OptionalJsonBody<JoinRequest>,
 ) -> HttpResult<Response> {
@@ -233,7 +242,13 @@ pub(super) async fn issue(
         Some(text) => JoinProof::Work(text),
         None => JoinProof::Nothing,
     };
-    let ask = JoinAsk { caller, user_id, client, concert_id: body.concert_id, proof };
+    if body.proof.as_ref().is_some_and(|text| text.len() > CHECKER_PROOF_LEN_MAX) {
+        let detail = format!("must have at most {CHECKER_PROOF_LEN_MAX} characters");
+        return Err(Problem::invalid_field("proof", detail));
+    }
+    let user_agent = join::user_agent(&headers);
+    let concert_id = body.concert_id;
+    let ask = JoinAsk { caller, user_id, client, concert_id, proof, user_agent, checker_proof: body.proof };
     let done = join::join(&app, &ask, key).await?;
     let (place, issue) = done.value;
     let status = match issue {

@@ -24,7 +24,7 @@ use crate::{
 use axum::{
     Router,
     extract::{FromRequestParts as _, RawQuery, Request, State},
-    http::{Method, StatusCode},
+    http::{HeaderMap, Method, StatusCode},
     response::{IntoResponse as _, Redirect, Response},
     routing::{get, post},
 };
@@ -200,6 +200,7 @@ async fn join_front(
     State(app): State<SharedState>,
     SignedIn { caller, user_id }: SignedIn,
     ClientAddress(client): ClientAddress,
+    headers: HeaderMap,
     shell: Shell,
     fields: FormFields,
 ) -> HttpResult<Response> {
@@ -207,7 +208,8 @@ async fn join_front(
         return Err(Problem::new(&codes::NOT_FOUND));
     }
     let key = key_of(&fields)?.bind(caller, &Method::POST, "/line", &[], &())?;
-    let ask = JoinAsk { caller, user_id, client, concert_id: None, proof: proof_in(&fields)? };
+    let (proof, user_agent) = (proof_in(&fields)?, join::user_agent(&headers));
+    let ask = JoinAsk { caller, user_id, client, concert_id: None, proof, user_agent, checker_proof: None };
     match join::join(&app, &ask, key).await {
         Ok(joined) => Ok(Redirect::to(&path_of_place(&joined.value.0.signed)).into_response()),
         Err(refused) => ask_for_work(&app, shell, &ask, &fields, refused).await,
@@ -220,6 +222,7 @@ async fn join(
     SignedIn { caller, user_id }: SignedIn,
     ClientAddress(client): ClientAddress,
     PathId(concert): PathId<ConcertId>,
+    headers: HeaderMap,
     shell: Shell,
     fields: FormFields,
 ) -> HttpResult<Response> {
@@ -228,7 +231,8 @@ async fn join(
         Some(_) => key_of(&fields)?.bind(caller, &Method::POST, "/concerts/{id}/line", &[&concert], &())?,
         None => None,
     };
-    let ask = JoinAsk { caller, user_id, client, concert_id: Some(concert), proof: proof_in(&fields)? };
+    let (proof, user_agent) = (proof_in(&fields)?, join::user_agent(&headers));
+    let ask = JoinAsk { caller, user_id, client, concert_id: Some(concert), proof, user_agent, checker_proof: None };
     let place = match join::join(&app, &ask, key).await {
         Ok(joined) => joined.value.0,
         Err(refused) => return ask_for_work(&app, shell, &ask, &fields, refused).await,

@@ -2,8 +2,11 @@
 
 use super::{Pair, eventually, keys};
 use frontrow::config::Cli;
+use frontrow_domain::time::Span;
 use frontrow_line::redis::limits::{Allowance, Budget, KNOWN_MAX, KnownNetwork, SharedLimits};
-use frontrow_web::edge::limit::{JoinEnd, RateLimits, SignInEnd};
+use frontrow_service::join_work::WorkProof;
+use frontrow_testkit::START;
+use frontrow_web::edge::limit::{JoinEnd, RateLimits, SignInEnd, Use};
 use std::net::IpAddr;
 
 const ADDRESS: &str = "192.0.2.7";
@@ -83,6 +86,26 @@ async fn two_instances_count_new_places_together_and_what_was_none_is_given_back
     let outlay = one.begin_join(address("192.0.2.8")).await.unwrap();
     one.end_join(outlay, JoinEnd::NewPlace).await;
     assert!(other.begin_join(address("192.0.2.9")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_proof_is_used_at_one_of_two_instances_and_once_more_when_it_is_given_back() {
+    let mut pair = Pair::start().await;
+    let one = limits(Some(SharedLimits::new(pair.one.handle(), keys())));
+    let other = limits(Some(SharedLimits::new(pair.other.handle(), keys())));
+    let proof = WorkProof { digest: 7, until: START.plus(Span::from_secs(120)) };
+    assert_eq!(one.use_proof(proof, START).await, Use::First);
+    assert_eq!(other.use_proof(proof, START).await, Use::Again);
+    let names: Vec<String> = pair.server.ask(&["KEYS", "*"]);
+    assert!((1..=120_000).contains(&pair.server.ask::<i64>(&["PTTL", &names[0]])));
+    one.give_back_proof(proof).await;
+    assert_eq!(pair.server.ask::<i64>(&["DBSIZE"]), 0);
+    assert_eq!(one.use_proof(proof, START).await, Use::First);
+    // While Redis is away each instance knows of its own uses.
+    pair.server.kill();
+    let next = WorkProof { digest: 8, ..proof };
+    assert_eq!(one.use_proof(next, START).await, Use::First);
+    assert_eq!(one.use_proof(next, START).await, Use::Again);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-use super::{RateLimitSettings, RateLimits, SignInEnd};
+use super::{JoinLimitSettings, RateLimitSettings, RateLimits, SignInEnd};
 use frontrow_domain::id::UserId;
 use frontrow_service::net::AddressRange;
 use std::{net::IpAddr, time::Duration};
