@@ -114,11 +114,11 @@ mod tests {
     #[test]
     fn of_uses_at_once_one_is_the_first() {
         let used = UsedProofs::default();
-        let uses = std::thread::scope(|scope| {
+        let answers = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| note(&used, 7, 0))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         });
-        assert_eq!(uses.iter().filter(|one| **one == Use::First).count(), 1);
+        assert_eq!(answers.iter().filter(|one| **one == Use::First).count(), 1);
     }
 
     #[test]
@@ -128,7 +128,10 @@ mod tests {
         for digest in 0..=last {
             note(&used, digest, 0);
         }
-        let remembered = |used: &UsedProofs| used.lock().young.len() + used.lock().old.len();
+        let remembered = |used: &UsedProofs| {
+            let all = used.lock();
+            all.young.len() + all.old.len()
+        };
         let before = remembered(&used);
         assert!((GENERATION_LEN..=2 * GENERATION_LEN).contains(&before), "{before}");
         assert_eq!(note(&used, last, 9), Use::Again);
