@@ -13,6 +13,7 @@ mod stock;
 mod token;
 mod told;
 mod wait;
+mod work;
 
 pub use admission::{can_be_activated, check_may_use, may_activate};
 pub use draw::{
@@ -30,3 +31,4 @@ pub use token::{
 };
 pub use told::{TOLD_ERROR_PERCENT_MAX, ToldHorizon, ToldJudgement, ToldWait};
 pub use wait::{LinePace, estimated_wait, estimated_wait_p90};
+pub use work::{JoinPace, WorkPolicy, WorkPrice};

@@ -28,6 +28,7 @@ use frontrow_web::{
     edge::{
         cors,
         events::Streams,
+        join::JoinGate,
         kept::Document,
         limit::RateLimits,
         listener, observe,
@@ -106,6 +107,7 @@ async fn assemble_with(
     let app = Arc::new(AppState {
         office,
         limits,
+        joins: JoinGate::new(config.join_settings(), &metrics)?,
         streams: Streams::new(config.stream_limits(), Arc::clone(&metrics)),
         service_key: config.load_service_key()?,
         document: Document::new("application/json", serde_json::to_vec(&frontrow_web::api::document(demo_accounts))?),

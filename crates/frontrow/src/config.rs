@@ -1,5 +1,6 @@
 //! Every setting of the server: from flags, the environment and a TOML file, in this order; then the default.
 mod cli;
+mod joins;
 mod load;
 mod parts;
 mod rates;
@@ -17,6 +18,7 @@ use frontrow_web::{
 use std::{net::SocketAddr, path::PathBuf};
 
 pub use cli::{Cli, CliCommand, ConcertCommand, KeysCommand, LineCommand, OperatorCommand, UserCommand};
+pub use joins::{CheckFailsName, JoinOptions, WorkPolicyName};
 pub use load::{LoadError, ReadableSecret, Setting};
 pub use rates::RateOptions;
 pub use rehearse::RehearseOptions;
@@ -262,6 +264,9 @@ pub struct Config {
         help_heading = "Waiting line"
     )]
     pub outage_grace_seconds: u32,
+    /// What a new place in line asks for.
+    #[command(flatten)]
+    pub joins: JoinOptions,
 
     /// The service key itself, at least 32 characters; prefer --service-key-file
     #[arg(

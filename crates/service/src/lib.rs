@@ -17,6 +17,7 @@ pub mod first_operator;
 pub mod gzip;
 pub mod health;
 pub mod house;
+pub mod join_work;
 pub mod letters;
 pub mod line;
 pub mod local;

@@ -15,7 +15,7 @@ use crate::{
 use frontrow_domain::{
     command::{Command, Idempotency, Issue, Request},
     id::{ConcertId, RoomId, TokenId, UserId},
-    line::{EndReason, Fence, Token, TokenState, TokenStatus, is_wake_due},
+    line::{EndReason, Fence, Token, TokenState, TokenStatus, is_live_token, is_wake_due},
     refusal::{EntityKind, Refusal},
     time::Time,
     user::Caller,
@@ -76,10 +76,7 @@ impl BoxOffice {
         concert_id: Option<ConcertId>,
         key: Option<Idempotency>,
     ) -> Result<Reply<(TokenPlace, Issue)>, ServiceError> {
-        let room_id = match concert_id {
-            None => RoomId::HOUSE,
-            Some(id) => self.concert(id).await?.room_id,
-        };
+        let room_id = self.room_of(concert_id).await?;
         let view = self.view(room_id).await?;
         self.begin_lobby(&view).await?;
         let done = self.ask(caller, Command::IssueToken { room_id, concert_id }, key).await?;
@@ -87,6 +84,29 @@ impl BoxOffice {
         // Joining again is a heartbeat, as a poll is.
         self.lines.record_heartbeat(token.id, self.now());
         Ok(Reply { value: (self.locate(token).await?, issue), replay: done.replay })
+    }
+
+    /// Whether the user has a place in the line of a concert's room, or of the house room: joining gives no new one then.
+    /// From the store.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for an unknown concert.
+    pub async fn has_place(&self, user: UserId, concert_id: Option<ConcertId>) -> Result<bool, ServiceError> {
+        let room_id = self.room_of(concert_id).await?;
+        let (tokens, now) = (self.store.live_tokens(user).await?, self.now());
+        let is_there = |token: &Token| token.id.room_id == room_id && is_live_token(token);
+        Ok(tokens.iter().any(|token| is_there(&token.after_deadline(now, &self.policy))))
+    }
+
+    /// The room whose line is joined for a concert, or without one.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for an unknown concert.
+    pub async fn room_of(&self, concert_id: Option<ConcertId>) -> Result<RoomId, ServiceError> {
+        Ok(match concert_id {
+            None => RoomId::HOUSE,
+            Some(id) => self.concert(id).await?.room_id,
+        })
     }
 
     /// Checks a token's signature and the epoch of its line, from memory. The store is read only for a room or an epoch

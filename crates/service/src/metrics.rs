@@ -7,7 +7,7 @@ mod text;
 mod told;
 mod totals;
 
-pub use labels::{DeliveryOutcome, Leads, Resting, RoomFigures, Up};
+pub use labels::{CheckOutcome, DeliveryOutcome, Leads, Resting, RoomFigures, Up};
 pub use text::MetricsFormat;
 pub(crate) use totals::{RequestTotals, percentile};
 
@@ -22,8 +22,8 @@ use frontrow_domain::{
 use frontrow_line::{PeerStatus, view::ToldTally};
 use frontrow_storage::{EventCounts, StoreError};
 use labels::{
-    BuildLabels, CodeLabel, ConsumerLabel, DeliveryLabels, EventLabels, KindLabel, RequestLabels, RoomLabel,
-    RoomLabels, RouteLabels, ServerLabel,
+    BuildLabels, CodeLabel, ConsumerLabel, DeliveryLabels, EventLabels, KindLabel, OutcomeLabel, RequestLabels,
+    RoomLabel, RoomLabels, RouteLabels, ServerLabel,
 };
 use latency::Latency;
 use prometheus_client::{
@@ -75,6 +75,7 @@ pub struct Metrics {
     outbox_events: Family<EventLabels, Gauge>,
     outbox_due: Family<ConsumerLabel, Gauge>,
     deliveries: Family<DeliveryLabels, Counter>,
+    join_checks: Family<OutcomeLabel, Counter>,
     rooms: Family<RoomLabels, Gauge>,
     /// The rooms with gauges.
     rooms_shown: Mutex<BTreeSet<RoomId>>,
@@ -168,6 +169,7 @@ impl Metrics {
             outbox_events: Family::default(),
             outbox_due: Family::default(),
             deliveries: Family::default(),
+            join_checks: Family::default(),
             rooms: Family::default(),
             rooms_shown: Mutex::default(),
             resting: Family::default(),
@@ -209,6 +211,9 @@ impl Metrics {
         // Present from the start, so that a rate sees the first failure.
         for kind in StoreError::KINDS {
             metrics.store_errors.get_or_create(&KindLabel { kind }).inc_by(0);
+        }
+        for outcome in CheckOutcome::ALL {
+            metrics.join_checks.get_or_create(&outcome.label()).inc_by(0);
         }
         for consumer in Consumer::ALL {
             metrics.event_counts(consumer, Some(EventCounts::default()));
@@ -252,6 +257,11 @@ impl Metrics {
              0 if none is pending",
             Unit::Seconds,
             self.outbox_due.clone(),
+        );
+        registry.register(
+            "join_checks",
+            "New places in line that another program was asked about",
+            self.join_checks.clone(),
         );
         registry.register("outbox_deliveries", "Deliveries of events by this instance", self.deliveries.clone());
         registry.register("room_tokens", "Living tokens by room and status", self.rooms.clone());
@@ -436,6 +446,11 @@ impl Metrics {
     pub fn first_event_due_at(&self, consumer: Consumer, due_at: Option<Time>) {
         let labels = ConsumerLabel { consumer: consumer.name() };
         self.outbox_due.get_or_create(&labels).set(due_at.map_or(0, |due_at| due_at.micros() / 1_000_000));
+    }
+
+    /// Counts a question to the checker of joins.
+    pub fn join_check(&self, outcome: CheckOutcome) {
+        self.join_checks.get_or_create(&outcome.label()).inc();
     }
 
     /// Counts a delivery of an event.

@@ -39,6 +39,7 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(queue::one, queue::leave))
         .routes(routes!(queue::position))
         .routes(routes!(queue::events))
+        .routes(routes!(queue::challenge))
         .routes(routes!(queue::activate))
         .routes(routes!(draws::proof))
         .routes(routes!(draws::draw))

@@ -25,3 +25,4 @@ mod seats;
 mod state_machine;
 mod support;
 mod versions;
+mod work;

@@ -25,6 +25,8 @@ mod hall_page;
 mod health;
 mod house;
 mod http_edge;
+mod join_work;
+mod joining;
 mod letters;
 mod metrics;
 mod operator;

@@ -172,6 +172,8 @@ pub(crate) fn flags(database: &str, redis: &str) -> Vec<String> {
         ("--drain-seconds", "10"),
         ("--log", "warn,frontrow_web=error"),
         ("--login-per-minute-per-address", "100000"),
+        ("--joins-per-address", "0"),
+        ("--joins-per-network", "0"),
         ("--holds-per-hour-per-user", "100000"),
     ];
     flags.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]).collect()

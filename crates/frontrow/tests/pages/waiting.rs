@@ -471,6 +471,24 @@ async fn a_form_without_its_key_or_with_a_bad_one_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_form_that_joins_from_a_network_with_enough_places_says_so_in_both_languages() {
+    let server = Server::with(&[("--joins-per-address", "1"), ("--joins-window-seconds", "86400")]).await;
+    let hall = own_room(&server, 0).await;
+    join(&server, &browser(&server, &server.buyer("first").await), &hall).await;
+    let late = server.buyer("late").await;
+    for (language, says) in
+        [("ko", "같은 네트워크에서 줄을 서는 사람이 많습니다"), ("en", "Many people are joining from your network")]
+    {
+        let browser = Browser::at(&server).speaking(language);
+        browser.set_cookie("frontrow-session", late.secret());
+        let page = browser.send(&format!("{}/line", hall.path()), &[("key", &new_key(&server))]).await;
+        page.shows(429, &[says]);
+        assert!(page.header("retry-after").is_some());
+    }
+    server.close().await;
+}
+
+#[tokio::test]
 async fn opening_the_page_too_often_is_refused_as_a_poll_is() {
     let server = Server::with(&[("--polls-per-second-per-token", "1")]).await;
     let hall = own_room(&server, 0).await;

@@ -3,9 +3,10 @@
 use crate::edge::{
     auth::{ClientAddress, SignedIn},
     events::{self, EventSource, NextEvent},
-    extract::{OptionalJsonBody, PathText},
+    extract::{OptionalJsonBody, PathText, QueryParams},
     idempotency::IdempotencyKey,
-    problem::HttpResult,
+    join::{self, JoinAsk, JoinProof},
+    problem::{HttpResult, Problem},
     reply::{List, json, replayed},
     state::SharedState,
 };
@@ -22,11 +23,12 @@ use frontrow_domain::{
 };
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
+    join_work::{WORK_LEN_MAX, WorkChallenge},
     line::{LineStatus, LineStream, TokenPlace, Wait},
     office::Reply,
 };
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Which line to join.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -35,6 +37,53 @@ pub struct JoinRequest {
     /// The concert; without it the house room's line is joined.
     #[serde(default)]
     concert_id: Option<ConcertId>,
+    /// The answer to a challenge of `GET /queue/challenge`, if a new place asks for work: the JSON of `algorithm`,
+    /// `challenge`, `number`, `salt` and `signature` in base64, as ALTCHA's widget and libraries write it.
+    // Another answer to another challenge is the same request: it has no part in what an idempotency key stands for.
+    #[serde(default, skip_serializing)]
+    #[schema(max_length = 1024, example = "eyJhbGdvcml0aG0iOiJTSEEtMjU2IiwibnVtYmVyIjo0Mn0=")]
+    altcha: Option<String>,
+    /// What the shop's own page found out about the client, for the program that checks new places, if this box office has
+    /// one.
+    #[serde(default, skip_serializing)]
+    #[schema(max_length = 1024, example = "0.8fKq2")]
+    proof: Option<String>,
+}
+
+/// The longest text for the checker, in characters.
+const CHECKER_PROOF_LEN_MAX: usize = 1_024;
+
+/// The line of a challenge.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengeQuery {
+    /// The concert; without it the house room.
+    concert_id: Option<ConcertId>,
+}
+
+/// A challenge in ALTCHA's form: the number from 0 to `maxnumber` is wanted, of which SHA-256 of `salt` and the number in
+/// decimal digits is `challenge`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = JoinChallenge)]
+pub struct ChallengeBody {
+    /// How to hash.
+    #[schema(example = "SHA-256")]
+    algorithm: &'static str,
+    /// The wanted hash, in hexadecimal.
+    #[schema(example = "2a2d5ad6b1a2c1a0a7d8f4f1a8f4e2d9c3b7a6e5d4c3b2a190807f6e5d4c3b2a")]
+    challenge: String,
+    /// The highest number that it may be; half of it is tried on average.
+    #[schema(minimum = 30_000, maximum = 300_000, example = 30_000)]
+    maxnumber: u32,
+    /// What stands before the number. It says until when the challenge is good, for which room and for whom.
+    #[schema(
+        example = "9f86d081884c7d659a2feaa0c55ad015?expires=1796000000&room=1&user=0195e7a0-52c1-7b7a-8e44-1f0c6b9d2a35&"
+    )]
+    salt: String,
+    /// The server's signature, in hexadecimal.
+    #[schema(example = "b7a6e5d4c3b2a190807f6e5d4c3b2a2a2d5ad6b1a2c1a0a7d8f4f1a8f4e2d9c3")]
+    signature: String,
 }
 
 /// A queue token, for its user.
@@ -188,19 +237,52 @@ impl From<TokenPlace> for TokenBody {
         (status = 200, description = "The place from before", body = TokenBody)))]
 pub(super) async fn issue(
     State(app): State<SharedState>,
-    SignedIn { caller, .. }: SignedIn,
+    SignedIn { caller, user_id }: SignedIn,
+    ClientAddress(client): ClientAddress,
+    headers: HeaderMap,
     key: IdempotencyKey,
     OptionalJsonBody(body): OptionalJsonBody<JoinRequest>,
 ) -> HttpResult<Response> {
     let body = body.unwrap_or_default();
     let key = key.bind(caller, &Method::POST, "/queue/tokens", &[], &body)?;
-    let done = app.office.issue_token(caller, body.concert_id, key).await?;
+    let proof = match body.altcha {
+        Some(text) if text.len() > WORK_LEN_MAX => {
+            return Err(Problem::invalid_field("altcha", format!("must have at most {WORK_LEN_MAX} characters")));
+        }
+        Some(text) => JoinProof::Work(text),
+        None => JoinProof::Nothing,
+    };
+    if body.proof.as_ref().is_some_and(|text| text.len() > CHECKER_PROOF_LEN_MAX) {
+        let detail = format!("must have at most {CHECKER_PROOF_LEN_MAX} characters");
+        return Err(Problem::invalid_field("proof", detail));
+    }
+    let user_agent = join::user_agent(&headers);
+    let concert_id = body.concert_id;
+    let ask = JoinAsk { caller, user_id, client, concert_id, proof, user_agent, checker_proof: body.proof };
+    let done = join::join(&app, &ask, key).await?;
     let (place, issue) = done.value;
     let status = match issue {
         Issue::New => StatusCode::CREATED,
         Issue::Existing => StatusCode::OK,
     };
     Ok(replayed((status, json(&TokenBody::from(place))), done.replay))
+}
+
+/// A challenge for a new place.
+///
+/// While many join, a new place asks the client's device for work (403 `join_work_needed`). The challenge is good for two
+/// minutes, once, for the caller and this line. It has the fields of ALTCHA's proof of work, so its widget and libraries
+/// solve it.
+#[utoipa::path(get, path = "/api/v1/queue/challenge", tag = "queue", operation_id = "join_challenge",
+    params(ChallengeQuery), responses((status = 200, description = "The challenge", body = ChallengeBody)))]
+pub(super) async fn challenge(
+    State(app): State<SharedState>,
+    SignedIn { user_id, .. }: SignedIn,
+    QueryParams(query): QueryParams<ChallengeQuery>,
+) -> HttpResult<Response> {
+    let (_, challenge) = join::challenge(&app, user_id, query.concert_id).await?;
+    let WorkChallenge { algorithm, challenge, maxnumber, salt, signature } = challenge;
+    Ok(json(&ChallengeBody { algorithm, challenge, maxnumber, salt, signature }))
 }
 
 /// The caller's places in line.

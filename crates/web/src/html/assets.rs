@@ -95,6 +95,8 @@ impl Assets {
             "line/words.js" SCRIPT,
             "live/source.js" SCRIPT,
             "pay.css" CSS,
+            "work/main.js" SCRIPT,
+            "work/solve.js" SCRIPT,
         ];
         let mut files: BTreeMap<_, _> =
             files.into_iter().map(|(path, media_type, body)| (path, Document::new(media_type, body))).collect();

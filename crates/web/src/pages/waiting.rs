@@ -8,9 +8,10 @@ mod words;
 
 use crate::{
     edge::{
-        auth::SignedIn,
+        auth::{ClientAddress, SignedIn},
         extract::{PathId, PathKey as _, PathText},
         form::FormFields,
+        join::{self, JoinAsk, JoinProof},
         problem::{HttpResult, Problem, codes},
         state::SharedState,
     },
@@ -23,7 +24,7 @@ use crate::{
 use axum::{
     Router,
     extract::{FromRequestParts as _, RawQuery, Request, State},
-    http::{Method, StatusCode},
+    http::{HeaderMap, Method, StatusCode},
     response::{IntoResponse as _, Redirect, Response},
     routing::{get, post},
 };
@@ -37,7 +38,7 @@ use frontrow_service::{
     office::ServiceError,
     sale::ConcertOnSale,
 };
-use page::{FrontPage, LeavePage, RenewedPage, WaitingPage};
+use page::{FrontPage, LeavePage, RenewedPage, WaitingPage, WorkPage};
 
 /// The routes of the line.
 pub(super) fn routes() -> Router<SharedState> {
@@ -197,34 +198,82 @@ async fn front(State(app): State<SharedState>, shell: Shell) -> HttpResult<Respo
 /// Joins the line in front of another shop, or goes back to the place in it.
 async fn join_front(
     State(app): State<SharedState>,
-    SignedIn { caller, .. }: SignedIn,
+    SignedIn { caller, user_id }: SignedIn,
+    ClientAddress(client): ClientAddress,
+    headers: HeaderMap,
+    shell: Shell,
     fields: FormFields,
-) -> HttpResult<Redirect> {
+) -> HttpResult<Response> {
     if app.pages.turn_url().is_none() {
         return Err(Problem::new(&codes::NOT_FOUND));
     }
     let key = key_of(&fields)?.bind(caller, &Method::POST, "/line", &[], &())?;
-    let (place, _) = app.office.issue_token(caller, None, key).await?.value;
-    Ok(Redirect::to(&path_of_place(&place.signed)))
+    let (proof, user_agent) = (proof_in(&fields)?, join::user_agent(&headers));
+    let ask = JoinAsk { caller, user_id, client, concert_id: None, proof, user_agent, checker_proof: None };
+    match join::join(&app, &ask, key).await {
+        Ok(joined) => Ok(Redirect::to(&path_of_place(&joined.value.0.signed)).into_response()),
+        Err(refused) => ask_for_work(&app, shell, &ask, &fields, refused).await,
+    }
 }
 
 /// Joins the line of a concert, or goes back to the place in it.
 async fn join(
     State(app): State<SharedState>,
-    SignedIn { caller, .. }: SignedIn,
+    SignedIn { caller, user_id }: SignedIn,
+    ClientAddress(client): ClientAddress,
     PathId(concert): PathId<ConcertId>,
+    headers: HeaderMap,
+    shell: Shell,
     fields: FormFields,
-) -> HttpResult<Redirect> {
+) -> HttpResult<Response> {
     // A page that is the same for all visitors has no key in its form. Joining twice is joining.
     let key = match fields.all(KEY_FIELD).next() {
         Some(_) => key_of(&fields)?.bind(caller, &Method::POST, "/concerts/{id}/line", &[&concert], &())?,
         None => None,
     };
-    let (place, _) = app.office.issue_token(caller, Some(concert), key).await?.value;
+    let (proof, user_agent) = (proof_in(&fields)?, join::user_agent(&headers));
+    let ask = JoinAsk { caller, user_id, client, concert_id: Some(concert), proof, user_agent, checker_proof: None };
+    let place = match join::join(&app, &ask, key).await {
+        Ok(joined) => joined.value.0,
+        Err(refused) => return ask_for_work(&app, shell, &ask, &fields, refused).await,
+    };
     if place.token.status() == TokenStatus::Active {
-        return Ok(Redirect::to(&TurnGoal::Hall(concert).address()));
+        return Ok(Redirect::to(&TurnGoal::Hall(concert).address()).into_response());
     }
-    Ok(Redirect::to(&path_of(&place.signed, concert, place.token.id.room_id)))
+    Ok(Redirect::to(&path_of(&place.signed, concert, place.token.id.room_id)).into_response())
+}
+
+/// The field with the answer to a challenge, and that with the wait that stands for it.
+const WORK_FIELD: &str = "altcha";
+const WAIT_FIELD: &str = "wait";
+
+/// What a form brings for a new place. The field of the answer is empty where no script has filled it.
+fn proof_in(fields: &FormFields) -> HttpResult<JoinProof> {
+    let given = |name| Ok::<_, Problem>(fields.one_or_none(name)?.filter(|text| !text.is_empty()).map(str::to_owned));
+    Ok(match (given(WORK_FIELD)?, given(WAIT_FIELD)?) {
+        (Some(work), _) => JoinProof::Work(work),
+        (None, Some(wait)) => JoinProof::Wait(wait),
+        (None, None) => JoinProof::Nothing,
+    })
+}
+
+/// The page that does the work which a new place asks for. Any other problem stays.
+async fn ask_for_work(
+    app: &SharedState,
+    shell: Shell,
+    ask: &JoinAsk,
+    fields: &FormFields,
+    refused: Problem,
+) -> HttpResult<Response> {
+    if ![codes::JOIN_WORK_NEEDED.code, codes::JOIN_WORK_INVALID.code].contains(&refused.code()) {
+        return Err(refused);
+    }
+    let (room, challenge) = join::challenge(app, ask.user_id, ask.concert_id).await?;
+    let wait = app.office.wait_ticket(fields.one_or_none(WAIT_FIELD)?, ask.user_id, room);
+    let action = ask.concert_id.map_or_else(|| "/line".to_owned(), |concert| format!("/concerts/{concert}/line"));
+    let key = fields.all(KEY_FIELD).next().map(str::to_owned);
+    let page = WorkPage::new(shell, action, key, &challenge, wait)?;
+    html(&page.shell, StatusCode::OK, &page)
 }
 
 /// The visitor's own place in the line of a concert; without one, the concert.

@@ -120,3 +120,14 @@ line-stay = Keep waiting
 line-renewed = Your place in line is safe
 line-renewed-text = This address can’t be used any more. Sign in with the account that joined the line, and you carry on from the same place.
 line-renewed-sign-in = Sign in and carry on
+join-work-title = One moment, please
+join-work-text = Many people are joining. So that one machine can’t take the places of many people, your device does a short calculation first.
+join-work-working = Calculating. This takes a few seconds, and then you join by yourself.
+join-work-progress = Progress of the calculation
+join-work-done = Done. You’re joining now.
+join-work-failed = Your browser couldn’t do the calculation. Join with the button below.
+join-work-wait = { $seconds ->
+    [0] Press the button to join.
+    [one] Press the button after { $seconds } second to join. If you press it sooner, you’re told how long it still takes.
+   *[other] Press the button after { $seconds } seconds to join. If you press it sooner, you’re told how long it still takes.
+}

@@ -113,3 +113,13 @@ line-stay = 계속 기다리기
 line-renewed = 줄의 자리는 그대로 있습니다
 line-renewed-text = 이 주소는 더 쓸 수 없습니다. 줄을 섰던 계정으로 로그인하면 같은 자리에서 이어서 기다립니다.
 line-renewed-sign-in = 로그인하고 이어 가기
+join-work-title = 잠시만 기다려 주세요
+join-work-text = 줄을 서는 사람이 많습니다. 기계 한 대가 여러 사람의 자리를 차지하지 못하도록, 먼저 이 기기가 짧은 계산을 합니다.
+join-work-working = 계산하고 있습니다. 몇 초 뒤에 자동으로 줄을 섭니다.
+join-work-progress = 계산 진행
+join-work-done = 계산이 끝났습니다. 줄을 서는 중입니다.
+join-work-failed = 이 브라우저에서 계산하지 못했습니다. 아래 버튼으로 줄을 서 주세요.
+join-work-wait = { $seconds ->
+    [0] 버튼을 눌러 줄을 서 주세요.
+   *[other] { $seconds }초 뒤에 버튼을 눌러 줄을 서 주세요. 더 일찍 누르면 남은 시간을 알려 드립니다.
+}

@@ -96,6 +96,9 @@ definitions! {
     TOKEN_ENDED of TokenEnded: 403 "The queue token has ended" "The token was spent, left the line, expired or let too many turns pass. Join the line again.";
     TURN_TIME_OVER of TurnTimeOver: 403 "The turn's time to hold seats is over" "The turn could hold seats until `until`; a hold made later could end after the token. What is held may be paid until its end. Then join the line again.";
     TOO_MANY_HOLDS of TooManyHolds: 403 "The turn has held seats too often" "One turn may hold seats `limit` times. What is held may be paid until its end. Then join the line again.";
+    JOIN_WORK_NEEDED is "join_work_needed": 403 "A new place asks for work" "Many join this line. Get a challenge by `GET /queue/challenge`, find its number, and send the same request with it as `altcha`.";
+    JOIN_WORK_INVALID is "join_work_invalid": 403 "The work is not good" "The answer to the challenge is wrong, over, used before, or of another account or line. Get another challenge and solve that.";
+    JOIN_DENIED is "join_denied": 403 "The place is not given" "The check of this box office has denied a new place in line. Ask the box office if you think that it is wrong.";
     NOT_FOUND of NotFound: 404 "No such thing" "There is no such thing, or it is another user's: the answer does not say which.";
     METHOD_NOT_ALLOWED is "method_not_allowed": 405 "The method is not allowed here" "The path exists, but not with this method; the `Allow` header lists those it has.";
     REQUEST_TIMEOUT is "request_timeout": 408 "The request came too slowly" "The headers or the body did not arrive in time. Nothing was done.";
@@ -146,10 +149,12 @@ definitions! {
     IDEMPOTENCY_KEY_REUSED of IdempotencyKeyReused: 422 "The Idempotency-Key was used before" "The key belongs to another request. A new request needs a new key.";
     SECOND_FACTOR_RESTING of SecondFactorResting until until: 429 "Too many wrong codes" "Codes of the authenticator app are accepted again from `until` on. A recovery code is accepted now.";
     RATE_LIMITED is "rate_limited": 429 "Too many requests" "Wait for as long as `Retry-After` says." after 1;
+    TOO_MANY_JOINS is "too_many_joins": 429 "Too many joins from one address" "Accounts at the client's address, or in its network, have taken as many new places in line as they may for now. Wait for as long as `Retry-After` says, with the same Idempotency-Key. Places that are there stay." after 60;
     HEADERS_TOO_LARGE is "headers_too_large": 431 "The headers are too large" "The request has more or larger headers than the server takes.";
     INTERNAL is "internal": 500 "Something went wrong" "A fault of the server. The operator finds it in the log by `request_id`.";
     OVERLOADED is "overloaded": 503 "The server is busy" "Nothing was done. Try again after `Retry-After`, with the same Idempotency-Key." after 1;
     TOO_MANY_STREAMS is "too_many_streams": 503 "No more streams of events" "The server, or the client's address, has as many streams of events open as it may. Ask without a stream meanwhile; try again after `Retry-After`." after 30;
+    JOIN_CHECK_UNAVAILABLE is "join_check_unavailable": 503 "New places cannot be checked now" "The program that checks new places in line gives no answer, and no new place is given without it. Try again after `Retry-After`, with the same Idempotency-Key. Places that are there stay." after 5;
     UNAVAILABLE is "unavailable": 503 "The database is away" "Nothing was done. Try again after `Retry-After`, with the same Idempotency-Key." after 2;
     OUTCOME_UNKNOWN is "outcome_unknown": 503 "It is not known yet whether it was done" "It may or may not have happened. Send the same request with the same Idempotency-Key: it takes effect once." after 1;
 }

@@ -2,7 +2,7 @@
 
 use super::{Bearing, LastClaim, TurnGoal, Visit, page_path, words};
 use crate::{
-    edge::problem::HttpResult,
+    edge::problem::{HttpResult, Problem},
     html::{
         figures,
         forms::fresh_key,
@@ -16,6 +16,7 @@ use frontrow_domain::{
 };
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
+    join_work::{WaitTicket, WorkChallenge},
     line::{LineStatus, Wait},
     sale::ConcertOnSale,
 };
@@ -426,6 +427,34 @@ pub(super) struct FrontPage {
 impl FrontPage {
     pub(super) fn new(shell: Shell) -> Self {
         Self { shell, key: fresh_key() }
+    }
+}
+
+/// The page that solves a challenge before a new place, or has a visitor without a script wait instead.
+#[derive(Template)]
+#[template(path = "waiting/work.html")]
+pub(super) struct WorkPage {
+    pub(super) shell: Shell,
+    action: String,
+    /// The key of the form that asked, if it had one.
+    key: Option<String>,
+    challenge: String,
+    wait: String,
+    seconds: i64,
+}
+
+impl WorkPage {
+    pub(super) fn new(
+        shell: Shell,
+        action: String,
+        key: Option<String>,
+        challenge: &WorkChallenge,
+        wait: WaitTicket,
+    ) -> HttpResult<Self> {
+        let challenge = serde_json::to_string(challenge).map_err(Problem::internal)?;
+        // Rounded up: a button that is pressed a moment early would be too early.
+        let seconds = wait.left.micros().max(0).saturating_add(999_999) / 1_000_000;
+        Ok(Self { shell, action, key, challenge, wait: wait.text, seconds })
     }
 }
 
