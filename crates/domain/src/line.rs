@@ -6,12 +6,14 @@
 mod admission;
 mod draw;
 mod expectation;
+mod figure;
 mod forecast;
 mod room;
 mod state;
 mod stock;
 mod token;
 mod told;
+mod visit;
 mod wait;
 mod work;
 
@@ -30,5 +32,6 @@ pub use token::{
     is_valid_position, is_wake_due, next_position,
 };
 pub use told::{TOLD_ERROR_PERCENT_MAX, ToldHorizon, ToldJudgement, ToldWait};
-pub use wait::{LinePace, estimated_wait, estimated_wait_p90};
+pub use visit::{AGE_CLASSES, VisitTable};
+pub use wait::{RoomMoment, WaitForecast, estimated_wait, estimated_wait_p90};
 pub use work::{JoinPace, WorkPolicy, WorkPrice};

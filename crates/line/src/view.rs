@@ -8,6 +8,7 @@ mod departed;
 #[cfg(test)]
 mod draw_tests;
 mod live;
+mod outlook;
 mod pacing;
 #[cfg(test)]
 pub(super) mod tests;
@@ -22,12 +23,13 @@ use departed::Departed;
 use frontrow_domain::{
     id::Position,
     line::{
-        ClaimRecord, DrawPhase, Gate, InFront, LinePace, Room, Token, TokenState, TokenStatus, ToldHorizon, ToldWait,
+        ClaimRecord, DrawPhase, Gate, InFront, Room, Token, TokenState, TokenStatus, ToldHorizon, ToldWait,
         TurnOutlook, estimated_wait, estimated_wait_p90,
     },
     time::{Span, Time},
 };
 use live::Live;
+use outlook::ToldForecast;
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
@@ -68,6 +70,8 @@ pub struct RoomView {
     visits: Visits,
     /// What tokens were told about their waits. Shared by all views of the line, as the tail is.
     told: Arc<ToldRecord>,
+    /// The forecast that is told. Shared by all views of the line.
+    forecast: Arc<ToldForecast>,
     freshness: Freshness,
 }
 
@@ -424,24 +428,15 @@ impl RoomView {
         }
     }
 
-    /// How the line moves at `now`, by what became of its turns and visits.
-    fn pace(&self, now: Time) -> LinePace {
+    /// Places that are free at `now` or become free while a claim is on its way, less those that are spoken for, in
+    /// millionths.
+    fn free_ppm(&self, now: Time) -> i64 {
         let leaving = self.visits.ends_within(self.claims.delay(), now, self.active);
         let leaving = leaving.min(self.room.leaving_max_ppm());
         // Each turn as a new one: a poll does not look at all of them.
         let coming = self.offered.saturating_mul(self.claims.chance_ppm(Span::ZERO));
-        let cap = self.room.max_active_tokens().max(0);
-        let free = cap.saturating_sub(self.active).max(0).saturating_mul(ALL_PPM);
-        LinePace {
-            ends_ppm: self.visits.ends_ppm(),
-            visit_micros: self.visits.visit_micros_at(now, self.active),
-            alive_ppm: self.claims.alive_ppm(),
-            comes_ppm: self.claims.comes_ppm(),
-            used_ppm: self.visits.used_ppm(),
-            free_ppm: free.saturating_add(leaving).saturating_sub(coming).max(0),
-            cap,
-            admit_per_minute: self.room.admit_per_minute,
-        }
+        let free = self.room.max_active_tokens().saturating_sub(self.active).max(0).saturating_mul(ALL_PPM);
+        free.saturating_add(leaving).saturating_sub(coming).max(0)
     }
 
     /// How long a token with `ahead` living tokens in front of it, beyond the cursor, will wait from `now` on, in a line that rests for `rest`.
@@ -455,10 +450,10 @@ impl RoomView {
             Some(Rest::Drawing) => return Estimate::Unknown(WaitUnknown::Drawing),
             None => {}
         }
-        let pace = self.pace(now);
+        let forecast = self.told_forecast(now);
         // Those who come back are served first.
         let ahead = ahead.saturating_add(i64::try_from(self.returned.len()).unwrap_or(i64::MAX));
-        match (estimated_wait(ahead, &pace), estimated_wait_p90(ahead, &pace)) {
+        match (estimated_wait(ahead, &forecast), estimated_wait_p90(ahead, &forecast)) {
             (Some(p50), Some(p90)) => Estimate::Known { p50, p90 },
             _ => Estimate::Unknown(WaitUnknown::Measuring),
         }

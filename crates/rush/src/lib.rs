@@ -35,7 +35,7 @@ pub use rehearsal::{CrowdFigures, CrowdSecond, Quantiles, RehearsalCrowd, Rehear
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use options::{Bench, Mode, RushCli, SaleOptions, SimulateOptions};
+use options::{Bench, Mode, RushCli, SaleOptions};
 use std::process::ExitCode;
 
 const BREACH: u8 = 1;
@@ -79,8 +79,8 @@ fn start(cli: RushCli) -> Result<ExitCode> {
             on_threads(threads)?.block_on(bench::run(&bench.what))?;
             Ok(ExitCode::SUCCESS)
         }
-        Some(Mode::Simulate(SimulateOptions { scenario, seed })) => {
-            for line in simulation::simulate(scenario.as_deref(), seed)? {
+        Some(Mode::Simulate(options)) => {
+            for line in simulation::simulate(&options)? {
                 println!("{line}");
             }
             Ok(ExitCode::SUCCESS)

@@ -47,11 +47,17 @@ pub(crate) enum Mode {
 /// Sales in virtual time.
 #[derive(Debug, Args)]
 pub(crate) struct SimulateOptions {
-    /// One scenario. Without it, all of them.
+    /// One scenario, `million`, or `rivals`. Without it, all scenarios but those two.
     pub(crate) scenario: Option<String>,
     /// The seed of the people's choices. The same seed makes the same sale.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Run with so many seeds, from --seed on, and say the medians.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) seeds: u8,
+    /// Draw the pictures of the guide into this folder, and nothing else.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) plots: Option<std::path::PathBuf>,
 }
 
 /// Which server, and who runs it.

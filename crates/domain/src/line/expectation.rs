@@ -17,6 +17,8 @@ const MEMORY: i64 = 128;
 const COMES_MIN_PPM: i64 = 100_000;
 /// What is taken for measured before the first turn: of ten turns nine are claimed, most of them in two seconds.
 const FIRST_CLAIMS_PPM: [i64; 7] = [3_000_000, 3_000_000, 2_000_000, 500_000, 250_000, 150_000, 100_000];
+/// How often what is expected of the turns that are out is worked out from itself.
+const FORESEEN_ROUNDS: u32 = 3;
 const FIRST_PASSED_PPM: i64 = 1_000_000;
 
 /// The turns of a line, by how long it took to claim them; old ones count less and less.
@@ -32,8 +34,8 @@ pub struct ClaimRecord {
     /// them.
     alive: i64,
     silent: i64,
-    /// Tokens that came in or are expected to, at their first turn or at a later one.
-    let_in: i64,
+    /// Turns that were offered to tokens that had come back after they were passed over or had let one pass.
+    returned: i64,
 }
 
 impl Default for ClaimRecord {
@@ -45,7 +47,7 @@ impl Default for ClaimRecord {
             delays: claims.saturating_mul(2),
             alive: claims.saturating_add(FIRST_PASSED_PPM),
             silent: 0,
-            let_in: claims,
+            returned: 0,
         }
     }
 }
@@ -61,19 +63,15 @@ fn class_of(age: Span) -> usize {
 impl ClaimRecord {
     /// Notes a claim of a turn of this age.
     pub fn note_claim(&mut self, age: Span) {
-        let chance = self.chance_ppm(Span::ZERO);
         self.fade();
         if let Some(count) = self.claimed.get_mut(class_of(age)) {
             *count = count.saturating_add(ONE_PPM);
         }
         self.delays = self.delays.saturating_add(age.micros().max(0));
-        self.let_in = self.let_in.saturating_add(ONE_PPM.saturating_sub(chance));
     }
 
     /// Notes a turn that was not claimed.
     pub fn note_pass(&mut self) {
-        let chance = self.chance_ppm(Span::ZERO);
-        self.let_in = self.let_in.saturating_sub(chance).max(0);
         self.fade();
         self.passed = self.passed.saturating_add(ONE_PPM);
     }
@@ -86,21 +84,17 @@ impl ClaimRecord {
             return;
         }
         for _ in 0..all.min(MEMORY) {
-            (self.alive, self.silent, self.let_in) = (faded(self.alive), faded(self.silent), faded(self.let_in));
+            (self.alive, self.silent, self.returned) = (faded(self.alive), faded(self.silent), faded(self.returned));
         }
         let weight =
             |count: i64| count.saturating_mul(ONE_PPM).saturating_mul(all.min(MEMORY)).checked_div(all).unwrap_or(0);
         self.alive = self.alive.saturating_add(weight(offered));
         self.silent = self.silent.saturating_add(weight(passed_over));
-        let coming = i128::from(weight(offered)).saturating_mul(i128::from(self.chance_ppm(Span::ZERO)));
-        let coming = coming.checked_div(i128::from(ONE_PPM)).and_then(|coming| i64::try_from(coming).ok());
-        self.let_in = self.let_in.saturating_add(coming.unwrap_or(0));
     }
 
     /// Notes turns of tokens that have come back.
     pub fn note_returned(&mut self, offered: i64) {
-        let coming = offered.clamp(0, MEMORY).saturating_mul(self.chance_ppm(Span::ZERO));
-        self.let_in = self.let_in.saturating_add(coming);
+        self.returned = self.returned.saturating_add(offered.clamp(0, MEMORY).saturating_mul(ONE_PPM));
     }
 
     /// The share of tokens that are heard of when their turn comes, in millionths.
@@ -112,7 +106,35 @@ impl ClaimRecord {
     /// How many tokens come in for each one whose turn comes first, in millionths: those who come back later count, too.
     #[must_use]
     pub fn comes_ppm(&self) -> i64 {
-        share_ppm(self.let_in, self.alive.saturating_add(self.silent)).clamp(COMES_MIN_PPM, ONE_PPM)
+        let turns = share_ppm(self.alive.saturating_add(self.returned), self.alive.saturating_add(self.silent));
+        share_of(turns, self.chance_ppm(Span::ZERO), ONE_PPM).clamp(COMES_MIN_PPM, ONE_PPM)
+    }
+
+    /// The record as it will be, as far as can be said, once the turns that are out at these ages are claimed or not: one
+    /// that is out for long counts for what is left to expect of it, long before its time is over.
+    #[must_use]
+    pub fn foreseen(&self, ages: &[Span]) -> Self {
+        let mut record = *self;
+        // What is expected of a turn depends on what is expected of the others.
+        for _ in 0..FORESEEN_ROUNDS {
+            let expected = record;
+            record = *self;
+            for age in ages.iter().copied() {
+                let (from, chance) = (class_of(age), expected.chance_ppm(age));
+                record.passed = record.passed.saturating_add(ONE_PPM.saturating_sub(chance));
+                let later: i64 = expected.claimed.iter().skip(from).sum();
+                for (count, weight) in record.claimed.iter_mut().zip(expected.claimed).skip(from) {
+                    *count = count.saturating_add(share_of(chance, weight, later));
+                }
+            }
+        }
+        record
+    }
+
+    /// From how many tokens the shares are known.
+    #[must_use]
+    pub const fn heads(&self) -> i64 {
+        self.alive.saturating_add(self.silent).saturating_div(ONE_PPM)
     }
 
     fn fade(&mut self) {
@@ -135,6 +157,12 @@ impl ClaimRecord {
         let micros = i128::from(self.delays).saturating_mul(i128::from(ONE_PPM)).checked_div(i128::from(claims));
         Span::from_micros(micros.and_then(|micros| i64::try_from(micros).ok()).unwrap_or(0))
     }
+}
+
+/// `part` ÷ `whole` of an amount; 0 of nothing.
+fn share_of(amount: i64, part: i64, whole: i64) -> i64 {
+    let share = i128::from(amount).saturating_mul(i128::from(part)).checked_div(i128::from(whole));
+    share.and_then(|share| i64::try_from(share).ok()).unwrap_or(0)
 }
 
 fn share_ppm(part: i64, whole: i64) -> i64 {

@@ -97,6 +97,7 @@ impl RoomView {
             claims: ClaimRecord::default(),
             visits: Visits::default(),
             told: Arc::default(),
+            forecast: Arc::default(),
             freshness: Freshness::Current,
         }
     }
@@ -311,7 +312,10 @@ impl RoomView {
                 TokenState::Offered { claimed_at: None, .. },
                 TokenStatus::Missed | TokenStatus::Waiting | TokenStatus::Ended,
             ) => self.claims.note_pass(),
-            (TokenState::Active { .. }, TokenStatus::Ended) => step.left += 1,
+            (TokenState::Active { since, .. }, TokenStatus::Ended) => {
+                step.left += 1;
+                self.visits.note_end(step.now.since(since), self.room.max_active_tokens());
+            }
             _ => {}
         }
     }

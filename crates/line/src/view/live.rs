@@ -110,6 +110,11 @@ impl Live {
         })
     }
 
+    /// When each active token was activated, in no order.
+    pub(super) fn active_since(&self) -> impl Iterator<Item = Time> {
+        self.shards.iter().flat_map(|shard| shard.iter()).filter_map(|entry| entry.state.active_since())
+    }
+
     /// The positions, in no order.
     pub(super) fn positions(&self) -> impl Iterator<Item = Position> {
         self.shards.iter().flat_map(|shard| shard.iter()).map(|entry| entry.position)

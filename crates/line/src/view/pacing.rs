@@ -37,7 +37,7 @@ impl RoomView {
         // Those who come back are served first; one of them stands for itself.
         let returned = i64::try_from(self.returned.len()).unwrap_or(i64::MAX);
         let in_front = place.ahead_in_line().saturating_add(returned.saturating_sub(1).max(0));
-        may_move && in_front < self.pace(now).free_ppm / ALL_PPM
+        may_move && in_front < self.free_ppm(now) / ALL_PPM
     }
 
     /// When the token's client should poll again, in milliseconds: often near the head, seldom at the back, seldom too

@@ -284,7 +284,7 @@ fn no_token_waits_for_a_free_place() {
     let model = Model::new(5, START);
     let view = RoomView::from_rows(&line(&model, START));
     assert_eq!(view.estimated_wait(4, None, START), Estimate::Known { p50: Span::ZERO, p90: Span::ZERO });
-    assert_eq!(view.estimated_wait(5, None, START), Estimate::Unknown(WaitUnknown::Measuring));
+    assert_eq!(view.estimated_wait(6, None, START), Estimate::Unknown(WaitUnknown::Measuring));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! How long visits last: how many ended, and the time of all visits in which they did.
 
-use frontrow_domain::time::{Span, Time};
+use frontrow_domain::{
+    line::VisitTable,
+    time::{Span, Time},
+};
 
 /// After so many ends an old one counts a third: visits change with the sale.
 const MEMORY: i64 = 256;
@@ -18,13 +21,15 @@ pub(super) struct Visits {
     /// The time of all places while nearly all were taken, and that of the visits in them.
     place_micros: i64,
     used_micros: i64,
+    /// The same by the age of the visits, to tell waits by.
+    table: VisitTable,
     at: Time,
 }
 
 impl Visits {
     /// Visits that are counted from `at` on.
-    pub(super) const fn from(at: Time) -> Self {
-        Self { ends_ppm: 0, visit_micros: 0, place_micros: 0, used_micros: 0, at }
+    pub(super) fn from(at: Time) -> Self {
+        Self { at, ..Self::default() }
     }
 
     /// The time until `now`, in which so many tokens were active in so many places, and the visits that ended then.
@@ -53,13 +58,18 @@ impl Visits {
         used.and_then(|used| i64::try_from(used).ok()).unwrap_or(ONE_PPM)
     }
 
-    /// The ends that count, in millionths.
-    pub(super) const fn ends_ppm(&self) -> i64 {
-        self.ends_ppm
+    /// Notes a visit that ended at this age, in a room of so many places.
+    pub(super) fn note_end(&mut self, age: Span, places: i64) {
+        self.table.note_end(age, places);
+    }
+
+    /// The visits that ended, by their age.
+    pub(super) const fn table(&self) -> &VisitTable {
+        &self.table
     }
 
     /// The time of all visits up to `now`, if so many tokens were active since the last change.
-    pub(super) fn visit_micros_at(&self, now: Time, active: i64) -> i64 {
+    fn visit_micros_at(&self, now: Time, active: i64) -> i64 {
         let since = now.since(self.at).micros().max(0);
         self.visit_micros.saturating_add(since.saturating_mul(active.max(0)))
     }

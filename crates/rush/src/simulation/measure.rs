@@ -8,7 +8,7 @@ use frontrow_domain::{
 use serde::Serialize;
 
 /// A wait that is shorter says nothing about a prediction: half a second is a fifth of it.
-const WAIT_MIN: Span = Span::from_secs(5);
+pub(super) const WAIT_MIN: Span = Span::from_secs(5);
 /// How far a told wait must rise above the lowest told before, to be a rise.
 const RISE_MIN: Span = Span::from_secs(30);
 /// How long a line must have moved until its wait should be known.
@@ -33,7 +33,19 @@ pub(super) struct Meters {
     cap: i64,
     /// How many are inside beyond the cap because it was lowered.
     beyond_lowered: i64,
+    /// Places idle in each part of the sale.
+    over_time: Vec<IdlePlaces>,
+    /// When somebody came in: the moment, and whether it asks all the way.
+    pub(super) entries: Vec<Time>,
+    opened: Time,
+    /// The sum of the times from a poll to the next, in milliseconds.
+    pub(super) poll_ms: i64,
 }
+
+/// The moment at which it is counted how many were let in.
+const SERVED_BY: Span = Span::from_secs(600);
+/// A part of a sale, of which the idle places are drawn.
+pub(super) const PART: Span = Span::from_secs(10);
 
 /// Places that stood idle while people waited who would have come in, of all places in that time.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,6 +73,8 @@ pub(super) struct Counts {
     pub(super) activated: u64,
     /// Turns that nobody claimed in time.
     pub(super) missed: u64,
+    /// Those of people who asked all the time and claimed at once.
+    pub(super) missed_present: u64,
     /// Claims that found the room full.
     pub(super) pending: u64,
     /// For each person who came in, those whose claim had found the room full earlier and who still waited.
@@ -88,6 +102,10 @@ impl Meters {
             counts: Counts::default(),
             cap: 0,
             beyond_lowered: 0,
+            over_time: Vec::new(),
+            entries: Vec::new(),
+            opened: now,
+            poll_ms: 0,
         }
     }
 
@@ -107,6 +125,12 @@ impl Meters {
         if waiting > 0 {
             let idle = max_active.saturating_sub(active).clamp(0, waiting);
             self.idle.add(micros, idle, max_active);
+            let part = now.since(self.opened).micros() / PART.micros();
+            let part = usize::try_from(part).unwrap_or(0);
+            if self.over_time.len() <= part {
+                self.over_time.resize(part + 1, IdlePlaces::default());
+            }
+            self.over_time[part].add(micros, idle, max_active);
             if self.was_full {
                 self.idle_once_full.add(micros, idle, max_active);
             }
@@ -139,6 +163,12 @@ impl Meters {
         person.told.all.push(told);
     }
 
+    /// When so many had come in, in seconds; none if they never did.
+    pub(super) fn entered_by(&self, count: usize) -> Option<i64> {
+        let at = self.entries.get(count.checked_sub(1)?)?;
+        Some(at.since(self.opened).micros() / 1_000_000)
+    }
+
     /// What came of it.
     pub(super) fn report(&self, scenario: &str, people: &[CrowdMember], ended: Span) -> SimulationReport {
         let predictions: Vec<Prediction> = people.iter().flat_map(Prediction::of).collect();
@@ -155,8 +185,16 @@ impl Meters {
             wait: Accuracy::of(None, predictions.iter()),
             by_horizon: HORIZONS.map(|seconds| Accuracy::near(seconds, &predictions)).into(),
             rises_percent: ratio(wide(rises), wide(told.count())),
+            idle_over_time: self.over_time.iter().map(|part| part.percent()).collect(),
+            served: real(self.entries.iter().filter(|at| at.since(self.opened) <= SERVED_BY).count()),
+            stale_ms: self.poll_ms / i64::try_from(self.polls.max(1)).unwrap_or(i64::MAX) / 2,
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "people in a line")]
+fn real(count: usize) -> f64 {
+    count as f64
 }
 
 fn wide(count: usize) -> i128 {
@@ -165,16 +203,16 @@ fn wide(count: usize) -> i128 {
 
 /// A share in per cent, to the hundredth; 0 of nothing.
 #[expect(clippy::cast_precision_loss, reason = "hundredths of a per cent")]
-fn ratio(part: i128, whole: i128) -> f64 {
+pub(super) fn ratio(part: i128, whole: i128) -> f64 {
     if whole == 0 { 0.0 } else { (part.saturating_mul(10_000) / whole) as f64 / 100.0 }
 }
 
 /// A told wait beside the one that came.
 #[derive(Debug, Clone, Copy)]
-struct Prediction {
-    p50: Span,
-    p90: Span,
-    came: Span,
+pub(super) struct Prediction {
+    pub(super) p50: Span,
+    pub(super) p90: Span,
+    pub(super) came: Span,
 }
 
 impl Prediction {
@@ -223,6 +261,11 @@ impl Accuracy {
     }
 }
 
+/// The median distance of the told waits from those that came, in per cent.
+pub(super) fn median_error(predictions: &[Prediction]) -> f64 {
+    Accuracy::of(None, predictions.iter()).error_percent
+}
+
 #[expect(clippy::cast_precision_loss, reason = "hundredths of a per cent")]
 fn median(mut values: Vec<i128>) -> f64 {
     values.sort_unstable();
@@ -247,4 +290,10 @@ pub(super) struct SimulationReport {
     pub(super) by_horizon: Vec<Accuracy>,
     /// People whose told wait rose by more than half a minute.
     pub(super) rises_percent: f64,
+    /// Idle places in each part of the sale, in per cent.
+    pub(super) idle_over_time: Vec<f64>,
+    /// How many of those who mean no harm were in after ten minutes.
+    pub(super) served: f64,
+    /// How old the number that a person sees is on average, in milliseconds: half the time between two polls.
+    pub(super) stale_ms: i64,
 }

@@ -8,7 +8,7 @@ use frontrow_domain::{
     command::{Command, Outcome, Request, RoomChange},
     id::{Position, RoomId, UserId},
     line::{Gate, Room, Token, TokenStatus, is_wake_due},
-    outage::Outages,
+    outage::Outage,
     policy::Policy,
     time::Time,
     user::Caller,
@@ -34,6 +34,7 @@ pub(super) struct SimulatedOffice {
     policy: Policy,
     rows: LineRows,
     peers: SoleInstance,
+    store: Arc<MemoryStore>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -45,7 +46,8 @@ impl SimulatedOffice {
         let office = Self {
             policy,
             rows: LineRows::new(room, policy),
-            peers: SoleInstance::new(store),
+            peers: SoleInstance::new(Arc::<MemoryStore>::clone(&store)),
+            store,
             runtime: tokio::runtime::Builder::new_current_thread().build()?,
         };
         office.load(now);
@@ -111,7 +113,7 @@ impl SimulatedOffice {
             wait: view.estimated_wait(place.ahead_in_line(), rest, now),
             poll_after_ms: view.poll_after_ms(&place, seed, rest, now),
         };
-        let is_due = |state| is_wake_due(state, now, &self.policy, &Outages::default());
+        let is_due = |state| is_wake_due(state, now, &self.policy, self.rows.outages());
         if place.state.is_some_and(is_due) {
             let command = Command::WakeToken { token: token_at(position) };
             let (_, changes) = self.ask(now, Caller::Buyer(user), command)?;
@@ -150,8 +152,17 @@ impl SimulatedOffice {
     }
 
     /// Starts the server again: what it had in memory is read from the rows.
-    pub(super) fn restart(&self, now: Time) {
+    pub(super) fn restart(&mut self, now: Time) {
+        self.peers = SoleInstance::new(Arc::<MemoryStore>::clone(&self.store));
         self.load(now);
+    }
+
+    /// Starts the server again that was down from `from` on.
+    pub(super) fn resume(&mut self, from: Time, now: Time) {
+        if let Some(outage) = Outage::between(from, now, &self.policy) {
+            self.rows.lengthen(outage);
+        }
+        self.restart(now);
     }
 
     /// Moves the line as its leader does; the changes of each advance.

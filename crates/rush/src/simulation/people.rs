@@ -1,6 +1,6 @@
 //! The people: what each of them will do, drawn before the sale begins.
 
-use super::scenario::{Scenario, Shares};
+use super::scenario::{Hoarders, Scenario, Shares};
 use frontrow_domain::{
     id::{Position, UserId},
     line::TokenStatus,
@@ -21,6 +21,8 @@ pub(super) enum Fate {
     Returner { after: Span },
     /// Stops asking once this share of the way is behind, and asks again so long after.
     Sleeper { after: f64, rest: Span },
+    /// Means to keep others out: asks for ever and never claims, or claims and stays.
+    Hoarder { claims: bool },
     /// Leaves once this share of the way is behind.
     Leaver { after: f64 },
 }
@@ -126,6 +128,27 @@ fn fate(shares: &Shares, rng: &mut StdRng) -> Fate {
     Fate::Plain
 }
 
+/// Somebody who asks, claims at once and stays for as long as it may.
+fn plain(number: u128) -> CrowdMember {
+    CrowdMember {
+        user: UserId(uuid::Uuid::from_u128(number)),
+        fate: Fate::Plain,
+        reaction: Span::from_millis(500),
+        visit: Span::from_secs(3_600),
+        visit_end: VisitEnd::Said,
+        position: None,
+        status: TokenStatus::Ended,
+        is_present: false,
+        first_ahead: 0,
+        lowest_ahead: None,
+        offered_at: None,
+        pending_since: None,
+        is_claiming: false,
+        has_returned: false,
+        told: ToldWaits::default(),
+    }
+}
+
 /// The people of a scenario, each with the moment of its arrival after the opening.
 pub(super) fn crowd(scenario: &Scenario, rng: &mut StdRng) -> Vec<(Span, CrowdMember)> {
     let (share, rush) = scenario.rush;
@@ -134,7 +157,6 @@ pub(super) fn crowd(scenario: &Scenario, rng: &mut StdRng) -> Vec<(Span, CrowdMe
         let within = if rng.random::<f64>() * 100.0 < share { rush } else { scenario.spread };
         let arrives = scaled(within, rng.random::<f64>());
         let person = CrowdMember {
-            user: UserId(uuid::Uuid::from_u128(u128::from(number) + 1)),
             fate: fate(&scenario.shares, rng),
             reaction: lognormal(Span::from_millis(900), 0.6, rng),
             visit: lognormal(scenario.visit.0, scenario.visit.1, rng),
@@ -143,20 +165,21 @@ pub(super) fn crowd(scenario: &Scenario, rng: &mut StdRng) -> Vec<(Span, CrowdMe
             } else {
                 VisitEnd::Said
             },
-            position: None,
-            status: TokenStatus::Ended,
-            is_present: false,
-            first_ahead: 0,
-            lowest_ahead: None,
-            offered_at: None,
-            pending_since: None,
-            is_claiming: false,
-            has_returned: false,
-            told: ToldWaits::default(),
+            ..plain(u128::from(number) + 1)
         };
         (arrives, person)
     });
     let mut come: Vec<_> = come.collect();
+    let (count, claims) = match scenario.hoarders {
+        Hoarders::None => (0, false),
+        Hoarders::NeverClaim(count) => (count, false),
+        Hoarders::Sit(count) => (count, true),
+    };
+    for number in 0..count {
+        let mut one = plain(u128::from(scenario.people) + u128::from(number) + 1);
+        one.fate = Fate::Hoarder { claims };
+        come.push((Span::ZERO, one));
+    }
     come.sort_by_key(|(arrives, _)| *arrives);
     come
 }

@@ -7,6 +7,7 @@ use frontrow_domain::{
     footprint::Footprint,
     id::{Position, RoomId, TokenId, UserId},
     line::{Room, Token, TokenStatus, first_claimed, first_due, is_live_token},
+    outage::{Outage, Outages},
     policy::Policy,
     time::Time,
     world::{NextIds, World},
@@ -27,6 +28,7 @@ pub(super) struct LineRows {
     deadlines: BTreeSet<(Time, Position)>,
     /// Those whose claims found the room full.
     claimed: BTreeSet<Position>,
+    outages: Outages,
 }
 
 impl LineRows {
@@ -42,6 +44,7 @@ impl LineRows {
             waiting: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             claimed: BTreeSet::new(),
+            outages: Outages::default(),
         }
     }
 
@@ -84,6 +87,7 @@ impl LineRows {
 
     fn load(&self, now: Time, keys: &Footprint) -> World {
         let mut world = World::new(now, self.policy, self.next_ids.clone());
+        world.outages = self.outages.clone();
         if !keys.rooms.is_empty() {
             world.rooms.load(self.room.room_id, self.room.clone());
             world.highest.insert(self.room.room_id, self.highest);
@@ -125,6 +129,19 @@ impl LineRows {
             }
         }
         world
+    }
+
+    pub(super) const fn outages(&self) -> &Outages {
+        &self.outages
+    }
+
+    /// Extends the deadlines that were live when an outage began.
+    pub(super) fn lengthen(&mut self, outage: Outage) {
+        let longer: Vec<_> = self.tokens.values().filter_map(|token| token.extended_by(&outage)).collect();
+        for token in longer {
+            self.put(token);
+        }
+        self.outages = Outages::new(self.outages.iter().copied().chain([outage]).collect());
     }
 
     fn overdue(&self, now: Time) -> Vec<Token> {

@@ -35,6 +35,18 @@ pub(super) enum Turnout {
     Change(RoomChange),
     /// The server starts again: what it had in memory is read from the rows.
     Restart,
+    /// The server is down for so long, and starts again then.
+    Down(Span),
+}
+
+/// Accounts of somebody who means to keep others out: they come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hoarders {
+    None,
+    /// So many ask and never claim.
+    NeverClaim(u32),
+    /// So many claim, and keep their places for as long as they may.
+    Sit(u32),
 }
 
 /// A sale to simulate.
@@ -52,6 +64,7 @@ pub(super) struct Scenario {
     pub(super) visit: (Span, f64),
     pub(super) shares: Shares,
     pub(super) turnouts: Vec<(Span, Turnout)>,
+    pub(super) hoarders: Hoarders,
     /// The end, whatever has happened by then.
     pub(super) lasts: Span,
 }
@@ -67,7 +80,7 @@ impl Scenario {
         (Span::from_secs(seconds), Turnout::Change(change))
     }
 
-    fn life() -> Self {
+    pub(super) fn life() -> Self {
         Self {
             name: "life",
             people: 600,
@@ -78,6 +91,7 @@ impl Scenario {
             visit: (Span::from_secs(75), 0.6),
             shares: Shares::MEASURED,
             turnouts: Vec::new(),
+            hoarders: Hoarders::None,
             lasts: Span::from_secs(7_200),
         }
     }
@@ -107,11 +121,33 @@ impl Scenario {
         }
     }
 
-    /// All scenarios.
+    /// A line of a million, of which the most come in the first ten minutes.
+    pub(super) fn million() -> Self {
+        Self {
+            name: "million",
+            people: 1_000_000,
+            rush: (90.0, Span::from_secs(600)),
+            spread: Span::from_secs(3_600),
+            max_active: 20_000,
+            admit_per_minute: None,
+            visit: (Span::from_secs(120), 0.6),
+            lasts: Span::from_secs(14_400),
+            ..Self::life()
+        }
+    }
+
+    /// All scenarios but that of a million, which takes minutes.
     pub(super) fn all() -> Vec<Self> {
         vec![
             Self::life(),
             Self { name: "life_restart", turnouts: vec![(Span::from_secs(300), Turnout::Restart)], ..Self::life() },
+            Self {
+                name: "life_down",
+                turnouts: vec![(Span::from_secs(240), Turnout::Down(Span::from_secs(120)))],
+                ..Self::life()
+            },
+            Self { name: "life_unclaimed", hoarders: Hoarders::NeverClaim(30), ..Self::life() },
+            Self { name: "life_sitters", hoarders: Hoarders::Sit(30), ..Self::life() },
             Self::base(),
             Self::plain("plain_rate", Some(60)),
             Self::plain("plain_free", None),

@@ -1,0 +1,176 @@
+//! How long visits last, by a life table: how many visits ended at which age, and how long visits were that old.
+//!
+//! A mean of the ended visits alone would be too short while a room fills, since the short ones end first; and one of all
+//! visits hides that a place whose visitor has closed the page without a word is kept until the token has been idle for
+//! too long. In a life table a visit that has not ended counts for the ages that it has reached, and for no other.
+
+use super::figure::{fraction, seconds};
+use crate::time::Span;
+
+/// How many classes of age there are: a third of a doubling each, from one second to eleven minutes, and all that is
+/// older.
+pub const AGE_CLASSES: usize = 30;
+/// The ages, in milliseconds, at which the classes end.
+const AGES_MS: [i64; AGE_CLASSES] = [
+    1_000,
+    1_260,
+    1_590,
+    2_000,
+    2_520,
+    3_170,
+    4_000,
+    5_040,
+    6_350,
+    8_000,
+    10_080,
+    12_700,
+    16_000,
+    20_160,
+    25_400,
+    32_000,
+    40_320,
+    50_800,
+    64_000,
+    80_630,
+    101_600,
+    128_000,
+    161_270,
+    203_190,
+    256_000,
+    322_540,
+    406_370,
+    512_000,
+    645_080,
+    i64::MAX,
+];
+/// The class before stands for the time of so many visits where little is measured.
+const PRIOR_VISITS: f64 = 1.0;
+/// After so many ends an old one counts a third, or after four times the places of the room: visits change with the
+/// sale, and a room is measured over some of its visits.
+const MEMORY: i64 = 256;
+const MEMORY_PER_PLACE: i64 = 4;
+/// One end, in millionths.
+const ONE_PPM: i64 = 1_000_000;
+
+/// The visits of a room by their age; old ones count less and less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct VisitTable {
+    /// Visits that ended in each class, in millionths.
+    ends: [i64; AGE_CLASSES],
+    /// How long visits were in each class, in microseconds.
+    micros: [i64; AGE_CLASSES],
+}
+
+/// The time that a visit of this age has spent in each class, in microseconds.
+fn time_in_classes(age: Span) -> impl Iterator<Item = i64> {
+    let age = age.micros().max(0);
+    let starts = std::iter::once(0).chain(AGES_MS);
+    starts.zip(AGES_MS).map(move |(from, to)| {
+        let (from, to) = (from.saturating_mul(1_000), to.saturating_mul(1_000));
+        age.min(to).saturating_sub(from).max(0)
+    })
+}
+
+impl VisitTable {
+    /// Notes a visit that ended at this age, in a room of so many places.
+    pub fn note_end(&mut self, age: Span, places: i64) {
+        let memory = MEMORY.max(places.saturating_mul(MEMORY_PER_PLACE));
+        let faded = |count: &mut i64| *count = count.saturating_sub(count.checked_div(memory).unwrap_or(0));
+        self.ends.iter_mut().for_each(faded);
+        self.micros.iter_mut().for_each(faded);
+        self.note_time(age);
+        let class = AGES_MS.partition_point(|bound| *bound <= age.millis());
+        if let Some(ends) = self.ends.get_mut(class) {
+            *ends = ends.saturating_add(ONE_PPM);
+        }
+    }
+
+    /// Notes a visit that has reached this age and has not ended.
+    pub fn note_time(&mut self, age: Span) {
+        for (sum, time) in self.micros.iter_mut().zip(time_in_classes(age)) {
+            *sum = sum.saturating_add(time);
+        }
+    }
+
+    /// How many ends count.
+    #[must_use]
+    pub fn ends(&self) -> f64 {
+        fraction(self.ends.iter().sum(), ONE_PPM)
+    }
+
+    /// The share of the visits of each age that ends in a second, with the age in seconds up to which it holds. Where little
+    /// is measured it is nearly that of the age before, and at the youngest age that of all.
+    pub(super) fn hazards(&self) -> impl Iterator<Item = (f64, f64)> {
+        let all = fraction(self.micros.iter().sum(), ONE_PPM);
+        let visit = (all + 0.1) / (self.ends() + 0.01) * PRIOR_VISITS;
+        let mut before = 1.0 / visit;
+        self.ends.iter().zip(self.micros).zip(AGES_MS).map(move |((ends, micros), to)| {
+            let (ends, time) = (fraction(*ends, ONE_PPM), fraction(micros, ONE_PPM));
+            before = (ends + before * visit) / (time + visit);
+            (seconds(Span::from_millis(to)), before)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The ages, in seconds, at which half of the visits have ended and nine in ten have.
+    fn quantiles(table: &VisitTable) -> (f64, f64) {
+        let (mut alive, mut from) = (1.0_f64, 0.0);
+        let mut found = (f64::MAX, f64::MAX);
+        for (to, hazard) in table.hazards() {
+            for (share, at) in [(0.5, &mut found.0), (0.1, &mut found.1)] {
+                let age = from + (alive / share).ln() / hazard;
+                if alive >= share && age <= to {
+                    *at = at.min(age);
+                }
+            }
+            alive *= (-hazard * (to - from)).exp();
+            from = to;
+        }
+        found
+    }
+
+    #[test]
+    fn visits_that_have_not_ended_count_for_the_ages_that_they_have_reached_alone() {
+        // Given a room of forty whose visits last forty seconds each, of which half began half a minute ago.
+        let mut table = VisitTable::default();
+        for _ in 0..60 {
+            table.note_end(Span::from_secs(40), 40);
+        }
+        let (half, most) = quantiles(&table);
+        assert!((32.0..=42.0).contains(&half) && most < 60.0, "{half}, {most}");
+        // When those in the room are counted, it is not taken for one of longer visits.
+        for _ in 0..20 {
+            table.note_time(Span::from_secs(30));
+        }
+        let (later, _) = quantiles(&table);
+        assert!((half..half + 2.0).contains(&later), "{later} after {half}");
+    }
+
+    #[test]
+    fn places_that_silent_visitors_keep_are_told_from_short_visits() {
+        // Given nine visits of five seconds for each that is idle for a minute and a half.
+        let mut table = VisitTable::default();
+        for number in 0..300 {
+            table.note_end(Span::from_secs(if number % 10 == 0 { 98 } else { 5 }), 20);
+        }
+        let (half, most) = quantiles(&table);
+        assert!((4.0..=6.4).contains(&half) && most > 60.0, "{half}, {most}");
+    }
+
+    #[test]
+    fn visits_that_change_are_known_after_some() {
+        let mut table = VisitTable::default();
+        for _ in 0..2_000 {
+            table.note_end(Span::from_secs(100), 10);
+        }
+        for _ in 0..1_000 {
+            table.note_end(Span::from_secs(10), 10);
+        }
+        assert!(quantiles(&table).0 < 13.0, "{:?}", quantiles(&table));
+        assert!((250.0..260.0).contains(&table.ends()), "{}", table.ends());
+    }
+}

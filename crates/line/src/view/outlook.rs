@@ -1,0 +1,83 @@
+//! The wait that a line is told, worked out once a second for all who ask.
+
+use super::{ALL_PPM, RoomView};
+use arc_swap::ArcSwapOption;
+use frontrow_domain::{
+    line::{Room, RoomMoment, WaitForecast},
+    time::{Span, Time},
+};
+use std::sync::Arc;
+
+/// A forecast is told for this long: what changes within it is less than what a wait is known by.
+const TOLD_FOR: Span = Span::from_secs(1);
+
+/// A room that has filled is taken to be used to at least this share, in millionths: what a rate leaves empty is empty by
+/// the rate.
+const USED_MIN_PPM: i64 = 960_000;
+
+/// The forecast that is told now. All views of a line share it.
+#[derive(Debug, Default)]
+pub(super) struct ToldForecast(ArcSwapOption<Forecasted>);
+
+#[derive(Debug)]
+struct Forecasted {
+    at: Time,
+    /// The settings that it goes by: when they change, it is worked out again at once.
+    settings: (i64, Option<i64>, Time),
+    forecast: WaitForecast,
+}
+
+const fn settings(room: &Room) -> (i64, Option<i64>, Time) {
+    (room.max_active, room.admit_per_minute, room.updated_at)
+}
+
+impl RoomView {
+    /// How this line will move from `now` on, as it is told to those in it.
+    pub(super) fn told_forecast(&self, now: Time) -> SharedForecast {
+        let told = self.forecast.0.load_full();
+        let is_current = |told: &Arc<Forecasted>| {
+            told.settings == settings(&self.room) && told.at <= now && now.since(told.at) < TOLD_FOR
+        };
+        let forecasted = told.filter(is_current).unwrap_or_else(|| {
+            let forecast = WaitForecast::of(&self.moment(now));
+            let new = Arc::new(Forecasted { at: now, settings: settings(&self.room), forecast });
+            self.forecast.0.store(Some(Arc::clone(&new)));
+            new
+        });
+        SharedForecast(forecasted)
+    }
+
+    /// The room at `now`, as its wait is told from it.
+    fn moment(&self, now: Time) -> RoomMoment {
+        let unclaimed = self.live.turns().filter(|turn| turn.claimed_at.is_none());
+        let ages: Vec<_> = unclaimed.map(|turn| now.since(turn.since)).collect();
+        let claims = self.claims.foreseen(&ages);
+        let coming = self.live.turns().map(|turn| match turn.claimed_at {
+            Some(_) => ALL_PPM,
+            None => claims.chance_ppm(now.since(turn.since)),
+        });
+        RoomMoment {
+            visits: *self.visits.table(),
+            ages: self.live.active_since().map(|since| now.since(since)).collect(),
+            cap: self.room.max_active_tokens(),
+            used_ppm: self.visits.used_ppm().max(USED_MIN_PPM),
+            coming_ppm: coming.sum(),
+            delay: self.claims.delay(),
+            alive_ppm: claims.alive_ppm(),
+            comes_ppm: claims.comes_ppm(),
+            heads: claims.heads(),
+            admit_per_minute: self.room.admit_per_minute,
+        }
+    }
+}
+
+/// A forecast that is told.
+pub(super) struct SharedForecast(Arc<Forecasted>);
+
+impl std::ops::Deref for SharedForecast {
+    type Target = WaitForecast;
+
+    fn deref(&self) -> &WaitForecast {
+        &self.0.forecast
+    }
+}
