@@ -2,8 +2,8 @@
 
 use crate::{
     command::{
-        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewConcert, NewPassword,
-        Settlements,
+        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert,
+        NewPassword, Settlements,
     },
     id::SeatId,
     outbox::CLAIM_MAX,
@@ -77,7 +77,10 @@ impl Command {
                 detail_texts(&change.details)
             }
             Self::SetPoster { poster, .. } => count("Send", poster.jpeg.len(), 1..=POSTER_LEN_MAX, "bytes"),
-            Self::CancelConcert { reason, .. } | Self::SettleDebt { reason, .. } => texts([reason.as_str()]),
+            Self::CancelConcert { reason, .. }
+            | Self::SettleDebt { reason, .. }
+            | Self::RemoveFromLine { reason, .. }
+            | Self::BlockFromLine(NewBlock { reason, .. }) => texts([reason.as_str()]),
             Self::WindUp { seat_ids, payment_ids, .. } => {
                 count("Name", seat_ids.len(), 0..=wide(WIND_UP_MAX), "seats")?;
                 count("Name", payment_ids.len(), 0..=wide(WIND_UP_MAX), "payments")
@@ -120,6 +123,7 @@ impl Command {
             | Self::ActivateToken { .. }
             | Self::LeaveQueue { .. }
             | Self::WakeToken { .. }
+            | Self::UnblockFromLine { .. }
             | Self::EndLine { .. }
             | Self::RefundConcert { .. }
             | Self::SettleConcert { .. }

@@ -1,7 +1,7 @@
 //! The rows that a batch of commands must see.
 
 use crate::{
-    command::{Command, Idempotency, NewAdjustment, NewPassword, Request, Settlements},
+    command::{Command, Idempotency, NewAdjustment, NewBlock, NewPassword, Request, Settlements},
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
     outbox::Consumer,
     policy::TOKENS_PER_ADVANCE_MAX,
@@ -39,7 +39,7 @@ pub struct Footprint {
     pub advanced: Vec<(RoomId, u32)>,
     /// Tokens by id.
     pub tokens: Vec<TokenId>,
-    /// Pairs of user and room, each for the user's live token there.
+    /// Pairs of user and room, each for the user's live token and block there.
     pub places: Vec<(UserId, RoomId)>,
     /// Concerts by id.
     pub concerts: Vec<ConcertId>,
@@ -170,6 +170,14 @@ impl Footprint {
                 self.rooms.push(token.room_id);
                 self.counted.push(token.room_id);
                 self.tokens.push(*token);
+            }
+            Command::RemoveFromLine { room_id, user_id, .. }
+            | Command::BlockFromLine(NewBlock { room_id, user_id, .. })
+            | Command::UnblockFromLine { room_id, user_id } => {
+                self.users.push(*user_id);
+                self.rooms.push(*room_id);
+                self.places.push((*user_id, *room_id));
+                self.demand.raise_audit(1);
             }
             Command::LeaveQueue { token } | Command::WakeToken { token } => self.tokens.push(*token),
             Command::AdvanceRoom { room_id, limit, .. } => {

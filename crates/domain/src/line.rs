@@ -4,6 +4,7 @@
 //! not claim its turn, may return to the head of the line).
 
 mod admission;
+mod block;
 mod expectation;
 mod forecast;
 mod room;
@@ -12,6 +13,7 @@ mod token;
 mod wait;
 
 pub use admission::{can_be_activated, check_may_use, may_activate};
+pub use block::LineBlock;
 pub use expectation::{ClaimRecord, TurnOutlook};
 pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
 pub use room::{Fence, Gate, Room, Turn};

@@ -1,5 +1,6 @@
 //! The waiting line: join, poll, follow, activate, leave.
 
+mod blocks;
 mod rooms;
 mod status;
 mod stream;

@@ -403,6 +403,7 @@ impl Metrics {
             Leftover::Answer => "answer",
             Leftover::Session => "session",
             Leftover::Link => "link",
+            Leftover::Block => "block",
             Leftover::Token => "token",
             Leftover::Reservation => "reservation",
         };

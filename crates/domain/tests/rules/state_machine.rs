@@ -10,7 +10,7 @@ use crate::support::{
     oracle::Oracle,
 };
 use frontrow_domain::{
-    command::{Answer, Command, ConcertChange, Idempotency, Replay, Request, RoomChange},
+    command::{Answer, Command, ConcertChange, Idempotency, NewBlock, Replay, Request, RoomChange},
     decide::decide_all,
     footprint::Footprint,
     id::{EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId},
@@ -193,6 +193,19 @@ impl Machine {
             Action::Leave { user, room } => {
                 (USERS[*user], Command::LeaveQueue { token: self.token(*user, room_of(room), 1) })
             }
+            Action::KeepOut { user, room, seconds } => {
+                let (room_id, user_id) = (room_of(room), support::user(USERS[*user]));
+                let reason = "A program joined.".to_owned();
+                let command = match seconds {
+                    -9..=0 => Command::UnblockFromLine { room_id, user_id },
+                    ..-9 => Command::RemoveFromLine { room_id, user_id, reason },
+                    _ => {
+                        let until = Some(self.now.plus(Span::from_secs(*seconds)));
+                        Command::BlockFromLine(NewBlock { room_id, user_id, reason, until })
+                    }
+                };
+                (BOSS, command)
+            }
             Action::Advance { room, unresponsive } => {
                 let room_id = room_of(room);
                 let line = self.model.tokens.keys().filter(|id| id.room_id == room_id);
@@ -358,7 +371,7 @@ fn note_moves(before: &Model, after: &Model, seen: &mut Coverage) {
 }
 
 /// Events that must have occurred in the run, or it proves nothing.
-const MUST_HAPPEN: [&str; 63] = [
+const MUST_HAPPEN: [&str; 64] = [
     "new",
     "existing",
     "active",
@@ -396,6 +409,7 @@ const MUST_HAPPEN: [&str; 63] = [
     "seat_held",
     "seat_held_by_you",
     "seat_sold",
+    "line_blocked",
     "seat_blocked",
     "seat_in_use",
     "too_many_seats",

@@ -13,6 +13,7 @@ pub(super) mod concert;
 pub(super) mod concert_details;
 pub(super) mod debt;
 pub(super) mod idempotency;
+pub(super) mod line_block;
 pub(super) mod outbox;
 pub(super) mod outbox_lease;
 pub(super) mod payment;

@@ -60,7 +60,8 @@ pub struct TokenBody {
     deadline: Option<Time>,
     /// When it ended.
     expired_at: Option<Time>,
-    /// Why it ended; `missed` after it let too many turns pass, `concert_over` when its concert was cancelled or is over.
+    /// Why it ended; `missed` after it let too many turns pass, `concert_over` when its concert was cancelled or is over,
+    /// `removed` when an operator removed its user from the line.
     end_reason: Option<EndReason>,
     /// Its place in the line now.
     queue: PositionBody,

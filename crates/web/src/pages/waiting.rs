@@ -37,7 +37,7 @@ use frontrow_service::{
     office::ServiceError,
     sale::ConcertOnSale,
 };
-use page::{FrontPage, LeavePage, RenewedPage, WaitingPage};
+use page::{BlockedPage, FrontPage, LeavePage, RenewedPage, WaitingPage};
 
 /// The routes of the line.
 pub(super) fn routes() -> Router<SharedState> {
@@ -197,34 +197,53 @@ async fn front(State(app): State<SharedState>, shell: Shell) -> HttpResult<Respo
 /// Joins the line in front of another shop, or goes back to the place in it.
 async fn join_front(
     State(app): State<SharedState>,
+    shell: Shell,
     SignedIn { caller, .. }: SignedIn,
     fields: FormFields,
-) -> HttpResult<Redirect> {
+) -> HttpResult<Response> {
     if app.pages.turn_url().is_none() {
         return Err(Problem::new(&codes::NOT_FOUND));
     }
     let key = key_of(&fields)?.bind(caller, &Method::POST, "/line", &[], &())?;
-    let (place, _) = app.office.issue_token(caller, None, key).await?.value;
-    Ok(Redirect::to(&path_of_place(&place.signed)))
+    let (place, _) = match app.office.issue_token(caller, None, key).await {
+        Ok(done) => done.value,
+        Err(stop) => return stopped(shell, stop, "/line".to_owned()),
+    };
+    Ok(Redirect::to(&path_of_place(&place.signed)).into_response())
 }
 
 /// Joins the line of a concert, or goes back to the place in it.
 async fn join(
     State(app): State<SharedState>,
+    shell: Shell,
     SignedIn { caller, .. }: SignedIn,
     PathId(concert): PathId<ConcertId>,
     fields: FormFields,
-) -> HttpResult<Redirect> {
+) -> HttpResult<Response> {
     // A page that is the same for all visitors has no key in its form. Joining twice is joining.
     let key = match fields.all(KEY_FIELD).next() {
         Some(_) => key_of(&fields)?.bind(caller, &Method::POST, "/concerts/{id}/line", &[&concert], &())?,
         None => None,
     };
-    let (place, _) = app.office.issue_token(caller, Some(concert), key).await?.value;
+    let (place, _) = match app.office.issue_token(caller, Some(concert), key).await {
+        Ok(done) => done.value,
+        Err(stop) => return stopped(shell, stop, paths::concert(concert)),
+    };
     if place.token.status() == TokenStatus::Active {
-        return Ok(Redirect::to(&TurnGoal::Hall(concert).address()));
+        return Ok(Redirect::to(&TurnGoal::Hall(concert).address()).into_response());
     }
-    Ok(Redirect::to(&path_of(&place.signed, concert, place.token.id.room_id)))
+    Ok(Redirect::to(&path_of(&place.signed, concert, place.token.id.room_id)).into_response())
+}
+
+/// The answer to a join that was refused. A block has a page of its own, which says until when.
+fn stopped(shell: Shell, stop: ServiceError, back: String) -> HttpResult<Response> {
+    let (ServiceError::Refused(Refusal::LineBlocked { until })
+    | ServiceError::RefusedBefore(Refusal::LineBlocked { until })) = stop
+    else {
+        return Err(stop.into());
+    };
+    let page = BlockedPage::new(shell, until, back);
+    html(&page.shell, StatusCode::FORBIDDEN, &page)
 }
 
 /// The visitor's own place in the line of a concert; without one, the concert.
