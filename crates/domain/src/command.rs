@@ -232,7 +232,8 @@ pub enum Command {
         /// The token.
         token: TokenId,
     },
-    /// A heartbeat of the caller: an active token is renewed, a dormant one waits again.
+    /// A heartbeat of the caller: an active token is renewed, a dormant one waits again. It is given only if
+    /// [it is due](crate::line::is_wake_due).
     WakeToken {
         /// The token.
         token: TokenId,

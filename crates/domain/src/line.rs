@@ -19,7 +19,7 @@ pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
 pub use room::{Fence, Gate, Room, Turn};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
 pub use token::{
-    DEADLINE_ORDER, Token, TokenColumns, first_claimed, first_due, hold_until, is_last_turn, is_live_token,
+    DEADLINE_ORDER, SignOfLife, Token, TokenColumns, first_claimed, first_due, hold_until, is_last_turn, is_live_token,
     is_valid_position, is_wake_due, next_position,
 };
 pub use wait::{LinePace, estimated_wait, estimated_wait_p90};

@@ -7,7 +7,7 @@ use frontrow_domain::{
     changes::Changes,
     command::{Command, Outcome, Request, RoomChange},
     id::{Position, RoomId, UserId},
-    line::{Gate, Room, Token, TokenStatus, is_wake_due},
+    line::{Gate, Room, SignOfLife, Token, TokenStatus, is_wake_due},
     outage::Outages,
     policy::Policy,
     time::Time,
@@ -111,7 +111,7 @@ impl SimulatedOffice {
             wait: view.estimated_wait(place.ahead, rest, now),
             poll_after_ms: view.poll_after_ms(&place, seed, rest, now),
         };
-        let is_due = |state| is_wake_due(state, now, &self.policy, &Outages::default());
+        let is_due = |state| is_wake_due(state, SignOfLife::ByOwner, now, &self.policy, &Outages::default());
         if place.state.is_some_and(is_due) {
             let command = Command::WakeToken { token: token_at(position) };
             let (_, changes) = self.ask(now, Caller::Buyer(user), command)?;

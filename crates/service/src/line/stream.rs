@@ -6,7 +6,10 @@
 
 use super::{LineStatus, VerifiedToken};
 use crate::office::BoxOffice;
-use frontrow_domain::line::TokenStatus;
+use frontrow_domain::{
+    line::{SignOfLife, TokenStatus},
+    user::Caller,
+};
 use frontrow_line::TokenWatch;
 use frontrow_signing::SignedToken;
 use std::{sync::Arc, time::Duration};
@@ -25,6 +28,7 @@ const LOOK_AT_LIVE: Duration = Duration::from_secs(2);
 pub struct LineStream {
     office: Arc<BoxOffice>,
     signed: SignedToken,
+    sign: SignOfLife,
     watch: TokenWatch,
     /// The fingerprint of the last state, once there was one.
     last: Option<u64>,
@@ -35,13 +39,14 @@ pub struct LineStream {
 }
 
 impl BoxOffice {
-    /// The states of a token's place from now on.
+    /// The states of a token's place from now on. `caller` is who has proved to ask, if anybody has.
     #[must_use]
-    pub fn line_stream(self: &Arc<Self>, token: &VerifiedToken) -> LineStream {
+    pub fn line_stream(self: &Arc<Self>, token: &VerifiedToken, caller: Option<Caller>) -> LineStream {
         let now = Instant::now();
         LineStream {
             office: Arc::clone(self),
             signed: token.signed,
+            sign: SignOfLife::of(caller, token.signed.user_id),
             watch: self.lines.watch(token.signed.id),
             last: None,
             look_at: now,
@@ -80,7 +85,7 @@ impl LineStream {
     pub fn note_taken(&self) {
         if let Some(view) = self.office.lines.view(self.signed.id.room_id) {
             let state = view.place(self.signed.id.position).state;
-            self.office.note_sign_of_life(&self.signed, state, self.office.now());
+            self.office.note_sign_of_life(&self.signed, self.sign, state, self.office.now());
         }
     }
 }

@@ -8,7 +8,7 @@ mod words;
 
 use crate::{
     edge::{
-        auth::SignedIn,
+        auth::{OptionalCaller, SignedIn},
         extract::{PathId, PathKey as _, PathText},
         form::FormFields,
         problem::{HttpResult, Problem, codes},
@@ -31,6 +31,7 @@ use frontrow_domain::{
     id::{ConcertId, RoomId, UserId},
     line::TokenStatus,
     refusal::Refusal,
+    user::Caller,
 };
 use frontrow_service::{
     line::{LineStatus, VerifiedToken},
@@ -303,10 +304,10 @@ struct Visit {
 
 impl Visit {
     /// Reads the place as a poll does, which counts as one.
-    async fn at(app: &SharedState, token: &str, query: Option<&str>) -> HttpResult<Self> {
+    async fn at(app: &SharedState, caller: Option<Caller>, token: &str, query: Option<&str>) -> HttpResult<Self> {
         let token = app.office.verified(token).await?;
         app.limits.check_poll(token.id())?;
-        let line = app.office.position(&token).await;
+        let line = app.office.position(&token, caller).await;
         let mut bearing = Bearing::of_query(query);
         let room_id = token.id().room_id;
         let (concert_id, concert) = match room_id.concert().or(bearing.concert) {
@@ -327,10 +328,11 @@ impl Visit {
 async fn show(
     State(app): State<SharedState>,
     shell: Shell,
+    OptionalCaller(caller): OptionalCaller,
     PathText(token): PathText,
     request: Request,
 ) -> HttpResult<Response> {
-    let visit = match Visit::at(&app, &token, request.uri().query()).await {
+    let visit = match Visit::at(&app, caller, &token, request.uri().query()).await {
         Ok(visit) => visit,
         Err(problem) => return after_renewal(&app, shell, &token, request, problem).await,
     };
@@ -376,10 +378,11 @@ async fn claim(
 async fn ask_to_leave(
     State(app): State<SharedState>,
     shell: Shell,
+    OptionalCaller(caller): OptionalCaller,
     PathText(token): PathText,
     request: Request,
 ) -> HttpResult<Response> {
-    let Visit { line, concert, bearing, .. } = match Visit::at(&app, &token, request.uri().query()).await {
+    let Visit { line, concert, bearing, .. } = match Visit::at(&app, caller, &token, request.uri().query()).await {
         Ok(visit) => visit,
         Err(problem) => return after_renewal(&app, shell, &token, request, problem).await,
     };
