@@ -5,7 +5,7 @@ use crate::{
         Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert,
         NewPassword, Settlements,
     },
-    id::SeatId,
+    id::{PaymentId, SeatId},
     outbox::CLAIM_MAX,
     policy::{
         HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
@@ -81,10 +81,7 @@ impl Command {
             | Self::SettleDebt { reason, .. }
             | Self::RemoveFromLine { reason, .. }
             | Self::BlockFromLine(NewBlock { reason, .. }) => texts([reason.as_str()]),
-            Self::WindUp { seat_ids, payment_ids, .. } => {
-                count("Name", seat_ids.len(), 0..=wide(WIND_UP_MAX), "seats")?;
-                count("Name", payment_ids.len(), 0..=wide(WIND_UP_MAX), "payments")
-            }
+            Self::WindUp { seat_ids, payment_ids, .. } => wound_up(seat_ids, payment_ids),
             Self::SetRoom { change, reason, .. } => {
                 texts(change.message.iter().flatten().chain(reason).map(String::as_str))
             }
@@ -145,6 +142,12 @@ fn count(verb: &str, len: usize, bounds: RangeInclusive<usize>, things: &str) ->
         return Ok(());
     }
     Err(Refusal::Malformed { reason: format!("{verb} {} to {} {things}.", bounds.start(), bounds.end()) })
+}
+
+/// A part of a cancelled concert that is wound up.
+fn wound_up(seats: &[SeatId], payments: &[PaymentId]) -> Result<(), Refusal> {
+    count("Name", seats.len(), 0..=wide(WIND_UP_MAX), "seats")?;
+    count("Name", payments.len(), 0..=wide(WIND_UP_MAX), "payments")
 }
 
 /// Seats that an operator names.

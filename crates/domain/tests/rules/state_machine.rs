@@ -177,6 +177,18 @@ impl Machine {
         request
     }
 
+    fn keep_out(&self, user: usize, room_id: RoomId, seconds: i64) -> Command {
+        let (user_id, reason) = (support::user(USERS[user]), "A program joined.".to_owned());
+        match seconds {
+            ..-9 => Command::RemoveFromLine { room_id, user_id, reason },
+            -9..=0 => Command::UnblockFromLine { room_id, user_id },
+            _ => {
+                let until = Some(self.now.plus(Span::from_secs(seconds)));
+                Command::BlockFromLine(NewBlock { room_id, user_id, reason, until })
+            }
+        }
+    }
+
     fn command(&self, action: &Action) -> (Caller, Command) {
         let room_of = |room: &usize| [HOUSE, OWN][*room];
         match action {
@@ -193,19 +205,7 @@ impl Machine {
             Action::Leave { user, room } => {
                 (USERS[*user], Command::LeaveQueue { token: self.token(*user, room_of(room), 1) })
             }
-            Action::KeepOut { user, room, seconds } => {
-                let (room_id, user_id) = (room_of(room), support::user(USERS[*user]));
-                let reason = "A program joined.".to_owned();
-                let command = match seconds {
-                    -9..=0 => Command::UnblockFromLine { room_id, user_id },
-                    ..-9 => Command::RemoveFromLine { room_id, user_id, reason },
-                    _ => {
-                        let until = Some(self.now.plus(Span::from_secs(*seconds)));
-                        Command::BlockFromLine(NewBlock { room_id, user_id, reason, until })
-                    }
-                };
-                (BOSS, command)
-            }
+            Action::KeepOut { user, room, seconds } => (BOSS, self.keep_out(*user, room_of(room), *seconds)),
             Action::Advance { room, unresponsive } => {
                 let room_id = room_of(room);
                 let line = self.model.tokens.keys().filter(|id| id.room_id == room_id);

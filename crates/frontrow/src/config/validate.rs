@@ -69,6 +69,58 @@ impl Config {
             "bodies_in_flight_mib must be from 17, which one list of seats takes, to 65536",
         );
         must(
+            [self.keep_answers_days, self.keep_tokens_days, self.keep_reservations_days, self.keep_idle_accounts_days]
+                .iter()
+                .all(|kept| *kept <= DAYS_MAX),
+            "keep_answers_days, keep_tokens_days, keep_reservations_days and keep_idle_accounts_days must be at most \
+             36500",
+        );
+        must(
+            self.keep_idle_accounts_days == 0 || self.keep_idle_accounts_days.saturating_mul(24) > self.session_hours,
+            "keep_idle_accounts_days must be longer than session_hours: who is signed in uses the account",
+        );
+        must(
+            self.seat_cooldown_seconds <= SEAT_COOLDOWN_MAX_SECONDS,
+            "seat_cooldown_seconds must be at most 3600: the seat waits for others that long",
+        );
+        must(
+            self.outage_grace_seconds <= 3_600,
+            "outage_grace_seconds must be at most 3600: turns that are never claimed keep others waiting",
+        );
+        must(self.metrics_listen != Some(self.listen), "metrics_listen must be another address or port than listen");
+        must(self.top_up_min >= 1, "top_up_min must be at least 1");
+        must(self.top_up_min <= self.top_up_max, "top_up_min must not be more than top_up_max");
+        must(self.top_up_max <= self.balance_max, "top_up_max must not be more than balance_max");
+        must(self.balance_max <= Money::MAX.get(), "balance_max must be at most 1000000000000");
+        must(
+            self.body_timeout_seconds <= self.request_timeout_seconds,
+            "body_timeout_seconds must not be more than request_timeout_seconds",
+        );
+        must(
+            self.service_key.as_ref().is_none_or(|key| key.expose().chars().count() >= SERVICE_KEY_LEN_MIN),
+            "service_key must have at least 32 characters",
+        );
+        must(
+            self.service_key.is_none() || self.service_key_file.is_none(),
+            "service_key and service_key_file are both set: keep one",
+        );
+        wrong.extend(self.mistakes_of_times().into_iter().map(str::to_owned));
+        wrong.extend(self.servers.mistakes());
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log) {
+            wrong.push(format!("log is not a filter: {error}"));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(Invalid(wrong)) }
+    }
+
+    /// Times of holds, turns and tokens that clients could not keep, or that contradict each other.
+    fn mistakes_of_times(&self) -> Vec<&'static str> {
+        let mut wrong = Vec::new();
+        let mut must = |holds: bool, what: &'static str| {
+            if !holds {
+                wrong.push(what);
+            }
+        };
+        must(
             self.dormant_limit_seconds >= self.dormant_after_seconds,
             "dormant_limit_seconds must not be less than dormant_after_seconds",
         );
@@ -101,17 +153,6 @@ impl Config {
         );
         must(self.idle_seconds <= self.active_limit_seconds, "idle_seconds must not be more than active_limit_seconds");
         must(
-            [self.keep_answers_days, self.keep_tokens_days, self.keep_reservations_days, self.keep_idle_accounts_days]
-                .iter()
-                .all(|kept| *kept <= DAYS_MAX),
-            "keep_answers_days, keep_tokens_days, keep_reservations_days and keep_idle_accounts_days must be at most \
-             36500",
-        );
-        must(
-            self.keep_idle_accounts_days == 0 || self.keep_idle_accounts_days.saturating_mul(24) > self.session_hours,
-            "keep_idle_accounts_days must be longer than session_hours: who is signed in uses the account",
-        );
-        must(
             seconds(self.offer_lead_seconds) <= OFFER_LEAD_MAX,
             "offer_lead_seconds must be at most 60: a turn must not run out before the sale opens",
         );
@@ -119,36 +160,7 @@ impl Config {
             self.offer_lead_seconds < self.claim_window_seconds.min(self.idle_seconds),
             "offer_lead_seconds must be less than claim_window_seconds and idle_seconds",
         );
-        must(
-            self.seat_cooldown_seconds <= SEAT_COOLDOWN_MAX_SECONDS,
-            "seat_cooldown_seconds must be at most 3600: the seat waits for others that long",
-        );
-        must(
-            self.outage_grace_seconds <= 3_600,
-            "outage_grace_seconds must be at most 3600: turns that are never claimed keep others waiting",
-        );
-        must(self.metrics_listen != Some(self.listen), "metrics_listen must be another address or port than listen");
-        must(self.top_up_min >= 1, "top_up_min must be at least 1");
-        must(self.top_up_min <= self.top_up_max, "top_up_min must not be more than top_up_max");
-        must(self.top_up_max <= self.balance_max, "top_up_max must not be more than balance_max");
-        must(self.balance_max <= Money::MAX.get(), "balance_max must be at most 1000000000000");
-        must(
-            self.body_timeout_seconds <= self.request_timeout_seconds,
-            "body_timeout_seconds must not be more than request_timeout_seconds",
-        );
-        must(
-            self.service_key.as_ref().is_none_or(|key| key.expose().chars().count() >= SERVICE_KEY_LEN_MIN),
-            "service_key must have at least 32 characters",
-        );
-        must(
-            self.service_key.is_none() || self.service_key_file.is_none(),
-            "service_key and service_key_file are both set: keep one",
-        );
-        wrong.extend(self.servers.mistakes());
-        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log) {
-            wrong.push(format!("log is not a filter: {error}"));
-        }
-        if wrong.is_empty() { Ok(()) } else { Err(Invalid(wrong)) }
+        wrong
     }
 }
 

@@ -149,7 +149,7 @@ async fn blocked(app: &SharedState, shell: &CockpitShell, room: RoomId) -> HttpR
     let mut rows = Vec::with_capacity(blocks.len());
     for block in &blocks {
         let user = app.office.user(block.user_id).await?;
-        let name = user.map(|user| user.name).unwrap_or_else(|| block.user_id.to_string());
+        let name = user.map_or_else(|| block.user_id.to_string(), |user| user.name);
         let place = LinePlace { room, user: block.user_id };
         let lift = if shell.may_change() {
             Cell::link(shell.t("orders-line-unblock"), place.path("unblock"))
