@@ -2,10 +2,10 @@
 
 use crate::{
     command::{
-        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewConcert, NewPassword,
-        Settlements,
+        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert,
+        NewPassword, Settlements,
     },
-    id::SeatId,
+    id::{PaymentId, SeatId},
     line::ENTRIES_PER_PLACING_MAX,
     outbox::CLAIM_MAX,
     policy::{
@@ -79,11 +79,11 @@ impl Command {
                 detail_texts(&change.details)
             }
             Self::SetPoster { poster, .. } => count("Send", poster.jpeg.len(), 1..=POSTER_LEN_MAX, "bytes"),
-            Self::CancelConcert { reason, .. } | Self::SettleDebt { reason, .. } => texts([reason.as_str()]),
-            Self::WindUp { seat_ids, payment_ids, .. } => {
-                count("Name", seat_ids.len(), 0..=wide(WIND_UP_MAX), "seats")?;
-                count("Name", payment_ids.len(), 0..=wide(WIND_UP_MAX), "payments")
-            }
+            Self::CancelConcert { reason, .. }
+            | Self::SettleDebt { reason, .. }
+            | Self::RemoveFromLine { reason, .. }
+            | Self::BlockFromLine(NewBlock { reason, .. }) => texts([reason.as_str()]),
+            Self::WindUp { seat_ids, payment_ids, .. } => wound_up(seat_ids, payment_ids),
             Self::SetRoom { change, reason, .. } => {
                 texts(change.message.iter().flatten().chain(reason).map(String::as_str))
             }
@@ -122,6 +122,7 @@ impl Command {
             | Self::ActivateToken { .. }
             | Self::LeaveQueue { .. }
             | Self::WakeToken { .. }
+            | Self::UnblockFromLine { .. }
             | Self::EndLine { .. }
             | Self::BeginLobby { .. }
             | Self::SealLobby { .. }
@@ -148,6 +149,12 @@ fn count(verb: &str, len: usize, bounds: RangeInclusive<usize>, things: &str) ->
         return Ok(());
     }
     Err(Refusal::Malformed { reason: format!("{verb} {} to {} {things}.", bounds.start(), bounds.end()) })
+}
+
+/// A part of a cancelled concert that is wound up.
+fn wound_up(seats: &[SeatId], payments: &[PaymentId]) -> Result<(), Refusal> {
+    count("Name", seats.len(), 0..=wide(WIND_UP_MAX), "seats")?;
+    count("Name", payments.len(), 0..=wide(WIND_UP_MAX), "payments")
 }
 
 /// Seats that an operator names.

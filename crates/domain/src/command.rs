@@ -5,7 +5,7 @@ mod outcome;
 pub(crate) mod stored;
 
 pub use drafts::{
-    ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewConcert, NewPassword, OwnRoom,
+    ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert, NewPassword, OwnRoom,
     PasswordHash, Proof, RoomChange, Settlements, Worth,
 };
 pub use outcome::{Issue, Outcome};
@@ -56,6 +56,9 @@ impl Request {
                     | Command::ActivateToken { .. }
                     | Command::LeaveQueue { .. }
                     | Command::WakeToken { .. }
+                    | Command::RemoveFromLine { .. }
+                    | Command::BlockFromLine(_)
+                    | Command::UnblockFromLine { .. }
                     | Command::AdvanceRoom { .. }
                     | Command::EndLine { .. }
                     | Command::ExpireHolds { .. }
@@ -230,10 +233,29 @@ pub enum Command {
         /// The token.
         token: TokenId,
     },
-    /// A heartbeat of the caller: an active token is renewed, a dormant one waits again.
+    /// A heartbeat of the caller: an active token is renewed, a dormant one waits again. It is given only if
+    /// [it is due](crate::line::is_wake_due).
     WakeToken {
         /// The token.
         token: TokenId,
+    },
+    /// An operator ends the place of a user in a line.
+    RemoveFromLine {
+        /// The room.
+        room_id: RoomId,
+        /// The user.
+        user_id: UserId,
+        /// The reason, for the audit log.
+        reason: String,
+    },
+    /// An operator keeps a user out of a line, and ends the user's place there.
+    BlockFromLine(NewBlock),
+    /// An operator lets a blocked user join the line again.
+    UnblockFromLine {
+        /// The room.
+        room_id: RoomId,
+        /// The user.
+        user_id: UserId,
     },
     /// The line advances: deadlines take effect, and the next tokens are offered a turn.
     AdvanceRoom {

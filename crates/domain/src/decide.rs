@@ -2,6 +2,7 @@
 //!
 //! [`decide`] is pure. It checks everything before it changes anything, so a refusal leaves the world as it was.
 
+mod blocks;
 mod concerts;
 mod conditions;
 mod draws;
@@ -107,6 +108,11 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::ActivateToken { token } => tokens::activate(world, caller, *token),
         Command::LeaveQueue { token } => tokens::leave(world, caller, *token),
         Command::WakeToken { token } => tokens::wake(world, caller, *token),
+        Command::RemoveFromLine { room_id, user_id, reason } => {
+            blocks::remove(world, caller, *room_id, *user_id, reason)
+        }
+        Command::BlockFromLine(new) => blocks::block(world, caller, new),
+        Command::UnblockFromLine { room_id, user_id } => blocks::unblock(world, caller, *room_id, *user_id),
         Command::AdvanceRoom { room_id, fence, limit, unresponsive, outlook } => {
             tokens::advance(world, caller, *room_id, (*fence, *limit), unresponsive, outlook.as_ref())
         }

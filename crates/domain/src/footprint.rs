@@ -1,7 +1,7 @@
 //! The rows that a batch of commands must see.
 
 use crate::{
-    command::{Command, Idempotency, NewAdjustment, NewPassword, Request, Settlements},
+    command::{Command, Idempotency, NewAdjustment, NewBlock, NewPassword, Request, Settlements},
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     line::ENTRIES_PER_PLACING_MAX,
     outbox::Consumer,
@@ -44,7 +44,7 @@ pub struct Footprint {
     pub sealed: Vec<RoomId>,
     /// Tokens by id.
     pub tokens: Vec<TokenId>,
-    /// Pairs of user and room, each for the user's live token there.
+    /// Pairs of user and room, each for the user's live token and block there.
     pub places: Vec<(UserId, RoomId)>,
     /// Concerts by id.
     pub concerts: Vec<ConcertId>,
@@ -165,36 +165,21 @@ impl Footprint {
             Command::TopUp { .. } | Command::Adjust(_) | Command::SettleDebt { .. } => {
                 self.add_points(&request.command);
             }
-            Command::IssueToken { room_id, concert_id } => {
-                self.rooms.push(*room_id);
-                self.concerts.extend(concert_id);
-                self.places.extend(caller.map(|user| (user, *room_id)));
-                raise(self.demand.positions.entry(*room_id).or_default(), 1);
-            }
-            Command::ActivateToken { token } => {
-                self.rooms.push(token.room_id);
-                self.counted.push(token.room_id);
-                self.tokens.push(*token);
-            }
-            Command::LeaveQueue { token } | Command::WakeToken { token } => self.tokens.push(*token),
-            Command::AdvanceRoom { room_id, limit, .. } => {
-                self.rooms.push(*room_id);
-                self.counted.push(*room_id);
-                self.advanced.push((*room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
-            }
+            Command::IssueToken { .. }
+            | Command::ActivateToken { .. }
+            | Command::LeaveQueue { .. }
+            | Command::WakeToken { .. }
+            | Command::RemoveFromLine { .. }
+            | Command::BlockFromLine(_)
+            | Command::UnblockFromLine { .. }
+            | Command::AdvanceRoom { .. }
+            | Command::EndLine { .. } => self.add_line(&request.command, caller),
             Command::BeginLobby { .. }
             | Command::SealLobby { .. }
             | Command::CountEntries { .. }
             | Command::HandInBeacon { .. }
             | Command::GiveUpBeacon { .. }
             | Command::PlaceEntries { .. } => self.add_draw(&request.command),
-            Command::EndLine { concert_id, limit } => {
-                let room_id = RoomId::of_concert(*concert_id);
-                self.concerts.push(*concert_id);
-                self.rooms.push(room_id);
-                self.counted.push(room_id);
-                self.advanced.push((room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
-            }
             Command::Hold { token, seat_ids } => {
                 self.tokens.push(*token);
                 self.seats.extend(seat_ids);
@@ -265,6 +250,45 @@ impl Footprint {
         self.draws.push(*room_id);
         // The entries are counted and drawn by one command if there is no beacon.
         self.demand.raise_audit(2);
+    }
+
+    /// A step of a line or of a token in it.
+    fn add_line(&mut self, command: &Command, caller: Option<UserId>) {
+        match command {
+            Command::IssueToken { room_id, concert_id } => {
+                self.rooms.push(*room_id);
+                self.concerts.extend(concert_id);
+                self.places.extend(caller.map(|user| (user, *room_id)));
+                raise(self.demand.positions.entry(*room_id).or_default(), 1);
+            }
+            Command::ActivateToken { token } => {
+                self.rooms.push(token.room_id);
+                self.counted.push(token.room_id);
+                self.tokens.push(*token);
+            }
+            Command::RemoveFromLine { room_id, user_id, .. }
+            | Command::BlockFromLine(NewBlock { room_id, user_id, .. })
+            | Command::UnblockFromLine { room_id, user_id } => {
+                self.users.push(*user_id);
+                self.rooms.push(*room_id);
+                self.places.push((*user_id, *room_id));
+                self.demand.raise_audit(1);
+            }
+            Command::LeaveQueue { token } | Command::WakeToken { token } => self.tokens.push(*token),
+            Command::AdvanceRoom { room_id, limit, .. } => {
+                self.rooms.push(*room_id);
+                self.counted.push(*room_id);
+                self.advanced.push((*room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
+            }
+            Command::EndLine { concert_id, limit } => {
+                let room_id = RoomId::of_concert(*concert_id);
+                self.concerts.push(*concert_id);
+                self.rooms.push(room_id);
+                self.counted.push(room_id);
+                self.advanced.push((room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
+            }
+            _ => {}
+        }
     }
 
     /// Events and leases of the outbox, and entries of the audit log that are fed.

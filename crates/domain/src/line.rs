@@ -4,6 +4,7 @@
 //! not claim its turn, may return to the head of the line).
 
 mod admission;
+mod block;
 mod draw;
 mod expectation;
 mod figure;
@@ -18,6 +19,7 @@ mod wait;
 mod work;
 
 pub use admission::{can_be_activated, check_may_use, may_activate};
+pub use block::LineBlock;
 pub use draw::{
     BeaconWait, Draw, DrawPhase, DrawResult, DrawStatus, ENTRIES_PER_PLACING_MAX, EntrySet, OpeningOrder,
     ReservedPositions, SealedEntries, drawn_position, drawn_token,
@@ -28,7 +30,7 @@ pub use room::{Fence, Gate, Room, Turn};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
 pub use stock::{InFront, StockOutlook, StockPace};
 pub use token::{
-    DEADLINE_ORDER, Token, TokenColumns, first_claimed, first_due, hold_until, is_last_turn, is_live_token,
+    DEADLINE_ORDER, SignOfLife, Token, TokenColumns, first_claimed, first_due, hold_until, is_last_turn, is_live_token,
     is_valid_position, is_wake_due, next_position,
 };
 pub use told::{TOLD_ERROR_PERCENT_MAX, ToldHorizon, ToldJudgement, ToldWait};

@@ -53,6 +53,11 @@ macro_rules! refusals {
     };
 }
 
+/// The end of a sentence about something that lasts until a moment, or until further notice.
+fn until_when(until: Option<Time>) -> String {
+    until.map_or_else(String::new, |until| format!(" until {until}"))
+}
+
 /// The answer to a replay of the same idempotency key.
 enum OnReplay {
     /// The refusal again: another command can lift it, and the client was told to do something else. A late duplicate
@@ -144,6 +149,12 @@ refusals! {
         /// The amount of the debt.
         amount: Money,
     } = "debt_left" Passing,
+    /// An operator keeps the user out of this line. The reason is for operators alone.
+    #[error("The account is blocked from this line{}.", until_when(*until))]
+    LineBlocked {
+        /// Until when; none for until an operator lifts it.
+        until: Option<Time>,
+    } = "line_blocked" Passing,
     /// The queue token is not one of the caller's for this room.
     #[error("The queue token is not valid here.")]
     TokenInvalid = "token_invalid" Passing,

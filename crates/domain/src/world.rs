@@ -13,7 +13,7 @@ use crate::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, PointId, Position, ReservationId,
         RoomId, SeatId, TokenId, UserId,
     },
-    line::{Draw, Room, Token, next_position},
+    line::{Draw, LineBlock, Room, Token, next_position},
     outage::Outages,
     outbox::{Consumer, EventPayload, FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, Point, PointEntry, PointKind},
@@ -97,6 +97,8 @@ pub struct World {
     /// The highest position given before as many were reserved behind it, of rooms whose lobby is sealed, from a store
     /// with many writers.
     pub sealed: BTreeMap<RoomId, Position>,
+    /// Blocks from lines by user and room, of the places in the footprint.
+    pub blocks: Table<(UserId, RoomId), LineBlock>,
     /// Active tokens past their deadline, of rooms whose counts are loaded: ending them frees their places.
     pub overdue: HashMap<RoomId, Vec<TokenId>>,
     /// Tokens whose claims found the room full, in the order of the claims, for each counted room.
@@ -125,6 +127,8 @@ pub struct World {
     sign_ins: Vec<UserId>,
     new_passwords: Vec<(UserId, PasswordHash)>,
     removed_factors: Vec<UserId>,
+    lifted_blocks: Vec<(UserId, RoomId)>,
+    erased_blocks: Vec<UserId>,
     new_sessions: Vec<Session>,
     closed_sessions: Vec<[u8; 32]>,
     ended_sessions: Vec<SessionsEnd>,
@@ -266,6 +270,22 @@ impl World {
         if self.factors.contains(id) && self.factors.remove(id) {
             self.removed_factors.push(id);
         }
+    }
+
+    /// Lifts a user's block from a line.
+    pub fn remove_block(&mut self, user: UserId, room: RoomId) {
+        if self.blocks.remove((user, room)) {
+            self.lifted_blocks.push((user, room));
+        }
+    }
+
+    /// Removes all blocks of a user, loaded or not.
+    pub fn erase_blocks(&mut self, user: UserId) {
+        let of_user: Vec<_> = self.blocks.iter().filter(|row| row.user_id == user).map(|row| row.room_id).collect();
+        for room in of_user {
+            self.blocks.remove((user, room));
+        }
+        self.erased_blocks.push(user);
     }
 
     /// Adds a session.
@@ -416,6 +436,7 @@ impl World {
             self.debts.edits,
             self.history.len(),
             self.rooms.edits,
+            self.blocks.edits,
             self.changed_caps.len(),
             self.tokens.edits,
             self.draws.edits,
@@ -481,6 +502,9 @@ impl World {
             debts: self.debts.into_saves(),
             rooms: self.rooms.into_saves(),
             caps: self.changed_caps,
+            blocks: self.blocks.into_saves().iter().cloned().collect(),
+            lifted_blocks: self.lifted_blocks,
+            erased_blocks: self.erased_blocks,
             tokens: self.tokens.into_saves(),
             draws: self.draws.into_saves(),
             counts: counted.map(|(room_id, counted)| (room_id, counted.now)).collect(),

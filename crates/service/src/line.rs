@@ -1,5 +1,6 @@
 //! The waiting line: join, poll, follow, activate, leave.
 
+mod blocks;
 mod rooms;
 mod status;
 mod stream;
@@ -15,7 +16,7 @@ use crate::{
 use frontrow_domain::{
     command::{Command, Idempotency, Issue, Request},
     id::{ConcertId, RoomId, TokenId, UserId},
-    line::{EndReason, Fence, Token, TokenState, TokenStatus, is_live_token, is_wake_due},
+    line::{EndReason, Fence, SignOfLife, Token, TokenState, TokenStatus, is_live_token, is_wake_due},
     refusal::{EntityKind, Refusal},
     time::Time,
     user::Caller,
@@ -166,12 +167,13 @@ impl BoxOffice {
     }
 
     /// The place of a token (현재순서조회), from memory: no store and no lock, unless the view shows it as ended. The poll
-    /// counts as a heartbeat, so rate limits must be checked before.
-    pub async fn position(&self, token: &VerifiedToken) -> LineStatus {
+    /// counts as a heartbeat, so rate limits must be checked before. `caller` is who has proved to ask, if anybody has:
+    /// an active token is renewed by its own user alone.
+    pub async fn position(&self, token: &VerifiedToken, caller: Option<Caller>) -> LineStatus {
         let VerifiedToken { signed, view } = token;
         let found = self.standing(signed, view).await;
         let now = self.now();
-        self.note_sign_of_life(signed, found.place.state, now);
+        self.note_sign_of_life(signed, SignOfLife::of(caller, signed.user_id), found.place.state, now);
         self.line_status(signed.id.position, found, view, now)
     }
 
@@ -194,11 +196,11 @@ impl BoxOffice {
     }
 
     /// Counts a sign of life of a token's client: a heartbeat, which wakes the token if that is due in this state.
-    fn note_sign_of_life(&self, signed: &SignedToken, state: Option<TokenState>, now: Time) {
+    fn note_sign_of_life(&self, signed: &SignedToken, sign: SignOfLife, state: Option<TokenState>, now: Time) {
         self.lines.record_heartbeat(signed.id, now);
         // Most polled tokens are waiting and have no turn to renew: for them the outages are not read.
         if let Some(state @ (TokenState::Active { .. } | TokenState::Dormant { .. })) = state
-            && is_wake_due(state, now, &self.policy, &self.store.outages())
+            && is_wake_due(state, sign, now, &self.policy, &self.store.outages())
         {
             let command = Command::WakeToken { token: signed.id };
             let caller = Caller::Buyer(signed.user_id);

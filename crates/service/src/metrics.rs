@@ -418,6 +418,7 @@ impl Metrics {
             Leftover::Answer => "answer",
             Leftover::Session => "session",
             Leftover::Link => "link",
+            Leftover::Block => "block",
             Leftover::Token => "token",
             Leftover::Reservation => "reservation",
         };

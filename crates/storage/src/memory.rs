@@ -17,7 +17,7 @@ use frontrow_domain::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
         TokenId, UserId,
     },
-    line::{Draw, Room, Token, TokenStatus, is_live_token},
+    line::{Draw, LineBlock, Room, Token, TokenStatus, is_live_token},
     model::Model,
     outage::{Outage, Outages},
     outbox::{Consumer, OutboxEvent},
@@ -157,6 +157,20 @@ impl Store for MemoryStore {
 
     async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>, StoreError> {
         Ok(self.state().model.factors.get(&user).cloned())
+    }
+
+    async fn line_block(&self, user: UserId, room: RoomId) -> Result<Option<LineBlock>, StoreError> {
+        Ok(self.state().model.blocks.get(&(user, room)).cloned())
+    }
+
+    async fn line_blocks(&self, room: RoomId, page: Page<UserId>) -> Result<Vec<LineBlock>, StoreError> {
+        let is_wanted = |row: &&LineBlock| row.room_id == room && page.after.is_none_or(|after| row.user_id > after);
+        Ok(self.state().model.blocks.values().filter(is_wanted).take(limit(page.limit)).cloned().collect())
+    }
+
+    async fn line_blocks_of(&self, user: UserId, most: u32) -> Result<Vec<LineBlock>, StoreError> {
+        let blocks = &self.state().model.blocks;
+        Ok(blocks.values().filter(|row| row.user_id == user).take(limit(most)).cloned().collect())
     }
 
     async fn operators(&self) -> Result<OperatorPresence, StoreError> {

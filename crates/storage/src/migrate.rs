@@ -68,6 +68,7 @@ pub const SQLITE: &[Migration] = &[
     Migration { version: 27, name: "references", sql: include_str!("../migrations/sqlite/0027_references.sql") },
     Migration { version: 28, name: "claims", sql: include_str!("../migrations/sqlite/0028_claims.sql") },
     Migration { version: 29, name: "draws", sql: include_str!("../migrations/sqlite/0029_draws.sql") },
+    Migration { version: 30, name: "line_blocks", sql: include_str!("../migrations/sqlite/0030_line_blocks.sql") },
 ];
 
 /// The steps of the `PostgreSQL` schema.

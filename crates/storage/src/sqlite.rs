@@ -21,8 +21,8 @@ use crate::{
         files::Files,
         read_pool::ReadPool,
         tables::{
-            account_link, audit_feed, audit_log, clock, concert, concert_details, debt, draw, outbox, payment, point,
-            point_history, poster, reservation, room, seat, second_factor, session, token, user,
+            account_link, audit_feed, audit_log, clock, concert, concert_details, debt, draw, line_block, outbox,
+            payment, point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
         },
         writer::Writer,
     },
@@ -38,7 +38,7 @@ use frontrow_domain::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
         TokenId, UserId,
     },
-    line::{Draw, Room, Token},
+    line::{Draw, LineBlock, Room, Token},
     outage::{Outage, Outages},
     outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
@@ -238,6 +238,18 @@ impl Store for SqliteStore {
 
     async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>, StoreError> {
         self.read(move |conn| second_factor::find(conn, user)).await
+    }
+
+    async fn line_block(&self, user: UserId, room: RoomId) -> Result<Option<LineBlock>, StoreError> {
+        self.read(move |conn| line_block::find(conn, user, room)).await
+    }
+
+    async fn line_blocks(&self, room: RoomId, page: Page<UserId>) -> Result<Vec<LineBlock>, StoreError> {
+        self.read(move |conn| line_block::of_room(conn, room, page)).await
+    }
+
+    async fn line_blocks_of(&self, user: UserId, limit: u32) -> Result<Vec<LineBlock>, StoreError> {
+        self.read(move |conn| line_block::of_user(conn, user, limit)).await
     }
 
     async fn operators(&self) -> Result<OperatorPresence, StoreError> {

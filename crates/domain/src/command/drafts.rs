@@ -1,7 +1,7 @@
 //! The data of commands: new concerts, changes, corrections, passwords.
 
 use crate::{
-    id::{EventId, ReservationId, TokenId, UserId},
+    id::{EventId, ReservationId, RoomId, TokenId, UserId},
     line::{Gate, OpeningOrder},
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
@@ -222,6 +222,19 @@ pub struct RoomChange {
     pub message: Option<Option<String>>,
     /// The order of those who come before the opening. It may change until the line has begun to move.
     pub opening: Option<OpeningOrder>,
+}
+
+/// A user whom an operator keeps out of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBlock {
+    /// The room.
+    pub room_id: RoomId,
+    /// The user.
+    pub user_id: UserId,
+    /// The reason, for operators alone.
+    pub reason: String,
+    /// Until when; none for until an operator lifts it.
+    pub until: Option<Time>,
 }
 
 /// What became of the events that a process has claimed.

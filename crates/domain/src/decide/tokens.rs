@@ -1,4 +1,4 @@
-use super::operators::check_system;
+use super::{blocks::check_not_blocked, operators::check_system};
 use crate::{
     command::{Decision, Issue, Outcome},
     id::{ConcertId, Position, RoomId, TokenId},
@@ -22,6 +22,7 @@ pub(super) fn issue(world: &mut World, caller: Caller, room_id: RoomId, concert_
         let concert = world.concerts.get(concert_id).filter(|concert| concert.room_id == room_id);
         concert.ok_or(Refusal::NotFound { what: EntityKind::Concert })?.check_not_over(world.now)?;
     }
+    check_not_blocked(world, room_id, user_id)?;
     let old = world.places.get(&(user_id, room_id)).and_then(|id| world.token(*id));
     if let Some(old) = old.filter(is_live_token) {
         let mut token = old.after_deadline(world.now, &world.policy);

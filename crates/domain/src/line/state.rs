@@ -42,6 +42,8 @@ pub enum EndReason {
     Drawn,
     /// It waited for a concert that was cancelled or is over: no turn could come any more.
     ConcertOver,
+    /// An operator removed its user from the line.
+    Removed,
 }
 
 /// A token's state, with the data of that state.

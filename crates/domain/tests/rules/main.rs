@@ -5,6 +5,7 @@
 
 mod accounts;
 mod admission;
+mod blocks;
 mod bounds;
 mod concerts;
 mod details;

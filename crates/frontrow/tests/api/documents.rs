@@ -181,7 +181,7 @@ async fn the_server_takes_every_example_of_a_body() {
                 .replace("{reservation_id}", &held.to_string())
                 .replace("{payment_id}", &payment.to_string());
             let answer = operator.call_at(method.clone(), &path).json(&body).send().await;
-            assert!([200, 201, 202].contains(&answer.status), "{operation} {body}: {}", answer.text());
+            assert!([200, 201, 202, 204].contains(&answer.status), "{operation} {body}: {}", answer.text());
             if operation == "create_concert" {
                 created = answer.json()["concert_id"].clone();
             }
@@ -203,7 +203,7 @@ async fn the_server_takes_every_example_of_a_cursor() {
         };
         let next = &item["get"]["responses"]["200"]["content"]["application/json"]["example"]["next_cursor"];
         assert_eq!(next, cursor, "{path}");
-        let target = path.replace("{user_id}", &operator.user.to_string());
+        let target = path.replace("{user_id}", &operator.user.to_string()).replace("{room_id}", "0");
         let page = format!("{target}?cursor={}", cursor.as_str().unwrap());
         operator.call_at(Method::GET, &page).send().await.expect(200);
         lists += 1;

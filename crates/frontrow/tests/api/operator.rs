@@ -446,3 +446,54 @@ async fn a_theatre_is_entered_as_its_rows_are_numbered_and_shown_so() {
     buyer.patch(&path, &change).await.problem(403, "forbidden");
     server.close().await;
 }
+
+#[tokio::test]
+async fn a_user_is_removed_from_a_line_blocked_and_let_in_again() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let buyer = server.buyer("Minji").await;
+    let first = buyer.join(None).await;
+    let token = first["token"].as_str().unwrap();
+    let user = buyer.user.to_string();
+    let reason = "Joined by a program.";
+    let removal = json!({ "user_id": user, "reason": reason });
+    for _ in 0..2 {
+        assert_eq!(operator.post("/operator/rooms/0/removals", &removal).await.status, 204);
+    }
+    let ended = buyer.get(&format!("/queue/tokens/{token}")).await.expect(200);
+    assert_eq!((&ended["status"], &ended["end_reason"]), (&json!("ended"), &json!("removed")));
+    // With an end that is to come, and with none.
+    buyer.join(None).await;
+    let until = "2027-01-15T09:00:00.000000Z";
+    let mut block = json!({ "user_id": user, "reason": reason, "until": until });
+    let made = operator.post("/operator/rooms/0/blocks", &block).await.expect(200);
+    assert_eq!((&made["until"], &made["reason"]), (&json!(until), &json!(reason)));
+    assert_eq!(made["blocked_by"], operator.user.to_string());
+    let refused = buyer.post("/queue/tokens", &json!({})).await;
+    let problem = refused.problem(403, "line_blocked");
+    assert_eq!(problem["until"], until);
+    assert!(!problem.to_string().contains("program"), "the reason is for operators alone: {problem}");
+    assert_eq!(items(&buyer.get("/queue/tokens").await.expect(200)).len(), 0, "the place has ended");
+    let blocks = server.viewer().await.get("/operator/rooms/0/blocks?limit=1").await.expect(200);
+    assert_eq!(items(&blocks)[0]["user_id"], user);
+    buyer.get("/operator/rooms/0/blocks").await.problem(403, "forbidden");
+    block["until"] = json!("2027-01-15T08:00:00Z");
+    operator.post("/operator/rooms/0/blocks", &block).await.problem(422, "malformed");
+    block["until"] = json!("soon");
+    operator.post("/operator/rooms/0/blocks", &block).await.problem_at(422, "invalid_field", "until");
+    for body in [json!({ "user_id": user }), json!({ "user_id": user, "reason": "" })] {
+        for act in ["removals", "blocks"] {
+            operator.post(&format!("/operator/rooms/0/{act}"), &body).await.problem(422, "invalid_field");
+        }
+    }
+    for act in ["removals", "blocks"] {
+        operator.post(&format!("/operator/rooms/77/{act}"), &removal).await.problem(404, "not_found");
+        buyer.post(&format!("/operator/rooms/0/{act}"), &removal).await.problem(403, "forbidden");
+    }
+    operator.get("/operator/rooms/77/blocks").await.problem(404, "not_found");
+    for _ in 0..2 {
+        assert_eq!(operator.post("/operator/rooms/0/unblock", &json!({ "user_id": user })).await.status, 204);
+    }
+    buyer.join(None).await;
+    server.close().await;
+}

@@ -4,6 +4,7 @@
 //! box office on it, in a module of its own at the end of this file.
 
 mod accounts;
+mod blocks;
 mod draws;
 mod factors;
 mod keys;
@@ -102,6 +103,10 @@ macro_rules! conformance {
                 an_erased_user_leaves_the_books_and_the_address,
                 when_a_user_last_signed_in_is_noted_once_a_day_and_read_back,
                 sign_ins_of_operators_and_viewers_and_failed_ones_are_in_the_log,
+            },
+            blocks::{
+                a_block_is_read_back_ends_the_place_and_refuses_another,
+                the_blocks_of_a_room_come_in_pages_and_go_after_their_end_and_with_their_users,
             },
             factors::{
                 a_factor_is_read_back_in_every_state,

@@ -166,8 +166,8 @@ pub(crate) fn flags(database: &str, redis: &str) -> Vec<String> {
         // The last seats of a sale are those that were given back.
         ("--seat-cooldown-seconds", "1"),
         ("--claim-window-seconds", "10"),
-        ("--dormant-after-seconds", "10"),
-        ("--idle-seconds", "20"),
+        ("--dormant-after-seconds", "40"),
+        ("--idle-seconds", "40"),
         ("--active-limit-seconds", "40"),
         ("--drain-seconds", "10"),
         ("--log", "warn,frontrow_web=error"),

@@ -7,7 +7,7 @@ use frontrow_domain::{
     changes::Changes,
     command::{Command, Outcome, Request, RoomChange},
     id::{Position, RoomId, UserId},
-    line::{Gate, Room, Token, TokenStatus, is_wake_due},
+    line::{Gate, Room, SignOfLife, Token, TokenStatus, is_wake_due},
     outage::Outage,
     policy::Policy,
     time::Time,
@@ -113,7 +113,7 @@ impl SimulatedOffice {
             wait: view.estimated_wait(place.ahead_in_line(), rest, now),
             poll_after_ms: view.poll_after_ms(&place, seed, rest, now),
         };
-        let is_due = |state| is_wake_due(state, now, &self.policy, self.rows.outages());
+        let is_due = |state| is_wake_due(state, SignOfLife::ByOwner, now, &self.policy, self.rows.outages());
         if place.state.is_some_and(is_due) {
             let command = Command::WakeToken { token: token_at(position) };
             let (_, changes) = self.ask(now, Caller::Buyer(user), command)?;

@@ -6,7 +6,10 @@
 
 use super::{LineStatus, VerifiedToken};
 use crate::office::BoxOffice;
-use frontrow_domain::line::TokenStatus;
+use frontrow_domain::{
+    line::{SignOfLife, TokenStatus},
+    user::Caller,
+};
 use frontrow_line::{
     TokenWatch,
     view::{Rest, RoomView},
@@ -31,6 +34,7 @@ const SHOWN_AFTER_OPENING_MS_MAX: i64 = 1_000;
 pub struct LineStream {
     office: Arc<BoxOffice>,
     signed: SignedToken,
+    sign: SignOfLife,
     watch: TokenWatch,
     /// The fingerprint of the last state, once there was one.
     last: Option<u64>,
@@ -41,13 +45,14 @@ pub struct LineStream {
 }
 
 impl BoxOffice {
-    /// The states of a token's place from now on.
+    /// The states of a token's place from now on. `caller` is who has proved to ask, if anybody has.
     #[must_use]
-    pub fn line_stream(self: &Arc<Self>, token: &VerifiedToken) -> LineStream {
+    pub fn line_stream(self: &Arc<Self>, token: &VerifiedToken, caller: Option<Caller>) -> LineStream {
         let now = Instant::now();
         LineStream {
             office: Arc::clone(self),
             signed: token.signed,
+            sign: SignOfLife::of(caller, token.signed.user_id),
             watch: self.lines.watch(token.signed.id),
             last: None,
             look_at: now,
@@ -104,7 +109,7 @@ impl LineStream {
     pub fn note_taken(&self) {
         if let Some(view) = self.office.lines.view(self.signed.id.room_id) {
             let state = view.place(self.signed.id.position).state;
-            self.office.note_sign_of_life(&self.signed, state, self.office.now());
+            self.office.note_sign_of_life(&self.signed, self.sign, state, self.office.now());
         }
     }
 }

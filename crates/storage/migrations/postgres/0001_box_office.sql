@@ -247,6 +247,23 @@ CREATE TABLE draw (
         (seed IS NULL) = (drawn_at IS NULL) AND coalesce(octet_length(seed), 32) = 32)
 );
 
+-- Users whom operators keep out of a line. Changed under the lock on the user; a block excludes the joins of its room by
+-- an advisory lock, which every join shares.
+CREATE TABLE line_block (
+    user_id    uuid   NOT NULL REFERENCES "user" (user_id),
+    room_id    bigint NOT NULL REFERENCES room (room_id),
+    reason     text   NOT NULL CONSTRAINT line_block_reason CHECK (reason <> ''),
+    -- The operator; none for the box office itself.
+    blocked_by uuid,
+    since      bigint NOT NULL,
+    -- None for until an operator lifts it.
+    until      bigint CONSTRAINT line_block_until CHECK (until > since),
+    PRIMARY KEY (user_id, room_id)
+);
+
+CREATE INDEX line_block_of_room ON line_block ((room_id + 0), user_id);
+CREATE INDEX line_block_by_end ON line_block (until) WHERE until IS NOT NULL;
+
 -- The caps that rooms have had, and from when: the audit of the books compares the active tokens with them.
 CREATE TABLE room_cap (
     room_id    bigint NOT NULL REFERENCES room (room_id),
@@ -279,7 +296,7 @@ CREATE TABLE waiting_token (
     claimed_at   bigint CONSTRAINT token_claimed_at CHECK (claimed_at IS NULL OR status = 'offered'),
     expired_at   bigint CONSTRAINT token_expired_at CHECK ((expired_at IS NOT NULL) = (status = 'ended')),
     end_reason   text   CONSTRAINT token_end_reason CHECK (
-        end_reason IN ('paid', 'left', 'expired', 'missed', 'concert_over', 'drawn')),
+        end_reason IN ('paid', 'left', 'expired', 'missed', 'concert_over', 'drawn', 'removed')),
     -- The turns that it let pass, and the holds that were made with it.
     turns_passed integer NOT NULL DEFAULT 0 CONSTRAINT token_turns_passed CHECK (turns_passed >= 0),
     holds        integer NOT NULL DEFAULT 0 CONSTRAINT token_holds CHECK (holds >= 0),

@@ -10,8 +10,9 @@ use super::{
     loads::Loads,
     saves::SavePipeline,
     tables::{
-        account_link, audit_feed, audit_log, concert, concert_details, debt, draw, idempotency, outbox, outbox_lease,
-        payment, point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
+        account_link, audit_feed, audit_log, concert, concert_details, debt, draw, idempotency, line_block, outbox,
+        outbox_lease, payment, point, point_history, poster, reservation, room, seat, second_factor, session, token,
+        user,
     },
 };
 use frontrow_domain::{changes::Changes, id::TokenId};
@@ -30,6 +31,7 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     // Two batches can wait for each other, but never in a circle.
     user::lock(&mut loads, plan);
     room::lock(&mut loads, plan);
+    line_block::lock(&mut loads, plan);
     token::lock(&mut loads, plan, given);
     point::lock(&mut loads, plan);
     seat::lock(&mut loads, plan);
@@ -51,6 +53,7 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     account_link::load(&mut loads, plan);
     second_factor::load(&mut loads, plan);
     session::load(&mut loads, plan);
+    line_block::load(&mut loads, plan);
     point_history::load(&mut loads, plan);
     debt::load(&mut loads, plan);
     seat::load_places(&mut loads, plan);
@@ -98,6 +101,7 @@ pub(super) fn save<'a>(
     point::update(&mut saves, changes);
     debt::save(&mut saves, changes);
     seat::update(&mut saves, changes);
+    line_block::save(&mut saves, changes);
     token::save(&mut saves, changes, active);
     token::put_off(&mut saves, changes, alive);
     room::save_counts(&mut saves, changes);

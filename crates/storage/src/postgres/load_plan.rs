@@ -2,7 +2,7 @@
 
 use crate::enum_text::EnumText;
 use frontrow_domain::{
-    command::{Command, Erasure, NewAdjustment, NewPassword, Request},
+    command::{Command, Erasure, NewAdjustment, NewBlock, NewPassword, Request},
     footprint::Footprint,
     id::{ConcertId, RoomId, UserId},
     sale::{Poster, SeatChange, SeatPlace},
@@ -29,6 +29,9 @@ pub(super) struct LoadPlan {
     /// Rooms that are joined, locked or not, and the number of positions for each.
     pub(super) joined_rooms: Vec<i64>,
     pub(super) joins: Vec<i32>,
+    /// Rooms that are joined or whose users are blocked, and whether users are blocked.
+    pub(super) joined_or_blocked: Vec<i64>,
+    pub(super) is_blocked: Vec<bool>,
     pub(super) counted: Vec<i64>,
     pub(super) advanced: Vec<i64>,
     pub(super) head_limits: Vec<i64>,
@@ -123,6 +126,8 @@ impl LoadPlan {
         let advanced: BTreeMap<RoomId, u32> = keys.advanced.iter().copied().collect();
         let mut joins: BTreeMap<RoomId, usize> = keys.demand.positions.clone();
         joins.retain(|_, count| *count > 0);
+        let blocked = sorted(changed.blocked.into_iter());
+        let joined_or_blocked = sorted(joins.keys().map(|room| room.get()).chain(blocked.iter().copied()));
         let numbered = || keys.new_seats.iter().flat_map(|(id, all, _)| all.iter().map(move |number| (*id, *number)));
         let numbers = sorted(numbered());
         let locked_concerts = sorted(changed.concerts.into_iter());
@@ -143,6 +148,8 @@ impl LoadPlan {
             answers: sorted(keys.idempotency.iter().map(|idempotency| idempotency.key)),
             joined_rooms: joins.keys().map(|room| room.get()).collect(),
             joins: joins.values().map(|count| i32::try_from(*count).unwrap_or(i32::MAX)).collect(),
+            is_blocked: joined_or_blocked.iter().map(|room| blocked.binary_search(room).is_ok()).collect(),
+            joined_or_blocked,
             advanced: advanced.keys().map(|room| room.get()).collect(),
             head_limits: advanced.values().map(|limit| i64::from(*limit)).collect(),
             draws: sorted(keys.draws.iter().map(|room| room.get())),
@@ -191,11 +198,13 @@ struct Changed {
     users: Vec<Uuid>,
     rooms: Vec<i64>,
     concerts: Vec<i64>,
+    /// Rooms whose joins must wait, since a user is blocked there.
+    blocked: Vec<i64>,
 }
 
 impl Changed {
     fn of(batch: &[Request]) -> Self {
-        let mut changed = Self { users: Vec::new(), rooms: Vec::new(), concerts: Vec::new() };
+        let mut changed = Self { users: Vec::new(), rooms: Vec::new(), concerts: Vec::new(), blocked: Vec::new() };
         // As for `Footprint`: no row is locked for a command that is out of bounds.
         for request in batch.iter().filter(|request| request.command.check_bounds().is_ok()) {
             match &request.command {
@@ -215,6 +224,16 @@ impl Changed {
                 | Command::TopUp { user_id, .. }
                 | Command::Adjust(NewAdjustment { user_id, .. })
                 | Command::SettleDebt { user_id, .. } => changed.users.push(user_id.0),
+                Command::BlockFromLine(NewBlock { user_id, room_id, .. }) => {
+                    changed.users.push(user_id.0);
+                    changed.rooms.push(room_id.get());
+                    changed.blocked.push(room_id.get());
+                }
+                // The row of a room is loaded with its lock alone.
+                Command::RemoveFromLine { user_id, room_id, .. } | Command::UnblockFromLine { user_id, room_id } => {
+                    changed.users.push(user_id.0);
+                    changed.rooms.push(room_id.get());
+                }
                 Command::OpenSession { session, .. } | Command::OpenSessionWithFactor { session, .. } => {
                     changed.users.push(session.user_id.0);
                 }

@@ -1,8 +1,8 @@
 //! The statements of a batch, in their order.
 
 use super::tables::{
-    account_link, audit_feed, audit_log, concert, concert_details, debt, draw, idempotency, outbox, outbox_lease,
-    payment, point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
+    account_link, audit_feed, audit_log, concert, concert_details, debt, draw, idempotency, line_block, outbox,
+    outbox_lease, payment, point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
 };
 use frontrow_domain::{
     changes::Changes,
@@ -31,6 +31,7 @@ pub(super) fn load(
     debt::load(conn, world, keys)?;
     room::load(conn, world, &keys.rooms, highest)?;
     draw::load(conn, world, &keys.draws)?;
+    line_block::load(conn, world, &keys.places)?;
     let mut active = HashSet::with_capacity(keys.tokens.len());
     token::load(conn, world, keys, &mut active)?;
     for room in &keys.counted {
@@ -121,6 +122,7 @@ pub(super) fn save(
     point::save(conn, changes)?;
     point_history::insert(conn, changes)?;
     debt::save(conn, changes)?;
+    line_block::save(conn, changes)?;
     token::save(conn, changes, active)?;
     audit_log::insert(conn, changes)?;
     audit_feed::insert(conn, changes)?;

@@ -192,6 +192,18 @@ pub(super) const TABLES: &[CopiedTable] = &[
             column("seed", Kind::Bytes),
         ],
     ),
+    table(
+        "line_block",
+        "user_id, room_id",
+        &[
+            USER_ID,
+            number("room_id"),
+            text("reason"),
+            column("blocked_by", Kind::Uuid),
+            number("since"),
+            number("until"),
+        ],
+    ),
     table("outage", "from_at", &[number("from_at"), number("to_at"), number("grace")]),
     CopiedTable {
         name: "room_cap",

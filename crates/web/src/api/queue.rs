@@ -1,7 +1,7 @@
 //! The waiting line: join, poll, follow, activate, leave.
 
 use crate::edge::{
-    auth::{ClientAddress, SignedIn},
+    auth::{ClientAddress, OptionalCaller, SignedIn},
     events::{self, EventSource, NextEvent},
     extract::{OptionalJsonBody, PathText, QueryParams},
     idempotency::IdempotencyKey,
@@ -110,7 +110,8 @@ pub struct TokenBody {
     deadline: Option<Time>,
     /// When it ended.
     expired_at: Option<Time>,
-    /// Why it ended; `missed` after it let too many turns pass, `concert_over` when its concert was cancelled or is over, `drawn` after the draw of a lobby gave its user another.
+    /// Why it ended; `missed` after it let too many turns pass, `concert_over` when its concert was cancelled or is over,
+    /// `drawn` after the draw of a lobby gave its user another, `removed` when an operator removed its user from the line.
     end_reason: Option<EndReason>,
     /// Its place in the line now.
     queue: PositionBody,
@@ -311,15 +312,20 @@ pub(super) async fn one(
 
 /// The place in line.
 ///
-/// No session is needed: the token alone reads its place and nothing else. Asking is the sign of life that keeps the
-/// place awake. Ask again after `poll_after_ms`, not sooner.
+/// No session is needed: the token alone reads its place and nothing else. Asking is the sign of life that keeps a place
+/// in line awake. An active token is renewed only by its own user's session, or by the service key. Ask again after
+/// `poll_after_ms`, not sooner.
 #[utoipa::path(get, path = "/api/v1/queue/tokens/{token}/position", tag = "queue", operation_id = "position",
     security(()), params(("token" = String, Path, description = "The token")),
     responses((status = 200, description = "The place", body = PositionBody)))]
-pub(super) async fn position(State(app): State<SharedState>, PathText(token): PathText) -> HttpResult<Response> {
+pub(super) async fn position(
+    State(app): State<SharedState>,
+    OptionalCaller(caller): OptionalCaller,
+    PathText(token): PathText,
+) -> HttpResult<Response> {
     let token = app.office.verified(&token).await?;
     app.limits.check_poll(token.id())?;
-    Ok(json(&PositionBody::from(app.office.position(&token).await)))
+    Ok(json(&PositionBody::from(app.office.position(&token, caller).await)))
 }
 
 /// The place in line as a stream.
@@ -327,8 +333,8 @@ pub(super) async fn position(State(app): State<SharedState>, PathText(token): Pa
 /// Events of `text/event-stream`, each with the place as `data`: `line` while the token waits, `turn` when the turn is
 /// offered, `claimed` when it was claimed, `ended` when the token has ended, after which the stream ends. The first comes
 /// at once, unless it is the one of `Last-Event-ID`; the next ones as soon as the place or what is said about it has
-/// changed, four a second at most. A stream whose client reads it is the sign of life that keeps the place awake: no
-/// polls are needed beside it. 204 means that the client has the last event.
+/// changed, four a second at most. A stream whose client reads it is the sign of life that keeps a place in line awake,
+/// and with its user's session an active token: no polls are needed beside it. 204 means that the client has the last event.
 #[utoipa::path(get, path = "/api/v1/queue/tokens/{token}/events", tag = "queue", operation_id = "line_events",
     security(()), params(("token" = String, Path, description = "The token"),
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that the client has")),
@@ -337,6 +343,7 @@ pub(super) async fn position(State(app): State<SharedState>, PathText(token): Pa
 pub(super) async fn events(
     State(app): State<SharedState>,
     ClientAddress(client): ClientAddress,
+    OptionalCaller(caller): OptionalCaller,
     PathText(token): PathText,
     headers: HeaderMap,
 ) -> HttpResult<Response> {
@@ -351,7 +358,7 @@ pub(super) async fn events(
         }
     }
     let place = app.streams.enter(client)?;
-    Ok(events::answer(place, LineEvents { stream: app.office.line_stream(&token), seen }))
+    Ok(events::answer(place, LineEvents { stream: app.office.line_stream(&token, caller), seen }))
 }
 
 /// Events of `text/event-stream`; the data of each is a `QueuePosition`.

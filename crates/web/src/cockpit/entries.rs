@@ -164,6 +164,9 @@ fn act_id(action: &str) -> Option<&'static str> {
     Some(match action {
         "room.set" => "entry-room-set",
         "line.renew" => "entry-line-renew",
+        "line.remove" => "entry-line-remove",
+        "line.block" => "entry-line-block",
+        "line.unblock" => "entry-line-unblock",
         "concert.create" => "entry-concert-create",
         "concert.update" => "entry-concert-update",
         "concert.cancel" => "entry-concert-cancel",
@@ -250,6 +253,8 @@ fn field_id(field: &str) -> Option<&'static str> {
         "minutes" => "entry-field-minutes",
         "worth_abandoned" => "entry-field-abandoned",
         "idle" => "entry-field-idle",
+        "until" => "entry-field-until",
+        "token" => "entry-field-token",
         _ => return None,
     })
 }

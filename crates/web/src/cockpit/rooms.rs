@@ -7,6 +7,7 @@ use super::{
     entries::{EntryWords, UserNames, line_name},
     moments,
     orders::{ROWS, heads},
+    people::{LinePlace, block_end},
     shell::CockpitShell,
     tables::{Cell, Link, ListPage, ObjectFact, ObjectPage, RowTable, raw},
 };
@@ -161,6 +162,39 @@ fn told_waits(shell: &CockpitShell, line: &RoomOverview) -> RowTable {
     }
 }
 
+/// The users whom operators keep out of the line; none if there are none.
+async fn blocked(app: &SharedState, shell: &CockpitShell, room: RoomId) -> HttpResult<Option<RowTable>> {
+    let mut blocks = app.office.line_blocks(room, Page { after: None, limit: ROWS }).await?;
+    let now = app.office.now();
+    blocks.retain(|block| block.is_in_force(now));
+    if blocks.is_empty() {
+        return Ok(None);
+    }
+    let mut rows = Vec::with_capacity(blocks.len());
+    for block in &blocks {
+        let user = app.office.user(block.user_id).await?;
+        let name = user.map_or_else(|| block.user_id.to_string(), |user| user.name);
+        let place = LinePlace { room, user: block.user_id };
+        let lift = if shell.may_change() {
+            Cell::link(shell.t("orders-line-unblock"), place.path("unblock"))
+        } else {
+            Cell::default()
+        };
+        rows.push(vec![
+            Cell::link(name, format!("/operator/users/{}", block.user_id)),
+            Cell::text(block_end(shell, block)),
+            Cell::text(block.reason.clone()),
+            lift,
+        ]);
+    }
+    Ok(Some(RowTable {
+        caption: shell.t("orders-blocks-of-line"),
+        heads: heads(shell, ["orders-name", "orders-state", "orders-reason", "orders-line-block-head"]),
+        rows,
+        none: String::new(),
+    }))
+}
+
 /// The address of a room's page.
 pub(super) fn path_of(id: RoomId) -> String {
     format!("/operator/rooms/{id}")
@@ -233,6 +267,7 @@ pub(super) async fn show(
         Some(concert) => more.push(Link::to(shell.t("orders-sale"), format!("/operator/concerts/{concert}/sale"))),
         None => tables.push(house_concerts(app, &shell).await?),
     }
+    tables.extend(blocked(app, &shell, id).await?);
     let FormView { form, notice, preview, applied } = view;
     let page = RoomPage {
         notice,

@@ -274,6 +274,7 @@ fn end_reason(shell: &CockpitShell, reason: frontrow_domain::line::EndReason) ->
         EndReason::Missed => shell.t("orders-end-missed"),
         EndReason::Drawn => shell.t("orders-end-drawn"),
         EndReason::ConcertOver => shell.t("orders-end-concert-over"),
+        EndReason::Removed => shell.t("orders-end-removed"),
     }
 }
 

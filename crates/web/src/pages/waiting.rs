@@ -8,7 +8,7 @@ mod words;
 
 use crate::{
     edge::{
-        auth::{ClientAddress, SignedIn},
+        auth::{ClientAddress, OptionalCaller, SignedIn},
         extract::{PathId, PathKey as _, PathText},
         form::FormFields,
         join::{self, JoinAsk, JoinProof},
@@ -32,13 +32,14 @@ use frontrow_domain::{
     id::{ConcertId, RoomId, UserId},
     line::TokenStatus,
     refusal::Refusal,
+    user::Caller,
 };
 use frontrow_service::{
     line::{LineStatus, VerifiedToken},
     office::ServiceError,
     sale::ConcertOnSale,
 };
-use page::{FrontPage, LeavePage, RenewedPage, WaitingPage, WorkPage};
+use page::{BlockedPage, FrontPage, LeavePage, RenewedPage, WaitingPage, WorkPage};
 
 /// The routes of the line.
 pub(super) fn routes() -> Router<SharedState> {
@@ -212,7 +213,7 @@ async fn join_front(
     let ask = JoinAsk { caller, user_id, client, concert_id: None, proof, user_agent, checker_proof: None };
     match join::join(&app, &ask, key).await {
         Ok(joined) => Ok(Redirect::to(&path_of_place(&joined.value.0.signed)).into_response()),
-        Err(refused) => ask_for_work(&app, shell, &ask, &fields, refused).await,
+        Err(refused) => stopped(&app, shell, &ask, &fields, refused).await,
     }
 }
 
@@ -235,7 +236,7 @@ async fn join(
     let ask = JoinAsk { caller, user_id, client, concert_id: Some(concert), proof, user_agent, checker_proof: None };
     let place = match join::join(&app, &ask, key).await {
         Ok(joined) => joined.value.0,
-        Err(refused) => return ask_for_work(&app, shell, &ask, &fields, refused).await,
+        Err(refused) => return stopped(&app, shell, &ask, &fields, refused).await,
     };
     if place.token.status() == TokenStatus::Active {
         return Ok(Redirect::to(&TurnGoal::Hall(concert).address()).into_response());
@@ -257,14 +258,20 @@ fn proof_in(fields: &FormFields) -> HttpResult<JoinProof> {
     })
 }
 
-/// The page that does the work which a new place asks for. Any other problem stays.
-async fn ask_for_work(
+/// The answer to a join that was refused: the page that does the work which a new place asks for, or for a block the page
+/// that says until when. Any other problem stays.
+async fn stopped(
     app: &SharedState,
     shell: Shell,
     ask: &JoinAsk,
     fields: &FormFields,
     refused: Problem,
 ) -> HttpResult<Response> {
+    if let Some(Refusal::LineBlocked { until }) = refused.refusal() {
+        let back = ask.concert_id.map_or_else(|| "/line".to_owned(), paths::concert);
+        let page = BlockedPage::new(shell, *until, back);
+        return html(&page.shell, StatusCode::FORBIDDEN, &page);
+    }
     if ![codes::JOIN_WORK_NEEDED.code, codes::JOIN_WORK_INVALID.code].contains(&refused.code()) {
         return Err(refused);
     }
@@ -333,10 +340,10 @@ struct Visit {
 
 impl Visit {
     /// Reads the place as a poll does, which counts as one.
-    async fn at(app: &SharedState, token: &str, query: Option<&str>) -> HttpResult<Self> {
+    async fn at(app: &SharedState, caller: Option<Caller>, token: &str, query: Option<&str>) -> HttpResult<Self> {
         let token = app.office.verified(token).await?;
         app.limits.check_poll(token.id())?;
-        let line = app.office.position(&token).await;
+        let line = app.office.position(&token, caller).await;
         let mut bearing = Bearing::of_query(query);
         let room_id = token.id().room_id;
         let (concert_id, concert) = match room_id.concert().or(bearing.concert) {
@@ -357,10 +364,11 @@ impl Visit {
 async fn show(
     State(app): State<SharedState>,
     shell: Shell,
+    OptionalCaller(caller): OptionalCaller,
     PathText(token): PathText,
     request: Request,
 ) -> HttpResult<Response> {
-    let visit = match Visit::at(&app, &token, request.uri().query()).await {
+    let visit = match Visit::at(&app, caller, &token, request.uri().query()).await {
         Ok(visit) => visit,
         Err(problem) => return after_renewal(&app, shell, &token, request, problem).await,
     };
@@ -406,10 +414,11 @@ async fn claim(
 async fn ask_to_leave(
     State(app): State<SharedState>,
     shell: Shell,
+    OptionalCaller(caller): OptionalCaller,
     PathText(token): PathText,
     request: Request,
 ) -> HttpResult<Response> {
-    let Visit { line, concert, bearing, .. } = match Visit::at(&app, &token, request.uri().query()).await {
+    let Visit { line, concert, bearing, .. } = match Visit::at(&app, caller, &token, request.uri().query()).await {
         Ok(visit) => visit,
         Err(problem) => return after_renewal(&app, shell, &token, request, problem).await,
     };

@@ -88,12 +88,13 @@ definitions! {
     WRONG_PASSWORD is "wrong_password": 403 "The password is wrong" "The password that the call asks for once more is not the account's. The session goes on.";
     CROSS_SITE is "cross_site": 403 "The request comes from another site" "With the session of a cookie, a request that changes something must come from a page of this server, as `Sec-Fetch-Site` or `Origin` says. Programs send the session token as `Authorization: Bearer`.";
     TOP_UP_NOT_ALLOWED of TopUpNotAllowed: 403 "Points are topped up by the box office" "Only an operator or the service key may top up points here.";
+    LINE_BLOCKED of LineBlocked: 403 "The account is blocked from this line" "An operator keeps the account out of this line: until `until`, or for as long as no end is set. Its token there has ended. Ask the box office.";
     TOKEN_INVALID of TokenInvalid: 403 "The queue token is not valid here" "The queue token is missing, forged, or not one of the caller's for this room. Join the line.";
     TOKEN_OF_ANOTHER_ROOM of TokenOfAnotherRoom: 403 "The queue token is for another room" "The queue token belongs to another concert's room. Join this concert's line.";
     TOKEN_WAITING of TokenWaiting: 403 "It is not your turn yet" "The token still waits. Ask for its position and activate it when it is offered.";
     TOKEN_NOT_ACTIVATED of TokenNotActivated: 403 "Activate the queue token first" "The token has its turn; activate it, then try again.";
     TOKEN_MISSED of TokenMissed: 403 "The turn was missed" "The turn was not claimed in time. Activate the token to return to the head of the line; a token that lets too many turns pass ends.";
-    TOKEN_ENDED of TokenEnded: 403 "The queue token has ended" "The token was spent, left the line, expired or let too many turns pass. Join the line again.";
+    TOKEN_ENDED of TokenEnded: 403 "The queue token has ended" "The token was spent, left the line, expired, let too many turns pass or was removed by an operator. Join the line again.";
     TURN_TIME_OVER of TurnTimeOver: 403 "The turn's time to hold seats is over" "The turn could hold seats until `until`; a hold made later could end after the token. What is held may be paid until its end. Then join the line again.";
     TOO_MANY_HOLDS of TooManyHolds: 403 "The turn has held seats too often" "One turn may hold seats `limit` times. What is held may be paid until its end. Then join the line again.";
     JOIN_WORK_NEEDED is "join_work_needed": 403 "A new place asks for work" "Many join this line. Get a challenge by `GET /queue/challenge`, find its number, and send the same request with it as `altcha`.";

@@ -13,6 +13,7 @@ use askama::Template;
 use frontrow_domain::{
     id::ConcertId,
     line::{EndReason, StockOutlook, TokenStatus},
+    time::Time,
 };
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
@@ -44,7 +45,7 @@ enum LineScene {
 
 impl LineScene {
     /// Every scene that a place can come to while its page is open.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Waiting,
         Self::Lobby,
         Self::Turn,
@@ -57,6 +58,7 @@ impl LineScene {
         Self::Ended(Some(EndReason::Expired)),
         Self::Ended(Some(EndReason::Missed)),
         Self::Ended(Some(EndReason::ConcertOver)),
+        Self::Ended(Some(EndReason::Removed)),
         Self::Ended(None),
     ];
 
@@ -90,6 +92,7 @@ impl LineScene {
             Self::Ended(Some(EndReason::Expired)) => "ended-expired",
             Self::Ended(Some(EndReason::Missed)) => "ended-missed",
             Self::Ended(Some(EndReason::ConcertOver)) => "ended-concert_over",
+            Self::Ended(Some(EndReason::Removed)) => "ended-removed",
             // An entry's token leads to the one that the draw gave.
             Self::Ended(Some(EndReason::Drawn) | None) => "ended",
         }
@@ -109,6 +112,7 @@ impl LineScene {
             Self::Ended(Some(EndReason::Expired)) => "line-ended-expired",
             Self::Ended(Some(EndReason::Missed)) => "line-ended-missed",
             Self::Ended(Some(EndReason::ConcertOver)) => "line-ended-over",
+            Self::Ended(Some(EndReason::Removed)) => "line-ended-removed",
             Self::Ended(Some(EndReason::Drawn) | None) => "line-ended",
         }
     }
@@ -126,6 +130,7 @@ impl LineScene {
             Self::Ended(Some(EndReason::Paid)) => "line-ended-paid-text",
             Self::Ended(Some(EndReason::Expired)) => "line-ended-expired-text",
             Self::Ended(Some(EndReason::ConcertOver)) => "line-ended-over-text",
+            Self::Ended(Some(EndReason::Removed)) => "line-ended-removed-text",
             Self::Ended(Some(EndReason::Left | EndReason::Missed)) => return None,
             Self::Ended(Some(EndReason::Drawn) | None) => "line-ended-text",
         })
@@ -463,6 +468,22 @@ impl WorkPage {
 #[template(path = "waiting/renewed.html")]
 pub(super) struct RenewedPage {
     pub(super) shell: Shell,
+}
+
+/// The page of a visitor whom an operator keeps out of the line: until when, and not why.
+#[derive(Template)]
+#[template(path = "waiting/blocked.html")]
+pub(super) struct BlockedPage {
+    pub(super) shell: Shell,
+    until: Option<String>,
+    back: String,
+}
+
+impl BlockedPage {
+    pub(super) fn new(shell: Shell, until: Option<Time>, back: String) -> Self {
+        let until = until.map(|until| shell.t1("line-blocked-until", "when", shell.exact_moment(&until, HOME_ZONE)));
+        Self { shell, until, back }
+    }
 }
 
 /// The question before leaving.
