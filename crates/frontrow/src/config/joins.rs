@@ -1,6 +1,6 @@
 //! What a new place in line asks for.
 
-use super::Config;
+use super::{Config, SERVICE_KEY_LEN_MIN};
 use clap::{Args, ValueEnum};
 use frontrow_domain::line::WorkPolicy;
 use frontrow_web::edge::{
@@ -98,5 +98,26 @@ impl Config {
                 secret: self.joins.join_check_secret.clone(),
             }),
         }
+    }
+
+    /// What is wrong with these settings, a sentence for each mistake.
+    pub(super) fn join_mistakes(&self) -> Vec<String> {
+        let (joins, secret) = (&self.joins, self.joins.join_check_secret.as_ref());
+        let rules = [
+            (self.rates.poll_burst_per_token > 0, "poll_burst_per_token must be at least 1"),
+            (
+                (1..=86_400).contains(&self.rates.joins_window_seconds),
+                "joins_window_seconds must be from 1 to 86400: a network that has spent its joins waits that long",
+            ),
+            (
+                (1..=3_000).contains(&joins.join_check_timeout_ms),
+                "join_check_timeout_ms must be from 1 to 3000: a join waits that long",
+            ),
+            (
+                secret.is_none_or(|key| key.expose().chars().count() >= SERVICE_KEY_LEN_MIN),
+                "join_check_secret must have at least 32 characters",
+            ),
+        ];
+        rules.into_iter().filter(|(holds, _)| !holds).map(|(_, mistake)| mistake.to_owned()).collect()
     }
 }

@@ -44,8 +44,6 @@ impl Config {
             ("reads_per_second_per_user", self.rates.reads_per_second_per_user),
             ("reads_per_second_per_address", self.rates.reads_per_second_per_address),
             ("polls_per_second_per_token", self.rates.polls_per_second_per_token),
-            ("poll_burst_per_token", self.rates.poll_burst_per_token),
-            ("joins_window_seconds", self.rates.joins_window_seconds),
             ("max_connections", self.max_connections),
             ("header_timeout_seconds", self.header_timeout_seconds),
             ("body_timeout_seconds", self.body_timeout_seconds),
@@ -89,18 +87,6 @@ impl Config {
             self.outage_grace_seconds <= 3_600,
             "outage_grace_seconds must be at most 3600: turns that are never claimed keep others waiting",
         );
-        must(
-            self.rates.joins_window_seconds <= 86_400,
-            "joins_window_seconds must be at most 86400: a network that has spent its joins waits that long",
-        );
-        must(
-            (1..=3_000).contains(&self.joins.join_check_timeout_ms),
-            "join_check_timeout_ms must be from 1 to 3000: a join waits that long",
-        );
-        must(
-            self.joins.join_check_secret.as_ref().is_none_or(|key| key.expose().chars().count() >= SERVICE_KEY_LEN_MIN),
-            "join_check_secret must have at least 32 characters",
-        );
         must(self.metrics_listen != Some(self.listen), "metrics_listen must be another address or port than listen");
         must(self.top_up_min >= 1, "top_up_min must be at least 1");
         must(self.top_up_min <= self.top_up_max, "top_up_min must not be more than top_up_max");
@@ -120,6 +106,7 @@ impl Config {
         );
         wrong.extend(self.mistakes_of_times().into_iter().map(str::to_owned));
         wrong.extend(self.servers.mistakes());
+        wrong.extend(self.join_mistakes());
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log) {
             wrong.push(format!("log is not a filter: {error}"));
         }

@@ -128,7 +128,7 @@ async fn the_checker_is_told_of_a_new_place_and_lets_it_be_given() {
     assert!(question["time"].is_string() && question["request_id"].is_string(), "{question}");
     let user = buyer.get("/users/me").await.expect(200)["user_id"].as_str().unwrap().to_owned();
     let account = Sha256::digest(format!("frontrow account {user}"));
-    assert_eq!(question["account"], account.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    assert_eq!(question["account"], crate::join_work::hex(&account));
     assert_eq!(headers["content-type"], "application/json");
     assert_eq!(headers["frontrow-signature"], format!("sha256={}", hmac(SECRET, body)));
     assert_eq!(checks(&server, "allowed").await, 1);
@@ -141,7 +141,7 @@ fn hmac(key: &str, body: &[u8]) -> String {
     block[..key.len()].copy_from_slice(key.as_bytes());
     let inner = Sha256::new().chain_update(block.map(|byte| byte ^ 0x36)).chain_update(body).finalize();
     let outer = Sha256::new().chain_update(block.map(|byte| byte ^ 0x5c)).chain_update(inner).finalize();
-    outer.iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::join_work::hex(&outer)
 }
 
 #[tokio::test]

@@ -17,7 +17,12 @@ async fn challenge(buyer: &Client) -> Value {
 
 /// The SHA-256 of a text, in hexadecimal.
 fn hash(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text))
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// The number of a challenge, as ALTCHA's widget finds it.
