@@ -115,16 +115,23 @@ impl ClaimRecord {
     #[must_use]
     pub fn foreseen(&self, ages: &[Span]) -> Self {
         let mut record = *self;
+        // Turns that are out count as far as the record has room: of a fast line it remembers fewer turns than are out,
+        // and those that are not claimed would outweigh the claims that came beside them.
+        let known = self.claimed.iter().sum::<i64>().saturating_add(self.passed);
+        let out = i64::try_from(ages.len()).unwrap_or(i64::MAX).max(1);
+        let room = MEMORY.saturating_mul(ONE_PPM).saturating_sub(known).max(0);
+        let weight = room.saturating_div(out).min(ONE_PPM);
         // What is expected of a turn depends on what is expected of the others.
         for _ in 0..FORESEEN_ROUNDS {
             let expected = record;
             record = *self;
             for age in ages.iter().copied() {
                 let (from, chance) = (class_of(age), expected.chance_ppm(age));
-                record.passed = record.passed.saturating_add(ONE_PPM.saturating_sub(chance));
+                record.passed = record.passed.saturating_add(share_of(weight, ONE_PPM.saturating_sub(chance), ONE_PPM));
                 let later: i64 = expected.claimed.iter().skip(from).sum();
-                for (count, weight) in record.claimed.iter_mut().zip(expected.claimed).skip(from) {
-                    *count = count.saturating_add(share_of(chance, weight, later));
+                let claims = share_of(weight, chance, ONE_PPM);
+                for (count, part) in record.claimed.iter_mut().zip(expected.claimed).skip(from) {
+                    *count = count.saturating_add(share_of(claims, part, later));
                 }
             }
         }
