@@ -120,6 +120,7 @@ impl Command {
             | Self::ActivateToken { .. }
             | Self::LeaveQueue { .. }
             | Self::WakeToken { .. }
+            | Self::IssuePass { .. }
             | Self::EndLine { .. }
             | Self::RefundConcert { .. }
             | Self::SettleConcert { .. }

@@ -55,6 +55,7 @@ impl Request {
                     | Command::ActivateToken { .. }
                     | Command::LeaveQueue { .. }
                     | Command::WakeToken { .. }
+                    | Command::IssuePass { .. }
                     | Command::AdvanceRoom { .. }
                     | Command::EndLine { .. }
                     | Command::ExpireHolds { .. }
@@ -231,6 +232,11 @@ pub enum Command {
     },
     /// A heartbeat of the caller: an active token is renewed, a dormant one waits again.
     WakeToken {
+        /// The token.
+        token: TokenId,
+    },
+    /// A pass for the caller's active token, for the edge of another site.
+    IssuePass {
         /// The token.
         token: TokenId,
     },

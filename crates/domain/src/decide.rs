@@ -106,6 +106,7 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::ActivateToken { token } => tokens::activate(world, caller, *token),
         Command::LeaveQueue { token } => tokens::leave(world, caller, *token),
         Command::WakeToken { token } => tokens::wake(world, caller, *token),
+        Command::IssuePass { token } => tokens::issue_pass(world, caller, *token),
         Command::AdvanceRoom { room_id, fence, limit, unresponsive, outlook } => {
             tokens::advance(world, caller, *room_id, (*fence, *limit), unresponsive, outlook.as_ref())
         }

@@ -171,7 +171,9 @@ impl Footprint {
                 self.counted.push(token.room_id);
                 self.tokens.push(*token);
             }
-            Command::LeaveQueue { token } | Command::WakeToken { token } => self.tokens.push(*token),
+            Command::LeaveQueue { token } | Command::WakeToken { token } | Command::IssuePass { token } => {
+                self.tokens.push(*token);
+            }
             Command::AdvanceRoom { room_id, limit, .. } => {
                 self.rooms.push(*room_id);
                 self.counted.push(*room_id);

@@ -6,18 +6,22 @@
 mod admission;
 mod expectation;
 mod forecast;
+mod pass;
 mod room;
 mod state;
 mod token;
+mod turn_url;
 mod wait;
 
 pub use admission::{can_be_activated, check_may_use, may_activate};
 pub use expectation::{ClaimRecord, TurnOutlook};
 pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
+pub use pass::{PASS_LIFE, Pass};
 pub use room::{Fence, Gate, Room, Turn};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
 pub use token::{
     DEADLINE_ORDER, Token, TokenColumns, first_claimed, first_due, hold_until, is_last_turn, is_live_token,
     is_valid_position, is_wake_due, next_position,
 };
+pub use turn_url::{PASS_FIELD, TURN_URL_LEN_MAX, TurnUrl};
 pub use wait::{LinePace, estimated_wait, estimated_wait_p90};

@@ -5,5 +5,6 @@
 
 pub mod app;
 pub mod config;
+pub mod keys;
 pub mod rehearse;
 pub mod telemetry;

@@ -1,9 +1,11 @@
 //! The waiting line: join, poll, follow, activate, leave.
 
+mod passes;
 mod rooms;
 mod status;
 mod stream;
 
+pub use passes::{PassPlace, SignedPass};
 pub use status::{LineStatus, Wait};
 pub use stream::{LineStream, STATE_EVERY};
 

@@ -6,6 +6,7 @@ pub mod health;
 pub mod letters;
 pub mod openapi;
 pub mod operator;
+pub mod passes;
 pub mod payments;
 pub mod points;
 pub mod queue;
@@ -39,6 +40,8 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(queue::position))
         .routes(routes!(queue::events))
         .routes(routes!(queue::activate))
+        .routes(routes!(passes::issue))
+        .routes(routes!(passes::end))
         .routes(routes!(concerts::list))
         .routes(routes!(concerts::one))
         .routes(routes!(concerts::seats))

@@ -158,6 +158,18 @@ pub(super) fn wake(world: &mut World, caller: Caller, id: TokenId) -> Decision {
     Ok(Outcome::Token(token))
 }
 
+pub(super) fn issue_pass(world: &mut World, caller: Caller, id: TokenId) -> Decision {
+    let (now, policy) = (world.now, world.policy);
+    let before = own(world, caller, id)?;
+    let token = before.after_deadline(now, &policy);
+    check_may_use(&token, caller, id.room_id, now, &policy)?;
+    let token = token.extended_for_pass(now, &policy, &world.outages)?;
+    if token != before {
+        world.put_token(token);
+    }
+    token.pass(now).map(Outcome::Pass).ok_or(Refusal::TokenEnded)
+}
+
 pub(super) fn advance(
     world: &mut World,
     caller: Caller,

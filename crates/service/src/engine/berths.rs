@@ -50,7 +50,10 @@ fn home_of(request: &Request, lanes: usize) -> (Home, LaneChoice) {
         Command::IssueToken { room_id, .. } | Command::AdvanceRoom { room_id, .. } => Home::Line(*room_id),
         Command::EndLine { concert_id, .. } => Home::Line(RoomId::of_concert(*concert_id)),
         Command::ActivateToken { token } | Command::LeaveQueue { token } => Home::Line(token.room_id),
-        Command::Hold { token, .. } | Command::Pay { token, .. } | Command::WakeToken { token } => {
+        Command::Hold { token, .. }
+        | Command::Pay { token, .. }
+        | Command::WakeToken { token }
+        | Command::IssuePass { token } => {
             Home::Sale(token.room_id, usize::try_from(token.position.0.unsigned_abs()).unwrap_or(0) % shares)
         }
         Command::ClaimEvents { consumer, .. } | Command::SettleEvents(Settlements { consumer, .. }) => {

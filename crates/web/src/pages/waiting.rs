@@ -3,6 +3,7 @@
 //! The waiting page is made from memory, and opening it is a sign of life, as a poll is: so it stays awake without a
 //! script, by reloading itself. What needs an account, claiming and leaving, is asked of the account.
 
+mod enter;
 mod page;
 mod words;
 
@@ -45,6 +46,8 @@ pub(super) fn routes() -> Router<SharedState> {
         .route("/line", get(front).post(join_front))
         .route("/concerts/{concert_id}/line", get(own).post(join))
         .route("/line/{token}", get(show))
+        // The place of the token is that of a room.
+        .route("/line/{token}/pass", get(enter::enter))
         .route("/line/{token}/claim", post(claim))
         .route("/line/{token}/leave", get(ask_to_leave).post(leave))
 }
@@ -128,7 +131,10 @@ impl TurnGoal {
     fn of(app: &SharedState, token: &str, concert: Option<ConcertId>) -> Self {
         match (concert, app.pages.turn_url()) {
             (Some(concert), _) => Self::Hall(concert),
-            (None, Some(turn_url)) => Self::OtherShop(turn_url.with_token(token)),
+            (None, Some(turn_url)) => {
+                let with_token = turn_url.with_token(token);
+                Self::OtherShop(with_token.unwrap_or_else(|| enter::path(RoomId::HOUSE)))
+            }
             (None, None) => Self::Season,
         }
     }
@@ -311,6 +317,9 @@ async fn show(
     PathText(token): PathText,
     request: Request,
 ) -> HttpResult<Response> {
+    if enter::room_named(&token) == Some(RoomId::HOUSE) {
+        return front(State(app), shell).await;
+    }
     let visit = match Visit::at(&app, &token, request.uri().query()).await {
         Ok(visit) => visit,
         Err(problem) => return after_renewal(&app, shell, &token, request, problem).await,

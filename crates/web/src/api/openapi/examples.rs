@@ -69,6 +69,7 @@ fn state(schema: &str) -> Option<Value> {
             "state": "pending", "created_at": "2027-02-01T01:02:00.250000Z", "due_at": "2027-02-01T01:02:10.500000Z",
             "dead_since": null, "attempts": 1, "last_error": "no answer within 10000 ms"
         }),
+        "Pass" => json!({ "room_id": 0, "expires_at": "2027-02-01T01:06:00.000000Z" }),
         "Payment" => json!({ "status": "completed", "refunded_at": null }),
         "PointEntry" => json!({
             "type": "top_up", "amount": 50_000, "balance_after": 1_050_000, "payment_id": null

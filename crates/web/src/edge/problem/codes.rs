@@ -93,6 +93,7 @@ definitions! {
     TOKEN_WAITING of TokenWaiting: 403 "It is not your turn yet" "The token still waits. Ask for its position and activate it when it is offered.";
     TOKEN_NOT_ACTIVATED of TokenNotActivated: 403 "Activate the queue token first" "The token has its turn; activate it, then try again.";
     TOKEN_MISSED of TokenMissed: 403 "The turn was missed" "The turn was not claimed in time. Activate the token to return to the head of the line; a token that lets too many turns pass ends.";
+    PASS_INVALID of PassInvalid: 403 "The pass is not valid" "The pass is forged, over, or of a line that was renewed since.";
     TOKEN_ENDED of TokenEnded: 403 "The queue token has ended" "The token was spent, left the line, expired or let too many turns pass. Join the line again.";
     TURN_TIME_OVER of TurnTimeOver: 403 "The turn's time to hold seats is over" "The turn could hold seats until `until`; a hold made later could end after the token. What is held may be paid until its end. Then join the line again.";
     TOO_MANY_HOLDS of TooManyHolds: 403 "The turn has held seats too often" "One turn may hold seats `limit` times. What is held may be paid until its end. Then join the line again.";
