@@ -3,7 +3,7 @@
 use crate::{
     command::{
         Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewConcert, NewPassword,
-        Settlements,
+        NewRoom, Settlements,
     },
     id::SeatId,
     outbox::CLAIM_MAX,
@@ -77,14 +77,17 @@ impl Command {
                 detail_texts(&change.details)
             }
             Self::SetPoster { poster, .. } => count("Send", poster.jpeg.len(), 1..=POSTER_LEN_MAX, "bytes"),
-            Self::CancelConcert { reason, .. } | Self::SettleDebt { reason, .. } => texts([reason.as_str()]),
+            Self::CancelConcert { reason, .. } | Self::SettleDebt { reason, .. } | Self::CloseRoom { reason, .. } => {
+                texts([reason.as_str()])
+            }
             Self::WindUp { seat_ids, payment_ids, .. } => {
                 count("Name", seat_ids.len(), 0..=wide(WIND_UP_MAX), "seats")?;
                 count("Name", payment_ids.len(), 0..=wide(WIND_UP_MAX), "payments")
             }
             Self::SetRoom { change, reason, .. } => {
-                texts(change.message.iter().flatten().chain(reason).map(String::as_str))
+                texts(change.message.iter().flatten().chain(&change.name).chain(reason).map(String::as_str))
             }
+            Self::CreateRoom(NewRoom { site, .. }) => texts([site.name.as_str()]),
             Self::Refund { reason, .. } | Self::CancelReservation { reason, .. } | Self::LockUser { reason, .. } => {
                 texts(reason.as_deref())
             }
@@ -122,6 +125,7 @@ impl Command {
             | Self::WakeToken { .. }
             | Self::IssuePass { .. }
             | Self::EndLine { .. }
+            | Self::EndClosedLine { .. }
             | Self::RefundConcert { .. }
             | Self::SettleConcert { .. }
             | Self::RemovePoster { .. }

@@ -5,7 +5,7 @@ mod outcome;
 pub(crate) mod stored;
 
 pub use drafts::{
-    ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewConcert, NewPassword, OwnRoom,
+    ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewConcert, NewPassword, NewRoom, OwnRoom,
     PasswordHash, Proof, RoomChange, Settlements, Worth,
 };
 pub use outcome::{Issue, Outcome};
@@ -58,6 +58,7 @@ impl Request {
                     | Command::IssuePass { .. }
                     | Command::AdvanceRoom { .. }
                     | Command::EndLine { .. }
+                    | Command::EndClosedLine { .. }
                     | Command::ExpireHolds { .. }
                     | Command::SetRole { .. }
                     // Of a version that it has changed itself, a second run would be refused.
@@ -437,6 +438,24 @@ pub enum Command {
     StopRehearsal {
         /// The concert.
         concert_id: ConcertId,
+    },
+    /// An operator opens a room without a concert, in front of another site.
+    CreateRoom(NewRoom),
+    /// An operator closes a room without a concert, for good.
+    CloseRoom {
+        /// The room.
+        room_id: RoomId,
+        /// The room's `updated_at` that the caller saw: refused if the row has another. None closes any version.
+        basis: Option<Time>,
+        /// Why, for the audit log.
+        reason: String,
+    },
+    /// The places at the head of a closed room's line end, by the box office alone.
+    EndClosedLine {
+        /// The room.
+        room_id: RoomId,
+        /// How many tokens, at most; never more than [`TOKENS_PER_ADVANCE_MAX`](crate::policy::TOKENS_PER_ADVANCE_MAX).
+        limit: u32,
     },
     /// An operator changes a room's settings.
     SetRoom {

@@ -88,6 +88,8 @@ pub struct Demand {
     pub positions: BTreeMap<RoomId, usize>,
     /// Ids of concerts.
     pub concerts: usize,
+    /// Numbers of rooms without a concert.
+    pub rooms: usize,
     /// Ids of seats, without gaps.
     pub seats: usize,
     /// Ids of reservations.
@@ -179,6 +181,11 @@ impl Footprint {
                 self.counted.push(*room_id);
                 self.advanced.push((*room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
             }
+            Command::EndClosedLine { room_id, limit } => {
+                self.rooms.push(*room_id);
+                self.counted.push(*room_id);
+                self.advanced.push((*room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
+            }
             Command::EndLine { concert_id, limit } => {
                 let room_id = RoomId::of_concert(*concert_id);
                 self.concerts.push(*concert_id);
@@ -223,7 +230,11 @@ impl Footprint {
             | Command::SetSeats { .. }
             | Command::BeginRehearsal { .. }
             | Command::StopRehearsal { .. } => self.add_concert(&request.command),
-            Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => {
+            Command::CreateRoom(_) => {
+                raise(&mut self.demand.rooms, 1);
+                self.demand.raise_audit(1);
+            }
+            Command::SetRoom { room_id, .. } | Command::CloseRoom { room_id, .. } | Command::RenewLine { room_id } => {
                 self.rooms.push(*room_id);
                 self.demand.raise_audit(1);
             }

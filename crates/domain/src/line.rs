@@ -17,7 +17,7 @@ pub use admission::{can_be_activated, check_may_use, may_activate};
 pub use expectation::{ClaimRecord, TurnOutlook};
 pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
 pub use pass::{PASS_LIFE, Pass};
-pub use room::{Fence, Gate, Room, Turn};
+pub use room::{Fence, Gate, Room, RoomSite, Turn};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
 pub use token::{
     DEADLINE_ORDER, Token, TokenColumns, first_claimed, first_due, hold_until, is_last_turn, is_live_token,

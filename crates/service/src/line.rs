@@ -82,6 +82,36 @@ impl BoxOffice {
             None => RoomId::HOUSE,
             Some(id) => self.concert(id).await?.room_id,
         };
+        self.join(caller, room_id, concert_id, key).await
+    }
+
+    /// The caller's place in the line of a room.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for an unknown room, [`Refusal::RoomClosed`] for one that was closed.
+    pub async fn join_room(
+        &self,
+        caller: Caller,
+        room_id: RoomId,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<(TokenPlace, Issue)>, ServiceError> {
+        match room_id.concert() {
+            None => self.join(caller, room_id, None, key).await,
+            // Its concert knows whether its line may still be joined.
+            Some(concert_id) => {
+                self.view(room_id).await?;
+                self.join(caller, room_id, Some(concert_id), key).await
+            }
+        }
+    }
+
+    async fn join(
+        &self,
+        caller: Caller,
+        room_id: RoomId,
+        concert_id: Option<ConcertId>,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<(TokenPlace, Issue)>, ServiceError> {
         self.view(room_id).await?;
         let done = self.ask(caller, Command::IssueToken { room_id, concert_id }, key).await?;
         let (token, issue): (Token, Issue) = done.value;
@@ -278,6 +308,11 @@ impl BoxOffice {
     /// Ends `limit` tokens of a concert's own line for which no turn can come any more.
     pub(crate) async fn end_line(&self, concert_id: ConcertId, limit: u32) -> Result<Advance, ServiceError> {
         self.run(Caller::System, Command::EndLine { concert_id, limit }).await
+    }
+
+    /// Ends `limit` tokens of a closed room's line.
+    pub(crate) async fn end_closed_line(&self, room_id: RoomId, limit: u32) -> Result<Advance, ServiceError> {
+        self.run(Caller::System, Command::EndClosedLine { room_id, limit }).await
     }
 
     /// Gives every line a new epoch: tokens signed before are refused, and the places stay. Returns how many lines

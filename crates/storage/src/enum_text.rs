@@ -58,7 +58,8 @@ enum_text!(PaymentStatus: Completed = "completed", Refunded = "refunded");
 enum_text!(PointKind: TopUp = "top_up", Use = "use", Refund = "refund", Adjustment = "adjustment");
 enum_text!(DebtStatus: Open = "open", Collected = "collected", Waived = "waived");
 enum_text!(EndReason:
-    Paid = "paid", Left = "left", Expired = "expired", Missed = "missed", ConcertOver = "concert_over");
+    Paid = "paid", Left = "left", Expired = "expired", Missed = "missed", ConcertOver = "concert_over",
+    RoomClosed = "room_closed");
 enum_text!(TokenStatus:
     Waiting = "waiting", Dormant = "dormant", Offered = "offered", Missed = "missed", Active = "active",
     Ended = "ended");

@@ -15,8 +15,10 @@ use std::collections::HashSet;
 
 pub(super) fn issue(world: &mut World, caller: Caller, room_id: RoomId, concert_id: Option<ConcertId>) -> Decision {
     let Some(user_id) = caller.user_id() else { return Err(Refusal::Forbidden) };
-    if !world.rooms.contains(room_id) {
-        return Err(Refusal::NotFound { what: EntityKind::Room });
+    match world.rooms.get(room_id) {
+        None => return Err(Refusal::NotFound { what: EntityKind::Room }),
+        Some(room) if room.is_closed_for_good(world.now) => return Err(Refusal::RoomClosed),
+        Some(_) => {}
     }
     if let Some(concert_id) = concert_id {
         let concert = world.concerts.get(concert_id).filter(|concert| concert.room_id == room_id);

@@ -40,6 +40,8 @@ pub enum EndReason {
     Missed,
     /// It waited for a concert that was cancelled or is over: no turn could come any more.
     ConcertOver,
+    /// Its room, which stood in front of another site, was closed.
+    RoomClosed,
 }
 
 /// A token's state, with the data of that state.

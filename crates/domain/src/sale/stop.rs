@@ -35,6 +35,14 @@ impl RoomChange {
         if let Some(message) = &self.message {
             room.message.clone_from(message);
         }
+        if let Some(site) = &mut room.site {
+            if let Some(name) = &self.name {
+                site.name.clone_from(name);
+            }
+            if let Some(turn_url) = &self.turn_url {
+                site.turn_url.clone_from(turn_url);
+            }
+        }
         room
     }
 

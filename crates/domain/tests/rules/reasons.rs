@@ -273,8 +273,7 @@ proptest! {
             max_active: Some(max_active),
             admit_per_minute: Some(admit_per_minute),
             gate: Some(gate_of(open)),
-            message: None,
-        };
+            message: None, ..RoomChange::default() };
         let (there, back) = (to(after).hurts(&room(before)), to(before).hurts(&room(after)));
         prop_assert_eq!(there || back, before != after);
         prop_assert!(to(after).stops(&room(before)).is_none() || there, "what stops a line hurts");

@@ -41,6 +41,7 @@ mod reservations;
 mod season;
 mod second_factor;
 mod sessions;
+mod site_rooms;
 mod streams;
 mod unread_bodies;
 mod users;

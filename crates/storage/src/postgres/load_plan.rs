@@ -215,7 +215,9 @@ impl Changed {
                 }
                 // Of two first operators one waits for the other.
                 Command::RegisterFirst(_) => changed.rooms.push(RoomId::HOUSE.get()),
-                Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => changed.rooms.push(room_id.get()),
+                Command::SetRoom { room_id, .. }
+                | Command::CloseRoom { room_id, .. }
+                | Command::RenewLine { room_id } => changed.rooms.push(room_id.get()),
                 Command::UpdateConcert { concert_id, .. } | Command::CancelConcert { concert_id, .. } => {
                     changed.rooms.push(RoomId::of_concert(*concert_id).get());
                     changed.concerts.push(concert_id.get());

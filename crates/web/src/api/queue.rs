@@ -18,6 +18,7 @@ use frontrow_domain::{
     command::Issue,
     id::{ConcertId, Position, RoomId},
     line::{EndReason, TokenStatus},
+    refusal::Refusal,
     time::Time,
 };
 use frontrow_line::view::WaitUnknown;
@@ -35,6 +36,9 @@ pub struct JoinRequest {
     /// The concert; without it the house room's line is joined.
     #[serde(default)]
     concert_id: Option<ConcertId>,
+    /// A room, in place of a concert: one in front of another site, for example.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    room_id: Option<RoomId>,
 }
 
 /// A queue token, for its user.
@@ -60,7 +64,8 @@ pub struct TokenBody {
     deadline: Option<Time>,
     /// When it ended.
     expired_at: Option<Time>,
-    /// Why it ended; `missed` after it let too many turns pass, `concert_over` when its concert was cancelled or is over.
+    /// Why it ended; `missed` after it let too many turns pass, `concert_over` when its concert was cancelled or is over,
+    /// `room_closed` when its room, which stood in front of another site, was closed.
     end_reason: Option<EndReason>,
     /// Its place in the line now.
     queue: PositionBody,
@@ -173,7 +178,7 @@ impl From<TokenPlace> for TokenBody {
 /// A user has one place in a room: asking again, from any device, is answered 200 with the place from before. The
 /// answer has the queue token; ask for its position until it is `offered`.
 #[utoipa::path(post, path = "/api/v1/queue/tokens", tag = "queue", operation_id = "issue_token",
-    request_body(content = Option<JoinRequest>, description = "The concert, or nothing for the house room"),
+    request_body(content = Option<JoinRequest>, description = "The concert or the room, or nothing for the house room"),
     responses((status = 201, description = "A new place", body = TokenBody),
         (status = 200, description = "The place from before", body = TokenBody)))]
 pub(super) async fn issue(
@@ -184,7 +189,14 @@ pub(super) async fn issue(
 ) -> HttpResult<Response> {
     let body = body.unwrap_or_default();
     let key = key.bind(caller, &Method::POST, "/queue/tokens", &[], &body)?;
-    let done = app.office.issue_token(caller, body.concert_id, key).await?;
+    let done = match (body.room_id, body.concert_id) {
+        (Some(_), Some(_)) => {
+            let reason = "A line is joined by its concert or by its room.".to_owned();
+            return Err(Refusal::Malformed { reason }.into());
+        }
+        (Some(room), None) => app.office.join_room(caller, room, key).await?,
+        (None, concert) => app.office.issue_token(caller, concert, key).await?,
+    };
     let (place, issue) = done.value;
     let status = match issue {
         Issue::New => StatusCode::CREATED,

@@ -273,6 +273,7 @@ fn end_reason(shell: &CockpitShell, reason: frontrow_domain::line::EndReason) ->
         EndReason::Expired => shell.t("orders-end-expired"),
         EndReason::Missed => shell.t("orders-end-missed"),
         EndReason::ConcertOver => shell.t("orders-end-concert-over"),
+        EndReason::RoomClosed => shell.t("orders-end-room-closed"),
     }
 }
 

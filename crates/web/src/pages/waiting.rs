@@ -18,19 +18,20 @@ use crate::{
     html::{
         forms::{KEY_FIELD, key_of},
         paths,
+        problem_page::content_security_policy,
         shell::{Shell, html},
     },
 };
 use axum::{
     Router,
     extract::{FromRequestParts as _, RawQuery, Request, State},
-    http::{Method, StatusCode},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Redirect, Response},
     routing::{get, post},
 };
 use frontrow_domain::{
     id::{ConcertId, RoomId, UserId},
-    line::TokenStatus,
+    line::{RoomSite, TokenStatus},
     refusal::Refusal,
 };
 use frontrow_service::{
@@ -38,14 +39,14 @@ use frontrow_service::{
     office::ServiceError,
     sale::ConcertOnSale,
 };
-use page::{FrontPage, LeavePage, RenewedPage, WaitingPage};
+use page::{FrontPage, FrontState, LeavePage, RenewedPage, WaitingPage};
 
 /// The routes of the line.
 pub(super) fn routes() -> Router<SharedState> {
     Router::new()
         .route("/line", get(front).post(join_front))
         .route("/concerts/{concert_id}/line", get(own).post(join))
-        .route("/line/{token}", get(show))
+        .route("/line/{token}", get(show).post(join_site))
         // The place of the token is that of a room.
         .route("/line/{token}/pass", get(enter::enter))
         .route("/line/{token}/claim", post(claim))
@@ -120,20 +121,22 @@ fn page_path(token: &str, bearing: Bearing) -> String {
 enum TurnGoal {
     /// The hall of a concert.
     Hall(ConcertId),
-    /// Another shop, at this address.
-    OtherShop(String),
+    /// The site behind this room, at this address.
+    OtherShop { room: RoomId, address: String },
     /// Any concert of the house room.
     Season,
 }
 
 impl TurnGoal {
-    /// A place without a concert leads to the other shop, if there is one.
-    fn of(app: &SharedState, token: &str, concert: Option<ConcertId>) -> Self {
-        match (concert, app.pages.turn_url()) {
+    /// A place in a site's room leads to the site, one in the house room without a concert to the other shop, if there is
+    /// one.
+    fn of(app: &SharedState, token: &str, room: RoomId, concert: Option<ConcertId>, site: Option<&RoomSite>) -> Self {
+        let turn_url = site.map(|site| &site.turn_url).or_else(|| app.pages.turn_url());
+        match (concert.filter(|_| site.is_none()), turn_url) {
             (Some(concert), _) => Self::Hall(concert),
             (None, Some(turn_url)) => {
-                let with_token = turn_url.with_token(token);
-                Self::OtherShop(with_token.unwrap_or_else(|| enter::path(RoomId::HOUSE)))
+                let address = turn_url.with_token(token).unwrap_or_else(|| enter::path(room));
+                Self::OtherShop { room, address }
             }
             (None, None) => Self::Season,
         }
@@ -143,7 +146,7 @@ impl TurnGoal {
     fn address(&self) -> String {
         match self {
             Self::Hall(concert) => paths::seats(*concert),
-            Self::OtherShop(address) => address.clone(),
+            Self::OtherShop { address, .. } => address.clone(),
             Self::Season => "/".to_owned(),
         }
     }
@@ -152,7 +155,7 @@ impl TurnGoal {
     const fn label_id(&self) -> &'static str {
         match self {
             Self::Hall(_) => "line-claim",
-            Self::OtherShop(_) => "line-enter",
+            Self::OtherShop { .. } => "line-enter",
             Self::Season => "to-season",
         }
     }
@@ -160,7 +163,7 @@ impl TurnGoal {
     /// What the button that claims the turn says: every turn but that of another shop is for seats.
     const fn claim_id(&self) -> &'static str {
         match self {
-            Self::OtherShop(_) => "line-enter",
+            Self::OtherShop { .. } => "line-enter",
             Self::Hall(_) | Self::Season => "line-claim",
         }
     }
@@ -168,7 +171,7 @@ impl TurnGoal {
     /// What the clock of a claimed turn counts.
     const fn left_id(&self) -> &'static str {
         match self {
-            Self::OtherShop(_) => "line-enter-left",
+            Self::OtherShop { .. } => "line-enter-left",
             Self::Hall(_) | Self::Season => "line-active-left",
         }
     }
@@ -176,7 +179,7 @@ impl TurnGoal {
     /// What that means.
     const fn active_text_id(&self) -> &'static str {
         match self {
-            Self::OtherShop(_) => "line-enter-text",
+            Self::OtherShop { .. } => "line-enter-text",
             Self::Hall(_) | Self::Season => "line-active-text",
         }
     }
@@ -185,7 +188,7 @@ impl TurnGoal {
     fn join_path(&self) -> Option<String> {
         match self {
             Self::Hall(concert) => Some(format!("/concerts/{concert}/line")),
-            Self::OtherShop(_) => Some("/line".to_owned()),
+            Self::OtherShop { room, .. } => Some(paths::line(*room)),
             Self::Season => None,
         }
     }
@@ -193,24 +196,60 @@ impl TurnGoal {
 
 /// The line in front of another shop; there is none without its address.
 async fn front(State(app): State<SharedState>, shell: Shell) -> HttpResult<Response> {
-    let page = FrontPage::new(shell);
-    match app.pages.turn_url() {
-        Some(_) => html(&page.shell, StatusCode::OK, &page),
-        None => Err(Problem::new(&codes::NOT_FOUND)),
-    }
+    front_of(&app, shell, RoomId::HOUSE).await
+}
+
+/// The page on which the line in front of another site is joined.
+async fn front_of(app: &SharedState, shell: Shell, room: RoomId) -> HttpResult<Response> {
+    let page = if room == RoomId::HOUSE && app.pages.turn_url().is_some() {
+        let shop = shell.brand();
+        FrontPage::new(shell, shop, room, FrontState::Open)
+    } else {
+        if !room.is_of_site() {
+            return Err(Problem::new(&codes::NOT_FOUND));
+        }
+        let row = app.office.room(room).await?.room;
+        let is_closed = row.is_closed_for_good(app.office.now());
+        let site = row.site.ok_or_else(|| Problem::new(&codes::NOT_FOUND))?;
+        let state = if is_closed { FrontState::Closed } else { FrontState::Open };
+        FrontPage::new(shell, site.name, room, state)
+    };
+    html(&page.shell, StatusCode::OK, &page)
 }
 
 /// Joins the line in front of another shop, or goes back to the place in it.
-async fn join_front(
-    State(app): State<SharedState>,
-    SignedIn { caller, .. }: SignedIn,
-    fields: FormFields,
-) -> HttpResult<Redirect> {
+async fn join_front(State(app): State<SharedState>, visitor: SignedIn, fields: FormFields) -> HttpResult<Redirect> {
     if app.pages.turn_url().is_none() {
         return Err(Problem::new(&codes::NOT_FOUND));
     }
-    let key = key_of(&fields)?.bind(caller, &Method::POST, "/line", &[], &())?;
-    let (place, _) = app.office.issue_token(caller, None, key).await?.value;
+    join_room(&app, visitor, RoomId::HOUSE, &fields).await
+}
+
+/// The same for a room of its own.
+async fn join_site(
+    State(app): State<SharedState>,
+    visitor: SignedIn,
+    PathId(room): PathId<RoomId>,
+    fields: FormFields,
+) -> HttpResult<Redirect> {
+    if !room.is_of_site() {
+        return Err(Problem::new(&codes::NOT_FOUND));
+    }
+    match join_room(&app, visitor, room, &fields).await {
+        // Its page says so.
+        Err(problem) if problem.code() == codes::ROOM_CLOSED.code => Ok(Redirect::to(&paths::line(room))),
+        joined => joined,
+    }
+}
+
+async fn join_room(
+    app: &SharedState,
+    SignedIn { caller, .. }: SignedIn,
+    room: RoomId,
+    fields: &FormFields,
+) -> HttpResult<Redirect> {
+    let key = key_of(fields)?.bind(caller, &Method::POST, "/line", &[&room], &())?;
+    let (place, _) = app.office.join_room(caller, room, key).await?.value;
     Ok(Redirect::to(&path_of_place(&place.signed)))
 }
 
@@ -283,6 +322,8 @@ struct Visit {
     token: VerifiedToken,
     line: LineStatus,
     concert: Option<ConcertOnSale>,
+    /// The site behind the room, if it stands in front of one.
+    site: Option<RoomSite>,
     /// The concert that the place is for, also while it cannot be read.
     concert_id: Option<ConcertId>,
     bearing: Bearing,
@@ -306,7 +347,8 @@ impl Visit {
             None => (None, None),
         };
         bearing.concert = concert_id.filter(|_| room_id == RoomId::HOUSE);
-        Ok(Self { token, line, concert, concert_id, bearing })
+        let site = app.office.site_of(room_id).await?;
+        Ok(Self { token, line, concert, site, concert_id, bearing })
     }
 }
 
@@ -317,16 +359,23 @@ async fn show(
     PathText(token): PathText,
     request: Request,
 ) -> HttpResult<Response> {
-    if enter::room_named(&token) == Some(RoomId::HOUSE) {
-        return front(State(app), shell).await;
+    if let Some(room) = enter::room_named(&token) {
+        return front_of(&app, shell, room).await;
     }
     let visit = match Visit::at(&app, &token, request.uri().query()).await {
         Ok(visit) => visit,
         Err(problem) => return after_renewal(&app, shell, &token, request, problem).await,
     };
-    let goal = TurnGoal::of(&app, &token, visit.concert_id);
+    let goal = TurnGoal::of(&app, &token, visit.token.id().room_id, visit.concert_id, visit.site.as_ref());
+    let policy = visit.site.as_ref().map(|site| content_security_policy(Some(&site.turn_url)));
     let page = WaitingPage::new(shell, &token, visit, goal)?;
-    html(&page.shell, StatusCode::OK, &page)
+    let mut response = html(&page.shell, StatusCode::OK, &page)?;
+    // Claiming the turn leads to the site.
+    if let Some(policy) = policy {
+        let policy = HeaderValue::try_from(policy).map_err(Problem::internal)?;
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    Ok(response)
 }
 
 /// Claims the turn, or returns to the head of the line after a missed one.
@@ -354,8 +403,10 @@ async fn claim(
     };
     Ok(match place.token.status() {
         TokenStatus::Active => {
-            let concert = place.token.id.room_id.concert().or(bearing.concert);
-            Redirect::to(&TurnGoal::of(&app, &token, concert).address())
+            let room = place.token.id.room_id;
+            let site = app.office.site_of(room).await?;
+            let concert = room.concert().or(bearing.concert);
+            Redirect::to(&TurnGoal::of(&app, &token, room, concert, site.as_ref()).address())
         }
         TokenStatus::Offered => Redirect::to(&page_path(&token, Bearing { claim: LastClaim::Full, ..bearing })),
         _ => Redirect::to(&page_path(&token, bearing)),
@@ -369,14 +420,14 @@ async fn ask_to_leave(
     PathText(token): PathText,
     request: Request,
 ) -> HttpResult<Response> {
-    let Visit { line, concert, bearing, .. } = match Visit::at(&app, &token, request.uri().query()).await {
+    let Visit { line, concert, site, bearing, .. } = match Visit::at(&app, &token, request.uri().query()).await {
         Ok(visit) => visit,
         Err(problem) => return after_renewal(&app, shell, &token, request, problem).await,
     };
     if line.status == TokenStatus::Ended {
         return Ok(Redirect::to(&page_path(&token, bearing)).into_response());
     }
-    let page = LeavePage::new(shell, &token, &line, concert.as_ref(), bearing);
+    let page = LeavePage::new(shell, &token, &line, (concert.as_ref(), site.as_ref()), bearing);
     html(&page.shell, StatusCode::OK, &page)
 }
 

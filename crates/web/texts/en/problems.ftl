@@ -158,3 +158,5 @@ problem-outcome_unknown = We don’t know yet whether it was done
 problem-outcome_unknown-text = Press the same button again: it takes effect once.
 problem-other = That can’t be done
 problem-other-text = Nothing was changed.
+problem-room_closed = This line is closed
+problem-room_closed-text = It can’t be joined any more.

@@ -110,3 +110,6 @@ line-stay = Keep waiting
 line-renewed = Your place in line is safe
 line-renewed-text = This address can’t be used any more. Sign in with the account that joined the line, and you carry on from the same place.
 line-renewed-sign-in = Sign in and carry on
+line-ended-closed = This line is closed
+line-ended-closed-text = The line was closed for good, so no more turns will come.
+line-front-closed-text = It can’t be joined any more.

@@ -158,3 +158,5 @@ problem-outcome_unknown = 처리되었는지 아직 알 수 없습니다
 problem-outcome_unknown-text = 같은 버튼을 다시 눌러도 두 번 처리되지 않습니다.
 problem-other = 할 수 없습니다
 problem-other-text = 아무것도 바뀌지 않았습니다.
+problem-room_closed = 이 줄은 닫혔습니다
+problem-room_closed-text = 더는 줄을 설 수 없습니다.

@@ -103,3 +103,6 @@ line-stay = 계속 기다리기
 line-renewed = 줄의 자리는 그대로 있습니다
 line-renewed-text = 이 주소는 더 쓸 수 없습니다. 줄을 섰던 계정으로 로그인하면 같은 자리에서 이어서 기다립니다.
 line-renewed-sign-in = 로그인하고 이어 가기
+line-ended-closed = 이 줄은 닫혔습니다
+line-ended-closed-text = 운영자가 이 줄을 닫아서 더는 차례가 오지 않습니다.
+line-front-closed-text = 이 줄에는 더 이상 설 수 없습니다.

@@ -88,8 +88,10 @@ fn state(schema: &str) -> Option<Value> {
             "expires_at": "2027-02-01T01:07:00.250000Z", "confirmed_at": null, "closed_at": null
         }),
         "Room" => json!({
-            "room_id": 1, "opens_at": "2027-02-01T01:00:00.000000Z", "closes_at": "2027-03-01T11:00:00.000000Z"
+            "room_id": 1, "opens_at": "2027-02-01T01:00:00.000000Z", "closes_at": "2027-03-01T11:00:00.000000Z",
+            "name": null, "turn_url": null
         }),
+        "JoinRequest" => json!({ "concert_id": 1, "room_id": null }),
         _ => return None,
     })
 }

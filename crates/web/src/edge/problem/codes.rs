@@ -120,6 +120,7 @@ definitions! {
     SALE_NOT_OPEN of SaleNotOpen until opens_at: 409 "The sale has not opened" "The sale opens at `opens_at`.";
     SALE_OPENED of SaleOpened: 409 "The sale has opened" "The sale opened at `opened_at`: buyers hold seats and wait by the house room's tokens, so the concert stays with it.";
     SALE_CLOSED of SaleClosed: 409 "The sale is closed" "The sale or the concert is over, or an operator closed it.";
+    ROOM_CLOSED of RoomClosed: 409 "The room is closed" "The line in front of the other site was closed for good.";
     CONCERT_POSTPONED of ConcertPostponed: 409 "The concert is postponed" "The sale stands still until the new date is known. Payments may be refunded meanwhile.";
     CONCERT_CANCELLED of ConcertCancelled: 409 "The concert is cancelled" "The concert does not take place; nothing was charged. Payments may be refunded at any time.";
     CONCERT_NOT_CANCELLED of ConcertNotCancelled: 409 "The concert is not cancelled" "All payments of a concert are given back only when it was cancelled before.";

@@ -27,7 +27,9 @@ pub(super) async fn enter(
     PathId(room): PathId<RoomId>,
     request: Request,
 ) -> HttpResult<Redirect> {
-    let Some(turn_url) = app.pages.turn_url().filter(|_| room == RoomId::HOUSE) else {
+    let site = app.office.site_of(room).await?;
+    let house = app.pages.turn_url().filter(|_| room == RoomId::HOUSE);
+    let Some(turn_url) = site.as_ref().map(|site| &site.turn_url).or(house) else {
         return Err(Problem::new(&codes::NOT_FOUND));
     };
     let (mut parts, _) = request.into_parts();
