@@ -77,17 +77,12 @@ impl Command {
                 detail_texts(&change.details)
             }
             Self::SetPoster { poster, .. } => count("Send", poster.jpeg.len(), 1..=POSTER_LEN_MAX, "bytes"),
-            Self::CancelConcert { reason, .. } | Self::SettleDebt { reason, .. } | Self::CloseRoom { reason, .. } => {
-                texts([reason.as_str()])
-            }
+            Self::CancelConcert { reason, .. } | Self::SettleDebt { reason, .. } => texts([reason.as_str()]),
             Self::WindUp { seat_ids, payment_ids, .. } => {
                 count("Name", seat_ids.len(), 0..=wide(WIND_UP_MAX), "seats")?;
                 count("Name", payment_ids.len(), 0..=wide(WIND_UP_MAX), "payments")
             }
-            Self::SetRoom { change, reason, .. } => {
-                texts(change.message.iter().flatten().chain(&change.name).chain(reason).map(String::as_str))
-            }
-            Self::CreateRoom(NewRoom { site, .. }) => texts([site.name.as_str()]),
+            Self::SetRoom { .. } | Self::CreateRoom(_) | Self::CloseRoom { .. } => room_texts(self),
             Self::Refund { reason, .. } | Self::CancelReservation { reason, .. } | Self::LockUser { reason, .. } => {
                 texts(reason.as_deref())
             }
@@ -134,6 +129,18 @@ impl Command {
             | Self::RetryEvent { .. }
             | Self::FeedAudit { .. } => Ok(()),
         }
+    }
+}
+
+/// The texts of a command about a room.
+fn room_texts(command: &Command) -> Result<(), Refusal> {
+    match command {
+        Command::SetRoom { change, reason, .. } => {
+            texts(change.message.iter().flatten().chain(&change.name).chain(reason).map(String::as_str))
+        }
+        Command::CreateRoom(NewRoom { site, .. }) => texts([site.name.as_str()]),
+        Command::CloseRoom { reason, .. } => texts([reason.as_str()]),
+        _ => Ok(()),
     }
 }
 

@@ -176,22 +176,12 @@ impl Footprint {
             Command::LeaveQueue { token } | Command::WakeToken { token } | Command::IssuePass { token } => {
                 self.tokens.push(*token);
             }
-            Command::AdvanceRoom { room_id, limit, .. } => {
-                self.rooms.push(*room_id);
-                self.counted.push(*room_id);
-                self.advanced.push((*room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
-            }
-            Command::EndClosedLine { room_id, limit } => {
-                self.rooms.push(*room_id);
-                self.counted.push(*room_id);
-                self.advanced.push((*room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
+            Command::AdvanceRoom { room_id, limit, .. } | Command::EndClosedLine { room_id, limit } => {
+                self.add_advance(*room_id, *limit);
             }
             Command::EndLine { concert_id, limit } => {
-                let room_id = RoomId::of_concert(*concert_id);
                 self.concerts.push(*concert_id);
-                self.rooms.push(room_id);
-                self.counted.push(room_id);
-                self.advanced.push((room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
+                self.add_advance(RoomId::of_concert(*concert_id), *limit);
             }
             Command::Hold { token, seat_ids } => {
                 self.tokens.push(*token);
@@ -230,19 +220,34 @@ impl Footprint {
             | Command::SetSeats { .. }
             | Command::BeginRehearsal { .. }
             | Command::StopRehearsal { .. } => self.add_concert(&request.command),
-            Command::CreateRoom(_) => {
-                raise(&mut self.demand.rooms, 1);
-                self.demand.raise_audit(1);
-            }
-            Command::SetRoom { room_id, .. } | Command::CloseRoom { room_id, .. } | Command::RenewLine { room_id } => {
-                self.rooms.push(*room_id);
-                self.demand.raise_audit(1);
-            }
+            Command::CreateRoom(_)
+            | Command::SetRoom { .. }
+            | Command::CloseRoom { .. }
+            | Command::RenewLine { .. } => self.add_room(&request.command),
             Command::ClaimEvents { .. }
             | Command::SettleEvents(_)
             | Command::RetryEvent { .. }
             | Command::FeedAudit { .. } => self.add_outbox(&request.command),
         }
+    }
+
+    /// A line that moves or ends at its head.
+    fn add_advance(&mut self, room_id: RoomId, limit: u32) {
+        self.rooms.push(room_id);
+        self.counted.push(room_id);
+        self.advanced.push((room_id, limit.min(TOKENS_PER_ADVANCE_MAX)));
+    }
+
+    /// A new room or a change of one, and a line of the audit log.
+    fn add_room(&mut self, command: &Command) {
+        match command {
+            Command::CreateRoom(_) => raise(&mut self.demand.rooms, 1),
+            Command::SetRoom { room_id, .. } | Command::CloseRoom { room_id, .. } | Command::RenewLine { room_id } => {
+                self.rooms.push(*room_id);
+            }
+            _ => return,
+        }
+        self.demand.raise_audit(1);
     }
 
     /// Events and leases of the outbox, and entries of the audit log that are fed.

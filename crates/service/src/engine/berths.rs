@@ -47,9 +47,10 @@ fn home_of(request: &Request, lanes: usize) -> (Home, LaneChoice) {
     let half = lanes / 2;
     let shares = (lanes - half).div_ceil(2);
     let home = match &request.command {
-        Command::IssueToken { room_id, .. } | Command::AdvanceRoom { room_id, .. } => Home::Line(*room_id),
+        Command::IssueToken { room_id, .. }
+        | Command::AdvanceRoom { room_id, .. }
+        | Command::EndClosedLine { room_id, .. } => Home::Line(*room_id),
         Command::EndLine { concert_id, .. } => Home::Line(RoomId::of_concert(*concert_id)),
-        Command::EndClosedLine { room_id, .. } => Home::Line(*room_id),
         Command::ActivateToken { token } | Command::LeaveQueue { token } => Home::Line(token.room_id),
         Command::Hold { token, .. }
         | Command::Pay { token, .. }
