@@ -55,12 +55,11 @@ pub fn rotate(config: &Config) -> anyhow::Result<String> {
 /// # Errors
 /// The database or the key file cannot be used, or has no key yet.
 pub fn public(config: &Config, form: KeyForm) -> anyhow::Result<String> {
-    let keyring = match in_database(config)? {
-        Some(keys) => wait_for(keys.load())?.context("cannot read the keys in the database")?,
-        None => {
-            let path = config.key_path();
-            Some(Keyring::load(&path).with_context(|| format!("cannot read the keys in {}", path.display()))?)
-        }
+    let keyring = if let Some(keys) = in_database(config)? {
+        wait_for(keys.load())?.context("cannot read the keys in the database")?
+    } else {
+        let path = config.key_path();
+        Some(Keyring::load(&path).with_context(|| format!("cannot read the keys in {}", path.display()))?)
     };
     let keys = keyring.map(|keyring| keyring.pass_keys()).unwrap_or_default();
     let oldest = keys.last().context("there is no key yet: the first start of the server makes it")?;
