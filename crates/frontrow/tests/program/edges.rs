@@ -69,10 +69,10 @@ fn adapted(text: &str, replaced: &[(&str, &str)]) -> String {
 /// The whole of a server's settings around what is shipped for nginx: what only this test needs.
 fn nginx_around(folder: &str, snippet: &str) -> String {
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let temporary: String = temporary.iter().map(|name| format!("{name}_temp_path {folder}/{name};\n")).collect();
+    let temporary = temporary.map(|name| format!("{name}_temp_path {folder}/{name};")).join("\n");
     format!(
         "load_module /usr/lib/nginx/modules/ngx_http_js_module.so;\ndaemon off;\nmaster_process off;\n\
-         pid {folder}/pid;\nerror_log {folder}/log warn;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{snippet}\n}}\n"
+         pid {folder}/pid;\nerror_log {folder}/log warn;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}\n{snippet}\n}}\n"
     )
 }
 
@@ -172,7 +172,7 @@ async fn sign_in(anonymous: &Client, email: &str) -> Client {
     anonymous.with_secret(session["session_token"].as_str().unwrap())
 }
 
-/// A line and a site behind it, with the edge in between: behind HAProxy the house room, behind nginx a room without a
+/// A line and a site behind it, with the edge in between: behind `HAProxy` the house room, behind nginx a room without a
 /// concert.
 struct Stage {
     http: reqwest::Client,
@@ -299,9 +299,9 @@ fn bad_passes(good: &str, keys: &Keyring, public_pem: &str) -> Vec<(String, &'st
     let signed = |claims: &PassClaims| keys.sign_pass(claims).unwrap();
     let other_key = Keyring::from_secrets(&[(1, [0x99; 32])], 1).unwrap().sign_pass(&claims).unwrap();
     let [_, other_body, other_signature] = other_key.split('.').collect::<Vec<_>>()[..] else { panic!("{good}") };
-    let headed = |alg: &str| part(&json!({ "alg": alg, "typ": "JWT", "kid": kid }));
-    let none = headed("none");
-    let hs256 = format!("{}.{body}", headed("HS256"));
+    let named = |alg: &str| part(&json!({ "alg": alg, "typ": "JWT", "kid": kid }));
+    let none = named("none");
+    let hs256 = format!("{}.{body}", named("HS256"));
     let by_pem = URL_SAFE_NO_PAD.encode(hmac(public_pem.as_bytes(), hs256.as_bytes()));
     let longer = PassClaims { exp: claims.exp + 3_600, ..claims.clone() };
     let longer = part(&serde_json::to_value(longer).unwrap());
