@@ -3,7 +3,7 @@
 use crate::{
     command::{
         Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert,
-        NewPassword, Settlements,
+        NewPassword, NewRoom, Settlements,
     },
     id::{PaymentId, SeatId},
     line::ENTRIES_PER_PLACING_MAX,
@@ -84,9 +84,7 @@ impl Command {
             | Self::RemoveFromLine { reason, .. }
             | Self::BlockFromLine(NewBlock { reason, .. }) => texts([reason.as_str()]),
             Self::WindUp { seat_ids, payment_ids, .. } => wound_up(seat_ids, payment_ids),
-            Self::SetRoom { change, reason, .. } => {
-                texts(change.message.iter().flatten().chain(reason).map(String::as_str))
-            }
+            Self::SetRoom { .. } | Self::CreateRoom(_) | Self::CloseRoom { .. } => room_texts(self),
             Self::Refund { reason, .. } | Self::CancelReservation { reason, .. } | Self::LockUser { reason, .. } => {
                 texts(reason.as_deref())
             }
@@ -123,7 +121,9 @@ impl Command {
             | Self::LeaveQueue { .. }
             | Self::WakeToken { .. }
             | Self::UnblockFromLine { .. }
+            | Self::IssuePass { .. }
             | Self::EndLine { .. }
+            | Self::EndClosedLine { .. }
             | Self::BeginLobby { .. }
             | Self::SealLobby { .. }
             | Self::CountEntries { .. }
@@ -137,6 +137,18 @@ impl Command {
             | Self::RetryEvent { .. }
             | Self::FeedAudit { .. } => Ok(()),
         }
+    }
+}
+
+/// The texts of a command about a room.
+fn room_texts(command: &Command) -> Result<(), Refusal> {
+    match command {
+        Command::SetRoom { change, reason, .. } => {
+            texts(change.message.iter().flatten().chain(&change.name).chain(reason).map(String::as_str))
+        }
+        Command::CreateRoom(NewRoom { site, .. }) => texts([site.name.as_str()]),
+        Command::CloseRoom { reason, .. } => texts([reason.as_str()]),
+        _ => Ok(()),
     }
 }
 

@@ -5,8 +5,8 @@ mod outcome;
 pub(crate) mod stored;
 
 pub use drafts::{
-    ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert, NewPassword, OwnRoom,
-    PasswordHash, Proof, RoomChange, Settlements, Worth,
+    ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert, NewPassword, NewRoom,
+    OwnRoom, PasswordHash, Proof, RoomChange, Settlements, Worth,
 };
 pub use outcome::{Issue, Outcome};
 
@@ -59,8 +59,10 @@ impl Request {
                     | Command::RemoveFromLine { .. }
                     | Command::BlockFromLine(_)
                     | Command::UnblockFromLine { .. }
+                    | Command::IssuePass { .. }
                     | Command::AdvanceRoom { .. }
                     | Command::EndLine { .. }
+                    | Command::EndClosedLine { .. }
                     | Command::ExpireHolds { .. }
                     | Command::SetRole { .. }
                     // Of a version that it has changed itself, a second run would be refused.
@@ -256,6 +258,11 @@ pub enum Command {
         room_id: RoomId,
         /// The user.
         user_id: UserId,
+    },
+    /// A pass for the caller's active token, for the edge of another site.
+    IssuePass {
+        /// The token.
+        token: TokenId,
     },
     /// The line advances: deadlines take effect, and the next tokens are offered a turn.
     AdvanceRoom {
@@ -504,6 +511,24 @@ pub enum Command {
     StopRehearsal {
         /// The concert.
         concert_id: ConcertId,
+    },
+    /// An operator opens a room without a concert, in front of another site.
+    CreateRoom(NewRoom),
+    /// An operator closes a room without a concert, for good.
+    CloseRoom {
+        /// The room.
+        room_id: RoomId,
+        /// The room's `updated_at` that the caller saw: refused if the row has another. None closes any version.
+        basis: Option<Time>,
+        /// Why, for the audit log.
+        reason: String,
+    },
+    /// The places at the head of a closed room's line end, by the box office alone.
+    EndClosedLine {
+        /// The room.
+        room_id: RoomId,
+        /// How many tokens, at most; never more than [`TOKENS_PER_ADVANCE_MAX`](crate::policy::TOKENS_PER_ADVANCE_MAX).
+        limit: u32,
     },
     /// An operator changes a room's settings.
     SetRoom {

@@ -12,6 +12,7 @@ mod outbox;
 mod payments;
 mod points;
 mod rehearsals;
+mod rooms;
 mod seats;
 mod second_factor;
 mod tokens;
@@ -113,6 +114,7 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         }
         Command::BlockFromLine(new) => blocks::block(world, caller, new),
         Command::UnblockFromLine { room_id, user_id } => blocks::unblock(world, caller, *room_id, *user_id),
+        Command::IssuePass { token } => tokens::issue_pass(world, caller, *token),
         Command::AdvanceRoom { room_id, fence, limit, unresponsive, outlook } => {
             tokens::advance(world, caller, *room_id, (*fence, *limit), unresponsive, outlook.as_ref())
         }
@@ -142,6 +144,9 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::NoteFailedProofs { user_id, of, count } => {
             users::note_failed_proofs(world, caller, *user_id, *of, *count)
         }
+        Command::CreateRoom(room) => rooms::create(world, caller, room),
+        Command::CloseRoom { room_id, basis, reason } => rooms::close(world, caller, *room_id, *basis, reason),
+        Command::EndClosedLine { room_id, .. } => rooms::end_line(world, caller, *room_id),
         Command::CreateConcert(concert) => concerts::create(world, caller, concert),
         Command::UpdateConcert { concert_id, change, basis, reason } => {
             concerts::update(world, caller, *concert_id, change, *basis, reason.as_deref())

@@ -93,6 +93,8 @@ pub struct Demand {
     pub positions: BTreeMap<RoomId, usize>,
     /// Ids of concerts.
     pub concerts: usize,
+    /// Numbers of rooms without a concert.
+    pub rooms: usize,
     /// Ids of seats, without gaps.
     pub seats: usize,
     /// Ids of reservations.
@@ -169,10 +171,12 @@ impl Footprint {
             | Command::ActivateToken { .. }
             | Command::LeaveQueue { .. }
             | Command::WakeToken { .. }
+            | Command::IssuePass { .. }
             | Command::RemoveFromLine { .. }
             | Command::BlockFromLine(_)
             | Command::UnblockFromLine { .. }
             | Command::AdvanceRoom { .. }
+            | Command::EndClosedLine { .. }
             | Command::EndLine { .. } => self.add_line(&request.command, caller),
             Command::BeginLobby { .. }
             | Command::SealLobby { .. }
@@ -217,10 +221,10 @@ impl Footprint {
             | Command::SetSeats { .. }
             | Command::BeginRehearsal { .. }
             | Command::StopRehearsal { .. } => self.add_concert(&request.command),
-            Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => {
-                self.rooms.push(*room_id);
-                self.demand.raise_audit(1);
-            }
+            Command::CreateRoom(_)
+            | Command::SetRoom { .. }
+            | Command::CloseRoom { .. }
+            | Command::RenewLine { .. } => self.add_room(&request.command),
             Command::ClaimEvents { .. }
             | Command::SettleEvents(_)
             | Command::RetryEvent { .. }
@@ -274,21 +278,37 @@ impl Footprint {
                 self.places.push((*user_id, *room_id));
                 self.demand.raise_audit(1);
             }
-            Command::LeaveQueue { token } | Command::WakeToken { token } => self.tokens.push(*token),
-            Command::AdvanceRoom { room_id, limit, .. } => {
-                self.rooms.push(*room_id);
-                self.counted.push(*room_id);
-                self.advanced.push((*room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
+            Command::LeaveQueue { token } | Command::WakeToken { token } | Command::IssuePass { token } => {
+                self.tokens.push(*token);
+            }
+            Command::AdvanceRoom { room_id, limit, .. } | Command::EndClosedLine { room_id, limit } => {
+                self.add_advance(*room_id, *limit);
             }
             Command::EndLine { concert_id, limit } => {
-                let room_id = RoomId::of_concert(*concert_id);
                 self.concerts.push(*concert_id);
-                self.rooms.push(room_id);
-                self.counted.push(room_id);
-                self.advanced.push((room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
+                self.add_advance(RoomId::of_concert(*concert_id), *limit);
             }
             _ => {}
         }
+    }
+
+    /// A line that moves or ends at its head.
+    fn add_advance(&mut self, room_id: RoomId, limit: u32) {
+        self.rooms.push(room_id);
+        self.counted.push(room_id);
+        self.advanced.push((room_id, limit.min(TOKENS_PER_ADVANCE_MAX)));
+    }
+
+    /// A new room or a change of one, and a line of the audit log.
+    fn add_room(&mut self, command: &Command) {
+        match command {
+            Command::CreateRoom(_) => raise(&mut self.demand.rooms, 1),
+            Command::SetRoom { room_id, .. } | Command::CloseRoom { room_id, .. } | Command::RenewLine { room_id } => {
+                self.rooms.push(*room_id);
+            }
+            _ => return,
+        }
+        self.demand.raise_audit(1);
     }
 
     /// Events and leases of the outbox, and entries of the audit log that are fed.

@@ -9,11 +9,13 @@ mod draw;
 mod expectation;
 mod figure;
 mod forecast;
+mod pass;
 mod room;
 mod state;
 mod stock;
 mod token;
 mod told;
+mod turn_url;
 mod visit;
 mod wait;
 mod work;
@@ -26,7 +28,8 @@ pub use draw::{
 };
 pub use expectation::{ClaimRecord, TurnOutlook};
 pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
-pub use room::{Fence, Gate, Room, Turn};
+pub use pass::{PASS_LIFE, Pass};
+pub use room::{Fence, Gate, Room, RoomSite, Turn};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
 pub use stock::{InFront, StockOutlook, StockPace};
 pub use token::{
@@ -34,6 +37,7 @@ pub use token::{
     is_valid_position, is_wake_due, next_position,
 };
 pub use told::{TOLD_ERROR_PERCENT_MAX, ToldHorizon, ToldJudgement, ToldWait};
+pub use turn_url::{PASS_FIELD, TURN_URL_LEN_MAX, TurnUrl};
 pub use visit::{AGE_CLASSES, VisitTable};
 pub use wait::{RoomMoment, WaitForecast, estimated_wait, estimated_wait_p90};
 pub use work::{JoinPace, WorkPolicy, WorkPrice};

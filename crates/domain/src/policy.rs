@@ -16,6 +16,8 @@ pub const STATUS_REASON_LEN_MAX: usize = 500;
 pub const AUDIT_RANGES_MAX: usize = 1_000;
 /// How many earlier values of one field of many seats one line of the audit log may name.
 pub const AUDIT_VALUES_MAX: usize = 10;
+/// How many characters the name of a room without a concert may have.
+pub const ROOM_NAME_LEN_MAX: usize = 100;
 /// The most that a room's `max_active` may be.
 pub const MAX_ACTIVE_MAX: i64 = 1_000_000;
 /// The most turns a minute that a room's rate may be.

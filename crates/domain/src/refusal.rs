@@ -176,6 +176,12 @@ refusals! {
     /// The caller's token has ended: spent, left or expired.
     #[error("The queue token has ended: join the line again.")]
     TokenEnded = "token_ended" Passing,
+    /// The room in front of another site was closed for good.
+    #[error("The room is closed.")]
+    RoomClosed = "room_closed" Passing,
+    /// The pass is forged, over, or of a line that was renewed since: the answer is the same.
+    #[error("The pass is not valid.")]
+    PassInvalid = "pass_invalid" Passing,
     /// The turn's time to hold seats is over; earlier holds may still be paid.
     #[error("This turn could hold seats until {until}: pay for what is held, or join the line again.")]
     TurnTimeOver {

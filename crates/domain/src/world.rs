@@ -219,6 +219,11 @@ impl World {
         ConcertId::new(self.next_ids.concert.take())
     }
 
+    /// The id of the next room without a concert.
+    pub fn take_room_id(&mut self) -> RoomId {
+        RoomId::of_site(self.next_ids.room.take())
+    }
+
     /// The next seat's id.
     pub fn take_seat_id(&mut self) -> SeatId {
         SeatId::new(self.next_ids.seat.take())

@@ -10,11 +10,9 @@ mod validate;
 
 use crate::telemetry::LogFormat;
 use clap::{Args, ValueEnum};
+use frontrow_domain::line::TurnUrl;
 use frontrow_service::net::AddressRange;
-use frontrow_web::{
-    edge::{cors::Origin, secret::Secret, traces::Collector},
-    html::TurnUrl,
-};
+use frontrow_web::edge::{cors::Origin, secret::Secret, traces::Collector};
 use std::{net::SocketAddr, path::PathBuf};
 
 pub use cli::{Cli, CliCommand, ConcertCommand, KeysCommand, LineCommand, OperatorCommand, UserCommand};
@@ -310,8 +308,8 @@ pub struct Config {
     /// search engines [default: as each request names it]
     #[arg(long, env = "FRONTROW_PUBLIC_URL", value_name = "URL", help_heading = "Access")]
     pub public_url: Option<Origin>,
-    /// Address of another shop that a turn in the house room opens, with `{token}` for the queue token, such as
-    /// `https://shop.example.com/enter?token={token}` [default: none]
+    /// Address of another shop that a turn in the house room opens, such as `https://shop.example.com/tickets`: it gets a
+    /// signed pass, or where `{token}` stands the queue token [default: none]
     #[arg(long, env = "FRONTROW_TURN_URL", value_name = "URL", help_heading = "Access")]
     pub turn_url: Option<TurnUrl>,
 

@@ -1,10 +1,12 @@
 //! The waiting line: join, poll, follow, activate, leave.
 
 mod blocks;
+mod passes;
 mod rooms;
 mod status;
 mod stream;
 
+pub use passes::{PassPlace, SignedPass};
 pub use status::{LineStatus, Wait};
 pub use stream::{LineStream, STATE_EVERY};
 
@@ -28,6 +30,31 @@ use frontrow_line::{
 use frontrow_signing::SignedToken;
 use status::{Certainty, TokenStanding};
 use std::sync::Arc;
+
+/// The line that a client wants to join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineWanted {
+    /// That of a concert; the house room's without one.
+    Of(Option<ConcertId>),
+    /// That of a room.
+    Room(RoomId),
+}
+
+impl LineWanted {
+    /// The line of a room, or of a concert, or of the house room if neither is named.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`] if both are named.
+    pub fn named(room: Option<RoomId>, concert: Option<ConcertId>) -> Result<Self, Refusal> {
+        match (room, concert) {
+            (Some(_), Some(_)) => {
+                Err(Refusal::Malformed { reason: "A line is joined by its concert or by its room.".to_owned() })
+            }
+            (Some(room), None) => Ok(Self::Room(room)),
+            (None, concert) => Ok(Self::Of(concert)),
+        }
+    }
+}
 
 /// A token with its place in the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +105,36 @@ impl BoxOffice {
         key: Option<Idempotency>,
     ) -> Result<Reply<(TokenPlace, Issue)>, ServiceError> {
         let room_id = self.room_of(concert_id).await?;
+        self.join(caller, room_id, concert_id, key).await
+    }
+
+    /// The caller's place in the line of a room.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for an unknown room, [`Refusal::RoomClosed`] for one that was closed.
+    pub async fn join_room(
+        &self,
+        caller: Caller,
+        room_id: RoomId,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<(TokenPlace, Issue)>, ServiceError> {
+        match room_id.concert() {
+            None => self.join(caller, room_id, None, key).await,
+            // Its concert knows whether its line may still be joined.
+            Some(concert_id) => {
+                self.view(room_id).await?;
+                self.join(caller, room_id, Some(concert_id), key).await
+            }
+        }
+    }
+
+    async fn join(
+        &self,
+        caller: Caller,
+        room_id: RoomId,
+        concert_id: Option<ConcertId>,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<(TokenPlace, Issue)>, ServiceError> {
         let view = self.view(room_id).await?;
         self.begin_lobby(&view).await?;
         let done = self.ask(caller, Command::IssueToken { room_id, concert_id }, key).await?;
@@ -92,11 +149,21 @@ impl BoxOffice {
     ///
     /// # Errors
     /// [`Refusal::NotFound`] for an unknown concert.
-    pub async fn has_place(&self, user: UserId, concert_id: Option<ConcertId>) -> Result<bool, ServiceError> {
-        let room_id = self.room_of(concert_id).await?;
+    pub async fn has_place(&self, user: UserId, room_id: RoomId) -> Result<bool, ServiceError> {
         let (tokens, now) = (self.store.live_tokens(user).await?, self.now());
         let is_there = |token: &Token| token.id.room_id == room_id && is_live_token(token);
         Ok(tokens.iter().any(|token| is_there(&token.after_deadline(now, &self.policy))))
+    }
+
+    /// The room of a line that is wanted.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for an unknown concert or room.
+    pub async fn room_to_join(&self, line: LineWanted) -> Result<RoomId, ServiceError> {
+        match line {
+            LineWanted::Of(concert) => self.room_of(concert).await,
+            LineWanted::Room(room) => self.view(room).await.map(|_| room),
+        }
     }
 
     /// The room whose line is joined for a concert, or without one.
@@ -303,6 +370,11 @@ impl BoxOffice {
     /// Ends `limit` tokens of a concert's own line for which no turn can come any more.
     pub(crate) async fn end_line(&self, concert_id: ConcertId, limit: u32) -> Result<Advance, ServiceError> {
         self.run(Caller::System, Command::EndLine { concert_id, limit }).await
+    }
+
+    /// Ends `limit` tokens of a closed room's line.
+    pub(crate) async fn end_closed_line(&self, room_id: RoomId, limit: u32) -> Result<Advance, ServiceError> {
+        self.run(Caller::System, Command::EndClosedLine { room_id, limit }).await
     }
 
     /// Gives every line a new epoch: tokens signed before are refused, and the places stay. Returns how many lines

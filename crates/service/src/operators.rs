@@ -9,9 +9,9 @@ use crate::{
 use bytes::Bytes;
 use frontrow_domain::{
     changes::AuditEntry,
-    command::{Command, ConcertChange, Idempotency, NewConcert, RoomChange},
+    command::{Command, ConcertChange, Idempotency, NewConcert, NewRoom, RoomChange},
     id::{AuditId, ConcertId, Position, ReservationId, RoomId, SeatId, UserId},
-    line::Room,
+    line::{Room, RoomSite},
     refusal::{EntityKind, Refusal},
     sale::{Concert, NewSeat, Poster, SeatAction, SeatChange},
     time::Time,
@@ -297,6 +297,50 @@ impl BoxOffice {
     ) -> Result<Reply<Room>, ServiceError> {
         self.view(room_id).await?;
         self.ask(caller, Command::SetRoom { room_id, change, basis, reason }, key).await
+    }
+
+    /// Opens a room without a concert, in front of another site.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn create_room(
+        &self,
+        caller: Caller,
+        new: NewRoom,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<Room>, ServiceError> {
+        self.ask(caller, Command::CreateRoom(new), key).await
+    }
+
+    /// Closes a room without a concert, for good: if `basis` is set, only the version with this `updated_at`.
+    ///
+    /// # Errors
+    /// The refusal that says why not; [`Refusal::Changed`] for another version.
+    pub async fn close_room(
+        &self,
+        caller: Caller,
+        room_id: RoomId,
+        basis: Option<Time>,
+        reason: String,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<Room>, ServiceError> {
+        self.view(room_id).await?;
+        self.ask(caller, Command::CloseRoom { room_id, basis, reason }, key).await
+    }
+
+    /// The other site of a room, from memory; none if it has none or the room is not there.
+    ///
+    /// # Errors
+    /// The room is not loaded yet, and its rows could not be read.
+    pub async fn site_of(&self, room: RoomId) -> Result<Option<RoomSite>, ServiceError> {
+        if !room.is_of_site() {
+            return Ok(None);
+        }
+        match self.view(room).await {
+            Ok(view) => Ok(view.room().site.clone()),
+            Err(ServiceError::Refused(Refusal::NotFound { .. })) => Ok(None),
+            Err(stop) => Err(stop),
+        }
     }
 }
 

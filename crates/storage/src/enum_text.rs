@@ -59,7 +59,7 @@ enum_text!(PointKind: TopUp = "top_up", Use = "use", Refund = "refund", Adjustme
 enum_text!(DebtStatus: Open = "open", Collected = "collected", Waived = "waived");
 enum_text!(EndReason:
     Paid = "paid", Left = "left", Expired = "expired", Missed = "missed", ConcertOver = "concert_over",
-    Drawn = "drawn", Removed = "removed");
+    Drawn = "drawn", Removed = "removed", RoomClosed = "room_closed");
 enum_text!(DrawStatus:
     None = "none", Lobby = "lobby", Sealed = "sealed", Placing = "placing", Placed = "placed");
 enum_text!(TokenStatus:

@@ -7,6 +7,7 @@ pub mod health;
 pub mod letters;
 pub mod openapi;
 pub mod operator;
+pub mod passes;
 pub mod payments;
 pub mod points;
 pub mod queue;
@@ -41,6 +42,8 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(queue::events))
         .routes(routes!(queue::challenge))
         .routes(routes!(queue::activate))
+        .routes(routes!(passes::issue))
+        .routes(routes!(passes::end))
         .routes(routes!(draws::proof))
         .routes(routes!(draws::draw))
         .routes(routes!(draws::record))
@@ -67,7 +70,8 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(operator::seats::remove))
         .routes(routes!(operator::seats::block_seats))
         .routes(routes!(operator::seats::free_seats))
-        .routes(routes!(operator::rooms::rooms))
+        .routes(routes!(operator::rooms::rooms, operator::rooms::create_room))
+        .routes(routes!(operator::rooms::close_room))
         .routes(routes!(operator::rooms::room, operator::rooms::set_room))
         .routes(routes!(operator::blocks::blocks, operator::blocks::block))
         .routes(routes!(operator::blocks::remove))

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod auth;
+pub(crate) mod base_url;
 mod by_address;
 pub mod cookies;
 pub mod cors;

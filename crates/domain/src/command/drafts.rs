@@ -2,7 +2,7 @@
 
 use crate::{
     id::{EventId, ReservationId, RoomId, TokenId, UserId},
-    line::{Gate, OpeningOrder},
+    line::{Gate, OpeningOrder, RoomSite, TurnUrl},
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
     sale::{ConcertStatus, DetailsChange, Fold},
@@ -209,6 +209,19 @@ pub struct OwnRoom {
     pub admit_per_minute: Option<i64>,
 }
 
+/// A room without a concert, in front of another site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRoom {
+    /// The site.
+    pub site: RoomSite,
+    /// The cap on active tokens.
+    pub max_active: i64,
+    /// The rate, in turns a minute; none for no limit.
+    pub admit_per_minute: Option<i64>,
+    /// When the first turns are offered; none for at once.
+    pub opens_at: Option<Time>,
+}
+
 /// An operator's changes of a room; none leaves a field.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RoomChange {
@@ -222,6 +235,10 @@ pub struct RoomChange {
     pub message: Option<Option<String>>,
     /// The order of those who come before the opening. It may change until the line has begun to move.
     pub opening: Option<OpeningOrder>,
+    /// The name of the site, if the room stands in front of one.
+    pub name: Option<String>,
+    /// Where a turn leads, if the room stands in front of another site.
+    pub turn_url: Option<TurnUrl>,
 }
 
 /// A user whom an operator keeps out of a line.

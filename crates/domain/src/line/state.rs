@@ -44,6 +44,8 @@ pub enum EndReason {
     ConcertOver,
     /// An operator removed its user from the line.
     Removed,
+    /// Its room, which stood in front of another site, was closed.
+    RoomClosed,
 }
 
 /// A token's state, with the data of that state.

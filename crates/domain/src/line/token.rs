@@ -100,7 +100,7 @@ impl Token {
     }
 
     /// The token in another state, if a step leads there from its present one.
-    fn entered(self, next: TokenState) -> Result<Self, WrongState> {
+    pub(super) fn entered(self, next: TokenState) -> Result<Self, WrongState> {
         if !self.state.may_become(next) {
             return Err(WrongState { from: self.state.status(), to: next.status() });
         }

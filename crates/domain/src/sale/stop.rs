@@ -40,6 +40,14 @@ impl RoomChange {
             (Some(OpeningOrder::FirstCome), DrawPhase::Lobby) => DrawPhase::None,
             (_, draw) => draw,
         };
+        if let Some(site) = &mut room.site {
+            if let Some(name) = &self.name {
+                site.name.clone_from(name);
+            }
+            if let Some(turn_url) = &self.turn_url {
+                site.turn_url.clone_from(turn_url);
+            }
+        }
         room
     }
 

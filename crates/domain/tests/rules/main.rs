@@ -22,6 +22,7 @@ mod preparation;
 mod queue;
 mod reasons;
 mod rehearsal;
+mod rooms;
 mod seats;
 mod state_machine;
 mod support;

@@ -44,6 +44,7 @@ mod reservations;
 mod season;
 mod second_factor;
 mod sessions;
+mod site_rooms;
 mod streams;
 mod unread_bodies;
 mod users;

@@ -52,6 +52,7 @@ macro_rules! conformance {
                 claims_that_found_the_room_full_keep_their_order,
                 the_line_of_an_unknown_room_is_none,
                 a_cancelled_concerts_line_ends_part_by_part_from_its_head,
+                a_room_without_a_concert_is_kept_and_its_line_ends_once_it_is_closed,
                 all_rooms_tell_at_once_whether_something_lives_in_them,
                 a_line_is_no_earlier_than_what_was_refused_before,
             },

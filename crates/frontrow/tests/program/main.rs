@@ -7,6 +7,7 @@ mod backup;
 mod command_line;
 mod config;
 mod crash;
+mod edges;
 mod monitoring;
 mod rehearse;
 mod verify_draw;

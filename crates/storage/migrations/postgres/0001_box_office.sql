@@ -17,6 +17,8 @@ CREATE SEQUENCE point_ids;
 CREATE SEQUENCE history_ids;
 CREATE SEQUENCE audit_ids;
 CREATE SEQUENCE debt_ids;
+-- Rooms without a concert, counted from above the numbers of concerts.
+CREATE SEQUENCE room_ids;
 CREATE SEQUENCE event_ids;
 
 -- References of the tables that grow with the sale are checked once a statement, for all its new rows together, by a
@@ -149,7 +151,8 @@ CREATE TABLE second_factor (
 -- Whether there is an operator is asked at every start.
 CREATE INDEX user_operators ON "user" (user_id) WHERE role = 'operator';
 
--- A waiting room: 0 is the house room, any other number is that of the concert whose own room it is.
+-- A waiting room: 0 is the house room, a number up to 1,000,000,000 is that of the concert whose own room it is, and one
+-- above is a room without a concert, in front of another site.
 CREATE TABLE room (
     room_id          bigint NOT NULL PRIMARY KEY,
     max_active       bigint NOT NULL CONSTRAINT room_max_active CHECK (max_active >= 0),
@@ -163,9 +166,14 @@ CREATE TABLE room (
     credit_at        bigint NOT NULL,
     -- The fence of the leader that last moved the line.
     fence            bigint NOT NULL,
-    -- When the sale of the concert opens whose own room it is, and when that sale is over.
+    -- When the sale of the concert opens whose own room it is, and when that sale is over; of a room without a concert
+    -- when it opens, and when it was closed.
     opens_at         bigint,
     closes_at        bigint,
+    -- The other site, and where a turn leads.
+    site_name        text,
+    turn_url         text CONSTRAINT room_site CHECK (
+        (room_id > 1000000000) = (site_name IS NOT NULL) AND (site_name IS NULL) = (turn_url IS NULL)),
     updated_at       bigint NOT NULL,
     -- How the line begins: in order of coming, or with the draw of a lobby, and how far that is.
     draw_phase       text   NOT NULL DEFAULT 'none' CONSTRAINT room_draw_phase CHECK (
@@ -296,7 +304,7 @@ CREATE TABLE waiting_token (
     claimed_at   bigint CONSTRAINT token_claimed_at CHECK (claimed_at IS NULL OR status = 'offered'),
     expired_at   bigint CONSTRAINT token_expired_at CHECK ((expired_at IS NOT NULL) = (status = 'ended')),
     end_reason   text   CONSTRAINT token_end_reason CHECK (
-        end_reason IN ('paid', 'left', 'expired', 'missed', 'concert_over', 'drawn', 'removed')),
+        end_reason IN ('paid', 'left', 'expired', 'missed', 'concert_over', 'drawn', 'removed', 'room_closed')),
     -- The turns that it let pass, and the holds that were made with it.
     turns_passed integer NOT NULL DEFAULT 0 CONSTRAINT token_turns_passed CHECK (turns_passed >= 0),
     holds        integer NOT NULL DEFAULT 0 CONSTRAINT token_holds CHECK (holds >= 0),

@@ -13,8 +13,8 @@ CREATE TABLE line_block (
 CREATE INDEX line_block_of_room ON line_block (room_id, user_id);
 CREATE INDEX line_block_by_end ON line_block (until) WHERE until IS NOT NULL;
 
--- A token may end because an operator removed its user, and an entry's token because the draw gave its user another. The
--- list of reasons is in a constraint, which only a new table can change.
+-- A token may end because an operator removed its user or closed its room, and an entry's token because the draw gave its
+-- user another. The list of reasons is in a constraint, which only a new table can change.
 CREATE TABLE waiting_token_new (
     room_id      INTEGER NOT NULL REFERENCES room (room_id),
     position     INTEGER NOT NULL CONSTRAINT token_position CHECK (position >= 1),
@@ -29,7 +29,8 @@ CREATE TABLE waiting_token_new (
     expired_at   INTEGER CONSTRAINT token_expired_at CHECK ((expired_at IS NULL) = (status <> 'ended')),
     end_reason   TEXT CONSTRAINT token_end_reason CHECK (
         end_reason = 'paid' OR end_reason = 'left' OR end_reason = 'expired' OR end_reason = 'missed'
-        OR end_reason = 'concert_over' OR end_reason = 'drawn' OR end_reason = 'removed'),
+        OR end_reason = 'concert_over' OR end_reason = 'drawn' OR end_reason = 'removed'
+        OR end_reason = 'room_closed'),
     turns_passed INTEGER NOT NULL DEFAULT 0 CONSTRAINT token_turns_passed CHECK (turns_passed >= 0),
     holds        INTEGER NOT NULL DEFAULT 0 CONSTRAINT token_holds CHECK (holds >= 0),
     claimed_at   INTEGER CONSTRAINT token_claimed_at CHECK (claimed_at IS NULL OR status = 'offered'),

@@ -240,6 +240,7 @@ impl Changed {
                 // Of two first operators one waits for the other.
                 Command::RegisterFirst(_) => changed.rooms.push(RoomId::HOUSE.get()),
                 Command::SetRoom { room_id, .. }
+                | Command::CloseRoom { room_id, .. }
                 | Command::RenewLine { room_id }
                 | Command::BeginLobby { room_id, .. }
                 | Command::SealLobby { room_id, .. }

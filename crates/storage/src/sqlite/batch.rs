@@ -84,6 +84,8 @@ pub(super) fn next_ids(conn: &Connection) -> Result<NextIds> {
     let from = |sql: &str| conn.prepare_cached(sql)?.query_row((), |row| row.get(0)).map(Numbers::counted_from);
     Ok(NextIds {
         concert: from("SELECT coalesce(max(concert_id), 0) + 1 FROM concert")?,
+        // Above the numbers of concerts: `CONCERTS_MAX` of the domain.
+        room: from("SELECT coalesce(max(room_id) - 1000000000, 0) + 1 FROM room WHERE room_id > 1000000000")?,
         seat: from("SELECT max(highest, (SELECT coalesce(max(seat_id), 0) FROM seat)) + 1 FROM seat_ids")?,
         reservation: from("SELECT coalesce(max(reservation_id), 0) + 1 FROM reservation")?,
         payment: from("SELECT coalesce(max(payment_id), 0) + 1 FROM payment")?,

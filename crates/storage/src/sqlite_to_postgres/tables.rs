@@ -161,6 +161,8 @@ pub(super) const TABLES: &[CopiedTable] = &[
             number("fence"),
             number("opens_at"),
             number("closes_at"),
+            text("site_name"),
+            text("turn_url"),
             number("updated_at"),
             number("active"),
             number("offered"),
@@ -444,5 +446,6 @@ pub(super) const SEQUENCES: &[(&str, &str, &str)] = &[
 /// The id sequences of rows that may be removed, and how the file knows the highest id given.
 pub(super) const HIGHEST_GIVEN: &[(&str, &str)] = &[
     ("seat_ids", "SELECT max(highest, (SELECT coalesce(max(seat_id), 0) FROM seat)) FROM seat_ids"),
+    ("room_ids", "SELECT coalesce(max(room_id) - 1000000000, 0) FROM room WHERE room_id > 1000000000"),
     ("event_ids", "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'"),
 ];

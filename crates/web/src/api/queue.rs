@@ -24,7 +24,7 @@ use frontrow_domain::{
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
     join_work::{WORK_LEN_MAX, WorkChallenge},
-    line::{LineStatus, LineStream, TokenPlace, Wait},
+    line::{LineStatus, LineStream, LineWanted, TokenPlace, Wait},
     office::Reply,
 };
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,9 @@ pub struct JoinRequest {
     /// The concert; without it the house room's line is joined.
     #[serde(default)]
     concert_id: Option<ConcertId>,
+    /// A room, in place of a concert: one in front of another site, for example.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    room_id: Option<RoomId>,
     /// The answer to a challenge of `GET /queue/challenge`, if a new place asks for work: the JSON of `algorithm`,
     /// `challenge`, `number`, `salt` and `signature` in base64, as ALTCHA's widget and libraries write it.
     // Another answer to another challenge is the same request: it has no part in what an idempotency key stands for.
@@ -58,8 +61,10 @@ const CHECKER_PROOF_LEN_MAX: usize = 1_024;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ChallengeQuery {
-    /// The concert; without it the house room.
+    /// The concert; without it and a room, the house room.
     concert_id: Option<ConcertId>,
+    /// A room, in place of a concert.
+    room_id: Option<RoomId>,
 }
 
 /// A challenge in ALTCHA's form: the number from 0 to `maxnumber` is wanted, of which SHA-256 of `salt` and the number in
@@ -111,7 +116,8 @@ pub struct TokenBody {
     /// When it ended.
     expired_at: Option<Time>,
     /// Why it ended; `missed` after it let too many turns pass, `concert_over` when its concert was cancelled or is over,
-    /// `drawn` after the draw of a lobby gave its user another, `removed` when an operator removed its user from the line.
+    /// `drawn` after the draw of a lobby gave its user another, `removed` when an operator removed its user from the line,
+    /// `room_closed` when its room, which stood in front of another site, was closed.
     end_reason: Option<EndReason>,
     /// Its place in the line now.
     queue: PositionBody,
@@ -233,7 +239,7 @@ impl From<TokenPlace> for TokenBody {
 /// A user has one place in a room: asking again, from any device, is answered 200 with the place from before. The
 /// answer has the queue token; ask for its position until it is `offered`.
 #[utoipa::path(post, path = "/api/v1/queue/tokens", tag = "queue", operation_id = "issue_token",
-    request_body(content = Option<JoinRequest>, description = "The concert, or nothing for the house room"),
+    request_body(content = Option<JoinRequest>, description = "The concert or the room, or nothing for the house room"),
     responses((status = 201, description = "A new place", body = TokenBody),
         (status = 200, description = "The place from before", body = TokenBody)))]
 pub(super) async fn issue(
@@ -258,8 +264,8 @@ pub(super) async fn issue(
         return Err(Problem::invalid_field("proof", detail));
     }
     let user_agent = join::user_agent(&headers);
-    let concert_id = body.concert_id;
-    let ask = JoinAsk { caller, user_id, client, concert_id, proof, user_agent, checker_proof: body.proof };
+    let line = LineWanted::named(body.room_id, body.concert_id)?;
+    let ask = JoinAsk { caller, user_id, client, line, proof, user_agent, checker_proof: body.proof };
     let done = join::join(&app, &ask, key).await?;
     let (place, issue) = done.value;
     let status = match issue {
@@ -281,7 +287,8 @@ pub(super) async fn challenge(
     SignedIn { user_id, .. }: SignedIn,
     QueryParams(query): QueryParams<ChallengeQuery>,
 ) -> HttpResult<Response> {
-    let (_, challenge) = join::challenge(&app, user_id, query.concert_id).await?;
+    let line = LineWanted::named(query.room_id, query.concert_id)?;
+    let (_, challenge) = join::challenge(&app, user_id, line).await?;
     let WorkChallenge { algorithm, challenge, maxnumber, salt, signature } = challenge;
     Ok(json(&ChallengeBody { algorithm, challenge, maxnumber, salt, signature }))
 }

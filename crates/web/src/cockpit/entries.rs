@@ -134,10 +134,11 @@ fn users_of(entry: &AuditEntry) -> impl Iterator<Item = UserId> {
 
 /// The name of the line of a room.
 pub(super) fn line_name(shell: &Shell, room: RoomId) -> String {
-    room.concert().map_or_else(
-        || shell.t("orders-house-line"),
-        |concert| shell.t1("orders-concert-line", "number", concert.to_string()),
-    )
+    match room.concert() {
+        Some(concert) => shell.t1("orders-concert-line", "number", concert.to_string()),
+        None if room.is_of_site() => shell.t1("orders-site-line", "number", room.to_string()),
+        None => shell.t("orders-house-line"),
+    }
 }
 
 /// The fields of entries that are not said: the reason has its own place, a concert's details are said one by one, the
@@ -162,6 +163,8 @@ const UNSAID: [&str; 14] = [
 /// The id of the text of an action.
 fn act_id(action: &str) -> Option<&'static str> {
     Some(match action {
+        "room.create" => "entry-room-create",
+        "room.close" => "entry-room-close",
         "room.set" => "entry-room-set",
         "line.renew" => "entry-line-renew",
         "line.remove" => "entry-line-remove",
@@ -213,6 +216,8 @@ fn field_id(field: &str) -> Option<&'static str> {
         "admit_per_minute" => "entry-field-rate",
         "gate" => "entry-field-gate",
         "message" => "entry-field-message",
+        "name" => "orders-room-name",
+        "turn_url" | "site" => "orders-room-url",
         "title" => "entry-field-title",
         "artist" => "entry-field-artist",
         "venue" => "entry-field-venue",

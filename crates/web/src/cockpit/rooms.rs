@@ -1,5 +1,7 @@
 //! The rooms: how many wait and are in, and the page of each, with the form that moves its line.
 
+mod new_site;
+
 use super::{
     audit::log_of,
     concerts::ConcertLine,
@@ -21,6 +23,7 @@ use crate::{
     },
     html::{
         forms::{FormNotice, form_page},
+        paths,
         shell::HOME_ZONE,
     },
 };
@@ -45,6 +48,8 @@ use std::ops::Deref;
 pub(super) fn routes() -> Router<SharedState> {
     Router::new()
         .route("/operator/rooms", get(list))
+        .route("/operator/rooms/new", get(new_site::form).post(new_site::create))
+        .route("/operator/rooms/{room_id}/close", get(new_site::close_form).post(new_site::close))
         .route("/operator/rooms/{room_id}", get(room))
         .route("/operator/rooms/{room_id}/settings", get(to_room).post(set))
 }
@@ -56,8 +61,14 @@ pub(super) struct RoomsQuery {
     after: Option<i64>,
 }
 
+/// What a room is called: by its site, or by its line.
+fn name_of(shell: &CockpitShell, room: &Room) -> String {
+    room.site.as_ref().map_or_else(|| line_name(shell, room.room_id), |site| site.name.clone())
+}
+
 fn gate(shell: &CockpitShell, room: &Room) -> String {
     match room.gate {
+        _ if room.site.is_some() && room.closes_at.is_some() => shell.t("orders-room-closed"),
         Gate::Open => shell.t("orders-gate-open"),
         Gate::Paused => shell.t("orders-gate-paused"),
     }
@@ -70,7 +81,7 @@ fn rate(shell: &CockpitShell, room: &Room) -> String {
 fn row(shell: &CockpitShell, overview: &RoomOverview) -> Vec<Cell> {
     let room = &overview.room;
     vec![
-        Cell::link(line_name(shell, room.room_id), path_of(room.room_id)),
+        Cell::link(name_of(shell, room), path_of(room.room_id)),
         Cell::text(gate(shell, room)),
         Cell::figure(shell.number(&overview.waiting)),
         Cell::figure(shell.number(&overview.offered)),
@@ -92,7 +103,7 @@ async fn list(
     let next = rooms.last().filter(|_| is_more).map(|last| format!("/operator/rooms?after={}", last.room.room_id));
     ListPage {
         title: shell.t("orders-rooms"),
-        about: None,
+        about: shell.may_change().then(|| Link::to(shell.t("orders-room-new"), "/operator/rooms/new")),
         path: "/operator/rooms",
         state: None,
         choices: Vec::new(),
@@ -265,9 +276,25 @@ pub(super) async fn show(
     let mut tables = vec![told_waits(&shell, line)];
     match id.concert() {
         Some(concert) => more.push(Link::to(shell.t("orders-sale"), format!("/operator/concerts/{concert}/sale"))),
+        None if id.is_of_site() => {}
         None => tables.push(house_concerts(app, &shell).await?),
     }
     tables.extend(blocked(app, &shell, id).await?);
+    let mut facts: Vec<_> = facts.map(|(name, value)| ObjectFact::of(shell.t(name), Cell::text(value))).into();
+    let mut acts = Vec::new();
+    if let Some(site) = &room.site {
+        facts.push(ObjectFact::of(shell.t("orders-room-url"), Cell::text(site.turn_url.as_str().to_owned())));
+        if let Some(opens_at) = &room.opens_at {
+            facts.push(ObjectFact::of(
+                shell.t("orders-room-opens"),
+                Cell::text(shell.exact_moment(opens_at, HOME_ZONE)),
+            ));
+        }
+        more.push(Link::to(shell.t("orders-room-page"), paths::line(id)));
+        if room.closes_at.is_none() && shell.may_change() {
+            acts.push(Link::to(shell.t("orders-room-close"), format!("{}/close", path_of(id))));
+        }
+    }
     let FormView { form, notice, preview, applied } = view;
     let page = RoomPage {
         notice,
@@ -277,10 +304,10 @@ pub(super) async fn show(
         form: shell.may_change().then(|| form.unwrap_or_else(|| RoomForm::fresh(room))),
         preview,
         object: ObjectPage {
-            title: line_name(&shell, id),
+            title: name_of(&shell, room),
             state: gate(&shell, room),
-            facts: facts.map(|(name, value)| ObjectFact::of(shell.t(name), Cell::text(value))).into(),
-            acts: Vec::new(),
+            facts,
+            acts,
             more,
             tables,
             timeline,

@@ -275,6 +275,7 @@ fn end_reason(shell: &CockpitShell, reason: frontrow_domain::line::EndReason) ->
         EndReason::Drawn => shell.t("orders-end-drawn"),
         EndReason::ConcertOver => shell.t("orders-end-concert-over"),
         EndReason::Removed => shell.t("orders-end-removed"),
+        EndReason::RoomClosed => shell.t("orders-end-room-closed"),
     }
 }
 

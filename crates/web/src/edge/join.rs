@@ -18,13 +18,13 @@ use axum::http::{HeaderMap, header};
 use check::{CheckDecision, CheckQuestion, OutsideCheck};
 use frontrow_domain::{
     command::{Idempotency, Issue, Replay},
-    id::{ConcertId, RoomId, UserId},
+    id::{RoomId, UserId},
     line::{WorkPolicy, WorkPrice},
     user::Caller,
 };
 use frontrow_service::{
     join_work::{WorkChallenge, WorkProof},
-    line::TokenPlace,
+    line::{LineWanted, TokenPlace},
     metrics::Metrics,
     office::Reply,
 };
@@ -97,8 +97,8 @@ pub struct JoinAsk {
     pub user_id: UserId,
     /// The address that it asks from.
     pub client: IpAddr,
-    /// The concert; none for the house room.
-    pub concert_id: Option<ConcertId>,
+    /// The line.
+    pub line: LineWanted,
     /// What it brings.
     pub proof: JoinProof,
     /// What it calls itself.
@@ -116,13 +116,9 @@ pub fn user_agent(headers: &HeaderMap) -> Option<String> {
 /// A challenge for a place of this user, at the price of now.
 ///
 /// # Errors
-/// 404 for an unknown concert.
-pub async fn challenge(
-    app: &SharedState,
-    user_id: UserId,
-    concert_id: Option<ConcertId>,
-) -> HttpResult<(RoomId, WorkChallenge)> {
-    let room = app.office.room_of(concert_id).await?;
+/// 404 for an unknown concert or room.
+pub async fn challenge(app: &SharedState, user_id: UserId, line: LineWanted) -> HttpResult<(RoomId, WorkChallenge)> {
+    let room = app.office.room_to_join(line).await?;
     let price = app.joins.prices.price(room, app.office.now()).unwrap_or(WorkPrice::LEAST);
     Ok((room, app.office.work_challenge(user_id, room, price)))
 }
@@ -145,18 +141,21 @@ pub async fn join(
     ask: &JoinAsk,
     key: Option<Idempotency>,
 ) -> HttpResult<Reply<(TokenPlace, Issue)>> {
-    let room = app.office.room_of(ask.concert_id).await?;
+    let room = app.office.room_to_join(ask.line).await?;
     let cleared = match clear(app, ask, room).await {
         Ok(cleared) => Some(cleared),
         Err(refused) => {
-            if !app.office.has_place(ask.user_id, ask.concert_id).await? {
+            if !app.office.has_place(ask.user_id, room).await? {
                 app.joins.prices.count(room, app.office.now());
                 return Err(refused);
             }
             None
         }
     };
-    let joined = app.office.issue_token(ask.caller, ask.concert_id, key).await;
+    let joined = match ask.line {
+        LineWanted::Of(concert) => app.office.issue_token(ask.caller, concert, key).await,
+        LineWanted::Room(room) => app.office.join_room(ask.caller, room, key).await,
+    };
     let is_new = matches!(&joined, Ok(Reply { value: (_, Issue::New), replay: Replay::Fresh }));
     if is_new {
         app.joins.prices.count(room, app.office.now());
@@ -187,7 +186,7 @@ async fn clear(app: &SharedState, ask: &JoinAsk, room: RoomId) -> HttpResult<Cle
 /// Asks the checker about a new place, if there is one. A denied join has used its work: the next one pays again.
 async fn ask_checker(app: &SharedState, ask: &JoinAsk, room: RoomId, proof: Option<WorkProof>) -> HttpResult<()> {
     let Some(check) = &app.joins.check else { return Ok(()) };
-    if app.office.has_place(ask.user_id, ask.concert_id).await? {
+    if app.office.has_place(ask.user_id, room).await? {
         return Ok(());
     }
     let whose = (room, ask.user_id, ask.client);

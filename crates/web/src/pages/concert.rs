@@ -6,12 +6,12 @@ mod event;
 use crate::{
     edge::{
         auth::ClientAddress,
+        base_url::BaseUrl,
         extract::PathId,
         problem::{HttpResult, Problem},
         state::SharedState,
     },
     html::{
-        base_url::BaseUrl,
         figures,
         grade_looks::styles_of,
         paths,

@@ -84,3 +84,5 @@ entry-factor-off = turned off
 entry-factor-codes = new recovery codes
 entry-factor-reset = taken away
 entry-characters = { $n } characters
+entry-room-create = Line for another site opened
+entry-room-close = Line closed

@@ -135,3 +135,6 @@ join-work-wait = { $seconds ->
     [one] Press the button after { $seconds } second to join. If you press it sooner, you’re told how long it still takes.
    *[other] Press the button after { $seconds } seconds to join. If you press it sooner, you’re told how long it still takes.
 }
+line-ended-closed = This line is closed
+line-ended-closed-text = The line was closed for good, so no more turns will come.
+line-front-closed-text = It can’t be joined any more.

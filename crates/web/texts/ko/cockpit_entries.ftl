@@ -84,3 +84,5 @@ entry-factor-off = 끔
 entry-factor-codes = 새 복구 코드
 entry-factor-reset = 해제
 entry-characters = { $n }자
+entry-room-create = 다른 사이트의 대기열 열림
+entry-room-close = 대기열 닫힘

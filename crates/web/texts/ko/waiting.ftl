@@ -127,3 +127,6 @@ join-work-wait = { $seconds ->
     [0] 버튼을 눌러 줄을 서 주세요.
    *[other] { $seconds }초 뒤에 버튼을 눌러 줄을 서 주세요. 더 일찍 누르면 남은 시간을 알려 드립니다.
 }
+line-ended-closed = 이 줄은 닫혔습니다
+line-ended-closed-text = 운영자가 이 줄을 닫아서 더는 차례가 오지 않습니다.
+line-front-closed-text = 이 줄에는 더 이상 설 수 없습니다.

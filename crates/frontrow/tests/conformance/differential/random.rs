@@ -167,7 +167,7 @@ fn operator(rng: &mut StdRng) -> Command {
                 admit_per_minute: Some(if rng.random_ratio(1, 3) { Some(120) } else { None }),
                 gate: Some(if rng.random_ratio(1, 6) { Gate::Paused } else { Gate::Open }),
                 message: None,
-                opening: None,
+                ..RoomChange::default()
             },
             basis: rng.random_ratio(1, 10).then_some(START),
             reason: rng.random_ratio(9, 10).then(|| "the hall is full".to_owned()),

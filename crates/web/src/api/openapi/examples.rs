@@ -69,6 +69,7 @@ fn state(schema: &str) -> Option<Value> {
             "state": "pending", "created_at": "2027-02-01T01:02:00.250000Z", "due_at": "2027-02-01T01:02:10.500000Z",
             "dead_since": null, "attempts": 1, "last_error": "no answer within 10000 ms"
         }),
+        "Pass" => json!({ "room_id": 0, "expires_at": "2027-02-01T01:06:00.000000Z" }),
         "Payment" => json!({ "status": "completed", "refunded_at": null }),
         "PointEntry" => json!({
             "type": "top_up", "amount": 50_000, "balance_after": 1_050_000, "payment_id": null
@@ -87,8 +88,10 @@ fn state(schema: &str) -> Option<Value> {
             "expires_at": "2027-02-01T01:07:00.250000Z", "confirmed_at": null, "closed_at": null
         }),
         "Room" => json!({
-            "room_id": 1, "opens_at": "2027-02-01T01:00:00.000000Z", "closes_at": "2027-03-01T11:00:00.000000Z"
+            "room_id": 1, "opens_at": "2027-02-01T01:00:00.000000Z", "closes_at": "2027-03-01T11:00:00.000000Z",
+            "name": null, "turn_url": null
         }),
+        "JoinRequest" => json!({ "concert_id": 1, "room_id": null }),
         _ => return None,
     })
 }

@@ -10,13 +10,18 @@ use crate::edge::{
     reply::{List, json, replayed},
     state::SharedState,
 };
-use axum::{extract::State, http::Method, response::Response};
+use axum::{
+    extract::State,
+    http::{Method, StatusCode},
+    response::{IntoResponse as _, Response},
+};
 use frontrow_domain::{
-    command::RoomChange,
+    command::{NewRoom, RoomChange},
     id::{Position, RoomId},
-    line::{Gate, OpeningOrder, ToldHorizon},
-    policy::STATUS_REASON_LEN_MAX,
+    line::{Gate, OpeningOrder, RoomSite, ToldHorizon, TurnUrl},
+    policy::{ROOM_NAME_LEN_MAX, STATUS_REASON_LEN_MAX},
     text::checked_text,
+    time::Time,
 };
 use frontrow_line::view::ToldTally;
 use frontrow_service::{bounded::given, operators::RoomOverview};
@@ -46,11 +51,52 @@ pub struct RoomPatch {
     /// The order of those who come before the opening. It may change until the sale opens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     opening: Option<OpeningOrder>,
+    /// The name of the other site, 1 to 100 characters: for a room without a concert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "label", min_length = 1, max_length = 100, example = "Shop")]
+    name: Option<String>,
+    /// Where a turn leads: for a room without a concert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uri", max_length = 1_000, example = "https://shop.example.com/tickets")]
+    turn_url: Option<TurnUrl>,
     /// Why, for the audit log, 1 to 500 characters. A change that hurts those in line has one: one that pauses the gate,
     /// lowers the cap, introduces or lowers the rate, or changes the order of the opening.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "The hall's entrance is blocked.")]
     reason: Option<String>,
+}
+
+/// A new room without a concert.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoomDraft {
+    /// The name of the other site, which visitors see, 1 to 100 characters.
+    #[schema(format = "label", min_length = 1, max_length = 100, example = "Shop")]
+    name: String,
+    /// Where a turn leads: an address over https or on this machine. The visitor brings a pass, or where `{token}` stands
+    /// the queue token.
+    #[schema(value_type = String, format = "uri", max_length = 1_000, example = "https://shop.example.com/tickets")]
+    turn_url: TurnUrl,
+    /// How many may be active at once.
+    #[schema(minimum = 0, maximum = 1_000_000, example = 200)]
+    max_active: i64,
+    /// How many turns a minute; none for no limit.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 1_000_000, example = 600)]
+    admit_per_minute: Option<i64>,
+    /// When the first turns are offered; none for at once.
+    #[serde(default)]
+    #[schema(example = "2027-02-01T01:00:00Z")]
+    opens_at: Option<Time>,
+}
+
+/// Why a room is closed.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoomClosing {
+    /// Why, for the audit log, 1 to 500 characters.
+    #[schema(format = "text", min_length = 1, max_length = 500, example = "The sale of the shop is over.")]
+    reason: String,
 }
 
 /// A room with its numbers of this moment.
@@ -160,10 +206,53 @@ pub(in crate::api) async fn set_room(
         Some(Some(text)) => Some(Some(checked_text("message", &text, 500)?)),
         other => other,
     };
-    let RoomPatch { max_active, admit_per_minute, gate, opening, .. } = body;
-    let change = RoomChange { max_active, admit_per_minute, gate, message, opening };
     let reason = body.reason.map(|reason| checked_text("reason", &reason, STATUS_REASON_LEN_MAX)).transpose()?;
+    let name = body.name.map(|name| checked_text("name", &name, ROOM_NAME_LEN_MAX)).transpose()?;
+    let RoomPatch { max_active, admit_per_minute, gate, opening, turn_url, .. } = body;
+    let change = RoomChange { max_active, admit_per_minute, gate, message, opening, name, turn_url };
     let done = app.office.set_room(caller, room_id, change, basis.0, reason, key).await?;
+    let version = done.value.updated_at;
+    Ok(replayed(tagged(json(&RoomShape::from(done.value)), version), done.replay))
+}
+
+/// Opens a room without a concert.
+///
+/// A line in front of another site: visitors join it on the page `/line/{room_id}`, or by `POST /queue/tokens` with
+/// `room_id`, and a turn leads to `turn_url`.
+#[utoipa::path(post, path = "/api/v1/operator/rooms", tag = "operator", operation_id = "create_room",
+    request_body = RoomDraft, responses((status = 201, description = "The room", body = RoomShape)))]
+pub(in crate::api) async fn create_room(
+    State(app): State<SharedState>,
+    OperatorOnly(caller): OperatorOnly,
+    key: IdempotencyKey,
+    JsonBody(body): OperatorJsonBody<RoomDraft>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/rooms", &[], &body)?;
+    let RoomDraft { name, turn_url, max_active, admit_per_minute, opens_at } = body;
+    let site = RoomSite { name: checked_text("name", &name, ROOM_NAME_LEN_MAX)?, turn_url };
+    let done = app.office.create_room(caller, NewRoom { site, max_active, admit_per_minute, opens_at }, key).await?;
+    Ok(replayed((StatusCode::CREATED, json(&RoomShape::from(done.value))).into_response(), done.replay))
+}
+
+/// Closes a room without a concert.
+///
+/// For good: nobody joins it any more, and the tokens that wait end with `end_reason` `room_closed`. Active tokens stay to
+/// their end. Closing it again is closing it.
+#[utoipa::path(post, path = "/api/v1/operator/rooms/{room_id}/close", tag = "operator", operation_id = "close_room",
+    params(("room_id" = RoomId, Path, description = "The room"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version to close; `*` or none for any")),
+    request_body = RoomClosing, responses((status = 200, description = "The room", body = RoomShape)))]
+pub(in crate::api) async fn close_room(
+    State(app): State<SharedState>,
+    OperatorOnly(caller): OperatorOnly,
+    PathId(room_id): PathId<RoomId>,
+    key: IdempotencyKey,
+    basis: IfMatch,
+    JsonBody(body): OperatorJsonBody<RoomClosing>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/rooms/{id}/close", &[&room_id], &basis.with(&body))?;
+    let reason = checked_text("reason", &body.reason, STATUS_REASON_LEN_MAX)?;
+    let done = app.office.close_room(caller, room_id, basis.0, reason, key).await?;
     let version = done.value.updated_at;
     Ok(replayed(tagged(json(&RoomShape::from(done.value)), version), done.replay))
 }

@@ -94,6 +94,7 @@ definitions! {
     TOKEN_WAITING of TokenWaiting: 403 "It is not your turn yet" "The token still waits. Ask for its position and activate it when it is offered.";
     TOKEN_NOT_ACTIVATED of TokenNotActivated: 403 "Activate the queue token first" "The token has its turn; activate it, then try again.";
     TOKEN_MISSED of TokenMissed: 403 "The turn was missed" "The turn was not claimed in time. Activate the token to return to the head of the line; a token that lets too many turns pass ends.";
+    PASS_INVALID of PassInvalid: 403 "The pass is not valid" "The pass is forged, over, or of a line that was renewed since.";
     TOKEN_ENDED of TokenEnded: 403 "The queue token has ended" "The token was spent, left the line, expired, let too many turns pass or was removed by an operator. Join the line again.";
     TURN_TIME_OVER of TurnTimeOver: 403 "The turn's time to hold seats is over" "The turn could hold seats until `until`; a hold made later could end after the token. What is held may be paid until its end. Then join the line again.";
     TOO_MANY_HOLDS of TooManyHolds: 403 "The turn has held seats too often" "One turn may hold seats `limit` times. What is held may be paid until its end. Then join the line again.";
@@ -125,6 +126,7 @@ definitions! {
     SALE_NOT_OPEN of SaleNotOpen until opens_at: 409 "The sale has not opened" "The sale opens at `opens_at`.";
     SALE_OPENED of SaleOpened: 409 "The sale has opened" "The sale opened at `opened_at`. A concert whose buyers hold seats and wait by the house room's tokens stays with it, and the order of a line that has begun to move stays as it is.";
     SALE_CLOSED of SaleClosed: 409 "The sale is closed" "The sale or the concert is over, or an operator closed it.";
+    ROOM_CLOSED of RoomClosed: 409 "The room is closed" "The line in front of the other site was closed for good.";
     CONCERT_POSTPONED of ConcertPostponed: 409 "The concert is postponed" "The sale stands still until the new date is known. Payments may be refunded meanwhile.";
     CONCERT_CANCELLED of ConcertCancelled: 409 "The concert is cancelled" "The concert does not take place; nothing was charged. Payments may be refunded at any time.";
     CONCERT_NOT_CANCELLED of ConcertNotCancelled: 409 "The concert is not cancelled" "All payments of a concert are given back only when it was cancelled before.";

@@ -6,13 +6,14 @@ use crate::{
     html::{
         figures,
         forms::fresh_key,
+        paths,
         shell::{HOME_ZONE, Shell, rendered},
     },
 };
 use askama::Template;
 use frontrow_domain::{
-    id::ConcertId,
-    line::{EndReason, StockOutlook, TokenStatus},
+    id::{ConcertId, RoomId},
+    line::{EndReason, RoomSite, StockOutlook, TokenStatus},
     time::Time,
 };
 use frontrow_line::view::WaitUnknown;
@@ -45,7 +46,7 @@ enum LineScene {
 
 impl LineScene {
     /// Every scene that a place can come to while its page is open.
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Waiting,
         Self::Lobby,
         Self::Turn,
@@ -59,6 +60,7 @@ impl LineScene {
         Self::Ended(Some(EndReason::Missed)),
         Self::Ended(Some(EndReason::ConcertOver)),
         Self::Ended(Some(EndReason::Removed)),
+        Self::Ended(Some(EndReason::RoomClosed)),
         Self::Ended(None),
     ];
 
@@ -93,6 +95,7 @@ impl LineScene {
             Self::Ended(Some(EndReason::Missed)) => "ended-missed",
             Self::Ended(Some(EndReason::ConcertOver)) => "ended-concert_over",
             Self::Ended(Some(EndReason::Removed)) => "ended-removed",
+            Self::Ended(Some(EndReason::RoomClosed)) => "ended-room_closed",
             // An entry's token leads to the one that the draw gave.
             Self::Ended(Some(EndReason::Drawn) | None) => "ended",
         }
@@ -113,6 +116,7 @@ impl LineScene {
             Self::Ended(Some(EndReason::Missed)) => "line-ended-missed",
             Self::Ended(Some(EndReason::ConcertOver)) => "line-ended-over",
             Self::Ended(Some(EndReason::Removed)) => "line-ended-removed",
+            Self::Ended(Some(EndReason::RoomClosed)) => "line-ended-closed",
             Self::Ended(Some(EndReason::Drawn) | None) => "line-ended",
         }
     }
@@ -131,6 +135,7 @@ impl LineScene {
             Self::Ended(Some(EndReason::Expired)) => "line-ended-expired-text",
             Self::Ended(Some(EndReason::ConcertOver)) => "line-ended-over-text",
             Self::Ended(Some(EndReason::Removed)) => "line-ended-removed-text",
+            Self::Ended(Some(EndReason::RoomClosed)) => "line-ended-closed-text",
             Self::Ended(Some(EndReason::Left | EndReason::Missed)) => return None,
             Self::Ended(Some(EndReason::Drawn) | None) => "line-ended-text",
         })
@@ -182,7 +187,7 @@ impl SceneView<'_> {
     /// Where its line is joined again, unless that would be refused.
     fn join(&self) -> Option<&str> {
         match self.scene {
-            LineScene::Ended(Some(EndReason::ConcertOver)) => None,
+            LineScene::Ended(Some(EndReason::ConcertOver | EndReason::RoomClosed)) => None,
             _ => self.links.join.as_deref(),
         }
     }
@@ -218,7 +223,7 @@ impl PlaceLinks {
     const fn concert(&self) -> Option<ConcertId> {
         match self.goal {
             TurnGoal::Hall(concert) => Some(concert),
-            TurnGoal::OtherShop(_) | TurnGoal::Season => None,
+            TurnGoal::OtherShop { .. } | TurnGoal::Season => None,
         }
     }
 }
@@ -231,13 +236,14 @@ struct PlaceHead {
 }
 
 impl PlaceHead {
-    fn of(shell: &Shell, found: Option<&ConcertOnSale>) -> Self {
-        match found {
-            Some(ConcertOnSale { concert, .. }) => {
+    fn of(shell: &Shell, found: Option<&ConcertOnSale>, site: Option<&RoomSite>) -> Self {
+        match (found, site) {
+            (_, Some(site)) => Self { title: site.name.clone(), when: None },
+            (Some(ConcertOnSale { concert, .. }), None) => {
                 let when = shell.moment(&concert.starts_at, &concert.time_zone);
                 Self { title: concert.title.clone(), when: Some(format!("{when} · {}", concert.venue)) }
             }
-            None => Self { title: shell.t("line-house"), when: None },
+            (None, None) => Self { title: shell.t("line-house"), when: None },
         }
     }
 }
@@ -278,7 +284,7 @@ fn bar(line: &LineStatus) -> i64 {
 
 impl WaitingPage {
     pub(super) fn new(shell: Shell, token: &str, visit: Visit, goal: TurnGoal) -> HttpResult<Self> {
-        let Visit { token: verified, line, concert, bearing, concert_id: _ } = visit;
+        let Visit { token: verified, line, concert, site, bearing, concert_id: _ } = visit;
         let row = concert.as_ref().map(|found| &found.concert);
         let zone = row.map_or(HOME_ZONE, |concert| &concert.time_zone);
         let scene = LineScene::of(&line);
@@ -314,7 +320,7 @@ impl WaitingPage {
         Ok(Self {
             scene,
             tab,
-            head: PlaceHead::of(&shell, concert.as_ref()),
+            head: PlaceHead::of(&shell, concert.as_ref(), site.as_ref()),
             shown,
             scenes,
             message: line.message.clone(),
@@ -426,12 +432,24 @@ fn data(shell: &Shell, token: &str, line: &LineStatus, links: &PlaceLinks, found
 #[template(path = "waiting/front.html")]
 pub(super) struct FrontPage {
     pub(super) shell: Shell,
+    /// The name of the site.
+    shop: String,
+    action: String,
+    state: FrontState,
     key: String,
 }
 
+/// Whether a line may be joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FrontState {
+    Open,
+    /// Its room was closed.
+    Closed,
+}
+
 impl FrontPage {
-    pub(super) fn new(shell: Shell) -> Self {
-        Self { shell, key: fresh_key() }
+    pub(super) fn new(shell: Shell, shop: String, room: RoomId, state: FrontState) -> Self {
+        Self { shell, shop, action: paths::line(room), state, key: fresh_key() }
     }
 }
 
@@ -504,12 +522,12 @@ impl LeavePage {
         shell: Shell,
         token: &str,
         line: &LineStatus,
-        concert: Option<&ConcertOnSale>,
+        (concert, site): (Option<&ConcertOnSale>, Option<&RoomSite>),
         bearing: Bearing,
     ) -> Self {
         let links = PlaceLinks::of(token, TurnGoal::Season, concert, bearing);
         Self {
-            head: PlaceHead::of(&shell, concert),
+            head: PlaceHead::of(&shell, concert, site),
             ahead: (line.status == TokenStatus::Waiting).then_some(line.ahead),
             is_active: line.status == TokenStatus::Active,
             back: page_path(token, bearing),
