@@ -12,7 +12,7 @@ use crate::{
 use askama::Template;
 use frontrow_domain::{
     id::ConcertId,
-    line::{EndReason, TokenStatus},
+    line::{EndReason, OpeningOrder, TokenStatus},
 };
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
@@ -217,13 +217,13 @@ impl PlaceLinks {
 
 /// The concert of a place at the head of its page.
 #[derive(Debug)]
-struct PlaceHead {
-    title: String,
-    when: Option<String>,
+pub(super) struct PlaceHead {
+    pub(super) title: String,
+    pub(super) when: Option<String>,
 }
 
 impl PlaceHead {
-    fn of(shell: &Shell, found: Option<&ConcertOnSale>) -> Self {
+    pub(super) fn of(shell: &Shell, found: Option<&ConcertOnSale>) -> Self {
         match found {
             Some(ConcertOnSale { concert, .. }) => {
                 let when = shell.moment(&concert.starts_at, &concert.time_zone);
@@ -256,6 +256,7 @@ pub(super) struct WaitingPage {
     joined_at: String,
     seats: Option<String>,
     total_waiting: i64,
+    opening: OpeningOrder,
     reload_seconds: i64,
     /// What the script starts from.
     data: String,
@@ -269,6 +270,11 @@ fn bar(line: &LineStatus) -> i64 {
 }
 
 impl WaitingPage {
+    /// Whether the room had or has a draw.
+    fn is_drawn(&self) -> bool {
+        self.opening == OpeningOrder::Draw
+    }
+
     pub(super) fn new(shell: Shell, token: &str, visit: Visit, goal: TurnGoal) -> HttpResult<Self> {
         let Visit { token: verified, line, concert, bearing, concert_id: _ } = visit;
         let row = concert.as_ref().map(|found| &found.concert);
@@ -316,6 +322,7 @@ impl WaitingPage {
             joined_at: shell.exact_hour(&verified.issued_at(), zone),
             seats: concert.as_ref().map(|found| words::seats(&shell, found.state)),
             total_waiting: line.total_waiting,
+            opening: line.opening,
             reload_seconds: (line.poll_after_ms.saturating_add(999) / 1_000).max(RELOAD_SECONDS_MIN),
             data: data(&shell, token, &line, &links, concert.as_ref()),
             links,
@@ -470,6 +477,7 @@ mod tests {
             status: TokenStatus::Waiting,
             position: Position(position),
             ahead,
+            opening: OpeningOrder::FirstCome,
             ahead_at_start: position - 1,
             total_waiting: ahead + 1,
             wait: Wait::Unknown(WaitUnknown::Measuring),
