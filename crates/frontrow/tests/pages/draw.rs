@@ -1,6 +1,6 @@
 //! The page of a draw: what is published, one's own entry, and the signature that is handed in.
 
-use crate::support::{browser, new_key, says, scene};
+use crate::support::{browser, hidden, new_key, says, scene};
 use frontrow_clock::Clock;
 use frontrow_domain::time::Time;
 use frontrow_testkit::{Browser, Hall, LoadedPage, START, Server, eventually, settings};
@@ -151,5 +151,44 @@ async fn the_beacons_signature_is_handed_in_by_a_form_that_says_what_was_wrong()
     says(&page, &["비밀값과 비콘의 회차가 함께 정했습니다", signature, "1명 중 1위"], &["<form"]);
     // Once drawn, another one changes nothing.
     assert_eq!(buyer.send(&draw, &[("signature", &"0".repeat(96))]).await.leads_to(), draw);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn an_operator_chooses_the_order_of_an_opening_with_a_reason_until_the_sale_opens() {
+    let server = Server::start().await;
+    let hall = with_lobby(&server, START).await;
+    let operator = server.operator().await;
+    let cockpit = browser(&server, &operator);
+    let path = format!("/operator/rooms/{}", hall.id());
+    let settings = format!("{path}/settings");
+    let page = cockpit.open(&path).await;
+    says(
+        &page,
+        &["예매 시작 때 추첨: 0명 접수", "<select id=\"opening\"", &format!("href=\"{}/draw\"", hall.path())],
+        &[],
+    );
+    let fields = |page: &LoadedPage, more: &[(&str, &str)]| -> Vec<(String, String)> {
+        let carried = ["key", "version", "was_max_active", "was_opening"];
+        let carried = carried.map(|name| (name.to_owned(), hidden(page, name).remove(0)));
+        carried.into_iter().chain(more.iter().map(|(name, value)| ((*name).into(), (*value).into()))).collect()
+    };
+    let send = async |sent: Vec<(String, String)>| {
+        let sent: Vec<_> = sent.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        cockpit.send(&settings, &sent).await
+    };
+    let first_come = ("opening", "first_come");
+    // It takes something from those who wait already, so it asks for a reason.
+    let asked = send(fields(&page, &[first_come, ("act", "apply")])).await;
+    says(&asked, &["그때 줄에 있는 모두를 추첨", "온 순서대로", "name=\"reason\""], &[]);
+    let consent = [first_come, ("act", "apply"), ("consent", "given"), ("reason", "It was announced so.")];
+    assert_eq!(send(fields(&asked, &consent)).await.leads_to(), format!("{path}?applied"));
+    assert_eq!(operator.get(&path).await.expect(200)["opening"], "first_come");
+    says(&cockpit.open(&path).await, &["대기열 변경"], &["추첨: 0명 접수"]);
+    let page = cockpit.open(&path).await;
+    server.advance(UNTIL_OPENING);
+    let late = [("opening", "draw"), ("act", "apply"), ("consent", "given"), ("reason", "Too late.")];
+    send(fields(&page, &late)).await.shows(409, &["이미 예매가 시작되었습니다"]);
+    says(&cockpit.open(&path).await, &[], &["<select id=\"opening\""]);
     server.close().await;
 }
