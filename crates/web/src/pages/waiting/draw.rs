@@ -34,7 +34,7 @@ use frontrow_domain::{
 };
 use frontrow_draw::BeaconSignature;
 use frontrow_service::{
-    draws::{DrawStanding, Proof},
+    draws::{DrawProof, DrawStanding},
     office::ServiceError,
     sale::ConcertOnSale,
 };
@@ -132,9 +132,9 @@ async fn own_entry(
     };
     let position = visit.token.id().position;
     match app.office.entry_proof(caller, token).await {
-        Ok(Proof::Proved(proof)) => Ok(OwnEntry::Drawn(proof)),
-        Ok(Proof::NotDrawn(_)) if standing.room.draw.is_undrawn(position) => Ok(OwnEntry::Undrawn(position)),
-        Ok(Proof::NotDrawn(_)) | Err(ServiceError::Refused(Refusal::NotFound { .. })) => Ok(OwnEntry::None),
+        Ok(DrawProof::Proved(proof)) => Ok(OwnEntry::Drawn(proof)),
+        Ok(DrawProof::NotDrawn(_)) if standing.room.draw.is_undrawn(position) => Ok(OwnEntry::Undrawn(position)),
+        Ok(DrawProof::NotDrawn(_)) | Err(ServiceError::Refused(Refusal::NotFound { .. })) => Ok(OwnEntry::None),
         Err(stop) => Err(stop.into()),
     }
 }
