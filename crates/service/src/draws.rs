@@ -41,7 +41,7 @@ pub struct DrawStanding {
 
 /// A proof of an entry, or why there is none yet.
 #[derive(Debug, Clone)]
-pub enum Proof {
+pub enum DrawProof {
     /// The order is not drawn yet.
     NotDrawn(Box<DrawStanding>),
     /// The proof.
@@ -121,7 +121,7 @@ impl BoxOffice {
     ///
     /// # Errors
     /// [`Refusal::NotFound`] if the token is not the caller's, was no entry, or its row is not kept any more.
-    pub async fn entry_proof(&self, caller: Caller, token: &str) -> Result<Proof, ServiceError> {
+    pub async fn entry_proof(&self, caller: Caller, token: &str) -> Result<DrawProof, ServiceError> {
         let token = self.verify_token(token).await?;
         if !caller.may_act_for(token.user_id) {
             return Err(Refusal::NotFound { what: EntityKind::Token }.into());
@@ -129,7 +129,7 @@ impl BoxOffice {
         let missing = Refusal::NotFound { what: EntityKind::Draw };
         let standing = self.draw_standing(token.id.room_id).await?;
         let Some(facts) = facts_of(&standing.draw, &standing.room) else {
-            return Ok(Proof::NotDrawn(Box::new(standing)));
+            return Ok(DrawProof::NotDrawn(Box::new(standing)));
         };
         let order = self.drawn_order(token.id.room_id).await?;
         let entry = order.entry_at(token.id.position).ok_or_else(|| missing.clone())?;
@@ -142,7 +142,7 @@ impl BoxOffice {
         let entry = ProvedEntry::new(facts.seed, entry.0, text, u64::try_from(index).unwrap_or(0), path);
         let rank = order.rank_of(Position(entry.number)).unwrap_or(0);
         let proof = EntryProof { record: facts, entry, rank: rank.unsigned_abs(), position: token.id.position.0 };
-        Ok(Proof::Proved(Box::new(proof)))
+        Ok(DrawProof::Proved(Box::new(proof)))
     }
 
     /// The record of a draw, with all entries: what anybody needs to repeat it.

@@ -79,6 +79,12 @@ impl VerifiedToken {
         self.signed.id
     }
 
+    /// Its user.
+    #[must_use]
+    pub const fn user_id(&self) -> UserId {
+        self.signed.user_id
+    }
+
     /// When the token was issued: when its user joined the line.
     #[must_use]
     pub const fn issued_at(&self) -> Time {

@@ -3,8 +3,9 @@
 //! tables is of the tables.
 
 use frontrow_clock::Clock;
+use frontrow_domain::time::Span;
 use frontrow_service::demo;
-use frontrow_testkit::{Client, Server, eventually, id, items, settings};
+use frontrow_testkit::{Client, START, Server, eventually, id, items, settings};
 use frontrow_web::edge::problem::codes::{self, Definition};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -132,6 +133,17 @@ async fn the_server_takes_every_example_of_a_body() {
     for mut body in body_of("issue_token") {
         body["concert_id"] = json!(own_room.id());
         joiner.post("/queue/tokens", &body).await.expect(201);
+    }
+    let lobby = server
+        .hall_like(1, |draft| {
+            draft.own_room_max_active = Some(1);
+            draft.opens_at = START.plus(Span::from_secs(3_600));
+        })
+        .await;
+    server.anonymous().get(&format!("/rooms/{}/draw", lobby.id())).await.expect(200);
+    for body in body_of("hand_in_beacon") {
+        // The body is taken. The draw waits for no signature before its lobby is sealed.
+        joiner.post(&format!("/rooms/{}/draw/beacon", lobby.id()), &body).await.expect(409);
     }
     for (call, paid) in [("hold", false), ("pay", true)] {
         for (at, mut body) in body_of(call).into_iter().enumerate() {

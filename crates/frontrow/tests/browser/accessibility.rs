@@ -26,11 +26,12 @@ pub(crate) async fn assert_accessible(browser: &Browser) {
 }
 
 /// The pages that need no account.
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 9] = [
     "/",
     "/?q=nothing-like-this",
     "/concerts/1",
     "/concerts/2/seats",
+    "/concerts/7/draw",
     "/sign-in",
     "/register",
     "/forgot",

@@ -94,7 +94,7 @@ async fn a_waiting_page_shows_the_place_in_both_languages_and_reloads_itself() {
         "data-fill=\"ahead\">2</span><small data-fill=\"unit\">명</small>",
         "순서는 뒤로 밀리지 않습니다",
         "1인 4매까지 &#60;예매&#62;할 수 있습니다.",
-        "<dt>접수 번호</dt><dd>3</dd>",
+        "<dt>접수 번호</dt><dd data-fill=\"position\">3</dd>",
         "<dt>접수한 시각</dt><dd>오후 5:00:00</dd>",
         "<dt>남은 좌석</dt><dd data-fill=\"seats\">2석</dd>",
         "이 화면을 닫거나 휴대전화가 꺼져도 순서는 그대로입니다",

@@ -3,7 +3,7 @@
 use crate::office::BoxOffice;
 use frontrow_domain::{
     id::Position,
-    line::{EndReason, StockOutlook, TokenState, TokenStatus, ToldWait, hold_until, is_last_turn},
+    line::{EndReason, OpeningOrder, StockOutlook, TokenState, TokenStatus, ToldWait, hold_until, is_last_turn},
     time::{Span, Time},
 };
 use frontrow_line::view::{Estimate, Place, RoomView, WaitUnknown};
@@ -49,6 +49,8 @@ pub struct LineStatus {
     pub position: Position,
     /// How many live tokens are in front.
     pub ahead: i64,
+    /// The order of those who come before the opening.
+    pub opening: OpeningOrder,
     /// How many places there were in front of it when it got its own.
     pub ahead_at_start: i64,
     /// How many wait in the room.
@@ -135,6 +137,7 @@ impl BoxOffice {
             status: place.status(),
             position,
             ahead: place.ahead,
+            opening: view.room().draw.opening_order(),
             ahead_at_start: view.room().draw.in_front_of(position),
             total_waiting: view.total_waiting(),
             wait,

@@ -132,13 +132,18 @@ fn look_after(status: &LineStatus) -> Duration {
 mod tests {
     use super::*;
     use crate::line::Wait;
-    use frontrow_domain::{id::Position, line::StockOutlook, time::Time};
+    use frontrow_domain::{
+        id::Position,
+        line::{OpeningOrder, StockOutlook},
+        time::Time,
+    };
 
     fn waiting(ahead: i64) -> LineStatus {
         LineStatus {
             status: TokenStatus::Waiting,
             position: Position(9),
             ahead,
+            opening: OpeningOrder::FirstCome,
             ahead_at_start: 8,
             total_waiting: 9,
             wait: Wait::Known { p50_seconds: 1, p90_seconds: 2 },

@@ -10,7 +10,7 @@ use crate::edge::{
 use axum::{extract::State, response::Response};
 use frontrow_domain::{id::RoomId, line::DrawStatus, time::Time};
 use frontrow_draw::{BeaconSignature, RULES, SCHEME, randomness_of};
-use frontrow_service::draws::{DrawStanding, Proof};
+use frontrow_service::draws::{DrawProof, DrawStanding};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -243,7 +243,7 @@ pub(super) async fn proof(
     PathText(token): PathText,
 ) -> HttpResult<Response> {
     Ok(match app.office.entry_proof(caller, &token).await? {
-        Proof::Proved(proof) => json(&*proof),
-        Proof::NotDrawn(standing) => json(&DrawBody::from(*standing)),
+        DrawProof::Proved(proof) => json(&*proof),
+        DrawProof::NotDrawn(standing) => json(&DrawBody::from(*standing)),
     })
 }

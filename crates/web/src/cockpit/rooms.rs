@@ -36,7 +36,7 @@ use axum::{
 };
 use frontrow_domain::{
     id::RoomId,
-    line::{Gate, Room, ToldHorizon},
+    line::{DrawPhase, Gate, Room, ToldHorizon},
 };
 use frontrow_service::operators::RoomOverview;
 use frontrow_storage::Page;
@@ -88,6 +88,17 @@ fn row(shell: &CockpitShell, overview: &RoomOverview) -> Vec<Cell> {
         Cell::figure(format!("{} / {}", shell.number(&overview.active), shell.number(&room.max_active))),
         Cell::text(rate(shell, room)),
     ]
+}
+
+/// The order of the opening, and how far its draw is.
+fn opening(shell: &CockpitShell, RoomOverview { room, waiting, .. }: &RoomOverview) -> String {
+    match room.draw {
+        DrawPhase::None => shell.t("desk-opening-first-come"),
+        DrawPhase::Lobby => shell.t1("orders-draw-lobby", "n", *waiting),
+        DrawPhase::Sealed { .. } => shell.t("orders-draw-sealed"),
+        DrawPhase::Placing { placed, entries, .. } => shell.t2("orders-draw-placing", "placed", placed, "n", entries),
+        DrawPhase::Placed { entries, .. } => shell.t1("orders-draw-placed", "n", entries),
+    }
 }
 
 async fn list(
@@ -228,6 +239,8 @@ struct RoomPage {
     applied: Option<String>,
     path: String,
     is_paused: bool,
+    /// Whether the order of the opening may still change.
+    may_reorder: bool,
     /// None for those who may only look.
     form: Option<RoomForm>,
     preview: String,
@@ -269,13 +282,19 @@ pub(super) async fn show(
         ("orders-offered", shell.number(&line.offered)),
         ("orders-in", format!("{} / {}", shell.number(&line.active), shell.number(&room.max_active))),
         ("orders-rate-head", rate(&shell, room)),
+        ("desk-opening", opening(&shell, line)),
         ("orders-highest", shell.number(&line.highest.0)),
         ("orders-message", room.message.clone().unwrap_or_else(|| "–".to_owned())),
     ];
     let mut more = vec![Link::to(shell.t("orders-rooms"), "/operator/rooms"), log_of(&shell, &format!("room {id}"))];
     let mut tables = vec![told_waits(&shell, line)];
     match id.concert() {
-        Some(concert) => more.push(Link::to(shell.t("orders-sale"), format!("/operator/concerts/{concert}/sale"))),
+        Some(concert) => {
+            more.push(Link::to(shell.t("orders-sale"), format!("/operator/concerts/{concert}/sale")));
+            if room.draw != DrawPhase::None {
+                more.push(Link::to(shell.t("orders-draw"), paths::draw(concert)));
+            }
+        }
         None if id.is_of_site() => {}
         None => tables.push(house_concerts(app, &shell).await?),
     }
@@ -301,6 +320,7 @@ pub(super) async fn show(
         applied,
         path: path_of(id),
         is_paused: room.gate == Gate::Paused,
+        may_reorder: room.may_reorder(app.office.now()),
         form: shell.may_change().then(|| form.unwrap_or_else(|| RoomForm::fresh(room))),
         preview,
         object: ObjectPage {

@@ -71,6 +71,8 @@ impl Assets {
             "tray.js" SCRIPT,
             "words.js" SCRIPT,
             "draw/check.js" SCRIPT,
+            "draw/draw.css" CSS,
+            "draw/main.js" SCRIPT,
             "hall/hall.css" CSS,
             "hall/draw.js" SCRIPT,
             "hall/layout.js" SCRIPT,

@@ -23,6 +23,11 @@ pub(crate) fn seats(id: ConcertId) -> String {
     format!("/concerts/{id}/seats")
 }
 
+/// The draw of its lobby.
+pub(crate) fn draw(id: ConcertId) -> String {
+    format!("/concerts/{id}/draw")
+}
+
 /// The payment for the visitor's held seats.
 pub(crate) fn pay(id: ConcertId) -> String {
     format!("/concerts/{id}/pay")

@@ -3,6 +3,7 @@
 //! The waiting page is made from memory, and opening it is a sign of life, as a poll is: so it stays awake without a
 //! script, by reloading itself. What needs an account, claiming and leaving, is asked of the account.
 
+mod draw;
 mod enter;
 mod page;
 mod words;
@@ -54,6 +55,7 @@ pub(super) fn routes() -> Router<SharedState> {
         .route("/line/{token}/pass", get(enter::enter))
         .route("/line/{token}/claim", post(claim))
         .route("/line/{token}/leave", get(ask_to_leave).post(leave))
+        .merge(draw::routes())
 }
 
 /// What the address of a waiting page carries beside the token.

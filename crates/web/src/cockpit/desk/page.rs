@@ -256,6 +256,8 @@ struct DeskPage {
     path: String,
     state: String,
     is_paused: bool,
+    /// Whether the order of the opening may still change.
+    may_reorder: bool,
     is_own_only: bool,
     /// Since when the seats are old, in words.
     old_seats: Option<String>,
@@ -317,6 +319,7 @@ pub(super) async fn show(
         when: shell.moment(&concert.starts_at, &concert.time_zone),
         state: state_words(&shell, screen),
         is_paused,
+        may_reorder: screen.room.room.may_reorder(screen.at),
         is_own_only: screen.coverage == HouseCoverage::OwnOnly,
         old_seats: old("desk-old-seats", screen.old_seats()),
         old_line: old("desk-old-line", screen.old_line()),

@@ -13,7 +13,7 @@ use crate::{
 use askama::Template;
 use frontrow_domain::{
     id::{ConcertId, RoomId},
-    line::{EndReason, RoomSite, StockOutlook, TokenStatus},
+    line::{EndReason, OpeningOrder, RoomSite, StockOutlook, TokenStatus},
     time::Time,
 };
 use frontrow_line::view::WaitUnknown;
@@ -230,13 +230,13 @@ impl PlaceLinks {
 
 /// The concert of a place at the head of its page.
 #[derive(Debug)]
-struct PlaceHead {
-    title: String,
-    when: Option<String>,
+pub(super) struct PlaceHead {
+    pub(super) title: String,
+    pub(super) when: Option<String>,
 }
 
 impl PlaceHead {
-    fn of(shell: &Shell, found: Option<&ConcertOnSale>, site: Option<&RoomSite>) -> Self {
+    pub(super) fn of(shell: &Shell, found: Option<&ConcertOnSale>, site: Option<&RoomSite>) -> Self {
         match (found, site) {
             (_, Some(site)) => Self { title: site.name.clone(), when: None },
             (Some(ConcertOnSale { concert, .. }), None) => {
@@ -270,6 +270,7 @@ pub(super) struct WaitingPage {
     joined_at: String,
     seats: Option<String>,
     total_waiting: i64,
+    opening: OpeningOrder,
     reload_seconds: i64,
     /// What the script starts from.
     data: String,
@@ -283,6 +284,11 @@ fn bar(line: &LineStatus) -> i64 {
 }
 
 impl WaitingPage {
+    /// Whether the room had or has a draw.
+    fn is_drawn(&self) -> bool {
+        self.opening == OpeningOrder::Draw
+    }
+
     pub(super) fn new(shell: Shell, token: &str, visit: Visit, goal: TurnGoal) -> HttpResult<Self> {
         let Visit { token: verified, line, concert, site, bearing, concert_id: _ } = visit;
         let row = concert.as_ref().map(|found| &found.concert);
@@ -331,6 +337,7 @@ impl WaitingPage {
             joined_at: shell.exact_hour(&verified.issued_at(), zone),
             seats: concert.as_ref().map(|found| words::seats(&shell, found.state)),
             total_waiting: line.total_waiting,
+            opening: line.opening,
             reload_seconds: (line.poll_after_ms.saturating_add(999) / 1_000).max(RELOAD_SECONDS_MIN),
             data: data(&shell, token, &line, &links, concert.as_ref()),
             links,
@@ -547,6 +554,7 @@ mod tests {
             status: TokenStatus::Waiting,
             position: Position(position),
             ahead,
+            opening: OpeningOrder::FirstCome,
             ahead_at_start: position - 1,
             total_waiting: ahead + 1,
             wait: Wait::Unknown(WaitUnknown::Measuring),
