@@ -51,6 +51,7 @@ RAISED=(
   --requests-per-second-per-user 100000 --request-burst-per-user 100000
   --changes-per-hour-per-user 1000000 --holds-per-hour-per-user 1000000
   --reads-per-second-per-user 100000 --reads-per-second-per-address 100000 --polls-per-second-per-token 100000
+  --joins-per-address 0 --joins-per-network 0
   --holds-per-turn 1000 --max-seats-per-user 1000 --top-up-max 1000000000000 --balance-max 1000000000000
 )
 

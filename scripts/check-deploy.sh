@@ -63,6 +63,10 @@ if have haproxy; then
     # The name of the instances comes from the environment, in Kubernetes.
     FRONTROW_INSTANCES=instances haproxy -c -f "$work/haproxy.cfg"
   done
+  echo edge/haproxy.cfg
+  openssl ecparam -name prime256v1 -genkey -noout | openssl ec -pubout 2>/dev/null >"$work/pass.pem"
+  sed -E "s#/etc/haproxy/frontrow-pass(-before)?.pem#$work/pass.pem#" edge/haproxy.cfg >"$work/haproxy.cfg"
+  haproxy -c -f "$work/haproxy.cfg"
 else
   missing "haproxy is not there"
 fi

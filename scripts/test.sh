@@ -36,6 +36,8 @@ wanted_packages() {
   command -v redis-server >/dev/null || echo redis-server
   PATH=$PATH:/usr/sbin
   command -v haproxy >/dev/null || echo haproxy
+  command -v nginx >/dev/null || echo nginx
+  [ -e /usr/lib/nginx/modules/ngx_http_js_module.so ] || echo libnginx-mod-http-js
   command -v pgbouncer >/dev/null || echo pgbouncer
   command -v openssl >/dev/null || echo openssl
   command -v sqlite3 >/dev/null || echo sqlite3

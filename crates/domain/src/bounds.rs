@@ -2,10 +2,11 @@
 
 use crate::{
     command::{
-        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewConcert, NewPassword,
-        Settlements,
+        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert,
+        NewPassword, NewRoom, Settlements,
     },
-    id::SeatId,
+    id::{PaymentId, SeatId},
+    line::ENTRIES_PER_PLACING_MAX,
     outbox::CLAIM_MAX,
     policy::{
         HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
@@ -42,6 +43,7 @@ impl Command {
             Self::AdvanceRoom { unresponsive, .. } => {
                 count("Name", unresponsive.len(), 0..=wide(TOKENS_PER_ADVANCE_MAX), "silent tokens")
             }
+            Self::PlaceEntries { entries, .. } => count("Place", entries.len(), 1..=ENTRIES_PER_PLACING_MAX, "entries"),
             Self::AddSeats { seats, .. } => {
                 count("Add", seats.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")?;
                 labels(seats)
@@ -77,14 +79,12 @@ impl Command {
                 detail_texts(&change.details)
             }
             Self::SetPoster { poster, .. } => count("Send", poster.jpeg.len(), 1..=POSTER_LEN_MAX, "bytes"),
-            Self::CancelConcert { reason, .. } | Self::SettleDebt { reason, .. } => texts([reason.as_str()]),
-            Self::WindUp { seat_ids, payment_ids, .. } => {
-                count("Name", seat_ids.len(), 0..=wide(WIND_UP_MAX), "seats")?;
-                count("Name", payment_ids.len(), 0..=wide(WIND_UP_MAX), "payments")
-            }
-            Self::SetRoom { change, reason, .. } => {
-                texts(change.message.iter().flatten().chain(reason).map(String::as_str))
-            }
+            Self::CancelConcert { reason, .. }
+            | Self::SettleDebt { reason, .. }
+            | Self::RemoveFromLine { reason, .. }
+            | Self::BlockFromLine(NewBlock { reason, .. }) => texts([reason.as_str()]),
+            Self::WindUp { seat_ids, payment_ids, .. } => wound_up(seat_ids, payment_ids),
+            Self::SetRoom { .. } | Self::CreateRoom(_) | Self::CloseRoom { .. } => room_texts(self),
             Self::Refund { reason, .. } | Self::CancelReservation { reason, .. } | Self::LockUser { reason, .. } => {
                 texts(reason.as_deref())
             }
@@ -120,7 +120,15 @@ impl Command {
             | Self::ActivateToken { .. }
             | Self::LeaveQueue { .. }
             | Self::WakeToken { .. }
+            | Self::UnblockFromLine { .. }
+            | Self::IssuePass { .. }
             | Self::EndLine { .. }
+            | Self::EndClosedLine { .. }
+            | Self::BeginLobby { .. }
+            | Self::SealLobby { .. }
+            | Self::CountEntries { .. }
+            | Self::HandInBeacon { .. }
+            | Self::GiveUpBeacon { .. }
             | Self::RefundConcert { .. }
             | Self::SettleConcert { .. }
             | Self::RemovePoster { .. }
@@ -129,6 +137,18 @@ impl Command {
             | Self::RetryEvent { .. }
             | Self::FeedAudit { .. } => Ok(()),
         }
+    }
+}
+
+/// The texts of a command about a room.
+fn room_texts(command: &Command) -> Result<(), Refusal> {
+    match command {
+        Command::SetRoom { change, reason, .. } => {
+            texts(change.message.iter().flatten().chain(&change.name).chain(reason).map(String::as_str))
+        }
+        Command::CreateRoom(NewRoom { site, .. }) => texts([site.name.as_str()]),
+        Command::CloseRoom { reason, .. } => texts([reason.as_str()]),
+        _ => Ok(()),
     }
 }
 
@@ -141,6 +161,12 @@ fn count(verb: &str, len: usize, bounds: RangeInclusive<usize>, things: &str) ->
         return Ok(());
     }
     Err(Refusal::Malformed { reason: format!("{verb} {} to {} {things}.", bounds.start(), bounds.end()) })
+}
+
+/// A part of a cancelled concert that is wound up.
+fn wound_up(seats: &[SeatId], payments: &[PaymentId]) -> Result<(), Refusal> {
+    count("Name", seats.len(), 0..=wide(WIND_UP_MAX), "seats")?;
+    count("Name", payments.len(), 0..=wide(WIND_UP_MAX), "payments")
 }
 
 /// Seats that an operator names.

@@ -3,7 +3,7 @@
 use crate::{
     command::{IdempotencyRecord, PasswordHash},
     id::{AuditId, ConcertId, EventId, Position, RoomId, TokenId, UserId},
-    line::{Room, Token, TokenStatus},
+    line::{Draw, LineBlock, Room, Token, TokenStatus},
     outbox::{FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, Point, PointEntry},
     sale::{Concert, ConcertDetails, Payment, Poster, Reservation, Seat},
@@ -161,12 +161,20 @@ pub struct Changes {
     pub rooms: Saves<Room>,
     /// Caps that hold from now on, in order. The check of the books compares the active tokens with them.
     pub caps: Vec<(RoomId, i64)>,
+    /// Blocks from lines. Each replaces the user's old one for the room.
+    pub blocks: Vec<LineBlock>,
+    /// Blocks that were lifted, by user and room. To be removed before the new ones are saved.
+    pub lifted_blocks: Vec<(UserId, RoomId)>,
+    /// Users all of whose blocks are removed, before the new ones are saved.
+    pub erased_blocks: Vec<UserId>,
     /// Tokens.
     pub tokens: Saves<Token>,
     /// The new counts of rooms whose row is locked, if they changed.
     pub counts: BTreeMap<RoomId, RoomCounts>,
     /// The differences in the counts of other rooms. Such a batch need not wait for the room's row.
     pub departed: BTreeMap<RoomId, RoomCounts>,
+    /// Draws.
+    pub draws: Saves<Draw>,
     /// New lines of the audit log.
     pub audit: Vec<AuditEntry>,
     /// New places in the feed of the audit log, in order.
@@ -206,9 +214,13 @@ impl Changes {
             && self.debts.is_empty()
             && self.rooms.is_empty()
             && self.caps.is_empty()
+            && self.blocks.is_empty()
+            && self.lifted_blocks.is_empty()
+            && self.erased_blocks.is_empty()
             && self.tokens.is_empty()
             && self.counts.is_empty()
             && self.departed.is_empty()
+            && self.draws.is_empty()
             && self.audit.is_empty()
             && self.feed.is_empty()
             && self.events.is_empty()

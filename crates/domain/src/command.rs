@@ -5,14 +5,14 @@ mod outcome;
 pub(crate) mod stored;
 
 pub use drafts::{
-    ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewConcert, NewPassword, OwnRoom,
-    PasswordHash, Proof, RoomChange, Settlements, Worth,
+    ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert, NewPassword, NewRoom,
+    OwnRoom, PasswordHash, Proof, RoomChange, Settlements, Worth,
 };
 pub use outcome::{Issue, Outcome};
 
 use crate::{
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Fence, TurnOutlook},
+    line::{BeaconWait, EntrySet, Fence, TurnOutlook},
     money::Money,
     outbox::{Consumer, LeaseHolder},
     points::Settlement,
@@ -21,6 +21,7 @@ use crate::{
     time::Time,
     user::{Caller, FactorProof, LetterLanguage, LinkKind, NewUser, ProofKind, Role, Session},
 };
+use frontrow_draw::{BeaconSignature, Digest, DrawSecret};
 
 /// A command with its caller and the key that makes it safe to repeat.
 #[derive(Debug, Clone)]
@@ -55,8 +56,13 @@ impl Request {
                     | Command::ActivateToken { .. }
                     | Command::LeaveQueue { .. }
                     | Command::WakeToken { .. }
+                    | Command::RemoveFromLine { .. }
+                    | Command::BlockFromLine(_)
+                    | Command::UnblockFromLine { .. }
+                    | Command::IssuePass { .. }
                     | Command::AdvanceRoom { .. }
                     | Command::EndLine { .. }
+                    | Command::EndClosedLine { .. }
                     | Command::ExpireHolds { .. }
                     | Command::SetRole { .. }
                     // Of a version that it has changed itself, a second run would be refused.
@@ -229,8 +235,32 @@ pub enum Command {
         /// The token.
         token: TokenId,
     },
-    /// A heartbeat of the caller: an active token is renewed, a dormant one waits again.
+    /// A heartbeat of the caller: an active token is renewed, a dormant one waits again. It is given only if
+    /// [it is due](crate::line::is_wake_due).
     WakeToken {
+        /// The token.
+        token: TokenId,
+    },
+    /// An operator ends the place of a user in a line.
+    RemoveFromLine {
+        /// The room.
+        room_id: RoomId,
+        /// The user.
+        user_id: UserId,
+        /// The reason, for the audit log.
+        reason: String,
+    },
+    /// An operator keeps a user out of a line, and ends the user's place there.
+    BlockFromLine(NewBlock),
+    /// An operator lets a blocked user join the line again.
+    UnblockFromLine {
+        /// The room.
+        room_id: RoomId,
+        /// The user.
+        user_id: UserId,
+    },
+    /// A pass for the caller's active token, for the edge of another site.
+    IssuePass {
         /// The token.
         token: TokenId,
     },
@@ -246,6 +276,56 @@ pub enum Command {
         unresponsive: Vec<Position>,
         /// What the leader expects of the turns; none if it measured nothing.
         outlook: Option<TurnOutlook>,
+    },
+    /// The box office commits to the secret of a room's draw, before the first entry.
+    BeginLobby {
+        /// The room.
+        room_id: RoomId,
+        /// The secret: random, and new for each draw.
+        secret: DrawSecret,
+        /// The beacon.
+        beacon: BeaconWait,
+    },
+    /// A lobby is sealed once its sale opens: no token is an entry any more.
+    SealLobby {
+        /// The room.
+        room_id: RoomId,
+        /// The leader's fence.
+        fence: Fence,
+    },
+    /// The entries of a sealed lobby are counted and published. Without a beacon, the order is drawn at once.
+    CountEntries {
+        /// The room.
+        room_id: RoomId,
+        /// The leader's fence.
+        fence: Fence,
+        /// The entries.
+        entered: EntrySet,
+        /// The root of their Merkle tree.
+        root: Digest,
+    },
+    /// The signature of the beacon's round is handed in: the order is drawn.
+    HandInBeacon {
+        /// The room.
+        room_id: RoomId,
+        /// The signature.
+        signature: BeaconSignature,
+    },
+    /// The beacon's round did not come in time: the order is drawn without it.
+    GiveUpBeacon {
+        /// The room.
+        room_id: RoomId,
+        /// The leader's fence.
+        fence: Fence,
+    },
+    /// The next entries in the drawn order get their places.
+    PlaceEntries {
+        /// The room.
+        room_id: RoomId,
+        /// The leader's fence.
+        fence: Fence,
+        /// The entries, in the drawn order; at most [`ENTRIES_PER_PLACING_MAX`](crate::line::ENTRIES_PER_PLACING_MAX).
+        entries: Vec<Position>,
     },
     /// The places at the head of a concert's own line end, by the box office alone, once the concert is cancelled or
     /// [has been over for a while](crate::sale::Concert::is_line_over).
@@ -431,6 +511,24 @@ pub enum Command {
     StopRehearsal {
         /// The concert.
         concert_id: ConcertId,
+    },
+    /// An operator opens a room without a concert, in front of another site.
+    CreateRoom(NewRoom),
+    /// An operator closes a room without a concert, for good.
+    CloseRoom {
+        /// The room.
+        room_id: RoomId,
+        /// The room's `updated_at` that the caller saw: refused if the row has another. None closes any version.
+        basis: Option<Time>,
+        /// Why, for the audit log.
+        reason: String,
+    },
+    /// The places at the head of a closed room's line end, by the box office alone.
+    EndClosedLine {
+        /// The room.
+        room_id: RoomId,
+        /// How many tokens, at most; never more than [`TOKENS_PER_ADVANCE_MAX`](crate::policy::TOKENS_PER_ADVANCE_MAX).
+        limit: u32,
     },
     /// An operator changes a room's settings.
     SetRoom {

@@ -2,14 +2,17 @@
 //!
 //! [`decide`] is pure. It checks everything before it changes anything, so a refusal leaves the world as it was.
 
+mod blocks;
 mod concerts;
 mod conditions;
+mod draws;
 mod holds;
 mod operators;
 mod outbox;
 mod payments;
 mod points;
 mod rehearsals;
+mod rooms;
 mod seats;
 mod second_factor;
 mod tokens;
@@ -106,9 +109,23 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::ActivateToken { token } => tokens::activate(world, caller, *token),
         Command::LeaveQueue { token } => tokens::leave(world, caller, *token),
         Command::WakeToken { token } => tokens::wake(world, caller, *token),
+        Command::RemoveFromLine { room_id, user_id, reason } => {
+            blocks::remove(world, caller, *room_id, *user_id, reason)
+        }
+        Command::BlockFromLine(new) => blocks::block(world, caller, new),
+        Command::UnblockFromLine { room_id, user_id } => blocks::unblock(world, caller, *room_id, *user_id),
+        Command::IssuePass { token } => tokens::issue_pass(world, caller, *token),
         Command::AdvanceRoom { room_id, fence, limit, unresponsive, outlook } => {
             tokens::advance(world, caller, *room_id, (*fence, *limit), unresponsive, outlook.as_ref())
         }
+        Command::BeginLobby { room_id, secret, beacon } => draws::begin(world, caller, *room_id, secret, *beacon),
+        Command::SealLobby { room_id, fence } => draws::seal(world, caller, *room_id, *fence),
+        Command::CountEntries { room_id, fence, entered, root } => {
+            draws::count(world, caller, (*room_id, *fence), entered, *root)
+        }
+        Command::HandInBeacon { room_id, signature } => draws::hand_in(world, caller, *room_id, signature),
+        Command::GiveUpBeacon { room_id, fence } => draws::give_up_beacon(world, caller, *room_id, *fence),
+        Command::PlaceEntries { room_id, fence, entries } => draws::place(world, caller, (*room_id, *fence), entries),
         Command::EndLine { concert_id, .. } => concerts::end_line(world, caller, *concert_id),
         Command::Hold { token, seat_ids } => holds::hold(world, caller, *token, seat_ids),
         Command::CancelReservation { reservation_id, reason } => {
@@ -127,6 +144,9 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::NoteFailedProofs { user_id, of, count } => {
             users::note_failed_proofs(world, caller, *user_id, *of, *count)
         }
+        Command::CreateRoom(room) => rooms::create(world, caller, room),
+        Command::CloseRoom { room_id, basis, reason } => rooms::close(world, caller, *room_id, *basis, reason),
+        Command::EndClosedLine { room_id, .. } => rooms::end_line(world, caller, *room_id),
         Command::CreateConcert(concert) => concerts::create(world, caller, concert),
         Command::UpdateConcert { concert_id, change, basis, reason } => {
             concerts::update(world, caller, *concert_id, change, *basis, reason.as_deref())

@@ -1,8 +1,9 @@
 //! The rows that a batch of commands must see.
 
 use crate::{
-    command::{Command, Idempotency, NewAdjustment, NewPassword, Request, Settlements},
-    id::{AuditId, ConcertId, DebtId, EventId, PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
+    command::{Command, Idempotency, NewAdjustment, NewBlock, NewPassword, Request, Settlements},
+    id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    line::ENTRIES_PER_PLACING_MAX,
     outbox::Consumer,
     policy::TOKENS_PER_ADVANCE_MAX,
     sale::{ConcertStatus, Poster, SeatChange, SeatPlace},
@@ -37,9 +38,13 @@ pub struct Footprint {
     /// Rooms that advance: loads so many tokens at the head, and at most [`TOKENS_PER_ADVANCE_MAX`] overdue ones, by
     /// status (active, offered, missed, dormant) and in each by deadline and position.
     pub advanced: Vec<(RoomId, u32)>,
+    /// Rooms whose draw is read or changed.
+    pub draws: Vec<RoomId>,
+    /// Rooms whose lobby is sealed: as many positions as were given are reserved behind them.
+    pub sealed: Vec<RoomId>,
     /// Tokens by id.
     pub tokens: Vec<TokenId>,
-    /// Pairs of user and room, each for the user's live token there.
+    /// Pairs of user and room, each for the user's live token and block there.
     pub places: Vec<(UserId, RoomId)>,
     /// Concerts by id.
     pub concerts: Vec<ConcertId>,
@@ -88,6 +93,8 @@ pub struct Demand {
     pub positions: BTreeMap<RoomId, usize>,
     /// Ids of concerts.
     pub concerts: usize,
+    /// Numbers of rooms without a concert.
+    pub rooms: usize,
     /// Ids of seats, without gaps.
     pub seats: usize,
     /// Ids of reservations.
@@ -160,30 +167,23 @@ impl Footprint {
             Command::TopUp { .. } | Command::Adjust(_) | Command::SettleDebt { .. } => {
                 self.add_points(&request.command);
             }
-            Command::IssueToken { room_id, concert_id } => {
-                self.rooms.push(*room_id);
-                self.concerts.extend(concert_id);
-                self.places.extend(caller.map(|user| (user, *room_id)));
-                raise(self.demand.positions.entry(*room_id).or_default(), 1);
-            }
-            Command::ActivateToken { token } => {
-                self.rooms.push(token.room_id);
-                self.counted.push(token.room_id);
-                self.tokens.push(*token);
-            }
-            Command::LeaveQueue { token } | Command::WakeToken { token } => self.tokens.push(*token),
-            Command::AdvanceRoom { room_id, limit, .. } => {
-                self.rooms.push(*room_id);
-                self.counted.push(*room_id);
-                self.advanced.push((*room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
-            }
-            Command::EndLine { concert_id, limit } => {
-                let room_id = RoomId::of_concert(*concert_id);
-                self.concerts.push(*concert_id);
-                self.rooms.push(room_id);
-                self.counted.push(room_id);
-                self.advanced.push((room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
-            }
+            Command::IssueToken { .. }
+            | Command::ActivateToken { .. }
+            | Command::LeaveQueue { .. }
+            | Command::WakeToken { .. }
+            | Command::IssuePass { .. }
+            | Command::RemoveFromLine { .. }
+            | Command::BlockFromLine(_)
+            | Command::UnblockFromLine { .. }
+            | Command::AdvanceRoom { .. }
+            | Command::EndClosedLine { .. }
+            | Command::EndLine { .. } => self.add_line(&request.command, caller),
+            Command::BeginLobby { .. }
+            | Command::SealLobby { .. }
+            | Command::CountEntries { .. }
+            | Command::HandInBeacon { .. }
+            | Command::GiveUpBeacon { .. }
+            | Command::PlaceEntries { .. } => self.add_draw(&request.command),
             Command::Hold { token, seat_ids } => {
                 self.tokens.push(*token);
                 self.seats.extend(seat_ids);
@@ -221,15 +221,94 @@ impl Footprint {
             | Command::SetSeats { .. }
             | Command::BeginRehearsal { .. }
             | Command::StopRehearsal { .. } => self.add_concert(&request.command),
-            Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => {
-                self.rooms.push(*room_id);
-                self.demand.raise_audit(1);
-            }
+            Command::CreateRoom(_)
+            | Command::SetRoom { .. }
+            | Command::CloseRoom { .. }
+            | Command::RenewLine { .. } => self.add_room(&request.command),
             Command::ClaimEvents { .. }
             | Command::SettleEvents(_)
             | Command::RetryEvent { .. }
             | Command::FeedAudit { .. } => self.add_outbox(&request.command),
         }
+    }
+
+    /// A step of a draw: the room, the draw, and a line of the audit log but for the entries that get their places.
+    fn add_draw(&mut self, command: &Command) {
+        let room_id = match command {
+            Command::SealLobby { room_id, .. } => {
+                self.sealed.push(*room_id);
+                room_id
+            }
+            Command::PlaceEntries { room_id, entries, .. } => {
+                let of_room = |position: &Position| TokenId { room_id: *room_id, position: *position };
+                self.tokens.extend(entries.iter().take(ENTRIES_PER_PLACING_MAX).map(of_room));
+                room_id
+            }
+            Command::BeginLobby { room_id, .. }
+            | Command::CountEntries { room_id, .. }
+            | Command::HandInBeacon { room_id, .. }
+            | Command::GiveUpBeacon { room_id, .. } => room_id,
+            _ => return,
+        };
+        self.rooms.push(*room_id);
+        self.draws.push(*room_id);
+        // The entries are counted and drawn by one command if there is no beacon.
+        self.demand.raise_audit(2);
+    }
+
+    /// A step of a line or of a token in it.
+    fn add_line(&mut self, command: &Command, caller: Option<UserId>) {
+        match command {
+            Command::IssueToken { room_id, concert_id } => {
+                self.rooms.push(*room_id);
+                self.concerts.extend(concert_id);
+                self.places.extend(caller.map(|user| (user, *room_id)));
+                raise(self.demand.positions.entry(*room_id).or_default(), 1);
+            }
+            Command::ActivateToken { token } => {
+                self.rooms.push(token.room_id);
+                self.counted.push(token.room_id);
+                self.tokens.push(*token);
+            }
+            Command::RemoveFromLine { room_id, user_id, .. }
+            | Command::BlockFromLine(NewBlock { room_id, user_id, .. })
+            | Command::UnblockFromLine { room_id, user_id } => {
+                self.users.push(*user_id);
+                self.rooms.push(*room_id);
+                self.places.push((*user_id, *room_id));
+                self.demand.raise_audit(1);
+            }
+            Command::LeaveQueue { token } | Command::WakeToken { token } | Command::IssuePass { token } => {
+                self.tokens.push(*token);
+            }
+            Command::AdvanceRoom { room_id, limit, .. } | Command::EndClosedLine { room_id, limit } => {
+                self.add_advance(*room_id, *limit);
+            }
+            Command::EndLine { concert_id, limit } => {
+                self.concerts.push(*concert_id);
+                self.add_advance(RoomId::of_concert(*concert_id), *limit);
+            }
+            _ => {}
+        }
+    }
+
+    /// A line that moves or ends at its head.
+    fn add_advance(&mut self, room_id: RoomId, limit: u32) {
+        self.rooms.push(room_id);
+        self.counted.push(room_id);
+        self.advanced.push((room_id, limit.min(TOKENS_PER_ADVANCE_MAX)));
+    }
+
+    /// A new room or a change of one, and a line of the audit log.
+    fn add_room(&mut self, command: &Command) {
+        match command {
+            Command::CreateRoom(_) => raise(&mut self.demand.rooms, 1),
+            Command::SetRoom { room_id, .. } | Command::CloseRoom { room_id, .. } | Command::RenewLine { room_id } => {
+                self.rooms.push(*room_id);
+            }
+            _ => return,
+        }
+        self.demand.raise_audit(1);
     }
 
     /// Events and leases of the outbox, and entries of the audit log that are fed.

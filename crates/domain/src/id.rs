@@ -7,6 +7,9 @@ use uuid::Uuid;
 /// The largest number an id may have in JSON: 2^53 − 1, which every client can hold exactly.
 pub const ID_MAX: i64 = 9_007_199_254_740_991;
 
+/// No concert has a higher number: the rooms of other sites have theirs above it.
+pub const CONCERTS_MAX: i64 = 1_000_000_000;
+
 macro_rules! numeric_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -139,7 +142,8 @@ impl std::fmt::Display for SessionId {
     }
 }
 
-/// A waiting room: 0 is the house room, any other is the room of the concert with that number.
+/// A waiting room: 0 is the house room, one up to [`CONCERTS_MAX`] the room of the concert with that number, and one above
+/// that a room without a concert, in front of another site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 0))]
@@ -162,10 +166,22 @@ impl RoomId {
         Self(concert.0)
     }
 
-    /// The concert whose room this is; none for the house room.
+    /// The room without a concert of this number, from 1.
+    #[must_use]
+    pub const fn of_site(number: i64) -> Self {
+        Self(CONCERTS_MAX.saturating_add(number))
+    }
+
+    /// Whether it is a room without a concert, in front of another site.
+    #[must_use]
+    pub const fn is_of_site(self) -> bool {
+        self.0 > CONCERTS_MAX
+    }
+
+    /// The concert whose room this is; none for the house room and for a room of another site.
     #[must_use]
     pub const fn concert(self) -> Option<ConcertId> {
-        if self.0 == 0 { None } else { Some(ConcertId(self.0)) }
+        if self.0 == 0 || self.is_of_site() { None } else { Some(ConcertId(self.0)) }
     }
 
     /// The number.
@@ -193,7 +209,7 @@ impl std::fmt::Display for RoomId {
 }
 
 /// A place in a room's line: strictly increasing in the order of issue, gaps allowed, never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = i64, minimum = 1, example = 42))]
 #[serde(transparent)]

@@ -4,23 +4,40 @@
 //! not claim its turn, may return to the head of the line).
 
 mod admission;
+mod block;
+mod draw;
 mod expectation;
 mod figure;
 mod forecast;
+mod pass;
 mod room;
 mod state;
+mod stock;
 mod token;
+mod told;
+mod turn_url;
 mod visit;
 mod wait;
+mod work;
 
 pub use admission::{can_be_activated, check_may_use, may_activate};
+pub use block::LineBlock;
+pub use draw::{
+    BeaconWait, Draw, DrawPhase, DrawResult, DrawStatus, ENTRIES_PER_PLACING_MAX, EntrySet, OpeningOrder,
+    ReservedPositions, SealedEntries, drawn_position, drawn_token,
+};
 pub use expectation::{ClaimRecord, TurnOutlook};
 pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
-pub use room::{Fence, Gate, Room, Turn};
+pub use pass::{PASS_LIFE, Pass};
+pub use room::{Fence, Gate, Room, RoomSite, Turn};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
+pub use stock::{InFront, StockOutlook, StockPace};
 pub use token::{
-    DEADLINE_ORDER, Token, TokenColumns, first_claimed, first_due, hold_until, is_last_turn, is_live_token,
+    DEADLINE_ORDER, SignOfLife, Token, TokenColumns, first_claimed, first_due, hold_until, is_last_turn, is_live_token,
     is_valid_position, is_wake_due, next_position,
 };
+pub use told::{TOLD_ERROR_PERCENT_MAX, ToldHorizon, ToldJudgement, ToldWait};
+pub use turn_url::{PASS_FIELD, TURN_URL_LEN_MAX, TurnUrl};
 pub use visit::{AGE_CLASSES, VisitTable};
 pub use wait::{RoomMoment, WaitForecast, estimated_wait, estimated_wait_p90};
+pub use work::{JoinPace, WorkPolicy, WorkPrice};

@@ -6,7 +6,7 @@ use crate::{
     decide::decide_all,
     footprint::Footprint,
     id::{ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Room, Token, TokenStatus, first_claimed, first_due, is_live_token},
+    line::{Draw, LineBlock, Room, Token, TokenStatus, first_claimed, first_due, is_live_token},
     outage::{Outage, Outages},
     outbox::{CLAIM_MAX, Consumer, FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, DebtStatus, Point, PointEntry, PointKind},
@@ -62,10 +62,14 @@ pub struct Model {
     pub rooms: BTreeMap<RoomId, Room>,
     /// The caps of rooms, each with the time from which it holds.
     pub caps: Vec<(Time, RoomId, i64)>,
+    /// Blocks from lines.
+    pub blocks: BTreeMap<(UserId, RoomId), LineBlock>,
     /// Tokens.
     pub tokens: BTreeMap<TokenId, Token>,
     /// How many tokens of each room are active and offered.
     pub counts: BTreeMap<RoomId, RoomCounts>,
+    /// Draws.
+    pub draws: BTreeMap<RoomId, Draw>,
     /// The audit log, oldest first.
     pub audit: Vec<AuditEntry>,
     /// The feed of the audit log, in order.
@@ -226,12 +230,20 @@ impl Model {
                 world.highest.insert(*id, self.highest.get(id).copied().unwrap_or(Position(0)));
             }
         }
+        for id in &keys.draws {
+            if let Some(draw) = self.draws.get(id) {
+                world.draws.load(*id, draw.clone());
+            }
+        }
         for id in &keys.tokens {
             if let Some(token) = self.tokens.get(id) {
                 world.load_token(*token);
             }
         }
         for (user, room) in &keys.places {
+            if let Some(block) = self.blocks.get(&(*user, *room)) {
+                world.blocks.load((*user, *room), block.clone());
+            }
             let place = self
                 .tokens
                 .values()
@@ -432,6 +444,9 @@ impl Model {
         self.debts.extend(changes.debts.iter().map(|row| (row.debt_id, row.clone())));
         self.rooms.extend(changes.rooms.iter().map(|row| (row.room_id, row.clone())));
         self.caps.extend(changes.caps.iter().map(|(room, cap)| (changes.now, *room, *cap)));
+        self.blocks
+            .retain(|key, row| !changes.lifted_blocks.contains(key) && !changes.erased_blocks.contains(&row.user_id));
+        self.blocks.extend(changes.blocks.iter().map(|row| ((row.user_id, row.room_id), row.clone())));
         self.tokens.extend(changes.tokens.iter().map(|row| (row.id, *row)));
         self.counts.extend(&changes.counts);
         for (room, change) in &changes.departed {
@@ -440,6 +455,7 @@ impl Model {
         }
         // A room with no counts must equal one that never had any.
         self.counts.retain(|_, counts| *counts != RoomCounts::default());
+        self.draws.extend(changes.draws.iter().map(|row| (row.room_id, row.clone())));
         self.audit.extend(changes.audit.iter().cloned());
         self.feed.extend(&changes.feed);
         for delivered in &changes.delivered {
@@ -466,6 +482,11 @@ impl Model {
                 let old = self.links.iter().filter(|(_, link)| link.expires_at < before);
                 let old: Vec<_> = old.map(|(key, _)| *key).take(limit).collect();
                 old.iter().filter(|key| self.links.remove(*key).is_some()).count()
+            }
+            Leftover::Block => {
+                let old = self.blocks.iter().filter(|(_, block)| block.until.is_some_and(|until| until < before));
+                let old: Vec<_> = old.map(|(key, _)| *key).take(limit).collect();
+                old.iter().filter(|key| self.blocks.remove(*key).is_some()).count()
             }
             Leftover::Token => {
                 let mut highest = BTreeMap::new();

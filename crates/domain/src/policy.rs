@@ -1,6 +1,6 @@
 //! The settings of the rules.
 
-use crate::{money::Money, time::Span};
+use crate::{line::OpeningOrder, money::Money, time::Span};
 
 /// How many seats one command may name, under any settings.
 pub const SEATS_PER_COMMAND_MAX: usize = 20;
@@ -16,6 +16,8 @@ pub const STATUS_REASON_LEN_MAX: usize = 500;
 pub const AUDIT_RANGES_MAX: usize = 1_000;
 /// How many earlier values of one field of many seats one line of the audit log may name.
 pub const AUDIT_VALUES_MAX: usize = 10;
+/// How many characters the name of a room without a concert may have.
+pub const ROOM_NAME_LEN_MAX: usize = 100;
 /// The most that a room's `max_active` may be.
 pub const MAX_ACTIVE_MAX: i64 = 1_000_000;
 /// The most turns a minute that a room's rate may be.
@@ -70,6 +72,9 @@ pub struct Policy {
     /// How long before the sale opens the first turns are offered in a concert's own room, at most
     /// [`OFFER_LEAD_MAX`].
     pub offer_lead: Span,
+    /// The order of those who come before the opening of a scheduled sale with a room of its own, unless an operator
+    /// sets another.
+    pub opening: OpeningOrder,
     /// How many turns a token may let pass, unclaimed or unresponsive; with the last of them it ends.
     pub missed_turns_max: u32,
     /// How long an offered turn may be claimed.
@@ -130,6 +135,7 @@ impl Default for Policy {
             holds_per_turn: 20,
             seat_cooldown: Span::from_secs(60),
             offer_lead: Span::from_secs(5),
+            opening: OpeningOrder::Draw,
             missed_turns_max: 2,
             claim_window: Span::from_secs(60),
             recall_window: Span::from_secs(600),

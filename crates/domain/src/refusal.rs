@@ -53,6 +53,11 @@ macro_rules! refusals {
     };
 }
 
+/// The end of a sentence about something that lasts until a moment, or until further notice.
+fn until_when(until: Option<Time>) -> String {
+    until.map_or_else(String::new, |until| format!(" until {until}"))
+}
+
 /// The answer to a replay of the same idempotency key.
 enum OnReplay {
     /// The refusal again: another command can lift it, and the client was told to do something else. A late duplicate
@@ -144,6 +149,12 @@ refusals! {
         /// The amount of the debt.
         amount: Money,
     } = "debt_left" Passing,
+    /// An operator keeps the user out of this line. The reason is for operators alone.
+    #[error("The account is blocked from this line{}.", until_when(*until))]
+    LineBlocked {
+        /// Until when; none for until an operator lifts it.
+        until: Option<Time>,
+    } = "line_blocked" Passing,
     /// The queue token is not one of the caller's for this room.
     #[error("The queue token is not valid here.")]
     TokenInvalid = "token_invalid" Passing,
@@ -165,6 +176,12 @@ refusals! {
     /// The caller's token has ended: spent, left or expired.
     #[error("The queue token has ended: join the line again.")]
     TokenEnded = "token_ended" Passing,
+    /// The room in front of another site was closed for good.
+    #[error("The room is closed.")]
+    RoomClosed = "room_closed" Passing,
+    /// The pass is forged, over, or of a line that was renewed since: the answer is the same.
+    #[error("The pass is not valid.")]
+    PassInvalid = "pass_invalid" Passing,
     /// The turn's time to hold seats is over; earlier holds may still be paid.
     #[error("This turn could hold seats until {until}: pay for what is held, or join the line again.")]
     TurnTimeOver {
@@ -185,6 +202,15 @@ refusals! {
         /// When the user may hold it again.
         until: Time,
     } = "seat_cooling_down" Passing,
+    /// The draw waits for no signature of a beacon: it has no beacon, or its lobby is not sealed yet.
+    #[error("The draw waits for no signature of a beacon.")]
+    DrawNotWaiting = "draw_not_waiting" Passing,
+    /// The signature is not that of the beacon's round.
+    #[error("This is not the signature of round {round} of the beacon.")]
+    BeaconInvalid {
+        /// The round.
+        round: u64,
+    } = "beacon_invalid" Passing,
     /// The sale has not opened.
     #[error("The sale opens at {opens_at}.")]
     SaleNotOpen {
@@ -397,6 +423,8 @@ entity_kinds! {
     Reservation = "reservation",
     /// A payment.
     Payment = "payment",
+    /// The draw of a lobby.
+    Draw = "draw",
     /// A debt.
     Debt = "debt",
     /// An event of the outbox.

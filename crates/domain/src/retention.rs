@@ -19,6 +19,8 @@ pub enum Leftover {
     Session,
     /// Links to accounts, by when they end.
     Link,
+    /// Blocks from lines, by when they end.
+    Block,
     /// Tokens, by when they ended.
     Token,
     /// Reservations that were never paid, by when they expired or were cancelled.
@@ -27,7 +29,7 @@ pub enum Leftover {
 
 impl Leftover {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Answer, Self::Session, Self::Link, Self::Token, Self::Reservation];
+    pub const ALL: [Self; 6] = [Self::Answer, Self::Session, Self::Link, Self::Block, Self::Token, Self::Reservation];
 }
 
 /// Whether the row of a token that ended before `before` may be removed. `highest` is the highest position with a row

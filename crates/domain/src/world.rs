@@ -13,7 +13,7 @@ use crate::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, PointId, Position, ReservationId,
         RoomId, SeatId, TokenId, UserId,
     },
-    line::{Room, Token, next_position},
+    line::{Draw, LineBlock, Room, Token, next_position},
     outage::Outages,
     outbox::{Consumer, EventPayload, FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, Point, PointEntry, PointKind},
@@ -92,6 +92,13 @@ pub struct World {
     pub debts: Table<DebtId, Debt>,
     /// Rooms.
     pub rooms: Table<RoomId, Room>,
+    /// Draws of rooms, of those in the footprint.
+    pub draws: Table<RoomId, Draw>,
+    /// The highest position given before as many were reserved behind it, of rooms whose lobby is sealed, from a store
+    /// with many writers.
+    pub sealed: BTreeMap<RoomId, Position>,
+    /// Blocks from lines by user and room, of the places in the footprint.
+    pub blocks: Table<(UserId, RoomId), LineBlock>,
     /// Active tokens past their deadline, of rooms whose counts are loaded: ending them frees their places.
     pub overdue: HashMap<RoomId, Vec<TokenId>>,
     /// Tokens whose claims found the room full, in the order of the claims, for each counted room.
@@ -120,6 +127,8 @@ pub struct World {
     sign_ins: Vec<UserId>,
     new_passwords: Vec<(UserId, PasswordHash)>,
     removed_factors: Vec<UserId>,
+    lifted_blocks: Vec<(UserId, RoomId)>,
+    erased_blocks: Vec<UserId>,
     new_sessions: Vec<Session>,
     closed_sessions: Vec<[u8; 32]>,
     ended_sessions: Vec<SessionsEnd>,
@@ -131,6 +140,8 @@ pub struct World {
     delivered: Vec<EventId>,
     feed: Vec<FeedPlace>,
     changed_caps: Vec<(RoomId, i64)>,
+    /// Positions that no token will get, beside the reserved ones that are left.
+    skipped: Vec<TokenId>,
 }
 
 impl World {
@@ -190,9 +201,27 @@ impl World {
         position
     }
 
+    /// Reserves as many positions as the room has given, behind them. Returns the highest position given before.
+    pub fn reserve_behind_entries(&mut self, room_id: RoomId) -> Position {
+        let highest = self.highest.entry(room_id).or_insert(Position(0));
+        let last = self.sealed.get(&room_id).copied().unwrap_or(*highest);
+        *highest = Position(last.0.saturating_add(last.0)).max(*highest);
+        last
+    }
+
+    /// Notes that no token will get this position.
+    pub fn skip_position(&mut self, id: TokenId) {
+        self.skipped.push(id);
+    }
+
     /// The next concert's id.
     pub fn take_concert_id(&mut self) -> ConcertId {
         ConcertId::new(self.next_ids.concert.take())
+    }
+
+    /// The id of the next room without a concert.
+    pub fn take_room_id(&mut self) -> RoomId {
+        RoomId::of_site(self.next_ids.room.take())
     }
 
     /// The next seat's id.
@@ -246,6 +275,22 @@ impl World {
         if self.factors.contains(id) && self.factors.remove(id) {
             self.removed_factors.push(id);
         }
+    }
+
+    /// Lifts a user's block from a line.
+    pub fn remove_block(&mut self, user: UserId, room: RoomId) {
+        if self.blocks.remove((user, room)) {
+            self.lifted_blocks.push((user, room));
+        }
+    }
+
+    /// Removes all blocks of a user, loaded or not.
+    pub fn erase_blocks(&mut self, user: UserId) {
+        let of_user: Vec<_> = self.blocks.iter().filter(|row| row.user_id == user).map(|row| row.room_id).collect();
+        for room in of_user {
+            self.blocks.remove((user, room));
+        }
+        self.erased_blocks.push(user);
     }
 
     /// Adds a session.
@@ -396,8 +441,11 @@ impl World {
             self.debts.edits,
             self.history.len(),
             self.rooms.edits,
+            self.blocks.edits,
             self.changed_caps.len(),
             self.tokens.edits,
+            self.draws.edits,
+            self.skipped.len(),
             self.audit.len(),
             self.feed.len(),
             self.outbox.edits,
@@ -430,7 +478,11 @@ impl World {
             now,
             next_ids: self.next_ids,
             highest: self.highest,
-            unused: unused.collect(),
+            unused: {
+                let mut unused: Vec<_> = unused.chain(self.skipped).collect();
+                unused.sort_unstable();
+                unused
+            },
             kept: self.kept.into_saves().inserted,
             new_users: users,
             users: self.users.into_saves().updated,
@@ -455,7 +507,11 @@ impl World {
             debts: self.debts.into_saves(),
             rooms: self.rooms.into_saves(),
             caps: self.changed_caps,
+            blocks: self.blocks.into_saves().iter().cloned().collect(),
+            lifted_blocks: self.lifted_blocks,
+            erased_blocks: self.erased_blocks,
             tokens: self.tokens.into_saves(),
+            draws: self.draws.into_saves(),
             counts: counted.map(|(room_id, counted)| (room_id, counted.now)).collect(),
             departed,
             audit: self.audit,

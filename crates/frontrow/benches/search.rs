@@ -9,9 +9,11 @@
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     id::UserId,
+    line::BeaconWait,
     policy::Policy,
     time::{Span, Time},
 };
+use frontrow_draw::Chain;
 use frontrow_line::SoleInstance;
 use frontrow_service::{
     house::HouseFolders,
@@ -98,6 +100,7 @@ async fn opened(path: &Path) -> (Arc<BoxOffice>, Arc<dyn Store>) {
         lanes: 1,
         demo_accounts: DemoAccounts::Refused,
         session_length: Span::from_secs(3_600),
+        beacon: BeaconWait { chain: Chain::quicknet(), patience: Span::ZERO },
         instance_name: "bench".to_owned(),
         folders: HouseFolders::default(),
     };

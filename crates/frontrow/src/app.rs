@@ -28,6 +28,7 @@ use frontrow_web::{
     edge::{
         cors,
         events::Streams,
+        join::JoinGate,
         kept::Document,
         limit::RateLimits,
         listener, observe,
@@ -91,6 +92,7 @@ async fn assemble_with(
         lanes: usize::try_from(config.servers.database_lanes)?,
         demo_accounts,
         session_length: Span::from_secs(i64::from(config.session_hours) * 3_600),
+        beacon: config.beacon(),
         instance_name: instance_name(config),
         folders: HouseFolders {
             data: match config.database() {
@@ -105,6 +107,7 @@ async fn assemble_with(
     let app = Arc::new(AppState {
         office,
         limits,
+        joins: JoinGate::new(config.join_settings(), &metrics)?,
         streams: Streams::new(config.stream_limits(), Arc::clone(&metrics)),
         service_key: config.load_service_key()?,
         document: Document::new("application/json", serde_json::to_vec(&frontrow_web::api::document(demo_accounts))?),

@@ -1,5 +1,6 @@
 //! Every setting of the server: from flags, the environment and a TOML file, in this order; then the default.
 mod cli;
+mod joins;
 mod load;
 mod parts;
 mod rates;
@@ -9,14 +10,13 @@ mod validate;
 
 use crate::telemetry::LogFormat;
 use clap::{Args, ValueEnum};
+use frontrow_domain::line::TurnUrl;
 use frontrow_service::net::AddressRange;
-use frontrow_web::{
-    edge::{cors::Origin, secret::Secret, traces::Collector},
-    html::TurnUrl,
-};
+use frontrow_web::edge::{cors::Origin, secret::Secret, traces::Collector};
 use std::{net::SocketAddr, path::PathBuf};
 
 pub use cli::{Cli, CliCommand, ConcertCommand, KeysCommand, LineCommand, OperatorCommand, UserCommand};
+pub use joins::{CheckFailsName, JoinOptions, WorkPolicyName};
 pub use load::{LoadError, ReadableSecret, Setting};
 pub use rates::RateOptions;
 pub use rehearse::RehearseOptions;
@@ -160,6 +160,27 @@ pub struct Config {
         help_heading = "Waiting line"
     )]
     pub holds_per_turn: u32,
+    /// The order of those who come before the opening of a scheduled sale with a room of its own, unless an operator
+    /// sets another
+    #[arg(
+        long,
+        env = "FRONTROW_OPENING_ORDER",
+        value_enum,
+        default_value_t = OpeningOrderName::Draw,
+        value_name = "ORDER",
+        help_heading = "Waiting line"
+    )]
+    pub opening_order: OpeningOrderName,
+    /// How long a draw waits for the signature of its beacon's round, in seconds, at most 600; 0: the secret alone
+    /// decides at once
+    #[arg(
+        long,
+        env = "FRONTROW_DRAW_WAITS_SECONDS",
+        default_value_t = 0,
+        value_name = "SECONDS",
+        help_heading = "Waiting line"
+    )]
+    pub draw_waits_seconds: u32,
     /// How long before the sale opens the first turns are offered in a concert's own room, in seconds, at most 60
     #[arg(
         long,
@@ -241,6 +262,9 @@ pub struct Config {
         help_heading = "Waiting line"
     )]
     pub outage_grace_seconds: u32,
+    /// What a new place in line asks for.
+    #[command(flatten)]
+    pub joins: JoinOptions,
 
     /// The service key itself, at least 32 characters; prefer --service-key-file
     #[arg(
@@ -284,8 +308,8 @@ pub struct Config {
     /// search engines [default: as each request names it]
     #[arg(long, env = "FRONTROW_PUBLIC_URL", value_name = "URL", help_heading = "Access")]
     pub public_url: Option<Origin>,
-    /// Address of another shop that a turn in the house room opens, with `{token}` for the queue token, such as
-    /// `https://shop.example.com/enter?token={token}` [default: none]
+    /// Address of another shop that a turn in the house room opens, such as `https://shop.example.com/tickets`: it gets a
+    /// signed pass, or where `{token}` stands the queue token [default: none]
     #[arg(long, env = "FRONTROW_TURN_URL", value_name = "URL", help_heading = "Access")]
     pub turn_url: Option<TurnUrl>,
 
@@ -430,6 +454,15 @@ pub struct Config {
     /// Every option with its origin.
     #[arg(skip)]
     pub settings: Vec<Setting>,
+}
+
+/// The order of those who come before the opening of a sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OpeningOrderName {
+    /// They wait in a lobby, and their order is drawn at the opening
+    Draw,
+    /// As they come
+    FirstCome,
 }
 
 /// Who may top up points.

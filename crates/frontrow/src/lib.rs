@@ -5,5 +5,7 @@
 
 pub mod app;
 pub mod config;
+pub mod keys;
 pub mod rehearse;
 pub mod telemetry;
+pub mod verify_draw;

@@ -7,7 +7,8 @@ use frontrow::{
         Cli, CliCommand, ConcertCommand, Config, Database, KeysCommand, LineCommand, LoadError, OperatorCommand,
         ServerUrl, UserCommand,
     },
-    rehearse, telemetry,
+    keys::{self, KeyForm},
+    rehearse, telemetry, verify_draw,
 };
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
@@ -25,11 +26,7 @@ use frontrow_service::{
     rehearsal::RehearsalProgram,
     validate::{Email, Password, USER_NAME_LEN_MAX},
 };
-use frontrow_signing::Keyring;
-use frontrow_storage::{
-    postgres::{admin::AdminConnection, keys::SigningKeys},
-    sqlite_to_postgres,
-};
+use frontrow_storage::{postgres::admin::AdminConnection, sqlite_to_postgres};
 use frontrow_web::edge::listener;
 use std::{
     io::{self, Read as _, Write as _},
@@ -70,7 +67,16 @@ fn run() -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         CliCommand::Check => return check_books(&config),
-        CliCommand::Keys(KeysCommand::Rotate) => return rotate_keys(&config),
+        CliCommand::Keys(KeysCommand::Rotate) => {
+            println!("{}", keys::rotate(&config)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        CliCommand::Jwks { pem, number } => {
+            let form = if pem { KeyForm::Pem { number } } else { KeyForm::Set };
+            print!("{}", keys::public(&config, form)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        CliCommand::VerifyDraw { file, entry } => return verify_draw::run(&file, entry),
         CliCommand::Serve
         | CliCommand::Migrate { .. }
         | CliCommand::Operator(_)
@@ -94,7 +100,11 @@ fn run() -> anyhow::Result<ExitCode> {
             CliCommand::Concert(ConcertCommand::DoorList { concert_id }) => print_door_list(&config, concert_id).await,
             CliCommand::Line(LineCommand::Renew) => renew_lines(&config).await,
             CliCommand::Rehearse(options) => rehearse::run(&config, &options).await,
-            CliCommand::Check | CliCommand::Config | CliCommand::Keys(_) => Ok(()),
+            CliCommand::Check
+            | CliCommand::Config
+            | CliCommand::Keys(_)
+            | CliCommand::Jwks { .. }
+            | CliCommand::VerifyDraw { .. } => Ok(()),
         }
     })?;
     Ok(ExitCode::SUCCESS)
@@ -135,22 +145,6 @@ async fn migrate_to_postgres(config: &Config, from: &ServerUrl, to: Option<Serve
     print!("{moved}");
     println!("Start the servers with --database-url now, and keep the file until you are sure.");
     Ok(())
-}
-
-fn rotate_keys(config: &Config) -> anyhow::Result<ExitCode> {
-    if let Database::Postgres(url) = config.database()
-        && config.key_file.is_none()
-    {
-        let keys = SigningKeys::new(&app::postgres_settings(config, &url))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(keys.rotate(&Ids::from_os())).context("cannot rotate the keys in the database")?;
-        println!("The database has a new key: all instances know it in seconds, and sign with it in a minute.");
-        return Ok(ExitCode::SUCCESS);
-    }
-    let path = config.key_path();
-    Keyring::rotate(&path, &Ids::from_os()).with_context(|| format!("cannot rotate the keys in {}", path.display()))?;
-    println!("{} has a new key, which signs from the next start on.", path.display());
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn renew_lines(config: &Config) -> anyhow::Result<()> {

@@ -81,12 +81,19 @@ impl RoomCell {
 
     /// The same, with what the rows lack: how the line was measured to move.
     pub(crate) fn from_rows_after(line: &Line, before: &RoomView) -> Arc<Self> {
-        let view = RoomView::from_rows(line).with_measurements_of(before);
+        let view = RoomView::from_rows(line).with_measurements_of(before, line.now);
         Self::new(view, LastSeen::seen_at(&line.waiting, line.now))
     }
 
     pub(crate) fn view(&self) -> Arc<RoomView> {
         self.view.load_full()
+    }
+
+    /// Takes over from the line that it replaces since when its tokens are in their states.
+    pub(crate) fn keep_since_of(&self, before: &RoomView) {
+        let mut next = lock(&self.next);
+        next.keep_since_of(before);
+        self.view.store(Arc::new(next.clone()));
     }
 
     /// Applies a change.
@@ -146,6 +153,11 @@ impl Lines {
     #[must_use]
     pub fn watch(&self, token: TokenId) -> TokenWatch {
         Watchers::add(&self.watchers, token)
+    }
+
+    /// Has all watchers of a room look at it: what its tokens are shown has changed without a commit of the line.
+    pub fn stir(&self, room: RoomId) {
+        self.watchers.stir(room);
     }
 
     /// Waits until rooms have news for all of their watchers; returns the rooms.

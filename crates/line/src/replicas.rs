@@ -84,7 +84,7 @@ impl Replicas {
             return;
         }
         let view = match &present {
-            Some(present) => view.with_measurements_of(present),
+            Some(present) => view.with_measurements_of(present, line.now),
             None => view,
         };
         let cell = RoomCell::new(view.confirmed_by(replica.confirmed.clone()), last_seen);
@@ -92,6 +92,7 @@ impl Replicas {
         if let Some(present) = present.filter(|present| present.epoch() == line.room.epoch) {
             let later = replica.order.later_than(line, &cell.view(), &present, begun);
             cell.apply(&later.delta(line.now));
+            cell.keep_since_of(&present);
         }
         self.lines.put(&cell, rebuild);
     }

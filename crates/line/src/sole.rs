@@ -50,7 +50,11 @@ impl SoleInstance {
                 return;
             }
             match (store.now().await, store.unassigned_positions(room, after, to).await) {
-                (Ok(now), Ok(unused)) => {
+                (Ok(now), Ok(mut unused)) => {
+                    // Those that a draw has reserved get their tokens later.
+                    if let Some(view) = lines.view(room) {
+                        unused.retain(|position| !view.room().draw.awaits_token(*position));
+                    }
                     let unused: Vec<_> =
                         unused.into_iter().map(|position| TokenId { room_id: room, position }).collect();
                     lines.apply(room, &Delta { unused: &unused, ..Delta::none(now) });

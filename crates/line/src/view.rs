@@ -5,18 +5,27 @@
 
 mod apply;
 mod departed;
+#[cfg(test)]
+mod draw_tests;
 mod live;
 mod outlook;
+mod pacing;
 #[cfg(test)]
 pub(super) mod tests;
+mod told;
 mod visits;
 
 pub use apply::{Delta, Effects, deltas};
+pub use pacing::POLL_GIVEN_MS;
+pub use told::{RATIO_BOUNDS_PPM, ToldTally};
 
 use departed::Departed;
 use frontrow_domain::{
     id::Position,
-    line::{ClaimRecord, Gate, Room, Token, TokenState, TokenStatus, TurnOutlook, estimated_wait, estimated_wait_p90},
+    line::{
+        ClaimRecord, DrawPhase, Gate, InFront, Room, Token, TokenState, TokenStatus, ToldHorizon, ToldWait,
+        TurnOutlook, estimated_wait, estimated_wait_p90,
+    },
     time::{Span, Time},
 };
 use live::Live;
@@ -26,26 +35,14 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
+use told::ToldRecord;
 use visits::Visits;
 
-/// The shortest and the longest poll interval of a client, in milliseconds.
-const POLL_MS: std::ops::RangeInclusive<i64> = 1_500..=30_000;
-/// The poll interval of a token for which a place is free or about to be, in milliseconds: its offer comes within a
-/// moment.
-const POLL_AT_ONCE_MS: i64 = 400;
-/// The poll interval of a token that is offered a turn, in milliseconds: its client should learn of it soon.
-const POLL_OFFERED_MS: i64 = 1_200;
-/// Each living token in front adds this much to the poll interval, in milliseconds.
-const POLL_MS_PER_AHEAD: i64 = 100;
-/// A client polls this many times during its wait, within those bounds.
-const POLLS_PER_WAIT: i64 = 20;
-/// How far poll intervals are spread to both sides, in thousandths.
-const JITTER_PERMILLE: i64 = 200;
-/// The shortest and the longest poll interval that a client is given, in milliseconds: the guides say so, too.
-pub const POLL_GIVEN_MS: std::ops::RangeInclusive<i64> =
-    POLL_AT_ONCE_MS * (1_000 - JITTER_PERMILLE) / 1_000..=*POLL_MS.end() * (1_000 + JITTER_PERMILLE) / 1_000;
 /// A view that was confirmed longer ago than this is stale.
 const STALE_AFTER: Span = Span::from_secs(1);
+/// A token counts those that came back this long before it was issued: a view that does not know of a return by then is
+/// stale, and says so.
+pub const RETURN_KNOWN_AFTER: Span = STALE_AFTER;
 /// The whole, in millionths.
 const ALL_PPM: i64 = 1_000_000;
 
@@ -61,6 +58,8 @@ pub struct RoomView {
     live: Arc<Live>,
     /// Tokens that wait though the cursor has passed them, ascending: they are next.
     returned: Arc<Vec<Position>>,
+    /// When those came back, ascending; [`Time::MAX`] for an unknown time.
+    returned_at: Arc<Vec<Time>>,
     active: i64,
     offered: i64,
     /// How many of the offered were claimed while the room was full.
@@ -69,8 +68,10 @@ pub struct RoomView {
     claims: ClaimRecord,
     /// How long visits last.
     visits: Visits,
+    /// What tokens were told about their waits. Shared by all views of the line, as the tail is.
+    told: Arc<ToldRecord>,
     /// The forecast that is told. Shared by all views of the line.
-    told: Arc<ToldForecast>,
+    forecast: Arc<ToldForecast>,
     freshness: Freshness,
 }
 
@@ -117,11 +118,19 @@ pub struct Place {
     pub state: Option<TokenState>,
     /// How many living tokens wait in front of it; 0 unless it waits beyond the cursor.
     pub ahead: i64,
+    /// How many of those had been passed over, and have come back.
+    pub returned: i64,
     /// How many turns it let pass; a view has 0 while it waits.
     pub turns_passed: u32,
 }
 
 impl Place {
+    /// How many of those in front of it stand in line beyond the cursor.
+    #[must_use]
+    pub const fn ahead_in_line(&self) -> i64 {
+        self.ahead.saturating_sub(self.returned)
+    }
+
     /// The state without its data: ended if the token has left the line or was never issued.
     #[must_use]
     pub const fn status(&self) -> TokenStatus {
@@ -140,7 +149,7 @@ impl Place {
     /// The place as the token's row has it.
     #[must_use]
     pub const fn as_in(self, token: &Token) -> Self {
-        Self { state: Some(token.state), turns_passed: token.turns_passed, ahead: self.ahead }
+        Self { state: Some(token.state), turns_passed: token.turns_passed, ..self }
     }
 }
 
@@ -163,6 +172,10 @@ pub enum Estimate {
 pub enum Rest {
     /// The first turns are offered after this span, because the sale has not opened.
     For(Span),
+    /// The tokens in the lobby get their order after this span, when the sale opens.
+    InLobby(Span),
+    /// The order of those in the lobby is being drawn.
+    Drawing,
     /// The sale is over, or stands still for an unknown time.
     SaleClosed,
 }
@@ -175,6 +188,10 @@ pub enum WaitUnknown {
     Paused,
     /// The sale has not opened, and the line does not move before it does.
     SaleNotOpen,
+    /// The order is drawn at the opening: until then nobody is in front of anybody.
+    InLobby,
+    /// The order is being drawn.
+    Drawing,
     /// The sale is over, or stands still until an operator has it go on: so does the line.
     SaleClosed,
     /// No visit has ended yet, from which the pace of the line is measured.
@@ -243,7 +260,18 @@ impl RoomView {
     #[must_use]
     pub fn total_waiting(&self) -> i64 {
         let beyond = self.tail().0 - self.room.cursor.0 - (self.departed.total() - self.departed_to_cursor);
-        beyond.max(0) + i64::try_from(self.returned.len()).unwrap_or(i64::MAX)
+        (beyond - self.undrawn_entries()).max(0) + i64::try_from(self.returned.len()).unwrap_or(i64::MAX)
+    }
+
+    /// How many entries wait for the place that is reserved for them: while the order is drawn and the places are given,
+    /// each has two positions in the line.
+    fn undrawn_entries(&self) -> i64 {
+        match self.room.draw {
+            DrawPhase::Sealed { last } | DrawPhase::Placing { last, .. } => {
+                last.0 - self.departed.rank(Position(last.0 + 1))
+            }
+            DrawPhase::None | DrawPhase::Lobby | DrawPhase::Placed { .. } => 0,
+        }
     }
 
     /// How many tokens are in this state, of those neither in line beyond the cursor nor ended. It goes through all of
@@ -256,7 +284,7 @@ impl RoomView {
     /// Whether the room has no live token: none waits, is offered, active, missed or dormant.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.live.is_empty() && self.total_waiting() == 0
+        self.live.is_empty() && self.total_waiting() == 0 && !self.room.draw.is_pending()
     }
 
     /// Whether the line needs a leader, now or later. It needs none once its sale is over and all its live tokens wait:
@@ -264,7 +292,9 @@ impl RoomView {
     #[must_use]
     pub fn needs_leader(&self, now: Time) -> bool {
         let may_move = !self.room.is_sale_over(now) || self.next_deadline().is_some();
-        may_move && !self.is_quiet()
+        // An empty lobby waits for its opening alone.
+        let is_lobby = self.room.draw == DrawPhase::Lobby && !self.room.may_seal(now);
+        may_move && !self.is_quiet() && !is_lobby
     }
 
     /// The moment that this view is true of: `now`, unless it is a replica.
@@ -297,11 +327,20 @@ impl RoomView {
 
     /// The same view, rebuilt from its rows, with what the rows lack: how the line was measured to move.
     #[must_use]
-    pub fn with_measurements_of(mut self, before: &Self) -> Self {
-        (self.claims, self.visits) = (before.claims, before.visits);
-        // A turn that is still out was not offered just now.
-        Arc::make_mut(&mut self.live).keep_offered_since(&before.live);
+    pub fn with_measurements_of(mut self, before: &Self, now: Time) -> Self {
+        (self.claims, self.visits, self.told) = (before.claims, before.visits, Arc::clone(&before.told));
+        if apply::settings(&self.room) != apply::settings(&before.room) {
+            self.told.restart(now);
+        }
+        self.keep_since_of(before);
         self
+    }
+
+    /// Takes over what the rows lack of single tokens: a turn that is still out was not offered just now, and a token that
+    /// came back at an unknown time counts for none of those behind it.
+    pub(super) fn keep_since_of(&mut self, before: &Self) {
+        Arc::make_mut(&mut self.live).keep_since(&before.live);
+        self.returned_at = Arc::new(self.live.returns());
     }
 
     /// Whether the position is beyond the cursor and has departed.
@@ -319,22 +358,44 @@ impl RoomView {
         self.live.positions()
     }
 
-    /// The place of a token of this line and epoch. A position above the tail waits: this view may be behind its issue.
+    /// The place of a token of this line and epoch that was issued at `issued_at`: see [`Self::place`]. Those in front of
+    /// it are the tokens ahead in line, and those that had come back before it was issued and still wait, since they are
+    /// served first. Who comes back later is not counted: so the number never rises.
+    ///
+    /// A return counts for tokens that were issued more than [`RETURN_KNOWN_AFTER`] later: by then every instance knows
+    /// of it, so that no instance learns of a token in front that it did not count before.
+    #[must_use]
+    pub fn place_of(&self, position: Position, issued_at: Time) -> Place {
+        let place = self.place(position);
+        if place.state != Some(TokenState::Waiting) || position <= self.room.cursor {
+            return place;
+        }
+        let before = self.returned_at.partition_point(|at| at.plus(RETURN_KNOWN_AFTER) < issued_at);
+        let returned = i64::try_from(before).unwrap_or(i64::MAX);
+        Place { ahead: place.ahead.saturating_add(returned), returned, ..place }
+    }
+
+    /// The place of a token of this line and epoch, by what stands in line beyond the cursor alone. A position above the tail waits: this view may be behind its issue.
     #[must_use]
     pub fn place(&self, position: Position) -> Place {
         if let Some(entry) = self.live.get(position) {
-            return Place { state: Some(entry.state), ahead: 0, turns_passed: entry.turns_passed };
+            return Place { state: Some(entry.state), ahead: 0, returned: 0, turns_passed: entry.turns_passed };
+        }
+        if self.room.draw.is_undrawn(position) && !self.departed.contains(position) {
+            return Place { state: Some(TokenState::Waiting), ahead: 0, returned: 0, turns_passed: 0 };
         }
         if position <= self.room.cursor || self.departed.contains(position) {
-            return Place { state: None, ahead: 0, turns_passed: 0 };
+            return Place { state: None, ahead: 0, returned: 0, turns_passed: 0 };
         }
-        Place { state: Some(TokenState::Waiting), ahead: self.ahead(position), turns_passed: 0 }
+        Place { state: Some(TokenState::Waiting), ahead: self.ahead(position), returned: 0, turns_passed: 0 }
     }
 
-    /// How many living tokens are ahead of `position`: `(position − cursor) − departed(cursor, position) − 1`.
+    /// How many living tokens are ahead of `position` in line beyond the cursor:
+    /// `(position − cursor) − departed(cursor, position) − 1`, less the entries of a lobby whose places are counted
+    /// instead.
     #[must_use]
     pub fn ahead(&self, position: Position) -> i64 {
-        let departed = self.departed.rank(position) - self.departed_to_cursor;
+        let departed = self.departed.rank(position) - self.departed_to_cursor + self.undrawn_entries();
         position.0.saturating_sub(self.room.cursor.0).saturating_sub(departed).saturating_sub(1).max(0)
     }
 
@@ -345,7 +406,26 @@ impl RoomView {
         if self.room.is_sale_over(now) {
             return Some(Rest::SaleClosed);
         }
+        if self.room.draw == DrawPhase::Lobby
+            && let Some(opens_at) = self.room.rests_until(now, Span::ZERO)
+        {
+            return Some(Rest::InLobby(opens_at.since(now)));
+        }
+        if self.room.draw.is_pending() {
+            return Some(Rest::Drawing);
+        }
         self.room.rests_until(now, lead).map(|begins| Rest::For(begins.since(now)))
+    }
+
+    /// Who is to have a turn before a token with `ahead` living tokens in front of it, beyond the cursor.
+    #[must_use]
+    pub fn in_front(&self, ahead: i64) -> InFront {
+        InFront {
+            inside: self.active.saturating_add(self.offered),
+            // Those who come back are served first.
+            waiting: ahead.saturating_add(i64::try_from(self.returned.len()).unwrap_or(i64::MAX)),
+            comes_ppm: self.claims.comes_ppm(),
+        }
     }
 
     /// Places that are free at `now` or become free while a claim is on its way, less those that are spoken for, in
@@ -359,13 +439,15 @@ impl RoomView {
         free.saturating_add(leaving).saturating_sub(coming).max(0)
     }
 
-    /// How long a token with `ahead` living tokens in front of it will wait from `now` on, in a line that rests for `rest`.
+    /// How long a token with `ahead` living tokens in front of it, beyond the cursor, will wait from `now` on, in a line that rests for `rest`.
     #[must_use]
     pub fn estimated_wait(&self, ahead: i64, rest: Option<Rest>, now: Time) -> Estimate {
         match rest {
             Some(Rest::SaleClosed) => return Estimate::Unknown(WaitUnknown::SaleClosed),
             _ if self.room.gate == Gate::Paused => return Estimate::Unknown(WaitUnknown::Paused),
             Some(Rest::For(_)) => return Estimate::Unknown(WaitUnknown::SaleNotOpen),
+            Some(Rest::InLobby(_)) => return Estimate::Unknown(WaitUnknown::InLobby),
+            Some(Rest::Drawing) => return Estimate::Unknown(WaitUnknown::Drawing),
             None => {}
         }
         let forecast = self.told_forecast(now);
@@ -377,40 +459,18 @@ impl RoomView {
         }
     }
 
-    /// Whether there is a free place for the token, so that its offer comes within a moment.
-    fn has_free_place(&self, place: &Place, rest: Option<Rest>, now: Time) -> bool {
-        let may_move = rest.is_none() && self.room.gate == Gate::Open && self.room.admit_per_minute.is_none();
-        // Those who come back are served first; one of them stands for itself.
-        let returned = i64::try_from(self.returned.len()).unwrap_or(i64::MAX);
-        let in_front = place.ahead.saturating_add(returned.saturating_sub(1).max(0));
-        may_move && in_front < self.free_ppm(now) / ALL_PPM
+    /// Notes what a token that waits for its first turn was told at `now`, to be compared with the wait that comes. Of all
+    /// tokens a sample is kept. No lock.
+    pub fn note_told(&self, position: Position, told: ToldWait, now: Time) {
+        if position > self.room.cursor {
+            self.told.note(position, told, (self.total_waiting(), self.room.cursor), now);
+        }
     }
 
-    /// When the token's client should poll again, in milliseconds: often near the head, seldom at the back, seldom too
-    /// while the line rests but for its end, and spread by `jitter_seed` so that clients do not poll all at once. The
-    /// same arguments give the same answer.
+    /// How near the told waits were to those that came, by horizon, as far as this instance told them.
     #[must_use]
-    pub fn poll_after_ms(&self, place: &Place, jitter_seed: u64, rest: Option<Rest>, now: Time) -> i64 {
-        let even = match place.status() {
-            TokenStatus::Offered => POLL_OFFERED_MS,
-            TokenStatus::Missed | TokenStatus::Dormant => *POLL_MS.start(),
-            TokenStatus::Active | TokenStatus::Ended => *POLL_MS.end(),
-            TokenStatus::Waiting if self.has_free_place(place, rest, now) => POLL_AT_ONCE_MS,
-            TokenStatus::Waiting => {
-                let by_place = place.ahead.saturating_mul(POLL_MS_PER_AHEAD).saturating_add(*POLL_MS.start());
-                let by_wait = match self.estimated_wait(place.ahead, rest, now) {
-                    Estimate::Known { p50, .. } => p50.millis() / POLLS_PER_WAIT,
-                    Estimate::Unknown(_) => i64::MAX,
-                };
-                let not_before = match rest {
-                    None => 0,
-                    Some(Rest::For(span)) => span.millis(),
-                    Some(Rest::SaleClosed) => i64::MAX,
-                };
-                by_place.min(by_wait).max(not_before).clamp(*POLL_MS.start(), *POLL_MS.end())
-            }
-        };
-        even + even * jitter_permille(jitter_seed) / 1_000
+    pub fn told_waits(&self) -> [ToldTally; ToldHorizon::ALL.len()] {
+        self.told.tallies()
     }
 
     /// The first moment at which a token's state lapses.
@@ -452,14 +512,4 @@ impl Iterator for WaitingBeyond<'_> {
         self.next = Position(found.0 + 1);
         Some(found)
     }
-}
-
-/// A number from −200 to 200 that looks random (`SplitMix64`).
-fn jitter_permille(seed: u64) -> i64 {
-    let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^= mixed >> 31;
-    let spread = JITTER_PERMILLE.unsigned_abs() * 2 + 1;
-    i64::try_from(mixed % spread).unwrap_or(0) - JITTER_PERMILLE
 }

@@ -195,7 +195,8 @@ impl Buyer {
             left -= SIGN_OF_LIFE;
             self.rest(SIGN_OF_LIFE).await?;
             let path = format!("/queue/tokens/{token}/position");
-            let reply = self.sale.desk.read(&Ask { session: None, ..self.ask("position", "GET", &path) }).await;
+            // With the session: the token alone renews no turn.
+            let reply = self.sale.desk.read(&self.ask("position", "GET", &path)).await;
             self.answered(reply)?;
         }
         self.rest(left).await

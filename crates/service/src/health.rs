@@ -177,13 +177,15 @@ impl BoxOffice {
                 cap: view.room().max_active,
                 gate: view.room().gate,
                 resting: match view.rest(now, self.policy.offer_lead) {
-                    Some(Rest::For(_)) => Resting::UntilOpening,
+                    Some(Rest::For(_) | Rest::InLobby(_)) => Resting::UntilOpening,
                     Some(Rest::SaleClosed) => Resting::SaleOver,
-                    None => Resting::No,
+                    Some(Rest::Drawing) | None => Resting::No,
                 },
             })
         });
         self.metrics.rooms(counted);
+        let views = self.lines.rooms().into_iter().filter_map(|room| self.lines.view(room));
+        self.metrics.told_waits(views.flat_map(|view| view.told_waits()));
         let database = match self.store.sharing() {
             Sharing::Alone => "sqlite",
             Sharing::Shared => "postgresql",

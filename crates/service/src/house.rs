@@ -30,7 +30,12 @@ use crate::{
 };
 use attention::{AttentionBook, STUCK_AFTER, STUCK_MAX, SlowFacts};
 use figures::{FiguresSampler, SALES_MAX};
-use frontrow_domain::{id::RoomId, outbox::Consumer, time::Time};
+use frontrow_domain::{
+    id::{ConcertId, RoomId},
+    line::SalePace,
+    outbox::Consumer,
+    time::Time,
+};
 use frontrow_line::Down;
 use frontrow_storage::{Sharing, Store, StoreError};
 use history::{HouseHistory, RoomLevel, second_of};
@@ -148,6 +153,12 @@ impl House {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What was measured of a sale in the last quarter of an hour up to the second `last`: the visits that ended, and the
+    /// seats that were sold meanwhile.
+    pub(crate) fn visits_and_sales(&self, last: i64, concert: ConcertId, room: RoomId) -> SalePace {
+        self.lock().history.measured_as_long_as_kept(last, (Some(concert), room))
+    }
+
     /// Whether the database did not answer when it was last asked.
     pub(crate) fn is_database_away(&self) -> bool {
         self.lock().database_away.is_some()
@@ -188,7 +199,7 @@ impl HouseState {
 }
 
 /// The last second that all instances have reported at `now`: they report a second within the next.
-const fn last_second(sharing: Sharing, now: Time) -> i64 {
+pub(crate) const fn last_second(sharing: Sharing, now: Time) -> i64 {
     match sharing {
         Sharing::Alone => second_of(now) - 1,
         Sharing::Shared => second_of(now) - 2,

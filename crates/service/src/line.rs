@@ -1,9 +1,12 @@
 //! The waiting line: join, poll, follow, activate, leave.
 
+mod blocks;
+mod passes;
 mod rooms;
 mod status;
 mod stream;
 
+pub use passes::{PassPlace, SignedPass};
 pub use status::{LineStatus, Wait};
 pub use stream::{LineStream, STATE_EVERY};
 
@@ -15,7 +18,7 @@ use crate::{
 use frontrow_domain::{
     command::{Command, Idempotency, Issue, Request},
     id::{ConcertId, RoomId, TokenId, UserId},
-    line::{EndReason, Fence, Token, TokenState, TokenStatus, is_wake_due},
+    line::{EndReason, Fence, SignOfLife, Token, TokenState, TokenStatus, is_live_token, is_wake_due},
     refusal::{EntityKind, Refusal},
     time::Time,
     user::Caller,
@@ -27,6 +30,31 @@ use frontrow_line::{
 use frontrow_signing::SignedToken;
 use status::{Certainty, TokenStanding};
 use std::sync::Arc;
+
+/// The line that a client wants to join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineWanted {
+    /// That of a concert; the house room's without one.
+    Of(Option<ConcertId>),
+    /// That of a room.
+    Room(RoomId),
+}
+
+impl LineWanted {
+    /// The line of a room, or of a concert, or of the house room if neither is named.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`] if both are named.
+    pub fn named(room: Option<RoomId>, concert: Option<ConcertId>) -> Result<Self, Refusal> {
+        match (room, concert) {
+            (Some(_), Some(_)) => {
+                Err(Refusal::Malformed { reason: "A line is joined by its concert or by its room.".to_owned() })
+            }
+            (Some(room), None) => Ok(Self::Room(room)),
+            (None, concert) => Ok(Self::Of(concert)),
+        }
+    }
+}
 
 /// A token with its place in the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +77,12 @@ impl VerifiedToken {
     #[must_use]
     pub const fn id(&self) -> TokenId {
         self.signed.id
+    }
+
+    /// Its user.
+    #[must_use]
+    pub const fn user_id(&self) -> UserId {
+        self.signed.user_id
     }
 
     /// When the token was issued: when its user joined the line.
@@ -76,16 +110,77 @@ impl BoxOffice {
         concert_id: Option<ConcertId>,
         key: Option<Idempotency>,
     ) -> Result<Reply<(TokenPlace, Issue)>, ServiceError> {
-        let room_id = match concert_id {
-            None => RoomId::HOUSE,
-            Some(id) => self.concert(id).await?.room_id,
-        };
-        self.view(room_id).await?;
+        let room_id = self.room_of(concert_id).await?;
+        self.join(caller, room_id, concert_id, key).await
+    }
+
+    /// The caller's place in the line of a room.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for an unknown room, [`Refusal::RoomClosed`] for one that was closed.
+    pub async fn join_room(
+        &self,
+        caller: Caller,
+        room_id: RoomId,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<(TokenPlace, Issue)>, ServiceError> {
+        match room_id.concert() {
+            None => self.join(caller, room_id, None, key).await,
+            // Its concert knows whether its line may still be joined.
+            Some(concert_id) => {
+                self.view(room_id).await?;
+                self.join(caller, room_id, Some(concert_id), key).await
+            }
+        }
+    }
+
+    async fn join(
+        &self,
+        caller: Caller,
+        room_id: RoomId,
+        concert_id: Option<ConcertId>,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<(TokenPlace, Issue)>, ServiceError> {
+        let view = self.view(room_id).await?;
+        self.begin_lobby(&view).await?;
         let done = self.ask(caller, Command::IssueToken { room_id, concert_id }, key).await?;
         let (token, issue): (Token, Issue) = done.value;
         // Joining again is a heartbeat, as a poll is.
         self.lines.record_heartbeat(token.id, self.now());
         Ok(Reply { value: (self.locate(token).await?, issue), replay: done.replay })
+    }
+
+    /// Whether the user has a place in the line of a concert's room, or of the house room: joining gives no new one then.
+    /// From the store.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for an unknown concert.
+    pub async fn has_place(&self, user: UserId, room_id: RoomId) -> Result<bool, ServiceError> {
+        let (tokens, now) = (self.store.live_tokens(user).await?, self.now());
+        let is_there = |token: &Token| token.id.room_id == room_id && is_live_token(token);
+        Ok(tokens.iter().any(|token| is_there(&token.after_deadline(now, &self.policy))))
+    }
+
+    /// The room of a line that is wanted.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for an unknown concert or room.
+    pub async fn room_to_join(&self, line: LineWanted) -> Result<RoomId, ServiceError> {
+        match line {
+            LineWanted::Of(concert) => self.room_of(concert).await,
+            LineWanted::Room(room) => self.view(room).await.map(|_| room),
+        }
+    }
+
+    /// The room whose line is joined for a concert, or without one.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for an unknown concert.
+    pub async fn room_of(&self, concert_id: Option<ConcertId>) -> Result<RoomId, ServiceError> {
+        Ok(match concert_id {
+            None => RoomId::HOUSE,
+            Some(id) => self.concert(id).await?.room_id,
+        })
     }
 
     /// Checks a token's signature and the epoch of its line, from memory. The store is read only for a room or an epoch
@@ -112,7 +207,11 @@ impl BoxOffice {
         if view.epoch() < signed.epoch {
             self.check_renewal(&signed).await?;
         }
-        if view.epoch() == signed.epoch { Ok(VerifiedToken { signed, view }) } else { Err(missing) }
+        if view.epoch() != signed.epoch {
+            return Err(missing);
+        }
+        let signed = self.after_draw(signed, &view).await?;
+        Ok(VerifiedToken { signed, view })
     }
 
     /// The room of a token whose signature is ours and whose line was renewed since: the place is still there, and its
@@ -141,12 +240,13 @@ impl BoxOffice {
     }
 
     /// The place of a token (현재순서조회), from memory: no store and no lock, unless the view shows it as ended. The poll
-    /// counts as a heartbeat, so rate limits must be checked before.
-    pub async fn position(&self, token: &VerifiedToken) -> LineStatus {
+    /// counts as a heartbeat, so rate limits must be checked before. `caller` is who has proved to ask, if anybody has:
+    /// an active token is renewed by its own user alone.
+    pub async fn position(&self, token: &VerifiedToken, caller: Option<Caller>) -> LineStatus {
         let VerifiedToken { signed, view } = token;
         let found = self.standing(signed, view).await;
         let now = self.now();
-        self.note_sign_of_life(signed, found.place.state, now);
+        self.note_sign_of_life(signed, SignOfLife::of(caller, signed.user_id), found.place.state, now);
         self.line_status(signed.id.position, found, view, now)
     }
 
@@ -161,7 +261,7 @@ impl BoxOffice {
     }
 
     async fn standing(&self, signed: &SignedToken, view: &RoomView) -> TokenStanding {
-        let place = view.place(signed.id.position);
+        let place = view.place_of(signed.id.position, signed.issued_at);
         match place.status() {
             TokenStatus::Ended => self.ended_at(signed.id, place, view).await,
             _ => TokenStanding::viewed(place),
@@ -169,11 +269,11 @@ impl BoxOffice {
     }
 
     /// Counts a sign of life of a token's client: a heartbeat, which wakes the token if that is due in this state.
-    fn note_sign_of_life(&self, signed: &SignedToken, state: Option<TokenState>, now: Time) {
+    fn note_sign_of_life(&self, signed: &SignedToken, sign: SignOfLife, state: Option<TokenState>, now: Time) {
         self.lines.record_heartbeat(signed.id, now);
         // Most polled tokens are waiting and have no turn to renew: for them the outages are not read.
         if let Some(state @ (TokenState::Active { .. } | TokenState::Dormant { .. })) = state
-            && is_wake_due(state, now, &self.policy, &self.store.outages())
+            && is_wake_due(state, sign, now, &self.policy, &self.store.outages())
         {
             let command = Command::WakeToken { token: signed.id };
             let caller = Caller::Buyer(signed.user_id);
@@ -278,6 +378,11 @@ impl BoxOffice {
         self.run(Caller::System, Command::EndLine { concert_id, limit }).await
     }
 
+    /// Ends `limit` tokens of a closed room's line.
+    pub(crate) async fn end_closed_line(&self, room_id: RoomId, limit: u32) -> Result<Advance, ServiceError> {
+        self.run(Caller::System, Command::EndClosedLine { room_id, limit }).await
+    }
+
     /// Gives every line a new epoch: tokens signed before are refused, and the places stay. Returns how many lines
     /// there are.
     ///
@@ -293,7 +398,7 @@ impl BoxOffice {
 
     async fn locate(&self, token: Token) -> Result<TokenPlace, ServiceError> {
         let view = self.view(token.id.room_id).await?;
-        let place = view.place(token.id.position).as_in(&token);
+        let place = view.place_of(token.id.position, token.issued_at).as_in(&token);
         let found = match token.end_reason() {
             None => TokenStanding::viewed(place),
             reason => TokenStanding::read(place, reason),

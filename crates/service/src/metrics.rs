@@ -4,9 +4,10 @@ mod labels;
 mod latency;
 mod process;
 mod text;
+mod told;
 mod totals;
 
-pub use labels::{DeliveryOutcome, Leads, Resting, RoomFigures, Up};
+pub use labels::{CheckOutcome, DeliveryOutcome, Leads, Resting, RoomFigures, Up};
 pub use text::MetricsFormat;
 pub(crate) use totals::{RequestTotals, percentile};
 
@@ -18,11 +19,11 @@ use frontrow_domain::{
     retention::Leftover,
     time::{Span, Time},
 };
-use frontrow_line::PeerStatus;
+use frontrow_line::{PeerStatus, view::ToldTally};
 use frontrow_storage::{EventCounts, StoreError};
 use labels::{
-    BuildLabels, CodeLabel, ConsumerLabel, DeliveryLabels, EventLabels, KindLabel, RequestLabels, RoomLabel,
-    RoomLabels, RouteLabels, ServerLabel,
+    BuildLabels, CodeLabel, ConsumerLabel, DeliveryLabels, EventLabels, KindLabel, OutcomeLabel, RequestLabels,
+    RoomLabel, RoomLabels, RouteLabels, ServerLabel,
 };
 use latency::Latency;
 use prometheus_client::{
@@ -38,6 +39,7 @@ use std::{
     },
     time::Duration,
 };
+use told::ToldMetrics;
 
 const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 const BATCH_LENS: [f64; 11] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 300.0, 400.0, 500.0];
@@ -73,12 +75,14 @@ pub struct Metrics {
     outbox_events: Family<EventLabels, Gauge>,
     outbox_due: Family<ConsumerLabel, Gauge>,
     deliveries: Family<DeliveryLabels, Counter>,
+    join_checks: Family<OutcomeLabel, Counter>,
     rooms: Family<RoomLabels, Gauge>,
     /// The rooms with gauges.
     rooms_shown: Mutex<BTreeSet<RoomId>>,
     resting: Family<RoomLabel, Gauge>,
     caps: Family<RoomLabel, Gauge>,
     gates_open: Family<RoomLabel, Gauge>,
+    told: ToldMetrics,
     build: Family<BuildLabels, Gauge>,
     leaders: Family<RoomLabel, Gauge>,
     servers_up: Family<ServerLabel, Gauge>,
@@ -165,11 +169,13 @@ impl Metrics {
             outbox_events: Family::default(),
             outbox_due: Family::default(),
             deliveries: Family::default(),
+            join_checks: Family::default(),
             rooms: Family::default(),
             rooms_shown: Mutex::default(),
             resting: Family::default(),
             caps: Family::default(),
             gates_open: Family::default(),
+            told: ToldMetrics::default(),
             build: Family::default(),
             leaders: Family::default(),
             servers_up: Family::default(),
@@ -205,6 +211,9 @@ impl Metrics {
         // Present from the start, so that a rate sees the first failure.
         for kind in StoreError::KINDS {
             metrics.store_errors.get_or_create(&KindLabel { kind }).inc_by(0);
+        }
+        for outcome in CheckOutcome::ALL {
+            metrics.join_checks.get_or_create(&outcome.label()).inc_by(0);
         }
         for consumer in Consumer::ALL {
             metrics.event_counts(consumer, Some(EventCounts::default()));
@@ -248,6 +257,11 @@ impl Metrics {
              0 if none is pending",
             Unit::Seconds,
             self.outbox_due.clone(),
+        );
+        registry.register(
+            "join_checks",
+            "New places in line that another program was asked about",
+            self.join_checks.clone(),
         );
         registry.register("outbox_deliveries", "Deliveries of events by this instance", self.deliveries.clone());
         registry.register("room_tokens", "Living tokens by room and status", self.rooms.clone());
@@ -312,6 +326,7 @@ impl Metrics {
         registry.register("holds_refused_from_memory", "Holds refused without asking the store", refused);
         registry.register("spans_sent", "Spans that a collector of traces has taken", self.spans_sent.clone());
         registry.register("spans_dropped", "Spans that were dropped", self.spans_dropped.clone());
+        self.told.register(registry);
         self.register_streams();
     }
 
@@ -403,6 +418,7 @@ impl Metrics {
             Leftover::Answer => "answer",
             Leftover::Session => "session",
             Leftover::Link => "link",
+            Leftover::Block => "block",
             Leftover::Token => "token",
             Leftover::Reservation => "reservation",
         };
@@ -431,6 +447,11 @@ impl Metrics {
     pub fn first_event_due_at(&self, consumer: Consumer, due_at: Option<Time>) {
         let labels = ConsumerLabel { consumer: consumer.name() };
         self.outbox_due.get_or_create(&labels).set(due_at.map_or(0, |due_at| due_at.micros() / 1_000_000));
+    }
+
+    /// Counts a question to the checker of joins.
+    pub fn join_check(&self, outcome: CheckOutcome) {
+        self.join_checks.get_or_create(&outcome.label()).inc();
     }
 
     /// Counts a delivery of an event.
@@ -468,6 +489,11 @@ impl Metrics {
                 gauges.remove(&label);
             }
         }
+    }
+
+    /// Sets how near the told waits of all rooms were to those that came.
+    pub fn told_waits(&self, tallies: impl IntoIterator<Item = ToldTally>) {
+        self.told.set(tallies);
     }
 
     /// Sets whether this instance moves a room's line; none removes the gauge of a room that need not be moved.

@@ -7,6 +7,7 @@
 
 use crate::{
     caches::{Caches, updater::CacheUpdater},
+    draws::DrawnOrders,
     engine::{Engine, EngineError, EngineLimits},
     house::{CommitTallies, House, HouseFolders},
     letters::{self, KeptLetters},
@@ -16,11 +17,13 @@ use crate::{
     pictures::Pictures,
     rehearsal::Rehearsals,
     sale::{LastSeason, LastViews},
+    stock::Stocks,
 };
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Answer, Command, Idempotency, Replay, Request},
     id::AuditId,
+    line::BeaconWait,
     policy::Policy,
     refusal::Refusal,
     time::{Span, Time},
@@ -92,6 +95,8 @@ pub struct BoxOffice {
     pub(crate) metrics: Arc<Metrics>,
     /// The figures of the whole house.
     pub(crate) house: House,
+    /// What is left of the seats behind each line.
+    pub(crate) stocks: Stocks,
     /// How far the database's clock was ahead of this machine's when last compared, in microseconds.
     pub(crate) clock_skew: AtomicI64,
     /// Faults among the instances over the database, when last checked.
@@ -102,6 +107,10 @@ pub struct BoxOffice {
     pub(crate) emitted: watch::Sender<()>,
     /// The rehearsal that runs, and the last ones.
     pub(crate) rehearsals: Arc<Rehearsals>,
+    /// The drawn orders of lobbies.
+    pub(crate) drawn_orders: DrawnOrders,
+    /// How a draw that begins now waits for its beacon.
+    pub(crate) beacon: BeaconWait,
     /// The newest line of the audit log before the caches were loaded: they may lack the changes of later lines.
     pub(crate) audited: AuditId,
 }
@@ -222,6 +231,8 @@ pub struct OfficeSettings {
     pub demo_accounts: DemoAccounts,
     /// How long a session lasts.
     pub session_length: Span,
+    /// How a draw that begins now waits for its beacon.
+    pub beacon: BeaconWait,
     /// The name of this instance for operators.
     pub instance_name: String,
     /// The folders that the box office looks at.
@@ -317,11 +328,14 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
         letter_requests: Arc::new(Semaphore::new(letters::REQUESTS_MAX)),
         metrics: Arc::clone(&metrics),
         house,
+        stocks: Stocks::default(),
         clock_skew: AtomicI64::new(0),
         instance_faults: Mutex::default(),
         room_loading: tokio::sync::Mutex::default(),
         emitted,
         rehearsals: Arc::default(),
+        drawn_orders: DrawnOrders::default(),
+        beacon: settings.beacon,
         audited,
     });
     Ok(OpenedOffice { office, engine: threads, metrics, clock })

@@ -9,15 +9,15 @@ use crate::{
 use bytes::Bytes;
 use frontrow_domain::{
     changes::AuditEntry,
-    command::{Command, ConcertChange, Idempotency, NewConcert, RoomChange},
+    command::{Command, ConcertChange, Idempotency, NewConcert, NewRoom, RoomChange},
     id::{AuditId, ConcertId, Position, ReservationId, RoomId, SeatId, UserId},
-    line::Room,
+    line::{Room, RoomSite},
     refusal::{EntityKind, Refusal},
     sale::{Concert, NewSeat, Poster, SeatAction, SeatChange},
     time::Time,
     user::{Caller, Role, User},
 };
-use frontrow_line::view::RoomView;
+use frontrow_line::view::{RoomView, ToldTally};
 use frontrow_storage::{DoorLine, Page, SeatCounts};
 use std::sync::Arc;
 
@@ -38,6 +38,8 @@ pub struct RoomOverview {
     pub active: i64,
     /// The highest position given; 0 before the first.
     pub highest: Position,
+    /// How near the waits that this instance told were to those that came, by horizon, the longest first.
+    pub told: Vec<ToldTally>,
 }
 
 impl RoomOverview {
@@ -48,6 +50,7 @@ impl RoomOverview {
             offered: view.offered(),
             active: view.active(),
             highest: view.tail(),
+            told: view.told_waits().into(),
         }
     }
 }
@@ -294,6 +297,50 @@ impl BoxOffice {
     ) -> Result<Reply<Room>, ServiceError> {
         self.view(room_id).await?;
         self.ask(caller, Command::SetRoom { room_id, change, basis, reason }, key).await
+    }
+
+    /// Opens a room without a concert, in front of another site.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn create_room(
+        &self,
+        caller: Caller,
+        new: NewRoom,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<Room>, ServiceError> {
+        self.ask(caller, Command::CreateRoom(new), key).await
+    }
+
+    /// Closes a room without a concert, for good: if `basis` is set, only the version with this `updated_at`.
+    ///
+    /// # Errors
+    /// The refusal that says why not; [`Refusal::Changed`] for another version.
+    pub async fn close_room(
+        &self,
+        caller: Caller,
+        room_id: RoomId,
+        basis: Option<Time>,
+        reason: String,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<Room>, ServiceError> {
+        self.view(room_id).await?;
+        self.ask(caller, Command::CloseRoom { room_id, basis, reason }, key).await
+    }
+
+    /// The other site of a room, from memory; none if it has none or the room is not there.
+    ///
+    /// # Errors
+    /// The room is not loaded yet, and its rows could not be read.
+    pub async fn site_of(&self, room: RoomId) -> Result<Option<RoomSite>, ServiceError> {
+        if !room.is_of_site() {
+            return Ok(None);
+        }
+        match self.view(room).await {
+            Ok(view) => Ok(view.room().site.clone()),
+            Err(ServiceError::Refused(Refusal::NotFound { .. })) => Ok(None),
+            Err(stop) => Err(stop),
+        }
     }
 }
 

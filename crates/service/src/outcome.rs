@@ -3,7 +3,7 @@
 use frontrow_domain::{
     command::{Issue, Outcome},
     id::SeatId,
-    line::{Room, Token},
+    line::{Pass, Room, Token},
     outbox::OutboxEvent,
     points::{Debt, PointEntry},
     sale::{Concert, Payment, Reservation},
@@ -93,6 +93,7 @@ from_outcome! {
     Time: Outcome::SignedIn { expires_at, .. } => expires_at, Outcome::LinkIssued { expires_at } => expires_at;
     (Token, Issue): Outcome::Joined { token, issue } => (token, issue);
     Token: Outcome::Token(token) => token, Outcome::TurnPending(token) => token;
+    Pass: Outcome::Pass(pass) => pass;
     Advance:
         Outcome::Advanced { activated, offered, made_dormant, overdue } => Self { activated, offered, made_dormant, overdue },
         // A later leader has moved the line.

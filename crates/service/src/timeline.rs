@@ -7,7 +7,7 @@ use crate::{
 use frontrow_domain::{
     changes::AuditEntry,
     id::{AuditId, DebtId, PaymentId, ReservationId, RoomId, UserId},
-    line::Token,
+    line::{LineBlock, Token},
     money::Money,
     points::{Debt, DebtStatus, PointEntry, PointKind},
     refusal::{EntityKind, Refusal},
@@ -88,6 +88,8 @@ pub struct Person {
     pub balance: Money,
     /// Places in lines that have not ended.
     pub places: Vec<Token>,
+    /// Blocks from lines that are in force.
+    pub blocks: Vec<LineBlock>,
     /// How many sessions are open: at most a hundred are counted.
     pub sessions: usize,
     /// The newest debts.
@@ -233,9 +235,10 @@ impl BoxOffice {
         let reservations = ReservationFilter { user: Some(id), ..ReservationFilter::default() };
         let payments = PaymentFilter { user: Some(id), ..PaymentFilter::default() };
         let debts = DebtFilter { user: Some(id), ..DebtFilter::default() };
-        let (balance, places, sessions, reservations, payments, history, debts, acts) = tokio::try_join!(
+        let (balance, places, blocks, sessions, reservations, payments, history, debts, acts) = tokio::try_join!(
             self.balance_of(id),
             async { Ok(self.store.live_tokens(id).await?) },
+            self.line_blocks_of(id),
             self.live_sessions(id),
             async { Ok(self.store.reservations(&reservations, Page { after: None, limit: ROWS_MAX }).await?) },
             async { Ok(self.store.payments(&payments, Page { after: None, limit: ROWS_MAX }).await?) },
@@ -275,7 +278,7 @@ impl BoxOffice {
         timeline.retain(|moment| cut.from.is_none_or(|from| moment.at >= from));
         let is_cut = cut.from.is_some() || timeline.len() < all;
         let sessions = sessions.len();
-        Ok(Person { user, balance, places, sessions, debts, timeline, is_cut })
+        Ok(Person { user, balance, places, blocks, sessions, debts, timeline, is_cut })
     }
 
     /// The entries of the audit log about one object, newest first.

@@ -1,4 +1,4 @@
-//! Background work: moving the lines, waking streams, sweeping ended holds, probing the store, counting for the house,
+//! Background work: moving the lines, waking streams, counting what is left of the seats, sweeping ended holds, probing the store, counting for the house,
 //! removing old rows, delivering events. All changes go through commands that are safe at any time, so a late or missing round does no harm.
 
 mod command_line;
@@ -7,6 +7,7 @@ mod house;
 mod lines;
 mod outbox;
 mod retention;
+mod stocks;
 mod streams;
 #[cfg(test)]
 mod testing;
@@ -43,6 +44,7 @@ pub fn start(office: &Arc<BoxOffice>, retention: Retention, stop: &watch::Receiv
     workers.spawn(until(stop.clone(), holds::recover_holds(Arc::clone(office))));
     workers.spawn(until(stop.clone(), find_rooms(Arc::clone(office))));
     workers.spawn(until(stop.clone(), streams::wake_streams(Arc::clone(office))));
+    workers.spawn(until(stop.clone(), stocks::look_at_stocks(Arc::clone(office))));
     workers.spawn(until(stop.clone(), wind_up::wind_up_concerts(Arc::clone(office))));
     let audit_feed = outbox::AuditFeed(Arc::clone(office));
     workers.spawn(outbox::deliver_events(Arc::clone(office), Consumer::AuditFeed, audit_feed, stop.clone()));

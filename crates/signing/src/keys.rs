@@ -93,6 +93,14 @@ impl Keyring {
         KeyFile::read(path)?.keyring()
     }
 
+    /// Loads the keyring from the file at `path`, which must be there.
+    ///
+    /// # Errors
+    /// As for loading.
+    pub fn load(path: &Path) -> Result<Self, KeyError> {
+        KeyFile::read(path)?.keyring()
+    }
+
     /// The ids and secrets in the file at `path`, the signing key first.
     ///
     /// # Errors

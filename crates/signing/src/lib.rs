@@ -1,3 +1,5 @@
+//! What the keys of a box office sign: queue tokens, passes for other sites ([`PassClaims`]), and a few links.
+//!
 //! Signed queue tokens: opaque to the client, verified without a lookup.
 //!
 //! 66 bytes in base64url, 88 characters: version, key id, room, epoch, position, user, time of issue, and a 128-bit MAC
@@ -5,9 +7,11 @@
 //! the position.
 
 mod keys;
+mod pass;
 mod purpose;
 
 pub use keys::{KeyError, Keyring};
+pub use pass::{BadPass, PASS_LEN_MAX, PassClaims, PassJwk, PassKey, PassKeySet, audience, subject};
 pub use purpose::{MAC_BYTES, Purpose};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -17,7 +21,9 @@ use frontrow_domain::{
     time::Time,
 };
 use hmac::{Hmac, KeyInit, Mac};
+use pass::PassSigner;
 use sha2::Sha256;
+use std::sync::OnceLock;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
@@ -73,6 +79,8 @@ struct PreparedKey {
     begun: Hmac<Sha256>,
     /// For everything that is no queue token.
     plain: Hmac<Sha256>,
+    /// Signs passes; derived from the secret when it is needed first.
+    pass: OnceLock<Option<PassSigner>>,
 }
 
 impl PreparedKey {
@@ -89,7 +97,7 @@ impl PreparedKey {
         let plain = Hmac::<Sha256>::new(&key_block.into());
         let mut begun = plain.clone();
         begun.update(&start);
-        Self { id, begun, plain }
+        Self { id, begun, plain, pass: OnceLock::new() }
     }
 
     fn mac(&self, token: &SignedToken) -> [u8; MAC_LEN] {

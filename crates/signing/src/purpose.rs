@@ -12,6 +12,10 @@ pub const MAC_BYTES: usize = 32;
 pub enum Purpose {
     /// The link by which the first operator registers.
     FirstOperator,
+    /// The challenge that a new place in line asks a client to solve.
+    JoinWork,
+    /// A wait that stands for such a challenge where no script runs.
+    JoinWait,
     /// A sign-in whose password was right and whose code is still to come.
     SignIn,
 }
@@ -21,6 +25,8 @@ impl Purpose {
     const fn name(self) -> &'static [u8] {
         match self {
             Self::FirstOperator => b"\x17frontrow first operator",
+            Self::JoinWork => b"\x12frontrow join work",
+            Self::JoinWait => b"\x12frontrow join wait",
             Self::SignIn => b"\x10frontrow sign-in",
         }
     }
@@ -70,7 +76,7 @@ mod tests {
 
     #[test]
     fn each_name_says_its_own_length() {
-        for purpose in [Purpose::FirstOperator, Purpose::SignIn] {
+        for purpose in [Purpose::FirstOperator, Purpose::JoinWork, Purpose::JoinWait, Purpose::SignIn] {
             assert_eq!(usize::from(purpose.name()[0]), purpose.name().len() - 1);
         }
     }

@@ -1,7 +1,7 @@
 //! The texts of enum values in every database.
 
 use frontrow_domain::{
-    line::{EndReason, Gate, TokenStatus},
+    line::{DrawStatus, EndReason, Gate, TokenStatus},
     outbox::Consumer,
     points::{DebtStatus, PointKind},
     sale::{AgeRating, Closing, ConcertStatus, PaymentStatus, ReservationStatus, SeatStatus},
@@ -58,7 +58,10 @@ enum_text!(PaymentStatus: Completed = "completed", Refunded = "refunded");
 enum_text!(PointKind: TopUp = "top_up", Use = "use", Refund = "refund", Adjustment = "adjustment");
 enum_text!(DebtStatus: Open = "open", Collected = "collected", Waived = "waived");
 enum_text!(EndReason:
-    Paid = "paid", Left = "left", Expired = "expired", Missed = "missed", ConcertOver = "concert_over");
+    Paid = "paid", Left = "left", Expired = "expired", Missed = "missed", ConcertOver = "concert_over",
+    Drawn = "drawn", Removed = "removed", RoomClosed = "room_closed");
+enum_text!(DrawStatus:
+    None = "none", Lobby = "lobby", Sealed = "sealed", Placing = "placing", Placed = "placed");
 enum_text!(TokenStatus:
     Waiting = "waiting", Dormant = "dormant", Offered = "offered", Missed = "missed", Active = "active",
     Ended = "ended");

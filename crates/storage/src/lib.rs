@@ -4,6 +4,7 @@
 
 pub mod check;
 mod columns;
+mod draw_columns;
 mod enum_text;
 mod error;
 mod factor_columns;

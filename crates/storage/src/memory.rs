@@ -17,7 +17,7 @@ use frontrow_domain::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
         TokenId, UserId,
     },
-    line::{Room, Token, TokenStatus, is_live_token},
+    line::{Draw, LineBlock, Room, Token, TokenStatus, is_live_token},
     model::Model,
     outage::{Outage, Outages},
     outbox::{Consumer, OutboxEvent},
@@ -159,6 +159,20 @@ impl Store for MemoryStore {
         Ok(self.state().model.factors.get(&user).cloned())
     }
 
+    async fn line_block(&self, user: UserId, room: RoomId) -> Result<Option<LineBlock>, StoreError> {
+        Ok(self.state().model.blocks.get(&(user, room)).cloned())
+    }
+
+    async fn line_blocks(&self, room: RoomId, page: Page<UserId>) -> Result<Vec<LineBlock>, StoreError> {
+        let is_wanted = |row: &&LineBlock| row.room_id == room && page.after.is_none_or(|after| row.user_id > after);
+        Ok(self.state().model.blocks.values().filter(is_wanted).take(limit(page.limit)).cloned().collect())
+    }
+
+    async fn line_blocks_of(&self, user: UserId, most: u32) -> Result<Vec<LineBlock>, StoreError> {
+        let blocks = &self.state().model.blocks;
+        Ok(blocks.values().filter(|row| row.user_id == user).take(limit(most)).cloned().collect())
+    }
+
     async fn operators(&self) -> Result<OperatorPresence, StoreError> {
         Ok(self.state().model.operators())
     }
@@ -227,6 +241,21 @@ impl Store for MemoryStore {
         let tokens = &self.state().model.tokens;
         let is_unused = |position: &Position| !tokens.contains_key(&TokenId { room_id: room, position: *position });
         Ok((after.0 + 1..=to.0).map(Position).filter(is_unused).collect())
+    }
+
+    async fn tokens_up_to(&self, room: RoomId, to: Position, page: Page<Position>) -> Result<Vec<Token>, StoreError> {
+        let id = |position| TokenId { room_id: room, position };
+        let after = page.after.unwrap_or_default();
+        if after >= to {
+            return Ok(Vec::new());
+        }
+        let tokens = &self.state().model.tokens;
+        let found = tokens.range(id(Position(after.0 + 1))..=id(to)).map(|(_, token)| *token);
+        Ok(found.take(page.limit as usize).collect())
+    }
+
+    async fn draw(&self, room: RoomId) -> Result<Option<Draw>, StoreError> {
+        Ok(self.state().model.draws.get(&room).cloned())
     }
 
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {

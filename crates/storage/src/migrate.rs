@@ -67,6 +67,9 @@ pub const SQLITE: &[Migration] = &[
     Migration { version: 26, name: "operators", sql: include_str!("../migrations/sqlite/0026_operators.sql") },
     Migration { version: 27, name: "references", sql: include_str!("../migrations/sqlite/0027_references.sql") },
     Migration { version: 28, name: "claims", sql: include_str!("../migrations/sqlite/0028_claims.sql") },
+    Migration { version: 29, name: "draws", sql: include_str!("../migrations/sqlite/0029_draws.sql") },
+    Migration { version: 30, name: "line_blocks", sql: include_str!("../migrations/sqlite/0030_line_blocks.sql") },
+    Migration { version: 31, name: "site_rooms", sql: include_str!("../migrations/sqlite/0031_site_rooms.sql") },
 ];
 
 /// The steps of the `PostgreSQL` schema.

@@ -39,8 +39,8 @@ use crate::{
         outage::Pulse,
         read_pool::{ReadPool, Snapshot, read_all},
         tables::{
-            account_link, audit_feed, audit_log, concert, concert_details, debt, outbox, payment, point, point_history,
-            poster,
+            account_link, audit_feed, audit_log, concert, concert_details, debt, draw, line_block, outbox, payment,
+            point, point_history, poster,
             reservation::{self, Expiries, Late},
             room, seat, second_factor, session, token, user,
         },
@@ -56,7 +56,7 @@ use frontrow_domain::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
         TokenId, UserId,
     },
-    line::{Room, Token},
+    line::{Draw, LineBlock, Room, Token},
     outage::{Outage, Outages},
     outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
@@ -182,6 +182,18 @@ impl Store for PostgresStore {
         second_factor::find(&self.reads, user).await
     }
 
+    async fn line_block(&self, user: UserId, room: RoomId) -> Result<Option<LineBlock>, StoreError> {
+        line_block::find(&self.reads, user, room).await
+    }
+
+    async fn line_blocks(&self, room: RoomId, page: Page<UserId>) -> Result<Vec<LineBlock>, StoreError> {
+        line_block::of_room(&self.reads, room, page).await
+    }
+
+    async fn line_blocks_of(&self, user: UserId, limit: u32) -> Result<Vec<LineBlock>, StoreError> {
+        line_block::of_user(&self.reads, user, limit).await
+    }
+
     async fn operators(&self) -> Result<OperatorPresence, StoreError> {
         user::operators(&self.reads).await
     }
@@ -229,6 +241,14 @@ impl Store for PostgresStore {
         to: Position,
     ) -> Result<Vec<Position>, StoreError> {
         token::unassigned_positions(&self.reads, room, after, to).await
+    }
+
+    async fn tokens_up_to(&self, room: RoomId, to: Position, page: Page<Position>) -> Result<Vec<Token>, StoreError> {
+        token::page_up_to(&self.reads, room, to, page).await
+    }
+
+    async fn draw(&self, room: RoomId) -> Result<Option<Draw>, StoreError> {
+        draw::find(&self.reads, room).await
     }
 
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {

@@ -21,8 +21,8 @@ use crate::{
         files::Files,
         read_pool::ReadPool,
         tables::{
-            account_link, audit_feed, audit_log, clock, concert, concert_details, debt, outbox, payment, point,
-            point_history, poster, reservation, room, seat, second_factor, session, token, user,
+            account_link, audit_feed, audit_log, clock, concert, concert_details, debt, draw, line_block, outbox,
+            payment, point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
         },
         writer::Writer,
     },
@@ -38,7 +38,7 @@ use frontrow_domain::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
         TokenId, UserId,
     },
-    line::{Room, Token},
+    line::{Draw, LineBlock, Room, Token},
     outage::{Outage, Outages},
     outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
@@ -240,6 +240,18 @@ impl Store for SqliteStore {
         self.read(move |conn| second_factor::find(conn, user)).await
     }
 
+    async fn line_block(&self, user: UserId, room: RoomId) -> Result<Option<LineBlock>, StoreError> {
+        self.read(move |conn| line_block::find(conn, user, room)).await
+    }
+
+    async fn line_blocks(&self, room: RoomId, page: Page<UserId>) -> Result<Vec<LineBlock>, StoreError> {
+        self.read(move |conn| line_block::of_room(conn, room, page)).await
+    }
+
+    async fn line_blocks_of(&self, user: UserId, limit: u32) -> Result<Vec<LineBlock>, StoreError> {
+        self.read(move |conn| line_block::of_user(conn, user, limit)).await
+    }
+
     async fn operators(&self) -> Result<OperatorPresence, StoreError> {
         self.read(user::operators).await
     }
@@ -286,6 +298,14 @@ impl Store for SqliteStore {
         to: Position,
     ) -> Result<Vec<Position>, StoreError> {
         self.read(move |conn| token::unassigned_positions(conn, room, after, to)).await
+    }
+
+    async fn tokens_up_to(&self, room: RoomId, to: Position, page: Page<Position>) -> Result<Vec<Token>, StoreError> {
+        self.read(move |conn| token::page_up_to(conn, room, to, page)).await
+    }
+
+    async fn draw(&self, room: RoomId) -> Result<Option<Draw>, StoreError> {
+        self.read(move |conn| draw::find(conn, room)).await
     }
 
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {

@@ -13,7 +13,7 @@ use frontrow_domain::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
         TokenId, UserId,
     },
-    line::{Room, Token},
+    line::{Draw, LineBlock, Room, Token},
     outage::{Outage, Outages},
     outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
@@ -81,6 +81,15 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The second factor of a user, in whatever state it is.
     async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>, StoreError>;
 
+    /// The block of a user from the line of a room, in force or over.
+    async fn line_block(&self, user: UserId, room: RoomId) -> Result<Option<LineBlock>, StoreError>;
+
+    /// The blocks from the line of a room, in force or over, by user.
+    async fn line_blocks(&self, room: RoomId, page: Page<UserId>) -> Result<Vec<LineBlock>, StoreError>;
+
+    /// The blocks of a user from lines, in force or over, by room, at most `limit`.
+    async fn line_blocks_of(&self, user: UserId, limit: u32) -> Result<Vec<LineBlock>, StoreError>;
+
     /// Whether there is an operator, or was one by the audit log.
     async fn operators(&self) -> Result<OperatorPresence, StoreError>;
 
@@ -126,6 +135,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         after: Position,
         to: Position,
     ) -> Result<Vec<Position>, StoreError>;
+
+    /// The tokens of a room up to `to`, whatever their state, by position.
+    async fn tokens_up_to(&self, room: RoomId, to: Position, page: Page<Position>) -> Result<Vec<Token>, StoreError>;
+
+    /// The draw of a room; none before its secret was committed to.
+    async fn draw(&self, room: RoomId) -> Result<Option<Draw>, StoreError>;
 
     /// Everything that a room's view is built from.
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError>;

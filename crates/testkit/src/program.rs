@@ -49,6 +49,7 @@ impl Program {
             .args(["--requests-per-second-per-user", "100000", "--request-burst-per-user", "100000"])
             .args(["--changes-per-hour-per-user", "1000000", "--holds-per-hour-per-user", "1000000"])
             .args(["--reads-per-second-per-user", "100000", "--polls-per-second-per-token", "100000"])
+            .args(["--joins-per-address", "0", "--joins-per-network", "0"])
             .args(flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

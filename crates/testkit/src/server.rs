@@ -50,7 +50,7 @@ pub struct Server {
 }
 
 /// Settings for tests: rate limits are out of the way, the rest are the defaults.
-const SETTINGS: [(&str, &str); 10] = [
+const SETTINGS: [(&str, &str); 12] = [
     ("--listen", "127.0.0.1:0"),
     ("--top-up-policy", "open"),
     ("--requests-per-second-per-user", "100000"),
@@ -59,6 +59,8 @@ const SETTINGS: [(&str, &str); 10] = [
     ("--holds-per-hour-per-user", "1000000"),
     ("--reads-per-second-per-user", "100000"),
     ("--polls-per-second-per-token", "100000"),
+    ("--joins-per-address", "0"),
+    ("--joins-per-network", "0"),
     ("--login-per-minute-per-account", "100000"),
     ("--login-per-minute-per-address", "100000"),
 ];

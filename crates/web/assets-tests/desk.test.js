@@ -8,7 +8,7 @@ import { clock, fills, forecastWords, hour, length, lookWords, money, stateWords
 
 const room = (more = {}) => ({
   room_id: 1, version: "100", gate: "open", max_active: 200, admit_per_minute: 120, message: null,
-  waiting: 12_480, offered: 5, active: 198, dormant: 2, missed: 1, ...more,
+  waiting: 12_480, offered: 5, active: 198, dormant: 2, missed: 1, told: { error_percent: null, within_p90_percent: null }, ...more,
 });
 const screen = (more = {}) => ({
   at: "2027-01-15T11:04:12.000000Z", state: "on_sale",
@@ -22,7 +22,7 @@ const screen = (more = {}) => ({
 const words = {
   day: "일", days: "{n}일", hours: "{n}시간", minutes: "{n}분", seconds: "{n}초",
   state_opens: "예매 시작까지 {clock}", state_opens_now: "곧 시작합니다", state_on_sale: "예매 중, 열린 지 {clock}", state_closed: "판매 종료",
-  joins: "분당 +{n}", offered: "차례 {n} · 응답 없음 {missed}", idle: "빈자리 {n}", rate: "허용 {n}/분", no_rate: "제한 없음",
+  joins: "분당 +{n}", offered: "차례 {n} · 응답 없음 {missed}", told: "오차 {error}%, {within}% 안", idle: "빈자리 {n}", rate: "허용 {n}/분", no_rate: "제한 없음",
   held: "잡힌 좌석 {held} · 남은 좌석 {free}", pace: "분당 {n}석", money_held: "잡힌 좌석 {sum}",
   unknown: "알 수 없음", unknown_paused: "줄이 멈춰 있습니다", not_sold_out: "매진되지 않음", reach: "줄의 {percent}%", line_empty: "줄은 {when}에 비움",
   nothing: "없음", since: "{length}째", look_errors: "요청 {requests}건 중 {errors}건 실패", do_errors: "로그를 보세요.",
@@ -56,11 +56,12 @@ test("the state counts down to the opening by the server's clock, and up from it
 
 test("every place of the strip has its text", () => {
   assert.deepEqual(fills(screen(), manner), {
-    waiting: "12,480", joins: "분당 +38", offered: "차례 5 · 응답 없음 3", active: "198", cap: "200", idle: "빈자리 2",
+    waiting: "12,480", joins: "분당 +38", offered: "차례 5 · 응답 없음 3", told: "", active: "198", cap: "200", idle: "빈자리 2",
     admitted: "61", rate: "허용 120/분", sold: "1,204", seats: "2,000", held: "잡힌 좌석 341 · 남은 좌석 455", pace: "분당 90석",
     money: "151,200,000원", money_held: "잡힌 좌석 34,100,000원", forecast: "20:11", forecast_more: "줄의 38%", message: "없음",
   });
   const over = fills(screen({ room: room({ admit_per_minute: null, max_active: 100 }) }), manner);
+  assert.equal(fills(screen({ room: room({ told: { error_percent: 18, within_p90_percent: 91 } }) }), manner)["told"], "오차 18%, 91% 안");
   assert.deepEqual([over.rate, over.idle], ["제한 없음", "빈자리 0"], "a cap that was lowered leaves more inside than it has");
 });
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { Live } from "../assets/line/live.js";
 import { retryAfter } from "../assets/live/source.js";
 import { barOf, sceneOf, untilOf } from "../assets/line/main.js";
-import { hourWords, momentWords, seatsWords, waitWords, warningWords } from "../assets/line/words.js";
+import { hourWords, momentWords, outlookWords, seatsWords, waitWords, warningWords } from "../assets/line/words.js";
 import { inFakeTime, pass, place, second } from "./waiting.js";
 
 test("a wait is said as the server says it", () => {
@@ -46,6 +46,11 @@ test("of a sale that is sold out no wait is said, and a line that rests says why
   ]) {
     assert.equal(waitWords(wait, words, { isSoldOut: true }), said);
   }
+});
+
+test("the outlook is said if it is known", () => {
+  const words = { outlook_likely: "likely", outlook_sold_out: "sold" };
+  assert.deepEqual(["likely", "sold_out", "later_than_this_page", null, undefined].map((outlook) => outlookWords(outlook, words)), ["likely", "sold", "", "", ""]);
 });
 
 test("the sale is said in the words of its state", () => {

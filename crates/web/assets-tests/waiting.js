@@ -9,7 +9,7 @@ export const place = (more = {}) => ({
   position: 1_284,
   ahead: 312,
   total_waiting: 2_000,
-  estimated_wait: { known: false, reason: "measuring" },
+  estimated_wait: { known: false, reason: "measuring" }, outlook: null,
   deadline: null,
   poll_after_ms: 1_500,
   message: null,

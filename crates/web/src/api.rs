@@ -2,10 +2,12 @@
 
 pub mod concerts;
 pub mod docs;
+pub mod draws;
 pub mod health;
 pub mod letters;
 pub mod openapi;
 pub mod operator;
+pub mod passes;
 pub mod payments;
 pub mod points;
 pub mod queue;
@@ -38,7 +40,14 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(queue::one, queue::leave))
         .routes(routes!(queue::position))
         .routes(routes!(queue::events))
+        .routes(routes!(queue::challenge))
         .routes(routes!(queue::activate))
+        .routes(routes!(passes::issue))
+        .routes(routes!(passes::end))
+        .routes(routes!(draws::proof))
+        .routes(routes!(draws::draw))
+        .routes(routes!(draws::record))
+        .routes(routes!(draws::hand_in))
         .routes(routes!(concerts::list))
         .routes(routes!(concerts::one))
         .routes(routes!(concerts::seats))
@@ -61,8 +70,12 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(operator::seats::remove))
         .routes(routes!(operator::seats::block_seats))
         .routes(routes!(operator::seats::free_seats))
-        .routes(routes!(operator::rooms::rooms))
+        .routes(routes!(operator::rooms::rooms, operator::rooms::create_room))
+        .routes(routes!(operator::rooms::close_room))
         .routes(routes!(operator::rooms::room, operator::rooms::set_room))
+        .routes(routes!(operator::blocks::blocks, operator::blocks::block))
+        .routes(routes!(operator::blocks::remove))
+        .routes(routes!(operator::blocks::unblock))
         .routes(routes!(operator::search::users))
         .routes(routes!(operator::books::user))
         .routes(routes!(operator::books::history))

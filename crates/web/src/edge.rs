@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod auth;
+pub(crate) mod base_url;
 mod by_address;
 pub mod cookies;
 pub mod cors;
@@ -11,11 +12,13 @@ pub mod extract;
 pub mod form;
 pub mod head;
 pub mod idempotency;
+pub mod join;
 pub mod kept;
 pub(crate) mod language;
 pub mod limit;
 pub mod listener;
 pub mod observe;
+pub mod outbound;
 pub mod posters;
 pub mod precondition;
 pub mod problem;

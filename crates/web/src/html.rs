@@ -8,7 +8,6 @@
 //! [`Problem`]: crate::edge::problem::Problem
 
 pub(crate) mod assets;
-pub(crate) mod base_url;
 pub(crate) mod figures;
 pub(crate) mod forms;
 pub(crate) mod grade_looks;
@@ -23,17 +22,16 @@ pub(crate) mod shared;
 pub(crate) mod shell;
 pub(crate) mod texts;
 mod theme;
-mod turn_url;
 
 pub(crate) use problem_page::PageVisit;
 pub use theme::Theme;
-pub use turn_url::TurnUrl;
 
 use crate::{
     edge::state::SharedState,
     html::{assets::Assets, shared::SharedPages, texts::Texts},
 };
 use axum::{Router, http::HeaderValue, routing::get};
+use frontrow_domain::line::TurnUrl;
 use std::sync::Arc;
 
 /// What the pages are made from: words and files that never change while the program runs.
@@ -74,6 +72,12 @@ impl PageKit {
         Ok(Self(Arc::new(Kit { texts, assets, theme, shared, public_url, turn_url, content_security_policy })))
     }
 
+    /// The address of the shop as the outside knows it, if it is set.
+    pub(crate) fn public_url(&self) -> Option<&Arc<str>> {
+        self.0.public_url.as_ref()
+    }
+
+    /// What a turn in the house room opens at another shop, if it does.
     pub(crate) fn turn_url(&self) -> Option<&TurnUrl> {
         self.0.turn_url.as_ref()
     }

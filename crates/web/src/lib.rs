@@ -7,7 +7,7 @@ pub mod edge;
 pub mod html;
 mod pages;
 
-use api::{docs, health};
+use api::{docs, health, passes};
 use axum::{Router, routing::get};
 use edge::{posters, problem, state::SharedState};
 
@@ -40,6 +40,7 @@ pub fn router(app: SharedState, metrics: MetricsAt) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/openapi.json", get(health::document))
+        .route(passes::KEYS_PATH, get(passes::keys))
         .merge(docs::routes())
         .merge(html::routes())
         .merge(pages::routes())

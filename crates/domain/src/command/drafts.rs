@@ -1,8 +1,8 @@
 //! The data of commands: new concerts, changes, corrections, passwords.
 
 use crate::{
-    id::{EventId, ReservationId, TokenId, UserId},
-    line::Gate,
+    id::{EventId, ReservationId, RoomId, TokenId, UserId},
+    line::{Gate, OpeningOrder, RoomSite, TurnUrl},
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
     sale::{ConcertStatus, DetailsChange, Fold},
@@ -209,6 +209,19 @@ pub struct OwnRoom {
     pub admit_per_minute: Option<i64>,
 }
 
+/// A room without a concert, in front of another site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRoom {
+    /// The site.
+    pub site: RoomSite,
+    /// The cap on active tokens.
+    pub max_active: i64,
+    /// The rate, in turns a minute; none for no limit.
+    pub admit_per_minute: Option<i64>,
+    /// When the first turns are offered; none for at once.
+    pub opens_at: Option<Time>,
+}
+
 /// An operator's changes of a room; none leaves a field.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RoomChange {
@@ -220,6 +233,25 @@ pub struct RoomChange {
     pub gate: Option<Gate>,
     /// The message to all clients in line; `Some(None)` removes it.
     pub message: Option<Option<String>>,
+    /// The order of those who come before the opening. It may change until the line has begun to move.
+    pub opening: Option<OpeningOrder>,
+    /// The name of the site, if the room stands in front of one.
+    pub name: Option<String>,
+    /// Where a turn leads, if the room stands in front of another site.
+    pub turn_url: Option<TurnUrl>,
+}
+
+/// A user whom an operator keeps out of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBlock {
+    /// The room.
+    pub room_id: RoomId,
+    /// The user.
+    pub user_id: UserId,
+    /// The reason, for operators alone.
+    pub reason: String,
+    /// Until when; none for until an operator lifts it.
+    pub until: Option<Time>,
 }
 
 /// What became of the events that a process has claimed.

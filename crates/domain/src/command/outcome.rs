@@ -2,7 +2,7 @@
 
 use crate::{
     id::SeatId,
-    line::{Room, Token},
+    line::{Pass, Room, Token},
     outbox::OutboxEvent,
     points::{Debt, PointEntry},
     sale::{Concert, Payment, Reservation},
@@ -37,6 +37,8 @@ pub enum Outcome {
     Token(Token),
     /// The token has its turn, but the room is full at the moment: the client repeats at once and loses nothing.
     TurnPending(Token),
+    /// A pass was issued.
+    Pass(Pass),
     /// The line moved.
     Advanced {
         /// How many tokens were activated whose claims had found the room full.

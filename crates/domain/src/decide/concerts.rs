@@ -9,9 +9,10 @@ use crate::{
             check_system, differences, later, malformed, with_reason,
         },
         payments::give_back,
+        rooms::end_head,
     },
-    id::{ConcertId, PaymentId, RoomId, SeatId},
-    line::{EndReason, Room, TokenStatus},
+    id::{CONCERTS_MAX, ConcertId, PaymentId, RoomId, SeatId},
+    line::{DrawPhase, EndReason, OpeningOrder, Room},
     money::Money,
     refusal::{EntityKind, Refusal},
     sale::{
@@ -63,6 +64,9 @@ pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Dec
     };
     check(&concert)?;
     new.details.check()?;
+    if world.next_ids.concert.peek() > CONCERTS_MAX {
+        return Err(malformed("There is no number left for a concert."));
+    }
     // A refused concert takes no number.
     concert.concert_id = world.take_concert_id();
     if let Some(room) = own_room {
@@ -88,7 +92,9 @@ pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Dec
 /// Gives a concert a room of its own. Its sale window is set once the concert's hours are known.
 fn open_own_room(world: &mut World, concert: &mut Concert, OwnRoom { max_active, admit_per_minute }: OwnRoom) {
     let room_id = RoomId::of_concert(concert.concert_id);
-    let room = Room { admit_per_minute, ..Room::new(room_id, max_active, world.now) };
+    let has_lobby = world.policy.opening == OpeningOrder::Draw && world.now < concert.opens_at;
+    let draw = if has_lobby { DrawPhase::Lobby } else { DrawPhase::None };
+    let room = Room { admit_per_minute, draw, ..Room::new(room_id, max_active, world.now) };
     world.rooms.put(room_id, room);
     world.note_cap(room_id, max_active);
     concert.room_id = room_id;
@@ -450,18 +456,9 @@ pub(super) fn end_line(world: &mut World, caller: Caller, id: ConcertId) -> Deci
     let concert = find(world, id)?;
     let mut overdue = 0_u32;
     if concert.is_line_over(world.now)
-        && let Some(mut room) = own_room(world, &concert)
+        && let Some(room) = own_room(world, &concert)
     {
-        for token_id in world.head.remove(&room.room_id).unwrap_or_default() {
-            let token = world.token(token_id).filter(|token| token.status() == TokenStatus::Waiting);
-            let Some(token) = token else { continue };
-            room.cursor = room.cursor.max(token_id.position);
-            world.put_token(token.ended(world.now, EndReason::ConcertOver)?);
-            overdue = overdue.saturating_add(1);
-        }
-        if overdue > 0 {
-            world.rooms.put(room.room_id, room);
-        }
+        overdue = end_head(world, room, EndReason::ConcertOver)?;
     }
     Ok(Outcome::Advanced { activated: 0, offered: 0, made_dormant: 0, overdue })
 }

@@ -1,3 +1,4 @@
+use super::rooms::check_name;
 use crate::{
     command::{Decision, Outcome, RoomChange},
     id::RoomId,
@@ -116,6 +117,10 @@ pub(super) fn set_room(
         return Err(Refusal::NotFound { what: EntityKind::Room });
     };
     check_basis(basis, before.updated_at)?;
+    if change.name.is_some() || change.turn_url.is_some() {
+        before.site.as_ref().ok_or_else(|| malformed("Only a room without a concert has a name and an address."))?;
+    }
+    change.name.as_deref().map_or(Ok(()), check_name)?;
     if let Some(max_active) = change.max_active {
         check_max_active(max_active)?;
     }
@@ -123,6 +128,9 @@ pub(super) fn set_room(
     reason.map_or(Ok(()), check_reason)?;
     if change.hurts(&before) {
         check_has_reason(caller, reason)?;
+    }
+    if change.opening.is_some_and(|opening| opening != before.draw.opening_order()) && !before.may_reorder(world.now) {
+        return Err(Refusal::SaleOpened { opened_at: before.opens_at.unwrap_or(before.updated_at) });
     }
     let mut room = change.applied(&before);
     room.updated_at = later(room.updated_at, world.now);

@@ -1,4 +1,4 @@
-use super::operators::check_system;
+use super::{blocks::check_not_blocked, operators::check_system};
 use crate::{
     command::{Decision, Issue, Outcome},
     id::{ConcertId, Position, RoomId, TokenId},
@@ -15,13 +15,16 @@ use std::collections::HashSet;
 
 pub(super) fn issue(world: &mut World, caller: Caller, room_id: RoomId, concert_id: Option<ConcertId>) -> Decision {
     let Some(user_id) = caller.user_id() else { return Err(Refusal::Forbidden) };
-    if !world.rooms.contains(room_id) {
-        return Err(Refusal::NotFound { what: EntityKind::Room });
+    match world.rooms.get(room_id) {
+        None => return Err(Refusal::NotFound { what: EntityKind::Room }),
+        Some(room) if room.is_closed_for_good(world.now) => return Err(Refusal::RoomClosed),
+        Some(_) => {}
     }
     if let Some(concert_id) = concert_id {
         let concert = world.concerts.get(concert_id).filter(|concert| concert.room_id == room_id);
         concert.ok_or(Refusal::NotFound { what: EntityKind::Concert })?.check_not_over(world.now)?;
     }
+    check_not_blocked(world, room_id, user_id)?;
     let old = world.places.get(&(user_id, room_id)).and_then(|id| world.token(*id));
     if let Some(old) = old.filter(is_live_token) {
         let mut token = old.after_deadline(world.now, &world.policy);
@@ -156,6 +159,18 @@ pub(super) fn wake(world: &mut World, caller: Caller, id: TokenId) -> Decision {
     };
     world.put_token(token);
     Ok(Outcome::Token(token))
+}
+
+pub(super) fn issue_pass(world: &mut World, caller: Caller, id: TokenId) -> Decision {
+    let (now, policy) = (world.now, world.policy);
+    let before = own(world, caller, id)?;
+    let token = before.after_deadline(now, &policy);
+    check_may_use(&token, caller, id.room_id, now, &policy)?;
+    let token = token.extended_for_pass(now, &policy, &world.outages)?;
+    if token != before {
+        world.put_token(token);
+    }
+    token.pass(now).map(Outcome::Pass).ok_or(Refusal::TokenEnded)
 }
 
 pub(super) fn advance(

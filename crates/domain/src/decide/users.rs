@@ -356,6 +356,7 @@ pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Dec
     user.role = Role::Buyer;
     user.status = UserStatus::Erased;
     world.remove_factor(id);
+    world.erase_blocks(id);
     world.set_password(id, PasswordHash(String::new()));
     world.end_sessions(&mut user, None);
     let user = put(world, user);

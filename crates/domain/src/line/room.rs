@@ -1,6 +1,6 @@
 //! A waiting room: its cap, its rate and its gate, and how many turns it may offer.
 
-use super::TurnOutlook;
+use super::{ContradictoryColumns, DrawPhase, TurnOutlook, TurnUrl};
 use crate::{
     id::{Position, RoomId},
     time::{Span, Time},
@@ -22,6 +22,32 @@ pub enum Gate {
 /// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Fence(pub i64);
+
+/// The other site that a room without a concert stands in front of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomSite {
+    /// The name that visitors see.
+    pub name: String,
+    /// Where a turn leads.
+    pub turn_url: TurnUrl,
+}
+
+impl RoomSite {
+    /// The site of a room's row: it has both columns or none.
+    ///
+    /// # Errors
+    /// It has one of them, or the address is none that a turn may open.
+    pub fn of_columns(name: Option<String>, turn_url: Option<&str>) -> Result<Option<Self>, ContradictoryColumns> {
+        let broken = ContradictoryColumns { table: "room" };
+        match (name, turn_url) {
+            (None, None) => Ok(None),
+            (Some(name), Some(turn_url)) => {
+                turn_url.parse().map(|turn_url| Some(Self { name, turn_url })).map_err(|_| broken)
+            }
+            _ => Err(broken),
+        }
+    }
+}
 
 /// A waiting room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,10 +77,16 @@ pub struct Room {
     /// The leader that moved the line last: one with a lower number moves it no more.
     #[serde(skip)]
     pub fence: Fence,
-    /// When the sale of the concert opens whose own room it is; none for the house room.
+    /// When the sale of the concert opens whose own room it is, or the room of a site; none for the house room.
     pub opens_at: Option<Time>,
-    /// When that sale is over: it closes, or was stopped before. None for the house room.
+    /// When that sale is over: it closes, or was stopped before; or when the room of a site was closed. None for the
+    /// house room.
     pub closes_at: Option<Time>,
+    /// Whether the line begins with a draw, and how far that is.
+    #[serde(default)]
+    pub draw: DrawPhase,
+    /// The other site; none for the house room and the rooms of concerts.
+    pub site: Option<RoomSite>,
     /// When a setting last changed.
     pub updated_at: Time,
 }
@@ -95,6 +127,8 @@ impl Room {
             fence: Fence(0),
             opens_at: None,
             closes_at: None,
+            draw: DrawPhase::None,
+            site: None,
             updated_at: now,
         }
     }
@@ -138,6 +172,12 @@ impl Room {
     #[must_use]
     pub fn is_sale_over(&self, now: Time) -> bool {
         self.closes_at.is_some_and(|closes_at| now >= closes_at)
+    }
+
+    /// Whether it is the room of a site and was closed, for good.
+    #[must_use]
+    pub fn is_closed_for_good(&self, now: Time) -> bool {
+        self.site.is_some() && self.is_sale_over(now)
     }
 
     /// How many turns may be offered now; earns credit but spends none. Zero until `lead` before the sale opens, and
@@ -195,10 +235,29 @@ impl Room {
         self.may_move(now, lead) && self.turns_at(OVERCOMMIT_MAX_PPM, active, offered) > 0
     }
 
-    /// Whether the gate is open and the sale has begun, less the lead, and is not over.
+    /// Whether the gate is open, no draw stands before the first turn, and the sale has begun, less the lead, and is not
+    /// over.
     #[must_use]
     pub fn may_move(&self, now: Time, lead: Span) -> bool {
-        self.gate == Gate::Open && !self.is_sale_over(now) && self.rests_until(now, lead).is_none()
+        self.gate == Gate::Open
+            && !self.draw.is_pending()
+            && !self.is_sale_over(now)
+            && self.rests_until(now, lead).is_none()
+    }
+
+    /// Whether the order of those who wait for the opening may still change: the line leads to one sale, which has not
+    /// opened, and no turn was offered.
+    #[must_use]
+    pub fn may_reorder(&self, now: Time) -> bool {
+        self.opens_at.is_some_and(|opens_at| now < opens_at)
+            && self.cursor.0 == 0
+            && matches!(self.draw, DrawPhase::None | DrawPhase::Lobby)
+    }
+
+    /// Whether the lobby is open and may be sealed: the sale has opened, and is not over.
+    #[must_use]
+    pub fn may_seal(&self, now: Time) -> bool {
+        self.draw == DrawPhase::Lobby && self.rests_until(now, Span::ZERO).is_none() && !self.is_sale_over(now)
     }
 
     /// How many turns are missing if the outstanding ones are `over_ppm` of the free places.

@@ -38,8 +38,14 @@ pub enum EndReason {
     Expired,
     /// It let too many turns pass: a new place is at the end of the line.
     Missed,
+    /// It was an entry of the lobby: its user waits with the token that the draw gave it.
+    Drawn,
     /// It waited for a concert that was cancelled or is over: no turn could come any more.
     ConcertOver,
+    /// An operator removed its user from the line.
+    Removed,
+    /// Its room, which stood in front of another site, was closed.
+    RoomClosed,
 }
 
 /// A token's state, with the data of that state.

@@ -7,6 +7,7 @@ use crate::{
     policy::{Policy, TOKENS_PER_ADVANCE_MAX},
     refusal::Refusal,
     time::Time,
+    user::Caller,
 };
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +100,7 @@ impl Token {
     }
 
     /// The token in another state, if a step leads there from its present one.
-    fn entered(self, next: TokenState) -> Result<Self, WrongState> {
+    pub(super) fn entered(self, next: TokenState) -> Result<Self, WrongState> {
         if !self.state.may_become(next) {
             return Err(WrongState { from: self.state.status(), to: next.status() });
         }
@@ -375,13 +376,36 @@ pub fn is_live_token(token: &Token) -> bool {
     token.status() != TokenStatus::Ended
 }
 
-/// Whether a heartbeat should wake the token: a dormant one always, an active one if the renewal would move its
-/// deadline by a step, or to its absolute limit. A smaller gain is not worth a command. Clients poll at intervals
-/// longer than a step, so each poll renews, and one that is lost costs nothing.
+/// Who shows a sign of life of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignOfLife {
+    /// The token's own user, or another shop's server for the user: an active token is renewed.
+    ByOwner,
+    /// A client that has shown the token and nothing else. It keeps a place in line awake. An active token it does not
+    /// renew: else a program could keep bought or forgotten tokens active without their users.
+    ByToken,
+}
+
+impl SignOfLife {
+    /// The sign of a call by `caller`, if it has a session or a key, for a token of `owner`.
+    #[must_use]
+    pub fn of(caller: Option<Caller>, owner: UserId) -> Self {
+        match caller {
+            Some(Caller::Service) => Self::ByOwner,
+            Some(caller) if caller.user_id() == Some(owner) => Self::ByOwner,
+            _ => Self::ByToken,
+        }
+    }
+}
+
+/// Whether a sign of life should wake the token: a dormant one always, an active one if the sign is of its owner and the
+/// renewal would move its deadline by a step, or to its absolute limit. A smaller gain is not worth a command. Clients
+/// poll at intervals longer than a step, so each poll renews, and one that is lost costs nothing.
 #[must_use]
-pub fn is_wake_due(state: TokenState, now: Time, policy: &Policy, outages: &Outages) -> bool {
+pub fn is_wake_due(state: TokenState, sign: SignOfLife, now: Time, policy: &Policy, outages: &Outages) -> bool {
     match state {
         TokenState::Dormant { .. } => true,
+        TokenState::Active { .. } if sign == SignOfLife::ByToken => false,
         TokenState::Active { since, until } => {
             let limit = outages.limit_of(since, policy);
             let renewed = now.plus(policy.idle_span()).min(limit);
@@ -493,7 +517,7 @@ mod tests {
                 let mut last = START;
                 for at in [first, second].map(|seconds| START.plus(Span::from_secs(seconds))) {
                     if token.is_active(at) {
-                        if is_wake_due(token.state, at, &policy, &Outages::default()) {
+                        if is_wake_due(token.state, SignOfLife::ByOwner, at, &policy, &Outages::default()) {
                             token = token.renewed(at, &policy, &Outages::default()).unwrap();
                         }
                         last = at;
@@ -516,7 +540,8 @@ mod tests {
         for round in 1..16 {
             now = now.plus(poll);
             assert!(active.is_active(now), "poll {round}");
-            if round % 2 == 1 && is_wake_due(active.state, now, &policy, &Outages::default()) {
+            let is_due = is_wake_due(active.state, SignOfLife::ByOwner, now, &policy, &Outages::default());
+            if round % 2 == 1 && is_due {
                 active = active.renewed(now, &policy, &Outages::default()).unwrap();
             }
         }
@@ -525,7 +550,8 @@ mod tests {
     #[test]
     fn a_token_is_woken_when_that_would_change_something() {
         let policy = Policy::default();
-        let due = |token: &Token, now| is_wake_due(token.state, now, &policy, &Outages::default());
+        let due_by = |sign, token: &Token, now| is_wake_due(token.state, sign, now, &policy, &Outages::default());
+        let due = |token: &Token, now| due_by(SignOfLife::ByOwner, token, now);
         let active = active(&policy);
         let step = START.plus(policy.renew_step());
         assert!(!due(&active, step.minus(Span::from_micros(1))));
@@ -537,6 +563,22 @@ mod tests {
         assert!(!due(&at_its_limit, START.plus(policy.active_limit).minus(Span::from_secs(1))));
         assert!(due(&token().made_dormant(START, &policy).unwrap(), START));
         assert!(!due(&token(), START));
+        // The token alone keeps a place in line awake, and renews no turn.
+        assert!(due_by(SignOfLife::ByToken, &token().made_dormant(START, &policy).unwrap(), START));
+        for at in [step, nearly] {
+            assert!(!due_by(SignOfLife::ByToken, &active, at));
+        }
+    }
+
+    #[test]
+    fn a_sign_of_life_is_the_owners_if_the_session_or_the_key_is() {
+        let (owner, other) = (UserId(uuid::Uuid::from_u128(1)), UserId(uuid::Uuid::from_u128(2)));
+        for caller in [Caller::Buyer(owner), Caller::Operator(owner), Caller::Viewer(owner), Caller::Service] {
+            assert_eq!(SignOfLife::of(Some(caller), owner), SignOfLife::ByOwner, "{caller:?}");
+        }
+        for caller in [Some(Caller::Buyer(other)), Some(Caller::Operator(other)), Some(Caller::Anonymous), None] {
+            assert_eq!(SignOfLife::of(caller, owner), SignOfLife::ByToken, "{caller:?}");
+        }
     }
 
     #[test]

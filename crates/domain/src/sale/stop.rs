@@ -3,7 +3,7 @@
 use super::{Concert, ConcertStatus, Seat, SeatChange, SeatStatus};
 use crate::{
     command::{ConcertChange, RoomChange},
-    line::{Gate, Room},
+    line::{DrawPhase, Gate, OpeningOrder, Room},
     time::Time,
 };
 
@@ -35,11 +35,24 @@ impl RoomChange {
         if let Some(message) = &self.message {
             room.message.clone_from(message);
         }
+        room.draw = match (self.opening, room.draw) {
+            (Some(OpeningOrder::Draw), DrawPhase::None) => DrawPhase::Lobby,
+            (Some(OpeningOrder::FirstCome), DrawPhase::Lobby) => DrawPhase::None,
+            (_, draw) => draw,
+        };
+        if let Some(site) = &mut room.site {
+            if let Some(name) = &self.name {
+                site.name.clone_from(name);
+            }
+            if let Some(turn_url) = &self.turn_url {
+                site.turn_url.clone_from(turn_url);
+            }
+        }
         room
     }
 
-    /// Whether the change takes something from buyers: it pauses the gate, lowers the cap, or introduces or lowers a
-    /// rate.
+    /// Whether the change takes something from buyers: it pauses the gate, lowers the cap, introduces or lowers a
+    /// rate, or orders those who wait for the opening in another way.
     #[must_use]
     pub fn hurts(&self, room: &Room) -> bool {
         let after = self.applied(room);
@@ -49,7 +62,7 @@ impl RoomChange {
             (Some(before), Some(after)) => after < before,
         };
         let is_paused = room.gate == Gate::Open && after.gate == Gate::Paused;
-        is_paused || has_less_rate || after.max_active < room.max_active
+        is_paused || has_less_rate || after.max_active < room.max_active || after.draw != room.draw
     }
 
     /// How the change stops the line; none if it does not, or if the line is stopped so already.

@@ -50,6 +50,8 @@ impl Default for Numbers {
 pub struct NextIds {
     /// The next concert's id.
     pub concert: Numbers,
+    /// The number of the next room without a concert, from 1.
+    pub room: Numbers,
     /// The next seats' ids: without gaps, since a block of seats is named by its first.
     pub seat: Numbers,
     /// The next reservation's id.

@@ -190,6 +190,8 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
             rooms,
             counted,
             advanced,
+            draws,
+            sealed,
             tokens,
             places,
             concerts,
@@ -216,7 +218,7 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
         assert!(emails.is_empty() && users.is_empty() && links.is_empty() && sessions.is_empty(), "{kind}");
         assert!(factors.is_empty() && !first_operator, "{kind}");
         assert!(rooms.is_empty() && counted.is_empty() && advanced.is_empty(), "{kind}");
-        assert!(tokens.is_empty() && places.is_empty(), "{kind}");
+        assert!(draws.is_empty() && sealed.is_empty() && tokens.is_empty() && places.is_empty(), "{kind}");
         assert!(concerts.is_empty() && details.is_empty() && posters.is_empty(), "{kind}");
         assert!(seats.is_empty() && holdings.is_empty(), "{kind}");
         assert!(reservations.is_empty() && payments.is_empty() && points.is_empty(), "{kind}");

@@ -428,3 +428,35 @@ fn only_what_became_of_a_seat_is_good_for_others() {
         assert_eq!(SeenTaken::of(&refusal, token).is_some(), is_good, "{refusal}");
     }
 }
+
+#[test]
+fn holds_and_signs_of_life_stretch_a_turn_to_one_hold_beyond_its_limit_and_no_further() {
+    let mut office = SaleModel::new();
+    let limit = office.policy.active_limit.micros();
+    let end_max = limit + office.policy.hold.micros() + office.policy.pay_grace.micros();
+    let token = office.active(MINJI, HOUSE);
+    let began = office.micros();
+    let (mut reservation, mut seat) = (0, 0);
+    // The user holds, gives up and asks again and again, to the last moment at which a hold is granted.
+    for step in 0..200 {
+        office.at(began + step * 30 * S);
+        let _ = office.ask(MINJI, wake(token));
+        seat = seat % 4 + 1;
+        match office.ask(MINJI, hold(token, &[seat])) {
+            Ok(_) => {
+                reservation += 1;
+                let _ = office.ask(MINJI, cancel(reservation));
+            }
+            Err(refusal) => assert!(
+                ["turn_time_over", "too_many_holds", "seat_cooling_down", "token_ended"].contains(&refusal.code()),
+                "{refusal:?}"
+            ),
+        }
+        if let Some(until) = office.token(token).deadline() {
+            assert!(until <= at(began + end_max), "step {step}");
+        }
+    }
+    assert!(reservation > 1);
+    let refused = office.ask(MINJI, hold(token, &[1])).unwrap_err();
+    assert_eq!(refused.code(), "token_ended");
+}

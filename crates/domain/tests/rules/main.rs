@@ -5,9 +5,11 @@
 
 mod accounts;
 mod admission;
+mod blocks;
 mod bounds;
 mod concerts;
 mod details;
+mod draws;
 mod exhaustive;
 mod forecast;
 mod holds;
@@ -20,7 +22,9 @@ mod preparation;
 mod queue;
 mod reasons;
 mod rehearsal;
+mod rooms;
 mod seats;
 mod state_machine;
 mod support;
 mod versions;
+mod work;

@@ -274,6 +274,7 @@ proptest! {
             admit_per_minute: Some(admit_per_minute),
             gate: Some(gate_of(open)),
             message: None,
+            ..RoomChange::default()
         };
         let (there, back) = (to(after).hurts(&room(before)), to(before).hurts(&room(after)));
         prop_assert_eq!(there || back, before != after);

@@ -4,6 +4,7 @@ use crate::support::*;
 use frontrow_domain::{
     command::{Command, ConcertChange, NewConcert, Outcome, OwnRoom},
     id::{ConcertId, RoomId, SeatId},
+    line::OpeningOrder,
     money::Money,
     policy::STATUS_REASON_LEN_MAX,
     refusal::Refusal,
@@ -315,6 +316,7 @@ fn a_concert_whose_sale_was_ever_open_stays_in_the_house_room_with_its_holds() {
 #[test]
 fn a_concert_gets_a_room_of_its_own_before_its_sale_opens() {
     let mut office = SaleModel::new();
+    office.policy.opening = OpeningOrder::FirstCome;
     let later = NewConcert { opens_at: Some(at(DAY)), ..new_concert(None) };
     office.expect(BOSS, Command::CreateConcert(later), "concert");
     office.expect(BOSS, add_seats(3, [1]), "seats_added");

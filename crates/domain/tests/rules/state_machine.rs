@@ -10,7 +10,7 @@ use crate::support::{
     oracle::Oracle,
 };
 use frontrow_domain::{
-    command::{Answer, Command, ConcertChange, Idempotency, Replay, Request, RoomChange},
+    command::{Answer, Command, ConcertChange, Idempotency, NewBlock, Replay, Request, RoomChange},
     decide::decide_all,
     footprint::Footprint,
     id::{EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId},
@@ -177,6 +177,18 @@ impl Machine {
         request
     }
 
+    fn keep_out(&self, user: usize, room_id: RoomId, seconds: i64) -> Command {
+        let (user_id, reason) = (support::user(USERS[user]), "A program joined.".to_owned());
+        match seconds {
+            ..-9 => Command::RemoveFromLine { room_id, user_id, reason },
+            -9..=0 => Command::UnblockFromLine { room_id, user_id },
+            _ => {
+                let until = Some(self.now.plus(Span::from_secs(seconds)));
+                Command::BlockFromLine(NewBlock { room_id, user_id, reason, until })
+            }
+        }
+    }
+
     fn command(&self, action: &Action) -> (Caller, Command) {
         let room_of = |room: &usize| [HOUSE, OWN][*room];
         match action {
@@ -193,6 +205,7 @@ impl Machine {
             Action::Leave { user, room } => {
                 (USERS[*user], Command::LeaveQueue { token: self.token(*user, room_of(room), 1) })
             }
+            Action::KeepOut { user, room, seconds } => (BOSS, self.keep_out(*user, room_of(room), *seconds)),
             Action::Advance { room, unresponsive } => {
                 let room_id = room_of(room);
                 let line = self.model.tokens.keys().filter(|id| id.room_id == room_id);
@@ -358,7 +371,7 @@ fn note_moves(before: &Model, after: &Model, seen: &mut Coverage) {
 }
 
 /// Events that must have occurred in the run, or it proves nothing.
-const MUST_HAPPEN: [&str; 63] = [
+const MUST_HAPPEN: [&str; 64] = [
     "new",
     "existing",
     "active",
@@ -396,6 +409,7 @@ const MUST_HAPPEN: [&str; 63] = [
     "seat_held",
     "seat_held_by_you",
     "seat_sold",
+    "line_blocked",
     "seat_blocked",
     "seat_in_use",
     "too_many_seats",

@@ -30,7 +30,7 @@ fn main() -> Result<()> {
             Some((first, rest)) if first == "usual-server" => http::usual_server(rest).await,
             Some((first, rest)) if first == "bare-server" => http::bare_server(rest).await,
             Some((first, rest)) if first == scaling::CHILD => scaling::child(rest).await,
-            _ => parts(&args).await,
+            _ => Box::pin(parts(&args)).await,
         }
     })
 }

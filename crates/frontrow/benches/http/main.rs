@@ -236,7 +236,10 @@ fn holds() {
     let folder = tempfile::tempdir_in(".").unwrap();
     let buyers_count = 60_000;
     let active = (buyers_count + 1).to_string();
-    let server = Server::real(folder.path(), &["--max-active", &active, "--hold-seconds", "36000"]);
+    let server = Server::real(
+        folder.path(),
+        &["--max-active", &active, "--hold-seconds", "36000", "--active-limit-seconds", "36000"],
+    );
     let seats = i32::try_from(buyers_count * SEATS_PER_BUYER).unwrap();
     let (_, room, first) = server.run(concert(server.office(), seats, Some(1_000_000)));
     let started = Instant::now();
@@ -283,7 +286,10 @@ fn batches(server: &Server) {
 /// One client, one hold after the other, beside one-row commits to a file on the same disk.
 fn idle() {
     let folder = tempfile::tempdir_in(".").unwrap();
-    let server = Server::real(folder.path(), &["--max-active", "2000", "--hold-seconds", "36000"]);
+    let server = Server::real(
+        folder.path(),
+        &["--max-active", "2000", "--hold-seconds", "36000", "--active-limit-seconds", "36000"],
+    );
     let count = 500;
     let seats = i32::try_from(count * SEATS_PER_BUYER).unwrap();
     let (_, room, first) = server.run(concert(server.office(), seats, Some(2_000)));
@@ -331,7 +337,10 @@ fn pruning() {
             (old,),
         )
         .unwrap();
-        let server = Server::real(folder.path(), &["--max-active", "2000", "--hold-seconds", "36000"]);
+        let server = Server::real(
+            folder.path(),
+            &["--max-active", "2000", "--hold-seconds", "36000", "--active-limit-seconds", "36000"],
+        );
         let seats = i32::try_from(count * SEATS_PER_BUYER).unwrap();
         let (_, room, first) = server.run(concert(server.office(), seats, Some(2_000)));
         let admitted = server.run(buyers(server.office(), 1, u64::try_from(count).unwrap(), room));

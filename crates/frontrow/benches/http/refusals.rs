@@ -134,7 +134,10 @@ async fn round(hall: &Arc<Hall>, way: Refused) -> [f64; 4] {
 
 pub(crate) fn run() {
     let folder = tempfile::tempdir_in(".").unwrap();
-    let server = Server::real(folder.path(), &["--max-active", "100000", "--hold-seconds", "36000"]);
+    let server = Server::real(
+        folder.path(),
+        &["--max-active", "100000", "--hold-seconds", "36000", "--active-limit-seconds", "36000"],
+    );
     let seats = i32::try_from(BUYERS * SEATS_PER_BUYER).unwrap();
     let (_, room, first) = server.run(concert(server.office(), seats, Some(1_000_000)));
     let hall = server.run(async {

@@ -71,6 +71,25 @@ keys.toml beside the file), in one transaction, and compares every row. Stop the
     /// Manage the keys that queue tokens are signed with
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Print the public keys of passes, by which the edge of another site verifies them
+    #[command(after_help = "\
+Examples:
+  frontrow jwks --data /var/lib/frontrow > jwks.json
+  frontrow jwks --data /var/lib/frontrow --pem > /etc/haproxy/frontrow-pass.pem
+  frontrow jwks --data /var/lib/frontrow --pem --number 2 > /etc/haproxy/frontrow-pass-before.pem
+
+The same set is served at /.well-known/jwks.json. The keys stand in the order of their age, the newest
+first: also one that does not sign yet, so that the edges have it before the first pass of it. Run it
+after `frontrow keys rotate`, and reload the edges.")]
+    Jwks {
+        /// One key as PEM, in place of the set as JSON
+        #[arg(long)]
+        pem: bool,
+        /// Which key: 1 is the newest, 2 the one before it; where there are fewer, the oldest
+        #[arg(long, value_name = "NUMBER", requires = "pem", default_value_t = 1,
+            value_parser = clap::value_parser!(u8).range(1..=4))]
+        number: u8,
+    },
     /// Manage the waiting lines
     #[command(subcommand)]
     Line(LineCommand),
@@ -93,6 +112,25 @@ Example:
 
 Exits with 0 where everything agrees, and with 1 and a list where it does not. Changes nothing.")]
     Check,
+    /// Verify the record of an opening draw, and draw again; needs no database and no network
+    #[command(after_help = "\
+Examples:
+  frontrow verify-draw draw.json
+  frontrow verify-draw draw.json --entry 4711
+
+The file is the record that a box office publishes after a draw. Says of each check whether it holds,
+and shows the first ten in the order drawn. Compare what it says was published before the draw with
+what you saw then: the file alone cannot show that.
+
+Exits with 0 where the record is true (and has the entry), with 1 where it is not, and with 2 where
+the file is no record.")]
+    VerifyDraw {
+        /// The record, as JSON
+        file: PathBuf,
+        /// Also say the rank of this entry
+        #[arg(long, value_name = "NUMBER")]
+        entry: Option<i64>,
+    },
     /// Print every setting, its value and where it comes from; secrets are masked
     #[command(after_help = "\
 Example:

@@ -18,7 +18,7 @@ const TO_BEGIN_WITH: [&str; 7] = ["config_file", "listen", "data", "demo", "data
 /// The option that a file cannot set.
 const CONFIG_FILE: &str = "config_file";
 /// The option whose value is never shown.
-const SECRET: &str = "service_key";
+const SECRETS: [&str; 2] = ["service_key", "join_check_secret"];
 /// The options that are addresses, whose passwords are never shown.
 const URLS: [&str; 3] = ["database_url", "database_replica_url", "redis_url"];
 
@@ -94,7 +94,7 @@ impl Config {
     #[must_use]
     pub fn secrets_others_can_read(&self) -> Vec<ReadableSecret> {
         let is_in_file = |setting: &Setting| {
-            let is_secret = setting.name == SECRET || setting.value.contains(MASK);
+            let is_secret = SECRETS.contains(&setting.name.as_str()) || setting.value.contains(MASK);
             is_secret && self.config_file.as_ref().is_some_and(|file| setting.origin == file.display().to_string())
         };
         let settings = self.config_file.as_ref().filter(|_| self.settings.iter().any(is_in_file));
@@ -229,7 +229,7 @@ fn setting(arg: &Arg, matches: &ArgMatches, in_file: &[String], file: Option<&Pa
     };
     let value = match values.join(",") {
         value if value.is_empty() => value,
-        _ if name == SECRET => MASK.to_owned(),
+        _ if SECRETS.contains(&name) => MASK.to_owned(),
         value if URLS.contains(&name) => masked(&value),
         value => value,
     };

@@ -1,11 +1,13 @@
 //! The settings of the parts: each gets a struct of its own, made from [`Config`].
 
-use super::{Config, SERVICE_KEY_LEN_MIN, TopUpPolicyName, load};
+use super::{Config, OpeningOrderName, SERVICE_KEY_LEN_MIN, TopUpPolicyName, load};
 use frontrow_domain::{
+    line::{BeaconWait, OpeningOrder},
     money::Money,
     policy::{Policy, TopUpPolicy},
     time::Span,
 };
+use frontrow_draw::Chain;
 use frontrow_service::workers::Retention;
 use frontrow_web::edge::{events, listener, secret::Secret};
 use std::{path::PathBuf, time::Duration};
@@ -25,6 +27,10 @@ impl Config {
             holds_per_turn: self.holds_per_turn,
             seat_cooldown: seconds(self.seat_cooldown_seconds),
             offer_lead: seconds(self.offer_lead_seconds),
+            opening: match self.opening_order {
+                OpeningOrderName::Draw => OpeningOrder::Draw,
+                OpeningOrderName::FirstCome => OpeningOrder::FirstCome,
+            },
             missed_turns_max: self.missed_turns_max,
             claim_window: seconds(self.claim_window_seconds),
             recall_window: seconds(self.recall_window_seconds),
@@ -39,6 +45,12 @@ impl Config {
             top_up_max: Money::new(self.top_up_max),
             balance_max: Money::new(self.balance_max),
         }
+    }
+
+    /// How a draw that begins now waits for its beacon.
+    #[must_use]
+    pub fn beacon(&self) -> BeaconWait {
+        BeaconWait { chain: Chain::quicknet(), patience: seconds(self.draw_waits_seconds) }
     }
 
     /// The limits of connections.

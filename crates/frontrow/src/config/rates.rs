@@ -2,7 +2,8 @@
 
 use super::Config;
 use clap::Args;
-use frontrow_web::edge::limit::RateLimitSettings;
+use frontrow_web::edge::limit::{JoinLimitSettings, RateLimitSettings};
+use std::time::Duration;
 
 /// The rates that one user, address or token may ask at.
 #[derive(Debug, Clone, Args)]
@@ -82,15 +83,53 @@ pub struct RateOptions {
         help_heading = "Access"
     )]
     pub reads_per_second_per_address: u32,
-    /// How often the position of one queue token may be asked for, a second; twice as often at once
+    /// How often the position of one queue token may be asked for, a second, on average: a client is told to ask 3 times a
+    /// second at most
     #[arg(
         long,
         env = "FRONTROW_POLLS_PER_SECOND_PER_TOKEN",
-        default_value_t = 10,
+        default_value_t = 4,
         value_name = "COUNT",
         help_heading = "Access"
     )]
     pub polls_per_second_per_token: u32,
+    /// How often the position of one queue token may be asked for at once
+    #[arg(
+        long,
+        env = "FRONTROW_POLL_BURST_PER_TOKEN",
+        default_value_t = 20,
+        value_name = "COUNT",
+        help_heading = "Access"
+    )]
+    pub poll_burst_per_token: u32,
+    /// How many new places in line the accounts at one address may take within --joins-window-seconds, over all rooms,
+    /// where a /64 network of IPv6 is one address; 0 for no limit
+    #[arg(
+        long,
+        env = "FRONTROW_JOINS_PER_ADDRESS",
+        default_value_t = 3_000,
+        value_name = "COUNT",
+        help_heading = "Access"
+    )]
+    pub joins_per_address: u32,
+    /// The same for one network: a /24 of IPv4 or a /48 of IPv6; 0 for no limit
+    #[arg(
+        long,
+        env = "FRONTROW_JOINS_PER_NETWORK",
+        default_value_t = 15_000,
+        value_name = "COUNT",
+        help_heading = "Access"
+    )]
+    pub joins_per_network: u32,
+    /// In how many seconds a spent limit of joins is full again
+    #[arg(
+        long,
+        env = "FRONTROW_JOINS_WINDOW_SECONDS",
+        default_value_t = 600,
+        value_name = "SECONDS",
+        help_heading = "Access"
+    )]
+    pub joins_window_seconds: u32,
 }
 
 impl Config {
@@ -105,6 +144,12 @@ impl Config {
             reads_per_second_per_user: self.rates.reads_per_second_per_user,
             reads_per_second_per_address: self.rates.reads_per_second_per_address,
             polls_per_second_per_token: self.rates.polls_per_second_per_token,
+            poll_burst_per_token: self.rates.poll_burst_per_token,
+            joins: JoinLimitSettings {
+                per_address: Some(self.rates.joins_per_address).filter(|most| *most > 0),
+                per_network: Some(self.rates.joins_per_network).filter(|most| *most > 0),
+                window: Duration::from_secs(u64::from(self.rates.joins_window_seconds)),
+            },
             login_per_minute_per_account: self.rates.login_per_minute_per_account,
             login_per_minute_per_address: self.rates.login_per_minute_per_address,
             trusted_proxies: self.trusted_proxies.clone(),

@@ -4,6 +4,14 @@ use super::{Config, SERVICE_KEY_LEN_MIN, parts::seconds};
 use frontrow_domain::{money::Money, policy::OFFER_LEAD_MAX};
 use std::fmt;
 
+/// The least silence after which a client counts as gone: clients are told to ask at most 36 seconds apart.
+const SILENCE_MIN_SECONDS: u32 = 40;
+/// The least time in which a person sees something and does it.
+const HUMAN_MIN_SECONDS: u32 = 10;
+/// The least time in which a missed turn can be recalled.
+const RECALL_MIN_SECONDS: u32 = 60;
+/// The longest time to claim a turn.
+const CLAIM_WINDOW_MAX_SECONDS: u32 = 3_600;
 /// The longest time that a seat may be refused to the user who released it.
 const SEAT_COOLDOWN_MAX_SECONDS: u32 = 3_600;
 /// The largest number of days: a hundred years, which is for ever but does not overflow.
@@ -61,11 +69,6 @@ impl Config {
             "bodies_in_flight_mib must be from 17, which one list of seats takes, to 65536",
         );
         must(
-            self.dormant_limit_seconds >= self.dormant_after_seconds,
-            "dormant_limit_seconds must not be less than dormant_after_seconds",
-        );
-        must(self.idle_seconds <= self.active_limit_seconds, "idle_seconds must not be more than active_limit_seconds");
-        must(
             [self.keep_answers_days, self.keep_tokens_days, self.keep_reservations_days, self.keep_idle_accounts_days]
                 .iter()
                 .all(|kept| *kept <= DAYS_MAX),
@@ -75,14 +78,6 @@ impl Config {
         must(
             self.keep_idle_accounts_days == 0 || self.keep_idle_accounts_days.saturating_mul(24) > self.session_hours,
             "keep_idle_accounts_days must be longer than session_hours: who is signed in uses the account",
-        );
-        must(
-            seconds(self.offer_lead_seconds) <= OFFER_LEAD_MAX,
-            "offer_lead_seconds must be at most 60: a turn must not run out before the sale opens",
-        );
-        must(
-            self.offer_lead_seconds < self.claim_window_seconds.min(self.idle_seconds),
-            "offer_lead_seconds must be less than claim_window_seconds and idle_seconds",
         );
         must(
             self.seat_cooldown_seconds <= SEAT_COOLDOWN_MAX_SECONDS,
@@ -109,11 +104,64 @@ impl Config {
             self.service_key.is_none() || self.service_key_file.is_none(),
             "service_key and service_key_file are both set: keep one",
         );
+        wrong.extend(self.mistakes_of_times().into_iter().map(str::to_owned));
         wrong.extend(self.servers.mistakes());
+        wrong.extend(self.join_mistakes());
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log) {
             wrong.push(format!("log is not a filter: {error}"));
         }
         if wrong.is_empty() { Ok(()) } else { Err(Invalid(wrong)) }
+    }
+
+    /// Times of holds, turns and tokens that clients could not keep, or that contradict each other.
+    fn mistakes_of_times(&self) -> Vec<&'static str> {
+        let mut wrong = Vec::new();
+        let mut must = |holds: bool, what: &'static str| {
+            if !holds {
+                wrong.push(what);
+            }
+        };
+        must(
+            self.dormant_limit_seconds >= self.dormant_after_seconds,
+            "dormant_limit_seconds must not be less than dormant_after_seconds",
+        );
+        must(
+            self.hold_seconds >= HUMAN_MIN_SECONDS,
+            "hold_seconds must be at least 10: a person could not pay for a seat before its hold ends",
+        );
+        must(
+            (HUMAN_MIN_SECONDS..=CLAIM_WINDOW_MAX_SECONDS).contains(&self.claim_window_seconds),
+            "claim_window_seconds must be from 10, in which a person can see a turn and take it, to 3600: unclaimed turns \
+             keep others waiting that long",
+        );
+        must(
+            self.recall_window_seconds >= RECALL_MIN_SECONDS,
+            "recall_window_seconds must be at least 60: a buyer who missed a turn by a moment could not recall it",
+        );
+        must(
+            self.dormant_after_seconds >= SILENCE_MIN_SECONDS,
+            "dormant_after_seconds must be at least 40: clients in line are told to ask up to 36 seconds apart, and \
+             would be passed over between two polls",
+        );
+        must(
+            self.idle_seconds >= SILENCE_MIN_SECONDS,
+            "idle_seconds must be at least 40: active clients are told to ask up to 36 seconds apart, and their turns \
+             would end between two polls",
+        );
+        must(
+            self.active_limit_seconds >= self.hold_seconds,
+            "active_limit_seconds must not be less than hold_seconds: a turn must last as long as one hold",
+        );
+        must(self.idle_seconds <= self.active_limit_seconds, "idle_seconds must not be more than active_limit_seconds");
+        must(
+            seconds(self.offer_lead_seconds) <= OFFER_LEAD_MAX,
+            "offer_lead_seconds must be at most 60: a turn must not run out before the sale opens",
+        );
+        must(
+            self.offer_lead_seconds < self.claim_window_seconds.min(self.idle_seconds),
+            "offer_lead_seconds must be less than claim_window_seconds and idle_seconds",
+        );
+        wrong
     }
 }
 
@@ -129,3 +177,14 @@ impl fmt::Display for Invalid {
 }
 
 impl std::error::Error for Invalid {}
+
+#[cfg(test)]
+mod tests {
+    use super::SILENCE_MIN_SECONDS;
+    use frontrow_line::view::POLL_GIVEN_MS;
+
+    #[test]
+    fn no_client_that_asks_when_it_is_told_to_counts_as_gone() {
+        assert!(i64::from(SILENCE_MIN_SECONDS) * 1_000 > *POLL_GIVEN_MS.end());
+    }
+}

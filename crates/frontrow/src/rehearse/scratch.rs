@@ -1,6 +1,6 @@
 //! The folder of a rehearsal, and the settings of the box office in it.
 
-use crate::config::{Config, Servers, TopUpPolicyName};
+use crate::config::{Config, Servers, TopUpPolicyName, WorkPolicyName};
 use anyhow::{Context as _, anyhow, ensure};
 use frontrow_domain::money::Money;
 use frontrow_service::rehearsal::plan::PlannedRules;
@@ -177,6 +177,11 @@ pub(super) fn settings(config: &Config, folder: &Path, rules: &PlannedRules) -> 
         ..config.clone()
     };
     scratch.rates.reads_per_second_per_address = 1_000_000;
+    scratch.rates.joins_per_address = 0;
+    scratch.rates.joins_per_network = 0;
+    scratch.joins.proof_of_work = WorkPolicyName::Off;
+    scratch.joins.join_check_url = None;
+    scratch.joins.join_check_secret = None;
     scratch
 }
 

@@ -3,8 +3,9 @@
 //! tables is of the tables.
 
 use frontrow_clock::Clock;
+use frontrow_domain::time::Span;
 use frontrow_service::demo;
-use frontrow_testkit::{Client, Server, eventually, id, items, settings};
+use frontrow_testkit::{Client, START, Server, eventually, id, items, settings};
 use frontrow_web::edge::problem::codes::{self, Definition};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -66,8 +67,18 @@ async fn a_debt(operator: &Client, user: &str) -> Value {
     debt
 }
 
-/// The examples of letters, which need no session.
-async fn ask_for_letters(server: &Server, request: &Value, confirmation: &Value) {
+/// Keeps the numbers of the concert and of the room that were made.
+fn remember(made: &mut [Value; 2], operation: &str, answer: &frontrow_testkit::ApiAnswer) {
+    match operation {
+        "create_concert" => made[0] = answer.json()["concert_id"].clone(),
+        "create_room" => made[1] = answer.json()["room_id"].clone(),
+        _ => {}
+    }
+}
+
+/// The examples that need no session: letters, and a pass that is done.
+async fn ask_without_session(server: &Server, request: &Value, confirmation: &Value, pass: &Value) {
+    server.anonymous().post("/queue/passes/done", pass).await.problem(403, "pass_invalid");
     server.anonymous().post("/password-reset-requests", request).await.expect(202);
     let unknown = server.anonymous().post("/email-confirmations", confirmation).await;
     unknown.problem(403, "confirmation_link_invalid");
@@ -107,7 +118,8 @@ async fn the_server_takes_every_example_of_a_body() {
     let mut reset = body_of("reset_password").remove(0);
     reset["secret"] = link["secret"].clone();
     server.anonymous().post("/password-resets", &reset).await.expect(204);
-    ask_for_letters(&server, &body_of("request_password_reset")[0], &body_of("confirm_email")[0]).await;
+    let (letter, confirmation) = (body_of("request_password_reset"), body_of("confirm_email"));
+    ask_without_session(&server, &letter[0], &confirmation[0], &body_of("end_pass")[0]).await;
     let client = sign_in(&json!({ "email": registration["email"], "password": reset["new_password"] })).await;
     let back = json!({ "old_password": reset["new_password"], "new_password": credentials["password"] });
     client.put("/users/me/password", &back).await.expect(204);
@@ -121,6 +133,17 @@ async fn the_server_takes_every_example_of_a_body() {
     for mut body in body_of("issue_token") {
         body["concert_id"] = json!(own_room.id());
         joiner.post("/queue/tokens", &body).await.expect(201);
+    }
+    let lobby = server
+        .hall_like(1, |draft| {
+            draft.own_room_max_active = Some(1);
+            draft.opens_at = START.plus(Span::from_secs(3_600));
+        })
+        .await;
+    server.anonymous().get(&format!("/rooms/{}/draw", lobby.id())).await.expect(200);
+    for body in body_of("hand_in_beacon") {
+        // The body is taken. The draw waits for no signature before its lobby is sealed.
+        joiner.post(&format!("/rooms/{}/draw/beacon", lobby.id()), &body).await.expect(409);
     }
     for (call, paid) in [("hold", false), ("pay", true)] {
         for (at, mut body) in body_of(call).into_iter().enumerate() {
@@ -161,7 +184,7 @@ async fn the_server_takes_every_example_of_a_body() {
     // Operators' requests, one after another: a concert that was cancelled changes no more.
     let late = ["free_seats", "remove_seats", "cancel_concert"];
     operations.sort_by_key(|(id, ..)| (id != "create_concert", late.iter().position(|one| one == id)));
-    let mut created = Value::Null;
+    let mut made = [Value::Null, Value::Null];
     for (operation, method, path, bodies) in operations {
         assert!(path.starts_with("/api/v1/operator/"), "{operation} is not sent here");
         for mut body in bodies {
@@ -172,19 +195,17 @@ async fn the_server_takes_every_example_of_a_body() {
                 body["user_id"] = json!(joiner.user);
             }
             let debt = a_debt_for(&operation, &operator, &joiner.user.to_string()).await;
-            let concert = if operation == "add_seats" { created.clone() } else { json!(hall.id()) };
+            let concert = if operation == "add_seats" { made[0].clone() } else { json!(hall.id()) };
             let path = path
                 .replace("{concert_id}", &concert.to_string())
-                .replace("{room_id}", &own_room.id().to_string())
+                .replace("{room_id}", &made[1].to_string())
                 .replace("{user_id}", &joiner.user.to_string())
                 .replace("{debt_id}", &debt.to_string())
                 .replace("{reservation_id}", &held.to_string())
                 .replace("{payment_id}", &payment.to_string());
             let answer = operator.call_at(method.clone(), &path).json(&body).send().await;
-            assert!([200, 201, 202].contains(&answer.status), "{operation} {body}: {}", answer.text());
-            if operation == "create_concert" {
-                created = answer.json()["concert_id"].clone();
-            }
+            assert!([200, 201, 202, 204].contains(&answer.status), "{operation} {body}: {}", answer.text());
+            remember(&mut made, &operation, &answer);
         }
     }
     server.close().await;
@@ -203,7 +224,7 @@ async fn the_server_takes_every_example_of_a_cursor() {
         };
         let next = &item["get"]["responses"]["200"]["content"]["application/json"]["example"]["next_cursor"];
         assert_eq!(next, cursor, "{path}");
-        let target = path.replace("{user_id}", &operator.user.to_string());
+        let target = path.replace("{user_id}", &operator.user.to_string()).replace("{room_id}", "0");
         let page = format!("{target}?cursor={}", cursor.as_str().unwrap());
         operator.call_at(Method::GET, &page).send().await.expect(200);
         lists += 1;

@@ -289,6 +289,44 @@ async fn a_room_shows_its_numbers_and_follows_its_settings() {
 }
 
 #[tokio::test]
+async fn a_told_wait_is_compared_with_the_turn_that_came() {
+    // Given a room of one place, whose first visit took 20 seconds, and a token that is told its wait then.
+    let server = Server::with(&[("--max-active", "1")]).await;
+    let operator = server.operator().await;
+    let (first, second, third) =
+        (server.buyer("first").await, server.buyer("second").await, server.buyer("third").await);
+    let inside = first.enter(None).await;
+    let next = second.join(None).await["token"].as_str().unwrap().to_owned();
+    let last = third.join(None).await["token"].as_str().unwrap().to_owned();
+    assert_eq!(third.position(&last).await["estimated_wait"]["reason"], "measuring", "nothing is told yet");
+    server.advance(20);
+    first.delete(&format!("/queue/tokens/{inside}")).await.expect(204);
+    second.wait_for(&next, "offered").await;
+    second.activate(&next).await.expect(200);
+    let told = third.position(&last).await["estimated_wait"].clone();
+    assert!(told["p50_seconds"].as_i64().unwrap() >= 5, "{told}");
+    let told_waits = async || operator.get("/operator/rooms/0").await.expect(200)["told_waits"].clone();
+    let none = json!({ "horizon": "first", "judged": 0, "within_p90_percent": null, "median_error_percent": null });
+    assert_eq!(told_waits().await[0], none);
+    // When the second visit takes as long, and the turn comes.
+    server.advance(20);
+    second.delete(&format!("/queue/tokens/{next}")).await.expect(204);
+    third.wait_for(&last, "offered").await;
+    // Then the first told wait is compared, and the one of its horizon.
+    let judged = told_waits().await;
+    let p50 = told["p50_seconds"].as_i64().unwrap();
+    let error = (p50 - 20).abs() * 5;
+    let expected = json!({ "horizon": "first", "judged": 1, "within_p90_percent": 100, "median_error_percent": error });
+    assert_eq!(judged[0], expected);
+    let counts: Vec<_> = judged.as_array().unwrap().iter().map(|one| one["judged"].as_i64().unwrap()).collect();
+    assert_eq!((counts.len(), counts.iter().sum::<i64>()), (6, 2), "{judged}");
+    let text = server.anonymous().call_at(Method::GET, "/metrics").send().await.text();
+    assert!(text.contains("frontrow_told_waits_total{horizon=\"first\"} 1\n"), "{text}");
+    assert!(text.contains("frontrow_told_waits_within_p90_total{horizon=\"first\"} 1\n"), "{text}");
+    server.close().await;
+}
+
+#[tokio::test]
 async fn operators_find_users_reservations_and_payments_and_undo_them() {
     let server = Server::start().await;
     let (hall, other_hall) = (server.hall(3).await, server.hall(1).await);
@@ -406,5 +444,56 @@ async fn a_theatre_is_entered_as_its_rows_are_numbered_and_shown_so() {
     buyer.hold(&token, first).await.problem(409, "seat_held_by_you");
     operator.patch(&path, &json!({ "seat_ids": [first], "price": 5 })).await.problem(409, "seat_in_use");
     buyer.patch(&path, &change).await.problem(403, "forbidden");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_user_is_removed_from_a_line_blocked_and_let_in_again() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let buyer = server.buyer("Minji").await;
+    let first = buyer.join(None).await;
+    let token = first["token"].as_str().unwrap();
+    let user = buyer.user.to_string();
+    let reason = "Joined by a program.";
+    let removal = json!({ "user_id": user, "reason": reason });
+    for _ in 0..2 {
+        assert_eq!(operator.post("/operator/rooms/0/removals", &removal).await.status, 204);
+    }
+    let ended = buyer.get(&format!("/queue/tokens/{token}")).await.expect(200);
+    assert_eq!((&ended["status"], &ended["end_reason"]), (&json!("ended"), &json!("removed")));
+    // With an end that is to come, and with none.
+    buyer.join(None).await;
+    let until = "2027-01-15T09:00:00.000000Z";
+    let mut block = json!({ "user_id": user, "reason": reason, "until": until });
+    let made = operator.post("/operator/rooms/0/blocks", &block).await.expect(200);
+    assert_eq!((&made["until"], &made["reason"]), (&json!(until), &json!(reason)));
+    assert_eq!(made["blocked_by"], operator.user.to_string());
+    let refused = buyer.post("/queue/tokens", &json!({})).await;
+    let problem = refused.problem(403, "line_blocked");
+    assert_eq!(problem["until"], until);
+    assert!(!problem.to_string().contains("program"), "the reason is for operators alone: {problem}");
+    assert_eq!(items(&buyer.get("/queue/tokens").await.expect(200)).len(), 0, "the place has ended");
+    let blocks = server.viewer().await.get("/operator/rooms/0/blocks?limit=1").await.expect(200);
+    assert_eq!(items(&blocks)[0]["user_id"], user);
+    buyer.get("/operator/rooms/0/blocks").await.problem(403, "forbidden");
+    block["until"] = json!("2027-01-15T08:00:00Z");
+    operator.post("/operator/rooms/0/blocks", &block).await.problem(422, "malformed");
+    block["until"] = json!("soon");
+    operator.post("/operator/rooms/0/blocks", &block).await.problem_at(422, "invalid_field", "until");
+    for body in [json!({ "user_id": user }), json!({ "user_id": user, "reason": "" })] {
+        for act in ["removals", "blocks"] {
+            operator.post(&format!("/operator/rooms/0/{act}"), &body).await.problem(422, "invalid_field");
+        }
+    }
+    for act in ["removals", "blocks"] {
+        operator.post(&format!("/operator/rooms/77/{act}"), &removal).await.problem(404, "not_found");
+        buyer.post(&format!("/operator/rooms/0/{act}"), &removal).await.problem(403, "forbidden");
+    }
+    operator.get("/operator/rooms/77/blocks").await.problem(404, "not_found");
+    for _ in 0..2 {
+        assert_eq!(operator.post("/operator/rooms/0/unblock", &json!({ "user_id": user })).await.status, 204);
+    }
+    buyer.join(None).await;
     server.close().await;
 }

@@ -8,7 +8,7 @@ use frontrow_domain::{
 use frontrow_signing::Keyring;
 use frontrow_testkit::{PRICE, START, Server, eventually, id, items};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_line_is_joined_with_an_empty_body_too_and_asking_again_returns_the_same_place() {
@@ -113,6 +113,7 @@ async fn a_position_is_read_without_a_session_and_shows_no_user() {
         "hold_until",
         "last_turn",
         "message",
+        "outlook",
         "poll_after_ms",
         "position",
         "stale",
@@ -134,7 +135,10 @@ async fn forged_altered_and_foreign_tokens_are_nothing() {
     let stranger = Keyring::from_secrets(&[(1, [7; 32])], 1).unwrap();
     let id = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
     let forged = stranger.sign(&Token::issued(id, owner.user, START), 1);
-    for bad in [String::from_utf8(altered).unwrap(), forged, "x".to_owned(), "x".repeat(5_000)] {
+    // A key that the server has no more, or never had.
+    let retired = Keyring::from_secrets(&[(9, [7; 32])], 9).unwrap();
+    let retired = retired.sign(&Token::issued(id, owner.user, START), 1);
+    for bad in [String::from_utf8(altered).unwrap(), forged, retired, "x".to_owned(), "x".repeat(5_000)] {
         let path = format!("/queue/tokens/{bad}");
         owner.get(&format!("{path}/position")).await.problem(404, "not_found");
         owner.get(&path).await.problem(404, "not_found");
@@ -259,6 +263,84 @@ async fn an_active_token_ends_when_it_is_idle_and_lives_on_while_its_user_asks()
     .await;
     assert_eq!(server.anonymous().position(&token).await["status"], "ended");
     buyer.activate(&token).await.problem(403, "token_ended");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn an_active_token_is_renewed_by_its_owner_and_the_service_key_and_not_by_the_token_alone() {
+    let key = "a-service-key-of-at-least-32-characters";
+    let server = Server::with(&[("--service-key", key)]).await;
+    let (buyer, other) = (server.buyer("buyer").await, server.buyer("other").await);
+    let (service, anonymous) = (server.with_secret(key), server.anonymous());
+    let token = buyer.enter(None).await;
+    let deadline = async || buyer.get(&format!("/queue/tokens/{token}")).await.expect(200)["deadline"].clone();
+    let first = deadline().await;
+    server.advance(50);
+    // Asking with the token alone, with another's session and with one that is none is answered, and renews nothing.
+    for client in [&anonymous, &other, &server.operator().await, &server.with_secret("of-no-session-at-all")] {
+        assert_eq!(client.position(&token).await["status"], "active");
+    }
+    let mut stream = anonymous.line_events(&token).await;
+    stream.expect("claimed").await;
+    // What is asked now is decided after all of these.
+    let joined = other.join(None).await;
+    assert_eq!((joined["status"] == "ended", deadline().await), (false, first.clone()));
+    assert_eq!(service.position(&token).await["status"], "active");
+    eventually("the service key has renewed it", async || (deadline().await != first).then_some(())).await;
+    let second = deadline().await;
+    server.advance(50);
+    assert_eq!(buyer.position(&token).await["status"], "active");
+    eventually("its owner has renewed it", async || (deadline().await != second).then_some(())).await;
+    // However often the token alone asks, the turn ends after its owner's last sign.
+    for _ in 0..4 {
+        server.advance(30);
+        anonymous.position(&token).await;
+    }
+    eventually("the token has ended", async || {
+        let row = buyer.get(&format!("/queue/tokens/{token}")).await.expect(200);
+        (row["end_reason"] == "expired").then_some(())
+    })
+    .await;
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_cut_altered_or_of_another_room_or_key_changes_nothing() {
+    let server = Server::start().await;
+    let hall = server.hall_like(1, |draft| draft.own_room_max_active = Some(5)).await;
+    let buyer = server.buyer("buyer").await;
+    let token = buyer.enter(None).await;
+    let before = buyer.get(&format!("/queue/tokens/{token}")).await.expect(200);
+    let mut bad: Vec<String> =
+        (0..token.len()).map(|len| token[..len].to_owned()).filter(|cut| !cut.is_empty()).collect();
+    for at in 0..token.len() {
+        let mut altered = token.clone().into_bytes();
+        altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
+        bad.push(String::from_utf8(altered).unwrap());
+    }
+    bad.retain(|one| *one != token);
+    bad.extend([format!("{token}A"), format!("{token}="), token.to_lowercase(), format!("{token}{token}")]);
+    let anonymous = server.anonymous();
+    for one in &bad {
+        let path = format!("/queue/tokens/{one}");
+        anonymous.get(&format!("{path}/position")).await.problem(404, "not_found");
+        anonymous.delete(&path).await.problem(401, "unauthorized");
+    }
+    for one in bad.iter().step_by(7) {
+        let path = format!("/queue/tokens/{one}");
+        buyer.get(&path).await.problem(404, "not_found");
+        buyer.activate(one).await.problem(404, "not_found");
+        buyer.delete(&path).await.problem(404, "not_found");
+        buyer.hold(one, hall.seats[0]).await.problem(403, "token_invalid");
+    }
+    // The house room's token is of another room than the concert's.
+    buyer.hold(&token, hall.seats[0]).await.problem(403, "token_of_another_room");
+    let after = buyer.get(&format!("/queue/tokens/{token}")).await.expect(200);
+    let timeless = |mut token: Value| {
+        token["queue"] = json!(null);
+        token
+    };
+    assert_eq!(timeless(after), timeless(before));
     server.close().await;
 }
 

@@ -140,6 +140,40 @@ async fn a_stream_that_is_opened_again_begins_with_what_its_client_has_not_seen(
 }
 
 #[tokio::test]
+async fn all_in_line_learn_that_the_seats_are_sold_and_that_one_came_back() {
+    // Given a concert of one seat with a room of its own, a buyer who holds it, and a token in line.
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let hall = server.hall_like(1, |draft| draft.own_room_max_active = Some(1)).await;
+    let (buyer, behind) = (server.buyer("buyer").await, server.buyer("behind").await);
+    buyer.top_up(PRICE).await;
+    let inside = buyer.enter(Some(hall.id())).await;
+    let held = id(&buyer.hold(&inside, hall.seats[0]).await.expect(201), "reservation_id");
+    let token = behind.join(Some(hall.id())).await["token"].as_str().unwrap().to_owned();
+    let room = hall.concert.room_id;
+    let pause = json!({ "gate": "paused", "reason": "The hall asks for it." });
+    operator.patch(&format!("/operator/rooms/{room}"), &pause).await.expect(200);
+    let mut stream = behind.line_events(&token).await;
+    assert_eq!(
+        stream.expect("line").await.data["outlook"],
+        Value::Null,
+        "a held seat may come back, and nothing was sold"
+    );
+    // When the seat is sold, then all who wait are told, and nothing else changes for them.
+    let payment = id(&buyer.pay(&inside, held).await.expect(201), "payment_id");
+    let sold_out = stream.until("all is sold", |event| event.data["outlook"] == "sold_out").await;
+    assert_eq!((&sold_out.data["status"], &sold_out.name), (&json!("waiting"), &"line".to_owned()));
+    assert_eq!(behind.position(&token).await["outlook"], "sold_out");
+    // When it is given back, nothing is known again.
+    buyer.post(&format!("/payments/{payment}/refund"), &json!({})).await.expect(200);
+    stream.until("a seat came back", |event| event.data["outlook"].is_null()).await;
+    // And the line of the house room, which leads to many concerts, says nothing of seats.
+    let (other, house_token) = joined(&server, "other").await;
+    assert_eq!(other.position(&house_token).await["outlook"], Value::Null);
+    server.close().await;
+}
+
+#[tokio::test]
 async fn a_stream_that_is_read_keeps_its_place_awake() {
     let (server, operator, buyer, token) = standing_line().await;
     joined(&server, "silent").await;

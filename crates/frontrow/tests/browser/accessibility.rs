@@ -26,11 +26,12 @@ pub(crate) async fn assert_accessible(browser: &Browser) {
 }
 
 /// The pages that need no account.
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 9] = [
     "/",
     "/?q=nothing-like-this",
     "/concerts/1",
     "/concerts/2/seats",
+    "/concerts/7/draw",
     "/sign-in",
     "/register",
     "/forgot",
@@ -40,10 +41,11 @@ const PUBLIC: [&str; 8] = [
 const PRIVATE: [&str; 6] =
     ["/mine", "/mine/points", "/mine/payments", "/account", "/concerts/2/pay", "/concerts/2/seats"];
 /// Those of operators, but for pages whose own tests check them (`cockpit_*.rs`, `factor.rs`).
-const OPERATORS: [&str; 7] = [
+const OPERATORS: [&str; 8] = [
     "/operator",
     "/operator/second-factor",
     "/operator/concerts/new",
+    "/operator/rooms/new",
     "/operator/concerts/2/edit",
     "/operator/concerts/2/poster",
     "/operator/concerts/2/act/cancel",

@@ -12,6 +12,7 @@ mod cockpit_rehearsal;
 mod cockpit_seats;
 mod factor;
 mod faults;
+mod join_work;
 mod other_shop;
 mod pictures;
 mod purchase;

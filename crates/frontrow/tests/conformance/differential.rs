@@ -66,10 +66,11 @@ async fn everything(office: &Fixture) -> String {
         let id = user.user_id;
         write!(
             all,
-            "{user:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n",
+            "{user:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n",
             store.credentials(&user.email).await.unwrap(),
             store.second_factor(id).await.unwrap(),
             store.live_tokens(id).await.unwrap(),
+            store.line_blocks_of(id, 100).await.unwrap(),
             store.point(id).await.unwrap(),
             store.history(id, first(1_000)).await.unwrap(),
         )

@@ -99,10 +99,21 @@ pub(crate) async fn a_dormant_token_that_returns_is_at_the_head(queue: &dyn Peer
     assert_eq!(office.view().total_waiting(), 7);
     assert_eq!(office.queue.unresponsive(HOUSE, 10, START), []);
 
+    // A token that is issued after the return has it in front, and one that was issued before does not.
+    office.later(Span::from_secs(2));
+    office.join(11..=11);
+    let ahead_of = |office: &QueueFixture<'_>, position, issued_at| {
+        let place = office.view().place_of(Position(position), issued_at);
+        (place.ahead, place.returned)
+    };
+    assert_eq!(ahead_of(&office, 11, office.now), (7, 1));
+    assert_eq!(ahead_of(&office, 10, START), (5, 0));
+
     office.leave(3);
     office.advance(&[]);
     assert_eq!((office.status(1), office.status(5)), (TokenStatus::Offered, TokenStatus::Waiting));
-    assert_eq!(office.view().total_waiting(), 6);
+    assert_eq!(ahead_of(&office, 11, office.now), (6, 0), "it has its turn");
+    assert_eq!(office.view().total_waiting(), 7);
 }
 
 pub(crate) async fn a_missed_turn_can_be_recalled(queue: &dyn Peers) {

@@ -4,6 +4,8 @@
 //! box office on it, in a module of its own at the end of this file.
 
 mod accounts;
+mod blocks;
+mod draws;
 mod factors;
 mod keys;
 mod line;
@@ -50,8 +52,15 @@ macro_rules! conformance {
                 claims_that_found_the_room_full_keep_their_order,
                 the_line_of_an_unknown_room_is_none,
                 a_cancelled_concerts_line_ends_part_by_part_from_its_head,
+                a_room_without_a_concert_is_kept_and_its_line_ends_once_it_is_closed,
                 all_rooms_tell_at_once_whether_something_lives_in_them,
                 a_line_is_no_earlier_than_what_was_refused_before,
+            },
+            draws::{
+                a_draw_is_read_back_as_it_was_decided,
+                a_sealed_lobby_reserves_as_many_positions_and_later_tokens_come_behind_them,
+                drawn_entries_get_their_places_and_their_old_tokens_end,
+                the_tokens_up_to_a_position_come_in_parts,
             },
             sale::{
                 a_hold_is_read_back_as_it_was_decided,
@@ -95,6 +104,10 @@ macro_rules! conformance {
                 an_erased_user_leaves_the_books_and_the_address,
                 when_a_user_last_signed_in_is_noted_once_a_day_and_read_back,
                 sign_ins_of_operators_and_viewers_and_failed_ones_are_in_the_log,
+            },
+            blocks::{
+                a_block_is_read_back_ends_the_place_and_refuses_another,
+                the_blocks_of_a_room_come_in_pages_and_go_after_their_end_and_with_their_users,
             },
             factors::{
                 a_factor_is_read_back_in_every_state,

@@ -166,12 +166,14 @@ pub(crate) fn flags(database: &str, redis: &str) -> Vec<String> {
         // The last seats of a sale are those that were given back.
         ("--seat-cooldown-seconds", "1"),
         ("--claim-window-seconds", "10"),
-        ("--dormant-after-seconds", "10"),
-        ("--idle-seconds", "20"),
+        ("--dormant-after-seconds", "40"),
+        ("--idle-seconds", "40"),
         ("--active-limit-seconds", "40"),
         ("--drain-seconds", "10"),
         ("--log", "warn,frontrow_web=error"),
         ("--login-per-minute-per-address", "100000"),
+        ("--joins-per-address", "0"),
+        ("--joins-per-network", "0"),
         ("--holds-per-hour-per-user", "100000"),
     ];
     flags.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]).collect()

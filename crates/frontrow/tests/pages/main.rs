@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
 mod cockpit;
+mod draw;
+mod join_work;
 mod mine;
 mod other_shop;
 mod pay;

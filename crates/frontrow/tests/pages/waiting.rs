@@ -94,7 +94,7 @@ async fn a_waiting_page_shows_the_place_in_both_languages_and_reloads_itself() {
         "data-fill=\"ahead\">2</span><small data-fill=\"unit\">명</small>",
         "순서는 뒤로 밀리지 않습니다",
         "1인 4매까지 &#60;예매&#62;할 수 있습니다.",
-        "<dt>접수 번호</dt><dd>3</dd>",
+        "<dt>접수 번호</dt><dd data-fill=\"position\">3</dd>",
         "<dt>접수한 시각</dt><dd>오후 5:00:00</dd>",
         "<dt>남은 좌석</dt><dd data-fill=\"seats\">2석</dd>",
         "이 화면을 닫거나 휴대전화가 꺼져도 순서는 그대로입니다",
@@ -275,6 +275,8 @@ async fn a_sale_that_is_sold_out_while_one_waits_says_so() {
     let browser = crate::support::browser(&server, &third);
     let behind = join(&server, &browser, &hall).await;
     says(&browser.open(&behind).await, &texts, &["조금 움직이면", "남았습니다"]);
+    let outlook = "지금은 모든 좌석이 팔렸습니다";
+    eventually(outlook, async || shown(&browser.open(&behind).await).contains(outlook).then_some(())).await;
     let page = Browser::at(&server).speaking("ko").open(&format!("/line/{token}")).await;
     assert_eq!(scene(&page), "ended-paid");
     says(&page, &["예매를 마쳤습니다", &format!("{}/tickets", hall.path())], &[]);
@@ -465,6 +467,24 @@ async fn a_form_without_its_key_or_with_a_bad_one_changes_nothing() {
     let answer = browser.send(&format!("{}/line", closed.path()), &[("key", &new_key(&server))]).await;
     answer.shows(409, &["예매가 마감되었습니다"]);
     browser.send("/concerts/999/line", &[("key", &new_key(&server))]).await.shows(404, &[]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_form_that_joins_from_a_network_with_enough_places_says_so_in_both_languages() {
+    let server = Server::with(&[("--joins-per-address", "1"), ("--joins-window-seconds", "86400")]).await;
+    let hall = own_room(&server, 0).await;
+    join(&server, &browser(&server, &server.buyer("first").await), &hall).await;
+    let late = server.buyer("late").await;
+    for (language, says) in
+        [("ko", "같은 네트워크에서 줄을 서는 사람이 많습니다"), ("en", "Many people are joining from your network")]
+    {
+        let browser = Browser::at(&server).speaking(language);
+        browser.set_cookie("frontrow-session", late.secret());
+        let page = browser.send(&format!("{}/line", hall.path()), &[("key", &new_key(&server))]).await;
+        page.shows(429, &[says]);
+        assert!(page.header("retry-after").is_some());
+    }
     server.close().await;
 }
 

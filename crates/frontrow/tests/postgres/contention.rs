@@ -2,7 +2,7 @@
 
 use crate::crowd::{Two, answer, give};
 use frontrow_domain::{
-    command::{Command, Issue, Outcome, Replay, RoomChange},
+    command::{Command, Issue, NewBlock, Outcome, Replay, RoomChange},
     id::{Position, RoomId, SeatId, TokenId, UserId},
     line::TokenStatus,
     money::Money,
@@ -64,6 +64,38 @@ async fn a_user_who_joins_through_both_has_one_place() {
         (1..=highest).map(|number| TokenId { room_id: RoomId::HOUSE, position: Position(number) }).collect();
     assert_eq!(seen, drawn);
     assert!(drawn.len() >= 3, "{drawn:?}");
+}
+
+#[tokio::test]
+async fn a_user_who_joins_while_an_operator_blocks_has_no_place() {
+    let office = Two::open().await;
+    let user = office.one.register().await;
+    let block = || {
+        let reason = "A program joined.".to_owned();
+        Command::BlockFromLine(NewBlock { room_id: RoomId::HOUSE, user_id: user, reason, until: None })
+    };
+    // The join has seen no block, and is about to save the token: the block has to wait for it.
+    let obstacle = office.stand_in_the_way(BLOCK_TOKENS).await;
+    let joined = give(&office.one, vec![request(Caller::Buyer(user), join())]);
+    office.wait_for_waiters(1).await;
+    let blocked = give(&office.other, vec![request(Caller::System, block())]);
+    office.wait_for_waiters(2).await;
+    obstacle.step_aside().await;
+    assert!(matches!(answer(joined).await.decision, Ok(Outcome::Joined { .. })));
+    assert_eq!(answer(blocked).await.decision, Ok(Outcome::Done));
+    assert_eq!(office.one.store.live_tokens(user).await.unwrap(), []);
+    // The block has seen no token, and is about to save: the join has to wait for it.
+    let lift = Command::UnblockFromLine { room_id: RoomId::HOUSE, user_id: user };
+    office.one.ask(Caller::System, lift).await.unwrap();
+    let obstacle = office.stand_in_the_way("LOCK TABLE line_block IN SHARE MODE").await;
+    let blocked = give(&office.other, vec![request(Caller::System, block())]);
+    office.wait_for_waiters(1).await;
+    let joined = give(&office.one, vec![request(Caller::Buyer(user), join())]);
+    office.wait_for_waiters(2).await;
+    obstacle.step_aside().await;
+    assert_eq!(answer(blocked).await.decision, Ok(Outcome::Done));
+    assert_eq!(answer(joined).await.decision, Err(Refusal::LineBlocked { until: None }));
+    assert_eq!(office.one.store.live_tokens(user).await.unwrap(), []);
 }
 
 #[tokio::test]

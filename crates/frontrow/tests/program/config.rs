@@ -174,6 +174,51 @@ fn everything_that_contradicts_itself_is_said_at_once() {
 }
 
 #[test]
+fn times_that_no_client_could_keep_are_refused_with_the_reason() {
+    for (args, expected) in [
+        (vec!["--dormant-after-seconds=5"], "dormant_after_seconds must be at least 40: clients in line"),
+        (vec!["--dormant-after-seconds=39"], "dormant_after_seconds must be at least 40"),
+        (vec!["--dormant-limit-seconds=60"], "dormant_limit_seconds must not be less than dormant_after_seconds"),
+        (vec!["--claim-window-seconds=1", "--offer-lead-seconds=0"], "claim_window_seconds must be from 10"),
+        (vec!["--claim-window-seconds=3601"], "keep others waiting"),
+        (vec!["--recall-window-seconds=0"], "recall_window_seconds must be at least 60: a buyer"),
+        (vec!["--idle-seconds=36"], "idle_seconds must be at least 40: active clients"),
+        (vec!["--active-limit-seconds=299"], "active_limit_seconds must not be less than hold_seconds: a turn"),
+        (vec!["--hold-seconds=600", "--active-limit-seconds=80"], "idle_seconds must not be more than active_limit"),
+        (vec!["--hold-seconds=1"], "hold_seconds must be at least 10: a person"),
+        (vec!["--offer-lead-seconds=60"], "offer_lead_seconds must be less than claim_window_seconds"),
+    ] {
+        let config = load(&[&["serve"], args.as_slice()].concat()).unwrap();
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains(expected), "{args:?}: {error}");
+    }
+    // The least that may be set, all of it at once.
+    load(&[
+        "serve",
+        "--dormant-after-seconds=40",
+        "--dormant-limit-seconds=40",
+        "--claim-window-seconds=10",
+        "--recall-window-seconds=60",
+        "--idle-seconds=40",
+        "--active-limit-seconds=40",
+        "--hold-seconds=10",
+    ])
+    .unwrap()
+    .validate()
+    .unwrap();
+    // The program says it before it opens anything.
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_frontrow"))
+        .args(["serve", "--dormant-after-seconds=5", "--claim-window-seconds=1", "--data"])
+        .arg(folder.path().join("data"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("dormant_after") && said.contains("claim_window"), "{said}");
+    assert!(!folder.path().join("data").exists(), "nothing was made");
+}
+
+#[test]
 fn addresses_show_no_password_wherever_they_come_from() {
     let file = file("redis_url = 'redis://:s3cret-two@cache'\n");
     let output = Command::new(env!("CARGO_BIN_EXE_frontrow"))

@@ -7,8 +7,10 @@ mod backup;
 mod command_line;
 mod config;
 mod crash;
+mod edges;
 mod monitoring;
 mod rehearse;
+mod verify_draw;
 
 use frontrow_testkit::program::Program;
 

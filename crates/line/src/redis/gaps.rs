@@ -68,7 +68,9 @@ impl Gaps {
         }
         let resolved = ResolvedUpTo { to: next, next: view.tail(), since: Instant::now() };
         lock(&self.resolved).insert(room, resolved);
-        unassigned.retain(|position| !view.has_departed(*position));
+        // Those that a draw has reserved get their tokens later.
+        let draw = view.room().draw;
+        unassigned.retain(|position| !view.has_departed(*position) && !draw.awaits_token(*position));
         Ok(unassigned)
     }
 }

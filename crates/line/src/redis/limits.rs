@@ -6,8 +6,6 @@ use redis::{RedisResult, Script};
 use sha2::{Digest, Sha256};
 use std::{net::IpAddr, sync::LazyLock, time::Duration};
 
-/// The time in which a budget refills.
-const MINUTE_MICROS: i64 = 60_000_000;
 /// How long a network that an account has signed in from is remembered, in seconds: a month.
 const KNOWN_SECONDS: u64 = 30 * 86_400;
 /// Networks remembered of one account, the latest: so no account takes up more of Redis than a few KiB.
@@ -16,6 +14,23 @@ pub const KNOWN_MAX: u32 = 32;
 static SPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("limit_spend.lua")));
 static KNOWN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("network_remember.lua")));
 static IS_KNOWN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("network_is_known.lua")));
+
+/// What a budget holds, and how fast it refills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// How many tries it holds.
+    pub count: u32,
+    /// The time in which a spent budget is full again.
+    pub within: Duration,
+}
+
+impl Allowance {
+    /// So many within a minute.
+    #[must_use]
+    pub const fn per_minute(count: u32) -> Self {
+        Self { count, within: Duration::from_mins(1) }
+    }
+}
 
 /// The budget that a try counts against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +49,10 @@ pub enum Budget<'a> {
     },
     /// Requests of a client, by its address or its network's.
     Address(IpAddr),
+    /// New places in line of a client, by its address.
+    Joins(IpAddr),
+    /// New places in line of a network.
+    NetworkJoins(IpAddr),
 }
 
 impl Budget<'_> {
@@ -45,6 +64,8 @@ impl Budget<'_> {
             Self::Tries { email, network } => format!("tries {email} {network}"),
             Self::Strangers { email } => format!("strangers {email}"),
             Self::Address(address) => format!("address {address}"),
+            Self::Joins(address) => format!("joins {address}"),
+            Self::NetworkJoins(network) => format!("network joins {network}"),
         })
     }
 
@@ -103,26 +124,46 @@ impl SharedLimits {
         Self { handle, keys }
     }
 
-    /// Counts `tries` against a budget of `per_minute` that refills evenly. Returns how long to wait if not enough is
+    /// Counts `tries` against a budget that refills evenly. Returns how long to wait if not enough is
     /// left; the tries are not counted then. If Redis cannot be asked, which is known within the client's time-out, the
     /// try need not wait.
-    pub async fn spend(&self, budget: Budget<'_>, per_minute: u32, tries: u32) -> Option<Duration> {
-        let wait = self.count(budget, per_minute, tries.into()).await;
+    pub async fn spend(&self, budget: Budget<'_>, allowance: Allowance, tries: u32) -> Option<Duration> {
+        let wait = self.count(budget, allowance, tries.into()).await;
         (wait > 0).then(|| Duration::from_micros(wait))
     }
 
     /// Gives one try back that was counted.
-    pub async fn give_back(&self, budget: Budget<'_>, per_minute: u32) {
-        self.count(budget, per_minute, -1).await;
+    pub async fn give_back(&self, budget: Budget<'_>, allowance: Allowance) {
+        self.count(budget, allowance, -1).await;
     }
 
-    async fn count(&self, budget: Budget<'_>, per_minute: u32, tries: i64) -> u64 {
-        let per_minute = i64::from(per_minute.max(1));
+    async fn count(&self, budget: Budget<'_>, allowance: Allowance, tries: i64) -> u64 {
+        let count = i64::from(allowance.count.max(1));
         // How long one try takes to refill.
-        let interval = MINUTE_MICROS / per_minute;
+        let interval = (i64::try_from(allowance.within.as_micros()).unwrap_or(i64::MAX) / count).max(1);
         let mut call = SPEND.key(budget.key(&self.keys));
-        call.arg(interval * tries).arg(interval * per_minute);
+        call.arg(interval.saturating_mul(tries)).arg(interval.saturating_mul(count));
         asked(call.invoke_async(&mut self.handle.clone()).await)
+    }
+
+    /// Notes a proof that is used, for as long as it is valid. No if it was used before; yes if Redis cannot be asked.
+    pub async fn use_once(&self, proof: u128, valid: Duration) -> bool {
+        let mut call = redis::cmd("SET");
+        let millis = u64::try_from(valid.as_millis()).unwrap_or(u64::MAX).max(1);
+        call.arg(self.proof_key(proof)).arg(1).arg("NX").arg("PX").arg(millis);
+        let noted: RedisResult<Option<String>> = call.query_async(&mut self.handle.clone()).await;
+        asked(noted.map(|noted| Some(noted.is_some()))).unwrap_or(true)
+    }
+
+    /// Forgets that a proof was used.
+    pub async fn forget_use(&self, proof: u128) {
+        let mut call = redis::cmd("DEL");
+        call.arg(self.proof_key(proof));
+        asked(call.query_async::<()>(&mut self.handle.clone()).await);
+    }
+
+    fn proof_key(&self, proof: u128) -> String {
+        self.keys.alone(format_args!("proof:{proof:032x}"))
     }
 
     /// Remembers for a month that an account has signed in from a network; the latest [`KNOWN_MAX`] networks are

@@ -9,7 +9,7 @@ use super::{
 use frontrow_domain::{
     changes::Changes,
     id::{Position, RoomId, TokenId},
-    line::{ClaimRecord, EndReason, Room, Token, TokenState, TokenStatus},
+    line::{ClaimRecord, DrawStatus, EndReason, Gate, Room, Token, TokenState, TokenStatus},
     policy::OFFER_LEAD_MAX,
     time::Time,
 };
@@ -90,12 +90,14 @@ impl RoomView {
             departed_to_cursor: 0,
             live: Arc::default(),
             returned: Arc::default(),
+            returned_at: Arc::default(),
             active: 0,
             offered: 0,
             claimed: 0,
             claims: ClaimRecord::default(),
             visits: Visits::default(),
             told: Arc::default(),
+            forecast: Arc::default(),
             freshness: Freshness::Current,
         }
     }
@@ -107,18 +109,26 @@ impl RoomView {
         let mut view = Self::empty(&line.room);
         view.visits = Visits::from(line.now);
         let cursor = line.room.cursor;
-        view.tail.store(line.highest.0.max(cursor.0), Ordering::Release);
+        view.raise_tail_to(line.highest.max(cursor));
         let passed = line.waiting.partition_point(|position| *position <= cursor);
         let (returned, beyond) = line.waiting.split_at(passed);
         let mut present = beyond.to_vec();
         present.extend(line.in_flight.iter().filter(|position| **position > cursor));
+        if let Some(reserved) = line.room.draw.reserved() {
+            // The entries get these places by the draw.
+            let unplaced = reserved.placed_to.max(cursor).0 + 1..=reserved.used_to.0;
+            present.extend(unplaced.map(Position));
+        }
         present.sort_unstable();
-        view.departed = Arc::new(Departed::all_but(Position(cursor.0 + 1), line.highest, &present));
+        present.dedup();
+        view.departed = Arc::new(Departed::all_but(Position(cursor.0 + 1), view.tail(), &present));
         view.departed_to_cursor = view.departed.rank(Position(cursor.0 + 1));
         view.returned = Arc::new(returned.to_vec());
+        view.returned_at = Arc::new(vec![Time::MAX; returned.len()]);
         let mut known = Live::default();
         for position in returned {
-            known.put(Entry { position: *position, state: TokenState::Waiting, since: line.now, turns_passed: 0 });
+            // When it came back is not in its row.
+            known.put(Entry { position: *position, state: TokenState::Waiting, since: Time::MAX, turns_passed: 0 });
         }
         for token in &line.others {
             known.put(entry_of(token, line.now));
@@ -141,12 +151,17 @@ impl RoomView {
         let (active, offered) = (self.active, self.offered);
         let before = Arc::clone(&self.room);
         let mut may_move = self.apply_room(delta.room);
+        if may_move {
+            // What was told by other settings does not come true.
+            self.told.restart(delta.now);
+        }
         let shows_all = may_move || (&before.message, before.epoch) != (&self.room.message, self.room.epoch);
         let old_tail = self.tail();
         self.raise_tail(delta);
+        let unused = self.apply_draw(&before);
         let mut step = AppliedTokens {
             old_tail,
-            departed: Vec::new(),
+            departed: unused,
             restored: Vec::new(),
             first_turns: 0,
             later_turns: 0,
@@ -186,8 +201,24 @@ impl RoomView {
 
     fn raise_tail(&self, delta: &Delta<'_>) {
         let last = delta.inserted.last().map(|token| token.id).max(delta.unused.last().copied());
-        let last = last.map_or(delta.highest, |last| last.position.max(delta.highest));
-        self.tail.fetch_max(last.0, Ordering::AcqRel);
+        self.raise_tail_to(last.map_or(delta.highest, |last| last.position.max(delta.highest)));
+    }
+
+    /// Raises the highest position given, with those that a sealed lobby reserved.
+    fn raise_tail_to(&self, last: Position) {
+        let reserved = self.room.draw.reserved().map_or(last, |reserved| reserved.end);
+        self.tail.fetch_max(last.max(reserved).0, Ordering::AcqRel);
+    }
+
+    /// The reserved positions that no token gets, once it is known how many entries were drawn.
+    fn apply_draw(&self, before: &Room) -> Vec<Position> {
+        let used_to = |room: &Room| room.draw.reserved().map(|reserved| reserved.used_to);
+        match self.room.draw.reserved() {
+            Some(reserved) if used_to(before) != used_to(&self.room) => {
+                (reserved.used_to.0 + 1..=reserved.end.0).map(Position).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Applies the room's row; the cursor never goes back. Returns whether a setting changed that may let the line
@@ -198,7 +229,6 @@ impl RoomView {
         if room.epoch == self.room.epoch {
             room.cursor = room.cursor.max(self.room.cursor);
         }
-        let settings = |room: &Room| (room.max_active, room.admit_per_minute, room.gate, room.opens_at, room.closes_at);
         let changed = settings(&room) != settings(&self.room);
         self.room = Arc::new(room);
         changed
@@ -207,7 +237,8 @@ impl RoomView {
     fn apply_token(&mut self, token: &Token, step: &mut AppliedTokens) {
         let position = token.id.position;
         let beyond = position > self.room.cursor;
-        let entry = entry_of(token, self.offered_since(token, step.now));
+        let since = self.in_state_since(token, step.now);
+        let entry = entry_of(token, since);
         let in_live = match token.status() {
             TokenStatus::Ended => false,
             TokenStatus::Waiting => !beyond,
@@ -225,16 +256,24 @@ impl RoomView {
             self.measure(&before, token, step);
         }
         self.count(&token.state, 1);
-        let had_returned = before.is_some_and(|before| before.state == TokenState::Waiting);
+        let had_returned = before.filter(|before| before.state == TokenState::Waiting);
         if in_live && token.status() == TokenStatus::Waiting {
-            self.add_returned(position);
+            if had_returned.is_none() {
+                self.add_returned(position, since);
+            }
             step.joined += 1;
-        } else if had_returned {
-            self.remove_returned(position);
+        } else if let Some(before) = &had_returned {
+            self.remove_returned(before);
+        }
+        match token.status() {
+            TokenStatus::Waiting => {}
+            TokenStatus::Offered if before.is_none() => self.told.judge(position, step.now),
+            // A token that was passed over was not heard of, and one that left did not wait for its turn.
+            _ => self.told.forget(position),
         }
         match token.status() {
             TokenStatus::Offered if before.is_none() => step.first_turns += 1,
-            TokenStatus::Offered if had_returned => step.later_turns += 1,
+            TokenStatus::Offered if had_returned.is_some() => step.later_turns += 1,
             TokenStatus::Dormant if before.is_none() => step.passed_over += 1,
             // A line that lets no turn pass ends the token at once.
             TokenStatus::Ended
@@ -257,9 +296,9 @@ impl RoomView {
         }
     }
 
-    /// When the token was offered its turn, if it has one: a claim that must wait for a place does not begin it anew.
-    fn offered_since(&self, token: &Token, now: Time) -> Time {
-        let before = self.live.get(token.id.position).filter(|before| before.state.status() == TokenStatus::Offered);
+    /// When the token was offered its turn, or came back: a claim that must wait for a place does not begin the turn anew.
+    fn in_state_since(&self, token: &Token, now: Time) -> Time {
+        let before = self.live.get(token.id.position).filter(|before| before.state.status() == token.status());
         before.map_or(now, |before| before.since)
     }
 
@@ -293,15 +332,20 @@ impl RoomView {
         }
     }
 
-    fn add_returned(&mut self, position: Position) {
+    fn add_returned(&mut self, position: Position, since: Time) {
         if let Err(at) = self.returned.binary_search(&position) {
             Arc::make_mut(&mut self.returned).insert(at, position);
+            let at = self.returned_at.partition_point(|other| *other <= since);
+            Arc::make_mut(&mut self.returned_at).insert(at, since);
         }
     }
 
-    fn remove_returned(&mut self, position: Position) {
-        if let Ok(at) = self.returned.binary_search(&position) {
+    fn remove_returned(&mut self, before: &Entry) {
+        if let Ok(at) = self.returned.binary_search(&before.position) {
             Arc::make_mut(&mut self.returned).remove(at);
+            if let Ok(at) = self.returned_at.binary_search(&before.since) {
+                Arc::make_mut(&mut self.returned_at).remove(at);
+            }
         }
     }
 
@@ -309,6 +353,11 @@ impl RoomView {
     fn may_have_places(&self, now: Time) -> bool {
         self.room.may_offer(self.active, self.offered, now, OFFER_LEAD_MAX)
     }
+}
+
+/// The settings by which a line moves: the cap, the rate, the gate, and when its sale opens and closes.
+pub(super) fn settings(room: &Room) -> (i64, Option<i64>, Gate, Option<Time>, Option<Time>, DrawStatus) {
+    (room.max_active, room.admit_per_minute, room.gate, room.opens_at, room.closes_at, room.draw.status())
 }
 
 /// Collected while the tokens of a batch are applied.

@@ -17,7 +17,8 @@ const RUN: i64 = 32;
 pub(super) struct Entry {
     pub(super) position: Position,
     pub(super) state: TokenState,
-    /// When it was offered its turn, as far as this view knows, if it has one.
+    /// When it was offered its turn, or came back to wait, as far as this view knows; [`Time::MAX`] for one that came back
+    /// at an unknown time.
     pub(super) since: Time,
     /// How many turns it let pass; 0 while it waits.
     pub(super) turns_passed: u32,
@@ -67,16 +68,26 @@ impl Live {
         }
     }
 
-    /// Takes over when turns were offered that were out before, too.
-    pub(super) fn keep_offered_since(&mut self, before: &Self) {
+    /// Takes over when turns were offered that were out before, and when tokens came back that waited before.
+    pub(super) fn keep_since(&mut self, before: &Self) {
         for entry in self.shards.iter_mut().flat_map(|shard| Arc::make_mut(shard).iter_mut()) {
-            if entry.state.status() == TokenStatus::Offered
-                && let Some(earlier) = before.get(entry.position)
-                && earlier.state.status() == TokenStatus::Offered
-            {
-                entry.since = earlier.since;
+            let status = entry.state.status();
+            let earlier = before.get(entry.position).filter(|earlier| earlier.state.status() == status);
+            match (status, earlier) {
+                (TokenStatus::Offered | TokenStatus::Waiting, Some(earlier)) => entry.since = earlier.since,
+                (TokenStatus::Waiting, None) => entry.since = Time::MAX,
+                _ => {}
             }
         }
+    }
+
+    /// When the tokens came back that wait although the cursor has passed them, ascending.
+    pub(super) fn returns(&self) -> Vec<Time> {
+        let entries = self.shards.iter().flat_map(|shard| shard.iter());
+        let waiting = entries.filter(|entry| entry.state.status() == TokenStatus::Waiting);
+        let mut returns: Vec<_> = waiting.map(|entry| entry.since).collect();
+        returns.sort_unstable();
+        returns
     }
 
     /// Removes a token and returns its entry.

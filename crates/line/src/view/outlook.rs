@@ -34,14 +34,14 @@ const fn settings(room: &Room) -> (i64, Option<i64>, Time) {
 impl RoomView {
     /// How this line will move from `now` on, as it is told to those in it.
     pub(super) fn told_forecast(&self, now: Time) -> SharedForecast {
-        let told = self.told.0.load_full();
+        let told = self.forecast.0.load_full();
         let is_current = |told: &Arc<Forecasted>| {
             told.settings == settings(&self.room) && told.at <= now && now.since(told.at) < TOLD_FOR
         };
         let forecasted = told.filter(is_current).unwrap_or_else(|| {
             let forecast = WaitForecast::of(&self.moment(now));
             let new = Arc::new(Forecasted { at: now, settings: settings(&self.room), forecast });
-            self.told.0.store(Some(Arc::clone(&new)));
+            self.forecast.0.store(Some(Arc::clone(&new)));
             new
         });
         SharedForecast(forecasted)

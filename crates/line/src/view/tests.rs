@@ -146,6 +146,7 @@ proptest! {
         let mut view = RoomView::from_rows(&line(&model, START));
         let mut now = START;
         let mut before: BTreeMap<Position, i64> = BTreeMap::new();
+        let mut returns: BTreeMap<Position, Time> = BTreeMap::new();
         for batch in batches {
             for event in &batch {
                 if let LineEvent::Later(seconds) = event {
@@ -156,12 +157,27 @@ proptest! {
             let (_, changes) = model.transact(now, Policy { dormant_after: Span::ZERO, ..Policy::default() }, &requests);
             apply(&mut view, &changes);
             assert_exact(&view, &model);
-            assert_exact(&RoomView::from_rows(&line(&model, now)), &model);
-            for position in view.waiting_from_head(usize::MAX) {
-                let ahead = view.place(position).ahead;
-                if let Some(old) = before.insert(position, ahead) {
-                    prop_assert!(ahead <= old, "{position} rose from {old} to {ahead}");
+            let from_rows = RoomView::from_rows(&line(&model, now));
+            assert_exact(&from_rows, &model);
+            let refreshed = from_rows.clone().with_measurements_of(&view, now);
+            // A token that comes back leaves the line for a turn before it may come back again.
+            let came_back: Vec<_> = changes.tokens.updated.iter().map(|token| token.id.position).collect();
+            returns.retain(|position, _| view.returned().contains(position) && !came_back.contains(position));
+            for position in view.returned() {
+                returns.entry(*position).or_insert(now);
+            }
+            for position in view.waiting_from_head(usize::MAX).filter(|position| *position > view.cursor()) {
+                let issued_at = model.tokens[&TokenId { room_id: RoomId::HOUSE, position }].issued_at;
+                let place = view.place_of(position, issued_at);
+                let counted = returns.values().filter(|at| at.plus(RETURN_KNOWN_AFTER) < issued_at).count();
+                prop_assert_eq!(place.returned, i64::try_from(counted).unwrap(), "{}", position);
+                prop_assert_eq!(place.ahead_in_line(), view.place(position).ahead);
+                if let Some(old) = before.insert(position, place.ahead) {
+                    prop_assert!(place.ahead <= old, "{position} rose from {old} to {}", place.ahead);
                 }
+                // After a refresh an instance counts the same, and after a restart no more.
+                prop_assert_eq!(refreshed.place_of(position, issued_at), place);
+                prop_assert_eq!(from_rows.place_of(position, issued_at).returned, 0);
             }
         }
     }
@@ -292,6 +308,52 @@ fn a_line_that_rests_until_the_sale_opens_has_no_estimate_and_is_asked_for_at_it
 }
 
 #[test]
+fn no_poll_comes_long_after_the_opening_and_those_of_a_long_line_are_spread_evenly() {
+    for (waiting, spread) in [(3, 500), (2_000, 500), (50_000, 2_000), (100_000, 4_000), (400_000, 4_000)] {
+        let mut line = line(&Model::new(5, START), START);
+        line.highest = Position(waiting);
+        line.waiting = (1..=waiting).map(Position).collect();
+        let view = RoomView::from_rows(&line);
+        let people = || (1..=waiting).step_by(usize::try_from(waiting / 10_000 + 1).unwrap());
+        for span in [3, 900, 9_999, 20_000, 27_500, 31_000, 33_900, 36_000, 90_000] {
+            let rest = Some(Rest::For(Span::from_millis(span)));
+            let mut late = Vec::new();
+            for position in people() {
+                for seed in 0..5_u64 {
+                    let seed = seed.wrapping_mul(977).wrapping_add(position.unsigned_abs().wrapping_mul(0x9e37_79b9));
+                    let after = view.poll_after_ms(&view.place(Position(position)), seed, rest, START);
+                    assert!(POLL_GIVEN_MS.contains(&after), "{after}");
+                    let is_late = after > span;
+                    assert!(!is_late || after <= span + 1 + spread.max(320), "{waiting} {span}: {after}");
+                    late.extend(is_late.then_some(after - span));
+                }
+            }
+            // All who come after the opening, when they are many: no tenth of the time gets twice its share.
+            if late.len() < 20_000 || !(320..=24_000).contains(&span) {
+                continue;
+            }
+            for tenth in 0..10 {
+                let (from, to) = (spread * tenth / 10, spread * (tenth + 1) / 10);
+                let part = late.iter().filter(|after| (from..to).contains(&(**after - 1))).count();
+                assert!(part * 10 <= late.len() * 5 / 4, "{waiting} {span}: {part} of {} in {tenth}", late.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn those_in_front_learn_of_the_opening_first() {
+    let (_, view) = full_room(5_000);
+    let rest = Some(Rest::For(Span::from_secs(8)));
+    let even = |position| {
+        let place = view.place(Position(position));
+        (0..1_000).map(|seed| view.poll_after_ms(&place, seed, rest, START)).sum::<i64>() / 1_000
+    };
+    let asked = [1, 1_250, 2_500, 5_000].map(even);
+    assert!(asked.is_sorted() && asked[0] < 8_060 && asked[3] > 8_400, "{asked:?}");
+}
+
+#[test]
 fn a_line_whose_sale_is_over_says_so_and_is_asked_for_seldom_until_the_sale_goes_on() {
     let mut model = Model::new(5, START);
     let at = |seconds| START.plus(Span::from_secs(seconds));
@@ -332,8 +394,12 @@ fn clients_ask_often_at_the_head_and_seldom_at_the_back() {
     assert!(spread.iter().all(|ms| (24_000..=36_000).contains(ms)));
     assert!(*spread.iter().max().unwrap() - *spread.iter().min().unwrap() > 10_000);
     assert_eq!(view.poll_after_ms(&place, 7, None, START), view.poll_after_ms(&place, 7, None, START));
-    let offered =
-        Place { state: Some(TokenState::Offered { until: START, claimed_at: None }), ahead: 0, turns_passed: 0 };
+    let offered = Place {
+        state: Some(TokenState::Offered { until: START, claimed_at: None }),
+        ahead: 0,
+        returned: 0,
+        turns_passed: 0,
+    };
     assert!((0..1_000).all(|seed| view.poll_after_ms(&offered, seed, None, START) <= 1_500));
 }
 
@@ -364,9 +430,47 @@ fn a_token_behind_more_returned_ones_than_places_are_free_does_not_ask_at_once()
 }
 
 #[test]
+fn those_who_had_come_back_before_a_token_was_issued_are_ahead_of_it_until_their_turn() {
+    // Given a line of three, of which the first two were asleep when their turns came.
+    let (mut model, _) = room_of(0, 3);
+    let asleep = Policy { dormant_after: Span::ZERO, ..Policy::default() };
+    let mut view = RoomView::from_rows(&line(&model, START));
+    let mut step = |view: &mut RoomView, seconds: i64, event: LineEvent| {
+        let now = START.plus(Span::from_secs(seconds));
+        let (_, changes) = model.transact(now, asleep, &[request(&model, &event).unwrap()]);
+        apply(view, &changes);
+    };
+    for event in [LineEvent::SetCap(1), LineEvent::Advance(vec![1, 2]), LineEvent::SetCap(0)] {
+        step(&mut view, 0, event);
+    }
+    // When one comes back, then a token is issued, then the other comes back.
+    step(&mut view, 10, LineEvent::Wake(0));
+    step(&mut view, 20, LineEvent::Join(10));
+    step(&mut view, 30, LineEvent::Wake(1));
+    let issued_at = |seconds| START.plus(Span::from_secs(seconds));
+    let ahead = |view: &RoomView, seconds| {
+        let place = view.place_of(Position(4), issued_at(seconds));
+        (place.ahead, place.returned)
+    };
+    assert_eq!(view.returned(), [Position(1), Position(2)]);
+    assert_eq!(view.cursor(), Position(3), "the third has its turn");
+    // Then the token counts the first alone; one that was issued within a second of the return would count none.
+    assert_eq!(ahead(&view, 20), (1, 1));
+    assert_eq!([ahead(&view, 11), ahead(&view, 12), ahead(&view, 40)], [(0, 0), (1, 1), (2, 2)]);
+    assert_eq!(view.place_of(Position(1), issued_at(0)).ahead, 0);
+    // And it moves up when that one has its turn.
+    step(&mut view, 50, LineEvent::SetCap(2));
+    step(&mut view, 50, LineEvent::Advance(vec![2]));
+    assert_eq!(ahead(&view, 20), (0, 0), "{:?}", view.returned());
+}
+
+#[test]
 fn an_unseen_position_waits_behind_all_others() {
     let (_, view) = full_room(10);
-    assert_eq!(view.place(Position(15)), Place { state: Some(TokenState::Waiting), ahead: 14, turns_passed: 0 });
+    assert_eq!(
+        view.place(Position(15)),
+        Place { state: Some(TokenState::Waiting), ahead: 14, returned: 0, turns_passed: 0 }
+    );
 }
 
 #[test]
@@ -421,4 +525,53 @@ fn a_view_is_stale_a_second_after_its_last_refresh() {
     assert_eq!(view.as_of(START.plus(Span::from_secs(2))), START);
     confirmed.note(START.plus(Span::from_secs(2)));
     assert!(!view.is_stale(START.plus(Span::from_secs(3))));
+}
+
+#[test]
+fn what_tokens_were_told_is_compared_with_their_turns_as_the_line_moves() {
+    // Given a room of ten places in which one visit ends each second, and 400 tokens that are told now.
+    let (mut model, mut view) = room_of(10, 400);
+    let now = move_on(&mut model, &mut view, 100, |_| false);
+    let told_of = |view: &RoomView, position: i64, now| {
+        let (p50, p90) = wait_of(view, view.place(Position(position)).ahead, now);
+        view.note_told(Position(position), ToldWait { p50: Span::from_secs(p50), p90: Span::from_secs(p90) }, now);
+    };
+    let first = view.cursor().0 + 1;
+    (first..=400).for_each(|position| told_of(&view, position, now));
+    assert_eq!(view.told_waits()[0].judged, 0);
+    // When the line moves on for a minute, in which every fourth token is not heard of.
+    for second in 1..=60 {
+        let at = now.plus(Span::from_secs(second));
+        let visits: Vec<_> =
+            model.tokens.values().filter(|token| token.status() == TokenStatus::Active).copied().collect();
+        let oldest = visits.iter().min_by_key(|token| token.activated_at()).unwrap();
+        let leave = (Caller::Buyer(oldest.user_id), Command::LeaveQueue { token: oldest.id });
+        let silent = LineEvent::Advance((first..400).filter(|at| at % 4 == 0).collect());
+        let advance = request(&model, &silent).unwrap();
+        let mut requests = vec![Request { caller: leave.0, command: leave.1, idempotency: None }, advance];
+        for token in model.tokens.values().filter(|token| token.status() == TokenStatus::Offered) {
+            let command = Command::ActivateToken { token: token.id };
+            requests.push(Request { caller: Caller::Buyer(token.user_id), command, idempotency: None });
+        }
+        let (_, changes) = model.transact(at, Policy::default(), &requests);
+        apply(&mut view, &changes);
+    }
+    // Then those who had their turns are judged, and not the others.
+    let passed = (first..=view.cursor().0).filter(|at| at % 4 != 0).count();
+    let tally = view.told_waits()[0];
+    let short = 8;
+    assert!(tally.judged > 40 && tally.judged + short >= u64::try_from(passed).unwrap(), "{tally:?} of {passed}");
+    assert!(tally.judged <= u64::try_from(passed).unwrap());
+    // A quarter did not come: the waits were told too long.
+    assert!(tally.error_percent.is_some_and(|error| (10..=50).contains(&error)), "{tally:?}");
+    // And nothing is judged that was told before the cap was changed.
+    let wider = Room { max_active: 20, ..view.room().clone() };
+    let judged = view.told_waits()[0].judged;
+    view.apply(&Delta { room: Some(&wider), ..Delta::none(now.plus(Span::from_secs(61))) });
+    model.rooms.insert(RoomId::HOUSE, wider);
+    let advance = request(&model, &LineEvent::Advance(Vec::new())).unwrap();
+    let (_, changes) = model.transact(now.plus(Span::from_secs(62)), Policy::default(), &[advance]);
+    apply(&mut view, &changes);
+    assert!(view.offered() > 0);
+    assert_eq!(view.told_waits()[0].judged, judged);
 }

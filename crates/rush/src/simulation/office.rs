@@ -7,7 +7,7 @@ use frontrow_domain::{
     changes::Changes,
     command::{Command, Outcome, Request, RoomChange},
     id::{Position, RoomId, UserId},
-    line::{Gate, Room, Token, TokenStatus, is_wake_due},
+    line::{Gate, Room, SignOfLife, Token, TokenStatus, is_wake_due},
     outage::Outage,
     policy::Policy,
     time::Time,
@@ -102,7 +102,7 @@ impl SimulatedOffice {
     /// A poll, which is a sign of life.
     pub(super) fn poll(&mut self, now: Time, user: UserId, position: Position) -> Result<(PollAnswer, Changes)> {
         let view = self.view()?;
-        let place = view.place(position);
+        let place = view.place_of(position, self.rows.issued_at(position));
         self.peers.lines().record_heartbeat(token_at(position), now);
         let rest = view.rest(now, self.policy.offer_lead);
         let seed =
@@ -110,10 +110,10 @@ impl SimulatedOffice {
         let answer = PollAnswer {
             status: place.status(),
             ahead: place.ahead,
-            wait: view.estimated_wait(place.ahead, rest, now),
+            wait: view.estimated_wait(place.ahead_in_line(), rest, now),
             poll_after_ms: view.poll_after_ms(&place, seed, rest, now),
         };
-        let is_due = |state| is_wake_due(state, now, &self.policy, self.rows.outages());
+        let is_due = |state| is_wake_due(state, SignOfLife::ByOwner, now, &self.policy, self.rows.outages());
         if place.state.is_some_and(is_due) {
             let command = Command::WakeToken { token: token_at(position) };
             let (_, changes) = self.ask(now, Caller::Buyer(user), command)?;

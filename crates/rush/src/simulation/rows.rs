@@ -56,6 +56,11 @@ impl LineRows {
         self.counts
     }
 
+    /// When a token was issued, as its signed string says.
+    pub(super) fn issued_at(&self, position: Position) -> Time {
+        self.tokens.get(&position).map_or(Time::MAX, |token| token.issued_at)
+    }
+
     /// The line as an instance reads it.
     pub(super) fn line(&self, now: Time) -> Line {
         let mut others: Vec<_> =

@@ -47,10 +47,19 @@ fn home_of(request: &Request, lanes: usize) -> (Home, LaneChoice) {
     let half = lanes / 2;
     let shares = (lanes - half).div_ceil(2);
     let home = match &request.command {
-        Command::IssueToken { room_id, .. } | Command::AdvanceRoom { room_id, .. } => Home::Line(*room_id),
+        Command::IssueToken { room_id, .. }
+        | Command::AdvanceRoom { room_id, .. }
+        | Command::EndClosedLine { room_id, .. }
+        | Command::SealLobby { room_id, .. }
+        | Command::CountEntries { room_id, .. }
+        | Command::GiveUpBeacon { room_id, .. }
+        | Command::PlaceEntries { room_id, .. } => Home::Line(*room_id),
         Command::EndLine { concert_id, .. } => Home::Line(RoomId::of_concert(*concert_id)),
         Command::ActivateToken { token } | Command::LeaveQueue { token } => Home::Line(token.room_id),
-        Command::Hold { token, .. } | Command::Pay { token, .. } | Command::WakeToken { token } => {
+        Command::Hold { token, .. }
+        | Command::Pay { token, .. }
+        | Command::WakeToken { token }
+        | Command::IssuePass { token } => {
             Home::Sale(token.room_id, usize::try_from(token.position.0.unsigned_abs()).unwrap_or(0) % shares)
         }
         Command::ClaimEvents { consumer, .. } | Command::SettleEvents(Settlements { consumer, .. }) => {

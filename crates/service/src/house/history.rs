@@ -247,9 +247,24 @@ impl HouseHistory {
         &self,
         last: i64,
         (concert, room): (Option<ConcertId>, RoomId),
+        counts: (i64, i64),
+    ) -> SalePace {
+        self.measured_over(FORECAST_OVER, last, (concert, room), counts)
+    }
+
+    /// The same of all seconds that are kept, without those who wait and what is unsold.
+    pub(super) fn measured_as_long_as_kept(&self, last: i64, ids: (Option<ConcertId>, RoomId)) -> SalePace {
+        self.measured_over(i64::try_from(KEPT).unwrap_or(i64::MAX), last, ids, (0, 0))
+    }
+
+    fn measured_over(
+        &self,
+        seconds: i64,
+        last: i64,
+        (concert, room): (Option<ConcertId>, RoomId),
         (waiting, unsold): (i64, i64),
     ) -> SalePace {
-        let begin = last.saturating_sub(FORECAST_OVER);
+        let begin = last.saturating_sub(seconds);
         let first = self.levels.iter().map(|(second, _)| *second).find(|second| *second >= begin);
         let first = first.filter(|first| *first < last);
         let levels = first.and_then(|first| Some((first, self.level(first, room)?, self.level(last, room)?)));
@@ -369,6 +384,8 @@ mod tests {
         assert_eq!((pace.joined, pace.sold, pace.waiting, pace.unsold), (30, 10, 5, 9));
         let pace = measured(&history, 300);
         assert_eq!((pace.window, pace.active_before, pace.joined), (Span::from_secs(120), 180, 360));
+        let whole = history.measured_as_long_as_kept(300, (Some(CONCERT), RoomId::HOUSE));
+        assert_eq!((whole.window, whole.sold), (Span::from_secs(299), 299));
         assert_eq!(measured(&history, 301), none, "nothing is known of that second");
         history.note_levels(300, BTreeMap::new());
         assert_eq!(measured(&history, 300).active, 0, "the clock stood still, and the room became quiet");

@@ -18,12 +18,12 @@ use frontrow_domain::{
     changes::AuditEntry,
     command::RoomChange,
     id::{ConcertId, Position, RoomId, UserId},
-    line::{Forecast, ForecastUnknown, Room, SalePace, TokenStatus},
+    line::{Forecast, ForecastUnknown, Room, SalePace, TokenStatus, ToldHorizon},
     refusal::{EntityKind, Refusal},
     sale::Concert,
     time::{Span, Time},
 };
-use frontrow_line::view::RoomView;
+use frontrow_line::view::{RoomView, ToldTally};
 use frontrow_storage::{Page, SeatCounts, Store, StoreError};
 use std::{
     cmp::Reverse,
@@ -107,6 +107,8 @@ pub struct RoomOnScreen {
     pub missed: i64,
     /// The highest position given; 0 before the first.
     pub highest: Position,
+    /// How near the first waits that tokens were told by this instance were to those that came.
+    pub told: ToldTally,
     /// The moment that the numbers are true of.
     pub as_of: Time,
 }
@@ -121,6 +123,7 @@ impl RoomOnScreen {
             dormant: view.live_in(TokenStatus::Dormant),
             missed: view.live_in(TokenStatus::Missed),
             highest: view.tail(),
+            told: view.told_waits()[ToldHorizon::First.index()],
             as_of: view.as_of(now),
         }
     }

@@ -43,8 +43,13 @@ impl BoxOffice {
     /// The store could not be read.
     pub async fn find_rooms(&self, after: Option<RoomId>) -> Result<Option<RoomId>, ServiceError> {
         let limit = ROOMS_AT_ONCE;
-        let newest = self.lines.rooms().last().copied();
-        let new = self.store.some_rooms(Page { after: newest, limit }).await?;
+        let known = self.lines.rooms();
+        let newest = known.iter().rev().find(|room| !room.is_of_site()).copied();
+        let mut new = self.store.some_rooms(Page { after: newest, limit }).await?;
+        // The rooms of sites have their numbers above those of concerts.
+        if let Some(newest) = known.last().copied().filter(|room| room.is_of_site()) {
+            new.extend(self.store.some_rooms(Page { after: Some(newest), limit }).await?);
+        }
         let part = self.store.some_rooms(Page { after, limit }).await?;
         let is_end = part.len() < usize::try_from(limit).unwrap_or(usize::MAX);
         let last = part.last().filter(|_| !is_end).map(|row| row.room_id);

@@ -3,7 +3,7 @@
 use crate::office::BoxOffice;
 use frontrow_domain::{
     id::Position,
-    line::{EndReason, TokenState, TokenStatus, hold_until, is_last_turn},
+    line::{EndReason, OpeningOrder, StockOutlook, TokenState, TokenStatus, ToldWait, hold_until, is_last_turn},
     time::{Span, Time},
 };
 use frontrow_line::view::{Estimate, Place, RoomView, WaitUnknown};
@@ -49,9 +49,15 @@ pub struct LineStatus {
     pub position: Position,
     /// How many live tokens are in front.
     pub ahead: i64,
+    /// The order of those who come before the opening.
+    pub opening: OpeningOrder,
+    /// How many places there were in front of it when it got its own.
+    pub ahead_at_start: i64,
     /// How many wait in the room.
     pub total_waiting: i64,
     pub wait: Wait,
+    /// Whether seats are likely to be left when its turn comes; none if that is not known.
+    pub outlook: Option<StockOutlook>,
     /// The end of the present state: of the claim of an offered token, or of an active one.
     pub deadline: Option<Time>,
     /// Until when seats may be held; none unless the token is active.
@@ -86,7 +92,7 @@ impl LineStatus {
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let Self { status, position, ahead, total_waiting, wait, deadline, end_reason, message, is_stale, .. } = self;
-        let Self { hold_until, is_last_turn, .. } = self;
+        let Self { hold_until, is_last_turn, outlook, .. } = self;
         let wait = match wait {
             Wait::Known { p50_seconds, p90_seconds } => Ok((roughly(*p50_seconds), roughly(*p90_seconds))),
             Wait::Unknown(reason) => Err(*reason),
@@ -94,7 +100,7 @@ impl LineStatus {
         // Its keys are always the same.
         let mut hasher = DefaultHasher::new();
         (status, position, ahead, total_waiting, wait, deadline, end_reason, message, is_stale).hash(&mut hasher);
-        (hold_until, is_last_turn).hash(&mut hasher);
+        (hold_until, is_last_turn, outlook).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -106,7 +112,8 @@ impl LineStatus {
 }
 
 impl BoxOffice {
-    /// The status of a token that was found like this at `now`.
+    /// The status of a token that was found like this at `now`, which its client is told: a wait is compared with the one
+    /// that comes.
     pub(super) fn line_status(
         &self,
         position: Position,
@@ -116,17 +123,25 @@ impl BoxOffice {
     ) -> LineStatus {
         let place = found.place;
         let rest = view.rest(now, self.policy.offer_lead);
+        let wait = match view.estimated_wait(place.ahead_in_line(), rest, now) {
+            Estimate::Known { p50, p90 } => Wait::Known { p50_seconds: seconds_up(p50), p90_seconds: seconds_up(p90) },
+            Estimate::Unknown(reason) => Wait::Unknown(reason),
+        };
+        if let Wait::Known { p50_seconds, p90_seconds } = wait
+            && place.state == Some(TokenState::Waiting)
+        {
+            let (p50, p90) = (Span::from_secs(p50_seconds), Span::from_secs(p90_seconds));
+            view.note_told(position, ToldWait { p50, p90 }, now);
+        }
         LineStatus {
             status: place.status(),
             position,
             ahead: place.ahead,
+            opening: view.room().draw.opening_order(),
+            ahead_at_start: view.room().draw.in_front_of(position),
             total_waiting: view.total_waiting(),
-            wait: match view.estimated_wait(place.ahead, rest, now) {
-                Estimate::Known { p50, p90 } => {
-                    Wait::Known { p50_seconds: seconds_up(p50), p90_seconds: seconds_up(p90) }
-                }
-                Estimate::Unknown(reason) => Wait::Unknown(reason),
-            },
+            wait,
+            outlook: self.outlook(view, &place, rest),
             deadline: place.deadline(),
             hold_until: match place.state {
                 Some(state @ TokenState::Active { .. }) => hold_until(state, &self.policy, &self.store.outages()),

@@ -6,8 +6,14 @@
 
 use super::{LineStatus, VerifiedToken};
 use crate::office::BoxOffice;
-use frontrow_domain::line::TokenStatus;
-use frontrow_line::TokenWatch;
+use frontrow_domain::{
+    line::{SignOfLife, TokenStatus},
+    user::Caller,
+};
+use frontrow_line::{
+    TokenWatch,
+    view::{Rest, RoomView},
+};
 use frontrow_signing::SignedToken;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
@@ -20,11 +26,15 @@ const LOOK_EVERY_MAX: Duration = Duration::from_secs(10);
 /// The time between two looks at a token that is in no line: commits wake its stream.
 const LOOK_AT_LIVE: Duration = Duration::from_secs(2);
 
+/// The streams of a line are shown within this time, in milliseconds, that it has begun to move.
+const SHOWN_AFTER_OPENING_MS_MAX: i64 = 1_000;
+
 /// A place in a line, state by state.
 #[derive(Debug)]
 pub struct LineStream {
     office: Arc<BoxOffice>,
     signed: SignedToken,
+    sign: SignOfLife,
     watch: TokenWatch,
     /// The fingerprint of the last state, once there was one.
     last: Option<u64>,
@@ -35,13 +45,14 @@ pub struct LineStream {
 }
 
 impl BoxOffice {
-    /// The states of a token's place from now on.
+    /// The states of a token's place from now on. `caller` is who has proved to ask, if anybody has.
     #[must_use]
-    pub fn line_stream(self: &Arc<Self>, token: &VerifiedToken) -> LineStream {
+    pub fn line_stream(self: &Arc<Self>, token: &VerifiedToken, caller: Option<Caller>) -> LineStream {
         let now = Instant::now();
         LineStream {
             office: Arc::clone(self),
             signed: token.signed,
+            sign: SignOfLife::of(caller, token.signed.user_id),
             watch: self.lines.watch(token.signed.id),
             last: None,
             look_at: now,
@@ -64,9 +75,14 @@ impl LineStream {
             }
             let view =
                 self.office.lines.view(self.signed.id.room_id).filter(|view| view.epoch() == self.signed.epoch)?;
+            // Until its order is known, the stream goes on with the entry.
+            let signed = self.office.after_draw(self.signed, &view).await.unwrap_or(self.signed);
+            if signed.id != self.signed.id {
+                (self.watch, self.signed) = (self.office.lines.watch(signed.id), signed);
+            }
             let status = self.office.place_in(&self.signed, &view).await;
             let now = Instant::now();
-            self.look_at = now + look_after(&status);
+            self.look_at = now + look_after(&status).min(self.opening_after(&status, &view));
             let fingerprint = Some(status.fingerprint());
             if self.last != fingerprint {
                 self.not_before = now + STATE_EVERY;
@@ -76,16 +92,29 @@ impl LineStream {
         }
     }
 
+    /// How long until a token that waits should be shown that its line has begun to move, which no commit says.
+    fn opening_after(&self, status: &LineStatus, view: &RoomView) -> Duration {
+        match view.rest(self.office.now(), self.office.policy.offer_lead) {
+            Some(Rest::For(span) | Rest::InLobby(span)) if status.status == TokenStatus::Waiting => {
+                let seed = self.signed.id.position.0.unsigned_abs();
+                let after = view.after_opening_ms(status.ahead, seed, SHOWN_AFTER_OPENING_MS_MAX);
+                let millis = span.millis().saturating_add(1).saturating_add(after);
+                Duration::from_millis(millis.unsigned_abs())
+            }
+            _ => Duration::MAX,
+        }
+    }
+
     /// Notes that the client has taken what was sent: a sign of life, as a poll is.
     pub fn note_taken(&self) {
         if let Some(view) = self.office.lines.view(self.signed.id.room_id) {
             let state = view.place(self.signed.id.position).state;
-            self.office.note_sign_of_life(&self.signed, state, self.office.now());
+            self.office.note_sign_of_life(&self.signed, self.sign, state, self.office.now());
         }
     }
 }
 
-/// How long after this state the view is looked at again.
+/// How long after this state the view is looked at again, unless the line begins to move before.
 fn look_after(status: &LineStatus) -> Duration {
     match status.status {
         // A state that is a guess, or old, should not last.
@@ -103,15 +132,22 @@ fn look_after(status: &LineStatus) -> Duration {
 mod tests {
     use super::*;
     use crate::line::Wait;
-    use frontrow_domain::{id::Position, time::Time};
+    use frontrow_domain::{
+        id::Position,
+        line::{OpeningOrder, StockOutlook},
+        time::Time,
+    };
 
     fn waiting(ahead: i64) -> LineStatus {
         LineStatus {
             status: TokenStatus::Waiting,
             position: Position(9),
             ahead,
+            opening: OpeningOrder::FirstCome,
+            ahead_at_start: 8,
             total_waiting: 9,
             wait: Wait::Known { p50_seconds: 1, p90_seconds: 2 },
+            outlook: None,
             deadline: None,
             hold_until: None,
             is_last_turn: false,
@@ -143,6 +179,7 @@ mod tests {
             LineStatus { hold_until: Some(Time::from_micros(1)), ..waiting(5) },
             LineStatus { is_last_turn: true, ..waiting(5) },
             LineStatus { is_stale: true, ..waiting(5) },
+            LineStatus { outlook: Some(StockOutlook::SoldOut), ..waiting(5) },
         ] {
             assert_ne!(waiting(5).fingerprint(), other.fingerprint(), "{other:?}");
         }

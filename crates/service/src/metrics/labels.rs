@@ -22,6 +22,60 @@ pub(super) struct CodeLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OutcomeLabel {
+    pub(super) outcome: &'static str,
+}
+
+/// What came of a question to the checker of joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckOutcome {
+    /// The place may be given.
+    Allowed,
+    /// It may not.
+    Denied,
+    /// The client is asked for work.
+    Challenged,
+    /// The checker could not be reached.
+    Failed,
+    /// It did not answer in time.
+    TimedOut,
+    /// Its answer could not be read.
+    Malformed,
+    /// It was not asked: too many joins wait for it.
+    Crowded,
+    /// It was not asked: it gave no answer before, and is left alone.
+    Resting,
+}
+
+impl CheckOutcome {
+    pub(super) const ALL: [Self; 8] = [
+        Self::Allowed,
+        Self::Denied,
+        Self::Challenged,
+        Self::Failed,
+        Self::TimedOut,
+        Self::Malformed,
+        Self::Crowded,
+        Self::Resting,
+    ];
+
+    pub(super) const fn label(self) -> OutcomeLabel {
+        OutcomeLabel {
+            outcome: match self {
+                Self::Allowed => "allowed",
+                Self::Denied => "denied",
+                Self::Challenged => "challenged",
+                Self::Failed => "failed",
+                Self::TimedOut => "timed_out",
+                Self::Malformed => "malformed",
+                Self::Crowded => "crowded",
+                Self::Resting => "resting",
+            },
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct KindLabel {
     pub(super) kind: &'static str,
 }
@@ -29,6 +83,12 @@ pub(super) struct KindLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RoomLabel {
     pub(super) room: i64,
+}
+
+/// When a wait was told.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct HorizonLabel {
+    pub(super) horizon: &'static str,
 }
 
 /// A server that the box office depends on.

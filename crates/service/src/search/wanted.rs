@@ -2,7 +2,7 @@
 
 use super::SEARCH_LEN_MAX;
 use frontrow_domain::{
-    id::{ConcertId, Position, RoomId, TokenId, UserId},
+    id::{ConcertId, ID_MAX, Position, RoomId, TokenId, UserId},
     text::{folded, nfc},
 };
 
@@ -162,7 +162,7 @@ fn seat(text: &str) -> Option<SeatWanted> {
 
 /// The room with this number.
 pub(super) fn room_of(number: i64) -> Result<RoomId, &'static str> {
-    if number == 0 { Ok(RoomId::HOUSE) } else { ConcertId::try_from(number).map(RoomId::of_concert) }
+    if (0..=ID_MAX).contains(&number) { Ok(RoomId::new(number)) } else { Err("no room") }
 }
 
 /// `3-17`: the room and the position.

@@ -1,7 +1,12 @@
 //! Moves the lines: offers turns and ends late tokens. Each line moves by itself, so that none waits for another.
 
 use super::granted;
-use crate::{engine::EngineError, metrics::Leads, office::BoxOffice, outcome::Advance};
+use crate::{
+    engine::EngineError,
+    metrics::Leads,
+    office::{BoxOffice, ServiceError},
+    outcome::Advance,
+};
 use frontrow_domain::{id::RoomId, line::Fence, time::Span};
 use frontrow_line::{Leadership, NextAdvance, may_advance, next_advance};
 use std::{
@@ -190,6 +195,19 @@ impl LineMoves {
 /// Moves a line, one advance after another as long as they have an effect: each covers a limited number of tokens.
 pub(super) async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence) -> Result<(), EngineError> {
     for _ in 0..ADVANCES_MAX {
+        if let Some(view) = office.lines.view(room).filter(|view| view.room().draw.is_pending()) {
+            if !office.may_step_draw(&view) {
+                break;
+            }
+            match office.step_draw(&view, fence).await {
+                Ok(()) => continue,
+                Err(ServiceError::EngineError(fault)) => return Err(fault),
+                Err(error) => {
+                    tracing::warn!(%error, %room, "the draw of a lobby cannot go on: it is tried again");
+                    return Err(EngineError::Unavailable);
+                }
+            }
+        }
         let Some(next) = next_move(office, room) else { break };
         let advance = granted(office.advance_room(room, fence, next).await)?;
         if advance.is_none_or(|advance| advance == Advance::default()) {
@@ -200,7 +218,9 @@ pub(super) async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence) ->
 }
 
 fn may_move(office: &BoxOffice, room: RoomId) -> bool {
-    office.lines.view(room).is_some_and(|view| may_advance(&*office.peers, &view, office.now(), &office.policy))
+    office.lines.view(room).is_some_and(|view| {
+        office.may_step_draw(&view) || may_advance(&*office.peers, &view, office.now(), &office.policy)
+    })
 }
 
 fn next_move(office: &BoxOffice, room: RoomId) -> Option<NextAdvance> {

@@ -44,7 +44,7 @@ impl Retention {
     const fn of(self, what: Leftover) -> Option<Span> {
         match what {
             Leftover::Answer => Some(self.answers),
-            Leftover::Session | Leftover::Link => Some(Span::ZERO),
+            Leftover::Session | Leftover::Link | Leftover::Block => Some(Span::ZERO),
             Leftover::Token => self.tokens,
             Leftover::Reservation => self.reservations,
         }

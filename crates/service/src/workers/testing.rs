@@ -9,13 +9,14 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Outcome, Request},
     id::{ConcertId, Position, RoomId, SeatId, TokenId, UserId},
-    line::Fence,
+    line::{BeaconWait, Fence},
     money::Money,
     policy::Policy,
     sale::{NewSeat, SeatLabel},
     time::{Span, Time},
     user::{Caller, NewUser, Role},
 };
+use frontrow_draw::Chain;
 use frontrow_line::SoleInstance;
 use frontrow_signing::Keyring;
 use frontrow_storage::Store;
@@ -59,6 +60,7 @@ pub(super) async fn open(place: &TestFolder, store: Arc<dyn Store>, clock: Clock
         lanes: 1,
         demo_accounts: DemoAccounts::Refused,
         session_length: Span::from_secs(12 * 3_600),
+        beacon: BeaconWait { chain: Chain::quicknet(), patience: Span::ZERO },
         instance_name: "test".to_owned(),
         folders: HouseFolders::default(),
     };

@@ -45,11 +45,15 @@ async fn end_lines(office: &BoxOffice, part: u32, kept: &mut HashMap<RoomId, Tim
     let now = office.now();
     kept.retain(|_, until| now < *until);
     for room in office.lines.busy_rooms() {
-        let Some(concert_id) = room.concert().filter(|_| !kept.contains_key(&room)) else { continue };
         let Some(view) = office.lines.view(room) else { continue };
         if !view.room().is_sale_over(now) || view.total_waiting() == 0 {
             continue;
         }
+        if room.is_of_site() {
+            end_closed_line(office, room, part).await;
+            continue;
+        }
+        let Some(concert_id) = room.concert().filter(|_| !kept.contains_key(&room)) else { continue };
         if !office.store.concert(concert_id).await?.is_some_and(|concert| concert.is_line_over(now)) {
             kept.insert(room, now.plus(KEPT_LINE_REST));
             continue;
@@ -66,6 +70,20 @@ async fn end_lines(office: &BoxOffice, part: u32, kept: &mut HashMap<RoomId, Tim
         }
     }
     Ok(())
+}
+
+/// Ends the places of a room that was closed.
+async fn end_closed_line(office: &BoxOffice, room: RoomId, part: u32) {
+    let mut ended = 0_u32;
+    for _ in 0..LINE_PARTS_MAX {
+        match decided(office.end_closed_line(room, part).await) {
+            Some(advance) if advance.overdue > 0 => ended = ended.saturating_add(advance.overdue),
+            _ => break,
+        }
+    }
+    if ended > 0 {
+        tracing::info!(room = room.get(), tokens = ended, "waiting tokens were ended: their room was closed");
+    }
 }
 
 /// One round over all cancelled concerts that are not wound up, `part` seats a command. `resting` says until when

@@ -17,6 +17,8 @@ CREATE SEQUENCE point_ids;
 CREATE SEQUENCE history_ids;
 CREATE SEQUENCE audit_ids;
 CREATE SEQUENCE debt_ids;
+-- Rooms without a concert, counted from above the numbers of concerts.
+CREATE SEQUENCE room_ids;
 CREATE SEQUENCE event_ids;
 
 -- References of the tables that grow with the sale are checked once a statement, for all its new rows together, by a
@@ -149,7 +151,8 @@ CREATE TABLE second_factor (
 -- Whether there is an operator is asked at every start.
 CREATE INDEX user_operators ON "user" (user_id) WHERE role = 'operator';
 
--- A waiting room: 0 is the house room, any other number is that of the concert whose own room it is.
+-- A waiting room: 0 is the house room, a number up to 1,000,000,000 is that of the concert whose own room it is, and one
+-- above is a room without a concert, in front of another site.
 CREATE TABLE room (
     room_id          bigint NOT NULL PRIMARY KEY,
     max_active       bigint NOT NULL CONSTRAINT room_max_active CHECK (max_active >= 0),
@@ -163,10 +166,27 @@ CREATE TABLE room (
     credit_at        bigint NOT NULL,
     -- The fence of the leader that last moved the line.
     fence            bigint NOT NULL,
-    -- When the sale of the concert opens whose own room it is, and when that sale is over.
+    -- When the sale of the concert opens whose own room it is, and when that sale is over; of a room without a concert
+    -- when it opens, and when it was closed.
     opens_at         bigint,
     closes_at        bigint,
+    -- The other site, and where a turn leads.
+    site_name        text,
+    turn_url         text CONSTRAINT room_site CHECK (
+        (room_id > 1000000000) = (site_name IS NOT NULL) AND (site_name IS NULL) = (turn_url IS NULL)),
     updated_at       bigint NOT NULL,
+    -- How the line begins: in order of coming, or with the draw of a lobby, and how far that is.
+    draw_phase       text   NOT NULL DEFAULT 'none' CONSTRAINT room_draw_phase CHECK (
+        draw_phase IN ('none', 'lobby', 'sealed', 'placing', 'placed')),
+    -- The highest position that was given before the lobby was sealed, how many entries were drawn, how many of them
+    -- have their places, and the last of these.
+    draw_last        bigint NOT NULL DEFAULT 0 CONSTRAINT room_draw_last CHECK (draw_last >= 0),
+    draw_entries     bigint NOT NULL DEFAULT 0 CONSTRAINT room_draw_entries CHECK (
+        draw_entries BETWEEN 0 AND draw_last),
+    draw_placed      bigint NOT NULL DEFAULT 0 CONSTRAINT room_draw_placed CHECK (
+        draw_placed BETWEEN 0 AND draw_entries),
+    draw_placed_entry bigint NOT NULL DEFAULT 0 CONSTRAINT room_draw_placed_entry CHECK (
+        draw_placed_entry BETWEEN 0 AND draw_last),
     -- How many tokens of the room are active and offered, once the rows of room_departure are added. Changed only
     -- under the row's lock.
     active           bigint NOT NULL DEFAULT 0 CONSTRAINT room_active CHECK (active >= 0),
@@ -194,6 +214,63 @@ END $$;
 CREATE TRIGGER room_gets_positions AFTER INSERT ON room FOR EACH ROW EXECUTE FUNCTION room_gets_positions();
 
 CREATE TRIGGER room_stays BEFORE DELETE OR TRUNCATE OR UPDATE OF room_id ON room EXECUTE FUNCTION stays();
+
+-- Reserves as many positions as a room has given, behind them. Returns the highest that was given before. To alter a
+-- sequence waits for all transactions that have drawn from it, and those that draw meanwhile wait for this one: so
+-- each position up to the returned one has its row, or never gets one.
+CREATE FUNCTION reserve_behind_entries(room_id bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    name text := 'room_position_' || room_id;
+    last bigint;
+BEGIN
+    EXECUTE format('ALTER SEQUENCE %I NO CYCLE', name);
+    EXECUTE format('SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM %I', name) INTO last;
+    EXECUTE format('ALTER SEQUENCE %I RESTART WITH %s', name, 2 * last + 1);
+    RETURN last;
+END $$;
+
+-- The draws of lobbies.
+CREATE TABLE draw (
+    room_id         bigint NOT NULL PRIMARY KEY REFERENCES room (room_id),
+    -- Published after the draw; its hash before.
+    secret          bytea  NOT NULL CONSTRAINT draw_secret_has_32_bytes CHECK (octet_length(secret) = 32),
+    begun_at        bigint NOT NULL,
+    -- The chain of the beacon, and for how many microseconds the draw waits for its round.
+    chain_hash      bytea  NOT NULL CONSTRAINT draw_chain_hash_has_32_bytes CHECK (octet_length(chain_hash) = 32),
+    chain_key       bytea  NOT NULL CONSTRAINT draw_chain_key_has_96_bytes CHECK (octet_length(chain_key) = 96),
+    chain_genesis   bigint NOT NULL CONSTRAINT draw_chain_genesis CHECK (chain_genesis >= 0),
+    chain_period    bigint NOT NULL CONSTRAINT draw_chain_period CHECK (chain_period > 0),
+    patience        bigint NOT NULL CONSTRAINT draw_patience CHECK (patience >= 0),
+    -- When the entries were fixed; the entries, a bit for each position; the root of their tree; the beacon's round.
+    sealed_at       bigint,
+    entered         bytea  CONSTRAINT draw_entered CHECK ((entered IS NULL) = (sealed_at IS NULL)),
+    root            bytea  CONSTRAINT draw_root_has_32_bytes CHECK (
+        (root IS NULL) = (sealed_at IS NULL) AND coalesce(octet_length(root), 32) = 32),
+    round           bigint CONSTRAINT draw_round CHECK ((round IS NULL) = (sealed_at IS NULL)),
+    -- When the order was drawn; the round's signature, if that was handed in; the seed.
+    drawn_at        bigint CONSTRAINT draw_drawn_at CHECK (drawn_at IS NULL OR sealed_at IS NOT NULL),
+    signature       bytea  CONSTRAINT draw_signature_has_48_bytes CHECK (
+        signature IS NULL OR (drawn_at IS NOT NULL AND octet_length(signature) = 48)),
+    seed            bytea  CONSTRAINT draw_seed_has_32_bytes CHECK (
+        (seed IS NULL) = (drawn_at IS NULL) AND coalesce(octet_length(seed), 32) = 32)
+);
+
+-- Users whom operators keep out of a line. Changed under the lock on the user; a block excludes the joins of its room by
+-- an advisory lock, which every join shares.
+CREATE TABLE line_block (
+    user_id    uuid   NOT NULL REFERENCES "user" (user_id),
+    room_id    bigint NOT NULL REFERENCES room (room_id),
+    reason     text   NOT NULL CONSTRAINT line_block_reason CHECK (reason <> ''),
+    -- The operator; none for the box office itself.
+    blocked_by uuid,
+    since      bigint NOT NULL,
+    -- None for until an operator lifts it.
+    until      bigint CONSTRAINT line_block_until CHECK (until > since),
+    PRIMARY KEY (user_id, room_id)
+);
+
+CREATE INDEX line_block_of_room ON line_block ((room_id + 0), user_id);
+CREATE INDEX line_block_by_end ON line_block (until) WHERE until IS NOT NULL;
 
 -- The caps that rooms have had, and from when: the audit of the books compares the active tokens with them.
 CREATE TABLE room_cap (
@@ -227,7 +304,7 @@ CREATE TABLE waiting_token (
     claimed_at   bigint CONSTRAINT token_claimed_at CHECK (claimed_at IS NULL OR status = 'offered'),
     expired_at   bigint CONSTRAINT token_expired_at CHECK ((expired_at IS NOT NULL) = (status = 'ended')),
     end_reason   text   CONSTRAINT token_end_reason CHECK (
-        end_reason IN ('paid', 'left', 'expired', 'missed', 'concert_over')),
+        end_reason IN ('paid', 'left', 'expired', 'missed', 'concert_over', 'drawn', 'removed', 'room_closed')),
     -- The turns that it let pass, and the holds that were made with it.
     turns_passed integer NOT NULL DEFAULT 0 CONSTRAINT token_turns_passed CHECK (turns_passed >= 0),
     holds        integer NOT NULL DEFAULT 0 CONSTRAINT token_holds CHECK (holds >= 0),

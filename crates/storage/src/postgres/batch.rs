@@ -10,8 +10,9 @@ use super::{
     loads::Loads,
     saves::SavePipeline,
     tables::{
-        account_link, audit_feed, audit_log, concert, concert_details, debt, idempotency, outbox, outbox_lease,
-        payment, point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
+        account_link, audit_feed, audit_log, concert, concert_details, debt, draw, idempotency, line_block, outbox,
+        outbox_lease, payment, point, point_history, poster, reservation, room, seat, second_factor, session, token,
+        user,
     },
 };
 use frontrow_domain::{changes::Changes, id::TokenId};
@@ -30,6 +31,7 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     // Two batches can wait for each other, but never in a circle.
     user::lock(&mut loads, plan);
     room::lock(&mut loads, plan);
+    line_block::lock(&mut loads, plan);
     token::lock(&mut loads, plan, given);
     point::lock(&mut loads, plan);
     seat::lock(&mut loads, plan);
@@ -41,6 +43,7 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     // visible. A reservation and a payment are covered by the lock on their seat, a user's live reservations by the
     // lock on their token, the counts of a room by the lock on the room, due events and the end of the feed by the lock
     // on the lease.
+    draw::load(&mut loads, plan);
     concert::load(&mut loads, plan);
     concert_details::load(&mut loads, plan);
     poster::load(&mut loads, plan);
@@ -50,6 +53,7 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     account_link::load(&mut loads, plan);
     second_factor::load(&mut loads, plan);
     session::load(&mut loads, plan);
+    line_block::load(&mut loads, plan);
     point_history::load(&mut loads, plan);
     debt::load(&mut loads, plan);
     seat::load_places(&mut loads, plan);
@@ -57,6 +61,7 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     audit_feed::load(&mut loads, plan);
     idempotency::load(&mut loads, plan);
     room::draw_positions(&mut loads, plan);
+    room::reserve_behind_entries(&mut loads, plan);
     seat::draw_ids(&mut loads, plan);
     outbox::draw_ids(&mut loads, plan);
     room::take_departures(&mut loads, plan);
@@ -84,6 +89,7 @@ pub(super) fn save<'a>(
     second_factor::save(&mut saves, changes);
     session::save(&mut saves, changes);
     room::save(&mut saves, changes);
+    draw::save(&mut saves, changes);
     concert::save(&mut saves, changes);
     concert_details::upsert(&mut saves, changes);
     poster::save(&mut saves, changes);
@@ -95,6 +101,7 @@ pub(super) fn save<'a>(
     point::update(&mut saves, changes);
     debt::save(&mut saves, changes);
     seat::update(&mut saves, changes);
+    line_block::save(&mut saves, changes);
     token::save(&mut saves, changes, active);
     token::put_off(&mut saves, changes, alive);
     room::save_counts(&mut saves, changes);

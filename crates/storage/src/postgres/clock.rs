@@ -35,8 +35,19 @@ const CLOCK_AND_IDS: Statement = Statement {
               ARRAY(SELECT nextval('audit_ids') FROM generate_series(1, $6)),
               ARRAY(SELECT nextval('concert_ids') FROM generate_series(1, $7)),
               ARRAY(SELECT nextval('debt_ids') FROM generate_series(1, $8)),
+              ARRAY(SELECT nextval('room_ids') FROM generate_series(1, $9)),
               pg_backend_pid(), (extract(epoch FROM now()) * 1000000)::bigint",
-    types: &[Type::INT8, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4],
+    types: &[
+        Type::INT8,
+        Type::INT4,
+        Type::INT4,
+        Type::INT4,
+        Type::INT4,
+        Type::INT4,
+        Type::INT4,
+        Type::INT4,
+        Type::INT4,
+    ],
 };
 
 /// Reads the clock and draws the ids that a batch may need.
@@ -50,12 +61,13 @@ pub(super) fn load<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan, given: Option<
         demand.audit,
         demand.concerts,
         demand.debts,
+        demand.rooms,
     ];
-    let [reservations, payments, history, points, audit, concerts, debts] =
+    let [reservations, payments, history, points, audit, concerts, debts, rooms] =
         counts.map(|count| i32::try_from(count).unwrap_or(i32::MAX));
     let query = async move {
         let params: super::connect::Params<'_> =
-            &[&given, &reservations, &payments, &history, &points, &audit, &concerts, &debts];
+            &[&given, &reservations, &payments, &history, &points, &audit, &concerts, &debts, &rooms];
         session.query(&CLOCK_AND_IDS, params).await
     };
     loads.add_query(
@@ -70,6 +82,7 @@ pub(super) fn load<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan, given: Option<
             world.next_ids.audit = row.value().map(Numbers::reserved)?;
             world.next_ids.concert = row.value().map(Numbers::reserved)?;
             world.next_ids.debt = row.value().map(Numbers::reserved)?;
+            world.next_ids.room = row.value().map(Numbers::reserved)?;
             loaded.transaction = Transaction::read(row)?;
             Ok(())
         },

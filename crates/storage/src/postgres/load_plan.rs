@@ -2,7 +2,7 @@
 
 use crate::enum_text::EnumText;
 use frontrow_domain::{
-    command::{Command, Erasure, NewAdjustment, NewPassword, Request},
+    command::{Command, Erasure, NewAdjustment, NewBlock, NewPassword, Request},
     footprint::Footprint,
     id::{ConcertId, RoomId, UserId},
     sale::{Poster, SeatChange, SeatPlace},
@@ -29,9 +29,15 @@ pub(super) struct LoadPlan {
     /// Rooms that are joined, locked or not, and the number of positions for each.
     pub(super) joined_rooms: Vec<i64>,
     pub(super) joins: Vec<i32>,
+    /// Rooms that are joined or whose users are blocked, and whether users are blocked.
+    pub(super) joined_or_blocked: Vec<i64>,
+    pub(super) is_blocked: Vec<bool>,
     pub(super) counted: Vec<i64>,
     pub(super) advanced: Vec<i64>,
     pub(super) head_limits: Vec<i64>,
+    /// Rooms whose draw is read or changed, and those whose lobby is sealed.
+    pub(super) draws: Vec<i64>,
+    pub(super) sealed: Vec<i64>,
     pub(super) token_rooms: Vec<i64>,
     pub(super) token_positions: Vec<i64>,
     pub(super) place_users: Vec<Uuid>,
@@ -120,6 +126,8 @@ impl LoadPlan {
         let advanced: BTreeMap<RoomId, u32> = keys.advanced.iter().copied().collect();
         let mut joins: BTreeMap<RoomId, usize> = keys.demand.positions.clone();
         joins.retain(|_, count| *count > 0);
+        let blocked = sorted(changed.blocked.into_iter());
+        let joined_or_blocked = sorted(joins.keys().map(|room| room.get()).chain(blocked.iter().copied()));
         let numbered = || keys.new_seats.iter().flat_map(|(id, all, _)| all.iter().map(move |number| (*id, *number)));
         let numbers = sorted(numbered());
         let locked_concerts = sorted(changed.concerts.into_iter());
@@ -140,8 +148,12 @@ impl LoadPlan {
             answers: sorted(keys.idempotency.iter().map(|idempotency| idempotency.key)),
             joined_rooms: joins.keys().map(|room| room.get()).collect(),
             joins: joins.values().map(|count| i32::try_from(*count).unwrap_or(i32::MAX)).collect(),
+            is_blocked: joined_or_blocked.iter().map(|room| blocked.binary_search(room).is_ok()).collect(),
+            joined_or_blocked,
             advanced: advanced.keys().map(|room| room.get()).collect(),
             head_limits: advanced.values().map(|limit| i64::from(*limit)).collect(),
+            draws: sorted(keys.draws.iter().map(|room| room.get())),
+            sealed: sorted(keys.sealed.iter().map(|room| room.get())),
             token_rooms: tokens.iter().map(|(room, _)| *room).collect(),
             token_positions: tokens.iter().map(|(_, position)| *position).collect(),
             place_users: places.iter().map(|(user, _)| *user).collect(),
@@ -186,11 +198,13 @@ struct Changed {
     users: Vec<Uuid>,
     rooms: Vec<i64>,
     concerts: Vec<i64>,
+    /// Rooms whose joins must wait, since a user is blocked there.
+    blocked: Vec<i64>,
 }
 
 impl Changed {
     fn of(batch: &[Request]) -> Self {
-        let mut changed = Self { users: Vec::new(), rooms: Vec::new(), concerts: Vec::new() };
+        let mut changed = Self { users: Vec::new(), rooms: Vec::new(), concerts: Vec::new(), blocked: Vec::new() };
         // As for `Footprint`: no row is locked for a command that is out of bounds.
         for request in batch.iter().filter(|request| request.command.check_bounds().is_ok()) {
             match &request.command {
@@ -210,12 +224,30 @@ impl Changed {
                 | Command::TopUp { user_id, .. }
                 | Command::Adjust(NewAdjustment { user_id, .. })
                 | Command::SettleDebt { user_id, .. } => changed.users.push(user_id.0),
+                Command::BlockFromLine(NewBlock { user_id, room_id, .. }) => {
+                    changed.users.push(user_id.0);
+                    changed.rooms.push(room_id.get());
+                    changed.blocked.push(room_id.get());
+                }
+                // The row of a room is loaded with its lock alone.
+                Command::RemoveFromLine { user_id, room_id, .. } | Command::UnblockFromLine { user_id, room_id } => {
+                    changed.users.push(user_id.0);
+                    changed.rooms.push(room_id.get());
+                }
                 Command::OpenSession { session, .. } | Command::OpenSessionWithFactor { session, .. } => {
                     changed.users.push(session.user_id.0);
                 }
                 // Of two first operators one waits for the other.
                 Command::RegisterFirst(_) => changed.rooms.push(RoomId::HOUSE.get()),
-                Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => changed.rooms.push(room_id.get()),
+                Command::SetRoom { room_id, .. }
+                | Command::CloseRoom { room_id, .. }
+                | Command::RenewLine { room_id }
+                | Command::BeginLobby { room_id, .. }
+                | Command::SealLobby { room_id, .. }
+                | Command::CountEntries { room_id, .. }
+                | Command::HandInBeacon { room_id, .. }
+                | Command::GiveUpBeacon { room_id, .. }
+                | Command::PlaceEntries { room_id, .. } => changed.rooms.push(room_id.get()),
                 Command::UpdateConcert { concert_id, .. } | Command::CancelConcert { concert_id, .. } => {
                     changed.rooms.push(RoomId::of_concert(*concert_id).get());
                     changed.concerts.push(concert_id.get());

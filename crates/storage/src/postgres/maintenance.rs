@@ -31,6 +31,13 @@ const PRUNE_LINKS: Statement = Statement {
           WHERE l.user_id = old.user_id AND l.kind = old.kind",
     types: &[Type::INT8, Type::INT8],
 };
+const PRUNE_BLOCKS: Statement = Statement {
+    sql: "DELETE FROM line_block AS b USING (
+              SELECT user_id, room_id FROM line_block WHERE until < $1 ORDER BY until LIMIT $2
+              FOR UPDATE SKIP LOCKED) AS old
+          WHERE b.user_id = old.user_id AND b.room_id = old.room_id",
+    types: &[Type::INT8, Type::INT8],
+};
 /// A stretch of each room's line from its first ended token, so that the cost does not grow with the line. Below that
 /// one there are only live tokens, no more than the room has turns. The row with the highest position stays: it tells
 /// how far the line goes.
@@ -105,6 +112,7 @@ pub(super) async fn prune(pool: &Pool, what: Leftover, before: Time, limit: u32)
         Leftover::Answer => in_time(pool, session.execute(&PRUNE_ANSWERS, &[&before, &limit])).await?,
         Leftover::Session => in_time(pool, session.execute(&PRUNE_SESSIONS, &[&before, &limit])).await?,
         Leftover::Link => in_time(pool, session.execute(&PRUNE_LINKS, &[&before, &limit])).await?,
+        Leftover::Block => in_time(pool, session.execute(&PRUNE_BLOCKS, &[&before, &limit])).await?,
         Leftover::Token => in_time(pool, session.execute(&PRUNE_TOKENS, &[&before, &limit])).await?,
         Leftover::Reservation => {
             let mut removed = 0;

@@ -14,7 +14,7 @@ use super::{
     unanswered_commit::Transaction,
 };
 use crate::{Committed, Decide, StoreError};
-use frontrow_domain::{command::Request, id::TokenId, outage::Outage, policy::Policy, world::World};
+use frontrow_domain::{command::Request, id::TokenId, line::Room, outage::Outage, policy::Policy, world::World};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -236,7 +236,15 @@ impl Transactor {
 /// The positions that a batch used or drew for nothing.
 fn positions(changes: &frontrow_domain::changes::Changes) -> Vec<TokenId> {
     let new = changes.tokens.inserted.iter().map(|token| token.id);
-    changes.unused.iter().copied().chain(new).collect()
+    // Places that a draw gives are given again, if not by this batch.
+    let is_drawn = |id: &TokenId| {
+        let of_draw = |room: &Room| {
+            let held = room.draw.reserved().filter(|_| room.room_id == id.room_id);
+            held.zip(room.draw.last_entry()).is_some_and(|(held, last)| last < id.position && id.position <= held.end)
+        };
+        changes.rooms.iter().any(of_draw)
+    };
+    changes.unused.iter().copied().chain(new).filter(|id| !is_drawn(id)).collect()
 }
 
 /// The failure of a batch that waited for its rows until the last note was too old to decide by.

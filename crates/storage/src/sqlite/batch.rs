@@ -1,8 +1,8 @@
 //! The statements of a batch, in their order.
 
 use super::tables::{
-    account_link, audit_feed, audit_log, concert, concert_details, debt, idempotency, outbox, outbox_lease, payment,
-    point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
+    account_link, audit_feed, audit_log, concert, concert_details, debt, draw, idempotency, line_block, outbox,
+    outbox_lease, payment, point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
 };
 use frontrow_domain::{
     changes::Changes,
@@ -30,6 +30,8 @@ pub(super) fn load(
     point_history::load(conn, world, keys)?;
     debt::load(conn, world, keys)?;
     room::load(conn, world, &keys.rooms, highest)?;
+    draw::load(conn, world, &keys.draws)?;
+    line_block::load(conn, world, &keys.places)?;
     let mut active = HashSet::with_capacity(keys.tokens.len());
     token::load(conn, world, keys, &mut active)?;
     for room in &keys.counted {
@@ -82,6 +84,8 @@ pub(super) fn next_ids(conn: &Connection) -> Result<NextIds> {
     let from = |sql: &str| conn.prepare_cached(sql)?.query_row((), |row| row.get(0)).map(Numbers::counted_from);
     Ok(NextIds {
         concert: from("SELECT coalesce(max(concert_id), 0) + 1 FROM concert")?,
+        // Above the numbers of concerts: `CONCERTS_MAX` of the domain.
+        room: from("SELECT coalesce(max(room_id) - 1000000000, 0) + 1 FROM room WHERE room_id > 1000000000")?,
         seat: from("SELECT max(highest, (SELECT coalesce(max(seat_id), 0) FROM seat)) + 1 FROM seat_ids")?,
         reservation: from("SELECT coalesce(max(reservation_id), 0) + 1 FROM reservation")?,
         payment: from("SELECT coalesce(max(payment_id), 0) + 1 FROM payment")?,
@@ -110,6 +114,7 @@ pub(super) fn save(
     second_factor::save(conn, changes)?;
     session::save(conn, changes)?;
     room::save(conn, changes, highest)?;
+    draw::save(conn, changes)?;
     concert::save(conn, changes)?;
     concert_details::upsert(conn, changes)?;
     poster::save(conn, changes)?;
@@ -119,6 +124,7 @@ pub(super) fn save(
     point::save(conn, changes)?;
     point_history::insert(conn, changes)?;
     debt::save(conn, changes)?;
+    line_block::save(conn, changes)?;
     token::save(conn, changes, active)?;
     audit_log::insert(conn, changes)?;
     audit_feed::insert(conn, changes)?;

@@ -15,6 +15,8 @@ pub(super) enum Old {
     Sessions(Vec<[u8; 32]>),
     /// By user and kind.
     Links(Vec<(uuid::Uuid, String)>),
+    /// By user and room.
+    Blocks(Vec<(uuid::Uuid, i64)>),
     /// By room and position.
     Tokens(Vec<(i64, i64)>),
     Reservations(Vec<i64>),
@@ -26,6 +28,7 @@ impl Old {
             Self::Answers { count, .. } => *count == 0,
             Self::Sessions(keys) => keys.is_empty(),
             Self::Links(keys) => keys.is_empty(),
+            Self::Blocks(keys) => keys.is_empty(),
             Self::Tokens(keys) => keys.is_empty(),
             Self::Reservations(keys) => keys.is_empty(),
         }
@@ -39,6 +42,7 @@ pub(super) fn find(conn: &Connection, what: Leftover, before: Time, limit: u32) 
         Leftover::Answer => answers(conn, before, limit),
         Leftover::Session => sessions(conn, before, limit).map(Old::Sessions),
         Leftover::Link => links(conn, before, limit).map(Old::Links),
+        Leftover::Block => blocks(conn, before, limit).map(Old::Blocks),
         Leftover::Token => tokens(conn, before, limit).map(Old::Tokens),
         Leftover::Reservation => reservations(conn, before, limit).map(Old::Reservations),
     }
@@ -71,6 +75,13 @@ const LINKS: &str = "SELECT user_id, kind FROM account_link WHERE expires_at < ?
 
 fn links(conn: &Connection, before: Time, limit: u32) -> Result<Vec<(uuid::Uuid, String)>> {
     let mut select = conn.prepare_cached(LINKS)?;
+    select.query_map((before.micros(), limit), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+const BLOCKS: &str = "SELECT user_id, room_id FROM line_block WHERE until < ?1 ORDER BY until LIMIT ?2";
+
+fn blocks(conn: &Connection, before: Time, limit: u32) -> Result<Vec<(uuid::Uuid, i64)>> {
+    let mut select = conn.prepare_cached(BLOCKS)?;
     select.query_map((before.micros(), limit), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
@@ -156,6 +167,12 @@ pub(super) fn remove(conn: &Connection, old: &Old) -> Result<usize> {
                 removed += delete.execute((user, kind))?;
             }
         }
+        Old::Blocks(keys) => {
+            let mut delete = conn.prepare_cached("DELETE FROM line_block WHERE user_id = ?1 AND room_id = ?2")?;
+            for key in keys {
+                removed += delete.execute(*key)?;
+            }
+        }
         Old::Tokens(ids) => {
             let mut delete = conn.prepare_cached(
                 "DELETE FROM waiting_token WHERE room_id = ?1 AND position = ?2 AND status = 'ended'",
@@ -178,7 +195,7 @@ pub(super) fn remove(conn: &Connection, old: &Old) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ANSWERS, ENDED, FIRST_ENDED, HIGHEST, LINKS, RESERVATIONS, SESSIONS};
+    use super::{ANSWERS, BLOCKS, ENDED, FIRST_ENDED, HIGHEST, LINKS, RESERVATIONS, SESSIONS};
     use crate::sqlite::schema;
     use frontrow_domain::time::Time;
     use std::time::Duration;
@@ -190,7 +207,7 @@ mod tests {
         schema::prepare(&mut conn, Time::default(), 1).unwrap();
         for statistics in ["", "ANALYZE"] {
             conn.execute_batch(statistics).unwrap();
-            for sql in [SESSIONS, LINKS, HIGHEST, FIRST_ENDED, ENDED, RESERVATIONS] {
+            for sql in [SESSIONS, LINKS, BLOCKS, HIGHEST, FIRST_ENDED, ENDED, RESERVATIONS] {
                 let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
                 for number in 1..=explain.parameter_count() {
                     explain.raw_bind_parameter(number, 1).unwrap();

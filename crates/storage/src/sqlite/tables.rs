@@ -7,7 +7,9 @@ pub(super) mod clock;
 pub(super) mod concert;
 pub(super) mod concert_details;
 pub(super) mod debt;
+pub(super) mod draw;
 pub(super) mod idempotency;
+pub(super) mod line_block;
 pub(super) mod outbox;
 pub(super) mod outbox_lease;
 pub(super) mod payment;
@@ -58,12 +60,14 @@ fn size(rows: u32) -> usize {
 }
 
 /// The tables, each with the first column of its key.
-const TABLES: [(&str, &str); 20] = [
+const TABLES: [(&str, &str); 22] = [
     ("user", "user_id"),
     ("session", "secret_hash"),
     ("account_link", "user_id"),
     ("second_factor", "user_id"),
     ("room", "room_id"),
+    ("draw", "room_id"),
+    ("line_block", "user_id"),
     ("waiting_token", "room_id"),
     ("concert", "concert_id"),
     ("concert_details", "concert_id"),

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 /// The settings of a server that refuses none of a client's requests for being too many.
-pub const UNLIMITED: [&str; 14] = [
+pub const UNLIMITED: [&str; 18] = [
     "--requests-per-second-per-user",
     "1000000",
     "--request-burst-per-user",
@@ -28,6 +28,10 @@ pub const UNLIMITED: [&str; 14] = [
     "1000000",
     "--polls-per-second-per-token",
     "1000000",
+    "--joins-per-address",
+    "0",
+    "--joins-per-network",
+    "0",
     "--max-connections-per-address",
     "0",
 ];

@@ -30,7 +30,7 @@ export function keepTurn(token, over) {
     if (isOver) return;
     let wait = AGAIN;
     try {
-      const answer = await ask(`/api/v1/queue/tokens/${encodeURIComponent(token)}/position`, { credentials: "omit" });
+      const answer = await ask(`/api/v1/queue/tokens/${encodeURIComponent(token)}/position`);
       if (answer.ok) {
         const place = await answer.json();
         isOver ||= hasEnded(place);

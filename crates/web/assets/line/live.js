@@ -11,9 +11,11 @@ import { OPENING_MS, REFUSED_MS, SILENCE_MS, Stream, ask, retryAfter } from "../
  * @property {string} status
  * @property {string | null} end_reason
  * @property {number} ahead
+ * @property {number} [ahead_at_start] how many places were in front of it when it got its own
  * @property {number} position
  * @property {number} total_waiting
  * @property {{ known: boolean, reason?: string | null, p50_seconds?: number, p90_seconds?: number }} estimated_wait
+ * @property {"likely" | "possible" | "unlikely" | "sold_out" | null} [outlook] absent if the server is of a version before
  * @property {string | null} deadline
  * @property {string | null} [hold_until] until when an active token may hold seats
  * @property {boolean} [last_turn] whether the turn that is offered is the last one

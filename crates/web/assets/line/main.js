@@ -7,7 +7,7 @@ import { fill } from "../words.js";
 import { Alarm } from "./alarm.js";
 import { Live } from "./live.js";
 import { SaleWatch } from "./sale.js";
-import { hourWords, isSingular, momentWords, seatsWords, waitWords, warningWords } from "./words.js";
+import { hourWords, isSingular, momentWords, outlookWords, seatsWords, waitWords, warningWords } from "./words.js";
 
 /** @typedef {import("./live.js").Place} Place */
 /** @typedef {import("./live.js").Contact} Contact */
@@ -50,7 +50,7 @@ const BAR_MAX = 1_000;
  * @param {Place} place
  */
 export function barOf(place) {
-  const start = Math.max(0, place.position - 1, place.ahead);
+  const start = Math.max(0, place.ahead_at_start ?? place.position - 1, place.ahead);
   return start === 0 ? BAR_MAX : Math.floor(((start - place.ahead) * BAR_MAX) / start);
 }
 
@@ -59,6 +59,8 @@ export function barOf(place) {
  * @param {Place} place
  */
 export function sceneOf(place) {
+  const { known, reason } = place.estimated_wait;
+  if (place.status === "waiting" && !known && (reason === "in_lobby" || reason === "drawing")) return "lobby";
   if (place.status === "offered" && place.last_turn) return "offered-last";
   if (place.status !== "ended") return place.status;
   return place.end_reason ? `ended-${place.end_reason}` : "ended";
@@ -148,6 +150,7 @@ class Page {
     this.loaded = { clock: Date.now(), since: performance.now() };
     if (untilOf(place) !== untilOf(before)) this.asked = false;
     const isOtherScene = sceneOf(place) !== sceneOf(before);
+    const isSoldOut = place.outlook === "sold_out" && before.outlook !== "sold_out";
     const isOtherReason = place.estimated_wait.reason !== before.estimated_wait.reason && !place.estimated_wait.known;
     if (isOtherScene) this.change(place, before);
     this.put();
@@ -156,11 +159,12 @@ class Page {
     const news = [];
     if (isOtherScene && place.status !== "waiting" && place.status !== "offered") news.push(this.title());
     if (isOtherReason && place.status === "waiting") news.push(this.wait());
+    if (isSoldOut) news.push(outlookWords(place.outlook, this.words));
     if (place.message && place.message !== before.message) news.push(`${this.words["message"]}: ${place.message}`);
     if (news.length > 0) this.readOutNow(news.join(" "));
     else this.readOut();
     if (place.status === "ended") this.watch?.askLast();
-    else if (isOtherScene || isOtherReason) this.watch?.askSoon();
+    else if (isOtherScene || isOtherReason || isSoldOut) this.watch?.askSoon();
   }
 
   /**
@@ -247,7 +251,9 @@ class Page {
     write("ahead", this.number(place.ahead));
     write("unit", words[isSingular(place.ahead, this.lang) ? "unit_one" : "unit_other"] ?? "");
     write("wait", this.wait());
+    write("outlook", outlookWords(place.outlook, words));
     write("total", this.number(place.total_waiting));
+    write("position", this.number(place.position));
     const seats = this.sale ? seatsWords(this.sale, this.sales, { one: words["seats_one"], lang: this.lang }) : "";
     if (seats) write("seats", seats);
     const until = untilOf(place);

@@ -35,6 +35,16 @@ export function waitWords(wait, words, { isSoldOut = false, opens = "" } = {}) {
 }
 
 /**
+ * Whether seats are likely to be left; nothing if it is not known.
+ * @param {Place["outlook"]} outlook
+ * @param {Record<string, string>} words
+ * @returns {string}
+ */
+export function outlookWords(outlook, words) {
+  return outlook ? (words[`outlook_${outlook}`] ?? "") : "";
+}
+
+/**
  * How many seats are left, or what is said instead.
  * @param {Sale} sale
  * @param {SaleWords[]} sales

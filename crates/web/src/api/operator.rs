@@ -1,6 +1,7 @@
 //! Operators' calls.
 
 pub mod accounts;
+pub mod blocks;
 pub mod books;
 pub mod concerts;
 pub mod door_list;

@@ -1,11 +1,12 @@
 //! The waiting line: join, poll, follow, activate, leave.
 
 use crate::edge::{
-    auth::{ClientAddress, SignedIn},
+    auth::{ClientAddress, OptionalCaller, SignedIn},
     events::{self, EventSource, NextEvent},
-    extract::{OptionalJsonBody, PathText},
+    extract::{OptionalJsonBody, PathText, QueryParams},
     idempotency::IdempotencyKey,
-    problem::HttpResult,
+    join::{self, JoinAsk, JoinProof},
+    problem::{HttpResult, Problem},
     reply::{List, json, replayed},
     state::SharedState,
 };
@@ -17,16 +18,17 @@ use axum::{
 use frontrow_domain::{
     command::Issue,
     id::{ConcertId, Position, RoomId},
-    line::{EndReason, TokenStatus},
+    line::{EndReason, StockOutlook, TokenStatus},
     time::Time,
 };
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
-    line::{LineStatus, LineStream, TokenPlace, Wait},
+    join_work::{WORK_LEN_MAX, WorkChallenge},
+    line::{LineStatus, LineStream, LineWanted, TokenPlace, Wait},
     office::Reply,
 };
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Which line to join.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -35,6 +37,58 @@ pub struct JoinRequest {
     /// The concert; without it the house room's line is joined.
     #[serde(default)]
     concert_id: Option<ConcertId>,
+    /// A room, in place of a concert: one in front of another site, for example.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    room_id: Option<RoomId>,
+    /// The answer to a challenge of `GET /queue/challenge`, if a new place asks for work: the JSON of `algorithm`,
+    /// `challenge`, `number`, `salt` and `signature` in base64, as ALTCHA's widget and libraries write it.
+    // Another answer to another challenge is the same request: it has no part in what an idempotency key stands for.
+    #[serde(default, skip_serializing)]
+    #[schema(max_length = 1024, example = "eyJhbGdvcml0aG0iOiJTSEEtMjU2IiwibnVtYmVyIjo0Mn0=")]
+    altcha: Option<String>,
+    /// What the shop's own page found out about the client, for the program that checks new places, if this box office has
+    /// one.
+    #[serde(default, skip_serializing)]
+    #[schema(max_length = 1024, example = "0.8fKq2")]
+    proof: Option<String>,
+}
+
+/// The longest text for the checker, in characters.
+const CHECKER_PROOF_LEN_MAX: usize = 1_024;
+
+/// The line of a challenge.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengeQuery {
+    /// The concert; without it and a room, the house room.
+    concert_id: Option<ConcertId>,
+    /// A room, in place of a concert.
+    room_id: Option<RoomId>,
+}
+
+/// A challenge in ALTCHA's form: the number from 0 to `maxnumber` is wanted, of which SHA-256 of `salt` and the number in
+/// decimal digits is `challenge`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = JoinChallenge)]
+pub struct ChallengeBody {
+    /// How to hash.
+    #[schema(example = "SHA-256")]
+    algorithm: &'static str,
+    /// The wanted hash, in hexadecimal.
+    #[schema(example = "2a2d5ad6b1a2c1a0a7d8f4f1a8f4e2d9c3b7a6e5d4c3b2a190807f6e5d4c3b2a")]
+    challenge: String,
+    /// The highest number that it may be; half of it is tried on average.
+    #[schema(minimum = 30_000, maximum = 300_000, example = 30_000)]
+    maxnumber: u32,
+    /// What stands before the number. It says until when the challenge is good, for which room and for whom.
+    #[schema(
+        example = "9f86d081884c7d659a2feaa0c55ad015?expires=1796000000&room=1&user=0195e7a0-52c1-7b7a-8e44-1f0c6b9d2a35&"
+    )]
+    salt: String,
+    /// The server's signature, in hexadecimal.
+    #[schema(example = "b7a6e5d4c3b2a190807f6e5d4c3b2a2a2d5ad6b1a2c1a0a7d8f4f1a8f4e2d9c3")]
+    signature: String,
 }
 
 /// A queue token, for its user.
@@ -48,7 +102,8 @@ pub struct TokenBody {
     room_id: RoomId,
     /// The concert whose own room it is; none in the house room.
     concert_id: Option<ConcertId>,
-    /// The place in the line. It never changes.
+    /// The place in the line. It never changes, but that the draw gives those in a lobby their places at the opening:
+    /// before it, this is the number of the entry.
     position: Position,
     /// The token's status.
     status: TokenStatus,
@@ -60,7 +115,9 @@ pub struct TokenBody {
     deadline: Option<Time>,
     /// When it ended.
     expired_at: Option<Time>,
-    /// Why it ended; `missed` after it let too many turns pass, `concert_over` when its concert was cancelled or is over.
+    /// Why it ended; `missed` after it let too many turns pass, `concert_over` when its concert was cancelled or is over,
+    /// `drawn` after the draw of a lobby gave its user another, `removed` when an operator removed its user from the line,
+    /// `room_closed` when its room, which stood in front of another site, was closed.
     end_reason: Option<EndReason>,
     /// Its place in the line now.
     queue: PositionBody,
@@ -72,17 +129,24 @@ pub struct TokenBody {
 pub struct PositionBody {
     /// The token's status.
     status: TokenStatus,
-    /// The place in the line. It never changes.
+    /// The place in the line. It never changes, but that the draw gives those in a lobby their places at the opening:
+    /// before it, this is the number of the entry.
     position: Position,
     /// How many living tokens stand in front of it. It never rises, but that one of many instances may be a moment
-    /// behind another.
+    /// behind another. 0 in a lobby, whose order is not drawn yet.
     #[schema(example = 41)]
     ahead: i64,
+    /// How many places there were in front of it when it got its own.
+    #[schema(example = 4_120)]
+    ahead_at_start: i64,
     /// How many wait in the room.
     #[schema(example = 12_000)]
     total_waiting: i64,
     /// How long it may take.
     estimated_wait: WaitBody,
+    /// Whether seats are likely to be left when its turn comes, by what those before it bought; `sold_out` while all are
+    /// sold. Null if it cannot be said: before enough was measured, for the house room, and once the token is active.
+    outlook: Option<StockOutlook>,
     /// The end of its state: the deadline of the claim of an offered token, the end of an active one.
     deadline: Option<Time>,
     /// Until when seats may be held; none unless the token is active. What is held may be paid after that.
@@ -136,8 +200,10 @@ impl From<LineStatus> for PositionBody {
             status: line.status,
             position: line.position,
             ahead: line.ahead,
+            ahead_at_start: line.ahead_at_start,
             total_waiting: line.total_waiting,
             estimated_wait,
+            outlook: line.outlook,
             deadline: line.deadline,
             hold_until: line.hold_until,
             last_turn: line.is_last_turn,
@@ -173,24 +239,58 @@ impl From<TokenPlace> for TokenBody {
 /// A user has one place in a room: asking again, from any device, is answered 200 with the place from before. The
 /// answer has the queue token; ask for its position until it is `offered`.
 #[utoipa::path(post, path = "/api/v1/queue/tokens", tag = "queue", operation_id = "issue_token",
-    request_body(content = Option<JoinRequest>, description = "The concert, or nothing for the house room"),
+    request_body(content = Option<JoinRequest>, description = "The concert or the room, or nothing for the house room"),
     responses((status = 201, description = "A new place", body = TokenBody),
         (status = 200, description = "The place from before", body = TokenBody)))]
 pub(super) async fn issue(
     State(app): State<SharedState>,
-    SignedIn { caller, .. }: SignedIn,
+    SignedIn { caller, user_id }: SignedIn,
+    ClientAddress(client): ClientAddress,
+    headers: HeaderMap,
     key: IdempotencyKey,
     OptionalJsonBody(body): OptionalJsonBody<JoinRequest>,
 ) -> HttpResult<Response> {
     let body = body.unwrap_or_default();
     let key = key.bind(caller, &Method::POST, "/queue/tokens", &[], &body)?;
-    let done = app.office.issue_token(caller, body.concert_id, key).await?;
+    let proof = match body.altcha {
+        Some(text) if text.len() > WORK_LEN_MAX => {
+            return Err(Problem::invalid_field("altcha", format!("must have at most {WORK_LEN_MAX} characters")));
+        }
+        Some(text) => JoinProof::Work(text),
+        None => JoinProof::Nothing,
+    };
+    if body.proof.as_ref().is_some_and(|text| text.len() > CHECKER_PROOF_LEN_MAX) {
+        let detail = format!("must have at most {CHECKER_PROOF_LEN_MAX} characters");
+        return Err(Problem::invalid_field("proof", detail));
+    }
+    let user_agent = join::user_agent(&headers);
+    let line = LineWanted::named(body.room_id, body.concert_id)?;
+    let ask = JoinAsk { caller, user_id, client, line, proof, user_agent, checker_proof: body.proof };
+    let done = join::join(&app, &ask, key).await?;
     let (place, issue) = done.value;
     let status = match issue {
         Issue::New => StatusCode::CREATED,
         Issue::Existing => StatusCode::OK,
     };
     Ok(replayed((status, json(&TokenBody::from(place))), done.replay))
+}
+
+/// A challenge for a new place.
+///
+/// While many join, a new place asks the client's device for work (403 `join_work_needed`). The challenge is good for two
+/// minutes, once, for the caller and this line. It has the fields of ALTCHA's proof of work, so its widget and libraries
+/// solve it.
+#[utoipa::path(get, path = "/api/v1/queue/challenge", tag = "queue", operation_id = "join_challenge",
+    params(ChallengeQuery), responses((status = 200, description = "The challenge", body = ChallengeBody)))]
+pub(super) async fn challenge(
+    State(app): State<SharedState>,
+    SignedIn { user_id, .. }: SignedIn,
+    QueryParams(query): QueryParams<ChallengeQuery>,
+) -> HttpResult<Response> {
+    let line = LineWanted::named(query.room_id, query.concert_id)?;
+    let (_, challenge) = join::challenge(&app, user_id, line).await?;
+    let WorkChallenge { algorithm, challenge, maxnumber, salt, signature } = challenge;
+    Ok(json(&ChallengeBody { algorithm, challenge, maxnumber, salt, signature }))
 }
 
 /// The caller's places in line.
@@ -219,15 +319,20 @@ pub(super) async fn one(
 
 /// The place in line.
 ///
-/// No session is needed: the token alone reads its place and nothing else. Asking is the sign of life that keeps the
-/// place awake. Ask again after `poll_after_ms`, not sooner.
+/// No session is needed: the token alone reads its place and nothing else. Asking is the sign of life that keeps a place
+/// in line awake. An active token is renewed only by its own user's session, or by the service key. Ask again after
+/// `poll_after_ms`, not sooner.
 #[utoipa::path(get, path = "/api/v1/queue/tokens/{token}/position", tag = "queue", operation_id = "position",
     security(()), params(("token" = String, Path, description = "The token")),
     responses((status = 200, description = "The place", body = PositionBody)))]
-pub(super) async fn position(State(app): State<SharedState>, PathText(token): PathText) -> HttpResult<Response> {
+pub(super) async fn position(
+    State(app): State<SharedState>,
+    OptionalCaller(caller): OptionalCaller,
+    PathText(token): PathText,
+) -> HttpResult<Response> {
     let token = app.office.verified(&token).await?;
     app.limits.check_poll(token.id())?;
-    Ok(json(&PositionBody::from(app.office.position(&token).await)))
+    Ok(json(&PositionBody::from(app.office.position(&token, caller).await)))
 }
 
 /// The place in line as a stream.
@@ -235,8 +340,8 @@ pub(super) async fn position(State(app): State<SharedState>, PathText(token): Pa
 /// Events of `text/event-stream`, each with the place as `data`: `line` while the token waits, `turn` when the turn is
 /// offered, `claimed` when it was claimed, `ended` when the token has ended, after which the stream ends. The first comes
 /// at once, unless it is the one of `Last-Event-ID`; the next ones as soon as the place or what is said about it has
-/// changed, four a second at most. A stream whose client reads it is the sign of life that keeps the place awake: no
-/// polls are needed beside it. 204 means that the client has the last event.
+/// changed, four a second at most. A stream whose client reads it is the sign of life that keeps a place in line awake,
+/// and with its user's session an active token: no polls are needed beside it. 204 means that the client has the last event.
 #[utoipa::path(get, path = "/api/v1/queue/tokens/{token}/events", tag = "queue", operation_id = "line_events",
     security(()), params(("token" = String, Path, description = "The token"),
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that the client has")),
@@ -245,6 +350,7 @@ pub(super) async fn position(State(app): State<SharedState>, PathText(token): Pa
 pub(super) async fn events(
     State(app): State<SharedState>,
     ClientAddress(client): ClientAddress,
+    OptionalCaller(caller): OptionalCaller,
     PathText(token): PathText,
     headers: HeaderMap,
 ) -> HttpResult<Response> {
@@ -259,7 +365,7 @@ pub(super) async fn events(
         }
     }
     let place = app.streams.enter(client)?;
-    Ok(events::answer(place, LineEvents { stream: app.office.line_stream(&token), seen }))
+    Ok(events::answer(place, LineEvents { stream: app.office.line_stream(&token, caller), seen }))
 }
 
 /// Events of `text/event-stream`; the data of each is a `QueuePosition`.

@@ -63,7 +63,7 @@ impl<Id: Display> ActVisit<Id> {
 pub(super) enum Input {
     /// Lines of text.
     Lines,
-    /// One line of ASCII.
+    /// One line.
     Code,
     /// A sum of money.
     Sum,
@@ -178,6 +178,12 @@ impl ActPage {
         self.with_field(field)
     }
 
+    /// With a field of one line.
+    pub(super) fn with_line(self, name: &'static str, label: &str, hint: &str, len_max: usize) -> Self {
+        let (label, hint) = (self.shell.t(label), self.shell.t(hint));
+        self.with_field(ActField { name, label, hint, value: String::new(), input: Input::Code, len_max, fault: None })
+    }
+
     fn with_field(mut self, field: ActField) -> Self {
         self.fields.push(field);
         self
@@ -201,7 +207,7 @@ impl ActPage {
     }
 
     /// Reads a field, and keeps what was given, to be shown again.
-    fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         fields: &FormFields,
         name: &'static str,

@@ -133,6 +133,7 @@ async fn preview_room(
         cap: asked("max_active", &was.cap),
         rate: asked("admit_per_minute", &was.rate),
         message: was.message.clone(),
+        opening: was.opening,
     };
     let sent = SentForm {
         act: Act::Preview,

@@ -134,10 +134,11 @@ fn users_of(entry: &AuditEntry) -> impl Iterator<Item = UserId> {
 
 /// The name of the line of a room.
 pub(super) fn line_name(shell: &Shell, room: RoomId) -> String {
-    room.concert().map_or_else(
-        || shell.t("orders-house-line"),
-        |concert| shell.t1("orders-concert-line", "number", concert.to_string()),
-    )
+    match room.concert() {
+        Some(concert) => shell.t1("orders-concert-line", "number", concert.to_string()),
+        None if room.is_of_site() => shell.t1("orders-site-line", "number", room.to_string()),
+        None => shell.t("orders-house-line"),
+    }
 }
 
 /// The fields of entries that are not said: the reason has its own place, a concert's details are said one by one, the
@@ -162,8 +163,17 @@ const UNSAID: [&str; 14] = [
 /// The id of the text of an action.
 fn act_id(action: &str) -> Option<&'static str> {
     Some(match action {
+        "room.create" => "entry-room-create",
+        "room.close" => "entry-room-close",
         "room.set" => "entry-room-set",
+        "draw.begin" => "entry-draw-begin",
+        "draw.seal" => "entry-draw-seal",
+        "draw.count" => "entry-draw-count",
+        "draw.decide" => "entry-draw-decide",
         "line.renew" => "entry-line-renew",
+        "line.remove" => "entry-line-remove",
+        "line.block" => "entry-line-block",
+        "line.unblock" => "entry-line-unblock",
         "concert.create" => "entry-concert-create",
         "concert.update" => "entry-concert-update",
         "concert.cancel" => "entry-concert-cancel",
@@ -209,7 +219,17 @@ fn field_id(field: &str) -> Option<&'static str> {
         "max_active" | "own_room_max_active" => "entry-field-cap",
         "admit_per_minute" => "entry-field-rate",
         "gate" => "entry-field-gate",
+        "opening" => "desk-opening",
+        "secret_hash" => "draw-fact-secret-hash",
+        "last_entry" => "entry-field-last-entry",
+        "entries" => "draw-fact-entries",
+        "root" => "draw-fact-root",
+        "round" => "draw-fact-round",
+        "decided_by" => "entry-field-decided-by",
+        "seed" => "draw-fact-seed",
         "message" => "entry-field-message",
+        "name" => "orders-room-name",
+        "turn_url" | "site" => "orders-room-url",
         "title" => "entry-field-title",
         "artist" => "entry-field-artist",
         "venue" => "entry-field-venue",
@@ -250,6 +270,8 @@ fn field_id(field: &str) -> Option<&'static str> {
         "minutes" => "entry-field-minutes",
         "worth_abandoned" => "entry-field-abandoned",
         "idle" => "entry-field-idle",
+        "until" => "entry-field-until",
+        "token" => "entry-field-token",
         _ => return None,
     })
 }
@@ -260,6 +282,10 @@ fn value_id(field: &str, value: &str) -> Option<&'static str> {
     Some(match (field, value) {
         ("gate", "open") => "entry-gate-open",
         ("gate", "paused") => "entry-gate-paused",
+        ("opening", "draw") => "desk-opening-draw",
+        ("opening", "first_come") => "desk-opening-first-come",
+        ("decided_by", "beacon") => "entry-by-beacon",
+        ("decided_by", "secret_alone") => "entry-by-secret",
         ("status", "scheduled") => "entry-is-scheduled",
         ("status", "closed") => "desk-state-closed",
         ("status", "postponed") => "desk-state-postponed",
@@ -365,7 +391,7 @@ impl EntryWriter<'_, '_> {
                 figures::money(shell.language, Money::new(won.as_i64().unwrap_or_default()))
             }
             ("room_id", Value::Number(id)) => line_name(shell, RoomId::new(id.as_i64().unwrap_or_default())),
-            ("seat_id", Value::Number(id)) => id.to_string(),
+            ("seat_id" | "round", Value::Number(id)) => id.to_string(),
             (_, Value::Number(number)) => {
                 number.as_i64().map_or_else(|| number.to_string(), |number| shell.number(&number))
             }

@@ -4,6 +4,7 @@
 mod access;
 mod account;
 mod debts;
+mod lines;
 mod points;
 
 use super::{
@@ -27,6 +28,7 @@ use frontrow_domain::{
     user::{User, UserStatus},
 };
 use frontrow_storage::Page;
+pub(super) use lines::{LinePlace, block_end};
 use serde::{Deserialize, Serialize};
 
 /// How many characters of a name or an address are looked for at most.
@@ -39,6 +41,7 @@ pub(super) fn routes() -> Router<SharedState> {
         .route("/operator/users/{user_id}", get(account::show))
         .merge(points::routes())
         .merge(access::routes())
+        .merge(lines::routes())
         .merge(debts::routes())
 }
 

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     edge::{
         extract::{PathId, QueryParams},
+        join::{CheckFails, CheckerHealth},
         problem::HttpResult,
         state::SharedState,
     },
@@ -69,8 +70,8 @@ async fn show(
     let readiness = app.office.readiness(id).await?;
     let has_backup = query.backup.is_some_and(|word| word == "yes");
     let words = Words { shell: &shell, readiness: &readiness, has_backup };
-    let checks: Vec<_> =
-        readiness.checks.iter().filter(|check| words.is_said(check)).map(|check| words.line(check)).collect();
+    let seen = readiness.checks.iter().filter(|check| words.is_said(check)).map(|check| words.line(check));
+    let checks: Vec<_> = seen.chain(app.joins.checker().map(|checker| checker_line(&shell, checker))).collect();
     let open = checks.iter().filter(|check| check.look != "good").count();
     let concert = &readiness.concert;
     let page = ReadyPage {
@@ -307,6 +308,28 @@ impl Words<'_> {
             | ReadyCheck::Disk { .. }
             | ReadyCheck::Backup(_) => None,
         }
+    }
+}
+
+/// The program that is asked about new places, as this instance last found it.
+fn checker_line(shell: &CockpitShell, (address, health): (String, CheckerHealth)) -> CheckLine {
+    let (look, state, found) = match health {
+        CheckerHealth::Well => ("good", "ready-good", shell.t1("ready-checker-well", "address", address)),
+        CheckerHealth::Away(CheckFails::Open) => {
+            ("look", "ready-look", shell.t1("ready-checker-open", "address", address))
+        }
+        CheckerHealth::Away(CheckFails::Closed) => {
+            ("bad", "ready-bad", shell.t1("ready-checker-closed", "address", address))
+        }
+    };
+    CheckLine {
+        look,
+        state: shell.t(state),
+        name: shell.t("ready-checker"),
+        found,
+        advice: (health != CheckerHealth::Well).then(|| shell.t("ready-do-checker")),
+        link: None,
+        asks: false,
     }
 }
 

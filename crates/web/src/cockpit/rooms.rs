@@ -1,5 +1,7 @@
 //! The rooms: how many wait and are in, and the page of each, with the form that moves its line.
 
+mod new_site;
+
 use super::{
     audit::log_of,
     concerts::ConcertLine,
@@ -7,6 +9,7 @@ use super::{
     entries::{EntryWords, UserNames, line_name},
     moments,
     orders::{ROWS, heads},
+    people::{LinePlace, block_end},
     shell::CockpitShell,
     tables::{Cell, Link, ListPage, ObjectFact, ObjectPage, RowTable, raw},
 };
@@ -20,6 +23,7 @@ use crate::{
     },
     html::{
         forms::{FormNotice, form_page},
+        paths,
         shell::HOME_ZONE,
     },
 };
@@ -32,7 +36,7 @@ use axum::{
 };
 use frontrow_domain::{
     id::RoomId,
-    line::{Gate, Room},
+    line::{DrawPhase, Gate, Room, ToldHorizon},
 };
 use frontrow_service::operators::RoomOverview;
 use frontrow_storage::Page;
@@ -44,6 +48,8 @@ use std::ops::Deref;
 pub(super) fn routes() -> Router<SharedState> {
     Router::new()
         .route("/operator/rooms", get(list))
+        .route("/operator/rooms/new", get(new_site::form).post(new_site::create))
+        .route("/operator/rooms/{room_id}/close", get(new_site::close_form).post(new_site::close))
         .route("/operator/rooms/{room_id}", get(room))
         .route("/operator/rooms/{room_id}/settings", get(to_room).post(set))
 }
@@ -55,8 +61,14 @@ pub(super) struct RoomsQuery {
     after: Option<i64>,
 }
 
+/// What a room is called: by its site, or by its line.
+fn name_of(shell: &CockpitShell, room: &Room) -> String {
+    room.site.as_ref().map_or_else(|| line_name(shell, room.room_id), |site| site.name.clone())
+}
+
 fn gate(shell: &CockpitShell, room: &Room) -> String {
     match room.gate {
+        _ if room.site.is_some() && room.closes_at.is_some() => shell.t("orders-room-closed"),
         Gate::Open => shell.t("orders-gate-open"),
         Gate::Paused => shell.t("orders-gate-paused"),
     }
@@ -69,13 +81,24 @@ fn rate(shell: &CockpitShell, room: &Room) -> String {
 fn row(shell: &CockpitShell, overview: &RoomOverview) -> Vec<Cell> {
     let room = &overview.room;
     vec![
-        Cell::link(line_name(shell, room.room_id), path_of(room.room_id)),
+        Cell::link(name_of(shell, room), path_of(room.room_id)),
         Cell::text(gate(shell, room)),
         Cell::figure(shell.number(&overview.waiting)),
         Cell::figure(shell.number(&overview.offered)),
         Cell::figure(format!("{} / {}", shell.number(&overview.active), shell.number(&room.max_active))),
         Cell::text(rate(shell, room)),
     ]
+}
+
+/// The order of the opening, and how far its draw is.
+fn opening(shell: &CockpitShell, RoomOverview { room, waiting, .. }: &RoomOverview) -> String {
+    match room.draw {
+        DrawPhase::None => shell.t("desk-opening-first-come"),
+        DrawPhase::Lobby => shell.t1("orders-draw-lobby", "n", *waiting),
+        DrawPhase::Sealed { .. } => shell.t("orders-draw-sealed"),
+        DrawPhase::Placing { placed, entries, .. } => shell.t2("orders-draw-placing", "placed", placed, "n", entries),
+        DrawPhase::Placed { entries, .. } => shell.t1("orders-draw-placed", "n", entries),
+    }
 }
 
 async fn list(
@@ -91,7 +114,7 @@ async fn list(
     let next = rooms.last().filter(|_| is_more).map(|last| format!("/operator/rooms?after={}", last.room.room_id));
     ListPage {
         title: shell.t("orders-rooms"),
-        about: None,
+        about: shell.may_change().then(|| Link::to(shell.t("orders-room-new"), "/operator/rooms/new")),
         path: "/operator/rooms",
         state: None,
         choices: Vec::new(),
@@ -137,6 +160,63 @@ async fn house_concerts(app: &SharedState, shell: &CockpitShell) -> HttpResult<R
     })
 }
 
+/// How near the told waits were to those that came, by horizon.
+fn told_waits(shell: &CockpitShell, line: &RoomOverview) -> RowTable {
+    let percent = |value: Option<i64>| value.map_or_else(|| "–".to_owned(), |n| shell.t1("orders-percent", "n", n));
+    let rows = line.told.iter().filter(|tally| tally.judged > 0).map(|tally| {
+        let horizon = match tally.horizon {
+            ToldHorizon::First => shell.t("orders-told-first"),
+            ToldHorizon::HalfMinute => shell.t1("orders-told-seconds", "n", 30_i64),
+            other => shell.t1("orders-told-minutes", "n", other.seconds().unwrap_or_default() / 60),
+        };
+        vec![
+            Cell::text(horizon),
+            Cell::figure(shell.number(&i64::try_from(tally.judged).unwrap_or(i64::MAX))),
+            Cell::figure(percent(tally.error_percent)),
+            Cell::figure(percent(tally.within_percent().and_then(|percent| i64::try_from(percent).ok()))),
+        ]
+    });
+    RowTable {
+        caption: shell.t("orders-told"),
+        heads: heads(shell, ["orders-told-when", "orders-told-judged", "orders-told-error", "orders-told-within"]),
+        rows: rows.collect(),
+        none: shell.t("orders-told-none"),
+    }
+}
+
+/// The users whom operators keep out of the line; none if there are none.
+async fn blocked(app: &SharedState, shell: &CockpitShell, room: RoomId) -> HttpResult<Option<RowTable>> {
+    let mut blocks = app.office.line_blocks(room, Page { after: None, limit: ROWS }).await?;
+    let now = app.office.now();
+    blocks.retain(|block| block.is_in_force(now));
+    if blocks.is_empty() {
+        return Ok(None);
+    }
+    let mut rows = Vec::with_capacity(blocks.len());
+    for block in &blocks {
+        let user = app.office.user(block.user_id).await?;
+        let name = user.map_or_else(|| block.user_id.to_string(), |user| user.name);
+        let place = LinePlace { room, user: block.user_id };
+        let lift = if shell.may_change() {
+            Cell::link(shell.t("orders-line-unblock"), place.path("unblock"))
+        } else {
+            Cell::default()
+        };
+        rows.push(vec![
+            Cell::link(name, format!("/operator/users/{}", block.user_id)),
+            Cell::text(block_end(shell, block)),
+            Cell::text(block.reason.clone()),
+            lift,
+        ]);
+    }
+    Ok(Some(RowTable {
+        caption: shell.t("orders-blocks-of-line"),
+        heads: heads(shell, ["orders-name", "orders-state", "orders-reason", "orders-line-block-head"]),
+        rows,
+        none: String::new(),
+    }))
+}
+
 /// The address of a room's page.
 pub(super) fn path_of(id: RoomId) -> String {
     format!("/operator/rooms/{id}")
@@ -159,6 +239,8 @@ struct RoomPage {
     applied: Option<String>,
     path: String,
     is_paused: bool,
+    /// Whether the order of the opening may still change.
+    may_reorder: bool,
     /// None for those who may only look.
     form: Option<RoomForm>,
     preview: String,
@@ -200,30 +282,52 @@ pub(super) async fn show(
         ("orders-offered", shell.number(&line.offered)),
         ("orders-in", format!("{} / {}", shell.number(&line.active), shell.number(&room.max_active))),
         ("orders-rate-head", rate(&shell, room)),
+        ("desk-opening", opening(&shell, line)),
         ("orders-highest", shell.number(&line.highest.0)),
         ("orders-message", room.message.clone().unwrap_or_else(|| "–".to_owned())),
     ];
     let mut more = vec![Link::to(shell.t("orders-rooms"), "/operator/rooms"), log_of(&shell, &format!("room {id}"))];
-    let tables = match id.concert() {
+    let mut tables = vec![told_waits(&shell, line)];
+    match id.concert() {
         Some(concert) => {
             more.push(Link::to(shell.t("orders-sale"), format!("/operator/concerts/{concert}/sale")));
-            Vec::new()
+            if room.draw != DrawPhase::None {
+                more.push(Link::to(shell.t("orders-draw"), paths::draw(concert)));
+            }
         }
-        None => vec![house_concerts(app, &shell).await?],
-    };
+        None if id.is_of_site() => {}
+        None => tables.push(house_concerts(app, &shell).await?),
+    }
+    tables.extend(blocked(app, &shell, id).await?);
+    let mut facts: Vec<_> = facts.map(|(name, value)| ObjectFact::of(shell.t(name), Cell::text(value))).into();
+    let mut acts = Vec::new();
+    if let Some(site) = &room.site {
+        facts.push(ObjectFact::of(shell.t("orders-room-url"), Cell::text(site.turn_url.as_str().to_owned())));
+        if let Some(opens_at) = &room.opens_at {
+            facts.push(ObjectFact::of(
+                shell.t("orders-room-opens"),
+                Cell::text(shell.exact_moment(opens_at, HOME_ZONE)),
+            ));
+        }
+        more.push(Link::to(shell.t("orders-room-page"), paths::line(id)));
+        if room.closes_at.is_none() && shell.may_change() {
+            acts.push(Link::to(shell.t("orders-room-close"), format!("{}/close", path_of(id))));
+        }
+    }
     let FormView { form, notice, preview, applied } = view;
     let page = RoomPage {
         notice,
         applied,
         path: path_of(id),
         is_paused: room.gate == Gate::Paused,
+        may_reorder: room.may_reorder(app.office.now()),
         form: shell.may_change().then(|| form.unwrap_or_else(|| RoomForm::fresh(room))),
         preview,
         object: ObjectPage {
-            title: line_name(&shell, id),
+            title: name_of(&shell, room),
             state: gate(&shell, room),
-            facts: facts.map(|(name, value)| ObjectFact::of(shell.t(name), Cell::text(value))).into(),
-            acts: Vec::new(),
+            facts,
+            acts,
             more,
             tables,
             timeline,

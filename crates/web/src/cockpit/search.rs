@@ -272,7 +272,10 @@ fn end_reason(shell: &CockpitShell, reason: frontrow_domain::line::EndReason) ->
         EndReason::Left => shell.t("orders-end-left"),
         EndReason::Expired => shell.t("orders-end-expired"),
         EndReason::Missed => shell.t("orders-end-missed"),
+        EndReason::Drawn => shell.t("orders-end-drawn"),
         EndReason::ConcertOver => shell.t("orders-end-concert-over"),
+        EndReason::Removed => shell.t("orders-end-removed"),
+        EndReason::RoomClosed => shell.t("orders-end-room-closed"),
     }
 }
 

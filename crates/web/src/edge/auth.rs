@@ -47,6 +47,10 @@ pub struct UserOrService(pub Caller);
 #[derive(Debug, Clone, Copy)]
 pub struct OperatorOrService(pub Caller);
 
+/// The caller of a read that needs no session, if there is one that is good.
+#[derive(Debug, Clone, Copy)]
+pub struct OptionalCaller(pub Option<Caller>);
+
 /// The secret of the caller's session, from the header or the cookie.
 #[derive(Clone)]
 pub struct SessionSecret(pub String);
@@ -123,22 +127,14 @@ impl<'a> Brought<'a> {
     }
 }
 
+/// The caller that a read without a session brings all the same. What is wrong with the session, or cannot be read now,
+/// is no fault of such a read: it is answered as without one.
+async fn optional_caller(parts: &Parts, app: &SharedState) -> Option<Caller> {
+    known(parts, app, &Brought::of(parts, app).ok()?).await.ok()
+}
+
 async fn caller(parts: &Parts, app: &SharedState) -> Result<Caller, Problem> {
-    let brought = Brought::of(parts, app)?;
-    let secret = brought.secret();
-    let is_service_key =
-        app.service_key.as_ref().is_some_and(|key| key.expose().as_bytes().ct_eq(secret.as_bytes()).into());
-    if is_service_key && matches!(brought, Brought::Bearer(_)) {
-        return Ok(Caller::Service);
-    }
-    let caller = if let Some(caller) = app.office.remembered(secret) {
-        caller
-    } else {
-        // The secret may be invented, and checking it costs a query: the address pays.
-        let ClientAddress(address) = client_address(parts, app)?;
-        app.limits.check_public_read(address, 1)?;
-        app.office.authenticate(secret).await?
-    };
+    let caller = known(parts, app, &Brought::of(parts, app)?).await?;
     match caller {
         Caller::Buyer(user) | Caller::Operator(user) | Caller::Viewer(user) if parts.method.is_safe() => {
             app.limits.check_read(user)?;
@@ -151,6 +147,23 @@ async fn caller(parts: &Parts, app: &SharedState) -> Result<Caller, Problem> {
         Caller::Anonymous | Caller::Service | Caller::System => {}
     }
     Ok(caller)
+}
+
+/// The caller whose secret it is.
+async fn known(parts: &Parts, app: &SharedState, brought: &Brought<'_>) -> Result<Caller, Problem> {
+    let secret = brought.secret();
+    let is_service_key =
+        app.service_key.as_ref().is_some_and(|key| key.expose().as_bytes().ct_eq(secret.as_bytes()).into());
+    if is_service_key && matches!(brought, Brought::Bearer(_)) {
+        return Ok(Caller::Service);
+    }
+    if let Some(caller) = app.office.remembered(secret) {
+        return Ok(caller);
+    }
+    // The secret may be invented, and checking it costs a query: the address pays.
+    let ClientAddress(address) = client_address(parts, app)?;
+    app.limits.check_public_read(address, 1)?;
+    Ok(app.office.authenticate(secret).await?)
 }
 
 fn peer(extensions: &Extensions) -> HttpResult<SocketAddr> {
@@ -210,6 +223,19 @@ where
         let caller = caller(parts, &SharedState::from_ref(state)).await?;
         let user_id = caller.user_id().ok_or(Refusal::Forbidden)?;
         Ok(Self { caller, user_id })
+    }
+}
+
+impl<S> FromRequestParts<S> for OptionalCaller
+where
+    S: Send + Sync,
+    SharedState: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let app = SharedState::from_ref(state);
+        Ok(Self(optional_caller(parts, &app).await))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Counts what each address has open: connections, or streams.
 
-use crate::edge::limit::network_of;
+use crate::edge::limit::{network_of, wide_network_of};
 use frontrow_service::net::AddressRange;
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -66,14 +66,6 @@ impl ByAddress {
     }
 }
 
-/// The network as logged: enough to find a proxy, too wide to identify a client.
-fn wide_network_of(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => format!("{}/24", Ipv4Addr::from_bits(address.to_bits() & 0xffff_ff00)),
-        IpAddr::V6(address) => format!("{}/48", Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80))),
-    }
-}
-
 /// The place of one connection or stream, released on drop. Empty if its address is not limited.
 #[derive(Debug)]
 pub(super) struct AddressSlot(Option<(Arc<ByAddress>, IpAddr)>);
@@ -97,13 +89,6 @@ mod tests {
 
     fn enter(all: &Arc<ByAddress>, address: &str) -> Option<AddressSlot> {
         ByAddress::enter(all, address.parse().unwrap())
-    }
-
-    #[test]
-    fn the_log_names_a_network_and_not_an_address() {
-        let named = |address: &str| wide_network_of(address.parse().unwrap());
-        assert_eq!(named("192.0.2.77"), "192.0.2.0/24");
-        assert_eq!(named("2001:db8:1:2:3:4:5:6"), "2001:db8:1::/48");
     }
 
     #[tokio::test]

@@ -23,6 +23,8 @@ pub enum Fresh {
     Never,
     /// A second, in shared caches too: it is the same for all clients.
     ForASecond,
+    /// A minute, in shared caches too.
+    ForAMinute,
     /// For good: its address changes with its content.
     ForGood,
 }
@@ -32,6 +34,7 @@ impl Fresh {
         match self {
             Self::Never => HeaderValue::from_static("no-cache"),
             Self::ForASecond => HeaderValue::from_static("public, max-age=1"),
+            Self::ForAMinute => HeaderValue::from_static("public, max-age=60"),
             Self::ForGood => HeaderValue::from_static("public, max-age=31536000, immutable"),
         }
     }

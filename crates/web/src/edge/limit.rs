@@ -1,8 +1,10 @@
 //! Rate limits by user, account, token and address.
 
 mod client_address;
+mod joins;
 mod meter;
 mod sign_in;
+mod used;
 
 use crate::edge::{
     cookies::{FromTrustedProxy, Scheme},
@@ -12,11 +14,16 @@ use crate::edge::{
 };
 use axum::http::HeaderMap;
 use client_address::walk;
-pub use client_address::{client_address, network_of};
-use frontrow_domain::id::{TokenId, UserId};
-use frontrow_line::redis::limits::{Budget, KnownNetwork, SharedLimits};
-use frontrow_service::net::AddressRange;
+pub use client_address::{client_address, network_of, wide_network_of};
+use frontrow_domain::{
+    id::{TokenId, UserId},
+    time::Time,
+};
+use frontrow_line::redis::limits::{Allowance, Budget, KnownNetwork, SharedLimits};
+use frontrow_service::{join_work::WorkProof, net::AddressRange};
 use governor::Quota;
+use joins::JoinBudgets;
+pub use joins::{JoinEnd, JoinLimitSettings, JoinOutlay};
 use meter::{Cells, Limiter};
 use sign_in::{KnownNetworks, Tries};
 use std::{
@@ -25,6 +32,8 @@ use std::{
     sync::Once,
     time::Duration,
 };
+pub use used::Use;
+use used::UsedProofs;
 
 /// How many reads a list of concerts counts as: it costs a query.
 pub const LIST_COST: u32 = 10;
@@ -57,6 +66,10 @@ pub struct RateLimitSettings {
     pub reads_per_second_per_address: u32,
     /// Polls of a queue token, per second.
     pub polls_per_second_per_token: u32,
+    /// How many of them may come at once.
+    pub poll_burst_per_token: u32,
+    /// New places in line, of an address and of a network.
+    pub joins: JoinLimitSettings,
     /// Sign-ins to an account with a wrong password, per minute.
     pub login_per_minute_per_account: u32,
     /// Sign-ins of an address, per minute.
@@ -75,6 +88,8 @@ pub struct RateLimits {
     reads: Limiter<UserId>,
     reads_by_address: Limiter<IpAddr>,
     polls: Cells,
+    joins: JoinBudgets,
+    used: UsedProofs,
     tries: Tries,
     tries_of_strangers: Tries,
     known_networks: KnownNetworks,
@@ -174,7 +189,9 @@ impl RateLimits {
             holds: Tries::per_hour(settings.holds_per_hour_per_user),
             reads: Limiter::new(per_second(settings.reads_per_second_per_user)),
             reads_by_address: Limiter::new(per_second(settings.reads_per_second_per_address)),
-            polls: Cells::per_second(settings.polls_per_second_per_token),
+            polls: Cells::per_second(settings.polls_per_second_per_token, settings.poll_burst_per_token),
+            joins: JoinBudgets::new(settings.joins),
+            used: UsedProofs::default(),
             tries: Tries::per_minute(settings.login_per_minute_per_account),
             tries_of_strangers: Tries::per_minute(strangers),
             known_networks: KnownNetworks::default(),
@@ -234,6 +251,29 @@ impl RateLimits {
     /// 429 with `Retry-After`.
     pub fn check_poll(&self, token: TokenId) -> HttpResult<()> {
         self.polls.check(token)
+    }
+
+    /// Counts a join as if it gave a new place in line, against the budgets of the client's address and network.
+    ///
+    /// # Errors
+    /// 429 `too_many_joins` with `Retry-After`.
+    pub async fn begin_join(&self, client: IpAddr) -> HttpResult<JoinOutlay> {
+        self.joins.take(client, self.shared.as_ref()).await
+    }
+
+    /// Gives back what a join has spent unless it gave a new place.
+    pub async fn end_join(&self, outlay: JoinOutlay, end: JoinEnd) {
+        self.joins.end(outlay, end, self.shared.as_ref()).await;
+    }
+
+    /// Uses a proof of work or of a wait, at all instances.
+    pub async fn use_proof(&self, proof: WorkProof, now: Time) -> Use {
+        self.used.take(proof, now, self.shared.as_ref()).await
+    }
+
+    /// Gives back a proof that gave no new place.
+    pub async fn give_back_proof(&self, proof: WorkProof) {
+        self.used.give_back(proof, self.shared.as_ref()).await;
     }
 
     /// Counts a sign-in attempt to this account from this network as if its password were wrong. The address must have
@@ -324,7 +364,7 @@ impl RateLimits {
     async fn take(&self, tries: &Tries, budget: Budget<'_>, per_minute: u32) -> Result<(), Duration> {
         tries.take(budget.digest())?;
         let Some(shared) = &self.shared else { return Ok(()) };
-        shared.spend(budget, per_minute, 1).await.map_or(Ok(()), |wait| {
+        shared.spend(budget, Allowance::per_minute(per_minute), 1).await.map_or(Ok(()), |wait| {
             tries.give_back(budget.digest());
             Err(wait)
         })
@@ -333,7 +373,7 @@ impl RateLimits {
     async fn give_back(&self, tries: &Tries, budget: Budget<'_>, per_minute: u32) {
         tries.give_back(budget.digest());
         if let Some(shared) = &self.shared {
-            shared.give_back(budget, per_minute).await;
+            shared.give_back(budget, Allowance::per_minute(per_minute)).await;
         }
     }
 
@@ -351,8 +391,8 @@ impl RateLimits {
     async fn spend_of_address(&self, network: IpAddr, cost: u32) -> HttpResult<()> {
         self.logins_by_address.check_many(&network, cost)?;
         let Some(shared) = &self.shared else { return Ok(()) };
-        let cost = cost.min(self.per_minute_per_address);
-        let wait = shared.spend(Budget::Address(network), self.per_minute_per_address, cost).await;
+        let allowance = Allowance::per_minute(self.per_minute_per_address);
+        let wait = shared.spend(Budget::Address(network), allowance, cost.min(allowance.count)).await;
         wait.map_or(Ok(()), |wait| Err(try_again_after(wait)))
     }
 
@@ -396,7 +436,7 @@ impl RateLimits {
         let users = [&self.requests, &self.reads].map(Limiter::len);
         let addresses = [&self.reads_by_address, &self.logins_by_address].map(Limiter::len);
         let tries = [&self.tries, &self.tries_of_strangers, &self.changes, &self.holds, &self.letters].map(Tries::len);
-        users.into_iter().chain(addresses).chain(tries).sum()
+        users.into_iter().chain(addresses).chain(tries).chain([self.joins.len()]).sum()
     }
 
     /// Drops the keys whose budgets are full again. Call it about once a minute.
@@ -410,6 +450,7 @@ impl RateLimits {
         for tries in [&self.tries, &self.tries_of_strangers, &self.changes, &self.holds, &self.letters] {
             tries.sweep();
         }
+        self.joins.sweep();
     }
 }
 

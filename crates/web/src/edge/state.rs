@@ -1,7 +1,7 @@
 //! The state that the handlers share.
 
 use crate::{
-    edge::{events::Streams, kept::Document, limit::RateLimits, secret::Secret},
+    edge::{events::Streams, join::JoinGate, kept::Document, limit::RateLimits, secret::Secret},
     html::PageKit,
 };
 use frontrow_service::office::BoxOffice;
@@ -14,6 +14,8 @@ pub struct AppState {
     pub office: Arc<BoxOffice>,
     /// The rate limits.
     pub limits: RateLimits,
+    /// What stands before new places in line.
+    pub joins: JoinGate,
     /// The open streams of events.
     pub streams: Streams,
     /// The key of programs that top up points for users.

@@ -70,6 +70,9 @@ impl Assets {
             "look.css" CSS,
             "tray.js" SCRIPT,
             "words.js" SCRIPT,
+            "draw/check.js" SCRIPT,
+            "draw/draw.css" CSS,
+            "draw/main.js" SCRIPT,
             "hall/hall.css" CSS,
             "hall/draw.js" SCRIPT,
             "hall/layout.js" SCRIPT,
@@ -94,6 +97,8 @@ impl Assets {
             "line/words.js" SCRIPT,
             "live/source.js" SCRIPT,
             "pay.css" CSS,
+            "work/main.js" SCRIPT,
+            "work/solve.js" SCRIPT,
         ];
         let mut files: BTreeMap<_, _> =
             files.into_iter().map(|(path, media_type, body)| (path, Document::new(media_type, body))).collect();

@@ -1,6 +1,6 @@
 //! The addresses of pages that others lead to.
 
-use frontrow_domain::id::ConcertId;
+use frontrow_domain::id::{ConcertId, RoomId};
 
 /// The second factor of an operator or a viewer.
 pub(crate) const SECOND_FACTOR: &str = "/operator/second-factor";
@@ -23,6 +23,11 @@ pub(crate) fn seats(id: ConcertId) -> String {
     format!("/concerts/{id}/seats")
 }
 
+/// The draw of its lobby.
+pub(crate) fn draw(id: ConcertId) -> String {
+    format!("/concerts/{id}/draw")
+}
+
 /// The payment for the visitor's held seats.
 pub(crate) fn pay(id: ConcertId) -> String {
     format!("/concerts/{id}/pay")
@@ -31,4 +36,14 @@ pub(crate) fn pay(id: ConcertId) -> String {
 /// The visitor's tickets.
 pub(crate) fn tickets(id: ConcertId) -> String {
     format!("/concerts/{id}/tickets")
+}
+
+/// The page on which the line in front of another site is joined.
+pub(crate) fn line(id: RoomId) -> String {
+    if id == RoomId::HOUSE { "/line".to_owned() } else { room(id) }
+}
+
+/// The room itself, where the house room has its number, too.
+pub(crate) fn room(id: RoomId) -> String {
+    format!("/line/{id}")
 }

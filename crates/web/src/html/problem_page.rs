@@ -3,7 +3,7 @@
 use crate::{
     edge::{problem::ProblemCode, state::SharedState},
     html::{
-        PageKit, TurnUrl,
+        PageKit,
         shell::{Shell, html},
     },
 };
@@ -12,6 +12,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse as _, Redirect, Response},
 };
+use frontrow_domain::line::TurnUrl;
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");

@@ -4,15 +4,13 @@
 
 use crate::{
     edge::{
+        base_url::BaseUrl,
         kept::{self, Form, Fresh, PACKED_LEN_MIN},
         language::Language,
         problem::{HttpResult, Problem},
         state::SharedState,
     },
-    html::{
-        base_url::BaseUrl,
-        shell::{Account, Shell},
-    },
+    html::shell::{Account, Shell},
 };
 use axum::{
     http::{HeaderMap, HeaderValue, header},

@@ -24,6 +24,7 @@ const FILES: &[(&str, &str)] = catalogues![
     "concert",
     "hall",
     "waiting",
+    "draw",
     "purchase",
     "mine",
     "cockpit",

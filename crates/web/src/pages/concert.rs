@@ -6,12 +6,12 @@ mod event;
 use crate::{
     edge::{
         auth::ClientAddress,
+        base_url::BaseUrl,
         extract::PathId,
         problem::{HttpResult, Problem},
         state::SharedState,
     },
     html::{
-        base_url::BaseUrl,
         figures,
         grade_looks::styles_of,
         paths,
@@ -31,11 +31,12 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use frontrow_domain::{
-    id::ConcertId,
+    id::{ConcertId, RoomId},
+    line::DrawPhase,
     sale::{AgeRating, Concert, ConcertDetails},
     time::{Span, Time},
 };
-use frontrow_service::sale::{ConcertGrade, ConcertView, HallOverview, HallSection, SaleState};
+use frontrow_service::sale::{ConcertGrade, ConcertOnSale, ConcertView, HallOverview, HallSection, SaleState};
 
 /// How many sections of a hall the page lists; the plan of the hall shows all.
 const SECTIONS_MAX: usize = 100;
@@ -96,6 +97,8 @@ struct ConcertPage<'a> {
     /// What a buyer can do about it.
     next_step: String,
     countdown: Option<Countdown>,
+    /// Where the draw of its lobby is explained, while the lobby is open.
+    draw: Option<String>,
     may_join: bool,
     facts: Vec<Fact>,
     paragraphs: Vec<Vec<&'a str>>,
@@ -204,8 +207,27 @@ fn summary(when: &str, concert: &Concert, description: Option<&str>) -> String {
     words
 }
 
-/// The page; `cockpit` is where the concert is in the cockpit, for those who come from there.
-fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView, cockpit: Option<String>) -> HttpResult<String> {
+/// Where the draw of a concert's lobby is explained; none unless its lobby is open.
+async fn open_draw(app: &SharedState, on_sale: &ConcertOnSale) -> Option<String> {
+    let Concert { concert_id, room_id, .. } = on_sale.concert;
+    if room_id == RoomId::HOUSE || !matches!(on_sale.state, SaleState::Opens { .. }) {
+        return None;
+    }
+    // The page is shown without it if the line cannot be read.
+    let line = app.office.room(room_id).await.ok()?;
+    (line.room.draw == DrawPhase::Lobby).then(|| paths::draw(concert_id))
+}
+
+/// Where else a concert's page leads to.
+struct MoreLinks {
+    /// The concert in the cockpit, for those who come from there.
+    cockpit: Option<String>,
+    /// The draw of its lobby, while that is open.
+    draw: Option<String>,
+}
+
+/// The page.
+fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView, links: MoreLinks) -> HttpResult<String> {
     let on_sale = &view.shown.on_sale;
     let (concert, profile) = (&on_sale.concert, &view.shown.profile);
     let details = &profile.details;
@@ -236,6 +258,7 @@ fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView, cockpit: Option<Strin
         reason: preparing.as_deref().or(concert.status_reason.as_deref()),
         next_step: next_step(shell, on_sale.state),
         countdown,
+        draw: links.draw,
         may_join: on_sale.state.may_join(),
         facts: facts(shell, concert, details),
         paragraphs: paragraphs(details.description.as_deref()),
@@ -249,7 +272,7 @@ fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView, cockpit: Option<Strin
         event: event::json_ld(base, view).map_err(Problem::internal)?,
         when,
         path,
-        cockpit,
+        cockpit: links.cockpit,
     })
 }
 
@@ -269,7 +292,11 @@ pub(super) async fn concert(
     let request = SharedRequest { app: &app, shell: &shell, base: &base, headers: &headers, client };
     let render = async {
         let view = app.office.concert_view(id).await?;
-        page(&shell, &base, &view, for_operators.then(|| format!("/operator/concerts/{id}")))
+        let links = MoreLinks {
+            cockpit: for_operators.then(|| format!("/operator/concerts/{id}")),
+            draw: open_draw(&app, &view.shown.on_sale).await,
+        };
+        page(&shell, &base, &view, links)
     };
     request.answer(HTML, render).await
 }

@@ -29,7 +29,7 @@ use axum::{
     routing::get,
 };
 use frontrow_domain::{
-    id::{ConcertId, PaymentId},
+    id::{ConcertId, PaymentId, RoomId},
     line::TokenStatus,
     money::Money,
     refusal::{EntityKind, Refusal},
@@ -139,7 +139,12 @@ fn held(
     by_concert.into_iter().filter_map(group).collect()
 }
 
-fn own_place(shell: &Shell, place: &TokenPlace, concerts: &BTreeMap<ConcertId, Arc<Concert>>) -> OwnPlace {
+fn own_place(
+    shell: &Shell,
+    place: &TokenPlace,
+    concerts: &BTreeMap<ConcertId, Arc<Concert>>,
+    sites: &BTreeMap<RoomId, String>,
+) -> OwnPlace {
     let room = place.token.id.room_id;
     let concert = room.concert().and_then(|id| concerts.get(&id));
     let status = match place.line.status {
@@ -151,7 +156,11 @@ fn own_place(shell: &Shell, place: &TokenPlace, concerts: &BTreeMap<ConcertId, A
     };
     OwnPlace {
         href: waiting::path_of_place(&place.signed),
-        title: concert.map_or_else(|| shell.t("line-house"), |concert| concert.title.clone()),
+        title: match (concert, sites.get(&room)) {
+            (Some(concert), _) => concert.title.clone(),
+            (None, Some(site)) => site.clone(),
+            (None, None) => shell.t("line-house"),
+        },
         status,
     }
 }
@@ -200,6 +209,10 @@ async fn show(
     let ids = ids.chain(receipts.iter().filter_map(|receipt| receipt.concert_id));
     let ids = ids.chain(places.iter().filter_map(|place| place.token.id.room_id.concert()));
     let concerts = concerts_of(&app, ids).await?;
+    let mut sites = BTreeMap::new();
+    for room in places.iter().map(|place| place.token.id.room_id) {
+        sites.extend(app.office.site_of(room).await?.map(|site| (room, site.name)));
+    }
     let now = app.office.now();
     let is_over = |group: &TicketGroup| concerts.get(&group.id).is_some_and(|concert| now >= concert.ends_at);
     let (mut past, mut coming): (Vec<_>, Vec<_>) = groups(&shell, &receipts, &concerts).into_iter().partition(is_over);
@@ -207,7 +220,7 @@ async fn show(
     past.sort_by_key(|group| std::cmp::Reverse(group.starts_at));
     let page = MinePage {
         held: held(&shell, tickets, &concerts, now),
-        places: places.iter().map(|place| own_place(&shell, place, &concerts)).collect(),
+        places: places.iter().map(|place| own_place(&shell, place, &concerts, &sites)).collect(),
         coming,
         past,
         balance,

@@ -1,9 +1,8 @@
 //! The season: the front page.
 
 use crate::{
-    edge::{auth::ClientAddress, posters, problem::HttpResult, state::SharedState},
+    edge::{auth::ClientAddress, base_url::BaseUrl, posters, problem::HttpResult, state::SharedState},
     html::{
-        base_url::BaseUrl,
         figures, paths,
         sale_words::SaleWords,
         shared::{HTML, SharedRequest, text_of},

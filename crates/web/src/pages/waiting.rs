@@ -3,50 +3,59 @@
 //! The waiting page is made from memory, and opening it is a sign of life, as a poll is: so it stays awake without a
 //! script, by reloading itself. What needs an account, claiming and leaving, is asked of the account.
 
+mod draw;
+mod enter;
 mod page;
 mod words;
 
 use crate::{
     edge::{
-        auth::SignedIn,
+        auth::{ClientAddress, OptionalCaller, SignedIn},
         extract::{PathId, PathKey as _, PathText},
         form::FormFields,
+        join::{self, JoinAsk, JoinProof},
         problem::{HttpResult, Problem, codes},
         state::SharedState,
     },
     html::{
         forms::{KEY_FIELD, key_of},
         paths,
+        problem_page::content_security_policy,
         shell::{Shell, html},
     },
 };
 use axum::{
     Router,
     extract::{FromRequestParts as _, RawQuery, Request, State},
-    http::{Method, StatusCode},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Redirect, Response},
     routing::{get, post},
 };
 use frontrow_domain::{
     id::{ConcertId, RoomId, UserId},
-    line::TokenStatus,
+    line::{RoomSite, TokenStatus},
     refusal::Refusal,
+    user::Caller,
 };
 use frontrow_service::{
-    line::{LineStatus, VerifiedToken},
+    line::{LineStatus, LineWanted, VerifiedToken},
     office::ServiceError,
     sale::ConcertOnSale,
 };
-use page::{FrontPage, LeavePage, RenewedPage, WaitingPage};
+use page::{BlockedPage, FrontPage, FrontState, LeavePage, RenewedPage, WaitingPage, WorkPage};
+use std::net::IpAddr;
 
 /// The routes of the line.
 pub(super) fn routes() -> Router<SharedState> {
     Router::new()
         .route("/line", get(front).post(join_front))
         .route("/concerts/{concert_id}/line", get(own).post(join))
-        .route("/line/{token}", get(show))
+        .route("/line/{token}", get(show).post(join_site))
+        // The place of the token is that of a room.
+        .route("/line/{token}/pass", get(enter::enter))
         .route("/line/{token}/claim", post(claim))
         .route("/line/{token}/leave", get(ask_to_leave).post(leave))
+        .merge(draw::routes())
 }
 
 /// What the address of a waiting page carries beside the token.
@@ -117,18 +126,23 @@ fn page_path(token: &str, bearing: Bearing) -> String {
 enum TurnGoal {
     /// The hall of a concert.
     Hall(ConcertId),
-    /// Another shop, at this address.
-    OtherShop(String),
+    /// The site behind this room, at this address.
+    OtherShop { room: RoomId, address: String },
     /// Any concert of the house room.
     Season,
 }
 
 impl TurnGoal {
-    /// A place without a concert leads to the other shop, if there is one.
-    fn of(app: &SharedState, token: &str, concert: Option<ConcertId>) -> Self {
-        match (concert, app.pages.turn_url()) {
+    /// A place in a site's room leads to the site, one in the house room without a concert to the other shop, if there is
+    /// one.
+    fn of(app: &SharedState, token: &str, room: RoomId, concert: Option<ConcertId>, site: Option<&RoomSite>) -> Self {
+        let turn_url = site.map(|site| &site.turn_url).or_else(|| app.pages.turn_url());
+        match (concert.filter(|_| site.is_none()), turn_url) {
             (Some(concert), _) => Self::Hall(concert),
-            (None, Some(turn_url)) => Self::OtherShop(turn_url.with_token(token)),
+            (None, Some(turn_url)) => {
+                let address = turn_url.with_token(token).unwrap_or_else(|| enter::path(room));
+                Self::OtherShop { room, address }
+            }
             (None, None) => Self::Season,
         }
     }
@@ -137,7 +151,7 @@ impl TurnGoal {
     fn address(&self) -> String {
         match self {
             Self::Hall(concert) => paths::seats(*concert),
-            Self::OtherShop(address) => address.clone(),
+            Self::OtherShop { address, .. } => address.clone(),
             Self::Season => "/".to_owned(),
         }
     }
@@ -146,7 +160,7 @@ impl TurnGoal {
     const fn label_id(&self) -> &'static str {
         match self {
             Self::Hall(_) => "line-claim",
-            Self::OtherShop(_) => "line-enter",
+            Self::OtherShop { .. } => "line-enter",
             Self::Season => "to-season",
         }
     }
@@ -154,7 +168,7 @@ impl TurnGoal {
     /// What the button that claims the turn says: every turn but that of another shop is for seats.
     const fn claim_id(&self) -> &'static str {
         match self {
-            Self::OtherShop(_) => "line-enter",
+            Self::OtherShop { .. } => "line-enter",
             Self::Hall(_) | Self::Season => "line-claim",
         }
     }
@@ -162,7 +176,7 @@ impl TurnGoal {
     /// What the clock of a claimed turn counts.
     const fn left_id(&self) -> &'static str {
         match self {
-            Self::OtherShop(_) => "line-enter-left",
+            Self::OtherShop { .. } => "line-enter-left",
             Self::Hall(_) | Self::Season => "line-active-left",
         }
     }
@@ -170,7 +184,7 @@ impl TurnGoal {
     /// What that means.
     const fn active_text_id(&self) -> &'static str {
         match self {
-            Self::OtherShop(_) => "line-enter-text",
+            Self::OtherShop { .. } => "line-enter-text",
             Self::Hall(_) | Self::Season => "line-active-text",
         }
     }
@@ -179,7 +193,7 @@ impl TurnGoal {
     fn join_path(&self) -> Option<String> {
         match self {
             Self::Hall(concert) => Some(format!("/concerts/{concert}/line")),
-            Self::OtherShop(_) => Some("/line".to_owned()),
+            Self::OtherShop { room, .. } => Some(paths::line(*room)),
             Self::Season => None,
         }
     }
@@ -187,44 +201,159 @@ impl TurnGoal {
 
 /// The line in front of another shop; there is none without its address.
 async fn front(State(app): State<SharedState>, shell: Shell) -> HttpResult<Response> {
-    let page = FrontPage::new(shell);
-    match app.pages.turn_url() {
-        Some(_) => html(&page.shell, StatusCode::OK, &page),
-        None => Err(Problem::new(&codes::NOT_FOUND)),
-    }
+    front_of(&app, shell, RoomId::HOUSE).await
+}
+
+/// The page on which the line in front of another site is joined.
+async fn front_of(app: &SharedState, shell: Shell, room: RoomId) -> HttpResult<Response> {
+    let page = if room == RoomId::HOUSE && app.pages.turn_url().is_some() {
+        let shop = shell.brand();
+        FrontPage::new(shell, shop, room, FrontState::Open)
+    } else {
+        if !room.is_of_site() {
+            return Err(Problem::new(&codes::NOT_FOUND));
+        }
+        let row = app.office.room(room).await?.room;
+        let is_closed = row.is_closed_for_good(app.office.now());
+        let site = row.site.ok_or_else(|| Problem::new(&codes::NOT_FOUND))?;
+        let state = if is_closed { FrontState::Closed } else { FrontState::Open };
+        FrontPage::new(shell, site.name, room, state)
+    };
+    html(&page.shell, StatusCode::OK, &page)
 }
 
 /// Joins the line in front of another shop, or goes back to the place in it.
 async fn join_front(
     State(app): State<SharedState>,
-    SignedIn { caller, .. }: SignedIn,
+    visitor: SignedIn,
+    ClientAddress(client): ClientAddress,
+    headers: HeaderMap,
+    shell: Shell,
     fields: FormFields,
-) -> HttpResult<Redirect> {
+) -> HttpResult<Response> {
     if app.pages.turn_url().is_none() {
         return Err(Problem::new(&codes::NOT_FOUND));
     }
-    let key = key_of(&fields)?.bind(caller, &Method::POST, "/line", &[], &())?;
-    let (place, _) = app.office.issue_token(caller, None, key).await?.value;
-    Ok(Redirect::to(&path_of_place(&place.signed)))
+    join_room(&app, shell, (visitor, client, &headers), RoomId::HOUSE, &fields).await
+}
+
+/// The same for a room of its own.
+async fn join_site(
+    State(app): State<SharedState>,
+    visitor: SignedIn,
+    ClientAddress(client): ClientAddress,
+    headers: HeaderMap,
+    shell: Shell,
+    PathId(room): PathId<RoomId>,
+    fields: FormFields,
+) -> HttpResult<Response> {
+    if !room.is_of_site() {
+        return Err(Problem::new(&codes::NOT_FOUND));
+    }
+    match join_room(&app, shell, (visitor, client, &headers), room, &fields).await {
+        // Its page says so.
+        Err(problem) if problem.code() == codes::ROOM_CLOSED.code => {
+            Ok(Redirect::to(&paths::line(room)).into_response())
+        }
+        joined => joined,
+    }
+}
+
+async fn join_room(
+    app: &SharedState,
+    shell: Shell,
+    (SignedIn { caller, user_id }, client, headers): (SignedIn, IpAddr, &HeaderMap),
+    room: RoomId,
+    fields: &FormFields,
+) -> HttpResult<Response> {
+    let key = key_of(fields)?.bind(caller, &Method::POST, "/line", &[&room], &())?;
+    let (proof, user_agent) = (proof_in(fields)?, join::user_agent(headers));
+    let line = LineWanted::Room(room);
+    let ask = JoinAsk { caller, user_id, client, line, proof, user_agent, checker_proof: None };
+    match join::join(app, &ask, key).await {
+        Ok(joined) => Ok(Redirect::to(&path_of_place(&joined.value.0.signed)).into_response()),
+        Err(refused) => stopped(app, shell, &ask, fields, refused).await,
+    }
 }
 
 /// Joins the line of a concert, or goes back to the place in it.
 async fn join(
     State(app): State<SharedState>,
-    SignedIn { caller, .. }: SignedIn,
+    SignedIn { caller, user_id }: SignedIn,
+    ClientAddress(client): ClientAddress,
     PathId(concert): PathId<ConcertId>,
+    headers: HeaderMap,
+    shell: Shell,
     fields: FormFields,
-) -> HttpResult<Redirect> {
+) -> HttpResult<Response> {
     // A page that is the same for all visitors has no key in its form. Joining twice is joining.
     let key = match fields.all(KEY_FIELD).next() {
         Some(_) => key_of(&fields)?.bind(caller, &Method::POST, "/concerts/{id}/line", &[&concert], &())?,
         None => None,
     };
-    let (place, _) = app.office.issue_token(caller, Some(concert), key).await?.value;
+    let (proof, user_agent) = (proof_in(&fields)?, join::user_agent(&headers));
+    let ask = JoinAsk {
+        caller,
+        user_id,
+        client,
+        line: LineWanted::Of(Some(concert)),
+        proof,
+        user_agent,
+        checker_proof: None,
+    };
+    let place = match join::join(&app, &ask, key).await {
+        Ok(joined) => joined.value.0,
+        Err(refused) => return stopped(&app, shell, &ask, &fields, refused).await,
+    };
     if place.token.status() == TokenStatus::Active {
-        return Ok(Redirect::to(&TurnGoal::Hall(concert).address()));
+        return Ok(Redirect::to(&TurnGoal::Hall(concert).address()).into_response());
     }
-    Ok(Redirect::to(&path_of(&place.signed, concert, place.token.id.room_id)))
+    Ok(Redirect::to(&path_of(&place.signed, concert, place.token.id.room_id)).into_response())
+}
+
+/// The field with the answer to a challenge, and that with the wait that stands for it.
+const WORK_FIELD: &str = "altcha";
+const WAIT_FIELD: &str = "wait";
+
+/// What a form brings for a new place. The field of the answer is empty where no script has filled it.
+fn proof_in(fields: &FormFields) -> HttpResult<JoinProof> {
+    let given = |name| Ok::<_, Problem>(fields.one_or_none(name)?.filter(|text| !text.is_empty()).map(str::to_owned));
+    Ok(match (given(WORK_FIELD)?, given(WAIT_FIELD)?) {
+        (Some(work), _) => JoinProof::Work(work),
+        (None, Some(wait)) => JoinProof::Wait(wait),
+        (None, None) => JoinProof::Nothing,
+    })
+}
+
+/// The answer to a join that was refused: the page that does the work which a new place asks for, or for a block the page
+/// that says until when. Any other problem stays.
+async fn stopped(
+    app: &SharedState,
+    shell: Shell,
+    ask: &JoinAsk,
+    fields: &FormFields,
+    refused: Problem,
+) -> HttpResult<Response> {
+    if let Some(Refusal::LineBlocked { until }) = refused.refusal() {
+        let back = match ask.line {
+            LineWanted::Of(concert) => concert.map_or_else(|| "/line".to_owned(), paths::concert),
+            LineWanted::Room(room) => paths::line(room),
+        };
+        let page = BlockedPage::new(shell, *until, back);
+        return html(&page.shell, StatusCode::FORBIDDEN, &page);
+    }
+    if ![codes::JOIN_WORK_NEEDED.code, codes::JOIN_WORK_INVALID.code].contains(&refused.code()) {
+        return Err(refused);
+    }
+    let (room, challenge) = join::challenge(app, ask.user_id, ask.line).await?;
+    let wait = app.office.wait_ticket(fields.one_or_none(WAIT_FIELD)?, ask.user_id, room);
+    let action = match ask.line {
+        LineWanted::Of(concert) => concert.map_or_else(|| "/line".to_owned(), |id| format!("/concerts/{id}/line")),
+        LineWanted::Room(room) => paths::line(room),
+    };
+    let key = fields.all(KEY_FIELD).next().map(str::to_owned);
+    let page = WorkPage::new(shell, action, key, &challenge, wait)?;
+    html(&page.shell, StatusCode::OK, &page)
 }
 
 /// The visitor's own place in the line of a concert; without one, the concert.
@@ -277,6 +406,8 @@ struct Visit {
     token: VerifiedToken,
     line: LineStatus,
     concert: Option<ConcertOnSale>,
+    /// The site behind the room, if it stands in front of one.
+    site: Option<RoomSite>,
     /// The concert that the place is for, also while it cannot be read.
     concert_id: Option<ConcertId>,
     bearing: Bearing,
@@ -284,10 +415,10 @@ struct Visit {
 
 impl Visit {
     /// Reads the place as a poll does, which counts as one.
-    async fn at(app: &SharedState, token: &str, query: Option<&str>) -> HttpResult<Self> {
+    async fn at(app: &SharedState, caller: Option<Caller>, token: &str, query: Option<&str>) -> HttpResult<Self> {
         let token = app.office.verified(token).await?;
         app.limits.check_poll(token.id())?;
-        let line = app.office.position(&token).await;
+        let line = app.office.position(&token, caller).await;
         let mut bearing = Bearing::of_query(query);
         let room_id = token.id().room_id;
         let (concert_id, concert) = match room_id.concert().or(bearing.concert) {
@@ -300,7 +431,8 @@ impl Visit {
             None => (None, None),
         };
         bearing.concert = concert_id.filter(|_| room_id == RoomId::HOUSE);
-        Ok(Self { token, line, concert, concert_id, bearing })
+        let site = app.office.site_of(room_id).await?;
+        Ok(Self { token, line, concert, site, concert_id, bearing })
     }
 }
 
@@ -308,16 +440,27 @@ impl Visit {
 async fn show(
     State(app): State<SharedState>,
     shell: Shell,
+    OptionalCaller(caller): OptionalCaller,
     PathText(token): PathText,
     request: Request,
 ) -> HttpResult<Response> {
-    let visit = match Visit::at(&app, &token, request.uri().query()).await {
+    if let Some(room) = enter::room_named(&token) {
+        return front_of(&app, shell, room).await;
+    }
+    let visit = match Visit::at(&app, caller, &token, request.uri().query()).await {
         Ok(visit) => visit,
         Err(problem) => return after_renewal(&app, shell, &token, request, problem).await,
     };
-    let goal = TurnGoal::of(&app, &token, visit.concert_id);
+    let goal = TurnGoal::of(&app, &token, visit.token.id().room_id, visit.concert_id, visit.site.as_ref());
+    let policy = visit.site.as_ref().map(|site| content_security_policy(Some(&site.turn_url)));
     let page = WaitingPage::new(shell, &token, visit, goal)?;
-    html(&page.shell, StatusCode::OK, &page)
+    let mut response = html(&page.shell, StatusCode::OK, &page)?;
+    // Claiming the turn leads to the site.
+    if let Some(policy) = policy {
+        let policy = HeaderValue::try_from(policy).map_err(Problem::internal)?;
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    Ok(response)
 }
 
 /// Claims the turn, or returns to the head of the line after a missed one.
@@ -345,8 +488,10 @@ async fn claim(
     };
     Ok(match place.token.status() {
         TokenStatus::Active => {
-            let concert = place.token.id.room_id.concert().or(bearing.concert);
-            Redirect::to(&TurnGoal::of(&app, &token, concert).address())
+            let room = place.token.id.room_id;
+            let site = app.office.site_of(room).await?;
+            let concert = room.concert().or(bearing.concert);
+            Redirect::to(&TurnGoal::of(&app, &token, room, concert, site.as_ref()).address())
         }
         TokenStatus::Offered => Redirect::to(&page_path(&token, Bearing { claim: LastClaim::Full, ..bearing })),
         _ => Redirect::to(&page_path(&token, bearing)),
@@ -357,17 +502,19 @@ async fn claim(
 async fn ask_to_leave(
     State(app): State<SharedState>,
     shell: Shell,
+    OptionalCaller(caller): OptionalCaller,
     PathText(token): PathText,
     request: Request,
 ) -> HttpResult<Response> {
-    let Visit { line, concert, bearing, .. } = match Visit::at(&app, &token, request.uri().query()).await {
+    let Visit { line, concert, site, bearing, .. } = match Visit::at(&app, caller, &token, request.uri().query()).await
+    {
         Ok(visit) => visit,
         Err(problem) => return after_renewal(&app, shell, &token, request, problem).await,
     };
     if line.status == TokenStatus::Ended {
         return Ok(Redirect::to(&page_path(&token, bearing)).into_response());
     }
-    let page = LeavePage::new(shell, &token, &line, concert.as_ref(), bearing);
+    let page = LeavePage::new(shell, &token, &line, (concert.as_ref(), site.as_ref()), bearing);
     html(&page.shell, StatusCode::OK, &page)
 }
 

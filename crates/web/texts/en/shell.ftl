@@ -12,4 +12,4 @@ form-again-seconds = { $seconds ->
    *[other] Please try again in { $seconds } seconds.
 }
 form-again-minutes = Please try again in { $minutes } minutes.
-footer = One line for everyone: first come, first served.
+footer = One line for everyone, and all enter in its order.

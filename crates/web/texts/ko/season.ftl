@@ -1,5 +1,5 @@
 season-title = 이번 시즌
-season-about = 공연을 고르고 줄을 서면, 먼저 선 순서대로 좌석을 고릅니다.
+season-about = 공연을 고르고 줄을 서면, 줄의 순서대로 좌석을 고릅니다.
 season-empty = 아직 올라온 공연이 없습니다
 season-empty-next = 새 공연이 정해지면 여기에서 볼 수 있습니다.
 find = 검색

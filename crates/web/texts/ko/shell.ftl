@@ -9,4 +9,4 @@ form-rate-limited = 요청이 너무 많습니다
 form-rate-limited-text = 줄의 순서는 그대로입니다.
 form-again-seconds = { $seconds }초 뒤에 다시 시도해 주세요.
 form-again-minutes = { $minutes }분 뒤에 다시 시도해 주세요.
-footer = 누구나 같은 줄에 서고, 먼저 선 순서대로 입장합니다.
+footer = 누구나 같은 줄에 서고, 줄의 순서대로 입장합니다.

@@ -3,7 +3,7 @@
 
 use super::{CLOSES, DAY, ENDS, HOUSE, OWN, SHOW, at};
 use frontrow_domain::{
-    command::{Answer, Command, Issue, Outcome, Replay, Request},
+    command::{Answer, Command, Issue, NewBlock, Outcome, Replay, Request},
     id::{ReservationId, RoomId, SeatId, TokenId, UserId},
     line::TokenStatus,
     model::Model,
@@ -173,6 +173,9 @@ impl Oracle {
             | (
                 Command::LeaveQueue { .. }
                 | Command::WakeToken { .. }
+                | Command::RemoveFromLine { .. }
+                | Command::BlockFromLine(_)
+                | Command::UnblockFromLine { .. }
                 | Command::ClaimEvents { .. }
                 | Command::SettleEvents(_)
                 | Command::FeedAudit { .. }
@@ -290,6 +293,11 @@ impl Oracle {
             (Command::LeaveQueue { token }, _) => {
                 self.passes.remove(token);
             }
+            (
+                Command::RemoveFromLine { room_id, user_id, .. }
+                | Command::BlockFromLine(NewBlock { room_id, user_id, .. }),
+                _,
+            ) => self.passes.retain(|id, pass| id.room_id != *room_id || pass.user != *user_id),
             (Command::Hold { token, .. }, Outcome::Held(rows)) => {
                 let until = now.plus(self.policy.hold);
                 for row in rows {

@@ -3,8 +3,8 @@
 use super::USERS;
 use frontrow_domain::{
     command::{
-        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, Idempotency, NewAdjustment, NewConcert,
-        NewPassword, OwnRoom, PasswordHash, Proof, Request, RoomChange, Settlements, Worth,
+        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, Idempotency, NewAdjustment, NewBlock,
+        NewConcert, NewPassword, OwnRoom, PasswordHash, Proof, Request, RoomChange, Settlements, Worth,
     },
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     line::{Fence, Gate, Token, TokenStatus, TurnOutlook},
@@ -15,6 +15,7 @@ use frontrow_domain::{
         AgeRating, ConcertStatus, DetailsChange, Poster, PosterMark, PosterTag, ReservationStatus, SeatAction,
         SeatChange,
     },
+    time::Span,
     user::{Caller, FactorProof, FactorSecret, LetterLanguage, LinkKind, NewUser, Role, Session, code_step},
 };
 use frontrow_storage::{EventFilter, PaymentFilter, ReservationFilter};
@@ -77,6 +78,15 @@ fn operator(rng: &mut StdRng) -> Command {
             Command::CancelConcert { concert_id, reason: "The singer is ill.".to_owned(), basis: None }
         } else {
             Command::RefundConcert { concert_id, basis: rng.random_ratio(1, 4).then_some(START) }
+        };
+    }
+    if rng.random_ratio(1, 10) {
+        let (room_id, user_id, reason) = (room(rng), user(rng), "A program joined.".to_owned());
+        let until = [None, Some(START), Some(START.plus(Span::from_secs(rng.random_range(1..=900))))];
+        return match rng.random_range(0..4) {
+            0 => Command::RemoveFromLine { room_id, user_id, reason },
+            1 => Command::BlockFromLine(NewBlock { room_id, user_id, reason, until: until[rng.random_range(0..3)] }),
+            _ => Command::UnblockFromLine { room_id, user_id },
         };
     }
     if rng.random_ratio(1, 12) {
@@ -157,6 +167,7 @@ fn operator(rng: &mut StdRng) -> Command {
                 admit_per_minute: Some(if rng.random_ratio(1, 3) { Some(120) } else { None }),
                 gate: Some(if rng.random_ratio(1, 6) { Gate::Paused } else { Gate::Open }),
                 message: None,
+                ..RoomChange::default()
             },
             basis: rng.random_ratio(1, 10).then_some(START),
             reason: rng.random_ratio(9, 10).then(|| "the hall is full".to_owned()),

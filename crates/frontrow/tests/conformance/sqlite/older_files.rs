@@ -332,4 +332,5 @@ async fn tokens_of_an_older_file_keep_everything_and_may_end_with_their_concert(
     };
     assert_refused(end("concert over"), "token_end_reason");
     end("concert_over").unwrap();
+    end("removed").unwrap();
 }

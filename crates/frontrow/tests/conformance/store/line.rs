@@ -1,7 +1,7 @@
 use frontrow_domain::{
-    command::{Command, Issue, NewConcert, Outcome, RoomChange},
+    command::{Command, Issue, NewConcert, NewRoom, Outcome, RoomChange},
     id::{ConcertId, Position, RoomId, TokenId, UserId},
-    line::{EndReason, Fence, Room, TokenStatus},
+    line::{EndReason, Fence, Room, RoomSite, TokenStatus},
     policy::{Policy, TOKENS_PER_ADVANCE_MAX},
     time::Span,
     user::Caller,
@@ -345,6 +345,56 @@ pub(super) async fn a_cancelled_concerts_line_ends_part_by_part_from_its_head(of
     assert_eq!((line.waiting, line.others.len(), line.room.cursor), (vec![], 1, Position(5)));
     let last = office.store.token(TokenId { room_id, position: Position(5) }).await.unwrap().unwrap();
     assert_eq!((last.status(), last.end_reason()), (TokenStatus::Ended, Some(EndReason::ConcertOver)));
+}
+
+pub(super) async fn a_room_without_a_concert_is_kept_and_its_line_ends_once_it_is_closed(office: &Fixture) {
+    let new = |name: &str, turn_url: &str, opens_at| {
+        let site = RoomSite { name: name.to_owned(), turn_url: turn_url.parse().unwrap() };
+        Command::CreateRoom(NewRoom { site, max_active: 1, admit_per_minute: Some(60), opens_at })
+    };
+    let create = async |command| match office.ask(Caller::System, command).await {
+        Ok(Outcome::Room(room)) => room,
+        other => panic!("{other:?}"),
+    };
+    let opens_at = Some(START.plus(Span::from_secs(60)));
+    let first = create(new("상점", "https://shop.example.com/enter", opens_at)).await;
+    let second = create(new("Shop", "https://shop.example.com/?t={token}", None)).await;
+    assert_eq!((first.room_id, second.room_id), (RoomId::of_site(1), RoomId::of_site(2)));
+    for room in [&first, &second] {
+        assert_eq!(office.store.line(room.room_id).await.unwrap().unwrap().room, *room);
+        assert_eq!(room.room_id.concert(), None);
+    }
+    // Concerts count on by themselves.
+    let concert = office.concert_like(NewConcert { own_room_max_active: Some(1), ..new_concert() }).await;
+    assert!(concert.room_id < first.room_id);
+
+    let room_id = second.room_id;
+    for _ in 0..5 {
+        let user = office.register().await;
+        office.join(user, room_id).await;
+    }
+    let change = RoomChange {
+        name: Some("Other".to_owned()),
+        turn_url: Some("https://other.example.com/".parse().unwrap()),
+        ..RoomChange::default()
+    };
+    office.ask(Caller::System, Command::SetRoom { room_id, change, basis: None, reason: None }).await.unwrap();
+    let end = async || match office.ask(Caller::System, Command::EndClosedLine { room_id, limit: 3 }).await {
+        Ok(Outcome::Advanced { activated: 0, offered: 0, made_dormant: 0, overdue }) => overdue,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(end().await, 0, "it is open");
+    let reason = "The sale is over.".to_owned();
+    office.ask(Caller::System, Command::CloseRoom { room_id, basis: None, reason }).await.unwrap();
+    assert_eq!([end().await, end().await, end().await], [3, 2, 0]);
+    let line = office.store.line(room_id).await.unwrap().unwrap();
+    assert_eq!((line.waiting, line.room.cursor), (vec![], Position(5)));
+    let site = line.room.site.unwrap();
+    assert_eq!((site.name.as_str(), site.turn_url.as_str()), ("Other", "https://other.example.com/"));
+    let last = office.store.token(TokenId { room_id, position: Position(5) }).await.unwrap().unwrap();
+    assert_eq!((last.status(), last.end_reason()), (TokenStatus::Ended, Some(EndReason::RoomClosed)));
+    let third = create(new("Third", "http://127.0.0.1:8000/", None)).await;
+    assert_eq!(third.room_id, RoomId::of_site(3));
 }
 
 pub(super) async fn the_line_of_an_unknown_room_is_none(office: &Fixture) {

@@ -70,6 +70,7 @@ pub(super) async fn operators_change_concerts_rooms_and_seats(office: &Fixture) 
         admit_per_minute: Some(Some(600)),
         gate: Some(Gate::Paused),
         message: Some(Some("Doors open at 20:00.".to_owned())),
+        ..RoomChange::default()
     };
     let set = office
         .ask(Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change, basis: None, reason: None })

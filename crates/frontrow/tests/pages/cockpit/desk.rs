@@ -392,7 +392,11 @@ async fn a_viewer_reads_everything_and_moves_nothing() {
     let browser = browser(&desk.server, &viewer);
     let (room, settings) = (desk.hall.concert.room_id, [("act", "pause"), ("reason", "왜"), ("consent", "given")]);
     let seen = browser.open(&format!("/operator/rooms/{room}")).await;
-    says(&seen, &["줄을 움직일 수 없습니다"], &["method=\"post\" action=\"/operator/rooms"]);
+    says(
+        &seen,
+        &["줄을 움직일 수 없습니다", "실제 대기 시간과 비교한 안내가 없습니다"],
+        &["method=\"post\" action=\"/operator/rooms"],
+    );
     assert_eq!(browser.send(&format!("/operator/rooms/{room}/settings"), &settings).await.status, 403);
     for act in ["pause", "apply", "preview"] {
         assert_eq!(

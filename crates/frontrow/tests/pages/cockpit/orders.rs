@@ -451,3 +451,51 @@ async fn lists_are_narrowed_and_paged() {
     );
     sold.server.close().await;
 }
+
+#[tokio::test]
+async fn a_user_is_removed_from_a_line_and_blocked_with_a_reason_and_reads_why_not() {
+    let sold = Sold::open().await;
+    let Sold { operator, viewer, buyer, .. } = &sold;
+    let joined = buyer.join(None).await;
+    let user = sold.user().await;
+    let path = format!("/operator/users/{user}");
+    says(&operator.open(&path).await, &[&format!("{path}/lines")], &[]);
+    let act = |name: &str| format!("/operator/line-places/0-{user}/{name}");
+    let lines = operator.open(&format!("{path}/lines")).await;
+    says(&lines, &["공용 대기열", &act("remove"), &act("block")], &[&act("unblock")]);
+    says(&viewer.open(&format!("{path}/lines")).await, &["공용 대기열"], &[&act("remove"), &act("block")]);
+    // A removal: the page of the place says so.
+    let form = operator.open(&act("remove")).await;
+    refuses(&operator.send(&act("remove"), &[("key", &key(&form)), ("reason", "")]).await, &["적어 주세요"]);
+    assert_eq!(viewer.send(&act("remove"), &[("key", &key(&form)), ("reason", "x")]).await.status, 403);
+    assert_eq!(operator.send(&act("remove"), &[("key", &key(&form)), ("reason", "자동 접속")]).await.leads_to(), path);
+    let shop = browser(&sold.server, buyer);
+    let place = shop.open(&format!("/line/{}", joined["token"].as_str().unwrap())).await;
+    says(&place, &["예매처에서 줄에서 내보냈습니다"], &["자동 접속"]);
+    // A block: joining is refused, with its end and without its reason.
+    let form = operator.open(&act("block")).await;
+    let fields = |span| [("key", key(&form)), ("reason", "자동 접속".to_owned()), ("span", span)];
+    let send = async |span: &str| {
+        let fields = fields(span.to_owned());
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        operator.send(&act("block"), &fields).await
+    };
+    assert_eq!(send("year").await.status, 422);
+    assert_eq!(send("hour").await.leads_to(), path);
+    let page = operator.open(&path).await;
+    says(&page, &["차단된 대기열", "까지 차단", "자동 접속"], &[]);
+    says(&operator.open("/operator/rooms/0").await, &["김민지", "이 대기열에서 차단된 사용자", &act("unblock")], &[]);
+    let concert = format!("/concerts/{}/line", sold.hall.concert.concert_id);
+    let refused = shop.send(&concert, &[]).await;
+    assert_eq!(refused.status, 403, "{}", refused.html);
+    assert!(refused.html.contains("지금은 이 줄에 설 수 없습니다"), "{}", refused.html);
+    assert!(refused.html.contains("까지입니다") && !refused.html.contains("자동 접속"), "{}", refused.html);
+    let form = operator.open(&act("unblock")).await;
+    assert_eq!(operator.send(&act("unblock"), &[("key", &key(&form))]).await.leads_to(), path);
+    says(&operator.open("/operator/rooms/0").await, &[], &["이 대기열에서 차단된 사용자"]);
+    for bad in ["0", "0-x", "x-y", "77-01a224ba-0608-73a0-8efc-5d8f19f76856"] {
+        let status = operator.open(&format!("/operator/line-places/{bad}/block")).await.status;
+        assert!([400, 404].contains(&status.into()), "{bad}: {status}");
+    }
+    sold.server.close().await;
+}

@@ -124,6 +124,7 @@ async fn what_would_stop_the_sale_or_is_odd_is_named_with_what_to_do() {
         admit_per_minute: Some(Some(1)),
         gate: Some(Gate::Paused),
         message: Some(Some("곧 열립니다.".to_owned())),
+        ..RoomChange::default()
     };
     set_room(&server, &hall, slow).await;
     let page = browser.open(&path(&hall)).await;

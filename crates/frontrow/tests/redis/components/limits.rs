@@ -2,14 +2,25 @@
 
 use super::{Pair, eventually, keys};
 use frontrow::config::Cli;
-use frontrow_line::redis::limits::{Budget, KNOWN_MAX, KnownNetwork, SharedLimits};
-use frontrow_web::edge::limit::{RateLimits, SignInEnd};
+use frontrow_domain::time::Span;
+use frontrow_line::redis::limits::{Allowance, Budget, KNOWN_MAX, KnownNetwork, SharedLimits};
+use frontrow_service::join_work::WorkProof;
+use frontrow_testkit::START;
+use frontrow_web::edge::limit::{JoinEnd, RateLimits, SignInEnd, Use};
 use std::net::IpAddr;
 
 const ADDRESS: &str = "192.0.2.7";
 
 fn limits(shared: Option<SharedLimits>) -> RateLimits {
-    let args = ["frontrow", "serve", "--login-per-minute-per-account", "3", "--login-per-minute-per-address", "5"];
+    let args = [
+        "frontrow",
+        "serve",
+        "--login-per-minute-per-account=3",
+        "--login-per-minute-per-address=5",
+        "--joins-per-address=2",
+        "--joins-per-network=3",
+        "--joins-window-seconds=86400",
+    ];
     let limits = RateLimits::new(&Cli::load(args.map(Into::into)).unwrap().config.rate_limits());
     match shared {
         Some(shared) => limits.shared_by(shared),
@@ -53,6 +64,48 @@ async fn two_instances_spend_from_one_budget() {
         limits.check_address(address(&format!("2001:db8::{host}")), 0).await.unwrap();
     }
     assert!(other.check_address(address("2001:db8::6"), 0).await.is_err());
+}
+
+#[tokio::test]
+async fn two_instances_count_new_places_together_and_what_was_none_is_given_back_to_both() {
+    let pair = Pair::start().await;
+    let one = limits(Some(SharedLimits::new(pair.one.handle(), keys())));
+    let other = limits(Some(SharedLimits::new(pair.other.handle(), keys())));
+    for limits in [&one, &other, &one, &other] {
+        let outlay = limits.begin_join(address(ADDRESS)).await.unwrap();
+        limits.end_join(outlay, JoinEnd::NoNewPlace).await;
+    }
+    for limits in [&one, &other] {
+        let outlay = limits.begin_join(address(ADDRESS)).await.unwrap();
+        limits.end_join(outlay, JoinEnd::NewPlace).await;
+    }
+    for limits in [&one, &other] {
+        assert_eq!(limits.begin_join(address(ADDRESS)).await.unwrap_err().code(), "too_many_joins");
+    }
+    // The network has one left.
+    let outlay = one.begin_join(address("192.0.2.8")).await.unwrap();
+    one.end_join(outlay, JoinEnd::NewPlace).await;
+    assert!(other.begin_join(address("192.0.2.9")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_proof_is_used_at_one_of_two_instances_and_once_more_when_it_is_given_back() {
+    let mut pair = Pair::start().await;
+    let one = limits(Some(SharedLimits::new(pair.one.handle(), keys())));
+    let other = limits(Some(SharedLimits::new(pair.other.handle(), keys())));
+    let proof = WorkProof { digest: 7, until: START.plus(Span::from_secs(120)) };
+    assert_eq!(one.use_proof(proof, START).await, Use::First);
+    assert_eq!(other.use_proof(proof, START).await, Use::Again);
+    let names: Vec<String> = pair.server.ask(&["KEYS", "*"]);
+    assert!((1..=120_000).contains(&pair.server.ask::<i64>(&["PTTL", &names[0]])));
+    one.give_back_proof(proof).await;
+    assert_eq!(pair.server.ask::<i64>(&["DBSIZE"]), 0);
+    assert_eq!(one.use_proof(proof, START).await, Use::First);
+    // While Redis is away each instance knows of its own uses.
+    pair.server.kill();
+    let next = WorkProof { digest: 8, ..proof };
+    assert_eq!(one.use_proof(next, START).await, Use::First);
+    assert_eq!(one.use_proof(next, START).await, Use::Again);
 }
 
 #[tokio::test]
@@ -115,15 +168,15 @@ async fn a_budget_refills_and_leaves_nothing_behind() {
     let shared = SharedLimits::new(pair.one.handle(), keys());
     let budget = Budget::Strangers { email: "minji@example.com" };
     let mut spent = 0_u32;
-    while shared.spend(budget, 60, 1).await.is_none() {
+    while shared.spend(budget, Allowance::per_minute(60), 1).await.is_none() {
         spent += 1;
         assert!(spent < 10_000, "nothing is ever refused");
     }
     assert!(spent >= 60, "{spent}");
-    let wait = shared.spend(budget, 60, 1).await;
+    let wait = shared.spend(budget, Allowance::per_minute(60), 1).await;
     assert!(wait.is_none_or(|wait| wait.as_micros() <= 1_000_000), "{wait:?}");
     let again = eventually("the budget to refill", async || {
-        let refused = shared.spend(budget, 60, 1).await;
+        let refused = shared.spend(budget, Allowance::per_minute(60), 1).await;
         refused.is_none().then_some(())
     });
     again.await;

@@ -12,7 +12,7 @@ use frontrow_line::{
         client::{ClientSettings, RedisClient},
         holds::{self, HoldChanges},
         lease::Leases,
-        limits::{Budget, SharedLimits},
+        limits::{Allowance, Budget, SharedLimits},
         tokens::{self, TokenChanges},
     },
 };
@@ -48,8 +48,13 @@ async fn use_every_part(one: &RedisClient, other: &RedisClient) {
     for number in 0..20 {
         let email = format!("{number}@example.com");
         let budget = Budget::Strangers { email: &email };
-        assert_eq!(SharedLimits::new(way.clone(), keys.clone()).spend(budget, 1, 1).await, None);
-        assert!(SharedLimits::new(other_way.clone(), keys.clone()).spend(budget, 1, 1).await.is_some());
+        assert_eq!(SharedLimits::new(way.clone(), keys.clone()).spend(budget, Allowance::per_minute(1), 1).await, None);
+        assert!(
+            SharedLimits::new(other_way.clone(), keys.clone())
+                .spend(budget, Allowance::per_minute(1), 1)
+                .await
+                .is_some()
+        );
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 use frontrow_domain::{
     changes::{Changes, RoomCounts},
     id::{Position, RoomId},
-    line::{Fence, Room},
+    line::{DrawPhase, Fence, Room, RoomSite},
     time::Time,
 };
 use tokio_postgres::Error;
@@ -25,7 +25,8 @@ use tokio_postgres::Error;
 macro_rules! columns {
     () => {
         "room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, \
-         updated_at, fence, opens_at, closes_at"
+         updated_at, fence, opens_at, closes_at, site_name, turn_url, draw_phase, draw_last, draw_entries, draw_placed, \
+         draw_placed_entry"
     };
 }
 
@@ -45,6 +46,11 @@ fn read(row: &mut Columns<'_>) -> Result<Room, Error> {
         fence: row.id(Fence)?,
         opens_at: row.time_or_none()?,
         closes_at: row.time_or_none()?,
+        site: {
+            let (name, turn_url) = (row.value()?, row.value::<Option<String>>()?);
+            row.consistent(RoomSite::of_columns(name, turn_url.as_deref()))?
+        },
+        draw: DrawPhase::of(row.word()?, row.id(Position)?, row.value()?, row.value()?, row.id(Position)?),
     })
 }
 
@@ -97,6 +103,24 @@ pub(crate) fn draw_positions<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
     }
 }
 
+/// Reserves positions behind the entries of rooms whose lobby is sealed, and waits for the batches that have drawn
+/// positions before: see `reserve_behind_entries` of the schema.
+const RESERVE_BEHIND_ENTRIES: Statement = Statement {
+    sql: "SELECT room_id, reserve_behind_entries(room_id) FROM room
+          WHERE room_id = ANY($1) AND draw_phase = 'lobby' ORDER BY room_id",
+    types: &[IDS],
+};
+
+pub(crate) fn reserve_behind_entries<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
+    if !plan.sealed.is_empty() {
+        loads.add(&RESERVE_BEHIND_ENTRIES, [&plan.sealed], |loaded, row| {
+            let (room_id, last) = (row.id(RoomId::new)?, row.id(Position)?);
+            loaded.world.sealed.insert(room_id, last);
+            Ok(())
+        });
+    }
+}
+
 /// How much the counts of rooms have changed since their rows were written. The batch has locked the rooms' rows: it
 /// deletes these records and writes the new counts into the rows.
 const TAKE_DEPARTURES: Statement = Statement {
@@ -122,20 +146,31 @@ const UPDATE: Statement = Statement {
               UPDATE room AS r SET max_active = k.max_active, admit_per_minute = k.admit_per_minute, gate = k.gate,
                   message = k.message, cursor = k.cursor, epoch = k.epoch, no_show_ppm = k.no_show_ppm,
                   credit_ppm = k.credit_ppm, credit_at = k.credit_at, fence = k.fence, opens_at = k.opens_at,
-                  closes_at = k.closes_at, updated_at = k.updated_at
-              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS k (id, max_active,
-                  admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, fence, opens_at,
-                  closes_at, updated_at)
+                  closes_at = k.closes_at, site_name = k.site_name, turn_url = k.turn_url, updated_at = k.updated_at,
+                  draw_phase = k.draw_phase, draw_last = k.draw_last, draw_entries = k.draw_entries,
+                  draw_placed = k.draw_placed, draw_placed_entry = k.draw_placed_entry
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+                  $21) AS k (id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm,
+                  credit_at, fence, opens_at, closes_at, site_name, turn_url, updated_at, draw_phase, draw_last,
+                  draw_entries, draw_placed, draw_placed_entry)
               WHERE r.room_id = k.id RETURNING 1
-          ) SELECT all_found(count(*), $15) FROM done",
-    types: &[IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, TIMES, IDS, TIMES, TIMES, TIMES, NUMBER],
+          ) SELECT all_found(count(*), $22) FROM done",
+    types: &[
+        IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, TIMES, IDS, TIMES, TIMES, TEXTS, TEXTS, TIMES, TEXTS, IDS,
+        IDS, IDS, IDS, NUMBER,
+    ],
 };
 
 const INSERT: Statement = Statement {
     sql: "INSERT INTO room (room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm,
-              credit_ppm, credit_at, fence, opens_at, closes_at, updated_at)
-          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-    types: &[IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, TIMES, IDS, TIMES, TIMES, TIMES],
+              credit_ppm, credit_at, fence, opens_at, closes_at, site_name, turn_url, updated_at, draw_phase, draw_last,
+              draw_entries, draw_placed, draw_placed_entry)
+          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+              $20, $21)",
+    types: &[
+        IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, TIMES, IDS, TIMES, TIMES, TEXTS, TEXTS, TIMES, TEXTS, IDS,
+        IDS, IDS, IDS,
+    ],
 };
 
 fn bind(rows: Rows<'_, Room>) -> Rows<'_, Room> {
@@ -152,7 +187,14 @@ fn bind(rows: Rows<'_, Room>) -> Rows<'_, Room> {
         .column(|row| row.fence.0)
         .column(|row| micros(row.opens_at))
         .column(|row| micros(row.closes_at))
+        .column(|row| row.site.as_ref().map(|site| site.name.as_str()))
+        .column(|row| row.site.as_ref().map(|site| site.turn_url.as_str()))
         .column(|row| row.updated_at.micros())
+        .column(|row| row.draw.status().word())
+        .column(|row| row.draw.last_entry().unwrap_or_default().0)
+        .column(|row| row.draw.entries())
+        .column(|row| row.draw.placed())
+        .column(|row| row.draw.placed_entry().0)
 }
 
 const SET_POSITION: Statement =

@@ -287,6 +287,26 @@ pub(crate) async fn page_of_waiting(
     reads.list(&PAGE_OF_WAITING, &[&room.get(), &after, &i64::from(page.limit)], read).await
 }
 
+const PAGE_UP_TO: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        columns!(),
+        " FROM waiting_token AS w WHERE w.room_id = $1 AND w.position > $2 AND w.position <= $3",
+        " ORDER BY w.position LIMIT $4"
+    ),
+    types: &[ID, ID, ID, NUMBER],
+};
+
+pub(crate) async fn page_up_to(
+    reads: &ReadPool,
+    room: RoomId,
+    to: Position,
+    page: Page<Position>,
+) -> Result<Vec<Token>, StoreError> {
+    let after = page.after.map_or(0, |after| after.0);
+    reads.list(&PAGE_UP_TO, &[&room.get(), &after, &to.0, &i64::from(page.limit)], read).await
+}
+
 /// Probes each position on its own: if the server believes the line to be short, a join would scan the line once a
 /// position.
 const UNASSIGNED: Statement = Statement {

@@ -5,17 +5,18 @@ use crate::{Life, Page, RoomSummary, enum_text::EnumText, sqlite::columns::Colum
 use frontrow_domain::{
     changes::{Changes, RoomCounts},
     id::{Position, RoomId},
-    line::{Fence, Room},
+    line::{DrawPhase, Fence, Room, RoomSite},
     time::Time,
     world::World,
 };
-use rusqlite::{Connection, Result, Statement};
+use rusqlite::{Connection, Result, Statement, params};
 use std::collections::BTreeMap;
 
 macro_rules! columns {
     () => {
         "room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, \
-         updated_at, fence, opens_at, closes_at"
+         updated_at, fence, opens_at, closes_at, site_name, turn_url, draw_phase, draw_last, draw_entries, draw_placed, \
+         draw_placed_entry"
     };
 }
 
@@ -35,12 +36,18 @@ fn read(row: &mut Columns<'_>) -> Result<Room> {
         fence: row.id(Fence)?,
         opens_at: row.time_or_none()?,
         closes_at: row.time_or_none()?,
+        site: {
+            let (name, turn_url) = (row.value()?, row.value::<Option<String>>()?);
+            row.consistent(RoomSite::of_columns(name, turn_url.as_deref()))?
+        },
+        draw: DrawPhase::of(row.word()?, row.id(Position)?, row.value()?, row.value()?, row.id(Position)?),
     })
 }
 
 /// Executes a statement whose parameters are all columns, in their order.
 fn execute(statement: &mut Statement<'_>, room: &Room) -> Result<usize> {
-    statement.execute((
+    let phase = room.draw;
+    statement.execute(params![
         room.room_id.get(),
         room.max_active,
         room.admit_per_minute,
@@ -55,7 +62,14 @@ fn execute(statement: &mut Statement<'_>, room: &Room) -> Result<usize> {
         room.fence.0,
         micros(room.opens_at),
         micros(room.closes_at),
-    ))
+        room.site.as_ref().map(|site| &site.name),
+        room.site.as_ref().map(|site| site.turn_url.as_str()),
+        phase.status().word(),
+        phase.last_entry().unwrap_or_default().0,
+        phase.entries(),
+        phase.placed(),
+        phase.placed_entry().0,
+    ])
 }
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM room WHERE room_id = ?1");
@@ -91,11 +105,15 @@ pub(crate) fn load_counts(conn: &Connection, world: &mut World, room: RoomId) ->
 const UPDATE: &str =
     "UPDATE room SET max_active = ?2, admit_per_minute = ?3, gate = ?4, message = ?5, cursor = ?6, epoch = ?7,
          no_show_ppm = ?8, credit_ppm = ?9, credit_at = ?10, updated_at = ?11, fence = ?12, opens_at = ?13,
-         closes_at = ?14
+         closes_at = ?14, site_name = ?15, turn_url = ?16, draw_phase = ?17, draw_last = ?18, draw_entries = ?19,
+         draw_placed = ?20, draw_placed_entry = ?21
      WHERE room_id = ?1";
 
-const INSERT: &str =
-    concat!("INSERT INTO room (", columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)");
+const INSERT: &str = concat!(
+    "INSERT INTO room (",
+    columns!(),
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)"
+);
 
 /// `highest` are the highest positions in the database.
 pub(crate) fn save(conn: &Connection, changes: &Changes, highest: &BTreeMap<RoomId, Position>) -> Result<()> {

@@ -246,6 +246,16 @@ pub(crate) fn page_of_waiting(conn: &Connection, room: RoomId, page: Page<Positi
     list(conn, PAGE_OF_WAITING, (room.get(), page.after.map_or(0, |after| after.0), page.limit), read)
 }
 
+const PAGE_UP_TO: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM waiting_token WHERE room_id = ?1 AND position > ?2 AND position <= ?3 ORDER BY position LIMIT ?4"
+);
+
+pub(crate) fn page_up_to(conn: &Connection, room: RoomId, to: Position, page: Page<Position>) -> Result<Vec<Token>> {
+    list(conn, PAGE_UP_TO, (room.get(), page.after.map_or(0, |after| after.0), to.0, page.limit), read)
+}
+
 const POSITIONS: &str = "SELECT position FROM waiting_token WHERE room_id = ?1 AND position > ?2 AND position <= ?3";
 
 pub(crate) fn unassigned_positions(

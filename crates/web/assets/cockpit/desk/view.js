@@ -24,6 +24,7 @@ import { fill } from "../../words.js";
  * @property {number} active
  * @property {number} dormant
  * @property {number} missed
+ * @property {{ error_percent: number | null, within_p90_percent: number | null }} told how near the told waits were
  */
 /**
  * One moment of a sale.
@@ -150,6 +151,15 @@ export function forecastWords({ forecast, room, at }, { words, zone }) {
 }
 
 /**
+ * How near the told waits were to those that came; nothing before some have come.
+ * @param {Room["told"]} told
+ * @param {Record<string, string>} words
+ */
+function toldWords({ error_percent: error, within_p90_percent: within }, words) {
+  return error === null || within === null ? "" : fill(words["told"], { error, within });
+}
+
+/**
  * The text of every place of the page that is filled in.
  * @param {Screen} screen
  * @param {Manner} manner
@@ -165,6 +175,7 @@ export function fills(screen, manner) {
     waiting: number(room.waiting),
     joins: fill(words["joins"], { n: number(rates.joins_per_minute) }),
     offered: fill(words["offered"], { n: number(room.offered), missed: number(room.missed + room.dormant) }),
+    told: toldWords(room.told, words),
     active: number(room.active),
     cap: number(room.max_active),
     idle: fill(words["idle"], { n: number(Math.max(0, room.max_active - room.active)) }),

@@ -69,6 +69,7 @@ fn state(schema: &str) -> Option<Value> {
             "state": "pending", "created_at": "2027-02-01T01:02:00.250000Z", "due_at": "2027-02-01T01:02:10.500000Z",
             "dead_since": null, "attempts": 1, "last_error": "no answer within 10000 ms"
         }),
+        "Pass" => json!({ "room_id": 0, "expires_at": "2027-02-01T01:06:00.000000Z" }),
         "Payment" => json!({ "status": "completed", "refunded_at": null }),
         "PointEntry" => json!({
             "type": "top_up", "amount": 50_000, "balance_after": 1_050_000, "payment_id": null
@@ -87,8 +88,10 @@ fn state(schema: &str) -> Option<Value> {
             "expires_at": "2027-02-01T01:07:00.250000Z", "confirmed_at": null, "closed_at": null
         }),
         "Room" => json!({
-            "room_id": 1, "opens_at": "2027-02-01T01:00:00.000000Z", "closes_at": "2027-03-01T11:00:00.000000Z"
+            "room_id": 1, "opens_at": "2027-02-01T01:00:00.000000Z", "closes_at": "2027-03-01T11:00:00.000000Z",
+            "name": null, "turn_url": null
         }),
+        "JoinRequest" => json!({ "concert_id": 1, "room_id": null }),
         _ => return None,
     })
 }
@@ -104,7 +107,7 @@ fn answer(operation: &str, status: &str) -> Option<Value> {
             "status": "active", "activated_at": "2027-02-01T01:01:00.250000Z", "deadline": "2027-02-01T01:02:30.250000Z",
             "queue": { "status": "active", "ahead": 0, "deadline": "2027-02-01T01:02:30.250000Z",
                 "hold_until": "2027-02-01T01:11:00.250000Z",
-                "estimated_wait": { "p50_seconds": 0, "p90_seconds": 0 }, "poll_after_ms": 31_200,
+                "estimated_wait": { "p50_seconds": 0, "p90_seconds": 0 }, "outlook": null, "poll_after_ms": 31_200,
                 "as_of": "2027-02-01T01:01:00.250000Z" }
         }),
         ("activate_token", "202") => json!({
@@ -116,7 +119,7 @@ fn answer(operation: &str, status: &str) -> Option<Value> {
         ("token", "200") => json!({
             "status": "ended", "activated_at": "2027-02-01T01:01:00.250000Z",
             "expired_at": "2027-02-01T01:03:00.250000Z", "end_reason": "paid",
-            "queue": { "status": "ended", "ahead": 0, "end_reason": "paid", "estimated_wait": { "p50_seconds": 0, "p90_seconds": 0 },
+            "queue": { "status": "ended", "ahead": 0, "end_reason": "paid", "outlook": null, "estimated_wait": { "p50_seconds": 0, "p90_seconds": 0 },
                 "poll_after_ms": 28_900, "as_of": "2027-02-01T01:06:00.250000Z" }
         }),
         ("cancel_reservation" | "cancel_for_user", "200") => json!({ "status": "cancelled", "closed_at": closed_at }),

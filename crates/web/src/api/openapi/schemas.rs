@@ -18,7 +18,11 @@ pub(super) fn complete(document: &mut Value) {
         }
     }
     // The cursors of these lists are not numbers.
-    for (list, format) in [("List_ListedConcert", "cursor-of-concerts"), ("List_User", "cursor-of-users")] {
+    for (list, format) in [
+        ("List_ListedConcert", "cursor-of-concerts"),
+        ("List_User", "cursor-of-users"),
+        ("List_LineBlock", "cursor-of-users"),
+    ] {
         if let Some(next) = schemas.get_mut(list).map(|list| &mut list["properties"]["next_cursor"]) {
             next["format"] = json!(format);
         }

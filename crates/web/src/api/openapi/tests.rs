@@ -179,6 +179,7 @@ fn every_example_is_a_state_that_can_be() {
         if has("poll_after_ms") {
             assert!(!is("end_reason") || one_of("status", &["ended"]), "{said}");
             assert_eq!(is("hold_until"), one_of("status", &["active"]), "{said}");
+            assert!(!is("outlook") || !one_of("status", &["active", "ended"]), "{said}");
             assert!(example["last_turn"] == false || one_of("status", &["offered"]), "{said}");
         }
         if has("known") {

@@ -4,7 +4,7 @@ use super::sales::{DebtShape, PointEntryShape};
 use frontrow_domain::{
     changes::AuditEntry,
     id::{AuditId, EventId, FeedNumber, Position, RoomId, UserId},
-    line::{Gate, Room},
+    line::{Gate, OpeningOrder, Room},
     outbox::{EventPayload, OutboxEvent},
     time::Time,
 };
@@ -36,16 +36,26 @@ pub(in crate::api) struct RoomShape {
     epoch: i64,
     /// The smoothed share of turns that are not claimed, in millionths.
     no_show_ppm: i64,
-    /// When the sale of the concert opens whose own room it is; none for the house room.
+    /// When the sale of the concert opens whose own room it is, or a room without a concert; none for the house room.
     opens_at: Option<Time>,
-    /// When that sale is over: it closes, or was stopped before. None for the house room.
+    /// When that sale is over: it closes, or was stopped before; or when a room without a concert was closed. None for the
+    /// house room.
     closes_at: Option<Time>,
+    /// The order of those who come before the opening.
+    opening: OpeningOrder,
+    /// The name of the other site; none unless the room stands in front of one, without a concert.
+    #[schema(example = "Shop")]
+    name: Option<String>,
+    /// Where a turn leads; none unless the room stands in front of another site.
+    #[schema(example = "https://shop.example.com/tickets")]
+    turn_url: Option<String>,
     /// When a setting last changed.
     updated_at: Time,
 }
 
 impl From<Room> for RoomShape {
     fn from(row: Room) -> Self {
+        let (name, turn_url) = row.site.map(|site| (site.name, site.turn_url.into())).unzip();
         Self {
             room_id: row.room_id,
             max_active: row.max_active,
@@ -57,6 +67,9 @@ impl From<Room> for RoomShape {
             no_show_ppm: row.no_show_ppm,
             opens_at: row.opens_at,
             closes_at: row.closes_at,
+            opening: row.draw.opening_order(),
+            name,
+            turn_url,
             updated_at: row.updated_at,
         }
     }

@@ -1,6 +1,6 @@
 //! The page that asks again before a change that stops the line, or that needs a reason.
 
-use super::{page::RoomForm, settings::FormPlace};
+use super::{page::RoomForm, settings::FormPlace, words};
 use crate::{
     cockpit::shell::CockpitShell,
     edge::{problem::HttpResult, state::SharedState},
@@ -97,10 +97,12 @@ fn changes(shell: &Shell, before: &Room, after: &Room) -> Vec<ChangeLine> {
     let number = |value: Option<i64>| value.map_or_else(nothing, |value| shell.number(&value));
     let text = |value: &Option<String>| value.clone().unwrap_or_else(nothing);
     let gate = |gate| shell.t(if gate == Gate::Open { "entry-gate-open" } else { "entry-gate-paused" });
+    let opening = |room: &Room| shell.t(words::opening_id(room.draw.opening_order()));
     let lines = [
         ("entry-field-gate", gate(before.gate), gate(after.gate)),
         ("desk-cap", number(Some(before.max_active)), number(Some(after.max_active))),
         ("desk-rate-field", number(before.admit_per_minute), number(after.admit_per_minute)),
+        ("desk-opening", opening(before), opening(after)),
         ("entry-field-message", text(&before.message), text(&after.message)),
     ];
     let changed = lines.into_iter().filter(|(_, from, to)| from != to);

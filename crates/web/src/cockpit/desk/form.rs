@@ -9,7 +9,7 @@ use crate::{
 };
 use frontrow_domain::{
     command::RoomChange,
-    line::{Gate, Room},
+    line::{Gate, OpeningOrder, Room},
     policy::{ADMIT_PER_MINUTE_MAX, MAX_ACTIVE_MAX, STATUS_REASON_LEN_MAX},
     text::checked_label,
     time::Time,
@@ -25,6 +25,17 @@ pub(in crate::cockpit) struct Settings {
     /// Empty for no limit.
     pub(in crate::cockpit) rate: String,
     pub(in crate::cockpit) message: String,
+    pub(in crate::cockpit) opening: OpeningOrder,
+}
+
+impl Settings {
+    /// The order as the form names it.
+    pub(in crate::cockpit) const fn opening_name(&self) -> &'static str {
+        match self.opening {
+            OpeningOrder::Draw => "draw",
+            OpeningOrder::FirstCome => "first_come",
+        }
+    }
 }
 
 impl From<&Room> for Settings {
@@ -33,6 +44,7 @@ impl From<&Room> for Settings {
             cap: room.max_active_tokens().to_string(),
             rate: room.admit_per_minute.map(|rate| rate.to_string()).unwrap_or_default(),
             message: room.message.clone().unwrap_or_default(),
+            opening: room.draw.opening_order(),
         }
     }
 }
@@ -132,6 +144,16 @@ fn typed(fields: &FormFields, name: &'static str) -> HttpResult<Option<String>> 
     }
 }
 
+/// The order in this field; none if the form does not have it.
+fn opening(fields: &FormFields, name: &'static str) -> HttpResult<Option<OpeningOrder>> {
+    match fields.one_or_none(name)? {
+        None => Ok(None),
+        Some("draw") => Ok(Some(OpeningOrder::Draw)),
+        Some("first_come") => Ok(Some(OpeningOrder::FirstCome)),
+        Some(_) => Err(Problem::invalid_field(name, "The form has no such order.")),
+    }
+}
+
 /// Why a text with characters that cannot be read is not taken; none if it has none.
 fn unreadable(shell: &Shell, text: &str, label: &str) -> Option<String> {
     let is_unreadable = text.contains(char::REPLACEMENT_CHARACTER);
@@ -151,6 +173,7 @@ impl SentForm {
             cap: typed(fields, "was_max_active")?.unwrap_or(present.cap),
             rate: typed(fields, "was_admit_per_minute")?.unwrap_or(present.rate),
             message: typed(fields, "was_message")?.unwrap_or(present.message),
+            opening: opening(fields, "was_opening")?.unwrap_or(present.opening),
         };
         Ok(Self {
             act: Act::of(fields.one("act")?)?,
@@ -160,6 +183,7 @@ impl SentForm {
                 cap: typed(fields, "max_active")?.unwrap_or_else(|| was.cap.clone()),
                 rate: typed(fields, "admit_per_minute")?.unwrap_or_else(|| was.rate.clone()),
                 message: typed(fields, "message")?.unwrap_or_else(|| was.message.clone()),
+                opening: opening(fields, "opening")?.unwrap_or(was.opening),
             },
             was,
             was_gate: match fields.one_or_none("was_gate")? {
@@ -219,6 +243,9 @@ impl SentForm {
                 Err(_) => faults.message = Some(shell.t("desk-fault-message")),
             }
         }
+        if self.typed.opening != self.was.opening {
+            change.opening = Some(self.typed.opening);
+        }
         (change, faults)
     }
 
@@ -237,6 +264,7 @@ impl SentForm {
                 cap: keep(self.typed.cap, &self.was.cap, &present.cap),
                 rate: keep(self.typed.rate, &self.was.rate, &present.rate),
                 message: keep(self.typed.message, &self.was.message, &present.message),
+                opening: if self.typed.opening == self.was.opening { present.opening } else { self.typed.opening },
             },
             was: present,
             basis: room.updated_at,

@@ -59,6 +59,14 @@ struct RoomFrame<'a> {
     dormant: i64,
     missed: i64,
     highest: Position,
+    told: ToldFrame,
+}
+
+/// How near the first told waits were to those that came; null before some have come.
+#[derive(Debug, Serialize)]
+struct ToldFrame {
+    error_percent: Option<i64>,
+    within_p90_percent: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -296,6 +304,10 @@ impl<'a> From<&'a SaleScreen> for ScreenFrame<'a> {
                 dormant: shown.dormant,
                 missed: shown.missed,
                 highest: shown.highest,
+                told: ToldFrame {
+                    error_percent: shown.told.error_percent,
+                    within_p90_percent: shown.told.within_percent(),
+                },
             },
             rates: PaceFrame { joins: screen.pace.joins, admitted: screen.pace.admitted, sold: screen.pace.sold },
             seats: screen.seats.counts.into(),

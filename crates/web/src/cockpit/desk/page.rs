@@ -32,6 +32,7 @@ use frontrow_domain::{
     money::Money,
     time::Time,
 };
+use frontrow_line::view::ToldTally;
 use frontrow_service::house::{HouseCoverage, SaleScreen};
 use serde::Serialize;
 use serde_json::json;
@@ -79,6 +80,7 @@ struct Strip {
     waiting: String,
     joins: String,
     offered: String,
+    told: String,
     active: String,
     cap: String,
     idle: String,
@@ -105,6 +107,7 @@ impl Strip {
             waiting: number(shown.waiting),
             joins: shell.t1("desk-joins", "n", screen.pace.joins),
             offered: shell.t2("desk-offered", "n", shown.offered, "missed", silent),
+            told: told(shell, &shown.told),
             active: number(shown.active),
             cap: number(cap),
             idle: shell.t1("desk-idle", "n", cap.saturating_sub(shown.active).max(0)),
@@ -123,6 +126,18 @@ impl Strip {
             forecast_more,
         }
     }
+}
+
+/// How near the told waits were to those that came; nothing before some have come.
+fn told(shell: &Shell, tally: &ToldTally) -> String {
+    match (tally.error_percent, tally.within_percent()) {
+        (Some(error), Some(within)) => shell.t2("desk-told", "error", error, "within", count(within)),
+        _ => String::new(),
+    }
+}
+
+fn count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// The forecast: its headline, and what else is known.
@@ -241,6 +256,8 @@ struct DeskPage {
     path: String,
     state: String,
     is_paused: bool,
+    /// Whether the order of the opening may still change.
+    may_reorder: bool,
     is_own_only: bool,
     /// Since when the seats are old, in words.
     old_seats: Option<String>,
@@ -302,6 +319,7 @@ pub(super) async fn show(
         when: shell.moment(&concert.starts_at, &concert.time_zone),
         state: state_words(&shell, screen),
         is_paused,
+        may_reorder: screen.room.room.may_reorder(screen.at),
         is_own_only: screen.coverage == HouseCoverage::OwnOnly,
         old_seats: old("desk-old-seats", screen.old_seats()),
         old_line: old("desk-old-line", screen.old_line()),

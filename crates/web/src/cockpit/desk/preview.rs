@@ -3,7 +3,7 @@
 use super::{frame::reason_of, words};
 use crate::html::shell::Shell;
 use frontrow_domain::{
-    line::{Gate, Room},
+    line::{Gate, OpeningOrder, Room},
     time::{Span, Time},
 };
 use frontrow_service::house::RoomPreview;
@@ -24,10 +24,17 @@ pub(super) fn effect(setting: &Occasion<'_>, preview: &RoomPreview, (active, wai
     let Occasion { shell, zone, now } = setting;
     let (before, after) = (&preview.before, &preview.after);
     let is_of_pace = |room: &Room| (room.max_active, room.admit_per_minute, room.gate);
+    let order = (before.draw != after.draw).then(|| {
+        shell.t(match after.draw.opening_order() {
+            OpeningOrder::Draw => "desk-effect-draw",
+            OpeningOrder::FirstCome => "desk-effect-first-come",
+        })
+    });
     if is_of_pace(before) == is_of_pace(after) {
-        return shell.t("desk-effect-none");
+        return order.unwrap_or_else(|| shell.t("desk-effect-none"));
     }
     let mut said = Vec::new();
+    said.extend(order);
     said.extend(at_once(shell, (before, after), (active, waiting)));
     let hour = |span: Option<Span>| span.filter(|span| *span < FAR).map(|span| words::hour(now.plus(span), zone));
     match (&preview.as_it_is, &preview.as_changed) {

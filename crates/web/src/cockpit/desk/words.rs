@@ -3,8 +3,19 @@
 
 use super::frame::LookFrame;
 use crate::html::{figures, shell::Shell};
-use frontrow_domain::time::{Span, Time};
+use frontrow_domain::{
+    line::OpeningOrder,
+    time::{Span, Time},
+};
 use serde_json::{Map, Value, json};
+
+/// The id of the name of an order.
+pub(super) const fn opening_id(opening: OpeningOrder) -> &'static str {
+    match opening {
+        OpeningOrder::Draw => "desk-opening-draw",
+        OpeningOrder::FirstCome => "desk-opening-first-come",
+    }
+}
 
 /// The words that the script is given: its name for each, the text, and the values that are filled in.
 const WORDS: &[(&str, &str, &[&str])] = &[
@@ -30,6 +41,7 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("state_over", "desk-state-over", &[]),
     ("joins", "desk-joins", &["n"]),
     ("offered", "desk-offered", &["n", "missed"]),
+    ("told", "desk-told", &["error", "within"]),
     ("idle", "desk-idle", &["n"]),
     ("rate", "desk-rate", &["n"]),
     ("no_rate", "desk-no-rate", &[]),

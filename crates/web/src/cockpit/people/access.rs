@@ -7,9 +7,8 @@ use crate::{
         shell::CockpitShell,
         tables::Link,
     },
-    edge::{form::FormFields, problem::HttpResult, state::SharedState},
+    edge::{base_url::BaseUrl, form::FormFields, problem::HttpResult, state::SharedState},
     html::{
-        base_url::BaseUrl,
         forms::key_of,
         shell::{HOME_ZONE, html},
     },

@@ -1,6 +1,6 @@
 //! The page of a user: what the account is now, what may be done for it, and what happened to it.
 
-use super::{debts::debts_table, path_of};
+use super::{debts::debts_table, lines::blocks_table, path_of};
 use crate::{
     cockpit::{
         audit::log_of,
@@ -36,6 +36,7 @@ fn acts_of(shell: &CockpitShell, user: &User) -> Vec<Link> {
     }
     let act = |id: &str, name: &str| Link::to(shell.t(id), format!("{}/{name}", path_of(user.user_id)));
     let mut acts = vec![act("orders-top-up", "top-up"), act("orders-correct", "correction")];
+    acts.push(act("orders-lines", "lines"));
     // Accounts of those who run the sale are changed on the command line.
     if user.check_is_for_operators().is_ok() {
         acts.push(match user.status {
@@ -81,6 +82,9 @@ pub(super) async fn show(
             rows: rows.collect(),
             none: String::new(),
         });
+    }
+    if !person.blocks.is_empty() {
+        tables.push(blocks_table(&shell, &person.blocks));
     }
     if !person.debts.is_empty() {
         tables.push(debts_table(&shell, &person.debts));

@@ -2,7 +2,7 @@
 
 use axum::http::HeaderMap;
 use frontrow_service::net::AddressRange;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The address of the client: the peer's, or if the peer is a trusted proxy, the last address in `X-Forwarded-For` that
 /// is not a trusted proxy. Earlier entries may be forged.
@@ -49,9 +49,18 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
+/// The network as logged: enough to find a proxy, too wide to identify a client.
+#[must_use]
+pub fn wide_network_of(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => format!("{}/24", Ipv4Addr::from_bits(address.to_bits() & 0xffff_ff00)),
+        IpAddr::V6(address) => format!("{}/48", Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::client_address;
+    use super::{client_address, wide_network_of};
     use axum::http::{HeaderMap, HeaderValue};
     use frontrow_service::net::AddressRange;
 
@@ -83,5 +92,12 @@ mod tests {
             assert_eq!(client(peer, forwarded, trusted), expected, "{forwarded:?} behind {trusted:?}");
         }
         assert_eq!(client("[::ffff:10.0.0.1]:4000", &["1.2.3.4"], &["10.0.0.1"]), "1.2.3.4");
+    }
+
+    #[test]
+    fn the_log_names_a_network_and_not_an_address() {
+        let named = |address: &str| wide_network_of(address.parse().unwrap());
+        assert_eq!(named("192.0.2.77"), "192.0.2.0/24");
+        assert_eq!(named("2001:db8:1:2:3:4:5:6"), "2001:db8:1::/48");
     }
 }

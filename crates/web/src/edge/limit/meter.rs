@@ -91,14 +91,14 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    /// Budgets of twice `per_second` that refill evenly.
-    pub(super) fn per_second(per_second: u32) -> Self {
+    /// Budgets of `burst` that refill evenly, by `per_second`.
+    pub(super) fn per_second(per_second: u32, burst: u32) -> Self {
         let interval_us = (1_000_000 / u64::from(at_least_one(per_second).get())).max(1);
         Self {
             start: Instant::now(),
             full_at: (0..CELLS).map(|_| AtomicU64::new(0)).collect(),
             interval_us,
-            holds_us: interval_us * 2 * u64::from(at_least_one(per_second).get()),
+            holds_us: interval_us * u64::from(at_least_one(burst).get()),
             hasher: RandomState::new(),
         }
     }
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_cell_that_is_asked_too_often_says_so_and_the_others_go_on() {
         // On a slow machine the budget may refill between two checks.
-        let cells = Cells::per_second(1);
+        let cells = Cells::per_second(1, 2);
         let refused = (0..10_000).filter(|_| cells.check(7).is_err()).count();
         assert!(refused > 0);
         let served = (0..100).filter(|key| cells.check((*key, "another")).is_ok()).count();

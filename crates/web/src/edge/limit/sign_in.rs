@@ -72,7 +72,7 @@ impl Tries {
         Self::within(3_600_000_000, count)
     }
 
-    fn within(period_us: u64, count: u32) -> Self {
+    pub(super) fn within(period_us: u64, count: u32) -> Self {
         let count = u64::from(count.max(1));
         let interval_us = (period_us / count).max(1);
         Self { start: Instant::now(), interval_us, holds_us: interval_us * count, full_at: Mutex::default() }

@@ -1,4 +1,4 @@
-use super::{RateLimitSettings, RateLimits, SignInEnd};
+use super::{JoinLimitSettings, RateLimitSettings, RateLimits, SignInEnd};
 use frontrow_domain::id::UserId;
 use frontrow_service::net::AddressRange;
 use std::{net::IpAddr, time::Duration};
@@ -31,6 +31,8 @@ fn limits_with(login_per_minute_per_account: u32, login_per_minute_per_address: 
         reads_per_second_per_user: 100,
         reads_per_second_per_address: 5_000,
         polls_per_second_per_token: 10,
+        poll_burst_per_token: 20,
+        joins: JoinLimitSettings { per_address: None, per_network: None, window: Duration::from_mins(1) },
         login_per_minute_per_account,
         login_per_minute_per_address,
         trusted_proxies: Vec::new(),

@@ -88,14 +88,19 @@ definitions! {
     WRONG_PASSWORD is "wrong_password": 403 "The password is wrong" "The password that the call asks for once more is not the account's. The session goes on.";
     CROSS_SITE is "cross_site": 403 "The request comes from another site" "With the session of a cookie, a request that changes something must come from a page of this server, as `Sec-Fetch-Site` or `Origin` says. Programs send the session token as `Authorization: Bearer`.";
     TOP_UP_NOT_ALLOWED of TopUpNotAllowed: 403 "Points are topped up by the box office" "Only an operator or the service key may top up points here.";
+    LINE_BLOCKED of LineBlocked: 403 "The account is blocked from this line" "An operator keeps the account out of this line: until `until`, or for as long as no end is set. Its token there has ended. Ask the box office.";
     TOKEN_INVALID of TokenInvalid: 403 "The queue token is not valid here" "The queue token is missing, forged, or not one of the caller's for this room. Join the line.";
     TOKEN_OF_ANOTHER_ROOM of TokenOfAnotherRoom: 403 "The queue token is for another room" "The queue token belongs to another concert's room. Join this concert's line.";
     TOKEN_WAITING of TokenWaiting: 403 "It is not your turn yet" "The token still waits. Ask for its position and activate it when it is offered.";
     TOKEN_NOT_ACTIVATED of TokenNotActivated: 403 "Activate the queue token first" "The token has its turn; activate it, then try again.";
     TOKEN_MISSED of TokenMissed: 403 "The turn was missed" "The turn was not claimed in time. Activate the token to return to the head of the line; a token that lets too many turns pass ends.";
-    TOKEN_ENDED of TokenEnded: 403 "The queue token has ended" "The token was spent, left the line, expired or let too many turns pass. Join the line again.";
+    PASS_INVALID of PassInvalid: 403 "The pass is not valid" "The pass is forged, over, or of a line that was renewed since.";
+    TOKEN_ENDED of TokenEnded: 403 "The queue token has ended" "The token was spent, left the line, expired, let too many turns pass or was removed by an operator. Join the line again.";
     TURN_TIME_OVER of TurnTimeOver: 403 "The turn's time to hold seats is over" "The turn could hold seats until `until`; a hold made later could end after the token. What is held may be paid until its end. Then join the line again.";
     TOO_MANY_HOLDS of TooManyHolds: 403 "The turn has held seats too often" "One turn may hold seats `limit` times. What is held may be paid until its end. Then join the line again.";
+    JOIN_WORK_NEEDED is "join_work_needed": 403 "A new place asks for work" "Many join this line. Get a challenge by `GET /queue/challenge`, find its number, and send the same request with it as `altcha`.";
+    JOIN_WORK_INVALID is "join_work_invalid": 403 "The work is not good" "The answer to the challenge is wrong, over, used before, or of another account or line. Get another challenge and solve that.";
+    JOIN_DENIED is "join_denied": 403 "The place is not given" "The check of this box office has denied a new place in line. Ask the box office if you think that it is wrong.";
     NOT_FOUND of NotFound: 404 "No such thing" "There is no such thing, or it is another user's: the answer does not say which.";
     METHOD_NOT_ALLOWED is "method_not_allowed": 405 "The method is not allowed here" "The path exists, but not with this method; the `Allow` header lists those it has.";
     REQUEST_TIMEOUT is "request_timeout": 408 "The request came too slowly" "The headers or the body did not arrive in time. Nothing was done.";
@@ -116,9 +121,12 @@ definitions! {
     SEAT_HAS_HISTORY of SeatHasHistory: 409 "The seat was held or sold before" "Reservations name seat `seat_id`, so it stays. Block it.";
     SEAT_NUMBER_TAKEN of SeatNumberTaken: 409 "The seat number exists" "The concert has a seat with printed number `number` in row `row` of section `section`, or the call names it twice; no seat was added or changed.";
     TOO_MANY_SEATS of TooManySeats: 409 "Too many seats" "One user may have at most `limit` seats in a concert.";
+    DRAW_NOT_WAITING of DrawNotWaiting: 409 "The draw waits for no signature" "The lobby is not sealed yet, or its entries are still counted. Ask for the draw, and hand in the signature of the `round` that it names.";
+    BEACON_INVALID of BeaconInvalid: 422 "The signature is not the round's" "The draw waits for the signature of `round` of its beacon's chain; another one decides nothing.";
     SALE_NOT_OPEN of SaleNotOpen until opens_at: 409 "The sale has not opened" "The sale opens at `opens_at`.";
-    SALE_OPENED of SaleOpened: 409 "The sale has opened" "The sale opened at `opened_at`: buyers hold seats and wait by the house room's tokens, so the concert stays with it.";
+    SALE_OPENED of SaleOpened: 409 "The sale has opened" "The sale opened at `opened_at`. A concert whose buyers hold seats and wait by the house room's tokens stays with it, and the order of a line that has begun to move stays as it is.";
     SALE_CLOSED of SaleClosed: 409 "The sale is closed" "The sale or the concert is over, or an operator closed it.";
+    ROOM_CLOSED of RoomClosed: 409 "The room is closed" "The line in front of the other site was closed for good.";
     CONCERT_POSTPONED of ConcertPostponed: 409 "The concert is postponed" "The sale stands still until the new date is known. Payments may be refunded meanwhile.";
     CONCERT_CANCELLED of ConcertCancelled: 409 "The concert is cancelled" "The concert does not take place; nothing was charged. Payments may be refunded at any time.";
     CONCERT_NOT_CANCELLED of ConcertNotCancelled: 409 "The concert is not cancelled" "All payments of a concert are given back only when it was cancelled before.";
@@ -144,10 +152,12 @@ definitions! {
     IDEMPOTENCY_KEY_REUSED of IdempotencyKeyReused: 422 "The Idempotency-Key was used before" "The key belongs to another request. A new request needs a new key.";
     SECOND_FACTOR_RESTING of SecondFactorResting until until: 429 "Too many wrong codes" "Codes of the authenticator app are accepted again from `until` on. A recovery code is accepted now.";
     RATE_LIMITED is "rate_limited": 429 "Too many requests" "Wait for as long as `Retry-After` says." after 1;
+    TOO_MANY_JOINS is "too_many_joins": 429 "Too many joins from one address" "Accounts at the client's address, or in its network, have taken as many new places in line as they may for now. Wait for as long as `Retry-After` says, with the same Idempotency-Key. Places that are there stay." after 60;
     HEADERS_TOO_LARGE is "headers_too_large": 431 "The headers are too large" "The request has more or larger headers than the server takes.";
     INTERNAL is "internal": 500 "Something went wrong" "A fault of the server. The operator finds it in the log by `request_id`.";
     OVERLOADED is "overloaded": 503 "The server is busy" "Nothing was done. Try again after `Retry-After`, with the same Idempotency-Key." after 1;
     TOO_MANY_STREAMS is "too_many_streams": 503 "No more streams of events" "The server, or the client's address, has as many streams of events open as it may. Ask without a stream meanwhile; try again after `Retry-After`." after 30;
+    JOIN_CHECK_UNAVAILABLE is "join_check_unavailable": 503 "New places cannot be checked now" "The program that checks new places in line gives no answer, and no new place is given without it. Try again after `Retry-After`, with the same Idempotency-Key. Places that are there stay." after 5;
     UNAVAILABLE is "unavailable": 503 "The database is away" "Nothing was done. Try again after `Retry-After`, with the same Idempotency-Key." after 2;
     OUTCOME_UNKNOWN is "outcome_unknown": 503 "It is not known yet whether it was done" "It may or may not have happened. Send the same request with the same Idempotency-Key: it takes effect once." after 1;
 }

@@ -1,6 +1,9 @@
 //! A concert as an entry for a calendar (RFC 5545).
 
-use crate::html::{base_url::BaseUrl, figures, paths};
+use crate::{
+    edge::base_url::BaseUrl,
+    html::{figures, paths},
+};
 use frontrow_domain::{
     sale::{Concert, ConcertStatus},
     time::Time,

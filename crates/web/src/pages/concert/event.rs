@@ -1,7 +1,8 @@
 //! A concert as search engines read it: schema.org's `MusicEvent`, in JSON-LD.
 
 use crate::{
-    html::{base_url::BaseUrl, figures, paths},
+    edge::base_url::BaseUrl,
+    html::{figures, paths},
     pages::season::PosterView,
 };
 use frontrow_domain::{

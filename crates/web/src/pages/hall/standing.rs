@@ -84,7 +84,7 @@ impl HallVisit {
             TokenStatus::Active if !state.is_open() => to_concert(next_step()),
             TokenStatus::Active => {
                 let token = office.verified(&place.signed).await?;
-                match office.position(&token).await.hold_until {
+                match office.position(&token, self.buyer.as_ref().map(|buyer| buyer.caller)).await.hold_until {
                     Some(until) if view.now >= until => go(shell.t("hall-time-over"), line, "hall-to-place"),
                     until => Standing::Turn(ChoosingTurn { token: place.signed, until, line }),
                 }

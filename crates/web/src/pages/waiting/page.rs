@@ -2,20 +2,23 @@
 
 use super::{Bearing, LastClaim, TurnGoal, Visit, page_path, words};
 use crate::{
-    edge::problem::HttpResult,
+    edge::problem::{HttpResult, Problem},
     html::{
         figures,
         forms::fresh_key,
+        paths,
         shell::{HOME_ZONE, Shell, rendered},
     },
 };
 use askama::Template;
 use frontrow_domain::{
-    id::ConcertId,
-    line::{EndReason, TokenStatus},
+    id::{ConcertId, RoomId},
+    line::{EndReason, OpeningOrder, RoomSite, StockOutlook, TokenStatus},
+    time::Time,
 };
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
+    join_work::{WaitTicket, WorkChallenge},
     line::{LineStatus, Wait},
     sale::ConcertOnSale,
 };
@@ -30,6 +33,8 @@ const RELOAD_SECONDS_MIN: i64 = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LineScene {
     Waiting,
+    /// In a lobby: the order is not drawn yet.
+    Lobby,
     Turn,
     /// A turn that must not be missed.
     LastTurn,
@@ -41,8 +46,9 @@ enum LineScene {
 
 impl LineScene {
     /// Every scene that a place can come to while its page is open.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 15] = [
         Self::Waiting,
+        Self::Lobby,
         Self::Turn,
         Self::LastTurn,
         Self::Active,
@@ -53,11 +59,16 @@ impl LineScene {
         Self::Ended(Some(EndReason::Expired)),
         Self::Ended(Some(EndReason::Missed)),
         Self::Ended(Some(EndReason::ConcertOver)),
+        Self::Ended(Some(EndReason::Removed)),
+        Self::Ended(Some(EndReason::RoomClosed)),
         Self::Ended(None),
     ];
 
     const fn of(line: &LineStatus) -> Self {
         match line.status {
+            TokenStatus::Waiting if matches!(line.wait, Wait::Unknown(WaitUnknown::InLobby | WaitUnknown::Drawing)) => {
+                Self::Lobby
+            }
             TokenStatus::Waiting => Self::Waiting,
             TokenStatus::Offered if line.is_last_turn => Self::LastTurn,
             TokenStatus::Offered => Self::Turn,
@@ -72,6 +83,7 @@ impl LineScene {
     const fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
+            Self::Lobby => "lobby",
             Self::Turn => "offered",
             Self::LastTurn => "offered-last",
             Self::Active => "active",
@@ -82,7 +94,10 @@ impl LineScene {
             Self::Ended(Some(EndReason::Expired)) => "ended-expired",
             Self::Ended(Some(EndReason::Missed)) => "ended-missed",
             Self::Ended(Some(EndReason::ConcertOver)) => "ended-concert_over",
-            Self::Ended(None) => "ended",
+            Self::Ended(Some(EndReason::Removed)) => "ended-removed",
+            Self::Ended(Some(EndReason::RoomClosed)) => "ended-room_closed",
+            // An entry's token leads to the one that the draw gave.
+            Self::Ended(Some(EndReason::Drawn) | None) => "ended",
         }
     }
 
@@ -90,6 +105,7 @@ impl LineScene {
     const fn title_id(self) -> &'static str {
         match self {
             Self::Waiting => "line-next",
+            Self::Lobby => "line-lobby",
             Self::Turn | Self::LastTurn => "line-turn",
             Self::Active => "line-active",
             Self::Missed => "line-missed",
@@ -99,7 +115,9 @@ impl LineScene {
             Self::Ended(Some(EndReason::Expired)) => "line-ended-expired",
             Self::Ended(Some(EndReason::Missed)) => "line-ended-missed",
             Self::Ended(Some(EndReason::ConcertOver)) => "line-ended-over",
-            Self::Ended(None) => "line-ended",
+            Self::Ended(Some(EndReason::Removed)) => "line-ended-removed",
+            Self::Ended(Some(EndReason::RoomClosed)) => "line-ended-closed",
+            Self::Ended(Some(EndReason::Drawn) | None) => "line-ended",
         }
     }
 
@@ -107,6 +125,7 @@ impl LineScene {
     const fn text_id(self, goal: &TurnGoal) -> Option<&'static str> {
         Some(match self {
             Self::Waiting => "line-next-text",
+            Self::Lobby => "line-lobby-text",
             Self::Turn => "line-turn-text",
             Self::LastTurn => "line-turn-text-last",
             Self::Active => goal.active_text_id(),
@@ -115,8 +134,10 @@ impl LineScene {
             Self::Ended(Some(EndReason::Paid)) => "line-ended-paid-text",
             Self::Ended(Some(EndReason::Expired)) => "line-ended-expired-text",
             Self::Ended(Some(EndReason::ConcertOver)) => "line-ended-over-text",
+            Self::Ended(Some(EndReason::Removed)) => "line-ended-removed-text",
+            Self::Ended(Some(EndReason::RoomClosed)) => "line-ended-closed-text",
             Self::Ended(Some(EndReason::Left | EndReason::Missed)) => return None,
-            Self::Ended(None) => "line-ended-text",
+            Self::Ended(Some(EndReason::Drawn) | None) => "line-ended-text",
         })
     }
 
@@ -131,6 +152,8 @@ struct PlaceWords {
     ahead: i64,
     unit: String,
     wait: String,
+    /// Whether seats are likely to be left, if that is known.
+    outlook: String,
     bar: i64,
     /// Minutes and seconds until the time for the next step is over, and its hour.
     clock: String,
@@ -164,7 +187,7 @@ impl SceneView<'_> {
     /// Where its line is joined again, unless that would be refused.
     fn join(&self) -> Option<&str> {
         match self.scene {
-            LineScene::Ended(Some(EndReason::ConcertOver)) => None,
+            LineScene::Ended(Some(EndReason::ConcertOver | EndReason::RoomClosed)) => None,
             _ => self.links.join.as_deref(),
         }
     }
@@ -176,6 +199,8 @@ struct PlaceLinks {
     page: String,
     claim: String,
     leave: String,
+    /// The page of its room's draw.
+    draw: String,
     /// Where its line is joined again; none if it cannot be.
     join: Option<String>,
     goal: TurnGoal,
@@ -189,6 +214,7 @@ impl PlaceLinks {
             page: format!("/line/{token}{query}"),
             claim: format!("/line/{token}/claim{query}"),
             leave: format!("/line/{token}/leave{query}"),
+            draw: format!("/line/{token}/draw{query}"),
             join: goal.join_path().filter(|_| may_join),
             goal,
         }
@@ -197,26 +223,27 @@ impl PlaceLinks {
     const fn concert(&self) -> Option<ConcertId> {
         match self.goal {
             TurnGoal::Hall(concert) => Some(concert),
-            TurnGoal::OtherShop(_) | TurnGoal::Season => None,
+            TurnGoal::OtherShop { .. } | TurnGoal::Season => None,
         }
     }
 }
 
 /// The concert of a place at the head of its page.
 #[derive(Debug)]
-struct PlaceHead {
-    title: String,
-    when: Option<String>,
+pub(super) struct PlaceHead {
+    pub(super) title: String,
+    pub(super) when: Option<String>,
 }
 
 impl PlaceHead {
-    fn of(shell: &Shell, found: Option<&ConcertOnSale>) -> Self {
-        match found {
-            Some(ConcertOnSale { concert, .. }) => {
+    pub(super) fn of(shell: &Shell, found: Option<&ConcertOnSale>, site: Option<&RoomSite>) -> Self {
+        match (found, site) {
+            (_, Some(site)) => Self { title: site.name.clone(), when: None },
+            (Some(ConcertOnSale { concert, .. }), None) => {
                 let when = shell.moment(&concert.starts_at, &concert.time_zone);
                 Self { title: concert.title.clone(), when: Some(format!("{when} · {}", concert.venue)) }
             }
-            None => Self { title: shell.t("line-house"), when: None },
+            (None, None) => Self { title: shell.t("line-house"), when: None },
         }
     }
 }
@@ -243,6 +270,7 @@ pub(super) struct WaitingPage {
     joined_at: String,
     seats: Option<String>,
     total_waiting: i64,
+    opening: OpeningOrder,
     reload_seconds: i64,
     /// What the script starts from.
     data: String,
@@ -250,14 +278,19 @@ pub(super) struct WaitingPage {
 
 /// How much of the line has passed by: of all who ever were ahead.
 fn bar(line: &LineStatus) -> i64 {
-    let before = line.position.0.saturating_sub(1).max(line.ahead);
+    let before = line.ahead_at_start.max(line.ahead);
     let passed = before.saturating_sub(line.ahead).saturating_mul(BAR_MAX);
     passed.checked_div(before).unwrap_or(BAR_MAX)
 }
 
 impl WaitingPage {
+    /// Whether the room had or has a draw.
+    fn is_drawn(&self) -> bool {
+        self.opening == OpeningOrder::Draw
+    }
+
     pub(super) fn new(shell: Shell, token: &str, visit: Visit, goal: TurnGoal) -> HttpResult<Self> {
-        let Visit { token: verified, line, concert, bearing, concert_id: _ } = visit;
+        let Visit { token: verified, line, concert, site, bearing, concert_id: _ } = visit;
         let row = concert.as_ref().map(|found| &found.concert);
         let zone = row.map_or(HOME_ZONE, |concert| &concert.time_zone);
         let scene = LineScene::of(&line);
@@ -267,6 +300,7 @@ impl WaitingPage {
             ahead: line.ahead,
             unit: shell.t1("line-unit", "n", line.ahead),
             wait: words::wait(&shell, line.wait, concert.as_ref()),
+            outlook: line.outlook.map(|outlook| shell.t(words::outlook_id(outlook))).unwrap_or_default(),
             bar: bar(&line),
             clock: ends_at.map(|until| figures::clock(until.since(line.as_of))).unwrap_or_default(),
             until: ends_at.map(|until| shell.exact_hour(&until, zone)).unwrap_or_default(),
@@ -292,7 +326,7 @@ impl WaitingPage {
         Ok(Self {
             scene,
             tab,
-            head: PlaceHead::of(&shell, concert.as_ref()),
+            head: PlaceHead::of(&shell, concert.as_ref(), site.as_ref()),
             shown,
             scenes,
             message: line.message.clone(),
@@ -303,6 +337,7 @@ impl WaitingPage {
             joined_at: shell.exact_hour(&verified.issued_at(), zone),
             seats: concert.as_ref().map(|found| words::seats(&shell, found.state)),
             total_waiting: line.total_waiting,
+            opening: line.opening,
             reload_seconds: (line.poll_after_ms.saturating_add(999) / 1_000).max(RELOAD_SECONDS_MIN),
             data: data(&shell, token, &line, &links, concert.as_ref()),
             links,
@@ -322,6 +357,48 @@ fn data(shell: &Shell, token: &str, line: &LineStatus, links: &PlaceLinks, found
         Wait::Unknown(reason) => json!({ "known": false, "reason": reason }),
     };
     let why = |reason| shell.t(words::unknown_id(reason));
+    let words = json!({
+        "unit_one": shell.t1("line-unit", "n", 1_i64),
+        "unit_other": shell.t1("line-unit", "n", 2_i64),
+        "soon": shell.t("line-wait-soon"),
+        "minutes": shell.template("line-wait-minutes", &["n"]),
+        "minutes_range": shell.template("line-wait-minutes-range", &["from", "to"]),
+        "hours": shell.template("line-wait-hours", &["n"]),
+        "hours_range": shell.template("line-wait-hours-range", &["from", "to"]),
+        "paused": why(WaitUnknown::Paused),
+        "sale_not_open": match found {
+            Some(_) => shell.template("line-wait-opens", &["when"]),
+            None => why(WaitUnknown::SaleNotOpen),
+        },
+        "sale_closed": why(WaitUnknown::SaleClosed),
+        "measuring": why(WaitUnknown::Measuring),
+        "in_lobby": match found {
+            Some(_) => shell.template("line-wait-lobby-opens", &["when"]),
+            None => why(WaitUnknown::InLobby),
+        },
+        "drawing": why(WaitUnknown::Drawing),
+        "sold_out": shell.t("line-wait-sold-out"),
+        "outlook_likely": shell.t(words::outlook_id(StockOutlook::Likely)),
+        "outlook_possible": shell.t(words::outlook_id(StockOutlook::Possible)),
+        "outlook_unlikely": shell.t(words::outlook_id(StockOutlook::Unlikely)),
+        "outlook_sold_out": shell.t(words::outlook_id(StockOutlook::SoldOut)),
+        "seats_one": shell.t1("line-seats-left", "n", 1_i64),
+        "tab_ahead": shell.template("line-tab-ahead", &["n"]),
+        "tab_turn": shell.t("line-tab-turn"),
+        "now": shell.t("line-seen-now"),
+        "ago": shell.template("line-seen-ago", &["n"]),
+        "again": shell.t("line-seen-again"),
+        "offline": shell.t("line-seen-offline"),
+        "stale": shell.t("line-seen-stale"),
+        "gone": shell.t("line-seen-gone"),
+        "message": shell.t("line-message"),
+        "said_ahead": shell.template("line-said-ahead", &["n"]),
+        "said_turn": shell.t("line-said-turn"),
+        "alarm_on": shell.t("line-alarm-on"),
+        "alarm_denied": shell.t("line-alarm-denied"),
+        "alarm_sound": shell.t("line-alarm-sound"),
+        "alarm_none": shell.t("line-alarm-none"),
+    });
     json!({
         "position": format!("/api/v1/queue/tokens/{token}/position"),
         "events": format!("/api/v1/queue/tokens/{token}/events"),
@@ -339,8 +416,10 @@ fn data(shell: &Shell, token: &str, line: &LineStatus, links: &PlaceLinks, found
             "end_reason": line.end_reason,
             "position": line.position,
             "ahead": line.ahead,
+            "ahead_at_start": line.ahead_at_start,
             "total_waiting": line.total_waiting,
             "estimated_wait": wait,
+            "outlook": line.outlook,
             "deadline": line.deadline,
             "hold_until": line.hold_until,
             "last_turn": line.is_last_turn,
@@ -350,39 +429,7 @@ fn data(shell: &Shell, token: &str, line: &LineStatus, links: &PlaceLinks, found
             "stale": line.is_stale,
         },
         "sales": words::sale_templates(shell),
-        "words": {
-            "unit_one": shell.t1("line-unit", "n", 1_i64),
-            "unit_other": shell.t1("line-unit", "n", 2_i64),
-            "soon": shell.t("line-wait-soon"),
-            "minutes": shell.template("line-wait-minutes", &["n"]),
-            "minutes_range": shell.template("line-wait-minutes-range", &["from", "to"]),
-            "hours": shell.template("line-wait-hours", &["n"]),
-            "hours_range": shell.template("line-wait-hours-range", &["from", "to"]),
-            "paused": why(WaitUnknown::Paused),
-            "sale_not_open": match found {
-                Some(_) => shell.template("line-wait-opens", &["when"]),
-                None => why(WaitUnknown::SaleNotOpen),
-            },
-            "sale_closed": why(WaitUnknown::SaleClosed),
-            "measuring": why(WaitUnknown::Measuring),
-            "sold_out": shell.t("line-wait-sold-out"),
-            "seats_one": shell.t1("line-seats-left", "n", 1_i64),
-            "tab_ahead": shell.template("line-tab-ahead", &["n"]),
-            "tab_turn": shell.t("line-tab-turn"),
-            "now": shell.t("line-seen-now"),
-            "ago": shell.template("line-seen-ago", &["n"]),
-            "again": shell.t("line-seen-again"),
-            "offline": shell.t("line-seen-offline"),
-            "stale": shell.t("line-seen-stale"),
-            "gone": shell.t("line-seen-gone"),
-            "message": shell.t("line-message"),
-            "said_ahead": shell.template("line-said-ahead", &["n"]),
-            "said_turn": shell.t("line-said-turn"),
-            "alarm_on": shell.t("line-alarm-on"),
-            "alarm_denied": shell.t("line-alarm-denied"),
-            "alarm_sound": shell.t("line-alarm-sound"),
-            "alarm_none": shell.t("line-alarm-none"),
-        },
+        "words": words,
     })
     .to_string()
 }
@@ -392,12 +439,52 @@ fn data(shell: &Shell, token: &str, line: &LineStatus, links: &PlaceLinks, found
 #[template(path = "waiting/front.html")]
 pub(super) struct FrontPage {
     pub(super) shell: Shell,
+    /// The name of the site.
+    shop: String,
+    action: String,
+    state: FrontState,
     key: String,
 }
 
+/// Whether a line may be joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FrontState {
+    Open,
+    /// Its room was closed.
+    Closed,
+}
+
 impl FrontPage {
-    pub(super) fn new(shell: Shell) -> Self {
-        Self { shell, key: fresh_key() }
+    pub(super) fn new(shell: Shell, shop: String, room: RoomId, state: FrontState) -> Self {
+        Self { shell, shop, action: paths::line(room), state, key: fresh_key() }
+    }
+}
+
+/// The page that solves a challenge before a new place, or has a visitor without a script wait instead.
+#[derive(Template)]
+#[template(path = "waiting/work.html")]
+pub(super) struct WorkPage {
+    pub(super) shell: Shell,
+    action: String,
+    /// The key of the form that asked, if it had one.
+    key: Option<String>,
+    challenge: String,
+    wait: String,
+    seconds: i64,
+}
+
+impl WorkPage {
+    pub(super) fn new(
+        shell: Shell,
+        action: String,
+        key: Option<String>,
+        challenge: &WorkChallenge,
+        wait: WaitTicket,
+    ) -> HttpResult<Self> {
+        let challenge = serde_json::to_string(challenge).map_err(Problem::internal)?;
+        // Rounded up: a button that is pressed a moment early would be too early.
+        let seconds = wait.left.micros().max(0).saturating_add(999_999) / 1_000_000;
+        Ok(Self { shell, action, key, challenge, wait: wait.text, seconds })
     }
 }
 
@@ -406,6 +493,22 @@ impl FrontPage {
 #[template(path = "waiting/renewed.html")]
 pub(super) struct RenewedPage {
     pub(super) shell: Shell,
+}
+
+/// The page of a visitor whom an operator keeps out of the line: until when, and not why.
+#[derive(Template)]
+#[template(path = "waiting/blocked.html")]
+pub(super) struct BlockedPage {
+    pub(super) shell: Shell,
+    until: Option<String>,
+    back: String,
+}
+
+impl BlockedPage {
+    pub(super) fn new(shell: Shell, until: Option<Time>, back: String) -> Self {
+        let until = until.map(|until| shell.t1("line-blocked-until", "when", shell.exact_moment(&until, HOME_ZONE)));
+        Self { shell, until, back }
+    }
 }
 
 /// The question before leaving.
@@ -426,12 +529,12 @@ impl LeavePage {
         shell: Shell,
         token: &str,
         line: &LineStatus,
-        concert: Option<&ConcertOnSale>,
+        (concert, site): (Option<&ConcertOnSale>, Option<&RoomSite>),
         bearing: Bearing,
     ) -> Self {
         let links = PlaceLinks::of(token, TurnGoal::Season, concert, bearing);
         Self {
-            head: PlaceHead::of(&shell, concert),
+            head: PlaceHead::of(&shell, concert, site),
             ahead: (line.status == TokenStatus::Waiting).then_some(line.ahead),
             is_active: line.status == TokenStatus::Active,
             back: page_path(token, bearing),
@@ -451,8 +554,11 @@ mod tests {
             status: TokenStatus::Waiting,
             position: Position(position),
             ahead,
+            opening: OpeningOrder::FirstCome,
+            ahead_at_start: position - 1,
             total_waiting: ahead + 1,
             wait: Wait::Unknown(WaitUnknown::Measuring),
+            outlook: None,
             deadline: None,
             hold_until: None,
             is_last_turn: false,

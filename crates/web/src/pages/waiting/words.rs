@@ -1,6 +1,7 @@
 //! How a wait is said.
 
 use crate::html::shell::Shell;
+use frontrow_domain::line::StockOutlook;
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
     line::Wait,
@@ -39,6 +40,16 @@ impl WaitRange {
     }
 }
 
+/// The text that says whether seats are likely to be left.
+pub(super) const fn outlook_id(outlook: StockOutlook) -> &'static str {
+    match outlook {
+        StockOutlook::Likely => "line-outlook-likely",
+        StockOutlook::Possible => "line-outlook-possible",
+        StockOutlook::Unlikely => "line-outlook-unlikely",
+        StockOutlook::SoldOut => "line-outlook-sold-out",
+    }
+}
+
 /// The likely wait, or why there is none. Of a sale that is sold out it is not said: a turn would find no seat.
 pub(super) fn wait(shell: &Shell, wait: Wait, found: Option<&ConcertOnSale>) -> String {
     let known = |(p50, p90)| match WaitRange::of(p50, p90) {
@@ -52,6 +63,12 @@ pub(super) fn wait(shell: &Shell, wait: Wait, found: Option<&ConcertOnSale>) -> 
     match wait {
         Wait::Known { .. } | Wait::Unknown(WaitUnknown::Measuring) if is_sold_out => shell.t("line-wait-sold-out"),
         Wait::Known { p50_seconds, p90_seconds } => known((p50_seconds, p90_seconds)),
+        Wait::Unknown(WaitUnknown::InLobby) => match found.map(|found| &found.concert) {
+            Some(concert) => {
+                shell.t1("line-wait-lobby-opens", "when", shell.moment(&concert.opens_at, &concert.time_zone))
+            }
+            None => shell.t("line-wait-lobby"),
+        },
         Wait::Unknown(WaitUnknown::SaleNotOpen) => match found.map(|found| &found.concert) {
             Some(concert) => shell.t1("line-wait-opens", "when", shell.moment(&concert.opens_at, &concert.time_zone)),
             None => shell.t("line-wait-not-open"),
@@ -66,6 +83,8 @@ pub(super) const fn unknown_id(why: WaitUnknown) -> &'static str {
         WaitUnknown::Paused => "line-wait-paused",
         WaitUnknown::SaleNotOpen => "line-wait-not-open",
         WaitUnknown::SaleClosed => "line-wait-closed",
+        WaitUnknown::InLobby => "line-wait-lobby",
+        WaitUnknown::Drawing => "line-wait-drawing",
         WaitUnknown::Measuring => "line-wait-measuring",
     }
 }

@@ -19,6 +19,11 @@ const FALLBACK_HOST: &str = "localhost";
 pub(crate) struct BaseUrl(Arc<str>);
 
 impl BaseUrl {
+    /// Itself.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The absolute link to a path.
     pub(crate) fn link(&self, path: &str) -> String {
         format!("{}{path}", self.0)
@@ -37,7 +42,7 @@ impl BaseUrl {
     }
 
     fn of(parts: &Parts, app: &SharedState) -> Result<Self, Problem> {
-        if let Some(public_url) = &app.pages.0.public_url {
+        if let Some(public_url) = app.pages.public_url() {
             return Ok(Self(Arc::clone(public_url)));
         }
         let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -52,7 +57,7 @@ impl BaseUrl {
 
 /// Whether a host may stand in pages, policies, XML and calendars: a name or an address, and a port if need be, of characters
 /// that mean nothing else there.
-pub(crate) fn is_believed(host: &str) -> bool {
+fn is_believed(host: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     host.len() <= HOST_LEN_MAX && host.bytes().all(is_plain) && host.parse::<Authority>().is_ok()
 }

@@ -1,0 +1,278 @@
+//! The draw of a lobby: begun with its first entry, sealed at the opening, counted, drawn, and placed by the line's
+//! leader.
+
+mod drawn;
+
+pub use drawn::DrawnOrder;
+pub(crate) use drawn::DrawnOrders;
+
+use crate::office::{BoxOffice, ServiceError};
+use frontrow_domain::{
+    command::Command,
+    id::{Position, RoomId, TokenId},
+    line::{BeaconWait, Draw, DrawPhase, ENTRIES_PER_PLACING_MAX, EntrySet, Fence, Room, Token, TokenState},
+    refusal::{EntityKind, Refusal},
+    user::Caller,
+};
+use frontrow_draw::{
+    BeaconSignature, Digest, DrawFacts, DrawRecord, DrawSecret, EntryProof, MerkleTree, ProvedEntry, RootBuilder,
+    SealedDraw, entry_text, leaf_of,
+};
+use frontrow_line::view::RoomView;
+use frontrow_signing::SignedToken;
+use frontrow_storage::Page;
+use std::sync::Arc;
+
+/// How many tokens are read at once while the entries are counted.
+const ENTRIES_PER_PAGE: u32 = 5_000;
+
+/// What is known of a draw. Before the order is drawn, the secret is not among it.
+#[derive(Debug, Clone)]
+pub struct DrawStanding {
+    /// The room as this instance sees it.
+    pub room: Room,
+    /// The hash of the secret.
+    pub secret_hash: Digest,
+    /// The draw.
+    pub draw: Draw,
+    /// How many are in the lobby, as this instance sees it; 0 once it is sealed.
+    pub in_lobby: i64,
+}
+
+/// A proof of an entry, or why there is none yet.
+#[derive(Debug, Clone)]
+pub enum DrawProof {
+    /// The order is not drawn yet.
+    NotDrawn(Box<DrawStanding>),
+    /// The proof.
+    Proved(Box<EntryProof>),
+}
+
+/// The leaf of an entry in the tree: what was known of it when it came.
+fn text_of(token: &Token) -> String {
+    let TokenId { room_id, position } = token.id;
+    entry_text(room_id.get(), position.0, token.user_id.0, token.issued_at.micros())
+}
+
+/// The facts of a draw that was decided; none before.
+fn facts_of(draw: &Draw, room: &Room) -> Option<DrawFacts> {
+    let (sealed, result) = (draw.sealed.as_ref()?, draw.result.as_ref()?);
+    let sealed = SealedDraw {
+        room: draw.room_id.get(),
+        opens_at_micros: room.opens_at.unwrap_or(sealed.sealed_at).micros(),
+        sealed_at_micros: sealed.sealed_at.micros(),
+        secret: draw.secret,
+        entry_count: sealed.entered.len().unsigned_abs(),
+        root: sealed.root,
+        chain: draw.beacon.chain,
+        round: sealed.round,
+        deadline_micros: draw.deadline().unwrap_or(sealed.sealed_at).micros(),
+    };
+    Some(DrawFacts::decided(&sealed, result.signature))
+}
+
+impl BoxOffice {
+    /// Commits to the secret of a room's draw, if its lobby is open and has none.
+    pub(crate) async fn begin_lobby(&self, view: &RoomView) -> Result<(), ServiceError> {
+        let room_id = view.room().room_id;
+        if view.room().draw != DrawPhase::Lobby || self.drawn_orders.is_begun(room_id) {
+            return Ok(());
+        }
+        if self.store.draw(room_id).await?.is_none() {
+            let (secret, beacon) = (DrawSecret::from_bytes(self.ids.secret()), self.beacon);
+            let _: Room = self.run(Caller::System, Command::BeginLobby { room_id, secret, beacon }).await?;
+        }
+        self.drawn_orders.note_begun(room_id);
+        Ok(())
+    }
+
+    /// The token that an entry got by the draw; the same token before the draw, and if it is no entry. From memory, but
+    /// for the first time after a draw.
+    pub(crate) async fn after_draw(&self, signed: SignedToken, view: &RoomView) -> Result<SignedToken, ServiceError> {
+        let (DrawPhase::Placing { last, .. } | DrawPhase::Placed { last, .. }) = view.room().draw else {
+            return Ok(signed);
+        };
+        if signed.id.position > last {
+            return Ok(signed);
+        }
+        let order = self.drawn_order(signed.id.room_id).await?;
+        let position = order.position_of(signed.id.position).unwrap_or(signed.id.position);
+        Ok(SignedToken { id: TokenId { position, ..signed.id }, ..signed })
+    }
+
+    /// The order of a room's entries.
+    async fn drawn_order(&self, room_id: RoomId) -> Result<Arc<DrawnOrder>, ServiceError> {
+        self.drawn_orders.get(&*self.store, room_id).await
+    }
+
+    /// A room's draw; its secret is committed to now if it was not before.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] if the room has no draw.
+    pub async fn draw_standing(&self, room_id: RoomId) -> Result<DrawStanding, ServiceError> {
+        let view = self.view(room_id).await?;
+        self.begin_lobby(&view).await?;
+        let draw = self.store.draw(room_id).await?.ok_or(Refusal::NotFound { what: EntityKind::Draw })?;
+        let in_lobby = if view.room().draw == DrawPhase::Lobby { view.total_waiting() } else { 0 };
+        Ok(DrawStanding { room: view.room().clone(), secret_hash: draw.secret.hash(), draw, in_lobby })
+    }
+
+    /// The proof that an entry was drawn as it was, for the token that it got; none before the draw.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] if the token is not the caller's, was no entry, or its row is not kept any more.
+    pub async fn entry_proof(&self, caller: Caller, token: &str) -> Result<DrawProof, ServiceError> {
+        let token = self.verify_token(token).await?;
+        if !caller.may_act_for(token.user_id) {
+            return Err(Refusal::NotFound { what: EntityKind::Token }.into());
+        }
+        let missing = Refusal::NotFound { what: EntityKind::Draw };
+        let standing = self.draw_standing(token.id.room_id).await?;
+        let Some(facts) = facts_of(&standing.draw, &standing.room) else {
+            return Ok(DrawProof::NotDrawn(Box::new(standing)));
+        };
+        let order = self.drawn_order(token.id.room_id).await?;
+        let entry = order.entry_at(token.id.position).ok_or_else(|| missing.clone())?;
+        let id = TokenId { position: entry, ..token.id };
+        let row = self.store.token(id).await?.filter(|row| row.user_id == token.user_id);
+        let text = text_of(&row.ok_or_else(|| missing.clone())?);
+        let tree = self.entry_tree(&standing.draw).await?;
+        let index = order.index_of(entry);
+        let path = tree.path(index).ok_or(missing)?;
+        let entry = ProvedEntry::new(facts.seed, entry.0, text, u64::try_from(index).unwrap_or(0), path);
+        let rank = order.rank_of(Position(entry.number)).unwrap_or(0);
+        let proof = EntryProof { record: facts, entry, rank: rank.unsigned_abs(), position: token.id.position.0 };
+        Ok(DrawProof::Proved(Box::new(proof)))
+    }
+
+    /// The record of a draw, with all entries: what anybody needs to repeat it.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] before the draw, or if rows of it are not kept any more.
+    pub async fn draw_record(&self, room_id: RoomId) -> Result<DrawRecord, ServiceError> {
+        let missing = Refusal::NotFound { what: EntityKind::Draw };
+        let standing = self.draw_standing(room_id).await?;
+        let facts = facts_of(&standing.draw, &standing.room).ok_or_else(|| missing.clone())?;
+        let _one_at_a_time = self.drawn_orders.lock_leaves().await;
+        let entries = self.leaves(&standing.draw).await?;
+        if u64::try_from(entries.len()).ok() != Some(facts.entry_count) {
+            return Err(missing.into());
+        }
+        Ok(DrawRecord { facts, entries })
+    }
+
+    /// The tree of a draw's entries: from memory, else from their rows.
+    async fn entry_tree(&self, draw: &Draw) -> Result<Arc<MerkleTree>, ServiceError> {
+        if let Some(tree) = self.drawn_orders.tree(draw.room_id) {
+            return Ok(tree);
+        }
+        let _one_at_a_time = self.drawn_orders.lock_leaves().await;
+        if let Some(tree) = self.drawn_orders.tree(draw.room_id) {
+            return Ok(tree);
+        }
+        let leaves = self.leaves(draw).await?;
+        let tree = MerkleTree::new(leaves.into_iter().map(|(_, leaf)| leaf).collect());
+        if draw.sealed.as_ref().is_none_or(|sealed| sealed.root != tree.root()) {
+            return Err(Refusal::NotFound { what: EntityKind::Draw }.into());
+        }
+        Ok(self.drawn_orders.keep_tree(draw.room_id, tree))
+    }
+
+    /// The leaves of a draw's entries by number, of those whose rows are kept.
+    async fn leaves(&self, draw: &Draw) -> Result<Vec<(i64, Digest)>, ServiceError> {
+        let Some(sealed) = &draw.sealed else { return Ok(Vec::new()) };
+        let last = sealed.entered.iter().last().unwrap_or_default();
+        let (mut leaves, mut after) = (Vec::new(), Position(0));
+        loop {
+            let page = Page { after: Some(after), limit: ENTRIES_PER_PAGE };
+            let tokens = self.store.tokens_up_to(draw.room_id, last, page).await?;
+            let Some(highest) = tokens.last() else { return Ok(leaves) };
+            after = highest.id.position;
+            let entries = tokens.iter().filter(|token| sealed.entered.contains(token.id.position));
+            leaves.extend(entries.map(|token| (token.id.position.0, leaf_of(&text_of(token)))));
+        }
+    }
+
+    /// Hands in the signature of the beacon's round.
+    ///
+    /// # Errors
+    /// [`Refusal::BeaconInvalid`] if it is not that of the round, [`Refusal::DrawNotWaiting`] if the draw waits for none.
+    pub async fn hand_in_beacon(
+        &self,
+        caller: Caller,
+        room_id: RoomId,
+        signature: BeaconSignature,
+    ) -> Result<DrawStanding, ServiceError> {
+        self.view(room_id).await?;
+        let _: Room = self.run(caller, Command::HandInBeacon { room_id, signature }).await?;
+        self.draw_standing(room_id).await
+    }
+
+    /// Whether the draw of a line that this instance leads has a next step now.
+    pub(crate) fn may_step_draw(&self, view: &RoomView) -> bool {
+        let now = self.now();
+        match view.room().draw {
+            DrawPhase::Lobby => view.room().may_seal(now),
+            DrawPhase::Sealed { .. } => {
+                self.drawn_orders.waits_until(view.room().room_id).is_none_or(|deadline| now >= deadline)
+            }
+            DrawPhase::Placing { .. } => true,
+            DrawPhase::None | DrawPhase::Placed { .. } => false,
+        }
+    }
+
+    /// The next step of the draw of a line, as its leader. The line's view has it when this returns.
+    pub(crate) async fn step_draw(&self, view: &RoomView, fence: Fence) -> Result<(), ServiceError> {
+        let room_id = view.room().room_id;
+        let command = match view.room().draw {
+            DrawPhase::Lobby => {
+                self.begin_lobby(view).await?;
+                Command::SealLobby { room_id, fence }
+            }
+            DrawPhase::Sealed { last } => {
+                let missing = Refusal::NotFound { what: EntityKind::Draw };
+                let draw = self.store.draw(room_id).await?.ok_or(missing)?;
+                if draw.sealed.is_some() {
+                    let deadline = draw.deadline().filter(|deadline| self.now() < *deadline);
+                    self.drawn_orders.note_wait(room_id, deadline);
+                    if deadline.is_some() {
+                        return Ok(());
+                    }
+                    Command::GiveUpBeacon { room_id, fence }
+                } else {
+                    let (entered, root) = self.count_entries(room_id, last).await?;
+                    Command::CountEntries { room_id, fence, entered, root }
+                }
+            }
+            DrawPhase::Placing { placed, .. } => {
+                let order = self.drawn_order(room_id).await?;
+                let entries = order.next_entries(placed, ENTRIES_PER_PLACING_MAX);
+                Command::PlaceEntries { room_id, fence, entries }
+            }
+            DrawPhase::None | DrawPhase::Placed { .. } => return Ok(()),
+        };
+        self.run(Caller::System, command).await
+    }
+
+    /// The entries of a sealed lobby, and the root of their tree.
+    async fn count_entries(&self, room_id: RoomId, last: Position) -> Result<(EntrySet, Digest), ServiceError> {
+        let (mut entered, mut root) = (EntrySet::default(), RootBuilder::new());
+        let mut after = Position(0);
+        loop {
+            let page = Page { after: Some(after), limit: ENTRIES_PER_PAGE };
+            let tokens = self.store.tokens_up_to(room_id, last, page).await?;
+            let Some(highest) = tokens.last() else { return Ok((entered, root.root())) };
+            after = highest.id.position;
+            for token in tokens.iter().filter(|token| token.state == TokenState::Waiting) {
+                entered.add(token.id.position);
+                root.push(leaf_of(&text_of(token)));
+            }
+        }
+    }
+
+    /// How a draw that begins now waits for its beacon.
+    #[must_use]
+    pub const fn beacon(&self) -> BeaconWait {
+        self.beacon
+    }
+}
