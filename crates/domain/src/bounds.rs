@@ -2,7 +2,7 @@
 
 use crate::{
     command::{
-        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert,
+        Command, ConcertChange, DrawStep, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert,
         NewPassword, NewRoom, Settlements,
     },
     id::{PaymentId, SeatId},
@@ -43,17 +43,17 @@ impl Command {
             Self::AdvanceRoom { unresponsive, .. } => {
                 count("Name", unresponsive.len(), 0..=wide(TOKENS_PER_ADVANCE_MAX), "silent tokens")
             }
-            Self::PlaceEntries { entries, .. } => count("Place", entries.len(), 1..=ENTRIES_PER_PLACING_MAX, "entries"),
+            Self::StepDraw { step, .. } => entries(step),
             Self::AddSeats { seats, .. } => {
                 count("Add", seats.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")?;
                 labels(seats)
             }
             Self::SetSeats { seat_ids, action, .. } => {
                 named(seat_ids)?;
-                match action {
-                    SeatAction::Block { reason } => texts([reason.as_str()]),
-                    SeatAction::Free { reason } => texts(reason.as_deref()),
-                }
+                texts(match action {
+                    SeatAction::Block { reason } => Some(reason.as_str()),
+                    SeatAction::Free { reason } => reason.as_deref(),
+                })
             }
             Self::ChangeSeats { seat_ids, change, reason, .. } => {
                 named(seat_ids)?;
@@ -124,11 +124,6 @@ impl Command {
             | Self::IssuePass { .. }
             | Self::EndLine { .. }
             | Self::EndClosedLine { .. }
-            | Self::BeginLobby { .. }
-            | Self::SealLobby { .. }
-            | Self::CountEntries { .. }
-            | Self::HandInBeacon { .. }
-            | Self::GiveUpBeacon { .. }
             | Self::RefundConcert { .. }
             | Self::SettleConcert { .. }
             | Self::RemovePoster { .. }
@@ -164,6 +159,14 @@ fn count(verb: &str, len: usize, bounds: RangeInclusive<usize>, things: &str) ->
 }
 
 /// A part of a cancelled concert that is wound up.
+/// The entries that a step of a draw gives their places.
+fn entries(step: &DrawStep) -> Result<(), Refusal> {
+    match step {
+        DrawStep::Place { entries, .. } => count("Place", entries.len(), 1..=ENTRIES_PER_PLACING_MAX, "entries"),
+        _ => Ok(()),
+    }
+}
+
 fn wound_up(seats: &[SeatId], payments: &[PaymentId]) -> Result<(), Refusal> {
     count("Name", seats.len(), 0..=wide(WIND_UP_MAX), "seats")?;
     count("Name", payments.len(), 0..=wide(WIND_UP_MAX), "payments")

@@ -5,14 +5,14 @@ mod outcome;
 pub(crate) mod stored;
 
 pub use drafts::{
-    ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert, NewPassword, NewRoom,
-    OwnRoom, PasswordHash, Proof, RoomChange, Settlements, Worth,
+    ConcertChange, DrawStep, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert, NewPassword,
+    NewRoom, OwnRoom, PasswordHash, Proof, RoomChange, Settlements, Worth,
 };
 pub use outcome::{Issue, Outcome};
 
 use crate::{
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{BeaconWait, EntrySet, Fence, TurnOutlook},
+    line::{Fence, TurnOutlook},
     money::Money,
     outbox::{Consumer, LeaseHolder},
     points::Settlement,
@@ -21,7 +21,6 @@ use crate::{
     time::Time,
     user::{Caller, FactorProof, LetterLanguage, LinkKind, NewUser, ProofKind, Role, Session},
 };
-use frontrow_draw::{BeaconSignature, Digest, DrawSecret};
 
 /// A command with its caller and the key that makes it safe to repeat.
 #[derive(Debug, Clone)]
@@ -277,55 +276,12 @@ pub enum Command {
         /// What the leader expects of the turns; none if it measured nothing.
         outlook: Option<TurnOutlook>,
     },
-    /// The box office commits to the secret of a room's draw, before the first entry.
-    BeginLobby {
+    /// A step in the draw of a room's lobby.
+    StepDraw {
         /// The room.
         room_id: RoomId,
-        /// The secret: random, and new for each draw.
-        secret: DrawSecret,
-        /// The beacon.
-        beacon: BeaconWait,
-    },
-    /// A lobby is sealed once its sale opens: no token is an entry any more.
-    SealLobby {
-        /// The room.
-        room_id: RoomId,
-        /// The leader's fence.
-        fence: Fence,
-    },
-    /// The entries of a sealed lobby are counted and published. Without a beacon, the order is drawn at once.
-    CountEntries {
-        /// The room.
-        room_id: RoomId,
-        /// The leader's fence.
-        fence: Fence,
-        /// The entries.
-        entered: EntrySet,
-        /// The root of their Merkle tree.
-        root: Digest,
-    },
-    /// The signature of the beacon's round is handed in: the order is drawn.
-    HandInBeacon {
-        /// The room.
-        room_id: RoomId,
-        /// The signature.
-        signature: BeaconSignature,
-    },
-    /// The beacon's round did not come in time: the order is drawn without it.
-    GiveUpBeacon {
-        /// The room.
-        room_id: RoomId,
-        /// The leader's fence.
-        fence: Fence,
-    },
-    /// The next entries in the drawn order get their places.
-    PlaceEntries {
-        /// The room.
-        room_id: RoomId,
-        /// The leader's fence.
-        fence: Fence,
-        /// The entries, in the drawn order; at most [`ENTRIES_PER_PLACING_MAX`](crate::line::ENTRIES_PER_PLACING_MAX).
-        entries: Vec<Position>,
+        /// The step.
+        step: DrawStep,
     },
     /// The places at the head of a concert's own line end, by the box office alone, once the concert is cancelled or
     /// [has been over for a while](crate::sale::Concert::is_line_over).

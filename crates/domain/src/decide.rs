@@ -118,14 +118,7 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::AdvanceRoom { room_id, fence, limit, unresponsive, outlook } => {
             tokens::advance(world, caller, *room_id, (*fence, *limit), unresponsive, outlook.as_ref())
         }
-        Command::BeginLobby { room_id, secret, beacon } => draws::begin(world, caller, *room_id, secret, *beacon),
-        Command::SealLobby { room_id, fence } => draws::seal(world, caller, *room_id, *fence),
-        Command::CountEntries { room_id, fence, entered, root } => {
-            draws::count(world, caller, (*room_id, *fence), entered, *root)
-        }
-        Command::HandInBeacon { room_id, signature } => draws::hand_in(world, caller, *room_id, signature),
-        Command::GiveUpBeacon { room_id, fence } => draws::give_up_beacon(world, caller, *room_id, *fence),
-        Command::PlaceEntries { room_id, fence, entries } => draws::place(world, caller, (*room_id, *fence), entries),
+        Command::StepDraw { room_id, step } => draws::step(world, caller, *room_id, step),
         Command::EndLine { concert_id, .. } => concerts::end_line(world, caller, *concert_id),
         Command::Hold { token, seat_ids } => holds::hold(world, caller, *token, seat_ids),
         Command::CancelReservation { reservation_id, reason } => {

@@ -1,7 +1,7 @@
 //! The rows that a batch of commands must see.
 
 use crate::{
-    command::{Command, Idempotency, NewAdjustment, NewBlock, NewPassword, Request, Settlements},
+    command::{Command, DrawStep, Idempotency, NewAdjustment, NewBlock, NewPassword, Request, Settlements},
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     line::ENTRIES_PER_PLACING_MAX,
     outbox::Consumer,
@@ -178,12 +178,7 @@ impl Footprint {
             | Command::AdvanceRoom { .. }
             | Command::EndClosedLine { .. }
             | Command::EndLine { .. } => self.add_line(&request.command, caller),
-            Command::BeginLobby { .. }
-            | Command::SealLobby { .. }
-            | Command::CountEntries { .. }
-            | Command::HandInBeacon { .. }
-            | Command::GiveUpBeacon { .. }
-            | Command::PlaceEntries { .. } => self.add_draw(&request.command),
+            Command::StepDraw { room_id, step } => self.add_draw(*room_id, step),
             Command::Hold { token, seat_ids } => {
                 self.tokens.push(*token);
                 self.seats.extend(seat_ids);
@@ -233,25 +228,17 @@ impl Footprint {
     }
 
     /// A step of a draw: the room, the draw, and a line of the audit log but for the entries that get their places.
-    fn add_draw(&mut self, command: &Command) {
-        let room_id = match command {
-            Command::SealLobby { room_id, .. } => {
-                self.sealed.push(*room_id);
-                room_id
-            }
-            Command::PlaceEntries { room_id, entries, .. } => {
-                let of_room = |position: &Position| TokenId { room_id: *room_id, position: *position };
+    fn add_draw(&mut self, room_id: RoomId, step: &DrawStep) {
+        match step {
+            DrawStep::Seal { .. } => self.sealed.push(room_id),
+            DrawStep::Place { entries, .. } => {
+                let of_room = |position: &Position| TokenId { room_id, position: *position };
                 self.tokens.extend(entries.iter().take(ENTRIES_PER_PLACING_MAX).map(of_room));
-                room_id
             }
-            Command::BeginLobby { room_id, .. }
-            | Command::CountEntries { room_id, .. }
-            | Command::HandInBeacon { room_id, .. }
-            | Command::GiveUpBeacon { room_id, .. } => room_id,
-            _ => return,
-        };
-        self.rooms.push(*room_id);
-        self.draws.push(*room_id);
+            DrawStep::Begin { .. } | DrawStep::Count { .. } | DrawStep::HandIn { .. } | DrawStep::GiveUp { .. } => {}
+        }
+        self.rooms.push(room_id);
+        self.draws.push(room_id);
         // The entries are counted and drawn by one command if there is no beacon.
         self.demand.raise_audit(2);
     }

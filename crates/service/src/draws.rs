@@ -8,7 +8,7 @@ pub(crate) use drawn::DrawnOrders;
 
 use crate::office::{BoxOffice, ServiceError};
 use frontrow_domain::{
-    command::Command,
+    command::{Command, DrawStep},
     id::{Position, RoomId, TokenId},
     line::{BeaconWait, Draw, DrawPhase, ENTRIES_PER_PLACING_MAX, EntrySet, Fence, Room, Token, TokenState},
     refusal::{EntityKind, Refusal},
@@ -80,7 +80,9 @@ impl BoxOffice {
         }
         if self.store.draw(room_id).await?.is_none() {
             let (secret, beacon) = (DrawSecret::from_bytes(self.ids.secret()), self.beacon);
-            let _: Room = self.run(Caller::System, Command::BeginLobby { room_id, secret, beacon }).await?;
+            let _: Room = self
+                .run(Caller::System, Command::StepDraw { room_id, step: DrawStep::Begin { secret, beacon } })
+                .await?;
         }
         self.drawn_orders.note_begun(room_id);
         Ok(())
@@ -204,7 +206,7 @@ impl BoxOffice {
         signature: BeaconSignature,
     ) -> Result<DrawStanding, ServiceError> {
         self.view(room_id).await?;
-        let _: Room = self.run(caller, Command::HandInBeacon { room_id, signature }).await?;
+        let _: Room = self.run(caller, Command::StepDraw { room_id, step: DrawStep::HandIn { signature } }).await?;
         self.draw_standing(room_id).await
     }
 
@@ -224,10 +226,10 @@ impl BoxOffice {
     /// The next step of the draw of a line, as its leader. The line's view has it when this returns.
     pub(crate) async fn step_draw(&self, view: &RoomView, fence: Fence) -> Result<(), ServiceError> {
         let room_id = view.room().room_id;
-        let command = match view.room().draw {
+        let step = match view.room().draw {
             DrawPhase::Lobby => {
                 self.begin_lobby(view).await?;
-                Command::SealLobby { room_id, fence }
+                DrawStep::Seal { fence }
             }
             DrawPhase::Sealed { last } => {
                 let missing = Refusal::NotFound { what: EntityKind::Draw };
@@ -238,20 +240,20 @@ impl BoxOffice {
                     if deadline.is_some() {
                         return Ok(());
                     }
-                    Command::GiveUpBeacon { room_id, fence }
+                    DrawStep::GiveUp { fence }
                 } else {
-                    let (entered, root) = self.count_entries(room_id, last).await?;
-                    Command::CountEntries { room_id, fence, entered, root }
+                    let (entered, tree) = self.count_entries(room_id, last).await?;
+                    DrawStep::Count { fence, entered, tree }
                 }
             }
             DrawPhase::Placing { placed, .. } => {
                 let order = self.drawn_order(room_id).await?;
                 let entries = order.next_entries(placed, ENTRIES_PER_PLACING_MAX);
-                Command::PlaceEntries { room_id, fence, entries }
+                DrawStep::Place { fence, entries }
             }
             DrawPhase::None | DrawPhase::Placed { .. } => return Ok(()),
         };
-        self.run(Caller::System, command).await
+        self.run(Caller::System, Command::StepDraw { room_id, step }).await
     }
 
     /// The entries of a sealed lobby, and the root of their tree.

@@ -1,14 +1,15 @@
 //! The data of commands: new concerts, changes, corrections, passwords.
 
 use crate::{
-    id::{EventId, ReservationId, RoomId, TokenId, UserId},
-    line::{Gate, OpeningOrder, RoomSite, TurnUrl},
+    id::{EventId, Position, ReservationId, RoomId, TokenId, UserId},
+    line::{BeaconWait, EntrySet, Fence, Gate, OpeningOrder, RoomSite, TurnUrl},
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
     sale::{ConcertStatus, DetailsChange, Fold},
     time::Time,
     user::{FactorProof, FactorSecret},
 };
+use frontrow_draw::{BeaconSignature, Digest, DrawSecret};
 use jiff::civil;
 
 /// A correction of a balance.
@@ -239,6 +240,49 @@ pub struct RoomChange {
     pub name: Option<String>,
     /// Where a turn leads, if the room stands in front of another site.
     pub turn_url: Option<TurnUrl>,
+}
+
+/// A step in the draw of a lobby.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DrawStep {
+    /// The box office commits to the secret, before the first entry.
+    Begin {
+        /// The secret: random, and new for each draw.
+        secret: DrawSecret,
+        /// The beacon.
+        beacon: BeaconWait,
+    },
+    /// The lobby is sealed once its sale opens: no token is an entry any more.
+    Seal {
+        /// The leader's fence.
+        fence: Fence,
+    },
+    /// The entries of the sealed lobby are counted and fixed. If the draw waits for no beacon, the order is drawn at once.
+    Count {
+        /// The leader's fence.
+        fence: Fence,
+        /// The entries.
+        entered: EntrySet,
+        /// The root of their Merkle tree.
+        tree: Digest,
+    },
+    /// The signature of the beacon's round is handed in: the order is drawn.
+    HandIn {
+        /// The signature.
+        signature: BeaconSignature,
+    },
+    /// The beacon's round did not come in time: the order is drawn without it.
+    GiveUp {
+        /// The leader's fence.
+        fence: Fence,
+    },
+    /// The next entries in the drawn order get their places.
+    Place {
+        /// The leader's fence.
+        fence: Fence,
+        /// The entries, in the drawn order; at most [`ENTRIES_PER_PLACING_MAX`](crate::line::ENTRIES_PER_PLACING_MAX).
+        entries: Vec<Position>,
+    },
 }
 
 /// A user whom an operator keeps out of a line.

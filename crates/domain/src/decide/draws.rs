@@ -3,7 +3,7 @@
 
 use super::operators::{check_system, later, malformed};
 use crate::{
-    command::{Decision, Outcome},
+    command::{Decision, DrawStep, Outcome},
     id::{Position, RoomId, TokenId},
     line::{
         BeaconWait, Draw, DrawPhase, DrawResult, ENTRIES_PER_PLACING_MAX, EndReason, EntrySet, Fence, Room,
@@ -16,6 +16,17 @@ use crate::{
 };
 use frontrow_draw::{BeaconSignature, Digest, DrawSecret, seed};
 use serde_json::json;
+
+pub(super) fn step(world: &mut World, caller: Caller, room_id: RoomId, step: &DrawStep) -> Decision {
+    match step {
+        DrawStep::Begin { secret, beacon } => begin(world, caller, room_id, secret, *beacon),
+        DrawStep::Seal { fence } => seal(world, caller, room_id, *fence),
+        DrawStep::Count { fence, entered, tree } => count(world, caller, (room_id, *fence), entered, *tree),
+        DrawStep::HandIn { signature } => hand_in(world, caller, room_id, signature),
+        DrawStep::GiveUp { fence } => give_up_beacon(world, caller, room_id, *fence),
+        DrawStep::Place { fence, entries } => place(world, caller, (room_id, *fence), entries),
+    }
+}
 
 fn find_room(world: &World, id: RoomId) -> Result<Room, Refusal> {
     world.rooms.get(id).cloned().ok_or(Refusal::NotFound { what: EntityKind::Room })
@@ -46,13 +57,7 @@ fn put_room(world: &mut World, mut room: Room, draw: DrawPhase) -> Outcome {
     Outcome::Room(room)
 }
 
-pub(super) fn begin(
-    world: &mut World,
-    caller: Caller,
-    room_id: RoomId,
-    secret: &DrawSecret,
-    beacon: BeaconWait,
-) -> Decision {
+fn begin(world: &mut World, caller: Caller, room_id: RoomId, secret: &DrawSecret, beacon: BeaconWait) -> Decision {
     check_system(caller)?;
     let room = find_room(world, room_id)?;
     if room.draw == DrawPhase::Lobby && !world.draws.contains(room_id) {
@@ -64,7 +69,7 @@ pub(super) fn begin(
     Ok(Outcome::Room(room))
 }
 
-pub(super) fn seal(world: &mut World, caller: Caller, room_id: RoomId, fence: Fence) -> Decision {
+fn seal(world: &mut World, caller: Caller, room_id: RoomId, fence: Fence) -> Decision {
     let room = match led_room(world, caller, room_id, fence)? {
         Ok(room) => room,
         Err(superseded) => return Ok(superseded),
@@ -78,12 +83,12 @@ pub(super) fn seal(world: &mut World, caller: Caller, room_id: RoomId, fence: Fe
     Ok(put_room(world, room, DrawPhase::Sealed { last }))
 }
 
-pub(super) fn count(
+fn count(
     world: &mut World,
     caller: Caller,
     (room_id, fence): (RoomId, Fence),
     entered: &EntrySet,
-    root: Digest,
+    tree: Digest,
 ) -> Decision {
     let room = match led_room(world, caller, room_id, fence)? {
         Ok(room) => room,
@@ -96,8 +101,8 @@ pub(super) fn count(
     }
     // The round comes after the entries are fixed: whoever fixes them cannot know its value.
     let round = draw.round_after(world.now);
-    draw.sealed = Some(SealedEntries { sealed_at: world.now, entered: entered.clone(), root, round });
-    let detail = json!({ "entries": entered.len(), "root": root.to_string(), "round": round });
+    draw.sealed = Some(SealedEntries { sealed_at: world.now, entered: entered.clone(), root: tree, round });
+    let detail = json!({ "entries": entered.len(), "root": tree.to_string(), "round": round });
     world.add_audit(None, "draw.count", format!("room {room_id}"), detail);
     if draw.beacon.patience == Span::ZERO || entered.is_empty() {
         return Ok(decide(world, room, draw, None));
@@ -126,7 +131,7 @@ fn decide(world: &mut World, room: Room, mut draw: Draw, beacon: Option<(BeaconS
 }
 
 /// The round's signature is handed in, by anybody who is signed in.
-pub(super) fn hand_in(world: &mut World, caller: Caller, room_id: RoomId, signature: &BeaconSignature) -> Decision {
+fn hand_in(world: &mut World, caller: Caller, room_id: RoomId, signature: &BeaconSignature) -> Decision {
     if caller.user_id().is_none() && caller != Caller::Service {
         return Err(Refusal::Forbidden);
     }
@@ -142,7 +147,7 @@ pub(super) fn hand_in(world: &mut World, caller: Caller, room_id: RoomId, signat
 }
 
 /// The beacon did not come in time: the secret alone decides.
-pub(super) fn give_up_beacon(world: &mut World, caller: Caller, room_id: RoomId, fence: Fence) -> Decision {
+fn give_up_beacon(world: &mut World, caller: Caller, room_id: RoomId, fence: Fence) -> Decision {
     let room = match led_room(world, caller, room_id, fence)? {
         Ok(room) => room,
         Err(superseded) => return Ok(superseded),
@@ -155,12 +160,7 @@ pub(super) fn give_up_beacon(world: &mut World, caller: Caller, room_id: RoomId,
     Ok(decide(world, room, draw, None))
 }
 
-pub(super) fn place(
-    world: &mut World,
-    caller: Caller,
-    (room_id, fence): (RoomId, Fence),
-    entries: &[Position],
-) -> Decision {
+fn place(world: &mut World, caller: Caller, (room_id, fence): (RoomId, Fence), entries: &[Position]) -> Decision {
     let room = match led_room(world, caller, room_id, fence)? {
         Ok(room) => room,
         Err(superseded) => return Ok(superseded),

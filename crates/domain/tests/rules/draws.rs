@@ -5,7 +5,7 @@ use crate::support::{
     new_concert, set_cap, set_room, token_id, user,
 };
 use frontrow_domain::{
-    command::{Command, NewConcert, RoomChange},
+    command::{Command, DrawStep, NewConcert, RoomChange},
     id::{Position, RoomId, UserId},
     line::{BeaconWait, Draw, DrawPhase, EndReason, EntrySet, Fence, OpeningOrder, TokenStatus},
     policy::Policy,
@@ -20,16 +20,20 @@ use uuid::Uuid;
 const DRAWN: RoomId = RoomId::new(3);
 const OPENS: i64 = 10 * MIN;
 
+fn step(step: DrawStep) -> Command {
+    Command::StepDraw { room_id: DRAWN, step }
+}
+
 fn beacon_wait(chain: Chain, seconds: i64) -> BeaconWait {
     BeaconWait { chain, patience: Span::from_secs(seconds) }
 }
 
 fn begin(beacon: BeaconWait) -> Command {
-    Command::BeginLobby { room_id: DRAWN, secret: DrawSecret::from_bytes([7; 32]), beacon }
+    step(DrawStep::Begin { secret: DrawSecret::from_bytes([7; 32]), beacon })
 }
 
 fn seal() -> Command {
-    Command::SealLobby { room_id: DRAWN, fence: Fence(0) }
+    step(DrawStep::Seal { fence: Fence(0) })
 }
 
 fn root() -> Digest {
@@ -38,20 +42,20 @@ fn root() -> Digest {
 
 fn count(entries: impl IntoIterator<Item = i64>) -> Command {
     let entered: EntrySet = entries.into_iter().map(Position).collect();
-    Command::CountEntries { room_id: DRAWN, fence: Fence(0), entered, root: root() }
+    step(DrawStep::Count { fence: Fence(0), entered, tree: root() })
 }
 
 fn place(entries: &[i64]) -> Command {
     let entries = entries.iter().copied().map(Position).collect();
-    Command::PlaceEntries { room_id: DRAWN, fence: Fence(0), entries }
+    step(DrawStep::Place { fence: Fence(0), entries })
 }
 
 fn hand_in(signature: BeaconSignature) -> Command {
-    Command::HandInBeacon { room_id: DRAWN, signature }
+    step(DrawStep::HandIn { signature })
 }
 
 fn give_up() -> Command {
-    Command::GiveUpBeacon { room_id: DRAWN, fence: Fence(0) }
+    step(DrawStep::GiveUp { fence: Fence(0) })
 }
 
 /// The office with a concert whose sale opens after ten minutes.
@@ -289,7 +293,7 @@ fn an_empty_lobby_opens_as_a_line_in_order_of_coming() {
 #[test]
 fn a_leader_that_was_replaced_takes_no_step_of_a_draw() {
     let mut office = office_with_lobby();
-    let by = |fence| Command::SealLobby { room_id: DRAWN, fence: Fence(fence) };
+    let by = |fence| step(DrawStep::Seal { fence: Fence(fence) });
     office.run([
         (0, MINJI, issue(DRAWN), "new"),
         (OPENS, CLOCK, by(5), "room"),

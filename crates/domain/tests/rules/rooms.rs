@@ -43,7 +43,7 @@ fn a_room_without_a_concert_has_a_number_that_no_concert_gets() {
     assert_eq!((SITE.get(), SITE.concert()), (CONCERTS_MAX + 1, None));
     assert_eq!(office.room(RoomId::of_site(2)).site.as_ref().unwrap().name, "Other");
     assert_eq!(office.model.audit.last().unwrap().action, "room.create");
-    assert_eq!(RoomId::new(CONCERTS_MAX).concert().map(|concert| concert.get()), Some(CONCERTS_MAX));
+    assert_eq!(RoomId::new(CONCERTS_MAX).concert().map(frontrow_domain::id::ConcertId::get), Some(CONCERTS_MAX));
 }
 
 #[test]

@@ -66,7 +66,7 @@ async fn parts(args: &[String]) -> Result<()> {
         million::run().await?;
     }
     if wanted("gone") {
-        gone::run().await?;
+        Box::pin(gone::run()).await?;
     }
     Ok(())
 }

@@ -57,6 +57,8 @@ async fn without_a_session_every_route_but_the_public_ones_is_401() {
         "GET /concerts/{concert_id}/seats/events",
         "GET /queue/tokens/{token}/events",
         "GET /queue/tokens/{token}/position",
+        "GET /rooms/{room_id}/draw",
+        "GET /rooms/{room_id}/draw/record",
         "POST /email-confirmations",
         "POST /password-reset-requests",
         "POST /password-resets",

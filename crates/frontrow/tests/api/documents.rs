@@ -91,6 +91,20 @@ async fn a_hold(server: &Server, seat: i64) -> i64 {
     id(&holder.hold(&token, seat).await.expect(201), "reservation_id")
 }
 
+/// Hands signatures in to a draw. The bodies are taken, though the draw waits for none before its lobby is sealed.
+async fn hand_in_to_a_lobby(server: &Server, buyer: &Client, bodies: &[Value]) {
+    let lobby = server
+        .hall_like(1, |draft| {
+            draft.own_room_max_active = Some(1);
+            draft.opens_at = START.plus(Span::from_secs(3_600));
+        })
+        .await;
+    server.anonymous().get(&format!("/rooms/{}/draw", lobby.id())).await.expect(200);
+    for body in bodies {
+        buyer.post(&format!("/rooms/{}/draw/beacon", lobby.id()), body).await.expect(409);
+    }
+}
+
 #[tokio::test]
 async fn the_server_takes_every_example_of_a_body() {
     let server = Server::start().await;
@@ -134,17 +148,7 @@ async fn the_server_takes_every_example_of_a_body() {
         body["concert_id"] = json!(own_room.id());
         joiner.post("/queue/tokens", &body).await.expect(201);
     }
-    let lobby = server
-        .hall_like(1, |draft| {
-            draft.own_room_max_active = Some(1);
-            draft.opens_at = START.plus(Span::from_secs(3_600));
-        })
-        .await;
-    server.anonymous().get(&format!("/rooms/{}/draw", lobby.id())).await.expect(200);
-    for body in body_of("hand_in_beacon") {
-        // The body is taken. The draw waits for no signature before its lobby is sealed.
-        joiner.post(&format!("/rooms/{}/draw/beacon", lobby.id()), &body).await.expect(409);
-    }
+    hand_in_to_a_lobby(&server, &joiner, &body_of("hand_in_beacon")).await;
     for (call, paid) in [("hold", false), ("pay", true)] {
         for (at, mut body) in body_of(call).into_iter().enumerate() {
             let buyer = server.buyer_with(&format!("{call}{at}"), 1_000_000).await;

@@ -182,7 +182,9 @@ async fn every_documented_call_is_there() {
                 continue;
             }
             let answer = if method == Method::GET { call.send().await } else { call.text("{}").send().await };
-            assert!(![404, 405, 500].contains(&answer.status), "{method} {path}: {}", answer.text());
+            // The house room has no draw.
+            let is_no_draw = answer.status == 404 && answer.json()["what"] == "draw";
+            assert!(is_no_draw || ![404, 405, 500].contains(&answer.status), "{method} {path}: {}", answer.text());
         }
     }
     for path in ["/reservations/x", "/operator/reservations/x"] {

@@ -106,6 +106,7 @@ async fn a_position_is_read_without_a_session_and_shows_no_user() {
     members.sort_unstable();
     let expected = [
         "ahead",
+        "ahead_at_start",
         "as_of",
         "deadline",
         "end_reason",
@@ -194,7 +195,7 @@ async fn what_a_token_lacks_is_said_for_its_own_user() {
 
 #[tokio::test]
 async fn the_line_of_a_concert_waits_for_its_sale() {
-    let server = Server::start().await;
+    let server = Server::with(&[("--opening-order", "first-come")]).await;
     let hall = server
         .hall_like(1, |draft| {
             draft.opens_at = START.plus(Span::from_secs(600));

@@ -3,7 +3,7 @@
 use super::tests::{START, line};
 use super::*;
 use frontrow_domain::{
-    command::{Command, Request},
+    command::{Command, DrawStep, Request},
     id::{RoomId, TokenId, UserId},
     line::{BeaconWait, Draw, EntrySet, Fence, drawn_position},
     model::Model,
@@ -36,7 +36,7 @@ impl DrawnLine {
         let mut this = Self { model, view, now, least: BTreeMap::new() };
         let beacon = BeaconWait { chain: Chain::quicknet(), patience: Span::ZERO };
         let secret = DrawSecret::from_bytes([secret; 32]);
-        this.ask(Caller::System, Command::BeginLobby { room_id: ROOM, secret, beacon });
+        this.ask(Caller::System, Command::StepDraw { room_id: ROOM, step: DrawStep::Begin { secret, beacon } });
         this
     }
 
@@ -104,16 +104,16 @@ impl DrawnLine {
     fn step(&mut self) {
         let (room_id, fence) = (ROOM, Fence(0));
         let command = match self.model.rooms[&ROOM].draw {
-            DrawPhase::Lobby => Command::SealLobby { room_id, fence },
+            DrawPhase::Lobby => Command::StepDraw { room_id, step: DrawStep::Seal { fence } },
             DrawPhase::Sealed { last } => {
                 let is_entry = |token: &&Token| token.status() == TokenStatus::Waiting && token.id.position <= last;
                 let entered: EntrySet = self.model.tokens.values().filter(is_entry).map(|t| t.id.position).collect();
-                Command::CountEntries { room_id, fence, entered, root: merkle_root(&[]) }
+                Command::StepDraw { room_id, step: DrawStep::Count { fence, entered, tree: merkle_root(&[]) } }
             }
             DrawPhase::Placing { placed, .. } => {
                 let order = self.model.draws[&ROOM].order().unwrap();
                 let next = order.into_iter().skip(usize::try_from(placed).unwrap()).take(3).collect();
-                Command::PlaceEntries { room_id, fence, entries: next }
+                Command::StepDraw { room_id, step: DrawStep::Place { fence, entries: next } }
             }
             DrawPhase::None | DrawPhase::Placed { .. } => {
                 Command::AdvanceRoom { room_id, fence, limit: 3, unresponsive: Vec::new(), outlook: None }

@@ -242,12 +242,7 @@ impl Changed {
                 Command::SetRoom { room_id, .. }
                 | Command::CloseRoom { room_id, .. }
                 | Command::RenewLine { room_id }
-                | Command::BeginLobby { room_id, .. }
-                | Command::SealLobby { room_id, .. }
-                | Command::CountEntries { room_id, .. }
-                | Command::HandInBeacon { room_id, .. }
-                | Command::GiveUpBeacon { room_id, .. }
-                | Command::PlaceEntries { room_id, .. } => changed.rooms.push(room_id.get()),
+                | Command::StepDraw { room_id, .. } => changed.rooms.push(room_id.get()),
                 Command::UpdateConcert { concert_id, .. } | Command::CancelConcert { concert_id, .. } => {
                     changed.rooms.push(RoomId::of_concert(*concert_id).get());
                     changed.concerts.push(concert_id.get());

@@ -178,14 +178,20 @@ pub struct BeaconRequest {
 /// The proof of an entry in a draw: `record` (the draw without its entries), `entry` (its number, the text that was
 /// hashed, its index, the path to the root and its key), `rank` and `position`. `docs/draw.md` says how to check it.
 #[derive(Debug, ToSchema)]
-#[schema(as = EntryProof, value_type = Object)]
+#[schema(as = EntryProof, value_type = Object, example = json!({
+    "record": { "format": "frontrow-draw/1", "room": 1, "entry_count": 12_000 },
+    "entry": { "number": 42, "index": 40, "text": "frontrow draw entry\nroom 1\nentry 42" },
+    "rank": 7, "position": 12_157
+}))]
 #[expect(dead_code, reason = "describes what the crate of the draw writes")]
 pub struct EntryProofBody(serde_json::Value);
 
 /// The record of a draw, of the format `frontrow-draw/1`: all that is needed to repeat it. `frontrow verify-draw` reads
 /// it.
 #[derive(Debug, ToSchema)]
-#[schema(as = DrawRecord, value_type = Object)]
+#[schema(as = DrawRecord, value_type = Object, example = json!({
+    "format": "frontrow-draw/1", "room": 1, "entry_count": 12_000, "decided_by": "beacon", "entries": []
+}))]
 #[expect(dead_code, reason = "describes what the crate of the draw writes")]
 pub struct DrawRecordBody(serde_json::Value);
 

@@ -1,5 +1,5 @@
 use frontrow_domain::{
-    command::{Command, NewConcert, Outcome},
+    command::{Command, DrawStep, NewConcert, Outcome},
     id::{ConcertId, Position, RoomId, TokenId},
     line::{BeaconWait, DrawPhase, EndReason, EntrySet, Fence, OpeningOrder, Room, TokenStatus},
     time::Span,
@@ -19,7 +19,7 @@ const FENCE: Fence = Fence(0);
 async fn lobby(office: &Fixture, entries: usize) -> RoomId {
     let concert = NewConcert {
         own_room_max_active: Some(2),
-        opens_at: Some(START.plus(Span::from_secs(OPENS_SECONDS))),
+        opens_at: Some(office.clock.now().plus(Span::from_secs(OPENS_SECONDS))),
         ..new_concert()
     };
     let Ok(Outcome::Concert(concert)) = office.ask(Caller::System, Command::CreateConcert(concert)).await else {
@@ -33,7 +33,7 @@ async fn lobby(office: &Fixture, entries: usize) -> RoomId {
     }
     let secret = DrawSecret::from_bytes([9; 32]);
     let beacon = BeaconWait { chain: Chain::quicknet(), patience: Span::ZERO };
-    step(office, Command::BeginLobby { room_id, secret, beacon }).await;
+    step(office, Command::StepDraw { room_id, step: DrawStep::Begin { secret, beacon } }).await;
     for _ in 0..entries {
         let user = office.register().await;
         office.join(user, room_id).await;
@@ -55,7 +55,7 @@ async fn room(office: &Fixture, id: RoomId) -> Room {
 async fn count(office: &Fixture, room_id: RoomId, entries: impl IntoIterator<Item = i64>) {
     let entered: EntrySet = entries.into_iter().map(Position).collect();
     let root = merkle_root(&[HexBytes::new([5; 32])]);
-    step(office, Command::CountEntries { room_id, fence: FENCE, entered, root }).await;
+    step(office, Command::StepDraw { room_id, step: DrawStep::Count { fence: FENCE, entered, tree: root } }).await;
 }
 
 pub(super) async fn a_draw_is_read_back_as_it_was_decided(office: &Fixture) {
@@ -68,7 +68,7 @@ pub(super) async fn a_draw_is_read_back_as_it_was_decided(office: &Fixture) {
     assert_eq!((begun.begun_at, &begun.sealed, &begun.result), (START, &None, &None));
     assert_eq!(begun.secret, DrawSecret::from_bytes([9; 32]));
     office.advance(OPENS_SECONDS);
-    step(office, Command::SealLobby { room_id, fence: FENCE }).await;
+    step(office, Command::StepDraw { room_id, step: DrawStep::Seal { fence: FENCE } }).await;
     count(office, room_id, [1, 2, 3]).await;
     let (drawn, again) = saved().await;
     assert_eq!(drawn, again);
@@ -82,10 +82,10 @@ pub(super) async fn a_draw_is_read_back_as_it_was_decided(office: &Fixture) {
 pub(super) async fn a_sealed_lobby_reserves_as_many_positions_and_later_tokens_come_behind_them(office: &Fixture) {
     let room_id = lobby(office, 4).await;
     office.advance(OPENS_SECONDS);
-    let sealed = step(office, Command::SealLobby { room_id, fence: FENCE }).await;
+    let sealed = step(office, Command::StepDraw { room_id, step: DrawStep::Seal { fence: FENCE } }).await;
     assert_eq!(sealed.draw, DrawPhase::Sealed { last: Position(4) });
     // Sealing it again reserves nothing more.
-    step(office, Command::SealLobby { room_id, fence: FENCE }).await;
+    step(office, Command::StepDraw { room_id, step: DrawStep::Seal { fence: FENCE } }).await;
     let late = office.register().await;
     assert_eq!(office.join(late, room_id).await.id.position, Position(9));
     // In the batch that seals it, too, all who join come before or behind the reserved positions.
@@ -96,7 +96,7 @@ pub(super) async fn a_sealed_lobby_reserves_as_many_positions_and_later_tokens_c
         request(Caller::Buyer(user), Command::IssueToken { room_id: other, concert_id })
     });
     office.advance(OPENS_SECONDS);
-    let seal = request(Caller::System, Command::SealLobby { room_id: other, fence: FENCE });
+    let seal = request(Caller::System, Command::StepDraw { room_id: other, step: DrawStep::Seal { fence: FENCE } });
     office.batch(vec![first, seal, second]).await;
     let line = office.store.line(other).await.unwrap().unwrap();
     let last = line.room.draw.last_entry().unwrap();
@@ -109,10 +109,13 @@ pub(super) async fn a_sealed_lobby_reserves_as_many_positions_and_later_tokens_c
 pub(super) async fn drawn_entries_get_their_places_and_their_old_tokens_end(office: &Fixture) {
     let room_id = lobby(office, 5).await;
     office.advance(OPENS_SECONDS);
-    step(office, Command::SealLobby { room_id, fence: FENCE }).await;
+    step(office, Command::StepDraw { room_id, step: DrawStep::Seal { fence: FENCE } }).await;
     count(office, room_id, 1..=5).await;
     let order = office.store.draw(room_id).await.unwrap().unwrap().order().unwrap();
-    let place = |entries: &[Position]| Command::PlaceEntries { room_id, fence: FENCE, entries: entries.to_vec() };
+    let place = |entries: &[Position]| Command::StepDraw {
+        room_id,
+        step: DrawStep::Place { fence: FENCE, entries: entries.to_vec() },
+    };
     let part = step(office, place(&order[..2])).await;
     assert_eq!(room(office, room_id).await, part);
     let expected = DrawPhase::Placing { last: Position(5), entries: 5, placed: 2, placed_entry: order[1] };

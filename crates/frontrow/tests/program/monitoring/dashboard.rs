@@ -181,7 +181,7 @@ fn alerts() -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_dashboard_and_the_alerts_ask_for_what_instances_tell() {
-    let scrape = scraped().await;
+    let scrape = Box::pin(scraped()).await;
     let dashboard = dashboard();
     let mut queries = 0;
     for panel in dashboard["panels"].as_array().unwrap() {
