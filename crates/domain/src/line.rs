@@ -14,6 +14,7 @@ mod room;
 mod state;
 mod stock;
 mod token;
+mod token_columns;
 mod told;
 mod turn_url;
 mod visit;
@@ -33,9 +34,10 @@ pub use room::{Fence, Gate, Room, RoomSite, Turn};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
 pub use stock::{InFront, StockOutlook, StockPace};
 pub use token::{
-    DEADLINE_ORDER, SignOfLife, Token, TokenColumns, first_claimed, first_due, hold_until, is_last_turn, is_live_token,
+    DEADLINE_ORDER, SignOfLife, Token, first_claimed, first_due, hold_until, is_last_turn, is_live_token,
     is_valid_position, is_wake_due, next_position,
 };
+pub use token_columns::TokenColumns;
 pub use told::{TOLD_ERROR_PERCENT_MAX, ToldHorizon, ToldJudgement, ToldWait};
 pub use turn_url::{PASS_FIELD, TURN_URL_LEN_MAX, TurnUrl};
 pub use visit::{AGE_CLASSES, VisitTable};

@@ -102,6 +102,15 @@ impl BoxOffice {
         Ok(SignedToken { id: TokenId { position, ..signed.id }, ..signed })
     }
 
+    /// The entry and the rank of a drawn token; none if the order is not drawn, or the token was no entry.
+    pub(crate) async fn drawn_entry(&self, token: TokenId) -> Result<Option<(Position, i64)>, ServiceError> {
+        let order = match self.drawn_order(token.room_id).await {
+            Err(ServiceError::Refused(_)) => return Ok(None),
+            order => order?,
+        };
+        Ok(order.entry_at(token.position).and_then(|entry| Some((entry, order.rank_of(entry)?))))
+    }
+
     /// The order of a room's entries.
     async fn drawn_order(&self, room_id: RoomId) -> Result<Arc<DrawnOrder>, ServiceError> {
         self.drawn_orders.get(&*self.store, room_id).await

@@ -2,11 +2,13 @@
 
 mod blocks;
 mod passes;
+mod receipt;
 mod rooms;
 mod status;
 mod stream;
 
 pub use passes::{PassPlace, SignedPass};
+pub use receipt::SignedReceipt;
 pub use status::{LineStatus, Wait};
 pub use stream::{LineStream, STATE_EVERY};
 

@@ -9,10 +9,12 @@
 mod keys;
 mod pass;
 mod purpose;
+mod receipt;
 
 pub use keys::{KeyError, Keyring};
 pub use pass::{BadPass, PASS_LEN_MAX, PassClaims, PassJwk, PassKey, PassKeySet, audience, subject};
 pub use purpose::{MAC_BYTES, Purpose};
+pub use receipt::{RECEIPT_TYPE, ReceiptClaims};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use frontrow_domain::{

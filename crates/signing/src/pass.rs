@@ -15,13 +15,15 @@ use p256::ecdsa::{
     Signature, SigningKey, VerifyingKey,
     signature::{Signer as _, Verifier as _},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
 /// No pass is longer, in bytes: an issuer of 255 characters and every number at its longest fit twice over.
 pub const PASS_LEN_MAX: usize = 2_048;
 /// The one algorithm of a pass: no other is ever accepted, whatever a header says.
 const ALGORITHM: &str = "ES256";
+/// The type in the header of a pass.
+const PASS_TYPE: &str = "JWT";
 /// Begins the message that a private key is derived by, with its own length: see `Purpose::name`.
 const KEY_NAME: &[u8] = b"\x11frontrow pass key";
 /// Begins what the pseudonym of a user in a room is the hash of.
@@ -209,9 +211,14 @@ impl Keyring {
     /// # Errors
     /// [`BadPass::UnknownKey`] if no private key could be derived, which is not to be expected of any secret.
     pub fn sign_pass(&self, claims: &PassClaims) -> Result<String, BadPass> {
+        self.sign_claims(PASS_TYPE, claims)
+    }
+
+    /// A JSON Web Token of this type and content, signed with the signing key.
+    pub(crate) fn sign_claims(&self, typ: &str, claims: &impl Serialize) -> Result<String, BadPass> {
         let ring = self.ring();
         let signer = ring.signing().pass_signer().ok_or(BadPass::UnknownKey)?;
-        let header = PassHeader { alg: ALGORITHM, typ: "JWT", kid: &signer.kid };
+        let header = PassHeader { alg: ALGORITHM, typ, kid: &signer.kid };
         let part = |json: Result<Vec<u8>, _>| json.map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(|_| BadPass::Form);
         let (header, claims) = (part(serde_json::to_vec(&header))?, part(serde_json::to_vec(claims))?);
         let message = format!("{header}.{claims}");
@@ -224,6 +231,11 @@ impl Keyring {
     /// # Errors
     /// It is no pass, no key here signed it, or it was altered.
     pub fn verify_pass(&self, text: &str) -> Result<PassClaims, BadPass> {
+        self.verify_claims(PASS_TYPE, text)
+    }
+
+    /// The content of a JSON Web Token of this type that one of the keys signed.
+    pub(crate) fn verify_claims<T: DeserializeOwned>(&self, typ: &str, text: &str) -> Result<T, BadPass> {
         if text.len() > PASS_LEN_MAX {
             return Err(BadPass::Form);
         }
@@ -234,6 +246,9 @@ impl Keyring {
         let header: PassHeader<'_> = serde_json::from_slice(&header).map_err(|_| BadPass::Form)?;
         if header.alg != ALGORITHM {
             return Err(BadPass::Algorithm);
+        }
+        if header.typ != typ {
+            return Err(BadPass::Form);
         }
         let ring = self.ring();
         let mut signers = ring.keys().iter().filter_map(PreparedKey::pass_signer);

@@ -11,6 +11,7 @@ pub mod passes;
 pub mod payments;
 pub mod points;
 pub mod queue;
+pub mod receipts;
 pub mod reservations;
 pub mod sessions;
 mod shapes;
@@ -44,6 +45,7 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(queue::activate))
         .routes(routes!(passes::issue))
         .routes(routes!(passes::end))
+        .routes(routes!(receipts::receipt))
         .routes(routes!(draws::proof))
         .routes(routes!(draws::draw))
         .routes(routes!(draws::record))

@@ -105,6 +105,7 @@ calls! {
     end_pass: [WITH_BODY] [PASS_INVALID, RATE_LIMITED, OUTCOME_UNKNOWN];
     leave_queue: [WITH_SESSION] [NOT_FOUND, RATE_LIMITED, OUTCOME_UNKNOWN];
     entry_proof: [WITH_SESSION] [NOT_FOUND];
+    line_receipt: [WITH_SESSION] [NOT_FOUND];
     draw: [] [NOT_FOUND];
     draw_record: [] [NOT_FOUND];
     hand_in_beacon: [WITH_SESSION, WITH_BODY] [NOT_FOUND, DRAW_NOT_WAITING, BEACON_INVALID, RATE_LIMITED, OUTCOME_UNKNOWN];
