@@ -90,8 +90,11 @@ impl Drop for Checker {
 }
 
 async fn asking(url: &str, flags: &[(&str, &str)]) -> Server {
-    Server::with(&[&[("--max-active", "0"), ("--join-check-url", url), ("--join-check-timeout-ms", "3000")], flags].concat())
-        .await
+    let mut all = [&[("--max-active", "0"), ("--join-check-url", url)], flags].concat();
+    if flags.iter().all(|(flag, _)| *flag != "--join-check-timeout-ms") {
+        all.push(("--join-check-timeout-ms", "3000"));
+    }
+    Server::with(&all).await
 }
 
 async fn join(client: &Client) -> ApiAnswer {
