@@ -38,6 +38,6 @@ pub use token::{
 };
 pub use told::{TOLD_ERROR_PERCENT_MAX, ToldHorizon, ToldJudgement, ToldWait};
 pub use turn_url::{PASS_FIELD, TURN_URL_LEN_MAX, TurnUrl};
-pub use visit::{AGE_CLASSES, VisitTable};
+pub use visit::{AGE_CLASSES, VisitMemory, VisitTable};
 pub use wait::{RoomMoment, WaitForecast, estimated_wait, estimated_wait_p90};
 pub use work::{JoinPace, WorkPolicy, WorkPrice};

@@ -314,7 +314,7 @@ impl RoomView {
             ) => self.claims.note_pass(),
             (TokenState::Active { since, .. }, TokenStatus::Ended) => {
                 step.left += 1;
-                self.visits.note_end(step.now.since(since), self.room.max_active_tokens());
+                self.visits.note_end(step.now, step.now.since(since), (self.room.max_active_tokens(), self.active));
             }
             _ => {}
         }
