@@ -38,8 +38,8 @@ pub use token::{
     is_valid_position, is_wake_due, next_position,
 };
 pub use token_columns::TokenColumns;
-pub use told::{TOLD_ERROR_PERCENT_MAX, ToldHorizon, ToldJudgement, ToldWait};
+pub use told::{TOLD_ERROR_PERCENT_MAX, TOLD_RISE_MAX, ToldHorizon, ToldJudgement, ToldWait};
 pub use turn_url::{PASS_FIELD, TURN_URL_LEN_MAX, TurnUrl};
-pub use visit::{AGE_CLASSES, VisitTable};
+pub use visit::{AGE_CLASSES, VisitMemory, VisitTable};
 pub use wait::{RoomMoment, WaitForecast, estimated_wait, estimated_wait_p90};
 pub use work::{JoinPace, WorkPolicy, WorkPrice};

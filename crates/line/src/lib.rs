@@ -9,6 +9,7 @@ mod lock;
 mod peers;
 pub mod redis;
 mod replicas;
+mod slots;
 mod sole;
 pub mod view;
 

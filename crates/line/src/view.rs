@@ -8,6 +8,7 @@ mod departed;
 #[cfg(test)]
 mod draw_tests;
 mod live;
+mod lowest;
 mod outlook;
 mod pacing;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use frontrow_domain::{
     time::{Span, Time},
 };
 use live::Live;
+use lowest::{LowestTold, SettingsNumber};
 use outlook::ToldForecast;
 use std::sync::{
     Arc,
@@ -70,6 +72,10 @@ pub struct RoomView {
     visits: Visits,
     /// What tokens were told about their waits. Shared by all views of the line, as the tail is.
     told: Arc<ToldRecord>,
+    /// The lowest wait that each waiting token was told. Shared by all views of the line.
+    lowest_told: Arc<LowestTold>,
+    /// Which settings those of this view are, by number.
+    settings_number: SettingsNumber,
     /// The forecast that is told. Shared by all views of the line.
     forecast: Arc<ToldForecast>,
     freshness: Freshness,
@@ -329,8 +335,10 @@ impl RoomView {
     #[must_use]
     pub fn with_measurements_of(mut self, before: &Self, now: Time) -> Self {
         (self.claims, self.visits, self.told) = (before.claims, before.visits, Arc::clone(&before.told));
+        (self.lowest_told, self.settings_number) = (Arc::clone(&before.lowest_told), before.settings_number);
+        self.lowest_told.drop_passed(before.room.cursor, self.room.cursor);
         if apply::settings(&self.room) != apply::settings(&before.room) {
-            self.told.restart(now);
+            self.forget_told(now);
         }
         self.keep_since_of(before);
         self
@@ -459,10 +467,11 @@ impl RoomView {
         }
     }
 
-    /// Notes what a token that waits for its first turn was told at `now`, to be compared with the wait that comes. Of all
-    /// tokens a sample is kept. No lock.
+    /// Notes what a token that waits for its first turn was told at `now`: it is bound by it ([`Self::told_wait`]), and of a
+    /// sample of all tokens it is compared with the wait that comes. No lock.
     pub fn note_told(&self, position: Position, told: ToldWait, now: Time) {
         if position > self.room.cursor {
+            self.lowest_told.note(position, told.p50, self.settings_number);
             self.told.note(position, told, (self.total_waiting(), self.room.cursor), now);
         }
     }

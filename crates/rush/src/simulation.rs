@@ -192,7 +192,10 @@ impl SimulatedSale {
             }
             SaleEvent::Finish(person) => self.finish(person),
             SaleEvent::Turnout(number) => match self.scenario.turnouts[number].1.clone() {
-                Turnout::Change(change) => self.office.set_room(self.now, change),
+                Turnout::Change(change) => {
+                    self.meters.changes += 1;
+                    self.office.set_room(self.now, change)
+                }
                 Turnout::Restart => {
                     self.office.restart(self.now);
                     Ok(())

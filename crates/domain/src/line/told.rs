@@ -1,4 +1,4 @@
-//! What a token was told about its wait, and how near that was to the wait that came.
+//! What a token is told about its wait, and how near that was to the wait that came.
 
 use crate::time::Span;
 use serde::Serialize;
@@ -6,6 +6,9 @@ use serde::Serialize;
 const SECOND: i64 = 1_000_000;
 /// A told wait that is shorter says nothing about a prediction: it is told in whole seconds.
 const TOLD_MIN: Span = Span::from_secs(5);
+/// A token is told no wait that is longer by more than this than the lowest that it was told before, while the settings of
+/// its room are the same.
+pub const TOLD_RISE_MAX: Span = Span::from_secs(30);
 /// The largest error that is told from others, in per cent of the wait that came.
 pub const TOLD_ERROR_PERCENT_MAX: i64 = 200;
 
@@ -116,6 +119,16 @@ pub struct ToldJudgement {
 }
 
 impl ToldWait {
+    /// The estimated wait as it is told to a token, given the lowest p50 that it was told by the present settings of its
+    /// room, if it was told one: the p50 rises by no more than [`TOLD_RISE_MAX`] above that. The p90 stays, so that it says
+    /// how long the wait may be after all.
+    #[must_use]
+    pub fn bounded_by(self, lowest: Option<Span>) -> Self {
+        let most = |lowest: Span| Span::from_micros(lowest.micros().saturating_add(TOLD_RISE_MAX.micros()));
+        let p50 = lowest.map_or(self.p50, |lowest| self.p50.min(most(lowest)));
+        Self { p50, p90: self.p90.max(p50) }
+    }
+
     /// What became of it when the turn was offered after the wait `came`. A wait of less than a second counts as one.
     #[must_use]
     pub fn judged(&self, came: Span) -> ToldJudgement {
@@ -135,6 +148,7 @@ impl ToldWait {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const fn told(p50: i64, p90: i64) -> ToldWait {
         ToldWait { p50: Span::from_secs(p50), p90: Span::from_secs(p90) }
@@ -160,6 +174,32 @@ mod tests {
         assert_eq!(told(75, 99).judged(came), short);
         let long = ToldJudgement { ratio_ppm: 1_300_000, error_percent: 30, within_p90: true };
         assert_eq!(told(130, 160).judged(came), long);
+    }
+
+    #[test]
+    fn what_was_told_binds_the_p50_and_the_p90_says_how_long_it_may_be() {
+        assert_eq!(told(500, 700).bounded_by(None), told(500, 700), "nothing was told before");
+        let lowest = Some(Span::from_secs(100));
+        assert_eq!(told(90, 120).bounded_by(lowest), told(90, 120));
+        assert_eq!(told(130, 160).bounded_by(lowest), told(130, 160));
+        assert_eq!(told(500, 700).bounded_by(lowest), told(130, 700));
+    }
+
+    proptest! {
+        #[test]
+        fn a_told_wait_never_rises_by_more_than_half_a_minute_above_the_lowest(
+            estimates in prop::collection::vec((0..4_000_i64, 0..4_000_i64), 1..60),
+        ) {
+            let mut lowest = None;
+            for (p50, more) in estimates {
+                let estimate = told(p50, p50 + more);
+                let wait = estimate.bounded_by(lowest);
+                prop_assert!(lowest.is_none_or(|lowest| wait.p50.micros() - lowest.micros() <= TOLD_RISE_MAX.micros()));
+                prop_assert!(wait.p50 <= estimate.p50 && wait.p90 == estimate.p90);
+                prop_assert!(lowest.is_some() || wait == estimate);
+                lowest = Some(lowest.map_or(wait.p50, |lowest| lowest.min(wait.p50)));
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! visits hides that a place whose visitor has closed the page without a word is kept until the token has been idle for
 //! too long. In a life table a visit that has not ended counts for the ages that it has reached, and for no other.
 
-use super::figure::{fraction, seconds};
+use super::figure::{figure, fraction, seconds, span};
 use crate::time::Span;
 
 /// How many classes of age there are: a third of a doubling each, from one second to eleven minutes, and all that is
@@ -61,24 +61,53 @@ pub struct VisitTable {
     micros: [i64; AGE_CLASSES],
 }
 
-/// The time that a visit of this age has spent in each class, in microseconds.
-fn time_in_classes(age: Span) -> impl Iterator<Item = i64> {
-    let age = age.micros().max(0);
-    let starts = std::iter::once(0).chain(AGES_MS);
-    starts.zip(AGES_MS).map(move |(from, to)| {
-        let (from, to) = (from.saturating_mul(1_000), to.saturating_mul(1_000));
-        age.min(to).saturating_sub(from).max(0)
-    })
+/// How much a room has forgotten of what was so long ago, by the visits that ended since.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VisitMemory {
+    /// How many ends are remembered.
+    ends: i64,
+    /// The share that is forgotten in a second.
+    per_second: f64,
+}
+
+impl VisitMemory {
+    /// The memory of a room of so many places in which so many visits end in a second, in millionths.
+    #[must_use]
+    pub fn of(places: i64, ends_ppm: i64) -> Self {
+        let ends = MEMORY.max(places.saturating_mul(MEMORY_PER_PLACE));
+        Self { ends, per_second: fraction(ends_ppm.max(0), ONE_PPM) / figure(ends) }
+    }
+
+    /// The time that a visit of this age has spent in each class, in microseconds. What was long ago counts as much less
+    /// as the ends of that time do: else a visit in the room would make all visits longer than they are.
+    fn time_in_classes(self, age: Span) -> impl Iterator<Item = i64> {
+        let age = age.micros().max(0);
+        let kept = move |at: i64| (-self.per_second * seconds(Span::from_micros(age.saturating_sub(at)))).exp();
+        let (mut from, mut kept_from) = (0, kept(0));
+        AGES_MS.into_iter().map(move |to| {
+            let to = age.min(to.saturating_mul(1_000));
+            if to <= from {
+                return 0;
+            }
+            let kept_to = kept(to);
+            let time = if self.per_second > 0.0 {
+                span((kept_to - kept_from) / self.per_second).micros()
+            } else {
+                to.saturating_sub(from)
+            };
+            (from, kept_from) = (to, kept_to);
+            time
+        })
+    }
 }
 
 impl VisitTable {
-    /// Notes a visit that ended at this age, in a room of so many places.
-    pub fn note_end(&mut self, age: Span, places: i64) {
-        let memory = MEMORY.max(places.saturating_mul(MEMORY_PER_PLACE));
-        let faded = |count: &mut i64| *count = count.saturating_sub(count.checked_div(memory).unwrap_or(0));
+    /// Notes a visit that ended at this age.
+    pub fn note_end(&mut self, age: Span, memory: VisitMemory) {
+        let faded = |count: &mut i64| *count = count.saturating_sub(count.checked_div(memory.ends).unwrap_or(0));
         self.ends.iter_mut().for_each(faded);
         self.micros.iter_mut().for_each(faded);
-        self.note_time(age);
+        self.note_time(age, memory);
         let class = AGES_MS.partition_point(|bound| *bound <= age.millis());
         if let Some(ends) = self.ends.get_mut(class) {
             *ends = ends.saturating_add(ONE_PPM);
@@ -86,8 +115,8 @@ impl VisitTable {
     }
 
     /// Notes a visit that has reached this age and has not ended.
-    pub fn note_time(&mut self, age: Span) {
-        for (sum, time) in self.micros.iter_mut().zip(time_in_classes(age)) {
+    pub fn note_time(&mut self, age: Span, memory: VisitMemory) {
+        for (sum, time) in self.micros.iter_mut().zip(memory.time_in_classes(age)) {
             *sum = sum.saturating_add(time);
         }
     }
@@ -138,16 +167,32 @@ mod tests {
         // Given a room of forty whose visits last forty seconds each, of which half began half a minute ago.
         let mut table = VisitTable::default();
         for _ in 0..60 {
-            table.note_end(Span::from_secs(40), 40);
+            table.note_end(Span::from_secs(40), VisitMemory::of(40, 0));
         }
         let (half, most) = quantiles(&table);
         assert!((32.0..=42.0).contains(&half) && most < 60.0, "{half}, {most}");
         // When those in the room are counted, it is not taken for one of longer visits.
         for _ in 0..20 {
-            table.note_time(Span::from_secs(30));
+            table.note_time(Span::from_secs(30), VisitMemory::of(40, 0));
         }
         let (later, _) = quantiles(&table);
         assert!((half..half + 2.0).contains(&later), "{later} after {half}");
+    }
+
+    #[test]
+    fn those_inside_do_not_make_visits_longer_when_earlier_ones_are_forgotten() {
+        // Given a room of forty whose visits last forty seconds each, so that one ends each second.
+        let memory = VisitMemory::of(40, ONE_PPM);
+        let mut table = VisitTable::default();
+        for _ in 0..2_000 {
+            table.note_end(Span::from_secs(40), memory);
+        }
+        // When those in the room are counted, who are of all ages.
+        for age in 0..40 {
+            table.note_time(Span::from_secs(age), memory);
+        }
+        let mean = fraction(table.micros.iter().sum(), ONE_PPM) / table.ends();
+        assert!((39.0..=41.0).contains(&mean), "{mean}");
     }
 
     #[test]
@@ -155,7 +200,7 @@ mod tests {
         // Given nine visits of five seconds for each that is idle for a minute and a half.
         let mut table = VisitTable::default();
         for number in 0..300 {
-            table.note_end(Span::from_secs(if number % 10 == 0 { 98 } else { 5 }), 20);
+            table.note_end(Span::from_secs(if number % 10 == 0 { 98 } else { 5 }), VisitMemory::of(20, 1_400_000));
         }
         let (half, most) = quantiles(&table);
         assert!((4.0..=6.4).contains(&half) && most > 60.0, "{half}, {most}");
@@ -165,10 +210,10 @@ mod tests {
     fn visits_that_change_are_known_after_some() {
         let mut table = VisitTable::default();
         for _ in 0..2_000 {
-            table.note_end(Span::from_secs(100), 10);
+            table.note_end(Span::from_secs(100), VisitMemory::of(10, 100_000));
         }
         for _ in 0..1_000 {
-            table.note_end(Span::from_secs(10), 10);
+            table.note_end(Span::from_secs(10), VisitMemory::of(10, 1_000_000));
         }
         assert!(quantiles(&table).0 < 13.0, "{:?}", quantiles(&table));
         assert!((250.0..260.0).contains(&table.ends()), "{}", table.ends());

@@ -4,6 +4,7 @@ use super::{
     Freshness, RoomView,
     departed::Departed,
     live::{Entry, Live},
+    lowest::SettingsNumber,
     visits::Visits,
 };
 use frontrow_domain::{
@@ -97,6 +98,8 @@ impl RoomView {
             claims: ClaimRecord::default(),
             visits: Visits::default(),
             told: Arc::default(),
+            lowest_told: Arc::default(),
+            settings_number: SettingsNumber::default(),
             forecast: Arc::default(),
             freshness: Freshness::Current,
         }
@@ -152,8 +155,7 @@ impl RoomView {
         let before = Arc::clone(&self.room);
         let mut may_move = self.apply_room(delta.room);
         if may_move {
-            // What was told by other settings does not come true.
-            self.told.restart(delta.now);
+            self.forget_told(delta.now);
         }
         let shows_all = may_move || (&before.message, before.epoch) != (&self.room.message, self.room.epoch);
         let old_tail = self.tail();
@@ -182,12 +184,19 @@ impl RoomView {
             Arc::make_mut(&mut self.departed).drop_to(self.room.cursor);
         }
         self.departed_to_cursor = self.departed.rank(Position(self.room.cursor.0 + 1));
+        self.lowest_told.drop_passed(before.cursor, self.room.cursor);
         self.visits.pass(delta.now, (before.max_active, active), step.left);
         self.claims.note_head(step.first_turns, step.passed_over);
         self.claims.note_returned(step.later_turns);
         let frees = self.active + self.offered < active + offered;
         may_move |= frees || (step.joined > 0 && self.may_have_places(delta.now));
         Effects { must_publish: true, may_move, shows_all }
+    }
+
+    /// Notes that the settings have changed: what was told by others does not come true, and binds no longer.
+    pub(super) fn forget_told(&mut self, now: Time) {
+        self.told.restart(now);
+        self.settings_number = self.settings_number.next();
     }
 
     /// Whether nothing changed but the tail: the commonest batch by far when a sale opens.
@@ -314,7 +323,7 @@ impl RoomView {
             ) => self.claims.note_pass(),
             (TokenState::Active { since, .. }, TokenStatus::Ended) => {
                 step.left += 1;
-                self.visits.note_end(step.now.since(since), self.room.max_active_tokens());
+                self.visits.note_end(step.now, step.now.since(since), (self.room.max_active_tokens(), self.active));
             }
             _ => {}
         }

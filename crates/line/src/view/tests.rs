@@ -264,6 +264,38 @@ fn the_wait_is_unknown_until_visits_have_ended_and_while_paused() {
 }
 
 #[test]
+fn a_told_wait_rises_by_half_a_minute_at_most_until_the_settings_change() {
+    // Given a token that was told its wait in a room of which one visit ends each second.
+    let (mut model, mut view) = room_of(10, 400);
+    let now = move_on(&mut model, &mut view, 200, |_| false);
+    let position = Position(view.cursor().0 + 100);
+    let tell = |view: &RoomView, position: Position, at: Time| {
+        let told = view.told_wait(position, &view.place(position), None, at);
+        let Estimate::Known { p50, p90 } = told else { panic!("nothing is known") };
+        view.note_told(position, ToldWait { p50, p90 }, at);
+        (p50.millis() / 1_000, p90.millis() / 1_000)
+    };
+    let (first, _) = tell(&view, position, now);
+    // When no visit ends for ten minutes, then it is told half a minute more, and how long the wait may be.
+    let later = now.plus(Span::from_secs(600));
+    let estimate = wait_of(&view, view.ahead(position), later);
+    assert!(estimate.0 > first + 60, "{estimate:?} after {first}");
+    assert_eq!(tell(&view, position, later), (first + 30, estimate.1));
+    assert_eq!(tell(&view, position, later), (first + 30, estimate.1), "it does not creep up");
+    let other = Position(position.0 + 1);
+    assert!(tell(&view, other, later).0 > first + 60, "another token was told nothing yet");
+    let passed = view.cursor();
+    assert_eq!(tell(&view, passed, later).0, wait_of(&view, 0, later).0, "a token that came back is told the estimate");
+    // A view that is rebuilt from the rows knows what was told.
+    let rebuilt = RoomView::from_rows(&line(&model, later)).with_measurements_of(&view, later);
+    assert_eq!(tell(&rebuilt, position, later).0, first + 30);
+    // When the cap is lowered, then it is told all of the wait.
+    let narrow = Room { max_active: 5, ..view.room().clone() };
+    view.apply(&Delta { room: Some(&narrow), ..Delta::none(later) });
+    assert_eq!(tell(&view, position, later), wait_of(&view, view.ahead(position), later));
+}
+
+#[test]
 fn those_in_front_who_will_not_come_are_not_waited_for() {
     let (mut model, mut view) = room_of(10, 800);
     let now = move_on(&mut model, &mut view, 200, |position| position.0 % 2 == 0);

@@ -1,7 +1,7 @@
 //! How long visits last: how many ended, and the time of all visits in which they did.
 
 use frontrow_domain::{
-    line::VisitTable,
+    line::{VisitMemory, VisitTable},
     time::{Span, Time},
 };
 
@@ -9,6 +9,7 @@ use frontrow_domain::{
 const MEMORY: i64 = 256;
 /// A room of which more than one part in so many is free is filling: that says nothing of how it is used.
 const FILLING_PART: i64 = 4;
+const SECOND: Span = Span::from_secs(1);
 /// One end, in millionths.
 const ONE_PPM: i64 = 1_000_000;
 
@@ -58,9 +59,15 @@ impl Visits {
         used.and_then(|used| i64::try_from(used).ok()).unwrap_or(ONE_PPM)
     }
 
-    /// Notes a visit that ended at this age, in a room of so many places.
-    pub(super) fn note_end(&mut self, age: Span, places: i64) {
-        self.table.note_end(age, places);
+    /// Notes a visit that ended at this age, in a room of so many places of which so many are taken.
+    pub(super) fn note_end(&mut self, now: Time, age: Span, (places, active): (i64, i64)) {
+        let memory = self.memory(now, (places, active));
+        self.table.note_end(age, memory);
+    }
+
+    /// How much is forgotten of the visits before, in a room of so many places of which so many are taken.
+    pub(super) fn memory(&self, now: Time, (places, active): (i64, i64)) -> VisitMemory {
+        VisitMemory::of(places, self.ends_within(SECOND, now, active))
     }
 
     /// The visits that ended, by their age.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// A wait that is shorter says nothing about a prediction: half a second is a fifth of it.
 pub(super) const WAIT_MIN: Span = Span::from_secs(5);
-/// How far a told wait must rise above the lowest told before, to be a rise.
+/// How far a told wait must rise above the lowest told since the settings of the room changed last, to be a rise.
 const RISE_MIN: Span = Span::from_secs(30);
 /// How long a line must have moved until its wait should be known.
 const KNOWN_AFTER: Span = Span::from_secs(30);
@@ -38,6 +38,8 @@ pub(super) struct Meters {
     /// When somebody came in: the moment, and whether it asks all the way.
     pub(super) entries: Vec<Time>,
     opened: Time,
+    /// How often the settings of the room were changed.
+    pub(super) changes: u32,
     /// The sum of the times from a poll to the next, in milliseconds.
     pub(super) poll_ms: i64,
 }
@@ -105,6 +107,7 @@ impl Meters {
             over_time: Vec::new(),
             entries: Vec::new(),
             opened: now,
+            changes: 0,
             poll_ms: 0,
         }
     }
@@ -154,11 +157,11 @@ impl Meters {
             self.polls_known += u64::from(told.is_some());
         }
         let Some(told) = told else { return };
-        match person.told.lowest {
+        match person.told.lowest.filter(|(changes, _)| *changes == self.changes).map(|(_, lowest)| lowest) {
             Some(lowest) if told.p50 > lowest => {
                 person.told.has_risen |= told.p50.micros() - lowest.micros() > RISE_MIN.micros();
             }
-            _ => person.told.lowest = Some(told.p50),
+            _ => person.told.lowest = Some((self.changes, told.p50)),
         }
         person.told.all.push(told);
     }
@@ -288,7 +291,7 @@ pub(super) struct SimulationReport {
     pub(super) known_percent: f64,
     pub(super) wait: Accuracy,
     pub(super) by_horizon: Vec<Accuracy>,
-    /// People whose told wait rose by more than half a minute.
+    /// People whose told wait rose by more than half a minute, though the settings of the room were the same.
     pub(super) rises_percent: f64,
     /// Idle places in each part of the sale, in per cent.
     pub(super) idle_over_time: Vec<f64>,

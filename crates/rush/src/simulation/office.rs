@@ -7,7 +7,7 @@ use frontrow_domain::{
     changes::Changes,
     command::{Command, Outcome, Request, RoomChange},
     id::{Position, RoomId, UserId},
-    line::{Gate, Room, SignOfLife, Token, TokenStatus, is_wake_due},
+    line::{Gate, Room, SignOfLife, Token, TokenState, TokenStatus, ToldWait, is_wake_due},
     outage::Outage,
     policy::Policy,
     time::Time,
@@ -107,10 +107,16 @@ impl SimulatedOffice {
         let rest = view.rest(now, self.policy.offer_lead);
         let seed =
             position.0.unsigned_abs().wrapping_mul(0x9e37_79b9).wrapping_add(now.micros().unsigned_abs() / 1_000);
+        let wait = view.told_wait(position, &place, rest, now);
+        if let Estimate::Known { p50, p90 } = wait
+            && place.state == Some(TokenState::Waiting)
+        {
+            view.note_told(position, ToldWait { p50, p90 }, now);
+        }
         let answer = PollAnswer {
             status: place.status(),
             ahead: place.ahead,
-            wait: view.estimated_wait(place.ahead_in_line(), rest, now),
+            wait,
             poll_after_ms: view.poll_after_ms(&place, seed, rest, now),
         };
         let is_due = |state| is_wake_due(state, SignOfLife::ByOwner, now, &self.policy, self.rows.outages());

@@ -48,7 +48,8 @@ pub(super) struct Told {
 #[derive(Debug, Clone, Default)]
 pub(super) struct ToldWaits {
     pub(super) all: Vec<Told>,
-    pub(super) lowest: Option<Span>,
+    /// The lowest since the settings of the room changed last, with the number of changes before.
+    pub(super) lowest: Option<(u32, Span)>,
     /// Whether it rose above the lowest by more than people forgive.
     pub(super) has_risen: bool,
 }

@@ -112,8 +112,8 @@ impl LineStatus {
 }
 
 impl BoxOffice {
-    /// The status of a token that was found like this at `now`, which its client is told: a wait is compared with the one
-    /// that comes.
+    /// The status of a token that was found like this at `now`, which its client is told: a wait binds those that follow,
+    /// and is compared with the one that comes.
     pub(super) fn line_status(
         &self,
         position: Position,
@@ -123,7 +123,7 @@ impl BoxOffice {
     ) -> LineStatus {
         let place = found.place;
         let rest = view.rest(now, self.policy.offer_lead);
-        let wait = match view.estimated_wait(place.ahead_in_line(), rest, now) {
+        let wait = match view.told_wait(position, &place, rest, now) {
             Estimate::Known { p50, p90 } => Wait::Known { p50_seconds: seconds_up(p50), p90_seconds: seconds_up(p90) },
             Estimate::Unknown(reason) => Wait::Unknown(reason),
         };
