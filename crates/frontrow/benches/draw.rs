@@ -1,4 +1,4 @@
-//! How long the opening of a lobby takes, by its entries, over SQLite: `cargo bench --bench draw`.
+//! How long the opening of a lobby takes, by its entries, over `SQLite`: `cargo bench --bench draw`.
 //!
 //! From the moment at which the lobby may be sealed: the entries are counted, the order is drawn and each entry gets its
 //! place, by the commands that the line's leader gives. Every batch is a transaction on the disk.
@@ -55,8 +55,8 @@ impl Lobby {
             after = highest.id.position;
             for token in &tokens {
                 entered.add(token.id.position);
-                let (room, position) = (self.room_id.get(), token.id.position.0);
-                root.push(leaf_of(&entry_text(room, position, token.user_id.0, token.issued_at.micros())));
+                let (number, user) = (token.id.position.0, token.user_id.0);
+                root.push(leaf_of(&entry_text(self.room_id.get(), number, user, token.issued_at.micros())));
             }
         }
         self.step(DrawStep::Count { fence: FENCE, entered, tree: root.root() }).await
@@ -90,25 +90,29 @@ async fn measure(entries: u128) {
         lobby.batch(join.collect()).await;
     }
     clock.advance(OPENS);
-    let start = Instant::now();
+    let mut last_lap = Instant::now();
+    let mut lap = || {
+        let now = Instant::now();
+        now.duration_since(std::mem::replace(&mut last_lap, now))
+    };
     let DrawPhase::Sealed { last } = lobby.step(DrawStep::Seal { fence: FENCE }).await else { panic!("not sealed") };
-    let sealed = start.elapsed();
+    let sealed = lap();
     lobby.count(last).await;
-    let counted = start.elapsed();
+    let counted = lap();
     let order = lobby.store.draw(room_id).await.unwrap().unwrap().order().unwrap();
-    let drawn = start.elapsed();
+    let drawn = lap();
     for next in order.chunks(ENTRIES_PER_PLACING_MAX) {
         lobby.step(DrawStep::Place { fence: FENCE, entries: next.to_vec() }).await;
     }
-    let placed = start.elapsed();
+    let placed = lap();
     let ms = |span: Duration| span.as_millis();
     println!(
         "{entries:>9}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}",
         ms(sealed),
-        ms(counted - sealed),
-        ms(drawn - counted),
-        ms(placed - drawn),
-        ms(placed)
+        ms(counted),
+        ms(drawn),
+        ms(placed),
+        ms(sealed + counted + drawn + placed)
     );
 }
 

@@ -1,6 +1,6 @@
 //! Operators' calls over HTTP.
 
-use frontrow_testkit::{PRICE, Server, id, items};
+use frontrow_testkit::{PRICE, Server, eventually, id, items};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -295,6 +295,7 @@ async fn a_told_wait_is_compared_with_the_turn_that_came() {
     let operator = server.operator().await;
     let (first, second, third) =
         (server.buyer("first").await, server.buyer("second").await, server.buyer("third").await);
+    let behind = server.buyer("behind").await;
     let inside = first.enter(None).await;
     let next = second.join(None).await["token"].as_str().unwrap().to_owned();
     let last = third.join(None).await["token"].as_str().unwrap().to_owned();
@@ -303,6 +304,13 @@ async fn a_told_wait_is_compared_with_the_turn_that_came() {
     first.delete(&format!("/queue/tokens/{inside}")).await.expect(204);
     second.wait_for(&next, "offered").await;
     second.activate(&next).await.expect(200);
+    server.advance(1);
+    let behind_token = behind.join(None).await["token"].as_str().unwrap().to_owned();
+    eventually("the forecast knows that the place is taken", async || {
+        let told = &behind.position(&behind_token).await["estimated_wait"];
+        told["p50_seconds"].as_i64().filter(|seconds| *seconds >= 20)
+    })
+    .await;
     let told = third.position(&last).await["estimated_wait"].clone();
     assert!(told["p50_seconds"].as_i64().unwrap() >= 5, "{told}");
     let told_waits = async || operator.get("/operator/rooms/0").await.expect(200)["told_waits"].clone();

@@ -175,25 +175,52 @@ pub struct BeaconRequest {
     signature: String,
 }
 
-/// The proof of an entry in a draw: `record` (the draw without its entries), `entry` (its number, the text that was
-/// hashed, its index, the path to the root and its key), `rank` and `position`. `docs/draw.md` says how to check it.
-#[derive(Debug, ToSchema)]
-#[schema(as = EntryProof, value_type = Object, example = json!({
-    "record": { "format": "frontrow-draw/1", "room": 1, "entry_count": 12_000 },
-    "entry": { "number": 42, "index": 40, "text": "frontrow draw entry\nroom 1\nentry 42" },
-    "rank": 7, "position": 12_157
-}))]
-#[expect(dead_code, reason = "describes what the crate of the draw writes")]
-pub struct EntryProofBody(serde_json::Value);
-
-/// The record of a draw, of the format `frontrow-draw/1`: all that is needed to repeat it. `frontrow verify-draw` reads
+/// The proof of an entry in a draw; before the draw it is the draw as it stands instead. `docs/draw.md` says how to check
 /// it.
 #[derive(Debug, ToSchema)]
-#[schema(as = DrawRecord, value_type = Object, example = json!({
-    "format": "frontrow-draw/1", "room": 1, "entry_count": 12_000, "decided_by": "beacon", "entries": []
-}))]
+#[schema(as = EntryProof)]
 #[expect(dead_code, reason = "describes what the crate of the draw writes")]
-pub struct DrawRecordBody(serde_json::Value);
+pub struct EntryProofBody {
+    /// The record of the draw without its entries.
+    #[schema(required = false, value_type = Object,
+        example = json!({ "format": "frontrow-draw/1", "room": 1, "entry_count": 12_000 }))]
+    record: serde_json::Value,
+    /// The entry: its number, the text that was hashed, its leaf and index, the path to the root, and its key.
+    #[schema(required = false, value_type = Object,
+        example = json!({ "number": 42, "index": 40, "text": "frontrow draw entry\nroom 1\nentry 42" }))]
+    entry: serde_json::Value,
+    /// Its rank in the draw, from 1.
+    #[schema(required = false, example = 7)]
+    rank: u64,
+    /// The place in line that the rank became.
+    #[schema(required = false, example = 12_157)]
+    position: i64,
+}
+
+/// The record of a draw: all that is needed to repeat it. `frontrow verify-draw` reads it, and `docs/draw.md` says what
+/// its further fields are.
+#[derive(Debug, ToSchema)]
+#[schema(as = DrawRecord)]
+#[expect(dead_code, reason = "describes what the crate of the draw writes")]
+pub struct DrawRecordBody {
+    /// The format.
+    #[schema(example = "frontrow-draw/1")]
+    format: String,
+    /// The room.
+    #[schema(example = 1)]
+    room: i64,
+    /// How many entries were drawn.
+    #[schema(example = 12_000)]
+    entry_count: u64,
+    /// What decided the order: `beacon` or `secret_alone`.
+    #[schema(example = "beacon")]
+    decided_by: String,
+    /// Pairs of the number of an entry and its leaf, by ascending number.
+    #[schema(value_type = Vec<Vec<serde_json::Value>>, example = json!([
+        [1, "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"]
+    ]))]
+    entries: Vec<serde_json::Value>,
+}
 
 /// The draw of a room's lobby.
 ///

@@ -122,6 +122,10 @@ fn answer(operation: &str, status: &str) -> Option<Value> {
             "queue": { "status": "ended", "ahead": 0, "end_reason": "paid", "outlook": null, "estimated_wait": { "p50_seconds": 0, "p90_seconds": 0 },
                 "poll_after_ms": 28_900, "as_of": "2027-02-01T01:06:00.250000Z" }
         }),
+        ("line_receipt", "200") => json!({
+            "room_id": 1, "opening": "draw", "status": "ended", "end_reason": "paid", "joined_at": "2027-02-01T00:40:00.250000Z",
+            "activated_at": "2027-02-01T01:01:00.250000Z", "ended_at": "2027-02-01T01:03:00.250000Z"
+        }),
         ("cancel_reservation" | "cancel_for_user", "200") => json!({ "status": "cancelled", "closed_at": closed_at }),
         ("refund" | "refund_for_user", "200") => json!({
             "status": "refunded", "paid_at": "2027-02-01T01:03:00.250000Z",
