@@ -113,12 +113,18 @@ mod tests {
 
     #[test]
     fn of_uses_at_once_one_is_the_first() {
-        let used = UsedProofs::default();
-        let answers = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| note(&used, 7, 0))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
-        });
-        assert_eq!(answers.iter().filter(|one| **one == Use::First).count(), 1);
+        let (used, together) = (UsedProofs::default(), std::sync::Barrier::new(8));
+        for digest in 0..200 {
+            let answers = std::thread::scope(|scope| {
+                let ask = || {
+                    together.wait();
+                    note(&used, digest, 0)
+                };
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+            });
+            assert_eq!(answers.iter().filter(|one| **one == Use::First).count(), 1, "{digest}");
+        }
     }
 
     #[test]
