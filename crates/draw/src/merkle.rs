@@ -96,6 +96,12 @@ impl MerkleTree {
         Self { levels }
     }
 
+    /// The leaves.
+    #[must_use]
+    pub fn leaves(&self) -> &[Digest] {
+        self.levels.first().map_or(&[], Vec::as_slice)
+    }
+
     /// The root.
     #[must_use]
     pub fn root(&self) -> Digest {

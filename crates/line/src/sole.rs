@@ -49,12 +49,12 @@ impl SoleInstance {
             if store.has_unanswered_commits() {
                 return;
             }
+            // Positions that a draw has reserved get their tokens later: as the draw was before the rows are read, since
+            // an entry may be placed meanwhile.
+            let draw = lines.view(room).map(|view| view.room().draw);
             match (store.now().await, store.unassigned_positions(room, after, to).await) {
                 (Ok(now), Ok(mut unused)) => {
-                    // Those that a draw has reserved get their tokens later.
-                    if let Some(view) = lines.view(room) {
-                        unused.retain(|position| !view.room().draw.awaits_token(*position));
-                    }
+                    unused.retain(|position| !draw.is_some_and(|draw| draw.awaits_token(*position)));
                     let unused: Vec<_> =
                         unused.into_iter().map(|position| TokenId { room_id: room, position }).collect();
                     lines.apply(room, &Delta { unused: &unused, ..Delta::none(now) });

@@ -4,13 +4,13 @@
 mod drawn;
 
 pub use drawn::DrawnOrder;
-pub(crate) use drawn::DrawnOrders;
+pub(crate) use drawn::{DrawnEntry, DrawnOrders};
 
 use crate::office::{BoxOffice, ServiceError};
 use frontrow_domain::{
     command::{Command, DrawStep},
     id::{Position, RoomId, TokenId},
-    line::{BeaconWait, Draw, DrawPhase, ENTRIES_PER_PLACING_MAX, EntrySet, Fence, Room, Token, TokenState},
+    line::{BeaconWait, Draw, DrawPhase, ENTRIES_PER_PLACING_MAX, EndReason, EntrySet, Fence, Room, Token, TokenState},
     refusal::{EntityKind, Refusal},
     user::Caller,
 };
@@ -78,13 +78,18 @@ impl BoxOffice {
         if view.room().draw != DrawPhase::Lobby || self.drawn_orders.is_begun(room_id) {
             return Ok(());
         }
+        let mut is_begun = true;
         if self.store.draw(room_id).await?.is_none() {
             let (secret, beacon) = (DrawSecret::from_bytes(self.ids.secret()), self.beacon);
-            let _: Room = self
+            let room: Room = self
                 .run(Caller::System, Command::StepDraw { room_id, step: DrawStep::Begin { secret, beacon } })
                 .await?;
+            // An operator may have closed the lobby meanwhile, and may open it again.
+            is_begun = room.draw == DrawPhase::Lobby;
         }
-        self.drawn_orders.note_begun(room_id);
+        if is_begun {
+            self.drawn_orders.note_begun(room_id);
+        }
         Ok(())
     }
 
@@ -102,13 +107,46 @@ impl BoxOffice {
         Ok(SignedToken { id: TokenId { position, ..signed.id }, ..signed })
     }
 
-    /// The entry and the rank of a drawn token; none if the order is not drawn, or the token was no entry.
-    pub(crate) async fn drawn_entry(&self, token: TokenId) -> Result<Option<(Position, i64)>, ServiceError> {
+    /// What the draw gave a token; none if the order is not drawn, or the token was no entry.
+    pub(crate) async fn drawn_entry(&self, token: TokenId) -> Result<Option<DrawnEntry>, ServiceError> {
         let order = match self.drawn_order(token.room_id).await {
             Err(ServiceError::Refused(_)) => return Ok(None),
             order => order?,
         };
-        Ok(order.entry_at(token.position).and_then(|entry| Some((entry, order.rank_of(entry)?))))
+        let entry = order.entry_at(token.position);
+        Ok(entry.and_then(|entry| Some(DrawnEntry { entry, rank: order.rank_of(entry)?, entries: order.entries() })))
+    }
+
+    /// The row of a place in line. While a drawn place has no row, its entry's stands for it: it gets its row soon, or
+    /// never, if the entry left before.
+    pub(crate) async fn row_of_place(&self, place: TokenId) -> Result<Option<Token>, ServiceError> {
+        if let Some(row) = self.store.token(place).await? {
+            return Ok(Some(row));
+        }
+        let Some(drawn) = self.drawn_entry(place).await? else { return Ok(None) };
+        match self.store.token(TokenId { position: drawn.entry, ..place }).await? {
+            // It was placed between the two reads.
+            Some(entry) if entry.end_reason() == Some(EndReason::Drawn) => Ok(self.store.token(place).await?),
+            entry => Ok(entry.map(|entry| Token { id: place, ..entry })),
+        }
+    }
+
+    /// Leaves the line at a place, or as its entry while the place has no token.
+    pub(crate) async fn leave_place(&self, caller: Caller, place: TokenId) -> Result<(), ServiceError> {
+        let leave = async |token: TokenId| self.run::<Token>(caller, Command::LeaveQueue { token }).await;
+        let left = match leave(place).await {
+            Err(ServiceError::Refused(refusal @ Refusal::NotFound { .. })) => {
+                let drawn = self.drawn_entry(place).await?.ok_or(refusal)?;
+                leave(TokenId { position: drawn.entry, ..place }).await?
+            }
+            left => left?,
+        };
+        if left.end_reason() != Some(EndReason::Drawn) {
+            return Ok(());
+        }
+        // The entry got its place meanwhile.
+        let position = self.drawn_order(left.id.room_id).await?.position_of(left.id.position);
+        leave(TokenId { position: position.unwrap_or(left.id.position), ..left.id }).await.map(|_| ())
     }
 
     /// The order of a room's entries.
@@ -164,11 +202,9 @@ impl BoxOffice {
         let missing = Refusal::NotFound { what: EntityKind::Draw };
         let standing = self.draw_standing(room_id).await?;
         let facts = facts_of(&standing.draw, &standing.room).ok_or_else(|| missing.clone())?;
-        let _one_at_a_time = self.drawn_orders.lock_leaves().await;
-        let entries = self.leaves(&standing.draw).await?;
-        if u64::try_from(entries.len()).ok() != Some(facts.entry_count) {
-            return Err(missing.into());
-        }
+        let tree = self.entry_tree(&standing.draw).await?;
+        let sealed = standing.draw.sealed.as_ref().ok_or(missing)?;
+        let entries = sealed.entered.iter().map(|entry| entry.0).zip(tree.leaves().iter().copied()).collect();
         Ok(DrawRecord { facts, entries })
     }
 

@@ -317,7 +317,7 @@ impl BoxOffice {
         let shared = if is_behind { self.peers.token(signed.id).await.ok() } else { None };
         let row = match shared.flatten() {
             Some(row) => Some(row),
-            None => self.store.token(signed.id).await?,
+            None => self.row_of_place(signed.id).await?,
         };
         self.locate(row.filter(|row| caller.may_act_for(row.user_id)).ok_or(missing)?).await
     }
@@ -360,8 +360,8 @@ impl BoxOffice {
     /// # Errors
     /// [`Refusal::NotFound`] if the token is not the caller's.
     pub async fn leave_queue(&self, caller: Caller, token: &str) -> Result<(), ServiceError> {
-        let token = self.verify_token(token).await?.id;
-        self.run(caller, Command::LeaveQueue { token }).await
+        let place = self.verify_token(token).await?.id;
+        self.leave_place(caller, place).await
     }
 
     /// Moves a line as the leader with this fence.

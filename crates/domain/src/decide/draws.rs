@@ -141,6 +141,9 @@ fn hand_in(world: &mut World, caller: Caller, room_id: RoomId, signature: &Beaco
         return Ok(Outcome::Room(room));
     }
     let Some(round) = draw.sealed.as_ref().map(|sealed| sealed.round) else { return Err(Refusal::DrawNotWaiting) };
+    if draw.deadline().is_some_and(|deadline| world.now >= deadline) {
+        return Err(Refusal::DrawNotWaiting);
+    }
     let randomness = draw.beacon.chain.verify(round, signature.bytes());
     let randomness = randomness.map_err(|_| Refusal::BeaconInvalid { round: round.0 })?;
     Ok(decide(world, room, draw, Some((*signature, randomness))))

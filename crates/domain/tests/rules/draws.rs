@@ -234,6 +234,8 @@ fn a_draw_with_a_beacon_waits_for_its_round_and_takes_no_other_signature() {
     // Without a signature by the deadline the secret alone decides.
     other.run([(OPENS + 30 * S - 1, CLOCK, give_up(), "room"), (OPENS + 30 * S - 1, BOSS, give_up(), "forbidden")]);
     assert_eq!(draw(&other).result, None);
+    // From the deadline on no signature counts, whether or not the leader has given the beacon up yet.
+    other.run([(OPENS + 30 * S, MINJI, hand_in(signature), "draw_not_waiting")]);
     other.run([(OPENS + 30 * S, CLOCK, give_up(), "room"), (OPENS + 31 * S, MINJI, hand_in(signature), "room")]);
     let alone = draw(&other).result.clone().unwrap();
     assert_eq!((alone.signature, alone.drawn_at), (None, at(OPENS + 30 * S)));

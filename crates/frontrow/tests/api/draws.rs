@@ -115,12 +115,15 @@ async fn a_draw_waits_for_its_beacon_and_the_secret_alone_decides_after_the_dead
     let concert = concert_with_lobby(&server).await;
     let buyer = server.buyer("buyer").await;
     let token = buyer.join(Some(concert)).await["token"].as_str().unwrap().to_owned();
+    let leaver = server.buyer("leaver").await;
+    let left = leaver.join(Some(concert)).await["token"].as_str().unwrap().to_owned();
     let path = format!("/rooms/{concert}/draw/beacon");
     let signature = json!({ "signature": "a".repeat(96) });
     buyer.post(&path, &signature).await.problem(409, "draw_not_waiting");
     server.advance(OPENS_SECONDS);
     let draw = async || server.anonymous().get(&format!("/rooms/{concert}/draw")).await.expect(200);
-    eventually("the entries are fixed", async || (draw().await["sealed"]["entries"] == 1).then_some(())).await;
+    eventually("the entries are fixed", async || (draw().await["sealed"]["entries"] == 2).then_some(())).await;
+    leaver.delete(&format!("/queue/tokens/{left}")).await.expect(204);
     assert_eq!(buyer.position(&token).await["estimated_wait"]["reason"], "drawing");
     server.anonymous().post(&path, &signature).await.problem(401, "unauthorized");
     buyer.post(&path, &signature).await.problem(422, "beacon_invalid");
@@ -130,6 +133,11 @@ async fn a_draw_waits_for_its_beacon_and_the_secret_alone_decides_after_the_dead
     server.advance(31);
     eventually("the turn comes", async || (buyer.position(&token).await["status"] == "offered").then_some(())).await;
     assert_eq!(draw().await["result"]["decided_by"], "secret_alone");
+    // Who left after the entries were fixed was drawn, and got no place.
+    for path in [format!("/queue/tokens/{left}"), format!("/queue/tokens/{left}/receipt")] {
+        assert_eq!(leaver.get(&path).await.expect(200)["end_reason"], "left", "{path}");
+    }
+    leaver.delete(&format!("/queue/tokens/{left}")).await.expect(204);
     server.close().await;
 }
 

@@ -9,10 +9,12 @@ use axum::{
     routing::post,
 };
 use frontrow_testkit::{ApiAnswer, Browser, Client, Server};
+use http_body_util::{BodyExt as _, Full};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -48,8 +50,15 @@ async fn answer(State(checker): State<Questions>, headers: HeaderMap, body: Byte
     match says {
         Says::Text(status, text) => Response::builder().status(status).body(Body::from(text)).unwrap(),
         Says::Nothing => std::future::pending().await,
-        Says::HalfAnAnswer => Response::builder().header("content-length", "20").body(Body::from("{")).unwrap(),
+        Says::HalfAnAnswer => Response::new(half_a_body()),
     }
+}
+
+/// The beginning of a body whose end never comes.
+fn half_a_body() -> Body {
+    let never = std::future::pending::<Option<Result<HeaderMap, Infallible>>>();
+    // A mapped body tells no length.
+    Body::new(Full::new(Bytes::from_static(b"{")).with_trailers(never).map_frame(|frame| frame))
 }
 
 /// A checker that listens.

@@ -31,9 +31,12 @@ async fn a_receipt_of_a_drawn_place_says_how_the_place_was_given_and_what_became
             draft.opens_at = START.plus(Span::from_secs(600));
         })
         .await;
-    let (buyer, other) = (server.buyer("buyer").await, server.buyer("other").await);
+    let (buyer, other, leaver) =
+        (server.buyer("buyer").await, server.buyer("other").await, server.buyer("leaver").await);
     let joined = buyer.join(Some(hall.id())).await;
     other.join(Some(hall.id())).await;
+    let left = leaver.join(Some(hall.id())).await["token"].as_str().unwrap().to_owned();
+    leaver.delete(&format!("/queue/tokens/{left}")).await.expect(204);
     let path = format!("/queue/tokens/{}/receipt", joined["token"].as_str().unwrap());
 
     let in_lobby = buyer.get(&path).await.expect(200);
@@ -42,6 +45,11 @@ async fn a_receipt_of_a_drawn_place_says_how_the_place_was_given_and_what_became
         (&in_lobby["position"], &in_lobby["rank"], &in_lobby["ahead_at_start"]),
         (&json!(null), &json!(null), &json!(null))
     );
+
+    let receipt_of_leaver = async || leaver.get(&format!("/queue/tokens/{left}/receipt")).await.expect(200);
+    let out_of_lobby = receipt_of_leaver().await;
+    assert_eq!((&out_of_lobby["opening"], &out_of_lobby["entry"]), (&json!("draw"), &json!(3)));
+    assert_eq!((&out_of_lobby["end_reason"], &out_of_lobby["position"]), (&json!("left"), &json!(null)));
 
     server.advance(600);
     eventually("the buyer has the turn", async || {
@@ -66,6 +74,10 @@ async fn a_receipt_of_a_drawn_place_says_how_the_place_was_given_and_what_became
     {
         assert_eq!(signed[claim], receipt[field], "{claim}");
     }
+
+    let out_of_lobby = receipt_of_leaver().await;
+    assert_eq!((&out_of_lobby["entry"], &out_of_lobby["rank"]), (&json!(3), &json!(null)), "it was not drawn");
+    assert_eq!((&out_of_lobby["opening"], &out_of_lobby["position"]), (&json!("draw"), &json!(null)));
 
     other.get(&path).await.problem(404, "not_found");
     server.anonymous().get(&path).await.expect(401);

@@ -18,6 +18,17 @@ use std::{
 /// How many entries the kept orders may have together: eight bytes each.
 const KEPT_ENTRIES_MAX: usize = 8_000_000;
 
+/// What a draw gave one entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DrawnEntry {
+    /// The entry.
+    pub(crate) entry: Position,
+    /// Its rank, from 1.
+    pub(crate) rank: i64,
+    /// How many entries were drawn.
+    pub(crate) entries: i64,
+}
+
 /// The order of the entries of a draw.
 #[derive(Debug)]
 pub struct DrawnOrder {
@@ -79,6 +90,11 @@ impl DrawnOrder {
     fn len(&self) -> usize {
         self.order.len()
     }
+
+    /// How many entries were drawn.
+    pub(crate) fn entries(&self) -> i64 {
+        i64::try_from(self.len()).unwrap_or(i64::MAX)
+    }
 }
 
 /// The orders of the latest draws, and what this instance knows of those that are not drawn.
@@ -87,8 +103,8 @@ pub(crate) struct DrawnOrders {
     rooms: Mutex<Rooms>,
     /// Locked while an order is computed, so that it is computed once.
     computing: tokio::sync::Mutex<()>,
-    /// The tree of the entries of the draw that was asked for last: 64 bytes an entry.
-    tree: Mutex<Option<(RoomId, Arc<MerkleTree>)>>,
+    /// The trees of the entries of draws, the latest last: 64 bytes an entry.
+    trees: Mutex<Vec<(RoomId, Arc<MerkleTree>)>>,
     /// Locked while all entries of a draw are read.
     reading: tokio::sync::Mutex<()>,
 }
@@ -149,13 +165,18 @@ impl DrawnOrders {
 
     /// The tree of a room's entries, if it is kept.
     pub(crate) fn tree(&self, room: RoomId) -> Option<Arc<MerkleTree>> {
-        let tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
-        tree.as_ref().filter(|(id, _)| *id == room).map(|(_, tree)| Arc::clone(tree))
+        let trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        trees.iter().find(|(id, _)| *id == room).map(|(_, tree)| Arc::clone(tree))
     }
 
     pub(crate) fn keep_tree(&self, room: RoomId, tree: MerkleTree) -> Arc<MerkleTree> {
         let tree = Arc::new(tree);
-        *self.tree.lock().unwrap_or_else(PoisonError::into_inner) = Some((room, Arc::clone(&tree)));
+        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        trees.retain(|(id, _)| *id != room);
+        trees.push((room, Arc::clone(&tree)));
+        while trees.len() > 1 && trees.iter().map(|(_, tree)| tree.leaves().len()).sum::<usize>() > KEPT_ENTRIES_MAX {
+            trees.remove(0);
+        }
         tree
     }
 

@@ -2,7 +2,7 @@
 
 use crate::office::{BoxOffice, ServiceError};
 use frontrow_domain::{
-    line::{OpeningOrder, TokenColumns, TokenStatus},
+    line::{DrawPhase, OpeningOrder, TokenColumns},
     refusal::{EntityKind, Refusal},
     time::Time,
     user::Caller,
@@ -31,14 +31,19 @@ impl BoxOffice {
     pub async fn line_receipt(&self, caller: Caller, token: &str, issuer: &str) -> Result<SignedReceipt, ServiceError> {
         let super::VerifiedToken { signed, view } = self.verified(token).await?;
         let missing = Refusal::NotFound { what: EntityKind::Token };
-        let row = self.store.token(signed.id).await?.filter(|row| caller.may_act_for(row.user_id)).ok_or(missing)?;
+        let row = self.row_of_place(signed.id).await?.filter(|row| caller.may_act_for(row.user_id)).ok_or(missing)?;
         let draw = view.room().draw;
-        let is_undrawn = row.status() == TokenStatus::Waiting && draw.is_undrawn(row.id.position);
+        // The number of an entry is no place, not even of one that left before the draw.
+        let is_undrawn = draw == DrawPhase::Lobby || draw.last_entry().is_some_and(|last| row.id.position <= last);
         let drawn_entry = match draw.reserved() {
-            Some(reserved) if row.id.position <= reserved.used_to => {
-                self.drawn_entry(row.id).await?.map(|(entry, rank)| (entry.0, rank))
-            }
+            Some(reserved) if !is_undrawn && row.id.position <= reserved.end => self.drawn_entry(row.id).await?,
             _ => None,
+        };
+        let ahead_at_start = match drawn_entry {
+            Some(drawn) => Some(drawn.rank - 1),
+            // How many are in front of those who came after the opening is known when the entries are counted.
+            None if is_undrawn || matches!(draw, DrawPhase::Sealed { .. }) => None,
+            None => Some(draw.in_front_of(row.id.position)),
         };
         let columns = TokenColumns::from(row);
         let claims = ReceiptClaims {
@@ -52,11 +57,11 @@ impl BoxOffice {
             } else {
                 OpeningOrder::FirstCome
             }),
-            entry: drawn_entry.map(|(entry, _)| entry).or(is_undrawn.then_some(row.id.position.0)),
-            entries: drawn_entry.map(|_| draw.entries()),
-            rank: drawn_entry.map(|(_, rank)| rank),
+            entry: drawn_entry.map(|drawn| drawn.entry.0).or(is_undrawn.then_some(row.id.position.0)),
+            entries: drawn_entry.map(|drawn| drawn.entries),
+            rank: drawn_entry.map(|drawn| drawn.rank),
             place: (!is_undrawn).then_some(row.id.position.0),
-            ahead_at_start: (!is_undrawn).then(|| draw.in_front_of(row.id.position)),
+            ahead_at_start,
             status: word(&row.status()),
             turns_passed: row.turns_passed,
             activated_at: columns.activated_at.map(Time::micros),
