@@ -175,6 +175,52 @@ pub struct BeaconRequest {
     signature: String,
 }
 
+/// The record of a draw without its entries. `docs/draw.md` says what its further fields are.
+#[derive(Debug, ToSchema)]
+#[schema(as = DrawFacts)]
+#[expect(dead_code, reason = "describes what the crate of the draw writes")]
+pub struct DrawFactsBody {
+    /// The format.
+    #[schema(example = "frontrow-draw/1")]
+    format: String,
+    /// The room.
+    #[schema(example = 1)]
+    room: i64,
+    /// How many entries were drawn.
+    #[schema(example = 12_000)]
+    entry_count: u64,
+    /// What decided the order: `beacon` or `secret_alone`.
+    #[schema(example = "beacon")]
+    decided_by: String,
+}
+
+/// An entry with what proves it.
+#[derive(Debug, ToSchema)]
+#[schema(as = ProvedEntry)]
+#[expect(dead_code, reason = "describes what the crate of the draw writes")]
+pub struct ProvedEntryBody {
+    /// Its number.
+    #[schema(example = 42)]
+    number: i64,
+    /// The text that was hashed.
+    #[schema(
+        example = "frontrow draw entry\nroom 1\nentry 42\nuser 0193f3c4-5a6b-7c8d-9e0f-112233445508\nentered_at 1"
+    )]
+    text: String,
+    /// The hash of the text: a leaf of the tree.
+    #[schema(example = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae")]
+    leaf: String,
+    /// The leaf's index among all leaves, from 0.
+    #[schema(example = 40)]
+    index: u64,
+    /// The siblings on the way from the leaf to the root.
+    #[schema(example = json!(["fe290beca10872ef2fb164d2aa4442de4566183ec51c56ff3cd603d930e54fdd"]))]
+    path: Vec<String>,
+    /// What the entry was ordered by.
+    #[schema(example = "128e474bd9af3e9d779a03f482caa35af3c00999ae7820b72cbe8cd9e9272f9e")]
+    key: String,
+}
+
 /// The proof of an entry in a draw; before the draw it is the draw as it stands instead. `docs/draw.md` says how to check
 /// it.
 #[derive(Debug, ToSchema)]
@@ -182,13 +228,11 @@ pub struct BeaconRequest {
 #[expect(dead_code, reason = "describes what the crate of the draw writes")]
 pub struct EntryProofBody {
     /// The record of the draw without its entries.
-    #[schema(required = false, value_type = Object,
-        example = json!({ "format": "frontrow-draw/1", "room": 1, "entry_count": 12_000 }))]
-    record: serde_json::Value,
-    /// The entry: its number, the text that was hashed, its leaf and index, the path to the root, and its key.
-    #[schema(required = false, value_type = Object,
-        example = json!({ "number": 42, "index": 40, "text": "frontrow draw entry\nroom 1\nentry 42" }))]
-    entry: serde_json::Value,
+    #[schema(required = false)]
+    record: DrawFactsBody,
+    /// The entry.
+    #[schema(required = false)]
+    entry: ProvedEntryBody,
     /// Its rank in the draw, from 1.
     #[schema(required = false, example = 7)]
     rank: u64,

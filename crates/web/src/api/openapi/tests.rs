@@ -288,7 +288,7 @@ fn what_a_schema_takes_is_what_the_server_takes() {
     }
     let reason = not_null(schemas["EstimatedWait"]["properties"]["reason"].clone());
     assert_eq!(reason["$ref"], "#/components/schemas/WaitUnknown");
-    assert_eq!(schemas["WaitUnknown"]["enum"].as_array().unwrap().len(), 4);
+    assert_eq!(schemas["WaitUnknown"]["enum"].as_array().unwrap().len(), 6);
 }
 
 #[test]
