@@ -16,7 +16,7 @@ impl BoxOffice {
     /// Ends the place of a user in a line, for a reason. A user without a place stays without.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] for an unknown room or user.
+    /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound) for an unknown room or user.
     pub async fn remove_from_line(
         &self,
         caller: Caller,
@@ -32,7 +32,8 @@ impl BoxOffice {
     /// none if it has been lifted since.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] for an unknown room or user, [`Refusal::Malformed`] for an end that is over.
+    /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound) for an unknown room or user,
+    /// [`Refusal::Malformed`](frontrow_domain::refusal::Refusal::Malformed) for an end that is over.
     pub async fn block_from_line(
         &self,
         caller: Caller,
@@ -48,7 +49,7 @@ impl BoxOffice {
     /// Lets a blocked user join a line again. A user who is not blocked stays so.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] for an unknown room or user.
+    /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound) for an unknown room or user.
     pub async fn unblock_from_line(
         &self,
         caller: Caller,
@@ -71,7 +72,7 @@ impl BoxOffice {
     /// The blocks from a line, by user: those that are over, too, until they are removed.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] for an unknown room.
+    /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound) for an unknown room.
     pub async fn line_blocks(&self, room: RoomId, page: Page<UserId>) -> Result<Vec<LineBlock>, ServiceError> {
         self.view(room).await?;
         Ok(self.store.line_blocks(room, page).await?)
