@@ -99,7 +99,7 @@ fn count(
     if entered.iter().last().is_some_and(|highest| highest > last) {
         return Err(malformed("An entry came after the lobby was sealed."));
     }
-    // The round comes after the entries are fixed: whoever fixes them cannot know its value.
+    // The round comes after the entries are fixed, so its value cannot be known when they are.
     let round = draw.round_after(world.now);
     draw.sealed = Some(SealedEntries { sealed_at: world.now, entered: entered.clone(), root: tree, round });
     let detail = json!({ "entries": entered.len(), "root": tree.to_string(), "round": round });

@@ -51,7 +51,7 @@ pub(super) fn create(world: &mut World, caller: Caller, new: &NewRoom) -> Decisi
     Ok(Outcome::Room(room))
 }
 
-/// Closes a room for good: nobody joins it any more, and who waits is told. Active tokens stay to their end. A room that
+/// Closes a room for good: it issues no more tokens, and waiting tokens end. Active tokens stay to their end. A room that
 /// is closed stays as it is.
 pub(super) fn close(world: &mut World, caller: Caller, id: RoomId, basis: Option<Time>, reason: &str) -> Decision {
     check_operator(caller)?;

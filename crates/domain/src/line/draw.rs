@@ -36,7 +36,7 @@ pub enum DrawPhase {
     /// No draw: tokens wait in the order of coming.
     #[default]
     None,
-    /// The lobby is open: whoever waits is an entry.
+    /// The lobby is open: every waiting token is an entry.
     Lobby,
     /// The lobby is closed, and the order is not drawn yet.
     Sealed {

@@ -9,7 +9,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How long a pass is valid at most. An edge asks nobody, so a pass outlives an end of its turn by up to this time; and
+/// How long a pass is valid at most. An edge makes no call, so a pass outlives an end of its turn by up to this time; and
 /// a visitor who reads a page for that long does not lose the place.
 pub const PASS_LIFE: Span = Span::from_secs(300);
 

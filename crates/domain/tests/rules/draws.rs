@@ -1,4 +1,4 @@
-//! The draw of a lobby: whoever is there before the opening has the same chance, and whoever comes later waits behind.
+//! The draw of a lobby: all tokens issued before the opening have the same chance, and later tokens wait behind them.
 
 use crate::support::{
     BOSS, CLOCK, JUNHO, MIN, MINJI, S, SORA, SaleModel, activate, add_seats, advance, at, hold, issue, leave,

@@ -76,7 +76,7 @@ fn a_room_is_opened_and_closed_by_operators_within_bounds() {
 }
 
 #[test]
-fn a_closed_room_lets_nobody_join_and_ends_who_waits_but_not_who_is_inside() {
+fn a_closed_room_issues_no_token_and_ends_waiting_tokens_but_not_active_ones() {
     let end = || Command::EndClosedLine { room_id: SITE, limit: 10 };
     let mut office = SaleModel::new();
     office.run([

@@ -64,7 +64,7 @@ async fn a_receipt_of_a_drawn_place_says_how_the_place_was_given_and_what_became
     assert_eq!((&receipt["entry"], &receipt["entries"]), (&json!(1), &json!(2)));
     let rank = receipt["rank"].as_i64().unwrap();
     assert!((1..=2).contains(&rank));
-    assert_eq!(receipt["ahead_at_start"], rank - 1, "nobody else was in front");
+    assert_eq!(receipt["ahead_at_start"], rank - 1, "as many places are in front as have a better rank");
     assert_eq!(receipt["joined_at"], START.to_string());
     assert!(receipt["activated_at"].is_string() && receipt["ended_at"].is_string());
 

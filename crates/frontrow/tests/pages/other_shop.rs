@@ -114,7 +114,7 @@ async fn an_operator_opens_a_line_for_a_site_and_closes_it_in_the_cockpit() {
     let front = second.open(&line).await;
     let behind = second.send(&line, &[("key", &key(&front))]).await.leads_to().to_owned();
 
-    // Closed: who waits is told, and nobody joins any more.
+    // Closed: the page of a waiting token says so, and the room issues no more tokens.
     let close = format!("{page}/close");
     let asked = operator.open(&close).await;
     operator.send(&close, &[("key", &key(&asked)), ("reason", "")]).await.shows(422, &[]);

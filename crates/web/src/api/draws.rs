@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DrawStage {
-    /// The lobby is open: whoever waits is an entry.
+    /// The lobby is open: every waiting token is an entry.
     Lobby,
     /// The lobby is closed, and the order is not drawn yet.
     Sealed,
