@@ -12,9 +12,13 @@ mod lowest;
 mod outlook;
 mod pacing;
 #[cfg(test)]
+mod pacing_tests;
+#[cfg(test)]
 pub(super) mod tests;
 mod told;
 mod visits;
+#[cfg(test)]
+mod wait_tests;
 
 pub use apply::{Delta, Effects, deltas};
 pub use pacing::POLL_GIVEN_MS;

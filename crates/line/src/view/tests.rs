@@ -102,7 +102,7 @@ pub(crate) fn line(model: &Model, now: Time) -> Line {
     }
 }
 
-fn apply(view: &mut RoomView, changes: &Changes) {
+pub(super) fn apply(view: &mut RoomView, changes: &Changes) {
     for (room, delta) in deltas(changes) {
         assert_eq!(room, RoomId::HOUSE);
         view.apply(&delta);
@@ -184,12 +184,12 @@ proptest! {
 }
 
 /// A room without a place, with so many in line.
-fn full_room(waiting: i64) -> (Model, RoomView) {
+pub(super) fn full_room(waiting: i64) -> (Model, RoomView) {
     room_of(0, waiting)
 }
 
 /// A room of so many places with so many in line, who came long ago.
-fn room_of(places: i64, waiting: i64) -> (Model, RoomView) {
+pub(super) fn room_of(places: i64, waiting: i64) -> (Model, RoomView) {
     let mut model = Model::new(places, START);
     let joins: Vec<_> = (0..waiting)
         .map(|user| Request {
@@ -202,237 +202,6 @@ fn room_of(places: i64, waiting: i64) -> (Model, RoomView) {
     model.transact(long_ago, Policy::default(), &joins);
     let view = RoomView::from_rows(&line(&model, START));
     (model, view)
-}
-
-/// Lets the room fill and move on for so many seconds: in each the oldest visit ends, and those who are next come in,
-/// but for those who are silent. Returns the moment after it.
-fn move_on(model: &mut Model, view: &mut RoomView, seconds: i64, is_silent: impl Fn(Position) -> bool) -> Time {
-    let ask = |model: &mut Model, view: &mut RoomView, now: Time, requests: Vec<(Caller, Command)>| {
-        let requests: Vec<_> =
-            requests.into_iter().map(|(caller, command)| Request { caller, command, idempotency: None }).collect();
-        let (_, changes) = model.transact(now, Policy::default(), &requests);
-        apply(view, &changes);
-    };
-    let tokens = |model: &Model, status: TokenStatus| -> Vec<Token> {
-        model.tokens.values().filter(|token| token.status() == status).copied().collect()
-    };
-    let mut now = START;
-    for second in 1..=seconds {
-        now = START.plus(Span::from_secs(second));
-        let oldest = tokens(model, TokenStatus::Active).into_iter().min_by_key(Token::activated_at);
-        let leaves = oldest.map(|token| (Caller::Buyer(token.user_id), Command::LeaveQueue { token: token.id }));
-        ask(model, view, now, leaves.into_iter().collect());
-        let head = tokens(model, TokenStatus::Waiting).into_iter().map(|token| token.id.position).take(40);
-        let silent = LineEvent::Advance(head.filter(|at| is_silent(*at)).map(|at| at.0).collect());
-        let Request { caller, command, .. } = request(model, &silent).unwrap();
-        ask(model, view, now, vec![(caller, command)]);
-        let claims = tokens(model, TokenStatus::Offered).into_iter();
-        let claims = claims.map(|token| (Caller::Buyer(token.user_id), Command::ActivateToken { token: token.id }));
-        ask(model, view, now, claims.collect());
-    }
-    now
-}
-
-/// The estimated wait with so many ahead, in seconds.
-fn wait_of(view: &RoomView, ahead: i64, now: Time) -> (i64, i64) {
-    let Estimate::Known { p50, p90 } = view.estimated_wait(ahead, None, now) else { panic!("nothing is known") };
-    (p50.millis() / 1_000, p90.millis() / 1_000)
-}
-
-#[test]
-fn the_wait_is_unknown_until_visits_have_ended_and_while_paused() {
-    let (mut model, mut view) = room_of(10, 400);
-    let full = move_on(&mut model, &mut view, 1, |_| false);
-    assert_eq!(view.estimated_wait(9, None, full), Estimate::Unknown(WaitUnknown::Measuring));
-    // Given a room in which one of ten visits ends each second.
-    let now = move_on(&mut model, &mut view, 200, |_| false);
-    let (p50, p90) = wait_of(&view, 99, now);
-    assert!((90..=110).contains(&p50) && p90 > p50, "{p50}, {p90}");
-    // A cap of twice as many counts at once, and so does a rate.
-    let wider = Room { max_active: 20, ..view.room().clone() };
-    view.apply(&Delta { room: Some(&wider), ..Delta::none(now) });
-    let (twice, _) = wait_of(&view, 99, now);
-    assert!((40..=55).contains(&twice), "{twice}");
-    let slower = Room { admit_per_minute: Some(10), ..wider };
-    view.apply(&Delta { room: Some(&slower), ..Delta::none(now) });
-    let (by_rate, _) = wait_of(&view, 99, now);
-    assert!((560..=600).contains(&by_rate), "{by_rate}");
-    let pause = request(&model, &LineEvent::Pause(true)).unwrap();
-    let (_, changes) = model.transact(now, Policy::default(), &[pause]);
-    apply(&mut view, &changes);
-    assert_eq!(view.estimated_wait(9, None, now), Estimate::Unknown(WaitUnknown::Paused));
-}
-
-#[test]
-fn a_told_wait_rises_by_half_a_minute_at_most_until_the_settings_change() {
-    // Given a token that was told its wait in a room of which one visit ends each second.
-    let (mut model, mut view) = room_of(10, 400);
-    let now = move_on(&mut model, &mut view, 200, |_| false);
-    let position = Position(view.cursor().0 + 100);
-    let tell = |view: &RoomView, position: Position, at: Time| {
-        let told = view.told_wait(position, &view.place(position), None, at);
-        let Estimate::Known { p50, p90 } = told else { panic!("nothing is known") };
-        view.note_told(position, ToldWait { p50, p90 }, at);
-        (p50.millis() / 1_000, p90.millis() / 1_000)
-    };
-    let (first, _) = tell(&view, position, now);
-    // When no visit ends for ten minutes, then it is told half a minute more, and how long the wait may be.
-    let later = now.plus(Span::from_secs(600));
-    let estimate = wait_of(&view, view.ahead(position), later);
-    assert!(estimate.0 > first + 60, "{estimate:?} after {first}");
-    assert_eq!(tell(&view, position, later), (first + 30, estimate.1));
-    assert_eq!(tell(&view, position, later), (first + 30, estimate.1), "it does not creep up");
-    let other = Position(position.0 + 1);
-    assert!(tell(&view, other, later).0 > first + 60, "another token was told nothing yet");
-    let passed = view.cursor();
-    assert_eq!(tell(&view, passed, later).0, wait_of(&view, 0, later).0, "a token that came back is told the estimate");
-    // A view that is rebuilt from the rows knows what was told.
-    let rebuilt = RoomView::from_rows(&line(&model, later)).with_measurements_of(&view, later);
-    assert_eq!(tell(&rebuilt, position, later).0, first + 30);
-    // When the cap is lowered, then it is told all of the wait.
-    let narrow = Room { max_active: 5, ..view.room().clone() };
-    view.apply(&Delta { room: Some(&narrow), ..Delta::none(later) });
-    assert_eq!(tell(&view, position, later), wait_of(&view, view.ahead(position), later));
-}
-
-#[test]
-fn those_in_front_who_will_not_come_are_not_waited_for() {
-    let (mut model, mut view) = room_of(10, 800);
-    let now = move_on(&mut model, &mut view, 200, |position| position.0 % 2 == 0);
-    let (p50, _) = wait_of(&view, 99, now);
-    assert!((43..=57).contains(&p50), "{p50}");
-}
-
-#[test]
-fn the_wait_grows_while_no_visit_ends() {
-    let (mut model, mut view) = room_of(10, 400);
-    let now = move_on(&mut model, &mut view, 200, |_| false);
-    let later = now.plus(Span::from_secs(120));
-    assert!(wait_of(&view, 99, later).0 > wait_of(&view, 99, now).0 * 5 / 4);
-}
-
-#[test]
-fn no_token_waits_for_a_free_place() {
-    let model = Model::new(5, START);
-    let view = RoomView::from_rows(&line(&model, START));
-    assert_eq!(view.estimated_wait(4, None, START), Estimate::Known { p50: Span::ZERO, p90: Span::ZERO });
-    assert_eq!(view.estimated_wait(6, None, START), Estimate::Unknown(WaitUnknown::Measuring));
-}
-
-#[test]
-fn a_line_that_rests_until_the_sale_opens_has_no_estimate_and_is_asked_for_at_its_end() {
-    let mut model = Model::new(5, START);
-    model.rooms.get_mut(&RoomId::HOUSE).unwrap().opens_at = Some(START.plus(Span::from_secs(600)));
-    let view = RoomView::from_rows(&line(&model, START));
-    let lead = Span::from_secs(5);
-    let at = |seconds| START.plus(Span::from_secs(seconds));
-    assert_eq!(view.rest(START, lead), Some(Rest::For(Span::from_secs(595))));
-    assert_eq!(view.rest(at(595), lead), None);
-    assert_eq!(view.estimated_wait(0, view.rest(START, lead), START), Estimate::Unknown(WaitUnknown::SaleNotOpen));
-    let place = view.place(Position(1));
-    let even = |seconds| {
-        let rest = view.rest(at(seconds), lead);
-        (0..1_000).map(|seed| view.poll_after_ms(&place, seed, rest, START)).sum::<i64>() / 1_000
-    };
-    assert!((29_500..=30_500).contains(&even(0)), "{}", even(0));
-    assert!((9_800..=10_200).contains(&even(585)), "{}", even(585));
-    assert!((380..=420).contains(&even(595)), "a place is free: {}", even(595));
-}
-
-#[test]
-fn no_poll_comes_long_after_the_opening_and_those_of_a_long_line_are_spread_evenly() {
-    for (waiting, spread) in [(3, 500), (2_000, 500), (50_000, 2_000), (100_000, 4_000), (400_000, 4_000)] {
-        let mut line = line(&Model::new(5, START), START);
-        line.highest = Position(waiting);
-        line.waiting = (1..=waiting).map(Position).collect();
-        let view = RoomView::from_rows(&line);
-        let people = || (1..=waiting).step_by(usize::try_from(waiting / 10_000 + 1).unwrap());
-        for span in [3, 900, 9_999, 20_000, 27_500, 31_000, 33_900, 36_000, 90_000] {
-            let rest = Some(Rest::For(Span::from_millis(span)));
-            let mut late = Vec::new();
-            for position in people() {
-                for seed in 0..5_u64 {
-                    let seed = seed.wrapping_mul(977).wrapping_add(position.unsigned_abs().wrapping_mul(0x9e37_79b9));
-                    let after = view.poll_after_ms(&view.place(Position(position)), seed, rest, START);
-                    assert!(POLL_GIVEN_MS.contains(&after), "{after}");
-                    let is_late = after > span;
-                    assert!(!is_late || after <= span + 1 + spread.max(320), "{waiting} {span}: {after}");
-                    late.extend(is_late.then_some(after - span));
-                }
-            }
-            // All who come after the opening, when they are many: no tenth of the time gets twice its share.
-            if late.len() < 20_000 || !(320..=24_000).contains(&span) {
-                continue;
-            }
-            for tenth in 0..10 {
-                let (from, to) = (spread * tenth / 10, spread * (tenth + 1) / 10);
-                let part = late.iter().filter(|after| (from..to).contains(&(**after - 1))).count();
-                assert!(part * 10 <= late.len() * 5 / 4, "{waiting} {span}: {part} of {} in {tenth}", late.len());
-            }
-        }
-    }
-}
-
-#[test]
-fn those_in_front_learn_of_the_opening_first() {
-    let (_, view) = full_room(5_000);
-    let rest = Some(Rest::For(Span::from_secs(8)));
-    let even = |position| {
-        let place = view.place(Position(position));
-        (0..1_000).map(|seed| view.poll_after_ms(&place, seed, rest, START)).sum::<i64>() / 1_000
-    };
-    let asked = [1, 1_250, 2_500, 5_000].map(even);
-    assert!(asked.is_sorted() && asked[0] < 8_060 && asked[3] > 8_400, "{asked:?}");
-}
-
-#[test]
-fn a_line_whose_sale_is_over_says_so_and_is_asked_for_seldom_until_the_sale_goes_on() {
-    let mut model = Model::new(5, START);
-    let at = |seconds| START.plus(Span::from_secs(seconds));
-    let row = model.rooms.get_mut(&RoomId::HOUSE).unwrap();
-    (row.opens_at, row.closes_at) = (Some(at(300)), Some(at(600)));
-    let mut view = RoomView::from_rows(&line(&model, START));
-    let lead = Span::from_secs(5);
-    let free = Estimate::Known { p50: Span::ZERO, p90: Span::ZERO };
-    assert_eq!(view.estimated_wait(0, view.rest(at(599), lead), at(599)), free);
-    let rest = view.rest(at(600), lead);
-    assert_eq!(
-        (rest, view.estimated_wait(0, rest, START)),
-        (Some(Rest::SaleClosed), Estimate::Unknown(WaitUnknown::SaleClosed))
-    );
-    let place = view.place(Position(1));
-    assert!((0..100).all(|seed| view.poll_after_ms(&place, seed, rest, START) >= 24_000));
-    // Closed before it opened, the sale is not said to open.
-    let stopped = Room { closes_at: Some(at(10)), ..view.room().clone() };
-    view.apply(&Delta { room: Some(&stopped), ..Delta::none(at(10)) });
-    assert_eq!(view.rest(at(10), lead), Some(Rest::SaleClosed));
-    let goes_on = Room { closes_at: Some(at(900)), ..stopped };
-    let effects = view.apply(&Delta { room: Some(&goes_on), ..Delta::none(at(700)) });
-    assert!(effects.may_move, "the line is looked at when the sale goes on");
-    assert_eq!(view.estimated_wait(0, view.rest(at(700), lead), at(700)), free);
-}
-
-#[test]
-fn clients_ask_often_at_the_head_and_seldom_at_the_back() {
-    let (_, view) = full_room(2_000);
-    let even = |position| {
-        let place = view.place(Position(position));
-        (0..1_000).map(|seed| view.poll_after_ms(&place, seed, None, START)).sum::<i64>() / 1_000
-    };
-    assert!((1_450..=1_550).contains(&even(1)), "{}", even(1));
-    assert!((29_500..=30_500).contains(&even(2_000)), "{}", even(2_000));
-    let place = view.place(Position(2_000));
-    let spread: Vec<_> = (0..1_000).map(|seed| view.poll_after_ms(&place, seed, None, START)).collect();
-    assert!(spread.iter().all(|ms| (24_000..=36_000).contains(ms)));
-    assert!(*spread.iter().max().unwrap() - *spread.iter().min().unwrap() > 10_000);
-    assert_eq!(view.poll_after_ms(&place, 7, None, START), view.poll_after_ms(&place, 7, None, START));
-    let offered = Place {
-        state: Some(TokenState::Offered { until: START, claimed_at: None }),
-        ahead: 0,
-        returned: 0,
-        turns_passed: 0,
-    };
-    assert!((0..1_000).all(|seed| view.poll_after_ms(&offered, seed, None, START) <= 1_500));
 }
 
 #[test]
@@ -557,53 +326,4 @@ fn a_view_is_stale_a_second_after_its_last_refresh() {
     assert_eq!(view.as_of(START.plus(Span::from_secs(2))), START);
     confirmed.note(START.plus(Span::from_secs(2)));
     assert!(!view.is_stale(START.plus(Span::from_secs(3))));
-}
-
-#[test]
-fn what_tokens_were_told_is_compared_with_their_turns_as_the_line_moves() {
-    // Given a room of ten places in which one visit ends each second, and 400 tokens that are told now.
-    let (mut model, mut view) = room_of(10, 400);
-    let now = move_on(&mut model, &mut view, 100, |_| false);
-    let told_of = |view: &RoomView, position: i64, now| {
-        let (p50, p90) = wait_of(view, view.place(Position(position)).ahead, now);
-        view.note_told(Position(position), ToldWait { p50: Span::from_secs(p50), p90: Span::from_secs(p90) }, now);
-    };
-    let first = view.cursor().0 + 1;
-    (first..=400).for_each(|position| told_of(&view, position, now));
-    assert_eq!(view.told_waits()[0].judged, 0);
-    // When the line moves on for a minute, in which every fourth token is not heard of.
-    for second in 1..=60 {
-        let at = now.plus(Span::from_secs(second));
-        let visits: Vec<_> =
-            model.tokens.values().filter(|token| token.status() == TokenStatus::Active).copied().collect();
-        let oldest = visits.iter().min_by_key(|token| token.activated_at()).unwrap();
-        let leave = (Caller::Buyer(oldest.user_id), Command::LeaveQueue { token: oldest.id });
-        let silent = LineEvent::Advance((first..400).filter(|at| at % 4 == 0).collect());
-        let advance = request(&model, &silent).unwrap();
-        let mut requests = vec![Request { caller: leave.0, command: leave.1, idempotency: None }, advance];
-        for token in model.tokens.values().filter(|token| token.status() == TokenStatus::Offered) {
-            let command = Command::ActivateToken { token: token.id };
-            requests.push(Request { caller: Caller::Buyer(token.user_id), command, idempotency: None });
-        }
-        let (_, changes) = model.transact(at, Policy::default(), &requests);
-        apply(&mut view, &changes);
-    }
-    // Then those who had their turns are judged, and not the others.
-    let passed = (first..=view.cursor().0).filter(|at| at % 4 != 0).count();
-    let tally = view.told_waits()[0];
-    let short = 8;
-    assert!(tally.judged > 40 && tally.judged + short >= u64::try_from(passed).unwrap(), "{tally:?} of {passed}");
-    assert!(tally.judged <= u64::try_from(passed).unwrap());
-    // A quarter did not come: the waits were told too long.
-    assert!(tally.error_percent.is_some_and(|error| (10..=50).contains(&error)), "{tally:?}");
-    // And nothing is judged that was told before the cap was changed.
-    let wider = Room { max_active: 20, ..view.room().clone() };
-    let judged = view.told_waits()[0].judged;
-    view.apply(&Delta { room: Some(&wider), ..Delta::none(now.plus(Span::from_secs(61))) });
-    model.rooms.insert(RoomId::HOUSE, wider);
-    let advance = request(&model, &LineEvent::Advance(Vec::new())).unwrap();
-    let (_, changes) = model.transact(now.plus(Span::from_secs(62)), Policy::default(), &[advance]);
-    apply(&mut view, &changes);
-    assert!(view.offered() > 0);
-    assert_eq!(view.told_waits()[0].judged, judged);
 }
