@@ -166,6 +166,13 @@ impl DrawPhase {
         }
     }
 
+    /// Whether this position is the number of an entry, which is no place in line: also after the draw, and of an entry
+    /// that left.
+    #[must_use]
+    pub fn is_entry_number(&self, position: Position) -> bool {
+        matches!(self, Self::Lobby) || self.last_entry().is_some_and(|last| position <= last)
+    }
+
     /// How many positions that get a token are in front of `position`.
     #[must_use]
     pub fn in_front_of(&self, position: Position) -> i64 {

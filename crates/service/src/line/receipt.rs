@@ -33,8 +33,7 @@ impl BoxOffice {
         let missing = Refusal::NotFound { what: EntityKind::Token };
         let row = self.row_of_place(signed.id).await?.filter(|row| caller.may_act_for(row.user_id)).ok_or(missing)?;
         let draw = view.room().draw;
-        // The number of an entry is no place, not even of one that left before the draw.
-        let is_undrawn = draw == DrawPhase::Lobby || draw.last_entry().is_some_and(|last| row.id.position <= last);
+        let is_undrawn = draw.is_entry_number(row.id.position);
         let drawn_entry = match draw.reserved() {
             Some(reserved) if !is_undrawn && row.id.position <= reserved.end => self.drawn_entry(row.id).await?,
             _ => None,
