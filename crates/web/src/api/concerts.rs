@@ -322,6 +322,7 @@ pub(super) async fn alternatives(
 pub(super) struct SinceQuery {
     /// The `mark` of the map that the client has.
     #[param(max_length = 60)]
+    #[param(example = "1801443640250000-5f0e1c2d9a3b7c64-0d1e2f3a4b5c6d7e")]
     since: Option<String>,
 }
 

@@ -35,7 +35,7 @@ fn by_name(name: &str) -> Option<Value> {
         "states" => json!("AAHS"),
         "count" => json!(4),
         "version" => json!(3),
-        "mark" | "since" => json!("1801443640250000-5f0e1c2d9a3b7c64-0d1e2f3a4b5c6d7e"),
+        "mark" => json!("1801443640250000-5f0e1c2d9a3b7c64-0d1e2f3a4b5c6d7e"),
         "Last-Event-ID" => json!("5f0e1c2d9a3b7c64"),
         "reference" => json!("pg-20270301-000017"),
         "message" => json!("Doors open at 20:00."),

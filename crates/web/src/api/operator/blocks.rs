@@ -86,7 +86,6 @@ pub struct BlockShape {
     /// The operator; none for the box office itself.
     blocked_by: Option<UserId>,
     /// Since when.
-    #[schema(example = "2027-03-01T11:00:00.250000Z")]
     since: Time,
     /// Until when; none for until an operator lifts it. One that is over keeps nobody out.
     until: Option<Time>,
