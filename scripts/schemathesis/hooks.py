@@ -24,6 +24,7 @@ CONCERTS, SEATS, ROOMS = range(1, 8), range(51, 301), (0, 1, 7)
 SEATS_PER_CONCERT = 50
 FRESH = itertools.count(1_000)
 OPENS_AT, CLOSES_AT = "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"
+FAR_AHEAD = "2099-01-01T00:00:00Z"
 
 
 def call(method, path, body=None, session=None):
@@ -75,6 +76,7 @@ class Account:
 BUYER, OPERATOR = Account("buyer@frontrow.example"), Account("operator@frontrow.example")
 # Signs out, changes passwords, is locked and erased, while the buyer goes on.
 GUEST = Account("guest@example.com")
+OF_GUESTS_PLACE = ("remove_from_line", "block_from_line")
 OF_FRESH_SEATS = ("change_seats", "remove_seats")
 BY_GUEST = ("sign_out", "sign_out_everywhere", "erase_me", "change_password")
 
@@ -145,7 +147,7 @@ def adjust(user, amount):
 
 def open_debt():
     """The number of a new debt of the guest, whose balance covers it."""
-    guest = call("GET", "/users/me", session=GUEST.signed_in())[1]["user_id"]
+    guest = guest_id()
     owed = 5
     debt = adjust(guest, -with_balance(guest) - owed)["debt"]["debt_id"]
     adjust(guest, owed)
@@ -192,7 +194,7 @@ def fresh_payment():
 
 def reset_secret():
     """The secret of a new reset link of the guest."""
-    guest = call("GET", "/users/me", session=GUEST.signed_in())[1]["user_id"]
+    guest = guest_id()
     return call("POST", f"/operator/users/{guest}/reset-links", session=OPERATOR.signed_in())[1]["secret"]
 
 
@@ -237,6 +239,10 @@ def shown(value):
     return value
 
 
+def guest_id():
+    return call("GET", "/users/me", session=GUEST.signed_in())[1]["user_id"]
+
+
 def in_path(case, name, asked):
     if operation_of(case) in OF_FRESH_SEATS:
         return scratch_concert()
@@ -255,7 +261,7 @@ def in_path(case, name, asked):
     if name == "payment_id":
         return newest(case, "/payments", name, asked)
     if name == "user_id":
-        return call("GET", "/users/me", session=GUEST.signed_in())[1]["user_id"]
+        return guest_id()
     if name == "token":
         return active_token()
     return asked
@@ -294,6 +300,10 @@ def in_body(case, body):
         body["time_zone"] = ZONES[0]
     if isinstance(body.get("concert_id"), int):
         body["concert_id"] = one_of(CONCERTS, body["concert_id"])
+    if operation in OF_GUESTS_PLACE:
+        body["user_id"] = guest_id()
+        if body.get("until") is not None:
+            body["until"] = FAR_AHEAD
     if operation == "top_up":
         # A top-up of the own account has no reference; an operator's for another account has one.
         body.pop("user_id", None)

@@ -14,7 +14,7 @@ const HOST_LEN_MAX: usize = 255;
 /// The way back that a site may ask for is no longer, in bytes.
 const RETURN_LEN_MAX: usize = 1_000;
 /// The text is no address that a turn may open.
-const WRONG: &str = "expected an address over https or on this machine, without credentials, such as \
+const WRONG: &str = "must be an address over https or on this machine, without credentials, such as \
     https://shop.example.com/tickets, or with the queue token once after the host: \
     https://shop.example.com/enter?token={token}";
 

@@ -167,7 +167,7 @@ impl From<DrawStanding> for DrawBody {
 pub struct BeaconRequest {
     /// The signature, 96 hexadecimal digits, as drand publishes it.
     #[schema(
-        format = "label",
+        pattern = "^[0-9a-f]{96}$",
         min_length = 96,
         max_length = 96,
         example = "b44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39"
