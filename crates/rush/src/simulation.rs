@@ -4,6 +4,7 @@
 //! `scenario.rs` has the sales, `people.rs` who comes, `office.rs` the box office, with the rows in `rows.rs`;
 //! `measure.rs` is what is asked of it.
 
+mod draws;
 mod measure;
 mod office;
 mod people;

@@ -2,6 +2,7 @@
 
 use super::{
     SimulatedSale,
+    draws::{DRAWS, draw_many},
     measure::SimulationReport,
     people::Fate,
     plots,
@@ -22,6 +23,7 @@ pub(crate) fn simulate(options: &SimulateOptions) -> Result<Vec<String>> {
     }
     match options.scenario.as_deref() {
         Some("rivals") => return compare(&seeds),
+        Some("draws") => return seeds.into_iter().map(|seed| Ok(draw_many(DRAWS, seed)?.to_string())).collect(),
         Some("million") => return run_all(vec![Scenario::million()], &seeds),
         _ => {}
     }
@@ -30,7 +32,7 @@ pub(crate) fn simulate(options: &SimulateOptions) -> Result<Vec<String>> {
         Scenario::all().into_iter().filter(|scenario| name.is_none_or(|name| name == scenario.name)).collect();
     if scenarios.is_empty() {
         let names: Vec<_> = Scenario::all().iter().map(|scenario| scenario.name).collect();
-        bail!("there is no such scenario; there are {}, million and rivals", names.join(", "));
+        bail!("there is no such scenario; there are {}, million, rivals and draws", names.join(", "));
     }
     run_all(scenarios, &seeds)
 }
