@@ -80,12 +80,7 @@ impl Serving {
         let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let folder = data.path().to_str().context("a folder's name")?;
         let mut command = match side {
-            Side::Ours => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_frontrow"));
-                command.args(["serve", "--listen", "127.0.0.1:0", "--data", folder, "--database-url", database]);
-                command.args(["--redis-url", redis, "--log-format", "text"]).args(UNLIMITED).args(FLAGS);
-                command
-            }
+            Side::Ours => Self::instance(database, redis, folder, &FLAGS),
             Side::Usual => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.args(["usual-server", database, redis, folder, &connections.to_string()]);
@@ -97,6 +92,28 @@ impl Serving {
                 command
             }
         };
+        Self::spawn(command, data)
+    }
+
+    /// One of several instances, whose tokens live as long as the defaults say.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub(crate) fn of_several(database: &str, redis: &str) -> Result<Self> {
+        let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        let folder = data.path().to_str().context("a folder's name")?;
+        let command = Self::instance(database, redis, folder, &["--max-connections", "20000", "--log", "warn"]);
+        Self::spawn(command, data)
+    }
+
+    fn instance(database: &str, redis: &str, folder: &str, flags: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_frontrow"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data", folder, "--database-url", database]);
+        command.args(["--redis-url", redis, "--log-format", "text"]).args(UNLIMITED).args(flags);
+        command
+    }
+
+    fn spawn(mut command: Command, data: TempDir) -> Result<Self> {
         let mut process = command.stdout(Stdio::piped()).spawn()?;
         let output = process.stdout.take().context("no output")?;
         let mut lines = std::io::BufReader::new(output).lines();
@@ -140,7 +157,7 @@ pub(crate) async fn bare_server(args: &[String]) -> Result<()> {
     server::serve_bare(args.first().context("the answer is missing")?).await
 }
 
-fn bearer(number: i64) -> String {
+pub(crate) fn bearer(number: i64) -> String {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Sha256::digest(number.to_le_bytes()))
 }
 

@@ -4,6 +4,7 @@
 
 mod books;
 mod cli;
+mod crowd;
 mod draws;
 mod house;
 mod idle;
