@@ -79,7 +79,7 @@ impl Serving {
     pub(crate) fn start(side: Side, database: &str, redis: &str, connections: usize) -> Result<Self> {
         let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let folder = data.path().to_str().context("a folder's name")?;
-        let mut command = match side {
+        let command = match side {
             Side::Ours => Self::instance(database, redis, folder, &FLAGS),
             Side::Usual => {
                 let mut command = Command::new(std::env::current_exe()?);

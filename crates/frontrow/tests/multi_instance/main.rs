@@ -9,6 +9,7 @@ mod draws;
 mod house;
 mod idle;
 mod instances;
+mod keys;
 mod moving;
 mod outage;
 mod outbox;

@@ -9,7 +9,7 @@ use super::{
     instances::{InstancePools, now},
     request,
 };
-use crate::{client::Lost, meter::histogram, setup::REASON};
+use crate::{client::Lost, meter::histogram};
 use anyhow::{Context, Result, bail, ensure};
 use frontrow_domain::time::Time;
 use hdrhistogram::Histogram;
@@ -94,8 +94,7 @@ impl FreshnessProbe {
         ensure!(self.instances.len() > 1, "one instance has no other that could be behind");
         let instances = Arc::new(InstancePools::new(&self.instances, Instant::now() + LASTS_MAX));
         // At such an address nothing is.
-        let line =
-            json!({ "name": "Probes", "turn_url": "https://probes.example.com/", "max_active": 0, "reason": REASON });
+        let line = json!({ "name": "Probes", "turn_url": "https://probes.example.com/", "max_active": 0 });
         let text = request(&instances, "POST", "/operator/rooms", &self.operator_session, None, Some(&line));
         let answer = instances.ask_first(&text).await?;
         ensure!(answer.status == 201, "the room: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
