@@ -68,16 +68,16 @@ pub(crate) struct LineOptions {
     /// The room; 0 is the house room. Its cap and its rate are set for the run.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
     pub(crate) room: i64,
-    /// How many may be inside at once. Without it, a twentieth of the people.
+    /// How many may be inside at once. Without it, a tenth of the people.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     pub(crate) max_active: Option<i64>,
     /// How many turns are given a minute. Without it, no limit.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     pub(crate) admit_per_minute: Option<i64>,
-    /// The median time inside, in seconds. Without it, 5.
+    /// The median time inside, in seconds. Without it, 20.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub(crate) visit: Option<u32>,
-    /// Half of the people rush in within 10 seconds, the others come within so many. Without it, 90.
+    /// Half of the people rush in within 10 seconds, the others come within so many. Without it, 120.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub(crate) spread: Option<u32>,
     /// The end, whatever has happened by then, in seconds. Without it, 600.

@@ -39,10 +39,13 @@ pub(crate) async fn run(args: &[String]) -> Result<()> {
         operator_session: operator_session.clone(),
         sessions: sessions(people + 1, people + PROBES),
     };
+    let same = plan.clone();
+    let simulated = tokio::task::spawn_blocking(move || same.simulated()).await??;
+    println!("in virtual time:\n{}", simulated.text());
     let crowd = LineCrowd { instances, operator_session, sessions: sessions(1, people), plan };
     let (figures, freshness) = Box::pin(probe.beside(crowd.come())).await?;
     let figures = figures?;
-    println!("{}\n{}", figures.text(), freshness.text());
+    println!("over HTTP:\n{}\n{}", figures.text(), freshness.text());
     ensure!(figures.is_clean(), "order or cap were not kept");
     Ok(())
 }
