@@ -156,3 +156,82 @@ pub(super) fn replay(
     let report = record.meters.report("over_http", &record.people, closed.since(opened));
     Replayed { report, offers_unseen }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{super::people::crowd, LinePlan, RowMoments, visitor::HeardPlace},
+        *,
+    };
+    use crate::simulation::{measure::Counts, people::Fate};
+    use rand::{SeedableRng, rngs::StdRng};
+
+    const WINDOW: Span = Span::from_secs(60);
+
+    fn at(second: i64) -> Time {
+        Time::from_micros(1_900_000_000_000_000).plus(Span::from_secs(second))
+    }
+
+    fn heard(status: TokenStatus, ahead: i64, deadline: Option<Time>) -> Sight {
+        Sight::Heard(HeardPlace { status, ahead, wait: None, deadline, poll_after_ms: 1_000 })
+    }
+
+    /// Somebody who joined at once, was offered a turn at a second and claimed it at another, and was inside from a second
+    /// to another.
+    fn visit(person: usize, (offered, claimed): (i64, i64), (from, to): (i64, i64)) -> PersonStory {
+        let place = i64::try_from(person).unwrap() + 1;
+        let sights = vec![
+            (at(0), Sight::Joined(Position(place))),
+            (at(0), heard(TokenStatus::Waiting, place - 1, None)),
+            // It asks later than the turn is offered.
+            (at(offered).plus(Span::from_millis(500)), heard(TokenStatus::Offered, 0, Some(at(offered).plus(WINDOW)))),
+            (at(claimed), Sight::Claimed),
+        ];
+        PersonStory::told(person, sights, Some(RowMoments { activated_at: Some(at(from)), expired_at: Some(at(to)) }))
+    }
+
+    fn counts(stories: Vec<PersonStory>) -> Counts {
+        let mut people: Vec<_> =
+            crowd(&LinePlan::of(2).scenario(), &mut StdRng::seed_from_u64(1)).into_iter().map(|(_, one)| one).collect();
+        for person in &mut people {
+            person.fate = Fate::Plain;
+        }
+        replay(&people, stories, (at(0), at(100)), 1, WINDOW).report.counts
+    }
+
+    #[test]
+    fn a_sale_in_order_breaks_nothing() {
+        let counts = counts(vec![visit(0, (1, 2), (2, 10)), visit(1, (9, 10), (10, 20))]);
+        assert_eq!((counts.joined, counts.offered, counts.activated), (2, 2, 2));
+        let never = (counts.inversions, counts.overtaken, counts.overshoot, counts.ahead_rises);
+        assert_eq!(never, (0, 0, 0, 0), "a place is given up and taken in one moment");
+    }
+
+    #[test]
+    fn a_turn_before_one_who_stands_in_front_is_an_inversion() {
+        assert_eq!(counts(vec![visit(0, (9, 10), (10, 20)), visit(1, (1, 2), (2, 10))]).inversions, 1);
+    }
+
+    #[test]
+    fn two_in_one_place_are_one_beyond_the_cap() {
+        assert_eq!(counts(vec![visit(0, (1, 2), (2, 11)), visit(1, (9, 10), (10, 20))]).overshoot, 1);
+    }
+
+    #[test]
+    fn who_claims_after_a_claim_that_found_the_room_full_and_comes_in_before_it_has_overtaken_it() {
+        let full = |second| {
+            let mut story = visit(0, (1, 2), (9, 20));
+            story.sights.push((at(second), Sight::FoundFull));
+            story
+        };
+        assert_eq!(counts(vec![full(3), visit(1, (1, 4), (5, 6))]).overtaken, 1);
+        assert_eq!(counts(vec![full(5), visit(1, (1, 4), (5, 6))]).overtaken, 0, "it had claimed before");
+    }
+
+    #[test]
+    fn a_number_that_rises_is_counted() {
+        let mut story = visit(1, (9, 10), (10, 20));
+        story.sights.insert(2, (at(1), heard(TokenStatus::Waiting, 2, None)));
+        assert_eq!(counts(vec![story]).ahead_rises, 1);
+    }
+}

@@ -65,6 +65,11 @@ pub(super) struct PersonStory {
 }
 
 impl PersonStory {
+    #[cfg(test)]
+    pub(super) fn told(person: usize, sights: Vec<(Time, Sight)>, row: Option<RowMoments>) -> Self {
+        Self { person, sights, token: None, session: String::new(), has_claimed: row.is_some(), row }
+    }
+
     /// The place in line; 0 of one who never got there.
     pub(super) fn place(&self) -> Position {
         match self.sights.first() {
