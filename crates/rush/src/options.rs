@@ -83,6 +83,9 @@ pub(crate) struct LineOptions {
     /// The end, whatever has happened by then, in seconds. Without it, 600.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=7_200))]
     pub(crate) duration: Option<u32>,
+    /// The server's `claim_window_seconds`, if it is not the default.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(10..=3_600))]
+    pub(crate) claim_window: Option<u32>,
     /// The seed of the people's choices.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,

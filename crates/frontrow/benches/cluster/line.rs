@@ -1,7 +1,7 @@
 //! The people of the simulation before three instances over one `PostgreSQL` and one Redis: order, cap, idle places and
 //! told waits over HTTP, in real time, and how soon an instance shows what another one has committed.
 
-use crate::http::{Serving, bearer};
+use crate::{http::bearer, serving::Serving};
 use anyhow::{Context as _, Result, bail, ensure};
 use frontrow_rush::{FreshnessProbe, InstanceChoice, LineCrowd, LinePlan};
 use frontrow_testkit::{

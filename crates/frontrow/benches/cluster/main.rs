@@ -13,6 +13,7 @@ mod million;
 mod quiet;
 mod rooms;
 mod scaling;
+mod serving;
 
 use anyhow::Result;
 use frontrow_testkit::{bench::office::Postgres, servers::redis::RedisServer};

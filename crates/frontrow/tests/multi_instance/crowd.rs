@@ -43,12 +43,12 @@ fn assert_order_and_cap_were_kept(figures: &LineFigures) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn order_and_cap_hold_for_people_who_ask_another_instance_each_time() {
-    assert_order_and_cap_were_kept(&come(InstanceChoice::Any).await);
+    assert_order_and_cap_were_kept(&Box::pin(come(InstanceChoice::Any)).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn order_and_cap_hold_for_people_of_whom_each_asks_one_instance_and_no_number_ahead_rises() {
-    let figures = come(InstanceChoice::Sticky).await;
+    let figures = Box::pin(come(InstanceChoice::Sticky)).await;
     assert_order_and_cap_were_kept(&figures);
     assert_eq!(figures.ahead_rises, 0, "{figures:?}");
 }

@@ -75,6 +75,8 @@ pub struct LinePlan {
     pub seed: u64,
     /// The end, whatever has happened by then.
     pub lasts: Duration,
+    /// The server's `claim_window_seconds`: so long before its deadline a turn was offered.
+    pub claim_window: Duration,
 }
 
 impl LinePlan {
@@ -86,7 +88,7 @@ impl LinePlan {
             people,
             rush_percent: 50.0,
             rush: Duration::from_secs(10),
-            spread: Duration::from_secs(120),
+            spread: Duration::from_mins(2),
             room_id: 0,
             max_active: (i64::from(people) / 10).max(5),
             admit_per_minute: None,
@@ -94,6 +96,7 @@ impl LinePlan {
             choice: InstanceChoice::Any,
             seed: 1,
             lasts: Duration::from_mins(10),
+            claim_window: duration(Policy::default().claim_window),
         }
     }
 
@@ -263,8 +266,7 @@ impl LineCrowd {
         }
         let closed = Clock::System.now();
         look_up(&instances, &mut stories).await?;
-        let claim_window = Policy::default().claim_window;
-        let replayed = replay::replay(&members, stories, (opened, closed), plan.max_active, claim_window);
+        let replayed = replay::replay(&members, stories, (opened, closed), plan.max_active, span(plan.claim_window));
         let (requests, repeated) = instances.counts();
         Ok(LineFigures::of(&plan, (instances.len(), requests, repeated), &replayed.report, replayed.offers_unseen))
     }

@@ -90,6 +90,7 @@ fn plan_of(options: &LineOptions) -> Result<LinePlan> {
         visit: seconds(options.visit, plan.visit),
         spread: seconds(options.spread, plan.spread),
         lasts: seconds(options.duration, plan.lasts),
+        claim_window: seconds(options.claim_window, plan.claim_window),
         room_id: options.room,
         choice: options.choice,
         seed: options.seed,
