@@ -2,7 +2,7 @@
 
 mod open;
 
-pub use open::{open, open_for_tool, postgres_settings};
+pub use open::{KEYS_TICK, open, open_for_tool, postgres_settings};
 
 use crate::config::{Config, Database};
 use anyhow::Context as _;

@@ -42,7 +42,7 @@ fn wait_for<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
 pub fn rotate(config: &Config) -> anyhow::Result<String> {
     if let Some(keys) = in_database(config)? {
         wait_for(keys.rotate(&Ids::from_os()))?.context("cannot rotate the keys in the database")?;
-        let said = "The database has a new key: all instances know it in seconds, and sign with it in a minute.";
+        let said = "The database has a new key: all instances know it in seconds, and sign with it in two minutes.";
         return Ok(said.to_owned());
     }
     let path = config.key_path();

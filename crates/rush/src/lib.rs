@@ -32,10 +32,11 @@ mod target;
 pub use crowd::{CrowdMoment, CrowdNews, Onlooker};
 pub use outcome::{Acknowledged, IssuedPlace, Sold};
 pub use rehearsal::{CrowdFigures, CrowdSecond, Quantiles, RehearsalCrowd, RehearsedBuyer, rehearse};
+pub use simulation::{Freshness, FreshnessProbe, InstanceChoice, LineCrowd, LineFigures, LinePlan};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use options::{Bench, Mode, RushCli, SaleOptions};
+use options::{Bench, LineOptions, Mode, RushCli, SaleOptions};
 use std::process::ExitCode;
 
 const BREACH: u8 = 1;
@@ -79,6 +80,7 @@ fn start(cli: RushCli) -> Result<ExitCode> {
             on_threads(threads)?.block_on(bench::run(&bench.what))?;
             Ok(ExitCode::SUCCESS)
         }
+        Some(Mode::Line(options)) => on_threads(options.server.threads)?.block_on(run_line(&options)),
         Some(Mode::Simulate(options)) => {
             for line in simulation::simulate(&options)? {
                 println!("{line}");
@@ -108,6 +110,15 @@ async fn run_sale(options: SaleOptions) -> Result<ExitCode> {
         write(path, &page::html(&outcome))?;
     }
     Ok(if report::is_clean(&outcome) { ExitCode::SUCCESS } else { ExitCode::from(BREACH) })
+}
+
+async fn run_line(options: &LineOptions) -> Result<ExitCode> {
+    let outcome = simulation::run_line(options).await?;
+    println!("{}", outcome.text());
+    if let Some(path) = &options.server.json {
+        write(path, &format!("{:#}\n", outcome.json()))?;
+    }
+    Ok(if outcome.figures.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(BREACH) })
 }
 
 fn write(path: &std::path::Path, text: &str) -> Result<()> {

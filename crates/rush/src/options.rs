@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{arrivals::Arrivals, client::ConnectionChoice};
+use crate::{arrivals::Arrivals, client::ConnectionChoice, simulation::InstanceChoice};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{ops::RangeInclusive, path::PathBuf};
 
@@ -17,6 +17,9 @@ Examples:
       How many seats a second can be held, with at most 4 seats of a concert to a buyer. The server's limits for one
       user are in the way: start it with --requests-per-second-per-user 100000 --request-burst-per-user 100000
       --changes-per-hour-per-user 100000 --holds-per-hour-per-user 100000.
+  frontrow-rush line --people 600 --url http://127.0.0.1:8081 --instance http://127.0.0.1:8082
+      The people of the simulation before two instances. The server's limits for one address are in the way, as above;
+      --joins-per-address 0 --joins-per-network 0 take them away for new places.
   frontrow-rush bench get --path /healthz
       The ceiling of one address.
 
@@ -42,6 +45,50 @@ pub(crate) enum Mode {
     Bench(BenchOptions),
     /// Sales in virtual time, with the rules of the line and people who behave as people do: no server is needed.
     Simulate(SimulateOptions),
+    /// The people of the simulation before real instances, in real time: order, cap, idle places and told waits over
+    /// HTTP.
+    Line(LineOptions),
+}
+
+/// The people of the simulation before real instances.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LineOptions {
+    /// Which server, and who runs it.
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
+    /// A further instance of the same box office. May be given several times.
+    #[arg(long = "instance", value_name = "URL")]
+    pub(crate) instances: Vec<String>,
+    /// Which instance a person asks: another one with each request, by chance, or always the same.
+    #[arg(long, value_enum, default_value_t = InstanceChoice::Any)]
+    pub(crate) choice: InstanceChoice,
+    /// How many people come. Each gets an account first, which costs the server two password hashes.
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub(crate) people: u32,
+    /// The room; 0 is the house room. Its cap and its rate are set for the run.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) room: i64,
+    /// How many may be inside at once. Without it, a tenth of the people.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
+    pub(crate) max_active: Option<i64>,
+    /// How many turns are given a minute. Without it, no limit.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
+    pub(crate) admit_per_minute: Option<i64>,
+    /// The median time inside, in seconds. Without it, 20.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(crate) visit: Option<u32>,
+    /// Half of the people rush in within 10 seconds, the others come within so many. Without it, 120.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(crate) spread: Option<u32>,
+    /// The end, whatever has happened by then, in seconds. Without it, 600.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=7_200))]
+    pub(crate) duration: Option<u32>,
+    /// The server's `claim_window_seconds`, if it is not the default.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(10..=3_600))]
+    pub(crate) claim_window: Option<u32>,
+    /// The seed of the people's choices.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 /// Sales in virtual time.

@@ -1,6 +1,9 @@
 //! Ten thousand buyers, each on a connection of their own, ask for one of the same fifty seats at once.
 
-use crate::http::{self, Buyer, Serving, Side};
+use crate::{
+    http::{self, Buyer},
+    serving::{Serving, Side},
+};
 use anyhow::{Result, ensure};
 use frontrow_testkit::{
     bench::{

@@ -1,6 +1,9 @@
 //! One instance over HTTP beside the usual way: holds, positions, and a crowd that wants the same few seats.
 
-use crate::baseline_server as server;
+use crate::{
+    baseline_server as server,
+    serving::{FLAGS, Serving, Side},
+};
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use frontrow_clock::{Clock, Ids};
@@ -23,16 +26,13 @@ use frontrow_testkit::{
 };
 use sha2::{Digest as _, Sha256};
 use std::{
-    io::BufRead as _,
     net::SocketAddr,
-    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
-use tempfile::TempDir;
 
 const CONNECTIONS: usize = 256;
 const SEATS_PER_BUYER: usize = 4;
@@ -41,84 +41,6 @@ pub(crate) const PLAN: Plan = Plan { concerts: 1, buyers: 30_000, seats: 120_000
 pub(crate) const WAITING: i64 = 100_000;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
-/// The flags of both servers beside [`UNLIMITED`]: no token's time runs out while it is measured. The idle
-/// limit is longer than the template's tokens live, so that each hold changes its token.
-const FLAGS: [&str; 10] = [
-    "--active-limit-seconds",
-    "86400",
-    "--idle-seconds",
-    "7200",
-    "--queue-len",
-    "20000",
-    "--max-connections",
-    "20000",
-    "--log",
-    "error",
-];
-
-/// Which server is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    Ours,
-    Usual,
-    Bare,
-}
-
-/// A server in a process of its own.
-pub(crate) struct Serving {
-    process: Child,
-    pub(crate) address: SocketAddr,
-    _data: TempDir,
-}
-
-impl Serving {
-    /// Starts one. `connections` are those of the usual way's pool.
-    ///
-    /// # Errors
-    /// It does not start.
-    pub(crate) fn start(side: Side, database: &str, redis: &str, connections: usize) -> Result<Self> {
-        let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-        let folder = data.path().to_str().context("a folder's name")?;
-        let mut command = match side {
-            Side::Ours => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_frontrow"));
-                command.args(["serve", "--listen", "127.0.0.1:0", "--data", folder, "--database-url", database]);
-                command.args(["--redis-url", redis, "--log-format", "text"]).args(UNLIMITED).args(FLAGS);
-                command
-            }
-            Side::Usual => {
-                let mut command = Command::new(std::env::current_exe()?);
-                command.args(["usual-server", database, redis, folder, &connections.to_string()]);
-                command
-            }
-            Side::Bare => {
-                let mut command = Command::new(std::env::current_exe()?);
-                command.args(["bare-server", POSITION_BODY]);
-                command
-            }
-        };
-        let mut process = command.stdout(Stdio::piped()).spawn()?;
-        let output = process.stdout.take().context("no output")?;
-        let mut lines = std::io::BufReader::new(output).lines();
-        let line = lines.next().context("the server did not start")??;
-        // Read to the end, or the child would write into a pipe without a reader.
-        std::thread::spawn(move || lines.count());
-        let address = line.rsplit("http://").next().context("no address")?.trim().parse()?;
-        Ok(Self { process, address, _data: data })
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.process.id()
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 /// The usual way's server, in the process that [`Serving::start`] made.
 ///
 /// # Errors
@@ -129,9 +51,6 @@ pub(crate) async fn usual_server(args: &[String]) -> Result<()> {
     server::serve(&places, &[UNLIMITED.as_slice(), FLAGS.as_slice()].concat()).await
 }
 
-/// A position as the server answers it.
-const POSITION_BODY: &str = r#"{"status":"waiting","position":54321,"ahead":54320,"estimated_wait":{"known":false,"reason":"measuring"},"deadline":null,"poll_after_ms":30000,"message":null,"as_of":"2027-01-15T08:00:00.123456Z","stale":false}"#;
-
 /// The bare handler's server, in the process that [`Serving::start`] made.
 ///
 /// # Errors
@@ -140,7 +59,7 @@ pub(crate) async fn bare_server(args: &[String]) -> Result<()> {
     server::serve_bare(args.first().context("the answer is missing")?).await
 }
 
-fn bearer(number: i64) -> String {
+pub(crate) fn bearer(number: i64) -> String {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Sha256::digest(number.to_le_bytes()))
 }
 

@@ -1,16 +1,19 @@
 //! The box office on `PostgreSQL` and Redis beside the usual way, over HTTP; and how it grows.
 //!
 //! `cargo bench --bench cluster` runs everything; a name runs that part alone: `holds`, `positions`, `crowd`,
-//! `growth`, `rooms`, `quiet`, `million`, `gone`, `sweep`. Every server runs in a process of its own, on the same processors as the client.
+//! `growth`, `rooms`, `quiet`, `million`, `gone`, `line`, `sweep`. `line` alone takes options: `line --people 5000
+//! --choice sticky`. Every server runs in a process of its own, on the same processors as the client.
 
 mod baseline_server;
 mod crowd;
 mod gone;
 mod http;
+mod line;
 mod million;
 mod quiet;
 mod rooms;
 mod scaling;
+mod serving;
 
 use anyhow::Result;
 use frontrow_testkit::{bench::office::Postgres, servers::redis::RedisServer};
@@ -23,13 +26,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const CONNECTIONS: usize = 16;
 
 fn main() -> Result<()> {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let all: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let args: Vec<String> = all.iter().filter(|arg| !arg.starts_with("--")).cloned().collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match args.split_first() {
             Some((first, rest)) if first == "usual-server" => http::usual_server(rest).await,
             Some((first, rest)) if first == "bare-server" => http::bare_server(rest).await,
             Some((first, rest)) if first == scaling::CHILD => scaling::child(rest).await,
+            Some((first, _)) if first == "line" => Box::pin(line::run(&all)).await,
             _ => Box::pin(parts(&args)).await,
         }
     })
@@ -67,6 +72,9 @@ async fn parts(args: &[String]) -> Result<()> {
     }
     if wanted("gone") {
         Box::pin(gone::run()).await?;
+    }
+    if wanted("line") {
+        Box::pin(line::run(&[])).await?;
     }
     Ok(())
 }

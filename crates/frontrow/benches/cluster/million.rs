@@ -1,7 +1,10 @@
 //! A million waiting in one line: how long an instance takes to start beside it, what it takes of memory, and how soon
 //! Redis has everything again after it was emptied.
 
-use crate::http::{self, Serving, Side};
+use crate::{
+    http,
+    serving::{Serving, Side},
+};
 use anyhow::{Context as _, Result, ensure};
 use frontrow_testkit::{
     bench::office::{Plan, Postgres, TEMPLATE},

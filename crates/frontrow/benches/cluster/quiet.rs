@@ -1,7 +1,7 @@
 //! The cost of a box office with many rooms: at the start and while nothing happens with thousands of finished ones,
 //! and how long a turn takes in an empty room beside hundreds in which somebody waits for a rate.
 
-use crate::http::{Serving, Side};
+use crate::serving::{Serving, Side};
 use anyhow::{Context as _, Result, bail};
 use frontrow::{app, config::Cli};
 use frontrow_clock::{Clock, Ids};

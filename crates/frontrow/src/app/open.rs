@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 /// How often an instance checks for new keys: much more often than a new key needs to start signing.
-const KEYS_TICK: Duration = Duration::from_secs(10);
+pub const KEYS_TICK: Duration = Duration::from_secs(10);
 
 /// How many notices of other instances may wait.
 const NOTICES_MAX: usize = 4_096;

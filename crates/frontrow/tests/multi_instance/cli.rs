@@ -8,7 +8,10 @@ use frontrow_domain::{
     time::Time,
 };
 use frontrow_signing::Keyring;
-use frontrow_storage::postgres::{PostgresSettings, keys::SigningKeys};
+use frontrow_storage::postgres::{
+    PostgresSettings,
+    keys::{SIGNS_AFTER, SigningKeys},
+};
 use frontrow_testkit::{
     TOUR, eventually,
     program::succeeds,
@@ -78,9 +81,10 @@ async fn instances_share_their_keys_and_a_new_one_signs_when_all_have_it() {
     keys.rotate(&ids).await.unwrap();
     let ring = others.load().await.unwrap().unwrap();
     assert_eq!(signed(&ring), first, "not all instances may have the new key yet");
-    // The minute passes.
+    // The time passes.
     let client = database.client().await;
-    client.batch_execute("UPDATE token_key SET signs_from = signs_from - 60000000").await.unwrap();
+    let earlier = format!("UPDATE token_key SET signs_from = signs_from - {}", SIGNS_AFTER.micros());
+    client.batch_execute(&earlier).await.unwrap();
     let old = ring;
     let ring = others.load().await.unwrap().unwrap();
     let second = signed(&ring);

@@ -4,10 +4,12 @@
 
 mod books;
 mod cli;
+mod crowd;
 mod draws;
 mod house;
 mod idle;
 mod instances;
+mod keys;
 mod moving;
 mod outage;
 mod outbox;

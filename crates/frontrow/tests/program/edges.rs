@@ -94,7 +94,7 @@ impl Edge {
                 let text = adapted(
                     &shipped("haproxy.cfg"),
                     &[
-                        ("bind :8080", &format!("bind 127.0.0.1:{number}")),
+                        ("bind :8081", &format!("bind 127.0.0.1:{number}")),
                         ("127.0.0.1:9000", &site),
                         ("/etc/haproxy/frontrow-pass.pem", path("pass.pem").to_str().unwrap()),
                         ("/etc/haproxy/frontrow-pass-before.pem", path("before.pem").to_str().unwrap()),
@@ -112,16 +112,19 @@ impl Edge {
                 let text = adapted(
                     &shipped("nginx.conf"),
                     &[
-                        ("listen 8080", &format!("listen 127.0.0.1:{number}")),
+                        ("listen 8081", &format!("listen 127.0.0.1:{number}")),
                         ("127.0.0.1:9000", &site),
                         ("/etc/nginx/frontrow;", &format!("{place};")),
+                        ("/etc/nginx/frontrow/jwks.json;", &format!("{place}/jwks.json;")),
                         ("$frontrow_line https://line.example.com", &format!("$frontrow_line {line}")),
                         ("$frontrow_site https://shop.example.com", &format!("$frontrow_site {here}")),
                         ("$frontrow_room 0", &format!("$frontrow_room {room}")),
                     ],
                 );
-                std::fs::write(path("nginx.conf"), nginx_around(place, &text)).unwrap();
-                command.arg("-p").arg(place).arg("-c").arg(path("nginx.conf")).arg("-e").arg(path("log"));
+                // As where it is installed, the folder of the settings is not that of the script and the keys.
+                std::fs::create_dir(path("etc")).unwrap();
+                std::fs::write(path("etc/nginx.conf"), nginx_around(place, &text)).unwrap();
+                command.arg("-p").arg(path("etc")).arg("-c").arg(path("etc/nginx.conf")).arg("-e").arg(path("log"));
             }
         }
         let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();

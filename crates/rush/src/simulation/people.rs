@@ -54,6 +54,21 @@ pub(super) struct ToldWaits {
     pub(super) has_risen: bool,
 }
 
+/// What somebody does after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PersonStep {
+    /// Asks again when told to.
+    Ask,
+    /// Claims the turn so long after, and asks again when told to.
+    Claim { after: Span },
+    /// Stops asking for good.
+    FallSilent,
+    /// Stops asking, and asks again so long after.
+    Sleep { rest: Span },
+    /// Leaves the line by its button.
+    Leave,
+}
+
 /// Somebody.
 #[derive(Debug, Clone)]
 pub(super) struct CrowdMember {
@@ -73,6 +88,8 @@ pub(super) struct CrowdMember {
     /// The fewest that were ahead so far.
     pub(super) lowest_ahead: Option<i64>,
     pub(super) offered_at: Option<Time>,
+    /// When the present turn was claimed first.
+    pub(super) claimed_at: Option<Time>,
     /// When a claim first found the room full.
     pub(super) pending_since: Option<Time>,
     /// Whether a claim of the present turn is on its way.
@@ -92,6 +109,57 @@ impl CrowdMember {
     pub(super) const fn is_always_there(&self) -> bool {
         matches!(self.fate, Fate::Plain | Fate::NoShow | Fate::Returner { .. })
     }
+
+    /// What it does after an answer with this status and so many ahead.
+    pub(super) fn next_step(&mut self, status: TokenStatus, ahead: i64) -> PersonStep {
+        match status {
+            TokenStatus::Waiting => self.wait(ahead),
+            TokenStatus::Offered => {
+                let takes = match self.fate {
+                    Fate::NoShow | Fate::Hoarder { claims: false } => false,
+                    Fate::Returner { .. } => self.has_returned,
+                    _ => true,
+                };
+                if !takes || self.is_claiming {
+                    return PersonStep::Ask;
+                }
+                self.is_claiming = true;
+                PersonStep::Claim { after: self.reaction }
+            }
+            TokenStatus::Missed => match self.fate {
+                Fate::Hoarder { claims: false } => PersonStep::Ask,
+                Fate::NoShow => PersonStep::FallSilent,
+                Fate::Returner { after } if !self.has_returned => {
+                    self.has_returned = true;
+                    PersonStep::Claim { after }
+                }
+                _ if self.is_claiming => PersonStep::Ask,
+                _ => PersonStep::Claim { after: Span::ZERO },
+            },
+            TokenStatus::Dormant | TokenStatus::Active => PersonStep::Ask,
+            TokenStatus::Ended => PersonStep::FallSilent,
+        }
+    }
+
+    fn wait(&mut self, ahead: i64) -> PersonStep {
+        self.first_ahead = self.first_ahead.max(ahead);
+        let passed = fraction(self.first_ahead - ahead, self.first_ahead);
+        match self.fate {
+            Fate::Ghost { after } if passed >= after => PersonStep::FallSilent,
+            Fate::Sleeper { after, rest } if passed >= after && !self.has_returned => {
+                self.has_returned = true;
+                PersonStep::Sleep { rest }
+            }
+            Fate::Leaver { after } if passed >= after => PersonStep::Leave,
+            _ => PersonStep::Ask,
+        }
+    }
+}
+
+/// A share of a whole; all of nothing.
+#[expect(clippy::cast_precision_loss, reason = "people in a line")]
+fn fraction(part: i64, whole: i64) -> f64 {
+    if whole <= 0 { 1.0 } else { part as f64 / whole as f64 }
 }
 
 /// A number that is nearly normal, with mean 0 and deviation 1: the sum of twelve even ones, less six.
@@ -143,6 +211,7 @@ fn plain(number: u128) -> CrowdMember {
         first_ahead: 0,
         lowest_ahead: None,
         offered_at: None,
+        claimed_at: None,
         pending_since: None,
         is_claiming: false,
         has_returned: false,

@@ -82,7 +82,8 @@ fn middle(mut values: Vec<f64>) -> f64 {
 /// Frontrow and the rivals with the crowd of a scenario.
 pub(super) fn rivals_of(scenario: &Scenario, seed: u64) -> Result<Vec<RivalReport>> {
     let mut sale = SimulatedSale::open(scenario.clone(), seed)?;
-    let takers = sale.people.iter().filter(|one| one.is_always_there() && !matches!(one.fate, Fate::NoShow)).count();
+    let takers =
+        sale.record.people.iter().filter(|one| one.is_always_there() && !matches!(one.fate, Fate::NoShow)).count();
     let report = sale.go_on()?;
     let own = RivalReport {
         name: "Frontrow",
@@ -90,7 +91,7 @@ pub(super) fn rivals_of(scenario: &Scenario, seed: u64) -> Result<Vec<RivalRepor
         overshoot: report.counts.overshoot,
         stale_ms: report.stale_ms,
         error_percent: report.wait.error_percent,
-        most_in: sale.meters.entered_by((takers * 95).div_ceil(100)),
+        most_in: sale.record.meters.entered_by((takers * 95).div_ceil(100)),
     };
     let rivals = RivalKind::ALL.into_iter().map(|kind| run_rival(kind, scenario, seed));
     Ok(std::iter::once(own).chain(rivals).collect())

@@ -9,8 +9,9 @@ use tokio_postgres::types::Type;
 
 /// How many keys a rotation keeps: tokens signed with an older key are refused from then on.
 const KEYS_KEPT: i64 = 4;
-/// The age at which a key begins to sign: by then every instance has it and verifies tokens that others sign with it.
-const SIGNS_AFTER: Span = Span::from_secs(60);
+/// The age at which a key begins to sign. By then every instance verifies with it and publishes it, and no client has a
+/// set of public keys any more that was published before: such sets are kept for a minute.
+pub const SIGNS_AFTER: Span = Span::from_secs(120);
 
 /// Newest first. The newest key that may already sign is used; if there is none, the oldest.
 const KEYS: &str = "SELECT key_id, secret, signs_from <= micros
@@ -95,7 +96,7 @@ impl SigningKeys {
         Ok(self.load().await?.ok_or(KeyError::Content("the database has no key"))?)
     }
 
-    /// Makes a key that begins to sign in a minute, when every instance has it. The newest old keys still verify.
+    /// Makes a key that begins to sign after [`SIGNS_AFTER`], when it is known everywhere. The newest old keys still verify.
     ///
     /// # Errors
     /// As [`SigningKeys::load`].
