@@ -27,7 +27,7 @@ use office::SimulatedOffice;
 use people::{CrowdMember, Fate, Told, VisitEnd, crowd};
 pub(crate) use printed::simulate;
 use rand::{SeedableRng, rngs::StdRng};
-use scenario::{Scenario, Turnout};
+use scenario::{Keeping, Scenario, Turnout};
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, BinaryHeap},
@@ -36,6 +36,8 @@ use std::{
 const START: Time = Time::from_micros(1_900_000_000_000_000);
 /// How often the leader looks at a line in which nothing happened.
 const TICK: Span = Span::from_millis(100);
+/// How often the leader keeps what it has measured and told.
+const KEEP_EVERY: Span = Span::from_secs(10);
 /// How long it takes until the leader looks at a line in which something happened.
 const LEAD_WITHIN: Span = Span::from_millis(5);
 /// How long a client waits that found the room full, before it claims again.
@@ -60,6 +62,8 @@ enum SaleEvent {
     Turnout(usize),
     Lead,
     Tick,
+    /// The leader keeps what it has measured and told.
+    Keep,
     /// The server is there again that was down.
     Resume(Time),
 }
@@ -122,6 +126,9 @@ impl SimulatedSale {
             sale.plan(sale.scenario.turnouts[number].0, SaleEvent::Turnout(number));
         }
         sale.plan(TICK, SaleEvent::Tick);
+        if sale.scenario.keeping == Keeping::Records {
+            sale.plan(KEEP_EVERY, SaleEvent::Keep);
+        }
         Ok(sale)
     }
 
@@ -159,7 +166,8 @@ impl SimulatedSale {
         | SaleEvent::Claim(person)
         | SaleEvent::Finish(person)) = event
         else {
-            return matches!(event, SaleEvent::Lead | SaleEvent::Tick) && self.put_off(until, 0, event);
+            return matches!(event, SaleEvent::Lead | SaleEvent::Tick | SaleEvent::Keep)
+                && self.put_off(until, 0, event);
         };
         self.put_off(until, person, event)
     }
@@ -177,8 +185,12 @@ impl SimulatedSale {
         }
         match event {
             SaleEvent::Resume(from) => {
-                self.office.resume(from, self.now);
-                Ok(())
+                self.meters.restart(self.now);
+                self.office.resume(from, self.now)
+            }
+            SaleEvent::Keep => {
+                self.plan(KEEP_EVERY, SaleEvent::Keep);
+                self.office.keep_record(self.now)
             }
             SaleEvent::Arrive(person) => self.arrive(person),
             SaleEvent::Poll(person) => self.poll(person),
@@ -197,8 +209,8 @@ impl SimulatedSale {
                     self.office.set_room(self.now, change)
                 }
                 Turnout::Restart => {
-                    self.office.restart(self.now);
-                    Ok(())
+                    self.meters.restart(self.now);
+                    self.office.restart(self.now)
                 }
                 Turnout::Down(lasts) => {
                     self.down_until = Some(self.now.plus(lasts));
@@ -252,7 +264,7 @@ impl SimulatedSale {
         let now = self.now;
         match (before, status) {
             (TokenStatus::Waiting, TokenStatus::Offered) => {
-                self.meters.counts.offered += 1;
+                self.meters.count_offer(&self.people[person], now);
                 if self.people[person].offered_at.is_none() {
                     self.meters.offer(&self.people[person], position, now);
                     self.people[person].offered_at = Some(now);

@@ -59,6 +59,19 @@ impl LowestTold {
         let _ = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lower);
     }
 
+    /// The lowest wait that each of these tokens was told by these settings, in whole seconds.
+    pub(super) fn of(
+        &self,
+        positions: impl Iterator<Item = Position>,
+        settings: SettingsNumber,
+    ) -> impl Iterator<Item = (Position, u32)> {
+        let slots = self.0.read();
+        positions.filter_map(move |position| {
+            let slot = slots.slot(position)?.load(Ordering::Relaxed);
+            seconds_of(slot, settings).map(|seconds| (position, seconds))
+        })
+    }
+
     /// Forgets the positions that the cursor has passed on its way from `before` to `cursor`, in whole chunks.
     pub(super) fn drop_passed(&self, before: Position, cursor: Position) {
         self.0.drop_passed(before, cursor, &[]);
