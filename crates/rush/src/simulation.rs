@@ -455,6 +455,16 @@ mod tests {
     }
 
     #[test]
+    fn a_restart_wakes_few_ghosts_and_raises_no_told_wait_if_the_line_is_recorded() {
+        let (kept, without) = (Scenario::restart(), Scenario { keeping: Keeping::Nothing, ..Scenario::restart() });
+        let (kept, without) = (report(&kept, 2), report(&without, 2));
+        assert!(kept.rises_percent <= 2.0 && without.rises_percent > 10.0, "{kept:?} {without:?}");
+        let (few, many) = (kept.counts.ghosts_woken, without.counts.ghosts_woken);
+        assert!(10 * few < 8 * many, "{few} of {many}");
+        assert!(kept.wait.error_percent <= report(&Scenario::life(), 2).wait.error_percent + 2.0, "{kept:?}");
+    }
+
+    #[test]
     fn accounts_that_never_claim_keep_hardly_anybody_out() {
         let with = Scenario { hoarders: scenario::Hoarders::NeverClaim(30), ..Scenario::life() };
         let (with, without) = (report(&with, 1).served, report(&Scenario::life(), 1).served);

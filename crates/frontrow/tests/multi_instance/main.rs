@@ -12,6 +12,7 @@ mod moving;
 mod outage;
 mod outbox;
 mod places;
+mod records;
 mod sharing;
 mod starting;
 
