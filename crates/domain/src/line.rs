@@ -9,6 +9,7 @@ mod draw;
 mod expectation;
 mod figure;
 mod forecast;
+mod measures;
 mod pass;
 mod room;
 mod state;
@@ -27,8 +28,9 @@ pub use draw::{
     BeaconWait, Draw, DrawPhase, DrawResult, DrawStatus, ENTRIES_PER_PLACING_MAX, EntrySet, OpeningOrder,
     ReservedPositions, SealedEntries, drawn_position, drawn_token,
 };
-pub use expectation::{ClaimRecord, TurnOutlook};
+pub use expectation::{ClaimMeasures, ClaimRecord, TurnOutlook};
 pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
+pub use measures::ImpossibleMeasure;
 pub use pass::{PASS_LIFE, Pass};
 pub use room::{Fence, Gate, Room, RoomSite, Turn};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
@@ -40,6 +42,6 @@ pub use token::{
 pub use token_columns::TokenColumns;
 pub use told::{TOLD_ERROR_PERCENT_MAX, TOLD_RISE_MAX, ToldHorizon, ToldJudgement, ToldWait};
 pub use turn_url::{PASS_FIELD, TURN_URL_LEN_MAX, TurnUrl};
-pub use visit::{AGE_CLASSES, VisitMemory, VisitTable};
+pub use visit::{AGE_CLASSES, VisitMeasures, VisitMemory, VisitTable};
 pub use wait::{RoomMoment, WaitForecast, estimated_wait, estimated_wait_p90};
 pub use work::{JoinPace, WorkPolicy, WorkPrice};

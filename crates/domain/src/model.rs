@@ -488,6 +488,8 @@ impl Model {
                 let old: Vec<_> = old.map(|(key, _)| *key).take(limit).collect();
                 old.iter().filter(|key| self.blocks.remove(*key).is_some()).count()
             }
+            // No rule reads them: the store keeps them beside these rows.
+            Leftover::LineRecord => 0,
             Leftover::Token => {
                 let mut highest = BTreeMap::new();
                 for id in self.tokens.keys() {

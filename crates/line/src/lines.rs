@@ -6,7 +6,9 @@ mod watchers;
 
 use crate::{
     lock::lock,
-    view::{Delta, Effects, POLL_GIVEN_MS, RoomView},
+    positions::Positions,
+    record::{LineRecord, RecordTerms, TakenUp},
+    view::{Delta, Effects, POLL_GIVEN_MS, RECORDED_POSITIONS, RoomView},
 };
 use arc_swap::ArcSwap;
 use frontrow_domain::{
@@ -15,7 +17,7 @@ use frontrow_domain::{
     policy::TOKENS_PER_ADVANCE_MAX,
     time::{Span, Time},
 };
-use frontrow_storage::Line;
+use frontrow_storage::{Line, SavedLineRecord};
 pub(crate) use last_seen::{LastSeen, Sighting};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -64,6 +66,29 @@ pub enum Rebuild {
     IfMissing,
 }
 
+/// The view of a line that is taken up from its rows, with what was recorded of it.
+pub(crate) fn view_of(line: &Line, record: Option<&TakenUp>) -> RoomView {
+    let view = RoomView::from_rows(line);
+    let Some(record) = record else { return view };
+    match view.clone().with_record(&record.view, record.at, record.age, line.now) {
+        Ok(view) => view,
+        Err(error) => {
+            let room = line.room.room_id.get();
+            tracing::warn!(room, %error, "what is kept of the line cannot be true: its pace is measured anew");
+            view
+        }
+    }
+}
+
+/// When the tokens of a line were last seen that is taken up from its rows: just now, but for those that were silent.
+pub(crate) fn last_seen_of(line: &Line, record: Option<&TakenUp>) -> LastSeen {
+    let last_seen = LastSeen::seen_at(&line.waiting, line.now);
+    if let Some(record) = record {
+        last_seen.silence(&record.silent);
+    }
+    last_seen
+}
+
 impl RoomCell {
     pub(crate) fn new(view: RoomView, last_seen: LastSeen) -> Arc<Self> {
         Arc::new(Self { view: ArcSwap::from_pointee(view.clone()), last_seen, next: Mutex::new(view) })
@@ -74,12 +99,13 @@ impl RoomCell {
         Self::new(view, LastSeen::default())
     }
 
-    /// A line as its rows have it: every token in it counts as just seen.
-    pub(crate) fn from_rows(line: &Line) -> Arc<Self> {
-        Self::new(RoomView::from_rows(line), LastSeen::seen_at(&line.waiting, line.now))
+    /// A line as its rows have it, with what was recorded of it: every token in it counts as just seen, but for those that
+    /// were silent then.
+    pub(crate) fn taken_up(line: &Line, record: Option<&TakenUp>) -> Arc<Self> {
+        Self::new(view_of(line, record), last_seen_of(line, record))
     }
 
-    /// The same, with what the rows lack: how the line was measured to move.
+    /// A line as its rows have it, with what these lack: how it was measured to move.
     pub(crate) fn from_rows_after(line: &Line, before: &RoomView) -> Arc<Self> {
         let view = RoomView::from_rows(line).with_measurements_of(before, line.now);
         Self::new(view, LastSeen::seen_at(&line.waiting, line.now))
@@ -212,6 +238,21 @@ impl Lines {
         }
     }
 
+    /// What is to be kept of a line over a restart, in bytes.
+    pub(crate) fn record(&self, room: RoomId, terms: &RecordTerms) -> Option<SavedLineRecord> {
+        let cell = self.rooms.load().get(&room).map(Arc::clone)?;
+        let view = cell.view();
+        let heard = cell.last_seen.reader(terms.heard_since);
+        let recorded = view.record(terms.now, |position| heard.is_responsive(position));
+        let silent = terms.silent_since.map(|since| {
+            let last_seen = cell.last_seen.reader(since);
+            let waiting = view.waiting_from_head(RECORDED_POSITIONS);
+            Positions::of(waiting.filter(|position| !last_seen.is_responsive(*position)))
+        });
+        let record = LineRecord::new(recorded, silent.unwrap_or_default(), terms).to_bytes()?;
+        Some(SavedLineRecord { room_id: room, epoch: view.epoch(), saved_at: terms.now, record })
+    }
+
     /// Whether at least a quarter of the tokens at the head were seen since `since`, or none waits.
     #[must_use]
     pub(crate) fn is_head_heard(&self, room: RoomId, since: Time) -> bool {
@@ -341,7 +382,7 @@ mod tests {
         };
         line.waiting.sort_unstable();
         let lines = Lines::default();
-        lines.put(&RoomCell::from_rows(&line), Rebuild::Replace);
+        lines.put(&RoomCell::taken_up(&line, None), Rebuild::Replace);
         let sightings = || lines.unpublished_heartbeats(RoomId::HOUSE, 1_000, START);
         let unpublished = || sightings().iter().map(|seen| seen.position).collect::<Vec<_>>();
         assert_eq!(unpublished(), [], "all instances know that they wait");

@@ -7,9 +7,10 @@ use frontrow_domain::{
     changes::Changes,
     id::{Position, ReservationId, RoomId, TokenId},
     line::{Fence, Token},
+    policy::Policy,
     time::{Span, Time},
 };
-use frontrow_storage::{Line, Sharing};
+use frontrow_storage::{Line, SavedLineRecord, Sharing};
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
@@ -25,7 +26,8 @@ pub trait Peers: std::fmt::Debug + Send + Sync + 'static {
     /// Whether other instances commit to these lines, too; then commits may come in any order.
     fn sharing(&self) -> Sharing;
 
-    /// Builds a room's line from its rows; every token in it counts as just seen.
+    /// Builds a room's line from its rows. Every token in it counts as just seen; but in a line that is taken up, which was
+    /// not loaded, what was kept of it holds on: those that were silent are, and its pace is as it was measured.
     async fn rebuild(&self, line: Line, rebuild: Rebuild);
 
     /// Loads rooms without live tokens, all at once. Returns the rooms whose views disagree: their rows must be read
@@ -44,6 +46,10 @@ pub trait Peers: std::fmt::Debug + Send + Sync + 'static {
     /// The unresponsive tokens from the head on, in order: see [`Lines::unresponsive`]. Empty until the heartbeats of
     /// the other instances are known: a token whose client may be polling is not made dormant.
     fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position>;
+
+    /// What is to be kept at `now` of a line that this instance leads, for an instance that takes the line up; none of
+    /// one that it does not lead. See [`SavedLineRecord`].
+    fn line_record(&self, room: RoomId, now: Time, policy: &Policy) -> Option<SavedLineRecord>;
 
     /// Takes reservations whose hold is over at `now`, at most `limit`; each is handed to one caller once.
     ///

@@ -13,7 +13,6 @@ pub mod keys;
 pub mod lease;
 pub mod limits;
 mod notices;
-mod positions;
 mod publisher;
 mod reader;
 mod seeding;
@@ -26,6 +25,7 @@ use crate::{
     lines::{Lines, Rebuild},
     lock::lock,
     peers::{Down, Leadership, PeerFigures, PeerStatus, Peers, PeersError},
+    record::{KnownHeartbeats, RecordTerms},
     replicas::{ChangeOrigin, LineReading},
     view::deltas,
 };
@@ -37,9 +37,10 @@ use frontrow_domain::{
     changes::Changes,
     id::{Position, ReservationId, RoomId, TokenId},
     line::{Fence, Token},
+    policy::Policy,
     time::{Span, Time},
 };
-use frontrow_storage::{GAP_GRACE, Line, Sharing, Store};
+use frontrow_storage::{GAP_GRACE, Line, SavedLineRecord, Sharing, Store};
 use heartbeats::Heartbeats;
 use keys::RedisKeys;
 use lease::Leases;
@@ -237,7 +238,7 @@ impl Peers for RedisPeers {
 
     async fn rebuild(&self, line: Line, rebuild: Rebuild) {
         // How many changes had come when the rows were read is not known.
-        self.instance.follower.rebuild(&line, rebuild, None);
+        self.instance.follower.rebuild(&line, rebuild, None).await;
     }
 
     fn load_quiet_rooms(&self, lines: &[Line]) -> Vec<RoomId> {
@@ -268,6 +269,15 @@ impl Peers for RedisPeers {
             return Vec::new();
         }
         self.lines().unresponsive(room, limit, since)
+    }
+
+    fn line_record(&self, room: RoomId, now: Time, policy: &Policy) -> Option<SavedLineRecord> {
+        if self.instance.leases.standing(room) == Leadership::Follower {
+            return None;
+        }
+        let is_known = self.instance.client.is_up() && self.instance.heartbeats.can_judge(room);
+        let heartbeats = if is_known { KnownHeartbeats::All } else { KnownHeartbeats::Some };
+        self.lines().record(room, &RecordTerms::new(now, policy, heartbeats))
     }
 
     async fn take_due_holds(&self, now: Time, limit: u32) -> Result<Vec<ReservationId>, PeersError> {

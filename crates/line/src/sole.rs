@@ -4,6 +4,7 @@ use crate::{
     lines::{Lines, Rebuild, RoomCell},
     lock::lock,
     peers::{Leadership, PeerFigures, PeerStatus, Peers, PeersError},
+    record::{KnownHeartbeats, RecordTerms, TakenUp},
     view::{Delta, RoomView, deltas},
 };
 use async_trait::async_trait;
@@ -11,10 +12,11 @@ use frontrow_domain::{
     changes::Changes,
     id::{Position, ReservationId, RoomId, TokenId},
     line::{Fence, Token},
+    policy::Policy,
     sale::ReservationStatus,
     time::{Span, Time},
 };
-use frontrow_storage::{GAP_GRACE, Line, Sharing, Store};
+use frontrow_storage::{GAP_GRACE, Line, SavedLineRecord, Sharing, Store};
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
@@ -81,7 +83,7 @@ impl Peers for SoleInstance {
         self.drop_gaps_later(&line);
         let cell = match self.lines.view(line.room.room_id) {
             Some(present) => RoomCell::from_rows_after(&line, &present),
-            None => RoomCell::from_rows(&line),
+            None => RoomCell::taken_up(&line, TakenUp::of(&*self.store, &line).await.as_ref()),
         };
         self.lines.put(&cell, rebuild);
     }
@@ -120,6 +122,10 @@ impl Peers for SoleInstance {
 
     fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
         self.lines.unresponsive(room, limit, since)
+    }
+
+    fn line_record(&self, room: RoomId, now: Time, policy: &Policy) -> Option<SavedLineRecord> {
+        self.lines.record(room, &RecordTerms::new(now, policy, KnownHeartbeats::All))
     }
 
     async fn take_due_holds(&self, now: Time, limit: u32) -> Result<Vec<ReservationId>, PeersError> {

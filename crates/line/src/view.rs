@@ -13,6 +13,7 @@ mod outlook;
 mod pacing;
 #[cfg(test)]
 mod pacing_tests;
+mod record;
 #[cfg(test)]
 pub(super) mod tests;
 mod told;
@@ -36,6 +37,7 @@ use frontrow_domain::{
 use live::Live;
 use lowest::{LowestTold, SettingsNumber};
 use outlook::ToldForecast;
+pub(crate) use record::{RECORDED_POSITIONS, RecordAge, RecordedReturns, ViewRecord};
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},

@@ -37,12 +37,14 @@ use people::{PersonStep, Told, VisitEnd, crowd};
 pub(crate) use printed::simulate;
 use rand::{SeedableRng, rngs::StdRng};
 use record::{SaleRecord, Seen};
-use scenario::{Scenario, Turnout};
+use scenario::{Keeping, Scenario, Turnout};
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 const START: Time = Time::from_micros(1_900_000_000_000_000);
 /// How often the leader looks at a line in which nothing happened.
 const TICK: Span = Span::from_millis(100);
+/// How often the leader keeps what it has measured and told.
+const KEEP_EVERY: Span = Span::from_secs(10);
 /// How long it takes until the leader looks at a line in which something happened.
 const LEAD_WITHIN: Span = Span::from_millis(5);
 /// How long a client waits that found the room full, before it claims again.
@@ -65,6 +67,8 @@ enum SaleEvent {
     Turnout(usize),
     Lead,
     Tick,
+    /// The leader keeps what it has measured and told.
+    Keep,
     /// The server is there again that was down.
     Resume(Time),
 }
@@ -113,6 +117,9 @@ impl SimulatedSale {
             sale.plan(sale.scenario.turnouts[number].0, SaleEvent::Turnout(number));
         }
         sale.plan(TICK, SaleEvent::Tick);
+        if sale.scenario.keeping == Keeping::Records {
+            sale.plan(KEEP_EVERY, SaleEvent::Keep);
+        }
         Ok(sale)
     }
 
@@ -150,7 +157,8 @@ impl SimulatedSale {
         | SaleEvent::Claim(person)
         | SaleEvent::Finish(person)) = event
         else {
-            return matches!(event, SaleEvent::Lead | SaleEvent::Tick) && self.put_off(until, 0, event);
+            return matches!(event, SaleEvent::Lead | SaleEvent::Tick | SaleEvent::Keep)
+                && self.put_off(until, 0, event);
         };
         self.put_off(until, person, event)
     }
@@ -168,8 +176,12 @@ impl SimulatedSale {
         }
         match event {
             SaleEvent::Resume(from) => {
-                self.office.resume(from, self.now);
-                Ok(())
+                self.record.meters.restart(self.now);
+                self.office.resume(from, self.now)
+            }
+            SaleEvent::Keep => {
+                self.plan(KEEP_EVERY, SaleEvent::Keep);
+                self.office.keep_record(self.now)
             }
             SaleEvent::Arrive(person) => self.arrive(person),
             SaleEvent::Poll(person) => self.poll(person),
@@ -188,8 +200,8 @@ impl SimulatedSale {
                     self.office.set_room(self.now, change)
                 }
                 Turnout::Restart => {
-                    self.office.restart(self.now);
-                    Ok(())
+                    self.record.meters.restart(self.now);
+                    self.office.restart(self.now)
                 }
                 Turnout::Down(lasts) => {
                     self.down_until = Some(self.now.plus(lasts));
@@ -336,6 +348,16 @@ mod tests {
             assert_eq!(never, (0, 0, 0, 0), "{scenario}: {counts:?}");
             assert_eq!(counts.missed_present, 0, "{scenario}: who asks and claims misses no turn");
         }
+    }
+
+    #[test]
+    fn a_restart_wakes_few_ghosts_and_raises_no_told_wait_if_the_line_is_recorded() {
+        let (kept, without) = (Scenario::restart(), Scenario { keeping: Keeping::Nothing, ..Scenario::restart() });
+        let (kept, without) = (report(&kept, 2), report(&without, 2));
+        assert!(kept.rises_percent <= 2.0 && without.rises_percent > 10.0, "{kept:?} {without:?}");
+        let (few, many) = (kept.counts.ghosts_woken, without.counts.ghosts_woken);
+        assert!(10 * few < 8 * many, "{few} of {many}");
+        assert!(kept.wait.error_percent <= report(&Scenario::life(), 2).wait.error_percent + 2.0, "{kept:?}");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Background work: moving the lines, waking streams, counting what is left of the seats, sweeping ended holds, probing the store, counting for the house,
-//! removing old rows, delivering events. All changes go through commands that are safe at any time, so a late or missing round does no harm.
+//! removing old rows, keeping what lines have measured, delivering events. All changes go through commands that are safe at any time, so a late or missing round does no harm.
 
 mod command_line;
 mod holds;
 mod house;
 mod lines;
 mod outbox;
+mod records;
 mod retention;
 mod stocks;
 mod streams;
@@ -56,6 +57,7 @@ pub fn start(office: &Arc<BoxOffice>, retention: Retention, stop: &watch::Receiv
     workers.spawn(until(stop.clone(), house::sample_house(Arc::clone(office))));
     workers.spawn(until(stop.clone(), house::probe_database(Arc::clone(office))));
     workers.spawn(note_failed_proofs(Arc::clone(office), stop.clone()));
+    workers.spawn(records::keep_line_records(Arc::clone(office), stop.clone()));
     workers.spawn(until(stop.clone(), retention::prune(Arc::clone(office), retention)));
     if let Some(kept) = retention.idle_accounts {
         workers.spawn(until(stop.clone(), retention::erase_idle_accounts(Arc::clone(office), kept)));

@@ -11,6 +11,7 @@ mod factor_columns;
 mod filter;
 mod instances;
 mod line;
+mod line_record;
 mod lists;
 pub mod lock;
 pub mod memory;
@@ -26,6 +27,7 @@ pub use error::{Damage, StoreError};
 pub use filter::{ConcertFilter, DebtFilter, EventFilter, PaymentFilter, ReservationFilter, later_name};
 pub use instances::{Instance, Instances, Sharing};
 pub use line::{Life, Line, RoomSummary};
+pub use line_record::{LINE_RECORD_BYTES_MAX, SavedLineRecord};
 pub use lists::{
     ConcertPlace, ConcertProfile, DoorLine, EVENTS_COUNTED_MAX, EventCounts, GradePrices, Page, Remnant, SeatCounts,
     TicketPlace,

@@ -3,7 +3,7 @@
 use crate::{
     Committed, ConcertFilter, ConcertPlace, ConcertProfile, DebtFilter, Decide, DoorLine, EVENTS_COUNTED_MAX,
     EventCounts, EventFilter, GradePrices, Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary,
-    SeatCounts, Store, StoreError, TicketPlace,
+    SavedLineRecord, SeatCounts, Store, StoreError, TicketPlace,
     filter::{contains, each_once, later_name, start_key},
     noted::{Noted, outage_pending},
 };
@@ -47,6 +47,7 @@ struct MemoryState {
     high_water: Time,
     /// The last note that the box office works; none before it has served.
     noted: Option<Noted>,
+    line_records: BTreeMap<RoomId, SavedLineRecord>,
 }
 
 impl MemoryStore {
@@ -55,7 +56,8 @@ impl MemoryStore {
     pub fn new(clock: Clock, policy: Policy, house_max_active: i64) -> Self {
         let clock = clock.steady();
         let now = clock.now();
-        let state = Mutex::new(MemoryState { model: Model::new(house_max_active, now), high_water: now, noted: None });
+        let model = Model::new(house_max_active, now);
+        let state = Mutex::new(MemoryState { model, high_water: now, noted: None, line_records: BTreeMap::new() });
         Self { clock, policy, state }
     }
 
@@ -78,6 +80,12 @@ impl MemoryState {
             Some(_) => Err(outage_pending()),
             None => Ok(Noted::new(now, worked)),
         }
+    }
+
+    fn forget_line_records(&mut self, before: Time, limit: usize) -> usize {
+        let old = self.line_records.values().filter(|record| record.saved_at < before);
+        let old: Vec<_> = old.map(|record| record.room_id).take(limit).collect();
+        old.iter().filter(|room| self.line_records.remove(*room).is_some()).count()
     }
 
     fn note(&mut self, noted: Noted) {
@@ -527,8 +535,27 @@ impl Store for MemoryStore {
         Ok(EventCounts { pending: count(EventFilter::Pending), dead: count(EventFilter::Dead) })
     }
 
+    async fn line_record(&self, room: RoomId) -> Result<Option<SavedLineRecord>, StoreError> {
+        Ok(self.state().line_records.get(&room).cloned())
+    }
+
+    async fn keep_line_records(&self, records: Vec<SavedLineRecord>) -> Result<(), StoreError> {
+        let kept = &mut self.state().line_records;
+        for record in records {
+            let age = |one: &SavedLineRecord| (one.epoch, one.saved_at);
+            if kept.get(&record.room_id).is_none_or(|before| age(before) < age(&record)) {
+                kept.insert(record.room_id, record);
+            }
+        }
+        Ok(())
+    }
+
     async fn prune(&self, what: Leftover, before: Time, rows: u32) -> Result<u64, StoreError> {
-        let removed = self.state().model.forget(what, before, limit(rows));
+        let mut state = self.state();
+        let removed = match what {
+            Leftover::LineRecord => state.forget_line_records(before, limit(rows)),
+            _ => state.model.forget(what, before, limit(rows)),
+        };
         Ok(u64::try_from(removed).unwrap_or(u64::MAX))
     }
 

@@ -28,8 +28,8 @@ pub use settings::{PostgresSettings, Statements};
 
 use crate::{
     Committed, ConcertFilter, ConcertPlace, ConcertProfile, DebtFilter, Decide, DoorLine, EventCounts, EventFilter,
-    Instance, Instances, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Sharing,
-    Store, StoreError, TicketPlace,
+    Instance, Instances, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SavedLineRecord,
+    SeatCounts, Sharing, Store, StoreError, TicketPlace,
     filter::start_key,
     migrate::{self, Migration},
     postgres::{
@@ -39,8 +39,8 @@ use crate::{
         outage::Pulse,
         read_pool::{ReadPool, Snapshot, read_all},
         tables::{
-            account_link, audit_feed, audit_log, concert, concert_details, debt, draw, line_block, outbox, payment,
-            point, point_history, poster,
+            account_link, audit_feed, audit_log, concert, concert_details, debt, draw, line_block, line_record, outbox,
+            payment, point, point_history, poster,
             reservation::{self, Expiries, Late},
             room, seat, second_factor, session, token, user,
         },
@@ -404,6 +404,14 @@ impl Store for PostgresStore {
 
     async fn installation_id(&self) -> Result<Uuid, StoreError> {
         Ok(self.installation_id)
+    }
+
+    async fn line_record(&self, room: RoomId) -> Result<Option<SavedLineRecord>, StoreError> {
+        line_record::find(&self.reads, room).await
+    }
+
+    async fn keep_line_records(&self, records: Vec<SavedLineRecord>) -> Result<(), StoreError> {
+        line_record::keep(&self.reads, &records).await
     }
 
     async fn prune(&self, what: Leftover, before: Time, limit: u32) -> Result<u64, StoreError> {

@@ -13,16 +13,17 @@ mod writer;
 
 use crate::{
     Committed, ConcertFilter, ConcertPlace, ConcertProfile, Damage, DebtFilter, Decide, DoorLine, EventCounts,
-    EventFilter, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Store, StoreError,
-    TicketPlace,
+    EventFilter, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SavedLineRecord, SeatCounts,
+    Store, StoreError, TicketPlace,
     filter::start_key,
     lock,
     sqlite::{
         files::Files,
         read_pool::ReadPool,
         tables::{
-            account_link, audit_feed, audit_log, clock, concert, concert_details, debt, draw, line_block, outbox,
-            payment, point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
+            account_link, audit_feed, audit_log, clock, concert, concert_details, debt, draw, line_block, line_record,
+            outbox, payment, point, point_history, poster, reservation, room, seat, second_factor, session, token,
+            user,
         },
         writer::Writer,
     },
@@ -455,6 +456,14 @@ impl Store for SqliteStore {
 
     async fn changes_elsewhere(&self) -> Result<u64, StoreError> {
         self.write(Writer::changes_elsewhere).await
+    }
+
+    async fn line_record(&self, room: RoomId) -> Result<Option<SavedLineRecord>, StoreError> {
+        self.read(move |conn| line_record::find(conn, room)).await
+    }
+
+    async fn keep_line_records(&self, records: Vec<SavedLineRecord>) -> Result<(), StoreError> {
+        self.write(move |writer| writer.keep(&records)).await
     }
 
     async fn prune(&self, what: Leftover, before: Time, limit: u32) -> Result<u64, StoreError> {

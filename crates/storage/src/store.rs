@@ -2,8 +2,8 @@
 
 use crate::{
     ConcertFilter, ConcertPlace, ConcertProfile, Damage, DebtFilter, DoorLine, EventCounts, EventFilter, Instances,
-    Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Sharing, StoreError,
-    TicketPlace,
+    Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SavedLineRecord, SeatCounts, Sharing,
+    StoreError, TicketPlace,
 };
 use async_trait::async_trait;
 use frontrow_domain::{
@@ -286,6 +286,17 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     async fn installation_id(&self) -> Result<uuid::Uuid, StoreError> {
         Ok(uuid::Uuid::nil())
     }
+
+    /// What was kept last of a room's line beside its rows. Advisory: see [`SavedLineRecord`].
+    async fn line_record(&self, room: RoomId) -> Result<Option<SavedLineRecord>, StoreError>;
+
+    /// Keeps what was measured and told in these lines, apart from all batches, in one transaction. Of each room the
+    /// record of the highest epoch stays, and of one epoch the latest: a leader that was replaced and does not know it
+    /// takes nothing back.
+    ///
+    /// # Errors
+    /// Nothing was kept, except that after [`StoreError::Unknown`] all of it may have been. No batch fails by it.
+    async fn keep_line_records(&self, records: Vec<SavedLineRecord>) -> Result<(), StoreError>;
 
     /// Removes rows of a kind that were over before `before`, oldest first, at most `limit`, in one transaction.
     /// Returns how many were removed; zero if there are no more.

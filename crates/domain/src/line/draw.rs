@@ -64,7 +64,7 @@ pub enum DrawPhase {
 }
 
 /// A phase without its data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DrawStatus {
     /// [`DrawPhase::None`].
     None,

@@ -5,7 +5,9 @@
 //! while a claim is on its way. A claim never exceeds the cap, whatever was expected: it waits for a place, and keeps
 //! its order.
 
+use super::measures::ImpossibleMeasure;
 use crate::time::Span;
+use serde::{Deserialize, Serialize};
 
 /// The whole, in millionths.
 const ONE_PPM: i64 = 1_000_000;
@@ -36,6 +38,45 @@ pub struct ClaimRecord {
     silent: i64,
     /// Turns that were offered to tokens that had come back after they were passed over or had let one pass.
     returned: i64,
+}
+
+/// A [`ClaimRecord`] as plain numbers, to be kept over a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimMeasures {
+    /// Turns that were claimed, by their age then, in millionths.
+    pub claimed: [i64; 7],
+    /// Turns that were not, in millionths.
+    pub passed: i64,
+    /// The sum of the ages at the claims, in microseconds, each weighted as the claim is.
+    pub delays: i64,
+    /// Tokens that were offered a turn when it came first, in millionths.
+    pub alive: i64,
+    /// Tokens that were passed over then, since nothing was heard of them, in millionths.
+    pub silent: i64,
+    /// Turns that were offered to tokens that had come back, in millionths.
+    pub returned: i64,
+}
+
+impl From<ClaimRecord> for ClaimMeasures {
+    fn from(record: ClaimRecord) -> Self {
+        let ClaimRecord { claimed, passed, delays, alive, silent, returned } = record;
+        Self { claimed, passed, delays, alive, silent, returned }
+    }
+}
+
+impl TryFrom<ClaimMeasures> for ClaimRecord {
+    type Error = ImpossibleMeasure;
+
+    fn try_from(measures: ClaimMeasures) -> Result<Self, ImpossibleMeasure> {
+        let ClaimMeasures { claimed, passed, delays, alive, silent, returned } = measures;
+        ImpossibleMeasure::check(&claimed)?;
+        ImpossibleMeasure::check(&[passed, delays, alive, silent, returned])?;
+        // From no turns at all no share follows.
+        if claimed.iter().sum::<i64>().saturating_add(passed) == 0 || alive.saturating_add(silent) == 0 {
+            return Err(ImpossibleMeasure(0));
+        }
+        Ok(Self { claimed, passed, delays, alive, silent, returned })
+    }
 }
 
 impl Default for ClaimRecord {
@@ -193,6 +234,7 @@ pub struct TurnOutlook {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_turn_counts_less_the_longer_it_is_unclaimed() {
@@ -239,6 +281,55 @@ mod tests {
         let chances = [0, 2, 8, 60].map(|seconds| record.chance_ppm(Span::from_secs(seconds)));
         assert!(chances[0] >= 900_000 && chances.is_sorted_by(|one, next| one > next), "{chances:?}");
         assert_eq!(record.delay(), Span::from_secs(2));
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_is_the_same_after_it_was_kept(turns in proptest::collection::vec((0..4_u8, 0..100_000_i64), 0..400)) {
+            let mut record = ClaimRecord::default();
+            for (kind, number) in turns {
+                match kind {
+                    0 => record.note_pass(),
+                    1 => record.note_head(number % 50, number % 7),
+                    2 => record.note_returned(number % 10),
+                    _ => record.note_claim(Span::from_millis(number)),
+                }
+            }
+            prop_assert_eq!(ClaimRecord::try_from(ClaimMeasures::from(record)), Ok(record));
+        }
+
+        #[test]
+        fn impossible_numbers_are_refused_and_others_are_measured_with(
+            numbers in proptest::array::uniform12(any::<i64>()),
+            age in 0..100_i64,
+        ) {
+            let [a, b, c, d, e, f, g, passed, delays, alive, silent, returned] = numbers;
+            let measures = ClaimMeasures { claimed: [a, b, c, d, e, f, g], passed, delays, alive, silent, returned };
+            let is_possible = numbers.iter().all(|number| (0..=1 << 56).contains(number));
+            prop_assert_eq!(ClaimRecord::try_from(measures).is_ok(), is_possible);
+            let positive = ClaimMeasures {
+                claimed: measures.claimed.map(|number| number & 0xff_ffff_ffff),
+                passed: 1 + (passed & 0xff_ffff_ffff),
+                delays: delays & 0xff_ffff_ffff,
+                alive: 1 + (alive & 0xff_ffff_ffff),
+                silent: silent & 0xff_ffff_ffff,
+                returned: returned & 0xff_ffff_ffff,
+            };
+            let mut record = ClaimRecord::try_from(positive).unwrap();
+            record.note_claim(Span::from_secs(age));
+            record.note_head(3, 2);
+            prop_assert!((0..=ONE_PPM).contains(&record.chance_ppm(Span::from_secs(age))));
+            prop_assert!((0..=ONE_PPM).contains(&record.comes_ppm()));
+        }
+    }
+
+    #[test]
+    fn a_record_of_no_turns_is_refused() {
+        let kept = ClaimMeasures::from(ClaimRecord::default());
+        let none = ClaimMeasures { claimed: [0; 7], passed: 0, ..kept };
+        assert_eq!(ClaimRecord::try_from(none), Err(ImpossibleMeasure(0)));
+        assert_eq!(ClaimRecord::try_from(ClaimMeasures { alive: 0, silent: 0, ..kept }), Err(ImpossibleMeasure(0)));
+        assert_eq!(ClaimRecord::try_from(ClaimMeasures { delays: -1, ..kept }), Err(ImpossibleMeasure(-1)));
     }
 
     #[test]

@@ -4,8 +4,12 @@
 //! visits hides that a place whose visitor has closed the page without a word is kept until the token has been idle for
 //! too long. In a life table a visit that has not ended counts for the ages that it has reached, and for no other.
 
-use super::figure::{figure, fraction, seconds, span};
+use super::{
+    figure::{figure, fraction, seconds, span},
+    measures::ImpossibleMeasure,
+};
 use crate::time::Span;
+use serde::{Deserialize, Serialize};
 
 /// How many classes of age there are: a third of a doubling each, from one second to eleven minutes, and all that is
 /// older.
@@ -59,6 +63,33 @@ pub struct VisitTable {
     ends: [i64; AGE_CLASSES],
     /// How long visits were in each class, in microseconds.
     micros: [i64; AGE_CLASSES],
+}
+
+/// A [`VisitTable`] as plain numbers, to be kept over a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VisitMeasures {
+    /// Visits that ended in each class of age, in millionths.
+    pub ends: [i64; AGE_CLASSES],
+    /// How long visits were in each class, in microseconds.
+    pub micros: [i64; AGE_CLASSES],
+}
+
+impl From<VisitTable> for VisitMeasures {
+    fn from(table: VisitTable) -> Self {
+        let VisitTable { ends, micros } = table;
+        Self { ends, micros }
+    }
+}
+
+impl TryFrom<VisitMeasures> for VisitTable {
+    type Error = ImpossibleMeasure;
+
+    fn try_from(measures: VisitMeasures) -> Result<Self, ImpossibleMeasure> {
+        let VisitMeasures { ends, micros } = measures;
+        ImpossibleMeasure::check(&ends)?;
+        ImpossibleMeasure::check(&micros)?;
+        Ok(Self { ends, micros })
+    }
 }
 
 /// How much a room has forgotten of what was so long ago, by the visits that ended since.
@@ -144,6 +175,7 @@ impl VisitTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// The ages, in seconds, at which half of the visits have ended and nine in ten have.
     fn quantiles(table: &VisitTable) -> (f64, f64) {
@@ -217,5 +249,31 @@ mod tests {
         }
         assert!(quantiles(&table).0 < 13.0, "{:?}", quantiles(&table));
         assert!((250.0..260.0).contains(&table.ends()), "{}", table.ends());
+    }
+
+    proptest! {
+        #[test]
+        fn a_table_is_the_same_after_it_was_kept(
+            visits in proptest::collection::vec((0..700_000_i64, 1..2_000_i64), 0..300),
+        ) {
+            let mut table = VisitTable::default();
+            for (age, places) in visits {
+                table.note_end(Span::from_millis(age), VisitMemory::of(places, places * 10_000));
+            }
+            prop_assert_eq!(VisitTable::try_from(VisitMeasures::from(table)), Ok(table));
+        }
+
+        #[test]
+        fn impossible_numbers_are_refused(at in 0..AGE_CLASSES, number in prop_oneof![..0_i64, (1_i64 << 56) + 1..]) {
+            let mut measures = VisitMeasures::from(VisitTable::default());
+            measures.ends[at] = number;
+            prop_assert_eq!(VisitTable::try_from(measures), Err(ImpossibleMeasure(number)));
+            measures.ends[at] = 1;
+            measures.micros[at] = number;
+            prop_assert_eq!(VisitTable::try_from(measures), Err(ImpossibleMeasure(number)));
+            measures.micros[at] = 1 << 56;
+            let table = VisitTable::try_from(measures).unwrap();
+            prop_assert!(table.hazards().all(|(_, hazard)| hazard.is_finite() && hazard > 0.0));
+        }
     }
 }

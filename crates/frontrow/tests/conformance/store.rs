@@ -13,6 +13,7 @@ mod lists;
 mod operators;
 mod outage;
 mod outbox;
+mod records;
 mod sale;
 mod search;
 
@@ -108,6 +109,10 @@ macro_rules! conformance {
             blocks::{
                 a_block_is_read_back_ends_the_place_and_refuses_another,
                 the_blocks_of_a_room_come_in_pages_and_go_after_their_end_and_with_their_users,
+            },
+            records::{
+                the_record_of_a_line_is_read_back_and_an_older_one_replaces_none,
+                the_records_of_several_lines_are_kept_at_once_and_go_when_they_are_old,
             },
             factors::{
                 a_factor_is_read_back_in_every_state,

@@ -14,6 +14,7 @@ mod moving;
 mod outage;
 mod outbox;
 mod places;
+mod records;
 mod sharing;
 mod starting;
 

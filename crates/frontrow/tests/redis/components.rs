@@ -8,6 +8,7 @@ mod lease;
 mod limits;
 mod places;
 mod promoted;
+mod records;
 mod tokens;
 
 use frontrow_clock::Clock;

@@ -40,6 +40,14 @@ impl LastSeen {
         Self(Slots::with_value(places, slot_at(now)))
     }
 
+    /// Notes that nothing is heard of these tokens until they are seen again; nothing of those without a slot.
+    pub(crate) fn silence(&self, positions: &[Position]) {
+        let slots = self.0.read();
+        for slot in positions.iter().filter_map(|position| slots.slot(*position)) {
+            slot.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Notes that a token began to wait, and makes its slot if there is none.
     pub(super) fn cover(&self, position: Position, now: Time) {
         self.0.cover(position);

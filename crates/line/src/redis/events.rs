@@ -1,7 +1,7 @@
 //! The events that an instance publishes: what views and caches need of a batch and no more. Neighbours in the same
 //! state are one run, so that a batch of issued tokens takes some fifty bytes.
 
-use super::positions::{POSITIONS_MAX, Positions};
+use crate::positions::{POSITIONS_MAX, Positions};
 use frontrow_domain::{
     changes::Changes,
     id::{ConcertId, RoomId, TokenId, UserId},

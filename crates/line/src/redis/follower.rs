@@ -10,6 +10,7 @@ use super::{
 use crate::{
     lines::{Lines, Rebuild},
     lock::lock,
+    record::TakenUp,
     replicas::{ChangeOrigin, LineReading, Replicas},
     view::{Delta, deltas},
 };
@@ -238,11 +239,13 @@ impl Follower {
     }
 
     /// Notes the rows of a line, and builds its view from them. `begun` is as in [`Replicas::rebuild`].
-    pub(super) fn rebuild(&self, line: &Line, rebuild: Rebuild, begun: Option<u64>) {
-        if rebuild == Rebuild::Replace || self.lines().view(line.room.room_id).is_none() {
+    pub(super) async fn rebuild(&self, line: &Line, rebuild: Rebuild, begun: Option<u64>) {
+        let is_missing = self.lines().view(line.room.room_id).is_none();
+        if rebuild == Rebuild::Replace || is_missing {
             self.gaps.note_rows(line);
         }
-        self.replicas.rebuild(line, rebuild, begun);
+        let record = if is_missing { TakenUp::of(&*self.store, line).await } else { None };
+        self.replicas.rebuild(line, record.as_ref(), rebuild, begun);
     }
 
     /// Adds quiet rooms that are missing. Returns those whose views disagree with the rows.
@@ -351,7 +354,7 @@ impl Follower {
                 let begun = self.replicas.deltas_of(room);
                 if let Some(line) = self.store.line(room).await? {
                     self.rebuilds.fetch_add(1, Ordering::Relaxed);
-                    self.rebuild(&line, Rebuild::Replace, Some(begun));
+                    self.rebuild(&line, Rebuild::Replace, Some(begun)).await;
                     tracing::info!(room = room.get(), "line rebuilt from the database");
                 }
             }

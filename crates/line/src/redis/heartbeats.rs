@@ -5,14 +5,11 @@
 //!
 //! Every instance reads, not just the leader, so that one that takes over knows which tokens are responsive.
 
-use super::{
-    RedisInstance,
-    keys::RedisKeys,
-    positions::{POSITIONS_MAX, Positions},
-};
+use super::{RedisInstance, keys::RedisKeys};
 use crate::{
     lines::{Lines, PUBLISHED_WITHIN, Sighting},
     lock::lock,
+    positions::{POSITIONS_MAX, Positions},
 };
 use frontrow_domain::{id::RoomId, time::Time};
 use redis::RedisResult;

@@ -90,6 +90,20 @@ impl Live {
         returns
     }
 
+    /// Since when tokens are in this state, by position, in no order; without those of which it is not known.
+    pub(super) fn known_since(&self, status: TokenStatus) -> impl Iterator<Item = (Position, Time)> {
+        let entries = self.shards.iter().flat_map(|shard| shard.iter());
+        let known = entries.filter(move |entry| entry.state.status() == status && entry.since < Time::MAX);
+        known.map(|entry| (entry.position, entry.since))
+    }
+
+    /// Sets since when a token is in this state, if it still is in it.
+    pub(super) fn set_since(&mut self, position: Position, status: TokenStatus, since: Time) {
+        if let Some(entry) = self.get(position).copied().filter(|entry| entry.state.status() == status) {
+            self.put(Entry { since, ..entry });
+        }
+    }
+
     /// Removes a token and returns its entry.
     pub(super) fn remove(&mut self, position: Position) -> Option<Entry> {
         let shard = self.shards.get_mut(shard(position))?;

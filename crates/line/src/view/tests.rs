@@ -189,7 +189,7 @@ pub(super) fn full_room(waiting: i64) -> (Model, RoomView) {
 }
 
 /// A room of so many places with so many in line, who came long ago.
-pub(super) fn room_of(places: i64, waiting: i64) -> (Model, RoomView) {
+pub(crate) fn room_of(places: i64, waiting: i64) -> (Model, RoomView) {
     let mut model = Model::new(places, START);
     let joins: Vec<_> = (0..waiting)
         .map(|user| Request {

@@ -1,9 +1,10 @@
 //! How long visits last: how many ended, and the time of all visits in which they did.
 
 use frontrow_domain::{
-    line::{VisitMemory, VisitTable},
+    line::{ImpossibleMeasure, VisitMeasures, VisitMemory, VisitTable},
     time::{Span, Time},
 };
+use serde::{Deserialize, Serialize};
 
 /// After so many ends an old one counts a third: visits change with the sale.
 const MEMORY: i64 = 256;
@@ -27,7 +28,31 @@ pub(super) struct Visits {
     at: Time,
 }
 
+/// What is measured of the visits of a line, as plain numbers, to be kept over a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct VisitSums {
+    ends_ppm: i64,
+    visit_micros: i64,
+    place_micros: i64,
+    used_micros: i64,
+    by_age: VisitMeasures,
+}
+
 impl Visits {
+    /// What is measured up to `now`, if so many tokens were active since the last change.
+    pub(super) fn sums(&self, now: Time, active: i64) -> VisitSums {
+        let Self { ends_ppm, place_micros, used_micros, table, .. } = *self;
+        let visit_micros = self.visit_micros_at(now, active);
+        VisitSums { ends_ppm, visit_micros, place_micros, used_micros, by_age: table.into() }
+    }
+
+    /// Visits that were measured before, and are counted from `at` on: the time between is nobody's.
+    pub(super) fn after(sums: &VisitSums, at: Time) -> Result<Self, ImpossibleMeasure> {
+        let VisitSums { ends_ppm, visit_micros, place_micros, used_micros, by_age } = *sums;
+        ImpossibleMeasure::check(&[ends_ppm, visit_micros, place_micros, used_micros])?;
+        Ok(Self { ends_ppm, visit_micros, place_micros, used_micros, table: by_age.try_into()?, at })
+    }
+
     /// Visits that are counted from `at` on.
     pub(super) fn from(at: Time) -> Self {
         Self { at, ..Self::default() }

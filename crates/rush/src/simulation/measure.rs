@@ -1,6 +1,6 @@
 //! What a simulated sale is measured by.
 
-use super::people::{CrowdMember, Told};
+use super::people::{CrowdMember, Fate, Told};
 use frontrow_domain::{
     id::Position,
     time::{Span, Time},
@@ -13,6 +13,8 @@ pub(super) const WAIT_MIN: Span = Span::from_secs(5);
 const RISE_MIN: Span = Span::from_secs(30);
 /// How long a line must have moved until its wait should be known.
 const KNOWN_AFTER: Span = Span::from_secs(30);
+/// How long after a restart the turns of ghosts are counted apart.
+const AFTER_RESTART: Span = Span::from_secs(120);
 /// The horizons, in seconds, at which predictions are compared with what came.
 const HORIZONS: [i64; 7] = [600, 300, 180, 120, 60, 30, 8];
 
@@ -40,6 +42,8 @@ pub(super) struct Meters {
     opened: Time,
     /// How often the settings of the room were changed.
     pub(super) changes: u32,
+    /// When the server started again last.
+    restarted: Option<Time>,
     /// The sum of the times from a poll to the next, in milliseconds.
     pub(super) poll_ms: i64,
 }
@@ -73,6 +77,10 @@ pub(super) struct Counts {
     pub(super) joined: u64,
     pub(super) offered: u64,
     pub(super) activated: u64,
+    /// Those of people who had stopped asking for good.
+    pub(super) offered_to_ghosts: u64,
+    /// The same in the two minutes after the server had started again.
+    pub(super) ghosts_woken: u64,
     /// Turns that nobody claimed in time.
     pub(super) missed: u64,
     /// Those of people who asked all the time and claimed at once.
@@ -108,7 +116,23 @@ impl Meters {
             entries: Vec::new(),
             opened: now,
             changes: 0,
+            restarted: None,
             poll_ms: 0,
+        }
+    }
+
+    /// The server starts again.
+    pub(super) const fn restart(&mut self, now: Time) {
+        self.restarted = Some(now);
+    }
+
+    /// A turn is offered to somebody.
+    pub(super) fn count_offer(&mut self, person: &CrowdMember, now: Time) {
+        self.counts.offered += 1;
+        if matches!(person.fate, Fate::Ghost { .. }) && !person.is_present {
+            let is_after = self.restarted.is_some_and(|at| now.since(at) < AFTER_RESTART);
+            self.counts.offered_to_ghosts += 1;
+            self.counts.ghosts_woken += u64::from(is_after);
         }
     }
 

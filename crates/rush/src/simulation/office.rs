@@ -17,7 +17,7 @@ use frontrow_line::{
     Peers, Rebuild, SoleInstance, next_advance,
     view::{Estimate, RoomView},
 };
-use frontrow_storage::memory::MemoryStore;
+use frontrow_storage::{Store, memory::MemoryStore};
 use std::sync::Arc;
 
 /// The answer to a poll.
@@ -34,24 +34,43 @@ pub(super) struct SimulatedOffice {
     policy: Policy,
     rows: LineRows,
     peers: SoleInstance,
+    /// Keeps the record of the line, and notes when the box office worked.
     store: Arc<MemoryStore>,
+    clock: Clock,
     runtime: tokio::runtime::Runtime,
 }
 
 impl SimulatedOffice {
     pub(super) fn open(max_active: i64, policy: Policy, now: Time) -> Result<Self> {
         let room = Room::new(RoomId::HOUSE, max_active, now);
-        // Only its line is asked for, and that comes from the rows here.
-        let store = Arc::new(MemoryStore::new(Clock::manual(now), policy, max_active));
+        let clock = Clock::manual(now);
+        let store = Arc::new(MemoryStore::new(clock.clone(), policy, max_active));
         let office = Self {
             policy,
             rows: LineRows::new(room, policy),
             peers: SoleInstance::new(Arc::<MemoryStore>::clone(&store)),
             store,
+            clock,
             runtime: tokio::runtime::Builder::new_current_thread().build()?,
         };
+        office.note_works(now)?;
         office.load(now);
         Ok(office)
+    }
+
+    /// Notes that the box office works, as a server does: a silence before it is an outage.
+    fn note_works(&self, now: Time) -> Result<()> {
+        self.clock.advance(now.since(self.clock.now()));
+        self.runtime.block_on(self.store.resume())?;
+        Ok(())
+    }
+
+    /// Keeps what was measured and told, as the leader of the line does.
+    pub(super) fn keep_record(&self, now: Time) -> Result<()> {
+        self.note_works(now)?;
+        let record = self.peers.line_record(RoomId::HOUSE, now, &self.policy);
+        self.runtime.block_on(self.store.keep_line_records(record.into_iter().collect()))?;
+        Ok(())
     }
 
     fn load(&self, now: Time) {
@@ -157,18 +176,20 @@ impl SimulatedOffice {
         Ok(())
     }
 
-    /// Starts the server again: what it had in memory is read from the rows.
-    pub(super) fn restart(&mut self, now: Time) {
+    /// Starts the server again: what it had in memory is read from the rows, and from the record that it kept last.
+    pub(super) fn restart(&mut self, now: Time) -> Result<()> {
+        self.note_works(now)?;
         self.peers = SoleInstance::new(Arc::<MemoryStore>::clone(&self.store));
         self.load(now);
+        Ok(())
     }
 
     /// Starts the server again that was down from `from` on.
-    pub(super) fn resume(&mut self, from: Time, now: Time) {
+    pub(super) fn resume(&mut self, from: Time, now: Time) -> Result<()> {
         if let Some(outage) = Outage::between(from, now, &self.policy) {
             self.rows.lengthen(outage);
         }
-        self.restart(now);
+        self.restart(now)
     }
 
     /// Moves the line as its leader does; the changes of each advance.

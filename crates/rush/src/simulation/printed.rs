@@ -56,7 +56,7 @@ fn medians_of(reports: &[SimulationReport]) -> String {
     let never = |of: fn(&SimulationReport) -> u64| reports.iter().map(of).sum::<u64>();
     format!(
         "{:<14} {} seeds  idle {:>5.1} % ({:>4.1} % once full)  known {:>5.1} %  wait {:>5.1} % off ({:>+5.1} %), p90 {:>5.1} %  \
-         rises {:>5.1} %  served by 600 s {}  inversions {} overtaken {} beyond the cap {} rises of ahead {}",
+         rises {:>5.1} %  served by 600 s {}  ghosts offered {} ({} after a restart)  inversions {} overtaken {} beyond the cap {} rises of ahead {}",
         reports.first().map_or("", |report| report.scenario.as_str()),
         reports.len(),
         median(|report| report.idle_percent),
@@ -67,11 +67,18 @@ fn medians_of(reports: &[SimulationReport]) -> String {
         median(|report| report.wait.covered_percent),
         median(|report| report.rises_percent),
         median(|report| report.served),
+        median(|report| count(report.counts.offered_to_ghosts)),
+        median(|report| count(report.counts.ghosts_woken)),
         never(|report| report.counts.inversions),
         never(|report| report.counts.overtaken),
         never(|report| report.counts.overshoot.unsigned_abs()),
         never(|report| report.counts.ahead_rises),
     )
+}
+
+#[expect(clippy::cast_precision_loss, reason = "turns of a sale")]
+fn count(turns: u64) -> f64 {
+    turns as f64
 }
 
 fn middle(mut values: Vec<f64>) -> f64 {

@@ -72,7 +72,7 @@ impl SaleRecord {
         let mut seen = Seen::Other;
         match (before, status) {
             (TokenStatus::Waiting, TokenStatus::Offered) => {
-                self.meters.counts.offered += 1;
+                self.meters.count_offer(&self.people[person], now);
                 if self.people[person].offered_at.is_none() {
                     self.meters.offer(&self.people[person], position, now);
                     self.people[person].offered_at = Some(now);

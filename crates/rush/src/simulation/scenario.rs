@@ -33,10 +33,19 @@ impl Shares {
 pub(super) enum Turnout {
     /// An operator changes the room.
     Change(RoomChange),
-    /// The server starts again: what it had in memory is read from the rows.
+    /// The server starts again: what it had in memory is read from the rows, and from the record that it kept last.
     Restart,
     /// The server is down for so long, and starts again then.
     Down(Span),
+}
+
+/// What the leader of the line keeps for a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeping {
+    /// What it has measured and told, every ten seconds.
+    Records,
+    /// Nothing but the rows.
+    Nothing,
 }
 
 /// Accounts of somebody who means to keep others out: they come first.
@@ -65,6 +74,7 @@ pub(super) struct Scenario {
     pub(super) shares: Shares,
     pub(super) turnouts: Vec<(Span, Turnout)>,
     pub(super) hoarders: Hoarders,
+    pub(super) keeping: Keeping,
     /// The end, whatever has happened by then.
     pub(super) lasts: Span,
 }
@@ -92,6 +102,7 @@ impl Scenario {
             shares: Shares::MEASURED,
             turnouts: Vec::new(),
             hoarders: Hoarders::None,
+            keeping: Keeping::Records,
             lasts: Span::from_secs(7_200),
         }
     }
@@ -136,16 +147,23 @@ impl Scenario {
         }
     }
 
+    pub(super) fn restart() -> Self {
+        Self { name: "life_restart", turnouts: vec![(Span::from_secs(300), Turnout::Restart)], ..Self::life() }
+    }
+
+    fn down() -> Self {
+        let down = (Span::from_secs(240), Turnout::Down(Span::from_secs(120)));
+        Self { name: "life_down", turnouts: vec![down], ..Self::life() }
+    }
+
     /// All scenarios but that of a million, which takes minutes.
     pub(super) fn all() -> Vec<Self> {
         vec![
             Self::life(),
-            Self { name: "life_restart", turnouts: vec![(Span::from_secs(300), Turnout::Restart)], ..Self::life() },
-            Self {
-                name: "life_down",
-                turnouts: vec![(Span::from_secs(240), Turnout::Down(Span::from_secs(120)))],
-                ..Self::life()
-            },
+            Self::restart(),
+            Self { name: "life_forgets", keeping: Keeping::Nothing, ..Self::restart() },
+            Self::down(),
+            Self { name: "down_forgets", keeping: Keeping::Nothing, ..Self::down() },
             Self { name: "life_unclaimed", hoarders: Hoarders::NeverClaim(30), ..Self::life() },
             Self { name: "life_sitters", hoarders: Hoarders::Sit(30), ..Self::life() },
             Self::base(),

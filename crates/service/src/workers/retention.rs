@@ -6,6 +6,7 @@ use frontrow_domain::{
     retention::Leftover,
     time::{Span, Time},
 };
+use frontrow_line::LINE_RECORD_AGE_MAX;
 use frontrow_storage::Page;
 use std::{
     sync::Arc,
@@ -20,6 +21,9 @@ const PRUNE_ROUND: u32 = 500;
 const PRUNE_REST: u32 = 9;
 /// The shortest rest.
 const PRUNE_REST_MIN: Duration = Duration::from_millis(20);
+/// How long the record of a line is stored that is not saved any more, because its sale is over or nobody is in line: a
+/// start goes by none that is so old.
+const LINE_RECORDS_KEPT: Span = LINE_RECORD_AGE_MAX;
 /// How often idle accounts are looked for.
 const IDLE_ACCOUNTS_TICK: Duration = Duration::from_hours(12);
 /// How many accounts one query reads.
@@ -45,6 +49,7 @@ impl Retention {
         match what {
             Leftover::Answer => Some(self.answers),
             Leftover::Session | Leftover::Link | Leftover::Block => Some(Span::ZERO),
+            Leftover::LineRecord => Some(LINE_RECORDS_KEPT),
             Leftover::Token => self.tokens,
             Leftover::Reservation => self.reservations,
         }
@@ -83,7 +88,7 @@ async fn prune_all(office: &BoxOffice, what: Leftover, before: Time) {
 
 /// Waits until the engine is idle. False if the store is in trouble: it gets no work that can wait, since each try
 /// would leave one more stalled commit behind.
-async fn has_leisure(office: &BoxOffice) -> bool {
+pub(super) async fn has_leisure(office: &BoxOffice) -> bool {
     while office.check_ready().is_ok() {
         if office.engine.is_idle() {
             return true;

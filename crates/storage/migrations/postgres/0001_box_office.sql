@@ -272,6 +272,17 @@ CREATE TABLE line_block (
 CREATE INDEX line_block_of_room ON line_block ((room_id + 0), user_id);
 CREATE INDEX line_block_by_end ON line_block (until) WHERE until IS NOT NULL;
 
+-- What the leader of a line has measured and told, for the next start. Nothing is decided by it.
+CREATE TABLE line_record (
+    room_id  bigint NOT NULL PRIMARY KEY REFERENCES room (room_id),
+    epoch    bigint NOT NULL,
+    saved_at bigint NOT NULL,
+    -- In a form that its first byte tells.
+    record   bytea  NOT NULL CONSTRAINT line_record_size CHECK (octet_length(record) BETWEEN 1 AND 524288)
+);
+
+CREATE INDEX line_record_by_time ON line_record (saved_at);
+
 -- The caps that rooms have had, and from when: the audit of the books compares the active tokens with them.
 CREATE TABLE room_cap (
     room_id    bigint NOT NULL REFERENCES room (room_id),

@@ -38,6 +38,12 @@ const PRUNE_BLOCKS: Statement = Statement {
           WHERE b.user_id = old.user_id AND b.room_id = old.room_id",
     types: &[Type::INT8, Type::INT8],
 };
+const PRUNE_RECORDS: Statement = Statement {
+    sql: "DELETE FROM line_record WHERE room_id = ANY (ARRAY(
+              SELECT room_id FROM line_record WHERE saved_at < $1 ORDER BY saved_at LIMIT $2
+              FOR UPDATE SKIP LOCKED))",
+    types: &[Type::INT8, Type::INT8],
+};
 /// A stretch of each room's line from its first ended token, so that the cost does not grow with the line. Below that
 /// one there are only live tokens, no more than the room has turns. The row with the highest position stays: it tells
 /// how far the line goes.
@@ -113,6 +119,7 @@ pub(super) async fn prune(pool: &Pool, what: Leftover, before: Time, limit: u32)
         Leftover::Session => in_time(pool, session.execute(&PRUNE_SESSIONS, &[&before, &limit])).await?,
         Leftover::Link => in_time(pool, session.execute(&PRUNE_LINKS, &[&before, &limit])).await?,
         Leftover::Block => in_time(pool, session.execute(&PRUNE_BLOCKS, &[&before, &limit])).await?,
+        Leftover::LineRecord => in_time(pool, session.execute(&PRUNE_RECORDS, &[&before, &limit])).await?,
         Leftover::Token => in_time(pool, session.execute(&PRUNE_TOKENS, &[&before, &limit])).await?,
         Leftover::Reservation => {
             let mut removed = 0;

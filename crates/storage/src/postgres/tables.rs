@@ -15,6 +15,7 @@ pub(super) mod debt;
 pub(super) mod draw;
 pub(super) mod idempotency;
 pub(super) mod line_block;
+pub(super) mod line_record;
 pub(super) mod outbox;
 pub(super) mod outbox_lease;
 pub(super) mod payment;

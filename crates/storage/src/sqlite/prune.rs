@@ -17,6 +17,11 @@ pub(super) enum Old {
     Links(Vec<(uuid::Uuid, String)>),
     /// By user and room.
     Blocks(Vec<(uuid::Uuid, i64)>),
+    /// Those that were saved before a time, by room: one that was saved since stays.
+    Records {
+        rooms: Vec<i64>,
+        before: i64,
+    },
     /// By room and position.
     Tokens(Vec<(i64, i64)>),
     Reservations(Vec<i64>),
@@ -29,6 +34,7 @@ impl Old {
             Self::Sessions(keys) => keys.is_empty(),
             Self::Links(keys) => keys.is_empty(),
             Self::Blocks(keys) => keys.is_empty(),
+            Self::Records { rooms, .. } => rooms.is_empty(),
             Self::Tokens(keys) => keys.is_empty(),
             Self::Reservations(keys) => keys.is_empty(),
         }
@@ -43,6 +49,9 @@ pub(super) fn find(conn: &Connection, what: Leftover, before: Time, limit: u32) 
         Leftover::Session => sessions(conn, before, limit).map(Old::Sessions),
         Leftover::Link => links(conn, before, limit).map(Old::Links),
         Leftover::Block => blocks(conn, before, limit).map(Old::Blocks),
+        Leftover::LineRecord => {
+            records(conn, before, limit).map(|rooms| Old::Records { rooms, before: before.micros() })
+        }
         Leftover::Token => tokens(conn, before, limit).map(Old::Tokens),
         Leftover::Reservation => reservations(conn, before, limit).map(Old::Reservations),
     }
@@ -83,6 +92,12 @@ const BLOCKS: &str = "SELECT user_id, room_id FROM line_block WHERE until < ?1 O
 fn blocks(conn: &Connection, before: Time, limit: u32) -> Result<Vec<(uuid::Uuid, i64)>> {
     let mut select = conn.prepare_cached(BLOCKS)?;
     select.query_map((before.micros(), limit), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+const RECORDS: &str = "SELECT room_id FROM line_record WHERE saved_at < ?1 ORDER BY saved_at LIMIT ?2";
+
+fn records(conn: &Connection, before: Time, limit: u32) -> Result<Vec<i64>> {
+    conn.prepare_cached(RECORDS)?.query_map((before.micros(), limit), |row| row.get(0))?.collect()
 }
 
 const ROOMS: &str = "SELECT room_id, cursor FROM room ORDER BY room_id";
@@ -173,6 +188,12 @@ pub(super) fn remove(conn: &Connection, old: &Old) -> Result<usize> {
                 removed += delete.execute(*key)?;
             }
         }
+        Old::Records { rooms, before } => {
+            let mut delete = conn.prepare_cached("DELETE FROM line_record WHERE room_id = ?1 AND saved_at < ?2")?;
+            for room in rooms {
+                removed += delete.execute((room, before))?;
+            }
+        }
         Old::Tokens(ids) => {
             let mut delete = conn.prepare_cached(
                 "DELETE FROM waiting_token WHERE room_id = ?1 AND position = ?2 AND status = 'ended'",
@@ -195,7 +216,7 @@ pub(super) fn remove(conn: &Connection, old: &Old) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ANSWERS, BLOCKS, ENDED, FIRST_ENDED, HIGHEST, LINKS, RESERVATIONS, SESSIONS};
+    use super::{ANSWERS, BLOCKS, ENDED, FIRST_ENDED, HIGHEST, LINKS, RECORDS, RESERVATIONS, SESSIONS};
     use crate::sqlite::schema;
     use frontrow_domain::time::Time;
     use std::time::Duration;
@@ -207,7 +228,7 @@ mod tests {
         schema::prepare(&mut conn, Time::default(), 1).unwrap();
         for statistics in ["", "ANALYZE"] {
             conn.execute_batch(statistics).unwrap();
-            for sql in [SESSIONS, LINKS, BLOCKS, HIGHEST, FIRST_ENDED, ENDED, RESERVATIONS] {
+            for sql in [SESSIONS, LINKS, BLOCKS, RECORDS, HIGHEST, FIRST_ENDED, ENDED, RESERVATIONS] {
                 let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
                 for number in 1..=explain.parameter_count() {
                     explain.raw_bind_parameter(number, 1).unwrap();

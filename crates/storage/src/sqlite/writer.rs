@@ -10,10 +10,10 @@ use super::{
     outage,
     prune::{self, Old},
     schema,
-    tables::{clock, room, seat},
+    tables::{clock, line_record, room, seat},
 };
 use crate::{
-    Committed, Damage, Decide, StoreError,
+    Committed, Damage, Decide, SavedLineRecord, StoreError,
     noted::{Noted, outage_pending},
 };
 use arc_swap::ArcSwap;
@@ -237,6 +237,15 @@ impl Writer {
             let removed = prune::remove(&writer.conn, old)?;
             writer.run("COMMIT").map_err(Failure::Commit)?;
             Ok(u64::try_from(removed).unwrap_or(u64::MAX))
+        })
+    }
+
+    /// Keeps what was measured in lines.
+    pub(super) fn keep(&mut self, records: &[SavedLineRecord]) -> Result<(), StoreError> {
+        self.guarded(|writer| {
+            writer.begin()?;
+            line_record::keep(&writer.conn, records)?;
+            writer.run("COMMIT").map_err(Failure::Commit)
         })
     }
 

@@ -174,6 +174,11 @@ pub(super) const TABLES: &[CopiedTable] = &[
         ],
     ),
     table(
+        "line_record",
+        "room_id",
+        &[number("room_id"), number("epoch"), number("saved_at"), column("record", Kind::Bytes)],
+    ),
+    table(
         "draw",
         "room_id",
         &[

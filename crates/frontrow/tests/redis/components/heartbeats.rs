@@ -23,20 +23,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-const SILENCE: Span = Span::from_secs(60);
+pub(super) const SILENCE: Span = Span::from_secs(60);
 /// Longer than from one exchange to the next.
 const AN_EXCHANGE: Duration = Duration::from_millis(2_500);
 
 /// Instances over a line of twenty tokens, which count as seen at the start.
-struct HeartbeatFixture {
+pub(super) struct HeartbeatFixture {
     pair: Pair,
     settings: RedisSettings,
-    store: Arc<dyn Store>,
-    clock: Clock,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Clock,
 }
 
 impl HeartbeatFixture {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let pair = Pair::start().await;
         let clock = Clock::manual(START);
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Policy::default(), 0));
@@ -50,7 +50,7 @@ impl HeartbeatFixture {
         Self { pair, settings, store, clock }
     }
 
-    async fn instance(&self, number: u128) -> Arc<RedisPeers> {
+    pub(super) async fn instance(&self, number: u128) -> Arc<RedisPeers> {
         self.instance_at(&self.clock, number).await
     }
 
@@ -58,11 +58,11 @@ impl HeartbeatFixture {
         peers_over(&self.store, &self.settings, clock, number).await
     }
 
-    fn later(&self, seconds: i64) {
+    pub(super) fn later(&self, seconds: i64) {
         self.clock.advance(Span::from_secs(seconds));
     }
 
-    fn poll(&self, instance: &RedisPeers, positions: &[i64]) {
+    pub(super) fn poll(&self, instance: &RedisPeers, positions: &[i64]) {
         for position in positions {
             instance.lines().record_heartbeat(at(*position), self.clock.now());
         }
@@ -74,7 +74,7 @@ impl HeartbeatFixture {
         instance.unresponsive(HOUSE, 100, since).iter().map(|position| position.0).collect()
     }
 
-    async fn wait_unresponsive(&self, instance: &RedisPeers, expected: &[i64]) {
+    pub(super) async fn wait_unresponsive(&self, instance: &RedisPeers, expected: &[i64]) {
         eventually("an instance to know the unresponsive tokens", async || {
             (self.unresponsive(instance) == expected).then_some(())
         })
@@ -101,7 +101,7 @@ async fn wait_can_judge(instance: &RedisPeers, room: RoomId) {
     eventually("an instance to know enough", async || can_judge(instance, room).then_some(())).await;
 }
 
-fn all_but(positions: &[i64]) -> Vec<i64> {
+pub(super) fn all_but(positions: &[i64]) -> Vec<i64> {
     (1..=20).filter(|position| !positions.contains(position)).collect()
 }
 

@@ -1,18 +1,18 @@
-//! Positions of a line as events write them: neighbours are one run.
+//! Positions of a line as events and records write them: neighbours are one run.
 
 use frontrow_domain::id::Position;
 use serde::{Deserialize, Serialize};
 
 /// The most positions that are read of one event: more than a batch can change.
-pub(super) const POSITIONS_MAX: u64 = 1 << 20;
+pub(crate) const POSITIONS_MAX: u64 = 1 << 20;
 
 /// Ascending positions: for each run how far it begins behind the one before, and its length.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Positions(Vec<(i64, u64)>);
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Positions(Vec<(i64, u64)>);
 
 impl Positions {
     /// These positions, which are ascending.
-    pub(super) fn of(positions: impl IntoIterator<Item = Position>) -> Self {
+    pub(crate) fn of(positions: impl IntoIterator<Item = Position>) -> Self {
         let (mut runs, mut next) = (Vec::<(i64, u64)>::new(), 0_i64);
         for Position(position) in positions {
             match runs.last_mut() {
@@ -25,7 +25,7 @@ impl Positions {
     }
 
     /// The positions, which are taken from the `budget`; none for what no program has written.
-    pub(super) fn read(&self, budget: &mut u64) -> Option<impl Iterator<Item = Position> + use<>> {
+    pub(crate) fn read(&self, budget: &mut u64) -> Option<impl Iterator<Item = Position> + use<>> {
         let (mut runs, mut next) = (Vec::with_capacity(self.0.len()), 0_i64);
         for (gap, len) in &self.0 {
             *budget = budget.checked_sub(*len)?;
