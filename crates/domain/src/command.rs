@@ -12,7 +12,7 @@ pub use outcome::{Issue, Outcome};
 
 use crate::{
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Fence, TurnOutlook},
+    line::{Fence, ShareScope, TurnOutlook},
     money::Money,
     outbox::{Consumer, LeaseHolder},
     points::Settlement,
@@ -60,6 +60,7 @@ impl Request {
                     | Command::UnblockFromLine { .. }
                     | Command::IssuePass { .. }
                     | Command::AdvanceRoom { .. }
+                    | Command::Share { .. }
                     | Command::EndLine { .. }
                     | Command::EndClosedLine { .. }
                     | Command::ExpireHolds { .. }
@@ -496,6 +497,14 @@ pub enum Command {
         basis: Option<Time>,
         /// The reason, for the audit log; an operator gives one for a change that [hurts buyers](RoomChange::hurts).
         reason: Option<String>,
+    },
+    /// What lines share is shared anew, by the box office alone.
+    Share {
+        /// Whose shares are set.
+        scope: ShareScope,
+        /// How many tokens wait in these rooms; in any other none. At most
+        /// [`ROOMS_SHARED_MAX`](crate::line::ROOMS_SHARED_MAX) rooms.
+        waiting: Vec<(RoomId, i64)>,
     },
     /// A line gets a new epoch, by the box office alone: tokens signed before are refused. Places stay: a user who
     /// joins again gets the same place, with a token of the new epoch.

@@ -15,6 +15,7 @@ mod rehearsals;
 mod rooms;
 mod seats;
 mod second_factor;
+mod shares;
 mod tokens;
 mod users;
 
@@ -167,6 +168,7 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::SetRoom { room_id, change, basis, reason } => {
             operators::set_room(world, caller, *room_id, change, *basis, reason.as_deref())
         }
+        Command::Share { scope, waiting } => shares::share(world, caller, *scope, waiting),
         Command::RenewLine { room_id } => operators::renew_line(world, caller, *room_id),
         Command::ClaimEvents { consumer, holder } => outbox::claim(world, caller, *consumer, *holder),
         Command::SettleEvents(settled) => outbox::settle(world, caller, settled),

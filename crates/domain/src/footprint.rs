@@ -3,7 +3,7 @@
 use crate::{
     command::{Command, DrawStep, Idempotency, NewAdjustment, NewBlock, NewPassword, Request, Settlements},
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::ENTRIES_PER_PLACING_MAX,
+    line::{ENTRIES_PER_PLACING_MAX, ShareScope},
     outbox::Consumer,
     policy::TOKENS_PER_ADVANCE_MAX,
     sale::{ConcertStatus, Poster, SeatChange, SeatPlace},
@@ -35,6 +35,12 @@ pub struct Footprint {
     /// Rooms in which turns are offered or claimed: loads their counts, the overdue active tokens by deadline and position,
     /// and those whose claims found the room full by claim and position, at most [`TOKENS_PER_ADVANCE_MAX`] of each.
     pub counted: Vec<RoomId>,
+    /// Rooms that share something: loads their rows, locked, and their counts, but none of their tokens. The house room is
+    /// locked before all others.
+    pub sharing: Vec<RoomId>,
+    /// Whether all rooms that have a share of the house's budget, or whose tokens take places, share too: at most
+    /// [`ROOMS_SHARED_MAX`](crate::line::ROOMS_SHARED_MAX) of them and one more.
+    pub shares_house: bool,
     /// Rooms that advance: loads so many tokens at the head, and at most [`TOKENS_PER_ADVANCE_MAX`] overdue ones, by
     /// status (active, offered, missed, dormant) and in each by deadline and position.
     pub advanced: Vec<(RoomId, u32)>,
@@ -179,6 +185,7 @@ impl Footprint {
             | Command::EndClosedLine { .. }
             | Command::EndLine { .. } => self.add_line(&request.command, caller),
             Command::StepDraw { room_id, step } => self.add_draw(*room_id, step),
+            Command::Share { scope, waiting } => self.add_sharing(*scope, waiting),
             Command::Hold { token, seat_ids } => {
                 self.tokens.push(*token);
                 self.seats.extend(seat_ids);
@@ -284,6 +291,19 @@ impl Footprint {
         self.rooms.push(room_id);
         self.counted.push(room_id);
         self.advanced.push((room_id, limit.min(TOKENS_PER_ADVANCE_MAX)));
+    }
+
+    /// Lines that share something, and the house room, which has the budget.
+    fn add_sharing(&mut self, scope: ShareScope, waiting: &[(RoomId, i64)]) {
+        self.sharing.push(RoomId::HOUSE);
+        match scope {
+            ShareScope::House => {
+                self.shares_house = true;
+                self.sharing.extend(waiting.iter().map(|(room, _)| *room));
+            }
+            ShareScope::Line(room) => self.sharing.extend(room.with_lanes()),
+        }
+        self.rooms.extend(&self.sharing);
     }
 
     /// A new room or a change of one, and a line of the audit log.

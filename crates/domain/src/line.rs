@@ -9,8 +9,10 @@ mod draw;
 mod expectation;
 mod figure;
 mod forecast;
+mod lane;
 mod pass;
 mod room;
+mod share;
 mod state;
 mod stock;
 mod token;
@@ -29,8 +31,12 @@ pub use draw::{
 };
 pub use expectation::{ClaimRecord, TurnOutlook};
 pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
+pub use lane::{LANE_SHARES_MAX, LaneEntry, LaneGuest, LaneKind, LaneOf, LaneShare};
 pub use pass::{PASS_LIFE, Pass};
 pub use room::{Fence, Gate, Room, RoomSite, Turn};
+pub use share::{
+    HOUSE_BUDGET_MAX, LineShare, ROOMS_SHARED_MAX, RoomWeight, ShareClaim, ShareScope, SharedLine, share_out, shares,
+};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
 pub use stock::{InFront, StockOutlook, StockPace};
 pub use token::{

@@ -6,7 +6,7 @@ use crate::{
     decide::decide_all,
     footprint::Footprint,
     id::{ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Draw, LineBlock, Room, Token, TokenStatus, first_claimed, first_due, is_live_token},
+    line::{Draw, LineBlock, ROOMS_SHARED_MAX, Room, Token, TokenStatus, first_claimed, first_due, is_live_token},
     outage::{Outage, Outages},
     outbox::{CLAIM_MAX, Consumer, FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, DebtStatus, Point, PointEntry, PointKind},
@@ -268,6 +268,10 @@ impl Model {
                 world.load_token(token);
             }
         }
+        if !keys.counted.is_empty() {
+            world.budget = self.rooms.get(&RoomId::HOUSE).and_then(|house| house.house_budget);
+        }
+        self.load_sharing(world, keys);
         for (room, limit) in &keys.advanced {
             let tokens = || self.tokens.values().filter(|token| token.id.room_id == *room);
             let due = first_due(tokens().filter(|token| token.is_overdue(world.now)).copied().collect());
@@ -277,6 +281,21 @@ impl Model {
             world.head.insert(*room, head.iter().map(|token| token.id).collect());
             for token in due.into_iter().chain(head) {
                 world.load_token(token);
+            }
+        }
+    }
+
+    fn load_sharing(&self, world: &mut World, keys: &Footprint) {
+        let counts = |id: RoomId| self.counts.get(&id).copied().unwrap_or_default();
+        let takes_part = |room: &&Room| {
+            counts(room.room_id) != RoomCounts::default() || room.allotment.is_some_and(|places| places > 0)
+        };
+        let found = self.rooms.values().filter(takes_part).map(|room| room.room_id).filter(|_| keys.shares_house);
+        let most = usize::try_from(ROOMS_SHARED_MAX).unwrap_or(usize::MAX).saturating_add(1);
+        for id in keys.sharing.iter().copied().chain(found.take(most)) {
+            if let Some(room) = self.rooms.get(&id) {
+                world.rooms.load(id, room.clone());
+                world.sharing.insert(id, counts(id));
             }
         }
     }

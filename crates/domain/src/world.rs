@@ -99,6 +99,10 @@ pub struct World {
     pub sealed: BTreeMap<RoomId, Position>,
     /// Blocks from lines by user and room, of the places in the footprint.
     pub blocks: Table<(UserId, RoomId), LineBlock>,
+    /// The house's budget, if tokens are offered or claim turns and the row of the house room is not among `rooms`.
+    pub budget: Option<i64>,
+    /// The counts of rooms that share something, as they were loaded.
+    pub sharing: BTreeMap<RoomId, RoomCounts>,
     /// Active tokens past their deadline, of rooms whose counts are loaded: ending them frees their places.
     pub overdue: HashMap<RoomId, Vec<TokenId>>,
     /// Tokens whose claims found the room full, in the order of the claims, for each counted room.
@@ -171,6 +175,19 @@ impl World {
     #[must_use]
     pub fn counts(&self, room_id: RoomId) -> Option<RoomCounts> {
         self.counted.get(&room_id).map(|counted| counted.now)
+    }
+
+    /// The counts of a room that shares something, if they are loaded.
+    #[must_use]
+    pub fn counts_to_share(&self, room_id: RoomId) -> Option<RoomCounts> {
+        let change = self.departed.get(&room_id).copied().unwrap_or_default();
+        self.counts(room_id).or_else(|| self.sharing.get(&room_id).map(|counts| counts.plus(change)))
+    }
+
+    /// How many tokens may be active in all rooms together, if it is loaded; none for no limit.
+    #[must_use]
+    pub fn house_budget(&self) -> Option<i64> {
+        self.rooms.get(RoomId::HOUSE).map_or(self.budget, |house| house.house_budget)
     }
 
     /// Saves a token and updates the room's counts and the user's place.

@@ -2,7 +2,7 @@
 
 use crate::{
     id::{EventId, Position, ReservationId, RoomId, TokenId, UserId},
-    line::{BeaconWait, EntrySet, Fence, Gate, OpeningOrder, RoomSite, TurnUrl},
+    line::{BeaconWait, EntrySet, Fence, Gate, OpeningOrder, RoomSite, RoomWeight, TurnUrl},
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
     sale::{ConcertStatus, DetailsChange, Fold},
@@ -240,6 +240,10 @@ pub struct RoomChange {
     pub name: Option<String>,
     /// Where a turn leads, if the room stands in front of another site.
     pub turn_url: Option<TurnUrl>,
+    /// How much of the house's budget is the room's, beside the others.
+    pub weight: Option<RoomWeight>,
+    /// How many tokens may be active in all rooms together, of the house room; `Some(None)` removes the limit.
+    pub house_budget: Option<Option<i64>>,
 }
 
 /// A step in the draw of a lobby.

@@ -2,6 +2,7 @@ use super::rooms::check_name;
 use crate::{
     command::{Decision, Outcome, RoomChange},
     id::RoomId,
+    line::HOUSE_BUDGET_MAX,
     money::Money,
     policy::{ADMIT_PER_MINUTE_MAX, MAX_ACTIVE_MAX, STATUS_REASON_LEN_MAX},
     refusal::{EntityKind, Refusal},
@@ -43,6 +44,20 @@ pub(super) fn check_rate(admit_per_minute: Option<i64>) -> Result<(), Refusal> {
         Ok(())
     } else {
         Err(malformed(format!("admit_per_minute is from 1 to {ADMIT_PER_MINUTE_MAX}.")))
+    }
+}
+
+/// Refuses a budget of a room that is not the house's, and one that lets nobody in.
+fn check_budget(id: RoomId, budget: Option<Option<i64>>) -> Result<(), Refusal> {
+    match budget {
+        None => Ok(()),
+        Some(_) if id != RoomId::HOUSE => {
+            Err(malformed("The budget of the house is a setting of the house room, whose number is 0."))
+        }
+        Some(budget) if budget.is_none_or(|budget| (1..=HOUSE_BUDGET_MAX).contains(&budget)) => Ok(()),
+        Some(_) => Err(malformed(format!(
+            "house_budget is from 1 to {HOUSE_BUDGET_MAX}. To let nobody in, pause the gates of the rooms."
+        ))),
     }
 }
 
@@ -124,6 +139,7 @@ pub(super) fn set_room(
     if let Some(max_active) = change.max_active {
         check_max_active(max_active)?;
     }
+    check_budget(id, change.house_budget)?;
     check_rate(change.admit_per_minute.flatten())?;
     reason.map_or(Ok(()), check_reason)?;
     if change.hurts(&before) {

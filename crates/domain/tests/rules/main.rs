@@ -24,6 +24,7 @@ mod reasons;
 mod rehearsal;
 mod rooms;
 mod seats;
+mod shares;
 mod state_machine;
 mod support;
 mod versions;

@@ -15,6 +15,7 @@ mod outage;
 mod outbox;
 mod sale;
 mod search;
+mod shares;
 
 use frontrow_clock::Clock;
 use frontrow_storage::memory::MemoryStore;
@@ -108,6 +109,10 @@ macro_rules! conformance {
             blocks::{
                 a_block_is_read_back_ends_the_place_and_refuses_another,
                 the_blocks_of_a_room_come_in_pages_and_go_after_their_end_and_with_their_users,
+            },
+            shares::{
+                a_budget_is_shared_between_the_rooms_and_each_obeys_its_own_row,
+                what_a_room_shares_is_read_back,
             },
             factors::{
                 a_factor_is_read_back_in_every_state,

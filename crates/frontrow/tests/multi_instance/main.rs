@@ -12,6 +12,7 @@ mod moving;
 mod outage;
 mod outbox;
 mod places;
+mod shares;
 mod sharing;
 mod starting;
 

@@ -122,6 +122,14 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
                  AND r.closes_at < c.ends_at))",
     ),
     (
+        "the rooms have no more places together than the house's budget",
+        // A budget that is newer than the shares is followed within moments.
+        "SELECT 'the rooms have ' || sum(r.allotment) || ' places of a budget of ' || h.house_budget
+         FROM room h JOIN room r ON r.allotment > 0
+         WHERE h.room_id = 0 AND h.house_budget IS NOT NULL AND h.updated_at <= h.allotted_at
+         GROUP BY h.house_budget HAVING sum(r.allotment) > h.house_budget",
+    ),
+    (
         "a cancelled concert that is wound up sells nothing and owes nothing that was to be given back",
         "SELECT 'seat ' || s.seat_id || ' of concert ' || c.concert_id || ' is ' || s.status
          FROM concert c JOIN seat s USING (concert_id)

@@ -64,6 +64,9 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     room::reserve_behind_entries(&mut loads, plan);
     seat::draw_ids(&mut loads, plan);
     outbox::draw_ids(&mut loads, plan);
+    // Before the departures of counted rooms are taken.
+    room::load_sharing(&mut loads, plan);
+    room::load_budget(&mut loads, plan);
     room::take_departures(&mut loads, plan);
 
     // The clock is read last, with the ids for new rows: whatever freed capacity by then did so before that time.

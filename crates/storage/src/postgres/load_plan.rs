@@ -33,6 +33,9 @@ pub(super) struct LoadPlan {
     pub(super) joined_or_blocked: Vec<i64>,
     pub(super) is_blocked: Vec<bool>,
     pub(super) counted: Vec<i64>,
+    /// Rooms that share something, and whether all rooms that take places do.
+    pub(super) sharing: Vec<i64>,
+    pub(super) shares_house: bool,
     pub(super) advanced: Vec<i64>,
     pub(super) head_limits: Vec<i64>,
     /// Rooms whose draw is read or changed, and those whose lobby is sealed.
@@ -121,7 +124,8 @@ impl LoadPlan {
         let places = sorted(keys.places.iter().map(|(user, room)| (user.0, room.get())));
         let links = sorted(keys.links.iter().copied());
         let counted = sorted(keys.counted.iter().map(|room| room.get()));
-        let locked_rooms = sorted(counted.iter().copied().chain(changed.rooms));
+        let sharing = sorted(keys.sharing.iter().map(|room| room.get()));
+        let locked_rooms = sorted(counted.iter().chain(&sharing).copied().chain(changed.rooms));
         // If a room is named twice, the last limit holds, as in the model.
         let advanced: BTreeMap<RoomId, u32> = keys.advanced.iter().copied().collect();
         let mut joins: BTreeMap<RoomId, usize> = keys.demand.positions.clone();
@@ -175,6 +179,8 @@ impl LoadPlan {
             claimed: sorted(keys.due_events.iter().map(|consumer| consumer.word())),
             events: sorted(keys.events.iter().map(|id| id.get())),
             fed: sorted(keys.fed.iter().map(|id| id.get())),
+            shares_house: keys.shares_house,
+            sharing,
             counted,
             locked_rooms,
             locked_concerts,

@@ -171,6 +171,13 @@ pub(super) const TABLES: &[CopiedTable] = &[
             number("draw_entries"),
             number("draw_placed"),
             number("draw_placed_entry"),
+            number("weight"),
+            number("house_budget"),
+            number("allotment"),
+            number("rate_share"),
+            number("allotted_at"),
+            number("lane_share"),
+            text("lane_entry"),
         ],
     ),
     table(

@@ -218,6 +218,8 @@ fn field_id(field: &str) -> Option<&'static str> {
     Some(match field {
         "max_active" | "own_room_max_active" => "entry-field-cap",
         "admit_per_minute" => "entry-field-rate",
+        "weight" => "orders-weight",
+        "house_budget" => "orders-budget",
         "gate" => "entry-field-gate",
         "opening" => "desk-opening",
         "secret_hash" => "draw-fact-secret-hash",

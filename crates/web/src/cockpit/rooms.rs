@@ -1,6 +1,7 @@
 //! The rooms: how many wait and are in, and the page of each, with the form that moves its line.
 
 mod new_site;
+mod shares;
 
 use super::{
     audit::log_of,
@@ -50,6 +51,9 @@ pub(super) fn routes() -> Router<SharedState> {
         .route("/operator/rooms", get(list))
         .route("/operator/rooms/new", get(new_site::form).post(new_site::create))
         .route("/operator/rooms/{room_id}/close", get(new_site::close_form).post(new_site::close))
+        .route("/operator/rooms/{room_id}/weight", get(shares::weight_form).post(shares::weight))
+        .route("/operator/rooms/{room_id}/budget", get(shares::budget_form).post(shares::budget))
+        .route("/operator/rooms/{room_id}/budget/end", get(shares::budget_end_form).post(shares::budget_end))
         .route("/operator/rooms/{room_id}", get(room))
         .route("/operator/rooms/{room_id}/settings", get(to_room).post(set))
 }
@@ -300,7 +304,8 @@ pub(super) async fn show(
     }
     tables.extend(blocked(app, &shell, id).await?);
     let mut facts: Vec<_> = facts.map(|(name, value)| ObjectFact::of(shell.t(name), Cell::text(value))).into();
-    let mut acts = Vec::new();
+    facts.extend(shares::facts(&shell, room));
+    let mut acts = if shell.may_change() { shares::acts(&shell, room) } else { Vec::new() };
     if let Some(site) = &room.site {
         facts.push(ObjectFact::of(shell.t("orders-room-url"), Cell::text(site.turn_url.as_str().to_owned())));
         if let Some(opens_at) = &room.opens_at {

@@ -7,7 +7,7 @@ use frontrow_domain::{
         NewConcert, NewPassword, OwnRoom, PasswordHash, Proof, Request, RoomChange, Settlements, Worth,
     },
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Fence, Gate, Token, TokenStatus, TurnOutlook},
+    line::{Fence, Gate, RoomWeight, ShareScope, Token, TokenStatus, TurnOutlook},
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
     points::Settlement,
@@ -356,6 +356,27 @@ async fn account(rng: &mut StdRng, office: &Fixture) -> (Caller, Command) {
 }
 
 /// A command about a second factor, or the role that has one.
+/// A sharing, or a change of what is shared.
+pub(super) fn sharing(rng: &mut StdRng) -> Request {
+    let set = |room_id, change| Command::SetRoom { room_id, change, basis: None, reason: Some("a rush".to_owned()) };
+    let command = match rng.random_range(0..8) {
+        0 => {
+            let budget = [None, Some(0), Some(2), Some(3), Some(6)][rng.random_range(0..5)];
+            set(RoomId::HOUSE, RoomChange { house_budget: Some(budget), ..RoomChange::default() })
+        }
+        1 => {
+            let weight = RoomWeight::try_from(rng.random_range(1..=3)).ok();
+            set(room(rng), RoomChange { weight, ..RoomChange::default() })
+        }
+        2 => Command::Share { scope: ShareScope::Line(room(rng)), waiting: vec![(room(rng), 3)] },
+        _ => {
+            let waiting = [RoomId::HOUSE, RoomId::new(2)].map(|room| (room, rng.random_range(0..4)));
+            Command::Share { scope: ShareScope::House, waiting: waiting.to_vec() }
+        }
+    };
+    Request { caller: Caller::System, command, idempotency: None }
+}
+
 pub(super) async fn factor(rng: &mut StdRng, office: &Fixture) -> Request {
     let user_id = user(rng);
     let epoch = office.store.user(user_id).await.unwrap().map_or(0, |user| user.sign_in_epoch);
