@@ -124,6 +124,7 @@ impl Command {
             | Self::UnblockFromLine { .. }
             | Self::IssuePass { .. }
             | Self::EndLine { .. }
+            | Self::StepLane { .. }
             | Self::EndClosedLine { .. }
             | Self::RefundConcert { .. }
             | Self::SettleConcert { .. }

@@ -5,8 +5,8 @@ mod outcome;
 pub(crate) mod stored;
 
 pub use drafts::{
-    ConcertChange, DrawStep, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert, NewPassword,
-    NewRoom, OwnRoom, PasswordHash, Proof, RoomChange, Settlements, Worth,
+    ConcertChange, DrawStep, Erasure, FactorConfirmation, FactorStep, LaneStep, NewAdjustment, NewBlock, NewConcert,
+    NewPassword, NewRoom, OwnRoom, PasswordHash, Proof, RoomChange, Settlements, Worth,
 };
 pub use outcome::{Issue, Outcome};
 
@@ -61,6 +61,7 @@ impl Request {
                     | Command::IssuePass { .. }
                     | Command::AdvanceRoom { .. }
                     | Command::Share { .. }
+                    | Command::StepLane { .. }
                     | Command::EndLine { .. }
                     | Command::EndClosedLine { .. }
                     | Command::ExpireHolds { .. }
@@ -284,11 +285,18 @@ pub enum Command {
         /// The step.
         step: DrawStep,
     },
-    /// The places at the head of a concert's own line end, by the box office alone, once the concert is cancelled or
+    /// A step in the life of a lane beside the line of a room.
+    StepLane {
+        /// The lane's room.
+        room_id: RoomId,
+        /// The step.
+        step: LaneStep,
+    },
+    /// The places at the head of a concert's own line, or of a lane beside it, end, by the box office alone, once the concert is cancelled or
     /// [has been over for a while](crate::sale::Concert::is_line_over).
     EndLine {
-        /// The concert.
-        concert_id: ConcertId,
+        /// The room of the line.
+        room_id: RoomId,
         /// How many tokens, at most; never more than [`TOKENS_PER_ADVANCE_MAX`](crate::policy::TOKENS_PER_ADVANCE_MAX).
         limit: u32,
     },

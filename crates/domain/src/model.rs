@@ -6,7 +6,9 @@ use crate::{
     decide::decide_all,
     footprint::Footprint,
     id::{ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Draw, LineBlock, ROOMS_SHARED_MAX, Room, Token, TokenStatus, first_claimed, first_due, is_live_token},
+    line::{
+        Draw, LaneGuest, LineBlock, ROOMS_SHARED_MAX, Room, Token, TokenStatus, first_claimed, first_due, is_live_token,
+    },
     outage::{Outage, Outages},
     outbox::{CLAIM_MAX, Consumer, FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, DebtStatus, Point, PointEntry, PointKind},
@@ -64,6 +66,8 @@ pub struct Model {
     pub caps: Vec<(Time, RoomId, i64)>,
     /// Blocks from lines.
     pub blocks: BTreeMap<(UserId, RoomId), LineBlock>,
+    /// Guests of lanes.
+    pub guests: BTreeMap<(UserId, RoomId), LaneGuest>,
     /// Tokens.
     pub tokens: BTreeMap<TokenId, Token>,
     /// How many tokens of each room are active and offered.
@@ -247,10 +251,15 @@ impl Model {
             let place = self
                 .tokens
                 .values()
-                .find(|token| token.user_id == *user && token.id.room_id == *room && is_live_token(token));
+                .find(|token| token.user_id == *user && token.id.room_id.general() == *room && is_live_token(token));
             if let Some(token) = place {
                 world.load_token(*token);
                 world.places.insert((*user, *room), token.id);
+            }
+        }
+        for key in &keys.guests {
+            if let Some(guest) = self.guests.get(key) {
+                world.guests.load(*key, *guest);
             }
         }
         for room in &keys.counted {
@@ -268,7 +277,7 @@ impl Model {
                 world.load_token(token);
             }
         }
-        if !keys.counted.is_empty() {
+        if keys.reads_budget() {
             world.budget = self.rooms.get(&RoomId::HOUSE).and_then(|house| house.house_budget);
         }
         self.load_sharing(world, keys);
@@ -466,6 +475,9 @@ impl Model {
         self.blocks
             .retain(|key, row| !changes.lifted_blocks.contains(key) && !changes.erased_blocks.contains(&row.user_id));
         self.blocks.extend(changes.blocks.iter().map(|row| ((row.user_id, row.room_id), row.clone())));
+        self.guests
+            .retain(|key, row| !changes.removed_guests.contains(key) && !changes.erased_blocks.contains(&row.user_id));
+        self.guests.extend(changes.guests.iter().map(|row| ((row.user_id, row.room_id), *row)));
         self.tokens.extend(changes.tokens.iter().map(|row| (row.id, *row)));
         self.counts.extend(&changes.counts);
         for (room, change) in &changes.departed {

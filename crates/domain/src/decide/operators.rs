@@ -1,3 +1,4 @@
+use super::lanes::{check_is_general, follow};
 use super::rooms::check_name;
 use crate::{
     command::{Decision, Outcome, RoomChange},
@@ -131,6 +132,7 @@ pub(super) fn set_room(
     let Some(before) = world.rooms.get(id).cloned() else {
         return Err(Refusal::NotFound { what: EntityKind::Room });
     };
+    check_is_general(id)?;
     check_basis(basis, before.updated_at)?;
     if change.name.is_some() || change.turn_url.is_some() {
         before.site.as_ref().ok_or_else(|| malformed("Only a room without a concert has a name and an address."))?;
@@ -154,6 +156,8 @@ pub(super) fn set_room(
         world.note_cap(id, room.max_active);
     }
     world.rooms.put(id, room.clone());
+    follow(world, &room);
+    let room = world.rooms.get(id).cloned().unwrap_or(room);
     let detail = with_reason(differences(&before, &room), reason);
     world.add_audit(caller.user_id(), "room.set", format!("room {id}"), detail);
     Ok(Outcome::Room(room))

@@ -1,4 +1,4 @@
-use super::{blocks::check_not_blocked, operators::check_system};
+use super::{blocks::check_not_blocked, lanes::check_may_enter, operators::check_system};
 use crate::{
     command::{Decision, Issue, Outcome},
     id::{ConcertId, Position, RoomId, TokenId},
@@ -21,12 +21,17 @@ pub(super) fn issue(world: &mut World, caller: Caller, room_id: RoomId, concert_
         Some(_) => {}
     }
     if let Some(concert_id) = concert_id {
-        let concert = world.concerts.get(concert_id).filter(|concert| concert.room_id == room_id);
+        let concert = world.concerts.get(concert_id).filter(|concert| concert.room_id == room_id.general());
         concert.ok_or(Refusal::NotFound { what: EntityKind::Concert })?.check_not_over(world.now)?;
     }
-    check_not_blocked(world, room_id, user_id)?;
-    let old = world.places.get(&(user_id, room_id)).and_then(|id| world.token(*id));
-    if let Some(old) = old.filter(is_live_token) {
+    check_not_blocked(world, room_id.general(), user_id)?;
+    // Of a general line and its lanes a user has one place.
+    let old = world.places.get(&(user_id, room_id.general())).and_then(|id| world.token(*id)).filter(is_live_token);
+    let is_kept = old.is_some_and(|old| is_live_token(&old.after_deadline(world.now, &world.policy)));
+    if !is_kept {
+        check_may_enter(world, room_id, user_id)?;
+    }
+    if let Some(old) = old {
         let mut token = old.after_deadline(world.now, &world.policy);
         if is_live_token(&token) {
             // A repeated request counts as a heartbeat.
@@ -173,7 +178,7 @@ pub(super) fn issue_pass(world: &mut World, caller: Caller, id: TokenId) -> Deci
     let (now, policy) = (world.now, world.policy);
     let before = own(world, caller, id)?;
     let token = before.after_deadline(now, &policy);
-    check_may_use(&token, caller, id.room_id, now, &policy)?;
+    check_may_use(&token, caller, id.room_id.general(), now, &policy)?;
     let token = token.extended_for_pass(now, &policy, &world.outages)?;
     if token != before {
         world.put_token(token);

@@ -14,6 +14,7 @@ mod exhaustive;
 mod forecast;
 mod holds;
 mod idempotency;
+mod lanes;
 mod operator;
 mod outbox;
 mod payments;

@@ -288,6 +288,18 @@ CREATE TABLE line_block (
 CREATE INDEX line_block_of_room ON line_block ((room_id + 0), user_id);
 CREATE INDEX line_block_by_end ON line_block (until) WHERE until IS NOT NULL;
 
+-- Accounts that may join a lane. Changed under the locks on the user and on the lane's room.
+CREATE TABLE lane_guest (
+    user_id  uuid   NOT NULL REFERENCES "user" (user_id),
+    room_id  bigint NOT NULL REFERENCES room (room_id) CONSTRAINT lane_guest_room CHECK (room_id > 2000000000),
+    -- The operator; none for the box office itself.
+    added_by uuid,
+    added_at bigint NOT NULL,
+    PRIMARY KEY (user_id, room_id)
+);
+
+CREATE INDEX lane_guest_of_lane ON lane_guest ((room_id + 0), user_id);
+
 -- The caps that rooms have had, and from when: the audit of the books compares the active tokens with them.
 CREATE TABLE room_cap (
     room_id    bigint NOT NULL REFERENCES room (room_id),
@@ -332,9 +344,11 @@ CREATE TABLE waiting_token (
 -- a full one or of an ended sale estimates the same cost for both. So the other indexes name the columns of the key as sums,
 -- and a query that is meant for them writes `room_id + 0`. The same holds for the other tables below.
 --
--- One live token per user and room; also finds the live tokens of a user. A live one is one without an end: no
+-- One live token per user in a general line and its lanes; also finds the live tokens of a user. A live one is one without an end: no
 -- query for waiting or active tokens has that condition, which would lead it to this index.
-CREATE UNIQUE INDEX one_live_token_per_user_and_room ON waiting_token (user_id, room_id) WHERE expired_at IS NULL;
+CREATE UNIQUE INDEX one_live_token_per_user_and_room ON waiting_token (
+    user_id, (CASE WHEN room_id > 2000000000 THEN (room_id - 2000000000) / 16 ELSE room_id END))
+    WHERE expired_at IS NULL;
 -- The head of a line, and the whole line when a view is made.
 CREATE INDEX token_in_line ON waiting_token ((room_id + 0), (position + 0)) WHERE status = 'waiting';
 -- The active tokens, by the time of their next check.

@@ -19,3 +19,14 @@ ALTER TABLE room ADD COLUMN lane_entry TEXT CONSTRAINT room_lane CHECK (
     (room_id > 2000000000) = (lane_share IS NOT NULL) AND (lane_share IS NULL) = (lane_entry IS NULL)
     AND (lane_share IS NULL OR lane_share BETWEEN 1 AND 50)
     AND (lane_entry IS NULL OR lane_entry = 'open' OR lane_entry = 'ended'));
+
+-- Accounts that may join a lane.
+CREATE TABLE lane_guest (
+    user_id  BLOB NOT NULL REFERENCES "user" (user_id),
+    room_id  INTEGER NOT NULL REFERENCES room (room_id) CONSTRAINT lane_guest_room CHECK (room_id > 2000000000),
+    -- The operator; none for the box office itself.
+    added_by BLOB,
+    added_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, room_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lane_guest_of_lane ON lane_guest (room_id, user_id);

@@ -174,7 +174,7 @@ fn fill_places(world: &mut World, tokens: &[(Token, Found)], plan: &LoadPlan) {
     }
     let places = plan.places();
     for (token, _) in tokens {
-        let place = (token.user_id, token.id.room_id);
+        let place = (token.user_id, token.id.room_id.general());
         // It may have ended between the lookup and the lock.
         if is_live_token(token) && places.contains(&place) {
             world.places.insert(place, token.id);

@@ -1,8 +1,9 @@
 //! The statements of a batch, in their order.
 
 use super::tables::{
-    account_link, audit_feed, audit_log, concert, concert_details, debt, draw, idempotency, line_block, outbox,
-    outbox_lease, payment, point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
+    account_link, audit_feed, audit_log, concert, concert_details, debt, draw, idempotency, lane_guest, line_block,
+    outbox, outbox_lease, payment, point, point_history, poster, reservation, room, seat, second_factor, session,
+    token, user,
 };
 use frontrow_domain::{
     changes::Changes,
@@ -32,10 +33,11 @@ pub(super) fn load(
     room::load(conn, world, &keys.rooms, highest)?;
     draw::load(conn, world, &keys.draws)?;
     line_block::load(conn, world, &keys.places)?;
+    lane_guest::load(conn, world, &keys.guests)?;
     let mut active = HashSet::with_capacity(keys.tokens.len());
     token::load(conn, world, keys, &mut active)?;
     room::load_sharing(conn, world, keys, highest)?;
-    if !keys.counted.is_empty() {
+    if keys.reads_budget() {
         room::load_budget(conn, world)?;
     }
     for room in &keys.counted {
@@ -132,6 +134,7 @@ pub(super) fn save(
     point_history::insert(conn, changes)?;
     debt::save(conn, changes)?;
     line_block::save(conn, changes)?;
+    lane_guest::save(conn, changes)?;
     token::save(conn, changes, active)?;
     audit_log::insert(conn, changes)?;
     audit_feed::insert(conn, changes)?;

@@ -213,6 +213,11 @@ pub(super) const TABLES: &[CopiedTable] = &[
             number("until"),
         ],
     ),
+    table(
+        "lane_guest",
+        "user_id, room_id",
+        &[USER_ID, number("room_id"), column("added_by", Kind::Uuid), number("added_at")],
+    ),
     table("outage", "from_at", &[number("from_at"), number("to_at"), number("grace")]),
     CopiedTable {
         name: "room_cap",

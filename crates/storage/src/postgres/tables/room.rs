@@ -138,9 +138,9 @@ pub(crate) fn load_sharing<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
 
 const BUDGET: Statement = Statement { sql: "SELECT house_budget FROM room WHERE room_id = 0", types: &[] };
 
-/// Reads the house's budget, for batches in which turns are offered or claimed.
+/// Reads the house's budget, if the batch asks for it.
 pub(crate) fn load_budget<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
-    if !plan.counted.is_empty() {
+    if plan.keys.reads_budget() {
         loads.add(&BUDGET, [], |loaded, row| {
             loaded.world.budget = row.value()?;
             Ok(())

@@ -1,6 +1,9 @@
 //! What operators alone read: rooms, the audit log, the outbox, corrections of balances.
 
-use super::sales::{DebtShape, PointEntryShape};
+use super::{
+    lanes::LaneOfShape,
+    sales::{DebtShape, PointEntryShape},
+};
 use frontrow_domain::{
     changes::AuditEntry,
     id::{AuditId, EventId, FeedNumber, Position, RoomId, UserId},
@@ -58,6 +61,8 @@ pub(in crate::api) struct RoomShape {
     /// with others. None if it shares nothing.
     #[schema(minimum = 0, example = 80)]
     allotment: Option<i64>,
+    /// What it is a lane of; none for a general line.
+    lane: Option<LaneOfShape>,
     /// When a setting last changed.
     updated_at: Time,
 }
@@ -82,6 +87,7 @@ impl From<Room> for RoomShape {
             weight: row.weight,
             house_budget: row.house_budget,
             allotment: row.allotment,
+            lane: row.lane.map(LaneOfShape::from),
             updated_at: row.updated_at,
         }
     }

@@ -36,6 +36,10 @@ pub(super) fn facts(shell: &CockpitShell, room: &Room) -> Vec<ObjectFact> {
 
 /// The forms that change what a room shares.
 pub(super) fn acts(shell: &CockpitShell, room: &Room) -> Vec<Link> {
+    if room.lane.is_some() {
+        // It has the weight of its line.
+        return Vec::new();
+    }
     let path = path_of(room.room_id);
     let mut acts = vec![Link::to(shell.t("orders-weight-set"), format!("{path}/weight"))];
     if room.room_id == RoomId::HOUSE {
