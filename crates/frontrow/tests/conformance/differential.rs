@@ -5,7 +5,7 @@ mod random;
 use frontrow_domain::{
     changes::{AuditEntry, Changes},
     command::NewConcert,
-    id::{ConcertId, Position, TokenId, UserId},
+    id::{ConcertId, Position, RoomId, TokenId, UserId},
     outbox::Consumer,
 };
 use frontrow_storage::{ConcertFilter, DebtFilter, EventFilter, PaymentFilter, ReservationFilter, memory::MemoryStore};
@@ -70,7 +70,7 @@ async fn everything(office: &Fixture) -> String {
             store.credentials(&user.email).await.unwrap(),
             store.second_factor(id).await.unwrap(),
             store.live_tokens(id).await.unwrap(),
-            store.line_blocks_of(id, 100).await.unwrap(),
+            (store.line_blocks_of(id, 100).await.unwrap(), store.lanes_of_guest(id, RoomId::HOUSE).await.unwrap()),
             store.point(id).await.unwrap(),
             store.history(id, first(1_000)).await.unwrap(),
         )

@@ -113,6 +113,10 @@ macro_rules! conformance {
             shares::{
                 a_budget_is_shared_between_the_rooms_and_each_obeys_its_own_row,
                 what_a_room_shares_is_read_back,
+                a_lane_is_a_room_beside_its_line_and_follows_it,
+                the_guests_of_a_lane_are_read_back_and_go_with_their_accounts,
+                of_two_joins_at_once_in_a_line_and_its_lane_one_gives_the_place,
+                a_token_of_a_lane_holds_a_seat_of_its_lines_concert_alone,
             },
             factors::{
                 a_factor_is_read_back_in_every_state,
