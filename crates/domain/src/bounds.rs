@@ -6,7 +6,7 @@ use crate::{
         NewPassword, NewRoom, Settlements,
     },
     id::{PaymentId, SeatId},
-    line::ENTRIES_PER_PLACING_MAX,
+    line::{ENTRIES_PER_PLACING_MAX, ROOMS_SHARED_MAX},
     outbox::CLAIM_MAX,
     policy::{
         HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
@@ -44,6 +44,7 @@ impl Command {
                 count("Name", unresponsive.len(), 0..=wide(TOKENS_PER_ADVANCE_MAX), "silent tokens")
             }
             Self::StepDraw { step, .. } => entries(step),
+            Self::Share { waiting, .. } => count("Name", waiting.len(), 0..=wide(ROOMS_SHARED_MAX), "rooms"),
             Self::AddSeats { seats, .. } => {
                 count("Add", seats.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")?;
                 labels(seats)
@@ -123,6 +124,7 @@ impl Command {
             | Self::UnblockFromLine { .. }
             | Self::IssuePass { .. }
             | Self::EndLine { .. }
+            | Self::StepLane { .. }
             | Self::EndClosedLine { .. }
             | Self::RefundConcert { .. }
             | Self::SettleConcert { .. }

@@ -3,7 +3,7 @@
 use crate::{
     command::{IdempotencyRecord, PasswordHash},
     id::{AuditId, ConcertId, EventId, Position, RoomId, TokenId, UserId},
-    line::{Draw, LineBlock, Room, Token, TokenStatus},
+    line::{Draw, LaneGuest, LineBlock, Room, Token, TokenStatus},
     outbox::{FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, Point, PointEntry},
     sale::{Concert, ConcertDetails, Payment, Poster, Reservation, Seat},
@@ -165,8 +165,12 @@ pub struct Changes {
     pub blocks: Vec<LineBlock>,
     /// Blocks that were lifted, by user and room. To be removed before the new ones are saved.
     pub lifted_blocks: Vec<(UserId, RoomId)>,
-    /// Users all of whose blocks are removed, before the new ones are saved.
+    /// Users all of whose blocks are removed, before the new ones are saved, and who are taken off the lists of all lanes.
     pub erased_blocks: Vec<UserId>,
+    /// Guests of lanes. Each replaces the user's old row for the lane.
+    pub guests: Vec<LaneGuest>,
+    /// Users who are taken off the list of a lane. To be removed before the new guests are saved.
+    pub removed_guests: Vec<(UserId, RoomId)>,
     /// Tokens.
     pub tokens: Saves<Token>,
     /// The new counts of rooms whose row is locked, if they changed.
@@ -217,6 +221,8 @@ impl Changes {
             && self.blocks.is_empty()
             && self.lifted_blocks.is_empty()
             && self.erased_blocks.is_empty()
+            && self.guests.is_empty()
+            && self.removed_guests.is_empty()
             && self.tokens.is_empty()
             && self.counts.is_empty()
             && self.departed.is_empty()

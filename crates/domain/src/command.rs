@@ -5,14 +5,14 @@ mod outcome;
 pub(crate) mod stored;
 
 pub use drafts::{
-    ConcertChange, DrawStep, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert, NewPassword,
-    NewRoom, OwnRoom, PasswordHash, Proof, RoomChange, Settlements, Worth,
+    ConcertChange, DrawStep, Erasure, FactorConfirmation, FactorStep, LaneStep, NewAdjustment, NewBlock, NewConcert,
+    NewPassword, NewRoom, OwnRoom, PasswordHash, Proof, RoomChange, Settlements, Worth,
 };
 pub use outcome::{Issue, Outcome};
 
 use crate::{
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Fence, TurnOutlook},
+    line::{Fence, ShareScope, TurnOutlook},
     money::Money,
     outbox::{Consumer, LeaseHolder},
     points::Settlement,
@@ -60,6 +60,8 @@ impl Request {
                     | Command::UnblockFromLine { .. }
                     | Command::IssuePass { .. }
                     | Command::AdvanceRoom { .. }
+                    | Command::Share { .. }
+                    | Command::StepLane { .. }
                     | Command::EndLine { .. }
                     | Command::EndClosedLine { .. }
                     | Command::ExpireHolds { .. }
@@ -283,11 +285,18 @@ pub enum Command {
         /// The step.
         step: DrawStep,
     },
-    /// The places at the head of a concert's own line end, by the box office alone, once the concert is cancelled or
+    /// A step in the life of a lane beside the line of a room.
+    StepLane {
+        /// The lane's room.
+        room_id: RoomId,
+        /// The step.
+        step: LaneStep,
+    },
+    /// The places at the head of a concert's own line, or of a lane beside it, end, by the box office alone, once the concert is cancelled or
     /// [has been over for a while](crate::sale::Concert::is_line_over).
     EndLine {
-        /// The concert.
-        concert_id: ConcertId,
+        /// The room of the line.
+        room_id: RoomId,
         /// How many tokens, at most; never more than [`TOKENS_PER_ADVANCE_MAX`](crate::policy::TOKENS_PER_ADVANCE_MAX).
         limit: u32,
     },
@@ -496,6 +505,14 @@ pub enum Command {
         basis: Option<Time>,
         /// The reason, for the audit log; an operator gives one for a change that [hurts buyers](RoomChange::hurts).
         reason: Option<String>,
+    },
+    /// What lines share is shared anew, by the box office alone.
+    Share {
+        /// Whose shares are set.
+        scope: ShareScope,
+        /// How many tokens wait in these rooms; in any other none. At most
+        /// [`ROOMS_SHARED_MAX`](crate::line::ROOMS_SHARED_MAX) rooms.
+        waiting: Vec<(RoomId, i64)>,
     },
     /// A line gets a new epoch, by the box office alone: tokens signed before are refused. Places stay: a user who
     /// joins again gets the same place, with a token of the new epoch.

@@ -7,6 +7,7 @@ mod concerts;
 mod conditions;
 mod draws;
 mod holds;
+mod lanes;
 mod operators;
 mod outbox;
 mod payments;
@@ -15,6 +16,7 @@ mod rehearsals;
 mod rooms;
 mod seats;
 mod second_factor;
+mod shares;
 mod tokens;
 mod users;
 
@@ -119,7 +121,8 @@ fn apply(world: &mut World, request: &Request) -> Decision {
             tokens::advance(world, caller, *room_id, (*fence, *limit), unresponsive, outlook.as_ref())
         }
         Command::StepDraw { room_id, step } => draws::step(world, caller, *room_id, step),
-        Command::EndLine { concert_id, .. } => concerts::end_line(world, caller, *concert_id),
+        Command::StepLane { room_id, step } => lanes::step(world, caller, *room_id, *step),
+        Command::EndLine { room_id, .. } => concerts::end_line(world, caller, *room_id),
         Command::Hold { token, seat_ids } => holds::hold(world, caller, *token, seat_ids),
         Command::CancelReservation { reservation_id, reason } => {
             holds::cancel(world, caller, *reservation_id, reason.as_deref())
@@ -167,6 +170,7 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::SetRoom { room_id, change, basis, reason } => {
             operators::set_room(world, caller, *room_id, change, *basis, reason.as_deref())
         }
+        Command::Share { scope, waiting } => shares::share(world, caller, *scope, waiting),
         Command::RenewLine { room_id } => operators::renew_line(world, caller, *room_id),
         Command::ClaimEvents { consumer, holder } => outbox::claim(world, caller, *consumer, *holder),
         Command::SettleEvents(settled) => outbox::settle(world, caller, settled),

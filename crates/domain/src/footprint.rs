@@ -1,9 +1,9 @@
 //! The rows that a batch of commands must see.
 
 use crate::{
-    command::{Command, DrawStep, Idempotency, NewAdjustment, NewBlock, NewPassword, Request, Settlements},
+    command::{Command, DrawStep, Idempotency, LaneStep, NewAdjustment, NewBlock, NewPassword, Request, Settlements},
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::ENTRIES_PER_PLACING_MAX,
+    line::{ENTRIES_PER_PLACING_MAX, ShareScope},
     outbox::Consumer,
     policy::TOKENS_PER_ADVANCE_MAX,
     sale::{ConcertStatus, Poster, SeatChange, SeatPlace},
@@ -35,6 +35,14 @@ pub struct Footprint {
     /// Rooms in which turns are offered or claimed: loads their counts, the overdue active tokens by deadline and position,
     /// and those whose claims found the room full by claim and position, at most [`TOKENS_PER_ADVANCE_MAX`] of each.
     pub counted: Vec<RoomId>,
+    /// Rooms that share something: loads their rows, locked, and their counts, but none of their tokens. The house room is
+    /// locked before all others.
+    pub sharing: Vec<RoomId>,
+    /// Whether all rooms that have a share of the house's budget, or whose tokens take places, share too: at most
+    /// [`ROOMS_SHARED_MAX`](crate::line::ROOMS_SHARED_MAX) of them and one more.
+    pub shares_house: bool,
+    /// Whether a lane may be opened.
+    pub opens_lanes: bool,
     /// Rooms that advance: loads so many tokens at the head, and at most [`TOKENS_PER_ADVANCE_MAX`] overdue ones, by
     /// status (active, offered, missed, dormant) and in each by deadline and position.
     pub advanced: Vec<(RoomId, u32)>,
@@ -44,8 +52,10 @@ pub struct Footprint {
     pub sealed: Vec<RoomId>,
     /// Tokens by id.
     pub tokens: Vec<TokenId>,
-    /// Pairs of user and room, each for the user's live token and block there.
+    /// Pairs of user and general line, each for the user's live token in it or in one of its lanes, and the user's block.
     pub places: Vec<(UserId, RoomId)>,
+    /// Pairs of user and lane, each for the user's place on the lane's list.
+    pub guests: Vec<(UserId, RoomId)>,
     /// Concerts by id.
     pub concerts: Vec<ConcertId>,
     /// Concerts whose details change.
@@ -126,6 +136,12 @@ fn raise(count: &mut usize, by: usize) {
 }
 
 impl Footprint {
+    /// Whether the house's budget is read, without a lock: turns are offered or claimed, or a lane is opened.
+    #[must_use]
+    pub fn reads_budget(&self) -> bool {
+        self.opens_lanes || !self.counted.is_empty()
+    }
+
     /// The footprint of a whole batch.
     #[must_use]
     pub fn of(batch: &[Request]) -> Self {
@@ -176,9 +192,11 @@ impl Footprint {
             | Command::BlockFromLine(_)
             | Command::UnblockFromLine { .. }
             | Command::AdvanceRoom { .. }
+            | Command::StepLane { .. }
             | Command::EndClosedLine { .. }
             | Command::EndLine { .. } => self.add_line(&request.command, caller),
             Command::StepDraw { room_id, step } => self.add_draw(*room_id, step),
+            Command::Share { scope, waiting } => self.add_sharing(*scope, waiting),
             Command::Hold { token, seat_ids } => {
                 self.tokens.push(*token);
                 self.seats.extend(seat_ids);
@@ -249,7 +267,8 @@ impl Footprint {
             Command::IssueToken { room_id, concert_id } => {
                 self.rooms.push(*room_id);
                 self.concerts.extend(concert_id);
-                self.places.extend(caller.map(|user| (user, *room_id)));
+                self.places.extend(caller.map(|user| (user, room_id.general())));
+                self.guests.extend(caller.filter(|_| room_id.is_lane()).map(|user| (user, *room_id)));
                 raise(self.demand.positions.entry(*room_id).or_default(), 1);
             }
             Command::ActivateToken { token } => {
@@ -261,8 +280,8 @@ impl Footprint {
             | Command::BlockFromLine(NewBlock { room_id, user_id, .. })
             | Command::UnblockFromLine { room_id, user_id } => {
                 self.users.push(*user_id);
-                self.rooms.push(*room_id);
-                self.places.push((*user_id, *room_id));
+                self.rooms.push(room_id.general());
+                self.places.push((*user_id, room_id.general()));
                 self.demand.raise_audit(1);
             }
             Command::LeaveQueue { token } | Command::WakeToken { token } | Command::IssuePass { token } => {
@@ -271,9 +290,18 @@ impl Footprint {
             Command::AdvanceRoom { room_id, limit, .. } | Command::EndClosedLine { room_id, limit } => {
                 self.add_advance(*room_id, *limit);
             }
-            Command::EndLine { concert_id, limit } => {
-                self.concerts.push(*concert_id);
-                self.add_advance(RoomId::of_concert(*concert_id), *limit);
+            Command::EndLine { room_id, limit } => {
+                self.concerts.extend(room_id.concert());
+                self.add_advance(*room_id, *limit);
+            }
+            Command::StepLane { room_id, step } => {
+                self.rooms.extend(room_id.with_lanes());
+                self.opens_lanes = true;
+                if let LaneStep::AddGuest { user_id } | LaneStep::RemoveGuest { user_id } = step {
+                    self.users.push(*user_id);
+                    self.guests.push((*user_id, *room_id));
+                }
+                self.demand.raise_audit(1);
             }
             _ => {}
         }
@@ -286,13 +314,28 @@ impl Footprint {
         self.advanced.push((room_id, limit.min(TOKENS_PER_ADVANCE_MAX)));
     }
 
+    /// Lines that share something, and the house room, which has the budget.
+    fn add_sharing(&mut self, scope: ShareScope, waiting: &[(RoomId, i64)]) {
+        self.sharing.push(RoomId::HOUSE);
+        match scope {
+            ShareScope::House => {
+                self.shares_house = true;
+                self.sharing.extend(waiting.iter().map(|(room, _)| *room));
+            }
+            ShareScope::Line(room) => self.sharing.extend(room.with_lanes()),
+        }
+        self.rooms.extend(&self.sharing);
+    }
+
     /// A new room or a change of one, and a line of the audit log.
     fn add_room(&mut self, command: &Command) {
         match command {
             Command::CreateRoom(_) => raise(&mut self.demand.rooms, 1),
-            Command::SetRoom { room_id, .. } | Command::CloseRoom { room_id, .. } | Command::RenewLine { room_id } => {
+            Command::SetRoom { room_id, .. } | Command::CloseRoom { room_id, .. } => {
                 self.rooms.push(*room_id);
+                self.rooms.extend(room_id.with_lanes());
             }
+            Command::RenewLine { room_id } => self.rooms.push(*room_id),
             _ => return,
         }
         self.demand.raise_audit(1);
@@ -418,7 +461,7 @@ impl Footprint {
             Command::CreateConcert(_) => raise(&mut self.demand.concerts, 1),
             Command::UpdateConcert { concert_id, change, .. } => {
                 self.concerts.push(*concert_id);
-                self.rooms.push(RoomId::of_concert(*concert_id));
+                self.rooms.extend(RoomId::of_concert(*concert_id).with_lanes());
                 if !change.details.is_empty() {
                     self.details.push(*concert_id);
                 }
@@ -434,7 +477,7 @@ impl Footprint {
             | Command::RefundConcert { concert_id, .. }
             | Command::SettleConcert { concert_id, .. } => {
                 self.concerts.push(*concert_id);
-                self.rooms.push(RoomId::of_concert(*concert_id));
+                self.rooms.extend(RoomId::of_concert(*concert_id).with_lanes());
             }
             Command::WindUp { concert_id, seat_ids, payment_ids } => {
                 self.concerts.push(*concert_id);

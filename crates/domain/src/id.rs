@@ -1,5 +1,6 @@
 //! Typed identifiers: a seat's id cannot be passed as a reservation's.
 
+use crate::line::LaneKind;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -9,6 +10,12 @@ pub const ID_MAX: i64 = 9_007_199_254_740_991;
 
 /// No concert has a higher number: the rooms of other sites have theirs above it.
 pub const CONCERTS_MAX: i64 = 1_000_000_000;
+
+/// No room of another site has a higher number: lanes have theirs above it.
+pub const SITES_MAX: i64 = 2_000_000_000;
+
+/// How many numbers are kept for the lanes of each line.
+const LANE_NUMBERS: i64 = 16;
 
 macro_rules! numeric_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -142,8 +149,9 @@ impl std::fmt::Display for SessionId {
     }
 }
 
-/// A waiting room: 0 is the house room, one up to [`CONCERTS_MAX`] the room of the concert with that number, and one above
-/// that a room without a concert, in front of another site.
+/// A waiting room: 0 is the house room, one up to [`CONCERTS_MAX`] the room of the concert with that number, one up to
+/// [`SITES_MAX`] a room without a concert, in front of another site, and one above that a lane beside the line of one of
+/// these, whose number it tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 0))]
@@ -172,16 +180,54 @@ impl RoomId {
         Self(CONCERTS_MAX.saturating_add(number))
     }
 
-    /// Whether it is a room without a concert, in front of another site.
+    /// Whether its line leads to another site and to no concert: a room of a site, or a lane beside its line.
     #[must_use]
     pub const fn is_of_site(self) -> bool {
-        self.0 > CONCERTS_MAX
+        self.general().0 > CONCERTS_MAX
     }
 
-    /// The concert whose room this is; none for the house room and for a room of another site.
+    /// The concert whose own room this is, or beside whose line it is a lane; none for the house room and for a room of
+    /// another site.
     #[must_use]
     pub const fn concert(self) -> Option<ConcertId> {
-        if self.0 == 0 || self.is_of_site() { None } else { Some(ConcertId(self.0)) }
+        let general = self.general();
+        if general.0 == 0 || general.is_of_site() { None } else { Some(ConcertId(general.0)) }
+    }
+
+    /// The lane of this kind beside the general line of this room.
+    #[must_use]
+    pub const fn lane(self, kind: LaneKind) -> Self {
+        let first = SITES_MAX.saturating_add(self.general().0.saturating_mul(LANE_NUMBERS));
+        Self(first.saturating_add(kind.number()))
+    }
+
+    /// Whether it is a lane beside the line of another room.
+    #[must_use]
+    pub const fn is_lane(self) -> bool {
+        self.0 > SITES_MAX
+    }
+
+    /// What kind of lane it is, if it is one.
+    #[must_use]
+    pub const fn lane_kind(self) -> Option<LaneKind> {
+        if self.is_lane() {
+            LaneKind::of_number(self.0.saturating_sub(SITES_MAX).wrapping_rem(LANE_NUMBERS))
+        } else {
+            None
+        }
+    }
+
+    /// The room of the general line, beside which this is a lane; of any other room itself. A token of either is good for
+    /// the same sale.
+    #[must_use]
+    pub const fn general(self) -> Self {
+        if self.is_lane() { Self(self.0.saturating_sub(SITES_MAX).wrapping_div(LANE_NUMBERS)) } else { self }
+    }
+
+    /// The general line and all lanes that there may be beside it.
+    #[must_use]
+    pub const fn with_lanes(self) -> [Self; 3] {
+        [self.general(), self.lane(LaneKind::Invitation), self.lane(LaneKind::Accessibility)]
     }
 
     /// The number.

@@ -9,9 +9,11 @@ mod draw;
 mod expectation;
 mod figure;
 mod forecast;
+mod lane;
 mod measures;
 mod pass;
 mod room;
+mod share;
 mod state;
 mod stock;
 mod token;
@@ -30,9 +32,13 @@ pub use draw::{
 };
 pub use expectation::{ClaimMeasures, ClaimRecord, TurnOutlook};
 pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
+pub use lane::{LANE_SHARES_MAX, LaneEntry, LaneGuest, LaneKind, LaneOf, LaneShare};
 pub use measures::ImpossibleMeasure;
 pub use pass::{PASS_LIFE, Pass};
 pub use room::{Fence, Gate, Room, RoomSite, Turn};
+pub use share::{
+    HOUSE_BUDGET_MAX, LineShare, ROOMS_SHARED_MAX, RoomWeight, ShareClaim, ShareScope, SharedLine, share_out, shares,
+};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
 pub use stock::{InFront, StockOutlook, StockPace};
 pub use token::{

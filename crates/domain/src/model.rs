@@ -6,7 +6,9 @@ use crate::{
     decide::decide_all,
     footprint::Footprint,
     id::{ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Draw, LineBlock, Room, Token, TokenStatus, first_claimed, first_due, is_live_token},
+    line::{
+        Draw, LaneGuest, LineBlock, ROOMS_SHARED_MAX, Room, Token, TokenStatus, first_claimed, first_due, is_live_token,
+    },
     outage::{Outage, Outages},
     outbox::{CLAIM_MAX, Consumer, FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, DebtStatus, Point, PointEntry, PointKind},
@@ -64,6 +66,8 @@ pub struct Model {
     pub caps: Vec<(Time, RoomId, i64)>,
     /// Blocks from lines.
     pub blocks: BTreeMap<(UserId, RoomId), LineBlock>,
+    /// Guests of lanes.
+    pub guests: BTreeMap<(UserId, RoomId), LaneGuest>,
     /// Tokens.
     pub tokens: BTreeMap<TokenId, Token>,
     /// How many tokens of each room are active and offered.
@@ -247,10 +251,15 @@ impl Model {
             let place = self
                 .tokens
                 .values()
-                .find(|token| token.user_id == *user && token.id.room_id == *room && is_live_token(token));
+                .find(|token| token.user_id == *user && token.id.room_id.general() == *room && is_live_token(token));
             if let Some(token) = place {
                 world.load_token(*token);
                 world.places.insert((*user, *room), token.id);
+            }
+        }
+        for key in &keys.guests {
+            if let Some(guest) = self.guests.get(key) {
+                world.guests.load(*key, *guest);
             }
         }
         for room in &keys.counted {
@@ -268,6 +277,10 @@ impl Model {
                 world.load_token(token);
             }
         }
+        if keys.reads_budget() {
+            world.budget = self.rooms.get(&RoomId::HOUSE).and_then(|house| house.house_budget);
+        }
+        self.load_sharing(world, keys);
         for (room, limit) in &keys.advanced {
             let tokens = || self.tokens.values().filter(|token| token.id.room_id == *room);
             let due = first_due(tokens().filter(|token| token.is_overdue(world.now)).copied().collect());
@@ -277,6 +290,21 @@ impl Model {
             world.head.insert(*room, head.iter().map(|token| token.id).collect());
             for token in due.into_iter().chain(head) {
                 world.load_token(token);
+            }
+        }
+    }
+
+    fn load_sharing(&self, world: &mut World, keys: &Footprint) {
+        let counts = |id: RoomId| self.counts.get(&id).copied().unwrap_or_default();
+        let takes_part = |room: &&Room| {
+            counts(room.room_id) != RoomCounts::default() || room.allotment.is_some_and(|places| places > 0)
+        };
+        let found = self.rooms.values().filter(takes_part).map(|room| room.room_id).filter(|_| keys.shares_house);
+        let most = usize::try_from(ROOMS_SHARED_MAX).unwrap_or(usize::MAX).saturating_add(1);
+        for id in keys.sharing.iter().copied().chain(found.take(most)) {
+            if let Some(room) = self.rooms.get(&id) {
+                world.rooms.load(id, room.clone());
+                world.sharing.insert(id, counts(id));
             }
         }
     }
@@ -447,6 +475,9 @@ impl Model {
         self.blocks
             .retain(|key, row| !changes.lifted_blocks.contains(key) && !changes.erased_blocks.contains(&row.user_id));
         self.blocks.extend(changes.blocks.iter().map(|row| ((row.user_id, row.room_id), row.clone())));
+        self.guests
+            .retain(|key, row| !changes.removed_guests.contains(key) && !changes.erased_blocks.contains(&row.user_id));
+        self.guests.extend(changes.guests.iter().map(|row| ((row.user_id, row.room_id), *row)));
         self.tokens.extend(changes.tokens.iter().map(|row| (row.id, *row)));
         self.counts.extend(&changes.counts);
         for (room, change) in &changes.departed {

@@ -13,7 +13,7 @@ use crate::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, PointId, Position, ReservationId,
         RoomId, SeatId, TokenId, UserId,
     },
-    line::{Draw, LineBlock, Room, Token, next_position},
+    line::{Draw, LaneGuest, LineBlock, Room, Token, next_position},
     outage::Outages,
     outbox::{Consumer, EventPayload, FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, Point, PointEntry, PointKind},
@@ -99,6 +99,12 @@ pub struct World {
     pub sealed: BTreeMap<RoomId, Position>,
     /// Blocks from lines by user and room, of the places in the footprint.
     pub blocks: Table<(UserId, RoomId), LineBlock>,
+    /// Guests of lanes by user and lane, of those in the footprint.
+    pub guests: Table<(UserId, RoomId), LaneGuest>,
+    /// The house's budget, if tokens are offered or claim turns or a lane is opened, and the row of the house room is not among `rooms`.
+    pub budget: Option<i64>,
+    /// The counts of rooms that share something, as they were loaded.
+    pub sharing: BTreeMap<RoomId, RoomCounts>,
     /// Active tokens past their deadline, of rooms whose counts are loaded: ending them frees their places.
     pub overdue: HashMap<RoomId, Vec<TokenId>>,
     /// Tokens whose claims found the room full, in the order of the claims, for each counted room.
@@ -118,7 +124,7 @@ pub struct World {
     pub audited: HashMap<AuditId, Option<FeedNumber>>,
     /// The highest number of the feed, if entries are fed; 0 before the first.
     pub last_fed: i64,
-    /// The live token of a user in a room.
+    /// The live token of a user in a general line or one of its lanes, by the general line.
     pub places: HashMap<(UserId, RoomId), TokenId>,
     tokens: Table<TokenId, Token>,
     counted: HashMap<RoomId, LockedCounts>,
@@ -129,6 +135,7 @@ pub struct World {
     removed_factors: Vec<UserId>,
     lifted_blocks: Vec<(UserId, RoomId)>,
     erased_blocks: Vec<UserId>,
+    removed_guests: Vec<(UserId, RoomId)>,
     new_sessions: Vec<Session>,
     closed_sessions: Vec<[u8; 32]>,
     ended_sessions: Vec<SessionsEnd>,
@@ -173,6 +180,19 @@ impl World {
         self.counted.get(&room_id).map(|counted| counted.now)
     }
 
+    /// The counts of a room that shares something, if they are loaded.
+    #[must_use]
+    pub fn counts_to_share(&self, room_id: RoomId) -> Option<RoomCounts> {
+        let change = self.departed.get(&room_id).copied().unwrap_or_default();
+        self.counts(room_id).or_else(|| self.sharing.get(&room_id).map(|counts| counts.plus(change)))
+    }
+
+    /// How many tokens may be active in all rooms together, if it is loaded; none for no limit.
+    #[must_use]
+    pub fn house_budget(&self) -> Option<i64> {
+        self.rooms.get(RoomId::HOUSE).map_or(self.budget, |house| house.house_budget)
+    }
+
     /// Saves a token and updates the room's counts and the user's place.
     pub fn put_token(&mut self, token: Token) {
         let before = self.tokens.get(token.id).map(RoomCounts::of).unwrap_or_default();
@@ -183,7 +203,7 @@ impl World {
             let departed = self.departed.entry(token.id.room_id).or_default();
             *departed = departed.plus(change);
         }
-        let place = (token.user_id, token.id.room_id);
+        let place = (token.user_id, token.id.room_id.general());
         if crate::line::is_live_token(&token) {
             self.places.insert(place, token.id);
         } else if self.places.get(&place) == Some(&token.id) {
@@ -284,11 +304,22 @@ impl World {
         }
     }
 
-    /// Removes all blocks of a user, loaded or not.
+    /// Takes a user off the list of a lane.
+    pub fn remove_guest(&mut self, user: UserId, lane: RoomId) {
+        if self.guests.remove((user, lane)) {
+            self.removed_guests.push((user, lane));
+        }
+    }
+
+    /// Removes all blocks of a user, loaded or not, and takes the user off all lists of lanes.
     pub fn erase_blocks(&mut self, user: UserId) {
         let of_user: Vec<_> = self.blocks.iter().filter(|row| row.user_id == user).map(|row| row.room_id).collect();
         for room in of_user {
             self.blocks.remove((user, room));
+        }
+        let of_user: Vec<_> = self.guests.iter().filter(|row| row.user_id == user).map(|row| row.room_id).collect();
+        for lane in of_user {
+            self.guests.remove((user, lane));
         }
         self.erased_blocks.push(user);
     }
@@ -442,6 +473,7 @@ impl World {
             self.history.len(),
             self.rooms.edits,
             self.blocks.edits,
+            self.guests.edits,
             self.changed_caps.len(),
             self.tokens.edits,
             self.draws.edits,
@@ -510,6 +542,8 @@ impl World {
             blocks: self.blocks.into_saves().iter().cloned().collect(),
             lifted_blocks: self.lifted_blocks,
             erased_blocks: self.erased_blocks,
+            guests: self.guests.into_saves().iter().copied().collect(),
+            removed_guests: self.removed_guests,
             tokens: self.tokens.into_saves(),
             draws: self.draws.into_saves(),
             counts: counted.map(|(room_id, counted)| (room_id, counted.now)).collect(),

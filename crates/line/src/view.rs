@@ -82,6 +82,8 @@ pub struct RoomView {
     lowest_told: Arc<LowestTold>,
     /// Which settings those of this view are, by number.
     settings_number: SettingsNumber,
+    /// The places and turns that the line had when what it tells began to bind.
+    told_pace: (i64, i64),
     /// The forecast that is told. Shared by all views of the line.
     forecast: Arc<ToldForecast>,
     freshness: Freshness,

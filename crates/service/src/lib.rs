@@ -37,6 +37,7 @@ pub mod seat_facts;
 pub mod seat_plan;
 pub mod second_factor;
 pub mod sessions;
+mod shares;
 mod stock;
 pub mod testing;
 pub mod timeline;

@@ -1,12 +1,14 @@
 //! The waiting line: join, poll, follow, activate, leave.
 
 mod blocks;
+mod lanes;
 mod passes;
 mod receipt;
 mod rooms;
 mod status;
 mod stream;
 
+pub use lanes::ShownLane;
 pub use passes::{PassPlace, SignedPass};
 pub use receipt::SignedReceipt;
 pub use status::{LineStatus, Wait};
@@ -112,7 +114,7 @@ impl BoxOffice {
         concert_id: Option<ConcertId>,
         key: Option<Idempotency>,
     ) -> Result<Reply<(TokenPlace, Issue)>, ServiceError> {
-        let room_id = self.room_of(concert_id).await?;
+        let room_id = self.line_to_join(caller, self.room_of(concert_id).await?).await?;
         self.join(caller, room_id, concert_id, key).await
     }
 
@@ -126,6 +128,7 @@ impl BoxOffice {
         room_id: RoomId,
         key: Option<Idempotency>,
     ) -> Result<Reply<(TokenPlace, Issue)>, ServiceError> {
+        let room_id = self.line_to_join(caller, room_id).await?;
         match room_id.concert() {
             None => self.join(caller, room_id, None, key).await,
             // Its concert knows whether its line may still be joined.
@@ -159,7 +162,7 @@ impl BoxOffice {
     /// [`Refusal::NotFound`] for an unknown concert.
     pub async fn has_place(&self, user: UserId, room_id: RoomId) -> Result<bool, ServiceError> {
         let (tokens, now) = (self.store.live_tokens(user).await?, self.now());
-        let is_there = |token: &Token| token.id.room_id == room_id && is_live_token(token);
+        let is_there = |token: &Token| token.id.room_id.general() == room_id.general() && is_live_token(token);
         Ok(tokens.iter().any(|token| is_there(&token.after_deadline(now, &self.policy))))
     }
 
@@ -375,9 +378,9 @@ impl BoxOffice {
         self.run(Caller::System, Command::AdvanceRoom { room_id, fence, limit, unresponsive, outlook }).await
     }
 
-    /// Ends `limit` tokens of a concert's own line for which no turn can come any more.
-    pub(crate) async fn end_line(&self, concert_id: ConcertId, limit: u32) -> Result<Advance, ServiceError> {
-        self.run(Caller::System, Command::EndLine { concert_id, limit }).await
+    /// Ends `limit` tokens of a concert's own line, or of a lane beside it, for which no turn can come any more.
+    pub(crate) async fn end_line(&self, room_id: RoomId, limit: u32) -> Result<Advance, ServiceError> {
+        self.run(Caller::System, Command::EndLine { room_id, limit }).await
     }
 
     /// Ends `limit` tokens of a closed room's line.

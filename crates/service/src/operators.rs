@@ -296,7 +296,12 @@ impl BoxOffice {
         key: Option<Idempotency>,
     ) -> Result<Reply<Room>, ServiceError> {
         self.view(room_id).await?;
-        self.ask(caller, Command::SetRoom { room_id, change, basis, reason }, key).await
+        let changes_shares = change.house_budget.is_some() || change.weight.is_some() || change.max_active.is_some();
+        let done = self.ask(caller, Command::SetRoom { room_id, change, basis, reason }, key).await?;
+        if changes_shares {
+            self.share_at_once().await;
+        }
+        Ok(done)
     }
 
     /// Opens a room without a concert, in front of another site.

@@ -210,7 +210,8 @@ impl BoxOffice {
             async { Ok(self.store.live_tokens(row.user_id).await?) },
             self.audit_of("reservation", row.reservation_id, first),
         )?;
-        let of_its_line = |token: &&Token| token.id.room_id == concert.room_id && token.issued_at <= row.created_at;
+        let of_its_line =
+            |token: &&Token| token.id.room_id.general() == concert.room_id && token.issued_at <= row.created_at;
         let mut moments: Vec<_> = tokens.iter().filter(of_its_line).flat_map(of_token).collect();
         moments.extend(of_reservation(row));
         if let Some(Receipt { payment, .. }) = &receipt {

@@ -1,4 +1,4 @@
-//! Background work: moving the lines, waking streams, counting what is left of the seats, sweeping ended holds, probing the store, counting for the house,
+//! Background work: moving the lines, sharing places, waking streams, counting what is left of the seats, sweeping ended holds, probing the store, counting for the house,
 //! removing old rows, keeping what lines have measured, delivering events. All changes go through commands that are safe at any time, so a late or missing round does no harm.
 
 mod command_line;
@@ -8,12 +8,14 @@ mod lines;
 mod outbox;
 mod records;
 mod retention;
+mod shares;
 mod stocks;
 mod streams;
 #[cfg(test)]
 mod testing;
 mod wind_up;
 
+pub(crate) use lines::LEASE;
 pub use retention::Retention;
 
 use crate::{
@@ -45,6 +47,7 @@ pub fn start(office: &Arc<BoxOffice>, retention: Retention, stop: &watch::Receiv
     workers.spawn(until(stop.clone(), holds::recover_holds(Arc::clone(office))));
     workers.spawn(until(stop.clone(), find_rooms(Arc::clone(office))));
     workers.spawn(until(stop.clone(), streams::wake_streams(Arc::clone(office))));
+    workers.spawn(until(stop.clone(), shares::share_places(Arc::clone(office))));
     workers.spawn(until(stop.clone(), stocks::look_at_stocks(Arc::clone(office))));
     workers.spawn(until(stop.clone(), wind_up::wind_up_concerts(Arc::clone(office))));
     let audit_feed = outbox::AuditFeed(Arc::clone(office));

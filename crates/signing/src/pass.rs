@@ -9,7 +9,10 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use frontrow_domain::id::{RoomId, UserId};
+use frontrow_domain::{
+    id::{RoomId, UserId},
+    line::LaneKind,
+};
 use hmac::Mac as _;
 use p256::ecdsa::{
     Signature, SigningKey, VerifyingKey,
@@ -61,6 +64,9 @@ pub struct PassClaims {
     pub place: i64,
     /// The epoch of the line in which the place was given.
     pub epoch: i64,
+    /// The kind of the lane beside the room's line, if the place is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<LaneKind>,
 }
 
 /// What the `aud` of a room's passes is.
@@ -290,6 +296,7 @@ mod tests {
             room: 7,
             place: 42,
             epoch: 1,
+            lane: None,
         }
     }
 

@@ -2,6 +2,7 @@
 //! keys and without a call.
 
 use super::{BadPass, Keyring};
+use frontrow_domain::line::LaneKind;
 use serde::{Deserialize, Serialize};
 
 /// The type in the header of a receipt: no receipt is taken for a pass.
@@ -18,6 +19,9 @@ pub struct ReceiptClaims {
     pub iat: i64,
     /// The room.
     pub room: i64,
+    /// The kind of the lane beside the room's line, if the place is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<LaneKind>,
     /// When its user joined.
     pub joined_at: i64,
     /// How the places of those who came before the opening were given: `draw` or `first_come`.
@@ -66,6 +70,7 @@ mod tests {
             sub: "someone".to_owned(),
             iat: 1_900_000_000,
             room: 7,
+            lane: None,
             joined_at: 1_900_000_000_000_000,
             opening: "draw".to_owned(),
             entry: Some(12),

@@ -17,7 +17,7 @@ use frontrow_domain::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
         TokenId, UserId,
     },
-    line::{Draw, LineBlock, Room, Token, TokenStatus, is_live_token},
+    line::{Draw, LaneGuest, LaneKind, LineBlock, Room, Token, TokenStatus, is_live_token},
     model::Model,
     outage::{Outage, Outages},
     outbox::{Consumer, OutboxEvent},
@@ -179,6 +179,16 @@ impl Store for MemoryStore {
     async fn line_blocks_of(&self, user: UserId, most: u32) -> Result<Vec<LineBlock>, StoreError> {
         let blocks = &self.state().model.blocks;
         Ok(blocks.values().filter(|row| row.user_id == user).take(limit(most)).cloned().collect())
+    }
+
+    async fn lanes_of_guest(&self, user: UserId, room: RoomId) -> Result<Vec<LaneGuest>, StoreError> {
+        let guests = &self.state().model.guests;
+        Ok(LaneKind::ALL.iter().filter_map(|kind| guests.get(&(user, room.lane(*kind))).copied()).collect())
+    }
+
+    async fn lane_guests(&self, lane: RoomId, page: Page<UserId>) -> Result<Vec<LaneGuest>, StoreError> {
+        let is_wanted = |row: &&LaneGuest| row.room_id == lane && page.after.is_none_or(|after| row.user_id > after);
+        Ok(self.state().model.guests.values().filter(is_wanted).take(limit(page.limit)).copied().collect())
     }
 
     async fn operators(&self) -> Result<OperatorPresence, StoreError> {

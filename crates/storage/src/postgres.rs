@@ -39,8 +39,8 @@ use crate::{
         outage::Pulse,
         read_pool::{ReadPool, Snapshot, read_all},
         tables::{
-            account_link, audit_feed, audit_log, concert, concert_details, debt, draw, line_block, line_record, outbox,
-            payment, point, point_history, poster,
+            account_link, audit_feed, audit_log, concert, concert_details, debt, draw, lane_guest, line_block,
+            line_record, outbox, payment, point, point_history, poster,
             reservation::{self, Expiries, Late},
             room, seat, second_factor, session, token, user,
         },
@@ -56,7 +56,7 @@ use frontrow_domain::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
         TokenId, UserId,
     },
-    line::{Draw, LineBlock, Room, Token},
+    line::{Draw, LaneGuest, LineBlock, Room, Token},
     outage::{Outage, Outages},
     outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
@@ -192,6 +192,14 @@ impl Store for PostgresStore {
 
     async fn line_blocks_of(&self, user: UserId, limit: u32) -> Result<Vec<LineBlock>, StoreError> {
         line_block::of_user(&self.reads, user, limit).await
+    }
+
+    async fn lanes_of_guest(&self, user: UserId, room: RoomId) -> Result<Vec<LaneGuest>, StoreError> {
+        lane_guest::of_user(&self.reads, user, room).await
+    }
+
+    async fn lane_guests(&self, lane: RoomId, page: Page<UserId>) -> Result<Vec<LaneGuest>, StoreError> {
+        lane_guest::of_lane(&self.reads, lane, page).await
     }
 
     async fn operators(&self) -> Result<OperatorPresence, StoreError> {

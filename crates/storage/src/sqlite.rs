@@ -21,9 +21,9 @@ use crate::{
         files::Files,
         read_pool::ReadPool,
         tables::{
-            account_link, audit_feed, audit_log, clock, concert, concert_details, debt, draw, line_block, line_record,
-            outbox, payment, point, point_history, poster, reservation, room, seat, second_factor, session, token,
-            user,
+            account_link, audit_feed, audit_log, clock, concert, concert_details, debt, draw, lane_guest, line_block,
+            line_record, outbox, payment, point, point_history, poster, reservation, room, seat, second_factor,
+            session, token, user,
         },
         writer::Writer,
     },
@@ -39,7 +39,7 @@ use frontrow_domain::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
         TokenId, UserId,
     },
-    line::{Draw, LineBlock, Room, Token},
+    line::{Draw, LaneGuest, LineBlock, Room, Token},
     outage::{Outage, Outages},
     outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
@@ -251,6 +251,14 @@ impl Store for SqliteStore {
 
     async fn line_blocks_of(&self, user: UserId, limit: u32) -> Result<Vec<LineBlock>, StoreError> {
         self.read(move |conn| line_block::of_user(conn, user, limit)).await
+    }
+
+    async fn lanes_of_guest(&self, user: UserId, room: RoomId) -> Result<Vec<LaneGuest>, StoreError> {
+        self.read(move |conn| lane_guest::of_user(conn, user, room)).await
+    }
+
+    async fn lane_guests(&self, lane: RoomId, page: Page<UserId>) -> Result<Vec<LaneGuest>, StoreError> {
+        self.read(move |conn| lane_guest::of_lane(conn, lane, page)).await
     }
 
     async fn operators(&self) -> Result<OperatorPresence, StoreError> {

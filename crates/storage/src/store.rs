@@ -13,7 +13,7 @@ use frontrow_domain::{
         AuditId, ConcertId, DebtId, EventId, FeedNumber, HistoryId, PaymentId, Position, ReservationId, RoomId,
         TokenId, UserId,
     },
-    line::{Draw, LineBlock, Room, Token},
+    line::{Draw, LaneGuest, LineBlock, Room, Token},
     outage::{Outage, Outages},
     outbox::{Consumer, OutboxEvent},
     points::{Debt, Point, PointEntry},
@@ -89,6 +89,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// The blocks of a user from lines, in force or over, by room, at most `limit`.
     async fn line_blocks_of(&self, user: UserId, limit: u32) -> Result<Vec<LineBlock>, StoreError>;
+
+    /// The lanes beside the line of a room on whose lists a user is, at most one of each kind.
+    async fn lanes_of_guest(&self, user: UserId, room: RoomId) -> Result<Vec<LaneGuest>, StoreError>;
+
+    /// The accounts on the list of a lane, by user.
+    async fn lane_guests(&self, lane: RoomId, page: Page<UserId>) -> Result<Vec<LaneGuest>, StoreError>;
 
     /// Whether there is an operator, or was one by the audit log.
     async fn operators(&self) -> Result<OperatorPresence, StoreError>;

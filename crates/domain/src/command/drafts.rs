@@ -2,7 +2,7 @@
 
 use crate::{
     id::{EventId, Position, ReservationId, RoomId, TokenId, UserId},
-    line::{BeaconWait, EntrySet, Fence, Gate, OpeningOrder, RoomSite, TurnUrl},
+    line::{BeaconWait, EntrySet, Fence, Gate, LaneEntry, LaneShare, OpeningOrder, RoomSite, RoomWeight, TurnUrl},
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
     sale::{ConcertStatus, DetailsChange, Fold},
@@ -240,6 +240,37 @@ pub struct RoomChange {
     pub name: Option<String>,
     /// Where a turn leads, if the room stands in front of another site.
     pub turn_url: Option<TurnUrl>,
+    /// How much of the house's budget is the room's, beside the others.
+    pub weight: Option<RoomWeight>,
+    /// How many tokens may be active in all rooms together, of the house room; `Some(None)` removes the limit.
+    pub house_budget: Option<Option<i64>>,
+}
+
+/// A step in the life of a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaneStep {
+    /// An operator opens the lane, or opens it again, with this share.
+    Open {
+        /// Its part of the places.
+        share: LaneShare,
+    },
+    /// An operator changes the lane; none leaves a setting.
+    Set {
+        /// Its part of the places.
+        share: Option<LaneShare>,
+        /// Whether it takes new tokens.
+        entry: Option<LaneEntry>,
+    },
+    /// An operator puts an account on the lane's list.
+    AddGuest {
+        /// The user.
+        user_id: UserId,
+    },
+    /// An operator takes an account off the lane's list. Its place in the lane stays.
+    RemoveGuest {
+        /// The user.
+        user_id: UserId,
+    },
 }
 
 /// A step in the draw of a lobby.

@@ -1,4 +1,4 @@
-//! Operators keep users out of a line: they end a user's place, and block the user from joining again.
+//! Operators keep users out of a line and its lanes: they end a user's place, and block the user from joining again.
 
 use super::{
     operators::{check_operator, check_reason, malformed},
@@ -16,6 +16,7 @@ use serde_json::json;
 
 /// Ends the user's place in the line. A user without one stays without.
 pub(super) fn remove(world: &mut World, caller: Caller, room_id: RoomId, user_id: UserId, reason: &str) -> Decision {
+    let room_id = room_id.general();
     check(world, caller, room_id, user_id)?;
     check_reason(reason)?;
     if let Some(token) = end_place(world, room_id, user_id)? {
@@ -29,6 +30,7 @@ pub(super) fn remove(world: &mut World, caller: Caller, room_id: RoomId, user_id
 /// stays as it is.
 pub(super) fn block(world: &mut World, caller: Caller, new: &NewBlock) -> Decision {
     let NewBlock { room_id, user_id, reason, until } = new;
+    let room_id = &room_id.general();
     check(world, caller, *room_id, *user_id)?;
     check_reason(reason)?;
     if until.is_some_and(|until| until <= world.now) {
@@ -56,6 +58,7 @@ pub(super) fn block(world: &mut World, caller: Caller, new: &NewBlock) -> Decisi
 
 /// Lets the user join the line again. The place from before does not come back.
 pub(super) fn unblock(world: &mut World, caller: Caller, room_id: RoomId, user_id: UserId) -> Decision {
+    let room_id = room_id.general();
     check(world, caller, room_id, user_id)?;
     if world.blocks.contains((user_id, room_id)) {
         world.remove_block(user_id, room_id);

@@ -4,6 +4,7 @@ use crate::{
     command::{ConcertChange, Decision, NewConcert, Outcome, OwnRoom},
     decide::{
         holds::give_up_unpaid,
+        lanes::follow,
         operators::{
             check_basis, check_has_reason, check_max_active, check_operator, check_price, check_rate, check_reason,
             check_system, differences, later, malformed, with_reason,
@@ -162,7 +163,8 @@ fn set_sale_window(world: &mut World, concert: &Concert) {
     if (room.opens_at, room.closes_at) != window {
         (room.opens_at, room.closes_at) = window;
         room.updated_at = later(room.updated_at, world.now);
-        world.rooms.put(room.room_id, room);
+        world.rooms.put(room.room_id, room.clone());
+        follow(world, &room);
     }
 }
 
@@ -449,14 +451,14 @@ fn take_off_sale(world: &mut World, concert: &Concert, seat_id: SeatId) -> bool 
     }
 }
 
-/// Ends the waiting tokens at the head of the concert's own line, as many as were loaded. Tokens with a deadline end by
-/// it.
-pub(super) fn end_line(world: &mut World, caller: Caller, id: ConcertId) -> Decision {
+/// Ends the waiting tokens at the head of the concert's own line or of a lane beside it, as many as were loaded. Tokens
+/// with a deadline end by it.
+pub(super) fn end_line(world: &mut World, caller: Caller, id: RoomId) -> Decision {
     check_system(caller)?;
-    let concert = find(world, id)?;
+    let concert = find(world, id.concert().ok_or(Refusal::NotFound { what: EntityKind::Concert })?)?;
     let mut overdue = 0_u32;
     if concert.is_line_over(world.now)
-        && let Some(room) = own_room(world, &concert)
+        && let Some(room) = world.rooms.get(id).filter(|_| concert.room_id == id.general()).cloned()
     {
         overdue = end_head(world, room, EndReason::ConcertOver)?;
     }

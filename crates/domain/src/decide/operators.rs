@@ -1,7 +1,9 @@
+use super::lanes::{check_is_general, follow};
 use super::rooms::check_name;
 use crate::{
     command::{Decision, Outcome, RoomChange},
     id::RoomId,
+    line::HOUSE_BUDGET_MAX,
     money::Money,
     policy::{ADMIT_PER_MINUTE_MAX, MAX_ACTIVE_MAX, STATUS_REASON_LEN_MAX},
     refusal::{EntityKind, Refusal},
@@ -43,6 +45,20 @@ pub(super) fn check_rate(admit_per_minute: Option<i64>) -> Result<(), Refusal> {
         Ok(())
     } else {
         Err(malformed(format!("admit_per_minute is from 1 to {ADMIT_PER_MINUTE_MAX}.")))
+    }
+}
+
+/// Refuses a budget of a room that is not the house's, and one that lets nobody in.
+fn check_budget(id: RoomId, budget: Option<Option<i64>>) -> Result<(), Refusal> {
+    match budget {
+        None => Ok(()),
+        Some(_) if id != RoomId::HOUSE => {
+            Err(malformed("The budget of the house is a setting of the house room, whose number is 0."))
+        }
+        Some(budget) if budget.is_none_or(|budget| (1..=HOUSE_BUDGET_MAX).contains(&budget)) => Ok(()),
+        Some(_) => Err(malformed(format!(
+            "house_budget is from 1 to {HOUSE_BUDGET_MAX}. To let nobody in, pause the gates of the rooms."
+        ))),
     }
 }
 
@@ -116,6 +132,7 @@ pub(super) fn set_room(
     let Some(before) = world.rooms.get(id).cloned() else {
         return Err(Refusal::NotFound { what: EntityKind::Room });
     };
+    check_is_general(id)?;
     check_basis(basis, before.updated_at)?;
     if change.name.is_some() || change.turn_url.is_some() {
         before.site.as_ref().ok_or_else(|| malformed("Only a room without a concert has a name and an address."))?;
@@ -124,6 +141,7 @@ pub(super) fn set_room(
     if let Some(max_active) = change.max_active {
         check_max_active(max_active)?;
     }
+    check_budget(id, change.house_budget)?;
     check_rate(change.admit_per_minute.flatten())?;
     reason.map_or(Ok(()), check_reason)?;
     if change.hurts(&before) {
@@ -138,6 +156,8 @@ pub(super) fn set_room(
         world.note_cap(id, room.max_active);
     }
     world.rooms.put(id, room.clone());
+    follow(world, &room);
+    let room = world.rooms.get(id).cloned().unwrap_or(room);
     let detail = with_reason(differences(&before, &room), reason);
     world.add_audit(caller.user_id(), "room.set", format!("room {id}"), detail);
     Ok(Outcome::Room(room))

@@ -1,5 +1,6 @@
 //! Rooms without a concert, in front of other sites: create them, close them.
 
+use super::lanes::{check_is_general, follow};
 use super::operators::{
     check_basis, check_has_reason, check_max_active, check_operator, check_rate, check_reason, check_system, later,
     malformed, with_reason,
@@ -61,6 +62,7 @@ pub(super) fn close(world: &mut World, caller: Caller, id: RoomId, basis: Option
     if room.site.is_none() {
         return Err(malformed("Only a room without a concert is closed: close the sale of the concert."));
     }
+    check_is_general(id)?;
     check_reason(reason)?;
     check_has_reason(caller, Some(reason))?;
     if room.is_closed_for_good(world.now) {
@@ -70,6 +72,7 @@ pub(super) fn close(world: &mut World, caller: Caller, id: RoomId, basis: Option
     room.closes_at = Some(world.now);
     room.updated_at = later(room.updated_at, world.now);
     world.rooms.put(id, room.clone());
+    follow(world, &room);
     world.add_audit(caller.user_id(), "room.close", format!("room {id}"), with_reason(Map::new(), Some(reason)));
     Ok(Outcome::Room(room))
 }

@@ -1,4 +1,4 @@
-use super::{blocks::check_not_blocked, operators::check_system};
+use super::{blocks::check_not_blocked, lanes::check_may_enter, operators::check_system};
 use crate::{
     command::{Decision, Issue, Outcome},
     id::{ConcertId, Position, RoomId, TokenId},
@@ -21,12 +21,17 @@ pub(super) fn issue(world: &mut World, caller: Caller, room_id: RoomId, concert_
         Some(_) => {}
     }
     if let Some(concert_id) = concert_id {
-        let concert = world.concerts.get(concert_id).filter(|concert| concert.room_id == room_id);
+        let concert = world.concerts.get(concert_id).filter(|concert| concert.room_id == room_id.general());
         concert.ok_or(Refusal::NotFound { what: EntityKind::Concert })?.check_not_over(world.now)?;
     }
-    check_not_blocked(world, room_id, user_id)?;
-    let old = world.places.get(&(user_id, room_id)).and_then(|id| world.token(*id));
-    if let Some(old) = old.filter(is_live_token) {
+    check_not_blocked(world, room_id.general(), user_id)?;
+    // Of a general line and its lanes a user has one place.
+    let old = world.places.get(&(user_id, room_id.general())).and_then(|id| world.token(*id)).filter(is_live_token);
+    let is_kept = old.is_some_and(|old| is_live_token(&old.after_deadline(world.now, &world.policy)));
+    if !is_kept {
+        check_may_enter(world, room_id, user_id)?;
+    }
+    if let Some(old) = old {
         let mut token = old.after_deadline(world.now, &world.policy);
         if is_live_token(&token) {
             // A repeated request counts as a heartbeat.
@@ -61,9 +66,10 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
             let Some(mut room) = world.rooms.get(id.room_id).cloned() else {
                 return Err(Refusal::NotFound { what: EntityKind::Room });
             };
+            keep_within_budget(world, &mut room);
             end_overdue(world, id.room_id);
             // Those who were told to wait come first; this one may be among them.
-            let activated = activate_claimed(world, &mut room)?;
+            activate_claimed(world, &mut room)?;
             let token = own(world, caller, id)?;
             let is_behind = world.claimed.get(&id.room_id).is_some_and(|claimed| !claimed.is_empty());
             let active = active_in(world, id.room_id);
@@ -75,9 +81,7 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
                     world.claimed.entry(id.room_id).or_default().push(id);
                 }
                 world.put_token(kept);
-                if activated > 0 {
-                    world.rooms.put(id.room_id, room);
-                }
+                world.rooms.put(id.room_id, room);
                 return Ok(Outcome::TurnPending(kept));
             }
             let token = if token.status() == TokenStatus::Offered {
@@ -102,6 +106,15 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
 
 fn active_in(world: &World, room_id: RoomId) -> i64 {
     world.counts(room_id).map_or(i64::MAX, |counts| counts.active)
+}
+
+/// A room that has no share of the house's budget yet has no places until the next sharing: nothing that other rooms
+/// have is taken.
+fn keep_within_budget(world: &World, room: &mut Room) {
+    if room.allotment.is_none() && world.house_budget().is_some() {
+        let rate_share = room.rate_share;
+        room.give_share(Some(0), rate_share, world.now);
+    }
 }
 
 /// Activates the tokens whose claims found the room full, in the order of the claims, as far as there are places now.
@@ -165,7 +178,7 @@ pub(super) fn issue_pass(world: &mut World, caller: Caller, id: TokenId) -> Deci
     let (now, policy) = (world.now, world.policy);
     let before = own(world, caller, id)?;
     let token = before.after_deadline(now, &policy);
-    check_may_use(&token, caller, id.room_id, now, &policy)?;
+    check_may_use(&token, caller, id.room_id.general(), now, &policy)?;
     let token = token.extended_for_pass(now, &policy, &world.outages)?;
     if token != before {
         world.put_token(token);
@@ -190,6 +203,7 @@ pub(super) fn advance(
         return Ok(Outcome::Superseded { fence: room.fence.0 });
     }
     room.fence = fence;
+    keep_within_budget(world, &mut room);
     let mut overdue = 0_u32;
     for id in world.due.remove(&room_id).unwrap_or_default() {
         let Some(token) = world.token(id).filter(|token| token.is_overdue(now)) else { continue };
@@ -223,7 +237,7 @@ pub(super) fn advance(
     }
     room.spend_credit(i64::from(offered));
     // Credit alone changes with every reading of the clock; it is saved with the turns it paid for.
-    let is_other = |old: &Room| old.cursor != room.cursor || old.fence != room.fence;
+    let is_other = |old: &Room| old.cursor != room.cursor || old.fence != room.fence || old.allotment != room.allotment;
     if offered > 0 || overdue > 0 || activated > 0 || world.rooms.get(room_id).is_some_and(is_other) {
         world.rooms.put(room_id, room);
     }

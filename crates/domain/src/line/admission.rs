@@ -16,7 +16,8 @@ pub fn can_be_activated(token: &Token, now: Time) -> bool {
     token.is_offered(now)
 }
 
-/// Whether the token lets the caller hold and pay in a room (서비스이용가능여부).
+/// Whether the token, of the room's general line or one of its lanes, lets the caller hold and pay in a room
+/// (서비스이용가능여부).
 ///
 /// # Errors
 /// [`Refusal::TokenInvalid`] for another user's token, else the refusal that says what is missing.
@@ -30,7 +31,7 @@ pub fn check_may_use(
     if Some(token.user_id) != caller.user_id() {
         return Err(Refusal::TokenInvalid);
     }
-    if token.id.room_id != room_id {
+    if token.id.room_id.general() != room_id {
         return Err(Refusal::TokenOfAnotherRoom);
     }
     match token.after_deadline(now, policy).status() {

@@ -192,7 +192,7 @@ impl Speed {
             tokens: wide(room.max_active_tokens()).saturating_mul(wide(visits)),
             micros: wide(active).saturating_mul(wide(pace.window.micros())),
         };
-        let Some(per_minute) = room.admit_per_minute else { return by_cap };
+        let Some(per_minute) = room.turns_per_minute() else { return by_cap };
         let claimed_ppm = ONE_PPM.saturating_sub(room.no_show_ppm).max(1);
         let by_rate = Self {
             tokens: wide(per_minute).saturating_mul(wide(claimed_ppm)),

@@ -1,6 +1,6 @@
 //! A waiting room: its cap, its rate and its gate, and how many turns it may offer.
 
-use super::{ContradictoryColumns, DrawPhase, TurnOutlook, TurnUrl};
+use super::{ContradictoryColumns, DrawPhase, LaneOf, RoomWeight, TurnOutlook, TurnUrl};
 use crate::{
     id::{Position, RoomId},
     time::{Span, Time},
@@ -87,6 +87,24 @@ pub struct Room {
     pub draw: DrawPhase,
     /// The other site; none for the house room and the rooms of concerts.
     pub site: Option<RoomSite>,
+    /// How much of the house's budget is its, beside the other rooms.
+    #[serde(default)]
+    pub weight: RoomWeight,
+    /// How many tokens may be active in all rooms together; none for no limit, and in every room but the house room.
+    #[serde(default)]
+    pub house_budget: Option<i64>,
+    /// How many tokens may be active here at once just now; none if nothing is shared with other lines.
+    #[serde(default)]
+    pub allotment: Option<i64>,
+    /// How many turns a minute this line may offer just now, if it shares a rate with other lines.
+    #[serde(default)]
+    pub rate_share: Option<i64>,
+    /// When its share last changed.
+    #[serde(skip)]
+    pub allotted_at: Time,
+    /// What it is a lane of; none for a general line.
+    #[serde(default)]
+    pub lane: Option<LaneOf>,
     /// When a setting last changed.
     pub updated_at: Time,
 }
@@ -129,6 +147,12 @@ impl Room {
             closes_at: None,
             draw: DrawPhase::None,
             site: None,
+            weight: RoomWeight::DEFAULT,
+            house_budget: None,
+            allotment: None,
+            rate_share: None,
+            allotted_at: now,
+            lane: None,
             updated_at: now,
         }
     }
@@ -141,13 +165,32 @@ impl Room {
                 && (self.fence < other.fence
                     || self.cursor < other.cursor
                     || self.credit_at < other.credit_at
+                    || self.allotted_at < other.allotted_at
                     || self.updated_at < other.updated_at))
     }
 
-    /// How many tokens may be active at once (최대활성토큰수조회).
+    /// How many tokens may be active at once (최대활성토큰수조회): as many as the room's cap allows, and its share of what it
+    /// shares with other lines.
     #[must_use]
-    pub const fn max_active_tokens(&self) -> i64 {
-        self.max_active
+    pub fn max_active_tokens(&self) -> i64 {
+        self.allotment.map_or(self.max_active, |allotment| allotment.min(self.max_active))
+    }
+
+    /// How many turns may be offered in a minute, by the rate or by the line's share of it; none for as many as the cap
+    /// allows.
+    #[must_use]
+    pub fn turns_per_minute(&self) -> Option<i64> {
+        self.admit_per_minute.map(|rate| self.rate_share.map_or(rate, |share| share.min(rate)))
+    }
+
+    /// Gives the line its share, if it has another. Returns whether it had.
+    pub fn give_share(&mut self, allotment: Option<i64>, rate_share: Option<i64>, now: Time) -> bool {
+        let is_new = (self.allotment, self.rate_share) != (allotment, rate_share);
+        if is_new {
+            (self.allotment, self.rate_share) = (allotment, rate_share);
+            self.allotted_at = now.max(self.allotted_at.plus(Span::from_micros(1)));
+        }
+        is_new
     }
 
     /// Records whether a turn was claimed.
@@ -216,7 +259,7 @@ impl Room {
             || self.turns_at(over_ppm.min(OVERCOMMIT_MAX_PPM), active, offered),
             |outlook| self.turns_expected(active, offered, outlook),
         );
-        match self.admit_per_minute {
+        match self.turns_per_minute() {
             None => want,
             Some(per_minute) => want.min(self.credit_ppm_at(per_minute, now).saturating_div(ONE_PPM)),
         }
@@ -287,7 +330,7 @@ impl Room {
     }
 
     fn earn_credit(&mut self, now: Time) {
-        self.credit_ppm = self.admit_per_minute.map_or(0, |per_minute| self.credit_ppm_at(per_minute, now));
+        self.credit_ppm = self.turns_per_minute().map_or(0, |per_minute| self.credit_ppm_at(per_minute, now));
         self.credit_at = self.credit_at.max(now);
     }
 
@@ -408,6 +451,7 @@ mod tests {
             Room { cursor: Position(-1), ..new.clone() },
             Room { credit_at: before, ..new.clone() },
             Room { updated_at: before, ..new.clone() },
+            Room { allotted_at: before, ..new.clone() },
         ] {
             assert!(old.is_older_than(&new) && !new.is_older_than(&old), "{old:?}");
             let renewed = Room { epoch: 2, ..old };

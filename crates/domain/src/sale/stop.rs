@@ -40,6 +40,8 @@ impl RoomChange {
             (Some(OpeningOrder::FirstCome), DrawPhase::Lobby) => DrawPhase::None,
             (_, draw) => draw,
         };
+        room.weight = self.weight.unwrap_or(room.weight);
+        room.house_budget = self.house_budget.unwrap_or(room.house_budget);
         if let Some(site) = &mut room.site {
             if let Some(name) = &self.name {
                 site.name.clone_from(name);
@@ -51,18 +53,20 @@ impl RoomChange {
         room
     }
 
-    /// Whether the change takes something from buyers: it pauses the gate, lowers the cap, introduces or lowers a
-    /// rate, or orders those who wait for the opening in another way.
+    /// Whether the change takes something from buyers: it pauses the gate, lowers the cap or the weight, introduces or
+    /// lowers a rate or the house's budget, or orders those who wait for the opening in another way.
     #[must_use]
     pub fn hurts(&self, room: &Room) -> bool {
         let after = self.applied(room);
-        let has_less_rate = match (room.admit_per_minute, after.admit_per_minute) {
+        let is_tighter = |before: Option<i64>, after: Option<i64>| match (before, after) {
             (_, None) => false,
             (None, Some(_)) => true,
             (Some(before), Some(after)) => after < before,
         };
+        let has_less_rate = is_tighter(room.admit_per_minute, after.admit_per_minute);
+        let has_less_share = after.weight < room.weight || is_tighter(room.house_budget, after.house_budget);
         let is_paused = room.gate == Gate::Open && after.gate == Gate::Paused;
-        is_paused || has_less_rate || after.max_active < room.max_active || after.draw != room.draw
+        is_paused || has_less_rate || has_less_share || after.max_active < room.max_active || after.draw != room.draw
     }
 
     /// How the change stops the line; none if it does not, or if the line is stopped so already.

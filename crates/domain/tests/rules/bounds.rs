@@ -11,7 +11,7 @@ use frontrow_domain::{
     },
     footprint::{Demand, Footprint},
     id::{ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, SeatId},
-    line::Fence,
+    line::{Fence, ROOMS_SHARED_MAX, ShareScope},
     money::Money,
     outbox::CLAIM_MAX,
     points::Settlement,
@@ -167,6 +167,7 @@ fn too_much_of_an_account() -> Vec<(Caller, Command)> {
         (MINJI, Command::ChangeFactor { user_id, step: FactorStep::Confirm(confirmed) }),
         (MINJI, Command::ChangeFactor { user_id, step: FactorStep::RenewCodes { proof, recovery: too_many() } }),
         (CLOCK, Command::RenameUser { user_id, name: "x".repeat(LONG) }),
+        (CLOCK, Command::Share { scope: ShareScope::House, waiting: vec![(HOUSE, 1); ROOMS_SHARED_MAX as usize + 1] }),
         (MINJI, Command::SetPassword(new_password)),
         (Caller::Anonymous, Command::RedeemResetLink { user_id, secret_hash: [0; 32], password_hash: password_hash() }),
         (CLOCK, Command::EraseUser(Erasure { tokens, ..erasure.clone() })),
@@ -189,11 +190,15 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
             sessions,
             rooms,
             counted,
+            sharing,
+            shares_house,
+            opens_lanes,
             advanced,
             draws,
             sealed,
             tokens,
             places,
+            guests,
             concerts,
             details,
             posters,
@@ -217,6 +222,7 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
         assert_eq!(idempotency.len(), 1, "{kind}: an answer that is kept is still found");
         assert!(emails.is_empty() && users.is_empty() && links.is_empty() && sessions.is_empty(), "{kind}");
         assert!(factors.is_empty() && !first_operator, "{kind}");
+        assert!(sharing.is_empty() && !shares_house && !opens_lanes && guests.is_empty(), "{kind}");
         assert!(rooms.is_empty() && counted.is_empty() && advanced.is_empty(), "{kind}");
         assert!(draws.is_empty() && sealed.is_empty() && tokens.is_empty() && places.is_empty(), "{kind}");
         assert!(concerts.is_empty() && details.is_empty() && posters.is_empty(), "{kind}");

@@ -393,7 +393,7 @@ fn a_concert_is_settled_when_nothing_can_come_any_more() {
 }
 
 fn end_line(concert: i64, limit: u32) -> Command {
-    Command::EndLine { concert_id: ConcertId::new(concert), limit }
+    Command::EndLine { room_id: RoomId::new(concert), limit }
 }
 
 #[test]

@@ -46,6 +46,7 @@ mod reservations;
 mod season;
 mod second_factor;
 mod sessions;
+mod shares;
 mod site_rooms;
 mod streams;
 mod unread_bodies;

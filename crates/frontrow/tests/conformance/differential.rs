@@ -5,13 +5,13 @@ mod random;
 use frontrow_domain::{
     changes::{AuditEntry, Changes},
     command::NewConcert,
-    id::{ConcertId, Position, TokenId, UserId},
+    id::{ConcertId, Position, RoomId, TokenId, UserId},
     outbox::Consumer,
 };
 use frontrow_storage::{ConcertFilter, DebtFilter, EventFilter, PaymentFilter, ReservationFilter, memory::MemoryStore};
 use frontrow_testkit::fixture::{Fixture, HOUSE_MAX_ACTIVE, first, new_concert, policy};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use random::{factor, random_request};
+use random::{factor, random_request, sharing};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -70,7 +70,7 @@ async fn everything(office: &Fixture) -> String {
             store.credentials(&user.email).await.unwrap(),
             store.second_factor(id).await.unwrap(),
             store.live_tokens(id).await.unwrap(),
-            store.line_blocks_of(id, 100).await.unwrap(),
+            (store.line_blocks_of(id, 100).await.unwrap(), store.lanes_of_guest(id, RoomId::HOUSE).await.unwrap()),
             store.point(id).await.unwrap(),
             store.history(id, first(1_000)).await.unwrap(),
         )
@@ -140,6 +140,7 @@ async fn run(seed: u64, other: &Fixture) -> (usize, BTreeSet<&'static str>) {
     prepare(other).await;
     let mut rng = StdRng::seed_from_u64(seed);
     let mut factor_rng = StdRng::seed_from_u64(!seed);
+    let mut share_rng = StdRng::seed_from_u64(seed ^ 0x5a5a);
     let (mut number, mut accepted, mut reached, mut letters) = (0, 0, BTreeSet::new(), 0);
     while number < COMMANDS {
         let len = rng.random_range(1..=6);
@@ -149,6 +150,9 @@ async fn run(seed: u64, other: &Fixture) -> (usize, BTreeSet<&'static str>) {
         }
         if factor_rng.random_ratio(1, 4) {
             batch.push(factor(&mut factor_rng, &memory).await);
+        }
+        if share_rng.random_ratio(1, 3) {
+            batch.push(sharing(&mut share_rng));
         }
         number += len;
         // The clock moves back now and then; a store's time does not.

@@ -16,6 +16,7 @@ mod outbox;
 mod records;
 mod sale;
 mod search;
+mod shares;
 
 use frontrow_clock::Clock;
 use frontrow_storage::memory::MemoryStore;
@@ -113,6 +114,14 @@ macro_rules! conformance {
             records::{
                 the_record_of_a_line_is_read_back_and_an_older_one_replaces_none,
                 the_records_of_several_lines_are_kept_at_once_and_go_when_they_are_old,
+            },
+            shares::{
+                a_budget_is_shared_between_the_rooms_and_each_obeys_its_own_row,
+                what_a_room_shares_is_read_back,
+                a_lane_is_a_room_beside_its_line_and_follows_it,
+                the_guests_of_a_lane_are_read_back_and_go_with_their_accounts,
+                of_two_joins_at_once_in_a_line_and_its_lane_one_gives_the_place,
+                a_token_of_a_lane_holds_a_seat_of_its_lines_concert_alone,
             },
             factors::{
                 a_factor_is_read_back_in_every_state,

@@ -45,6 +45,11 @@ const DAMAGES: &[(&str, &str, &str)] = &[
         "a concert's own room knows when its sale opens and is over",
     ),
     (
+        "UPDATE room SET house_budget = 3, allotment = 4, allotted_at = updated_at WHERE room_id = 0",
+        "UPDATE room SET house_budget = NULL, allotment = NULL WHERE room_id = 0",
+        "the rooms have no more places together than the house's budget",
+    ),
+    (
         "UPDATE room_cap SET max_active = 0",
         "UPDATE room_cap SET max_active = 100",
         "no more tokens were ever active in a room than its cap at the time",

@@ -15,6 +15,7 @@ mod outage;
 mod outbox;
 mod places;
 mod records;
+mod shares;
 mod sharing;
 mod starting;
 

@@ -151,7 +151,7 @@ const INDEXES: [(&str, &str); 49] = [
     ("FROM unnest($1) AS pending", "Index Scan using reservation_"),
     ("(expires_at, reservation_id) > ($1, $2)", "reservation_by_expiry"),
     ("w.status = 'waiting' AND w.position + 0 > $2", "token_in_line"),
-    ("p.user_id = k.user_id AND p.room_id + 0 = k.room_id", "one_live_token_per_user_and_room"),
+    ("p.user_id = k.user_id AND CASE WHEN p.room_id", "one_live_token_per_user_and_room"),
     ("a.status = 'active' AND a.due_from <= clock.now", "token_active"),
     ("c.claimed_at IS NOT NULL", "token_claimed"),
     ("h.status = 'waiting' ORDER BY h.position + 0", "token_in_line"),

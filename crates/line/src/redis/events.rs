@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// The format that this version of the program writes, and the only one that it reads.
-const VERSION: u8 = 8;
+const VERSION: u8 = 9;
 
 /// The content of an event.
 #[derive(Debug, Clone)]
@@ -159,6 +159,7 @@ struct WrittenRoom {
     credit_ppm: i64,
     credit_at: Time,
     fence: i64,
+    allotted_at: Time,
 }
 
 /// The body of a batch's event.
@@ -251,13 +252,13 @@ impl WrittenTokens {
 
 impl WrittenRoom {
     fn of(room: &Room) -> Self {
-        let Room { credit_ppm, credit_at, fence: Fence(fence), .. } = *room;
-        Self { room: room.clone(), credit_ppm, credit_at, fence }
+        let Room { credit_ppm, credit_at, fence: Fence(fence), allotted_at, .. } = *room;
+        Self { room: room.clone(), credit_ppm, credit_at, fence, allotted_at }
     }
 
     fn read(self) -> Room {
-        let Self { room, credit_ppm, credit_at, fence } = self;
-        Room { credit_ppm, credit_at, fence: Fence(fence), ..room }
+        let Self { room, credit_ppm, credit_at, fence, allotted_at } = self;
+        Room { credit_ppm, credit_at, fence: Fence(fence), allotted_at, ..room }
     }
 }
 

@@ -100,6 +100,7 @@ impl RoomView {
             told: Arc::default(),
             lowest_told: Arc::default(),
             settings_number: SettingsNumber::default(),
+            told_pace: pace(room),
             forecast: Arc::default(),
             freshness: Freshness::Current,
         }
@@ -153,11 +154,13 @@ impl RoomView {
         }
         let (active, offered) = (self.active, self.offered);
         let before = Arc::clone(&self.room);
-        let mut may_move = self.apply_room(delta.room);
-        if may_move {
+        let is_set_anew = self.apply_room(delta.room);
+        let has_more = pace(&before) < pace(&self.room);
+        let mut may_move = is_set_anew || has_more;
+        if is_set_anew || is_another_pace(self.told_pace, pace(&self.room)) {
             self.forget_told(delta.now);
         }
-        let shows_all = may_move || (&before.message, before.epoch) != (&self.room.message, self.room.epoch);
+        let shows_all = is_set_anew || (&before.message, before.epoch) != (&self.room.message, self.room.epoch);
         let old_tail = self.tail();
         self.raise_tail(delta);
         let unused = self.apply_draw(&before);
@@ -185,7 +188,7 @@ impl RoomView {
         }
         self.departed_to_cursor = self.departed.rank(Position(self.room.cursor.0 + 1));
         self.lowest_told.drop_passed(before.cursor, self.room.cursor);
-        self.visits.pass(delta.now, (before.max_active, active), step.left);
+        self.visits.pass(delta.now, (before.max_active_tokens(), active), step.left);
         self.claims.note_head(step.first_turns, step.passed_over);
         self.claims.note_returned(step.later_turns);
         let frees = self.active + self.offered < active + offered;
@@ -196,6 +199,7 @@ impl RoomView {
     /// Notes that the settings have changed: what was told by others does not come true, and binds no longer.
     pub(super) fn forget_told(&mut self, now: Time) {
         self.told.restart(now);
+        self.told_pace = pace(&self.room);
         self.settings_number = self.settings_number.next();
     }
 
@@ -367,6 +371,18 @@ impl RoomView {
 /// The settings by which a line moves: the cap, the rate, the gate, and when its sale opens and closes.
 pub(super) fn settings(room: &Room) -> (i64, Option<i64>, Gate, Option<Time>, Option<Time>, DrawStatus) {
     (room.max_active, room.admit_per_minute, room.gate, room.opens_at, room.closes_at, room.draw.status())
+}
+
+/// How many tokens may be active, and how many turns a minute may be offered, by what the line shares with others.
+pub(super) fn pace(room: &Room) -> (i64, i64) {
+    (room.max_active_tokens(), room.turns_per_minute().unwrap_or(i64::MAX))
+}
+
+/// Whether a line moves so much faster or slower than it did that a wait told before is another wait: by a quarter. A
+/// share changes by a little all the time.
+fn is_another_pace((places, turns): (i64, i64), (places_now, turns_now): (i64, i64)) -> bool {
+    let differs = |before: i64, now: i64| now.abs_diff(before) > before.max(0).unsigned_abs() / 4;
+    differs(places, places_now) || differs(turns, turns_now)
 }
 
 /// Collected while the tokens of a batch are applied.

@@ -27,8 +27,8 @@ struct Forecasted {
     forecast: WaitForecast,
 }
 
-const fn settings(room: &Room) -> (i64, Option<i64>, Time) {
-    (room.max_active, room.admit_per_minute, room.updated_at)
+fn settings(room: &Room) -> (i64, Option<i64>, Time) {
+    (room.max_active_tokens(), room.turns_per_minute(), room.updated_at)
 }
 
 impl RoomView {
@@ -67,7 +67,7 @@ impl RoomView {
             alive_ppm: claims.alive_ppm(),
             comes_ppm: claims.comes_ppm(),
             heads: claims.heads(),
-            admit_per_minute: self.room.admit_per_minute,
+            admit_per_minute: self.room.turns_per_minute(),
         }
     }
 }

@@ -50,8 +50,8 @@ fn home_of(request: &Request, lanes: usize) -> (Home, LaneChoice) {
         Command::IssueToken { room_id, .. }
         | Command::AdvanceRoom { room_id, .. }
         | Command::EndClosedLine { room_id, .. }
+        | Command::EndLine { room_id, .. }
         | Command::StepDraw { room_id, .. } => Home::Line(*room_id),
-        Command::EndLine { concert_id, .. } => Home::Line(RoomId::of_concert(*concert_id)),
         Command::ActivateToken { token } | Command::LeaveQueue { token } => Home::Line(token.room_id),
         Command::Hold { token, .. }
         | Command::Pay { token, .. }

@@ -1,4 +1,4 @@
-//! Users whom operators keep out of a line.
+//! Users whom operators keep out of a line and its lanes.
 
 use crate::office::{BoxOffice, Reply, ServiceError};
 use frontrow_domain::{
@@ -40,7 +40,7 @@ impl BoxOffice {
         new: NewBlock,
         key: Option<Idempotency>,
     ) -> Result<Reply<Option<LineBlock>>, ServiceError> {
-        let (room_id, user_id) = (new.room_id, new.user_id);
+        let (room_id, user_id) = (new.room_id.general(), new.user_id);
         self.view(room_id).await?;
         let done: Reply<()> = self.ask(caller, Command::BlockFromLine(new), key).await?;
         Ok(Reply { value: self.store.line_block(user_id, room_id).await?, replay: done.replay })
@@ -66,7 +66,7 @@ impl BoxOffice {
     /// The store could not be read.
     pub async fn line_block(&self, user: UserId, room: RoomId) -> Result<Option<LineBlock>, ServiceError> {
         let now = self.now();
-        Ok(self.store.line_block(user, room).await?.filter(|block| block.is_in_force(now)))
+        Ok(self.store.line_block(user, room.general()).await?.filter(|block| block.is_in_force(now)))
     }
 
     /// The blocks from a line, by user: those that are over, too, until they are removed.
@@ -75,7 +75,7 @@ impl BoxOffice {
     /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound) for an unknown room.
     pub async fn line_blocks(&self, room: RoomId, page: Page<UserId>) -> Result<Vec<LineBlock>, ServiceError> {
         self.view(room).await?;
-        Ok(self.store.line_blocks(room, page).await?)
+        Ok(self.store.line_blocks(room.general(), page).await?)
     }
 
     /// The blocks of a user that are in force, by room.

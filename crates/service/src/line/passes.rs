@@ -60,11 +60,12 @@ impl BoxOffice {
         room: RoomId,
         issuer: &str,
     ) -> Result<PassPlace, ServiceError> {
-        let view = self.view(room).await?;
+        self.view(room).await?;
         let tokens = self.store.live_tokens(user).await?;
-        let Some(token) = tokens.into_iter().find(|token| token.id.room_id == room) else {
+        let Some(token) = tokens.into_iter().find(|token| token.id.room_id.general() == room) else {
             return Ok(PassPlace::None);
         };
+        let view = self.view(token.id.room_id).await?;
         let in_line = || PassPlace::InLine(self.keyring.sign(&token, view.epoch()));
         if token.status() != TokenStatus::Active {
             return Ok(in_line());
@@ -80,7 +81,8 @@ impl BoxOffice {
     async fn pass(&self, caller: Caller, token: TokenId, epoch: i64, issuer: &str) -> Result<SignedPass, ServiceError> {
         let Pass { token, issued_at, until } = self.run(caller, Command::IssuePass { token }).await?;
         self.lines.record_heartbeat(token.id, self.now());
-        let room_id = token.id.room_id;
+        // A pass names the room of the site, whether the place is in its line or in a lane beside it.
+        let room_id = token.id.room_id.general();
         let claims = PassClaims {
             iss: issuer.to_owned(),
             aud: audience(room_id),
@@ -92,6 +94,7 @@ impl BoxOffice {
             room: room_id.get(),
             place: token.id.position.0,
             epoch,
+            lane: token.id.room_id.lane_kind(),
         };
         let signed = self.keyring.sign_pass(&claims).map_err(|_| ServiceError::Internal("a pass cannot be signed"))?;
         let until = Time::default().plus(Span::from_secs(claims.exp));
@@ -108,7 +111,9 @@ impl BoxOffice {
         if seconds(self.now()) >= claims.exp {
             return Err(invalid);
         }
-        let token = TokenId { room_id: RoomId::new(claims.room), position: Position(claims.place) };
+        let room = RoomId::new(claims.room);
+        let room_id = claims.lane.map_or(room, |lane| room.lane(lane));
+        let token = TokenId { room_id, position: Position(claims.place) };
         let view = match self.view(token.room_id).await {
             Err(ServiceError::Refused(_)) => return Err(invalid),
             view => view?,
@@ -118,7 +123,7 @@ impl BoxOffice {
             return Err(invalid);
         }
         let Some(row) = self.store.token(token).await? else { return Ok(()) };
-        if subject(token.room_id, row.user_id) != claims.sub {
+        if subject(room, row.user_id) != claims.sub {
             return Err(invalid);
         }
         self.run(Caller::Buyer(row.user_id), Command::LeaveQueue { token }).await

@@ -47,9 +47,10 @@ impl BoxOffice {
         let columns = TokenColumns::from(row);
         let claims = ReceiptClaims {
             iss: issuer.to_owned(),
-            sub: subject(row.id.room_id, row.user_id),
+            sub: subject(row.id.room_id.general(), row.user_id),
             iat: self.now().micros().div_euclid(1_000_000),
-            room: row.id.room_id.get(),
+            room: row.id.room_id.general().get(),
+            lane: row.id.room_id.lane_kind(),
             joined_at: row.issued_at.micros(),
             opening: word(&if drawn_entry.is_some() || is_undrawn {
                 OpeningOrder::Draw

@@ -44,10 +44,11 @@ impl BoxOffice {
     pub async fn find_rooms(&self, after: Option<RoomId>) -> Result<Option<RoomId>, ServiceError> {
         let limit = ROOMS_AT_ONCE;
         let known = self.lines.rooms();
-        let newest = known.iter().rev().find(|room| !room.is_of_site()).copied();
+        // Lanes are found page by page: their numbers do not follow the order in which they were made.
+        let newest = known.iter().rev().find(|room| !room.is_of_site() && !room.is_lane()).copied();
         let mut new = self.store.some_rooms(Page { after: newest, limit }).await?;
         // The rooms of sites have their numbers above those of concerts.
-        if let Some(newest) = known.last().copied().filter(|room| room.is_of_site()) {
+        if let Some(newest) = known.iter().rev().find(|room| room.is_of_site() && !room.is_lane()).copied() {
             new.extend(self.store.some_rooms(Page { after: Some(newest), limit }).await?);
         }
         let part = self.store.some_rooms(Page { after, limit }).await?;

@@ -1,9 +1,12 @@
 //! The status of a place in a line, as clients see it.
 
+use super::ShownLane;
 use crate::office::BoxOffice;
 use frontrow_domain::{
     id::Position,
-    line::{EndReason, OpeningOrder, StockOutlook, TokenState, TokenStatus, ToldWait, hold_until, is_last_turn},
+    line::{
+        EndReason, LaneKind, OpeningOrder, StockOutlook, TokenState, TokenStatus, ToldWait, hold_until, is_last_turn,
+    },
     time::{Span, Time},
 };
 use frontrow_line::view::{Estimate, Place, RoomView, WaitUnknown};
@@ -70,6 +73,10 @@ pub struct LineStatus {
     pub poll_after_ms: i64,
     /// The room's message to all who wait.
     pub message: Option<String>,
+    /// The kind of the lane that the place is in; none in the general line.
+    pub lane: Option<LaneKind>,
+    /// The lanes beside the line, which all in it are shown.
+    pub lanes: Vec<ShownLane>,
     /// The moment of which all of this was true.
     pub as_of: Time,
     /// Whether that is long ago, or all of this is a guess.
@@ -92,7 +99,7 @@ impl LineStatus {
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let Self { status, position, ahead, total_waiting, wait, deadline, end_reason, message, is_stale, .. } = self;
-        let Self { hold_until, is_last_turn, outlook, .. } = self;
+        let Self { hold_until, is_last_turn, outlook, lanes, .. } = self;
         let wait = match wait {
             Wait::Known { p50_seconds, p90_seconds } => Ok((roughly(*p50_seconds), roughly(*p90_seconds))),
             Wait::Unknown(reason) => Err(*reason),
@@ -100,7 +107,7 @@ impl LineStatus {
         // Its keys are always the same.
         let mut hasher = DefaultHasher::new();
         (status, position, ahead, total_waiting, wait, deadline, end_reason, message, is_stale).hash(&mut hasher);
-        (hold_until, is_last_turn, outlook).hash(&mut hasher);
+        (hold_until, is_last_turn, outlook, lanes).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -152,6 +159,8 @@ impl BoxOffice {
             end_reason: found.end_reason,
             poll_after_ms: view.poll_after_ms(&place, jitter_seed(position, now), rest, now),
             message: view.room().message.clone(),
+            lane: view.room().room_id.lane_kind(),
+            lanes: self.lanes_beside(view.room().room_id),
             as_of: if found.certainty == Certainty::Read { now } else { view.as_of(now) },
             is_stale: match found.certainty {
                 Certainty::Viewed => view.is_stale(now),

@@ -154,6 +154,8 @@ mod tests {
             end_reason: None,
             poll_after_ms: 1_500,
             message: None,
+            lane: None,
+            lanes: Vec::new(),
             as_of: Time::from_micros(1),
             is_stale: false,
         }

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 /// How long a line rests at most.
 const LINE_TICK: Duration = Duration::from_millis(100);
 /// How long an instance may move a line before it must renew its lease.
-const LEASE: Span = Span::from_secs(2);
+pub(crate) const LEASE: Span = Span::from_secs(2);
 /// How many times in a row a line is moved before the other lines get their turn.
 const ADVANCES_MAX: u32 = 50;
 /// How many lines are moved at once. The engine decides their commands in few transactions; a line whose row is locked

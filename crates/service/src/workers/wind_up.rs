@@ -60,7 +60,7 @@ async fn end_lines(office: &BoxOffice, part: u32, kept: &mut HashMap<RoomId, Tim
         }
         let mut ended = 0_u32;
         for _ in 0..LINE_PARTS_MAX {
-            match decided(office.end_line(concert_id, part).await) {
+            match decided(office.end_line(room, part).await) {
                 Some(advance) if advance.overdue > 0 => ended = ended.saturating_add(advance.overdue),
                 _ => break,
             }

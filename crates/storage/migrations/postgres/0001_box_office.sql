@@ -151,8 +151,9 @@ CREATE TABLE second_factor (
 -- Whether there is an operator is asked at every start.
 CREATE INDEX user_operators ON "user" (user_id) WHERE role = 'operator';
 
--- A waiting room: 0 is the house room, a number up to 1,000,000,000 is that of the concert whose own room it is, and one
--- above is a room without a concert, in front of another site.
+-- A waiting room: 0 is the house room, a number up to 1,000,000,000 is that of the concert whose own room it is, one up to
+-- 2,000,000,000 is a room without a concert, in front of another site, and one above a lane beside the line of one of
+-- these, at 2,000,000,000 plus 16 times its number.
 CREATE TABLE room (
     room_id          bigint NOT NULL PRIMARY KEY,
     max_active       bigint NOT NULL CONSTRAINT room_max_active CHECK (max_active >= 0),
@@ -173,7 +174,8 @@ CREATE TABLE room (
     -- The other site, and where a turn leads.
     site_name        text,
     turn_url         text CONSTRAINT room_site CHECK (
-        (room_id > 1000000000) = (site_name IS NOT NULL) AND (site_name IS NULL) = (turn_url IS NULL)),
+        (site_name IS NULL) = (turn_url IS NULL) AND (room_id > 1000000000 OR site_name IS NULL)
+        AND (room_id NOT BETWEEN 1000000001 AND 2000000000 OR site_name IS NOT NULL)),
     updated_at       bigint NOT NULL,
     -- How the line begins: in order of coming, or with the draw of a lobby, and how far that is.
     draw_phase       text   NOT NULL DEFAULT 'none' CONSTRAINT room_draw_phase CHECK (
@@ -187,6 +189,20 @@ CREATE TABLE room (
         draw_placed BETWEEN 0 AND draw_entries),
     draw_placed_entry bigint NOT NULL DEFAULT 0 CONSTRAINT room_draw_placed_entry CHECK (
         draw_placed_entry BETWEEN 0 AND draw_last),
+    -- How much of the house's budget is the room's, beside the others; of the house room how many tokens may be active in
+    -- all rooms together.
+    weight           bigint NOT NULL DEFAULT 1 CONSTRAINT room_weight CHECK (weight BETWEEN 1 AND 100),
+    house_budget     bigint CONSTRAINT room_house_budget CHECK (
+        house_budget IS NULL OR (room_id = 0 AND house_budget > 0)),
+    -- The line's share just now of the places and of the rate; none if it shares with no other. And since when.
+    allotment        bigint CONSTRAINT room_allotment CHECK (allotment >= 0),
+    rate_share       bigint CONSTRAINT room_rate_share CHECK (rate_share >= 0),
+    allotted_at      bigint NOT NULL DEFAULT 0,
+    -- Of a lane: its part of the places in per cent, and whether it takes new tokens.
+    lane_share       bigint CONSTRAINT room_lane_share CHECK (lane_share BETWEEN 1 AND 50),
+    lane_entry       text   CONSTRAINT room_lane CHECK (
+        (room_id > 2000000000) = (lane_share IS NOT NULL) AND (lane_share IS NULL) = (lane_entry IS NULL)
+        AND (lane_entry IS NULL OR lane_entry IN ('open', 'ended'))),
     -- How many tokens of the room are active and offered, once the rows of room_departure are added. Changed only
     -- under the row's lock.
     active           bigint NOT NULL DEFAULT 0 CONSTRAINT room_active CHECK (active >= 0),
@@ -283,6 +299,18 @@ CREATE TABLE line_record (
 
 CREATE INDEX line_record_by_time ON line_record (saved_at);
 
+-- Accounts that may join a lane. Changed under the locks on the user and on the lane's room.
+CREATE TABLE lane_guest (
+    user_id  uuid   NOT NULL REFERENCES "user" (user_id),
+    room_id  bigint NOT NULL REFERENCES room (room_id) CONSTRAINT lane_guest_room CHECK (room_id > 2000000000),
+    -- The operator; none for the box office itself.
+    added_by uuid,
+    added_at bigint NOT NULL,
+    PRIMARY KEY (user_id, room_id)
+);
+
+CREATE INDEX lane_guest_of_lane ON lane_guest ((room_id + 0), user_id);
+
 -- The caps that rooms have had, and from when: the audit of the books compares the active tokens with them.
 CREATE TABLE room_cap (
     room_id    bigint NOT NULL REFERENCES room (room_id),
@@ -327,9 +355,11 @@ CREATE TABLE waiting_token (
 -- a full one or of an ended sale estimates the same cost for both. So the other indexes name the columns of the key as sums,
 -- and a query that is meant for them writes `room_id + 0`. The same holds for the other tables below.
 --
--- One live token per user and room; also finds the live tokens of a user. A live one is one without an end: no
+-- One live token per user in a general line and its lanes; also finds the live tokens of a user. A live one is one without an end: no
 -- query for waiting or active tokens has that condition, which would lead it to this index.
-CREATE UNIQUE INDEX one_live_token_per_user_and_room ON waiting_token (user_id, room_id) WHERE expired_at IS NULL;
+CREATE UNIQUE INDEX one_live_token_per_user_and_room ON waiting_token (
+    user_id, (CASE WHEN room_id > 2000000000 THEN (room_id - 2000000000) / 16 ELSE room_id END))
+    WHERE expired_at IS NULL;
 -- The head of a line, and the whole line when a view is made.
 CREATE INDEX token_in_line ON waiting_token ((room_id + 0), (position + 0)) WHERE status = 'waiting';
 -- The active tokens, by the time of their next check.

@@ -109,9 +109,11 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
              AND h.type = 'adjustment' WHERE h.amount > 0 OR h.balance_after <> 0",
     ),
     (
-        "a user has at most one live token in a room",
-        "SELECT 'user ' || {user} || ' in room ' || room_id FROM waiting_token WHERE status <> 'ended'
-         GROUP BY user_id, room_id HAVING count(*) > 1",
+        "a user has at most one live token in a room and its lanes",
+        "SELECT 'user ' || {user} || ' in room ' || line FROM (
+             SELECT user_id, CASE WHEN room_id > 2000000000 THEN (room_id - 2000000000) / 16 ELSE room_id END AS line
+             FROM waiting_token WHERE status <> 'ended') AS places
+         GROUP BY user_id, line HAVING count(*) > 1",
     ),
     (
         "a concert's own room knows when its sale opens and is over",
@@ -120,6 +122,27 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
          WHERE r.room_id <> 0 AND r.room_id <= 1000000000 AND (r.opens_at IS DISTINCT FROM c.opens_at OR r.closes_at IS NULL
              OR r.closes_at > c.closes_at OR (c.status = 'scheduled' AND r.closes_at < c.closes_at
                  AND r.closes_at < c.ends_at))",
+    ),
+    (
+        "a lane is beside a line, has its settings, and shares its cap with it",
+        "SELECT 'room ' || l.room_id FROM room l LEFT JOIN room g ON g.room_id = (l.room_id - 2000000000) / 16
+         WHERE l.room_id > 2000000000 AND (g.room_id IS NULL OR l.max_active <> g.max_active OR l.gate <> g.gate
+             OR l.admit_per_minute IS DISTINCT FROM g.admit_per_minute OR l.opens_at IS DISTINCT FROM g.opens_at
+             OR l.closes_at IS DISTINCT FROM g.closes_at OR l.turn_url IS DISTINCT FROM g.turn_url
+             OR l.weight <> g.weight OR l.allotment IS NULL)
+         UNION ALL
+         SELECT 'the lines of room ' || line || ' have ' || sum(allotment) || ' places of ' || max(max_active) FROM (
+             SELECT CASE WHEN room_id > 2000000000 THEN (room_id - 2000000000) / 16 ELSE room_id END AS line, allotment,
+                 max_active, CASE WHEN room_id > 2000000000 THEN 1 ELSE 0 END AS is_lane FROM room) AS lines
+         GROUP BY line HAVING max(is_lane) = 1 AND sum(allotment) > max(max_active)",
+    ),
+    (
+        "the rooms have no more places together than the house's budget",
+        // A budget that is newer than the shares is followed within moments.
+        "SELECT 'the rooms have ' || sum(r.allotment) || ' places of a budget of ' || h.house_budget
+         FROM room h JOIN room r ON r.allotment > 0
+         WHERE h.room_id = 0 AND h.house_budget IS NOT NULL AND h.updated_at <= h.allotted_at
+         GROUP BY h.house_budget HAVING sum(r.allotment) > h.house_budget",
     ),
     (
         "a cancelled concert that is wound up sells nothing and owes nothing that was to be given back",

@@ -10,9 +10,9 @@ use super::{
     loads::Loads,
     saves::SavePipeline,
     tables::{
-        account_link, audit_feed, audit_log, concert, concert_details, debt, draw, idempotency, line_block, outbox,
-        outbox_lease, payment, point, point_history, poster, reservation, room, seat, second_factor, session, token,
-        user,
+        account_link, audit_feed, audit_log, concert, concert_details, debt, draw, idempotency, lane_guest, line_block,
+        outbox, outbox_lease, payment, point, point_history, poster, reservation, room, seat, second_factor, session,
+        token, user,
     },
 };
 use frontrow_domain::{changes::Changes, id::TokenId};
@@ -54,6 +54,7 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     second_factor::load(&mut loads, plan);
     session::load(&mut loads, plan);
     line_block::load(&mut loads, plan);
+    lane_guest::load(&mut loads, plan);
     point_history::load(&mut loads, plan);
     debt::load(&mut loads, plan);
     seat::load_places(&mut loads, plan);
@@ -64,6 +65,9 @@ pub(super) fn load<'a>(session: &'a PooledConnection<'a>, plan: &'a LoadPlan, gi
     room::reserve_behind_entries(&mut loads, plan);
     seat::draw_ids(&mut loads, plan);
     outbox::draw_ids(&mut loads, plan);
+    // Before the departures of counted rooms are taken.
+    room::load_sharing(&mut loads, plan);
+    room::load_budget(&mut loads, plan);
     room::take_departures(&mut loads, plan);
 
     // The clock is read last, with the ids for new rows: whatever freed capacity by then did so before that time.
@@ -102,6 +106,7 @@ pub(super) fn save<'a>(
     debt::save(&mut saves, changes);
     seat::update(&mut saves, changes);
     line_block::save(&mut saves, changes);
+    lane_guest::save(&mut saves, changes);
     token::save(&mut saves, changes, active);
     token::put_off(&mut saves, changes, alive);
     room::save_counts(&mut saves, changes);

@@ -2,7 +2,7 @@
 
 use crate::enum_text::EnumText;
 use frontrow_domain::{
-    command::{Command, Erasure, NewAdjustment, NewBlock, NewPassword, Request},
+    command::{Command, Erasure, LaneStep, NewAdjustment, NewBlock, NewPassword, Request},
     footprint::Footprint,
     id::{ConcertId, RoomId, UserId},
     sale::{Poster, SeatChange, SeatPlace},
@@ -29,10 +29,14 @@ pub(super) struct LoadPlan {
     /// Rooms that are joined, locked or not, and the number of positions for each.
     pub(super) joined_rooms: Vec<i64>,
     pub(super) joins: Vec<i32>,
-    /// Rooms that are joined or whose users are blocked, and whether users are blocked.
+    /// General lines that are joined, themselves or a lane of theirs, or whose users are blocked, and whether users are
+    /// blocked.
     pub(super) joined_or_blocked: Vec<i64>,
     pub(super) is_blocked: Vec<bool>,
     pub(super) counted: Vec<i64>,
+    /// Rooms that share something, and whether all rooms that take places do.
+    pub(super) sharing: Vec<i64>,
+    pub(super) shares_house: bool,
     pub(super) advanced: Vec<i64>,
     pub(super) head_limits: Vec<i64>,
     /// Rooms whose draw is read or changed, and those whose lobby is sealed.
@@ -42,6 +46,9 @@ pub(super) struct LoadPlan {
     pub(super) token_positions: Vec<i64>,
     pub(super) place_users: Vec<Uuid>,
     pub(super) place_rooms: Vec<i64>,
+    /// Users who join a lane or are put on or taken off its list.
+    pub(super) guest_users: Vec<Uuid>,
+    pub(super) guest_lanes: Vec<i64>,
     pub(super) points: Vec<Uuid>,
     pub(super) payments: Vec<i64>,
     pub(super) reservations: Vec<i64>,
@@ -119,15 +126,17 @@ impl LoadPlan {
         let changed = Changed::of(batch);
         let tokens = sorted(keys.tokens.iter().map(|id| (id.room_id.get(), id.position.0)));
         let places = sorted(keys.places.iter().map(|(user, room)| (user.0, room.get())));
+        let guests = sorted(keys.guests.iter().map(|(user, lane)| (user.0, lane.get())));
         let links = sorted(keys.links.iter().copied());
         let counted = sorted(keys.counted.iter().map(|room| room.get()));
-        let locked_rooms = sorted(counted.iter().copied().chain(changed.rooms));
+        let sharing = sorted(keys.sharing.iter().map(|room| room.get()));
+        let locked_rooms = sorted(counted.iter().chain(&sharing).copied().chain(changed.rooms));
         // If a room is named twice, the last limit holds, as in the model.
         let advanced: BTreeMap<RoomId, u32> = keys.advanced.iter().copied().collect();
         let mut joins: BTreeMap<RoomId, usize> = keys.demand.positions.clone();
         joins.retain(|_, count| *count > 0);
         let blocked = sorted(changed.blocked.into_iter());
-        let joined_or_blocked = sorted(joins.keys().map(|room| room.get()).chain(blocked.iter().copied()));
+        let joined_or_blocked = sorted(joins.keys().map(|room| room.general().get()).chain(blocked.iter().copied()));
         let numbered = || keys.new_seats.iter().flat_map(|(id, all, _)| all.iter().map(move |number| (*id, *number)));
         let numbers = sorted(numbered());
         let locked_concerts = sorted(changed.concerts.into_iter());
@@ -157,6 +166,8 @@ impl LoadPlan {
             token_rooms: tokens.iter().map(|(room, _)| *room).collect(),
             token_positions: tokens.iter().map(|(_, position)| *position).collect(),
             place_users: places.iter().map(|(user, _)| *user).collect(),
+            guest_users: guests.iter().map(|(user, _)| *user).collect(),
+            guest_lanes: guests.iter().map(|(_, lane)| *lane).collect(),
             place_rooms: places.iter().map(|(_, room)| *room).collect(),
             points: sorted(keys.points.iter().map(|user| user.0)),
             payments: sorted(keys.payments.iter().map(|id| id.get())),
@@ -175,6 +186,8 @@ impl LoadPlan {
             claimed: sorted(keys.due_events.iter().map(|consumer| consumer.word())),
             events: sorted(keys.events.iter().map(|id| id.get())),
             fed: sorted(keys.fed.iter().map(|id| id.get())),
+            shares_house: keys.shares_house,
+            sharing,
             counted,
             locked_rooms,
             locked_concerts,
@@ -226,25 +239,33 @@ impl Changed {
                 | Command::SettleDebt { user_id, .. } => changed.users.push(user_id.0),
                 Command::BlockFromLine(NewBlock { user_id, room_id, .. }) => {
                     changed.users.push(user_id.0);
-                    changed.rooms.push(room_id.get());
-                    changed.blocked.push(room_id.get());
+                    changed.rooms.push(room_id.general().get());
+                    changed.blocked.push(room_id.general().get());
                 }
                 // The row of a room is loaded with its lock alone.
                 Command::RemoveFromLine { user_id, room_id, .. } | Command::UnblockFromLine { user_id, room_id } => {
                     changed.users.push(user_id.0);
-                    changed.rooms.push(room_id.get());
+                    changed.rooms.push(room_id.general().get());
+                }
+                Command::StepLane { room_id, step } => {
+                    changed.rooms.extend(room_id.with_lanes().map(RoomId::get));
+                    if let LaneStep::AddGuest { user_id } | LaneStep::RemoveGuest { user_id } = step {
+                        changed.users.push(user_id.0);
+                    }
                 }
                 Command::OpenSession { session, .. } | Command::OpenSessionWithFactor { session, .. } => {
                     changed.users.push(session.user_id.0);
                 }
                 // Of two first operators one waits for the other.
                 Command::RegisterFirst(_) => changed.rooms.push(RoomId::HOUSE.get()),
-                Command::SetRoom { room_id, .. }
-                | Command::CloseRoom { room_id, .. }
-                | Command::RenewLine { room_id }
+                Command::SetRoom { room_id, .. } | Command::CloseRoom { room_id, .. } => {
+                    changed.rooms.push(room_id.get());
+                    changed.rooms.extend(room_id.with_lanes().map(RoomId::get));
+                }
+                Command::RenewLine { room_id }
                 | Command::StepDraw { room_id, .. } => changed.rooms.push(room_id.get()),
                 Command::UpdateConcert { concert_id, .. } | Command::CancelConcert { concert_id, .. } => {
-                    changed.rooms.push(RoomId::of_concert(*concert_id).get());
+                    changed.rooms.extend(RoomId::of_concert(*concert_id).with_lanes().map(RoomId::get));
                     changed.concerts.push(concert_id.get());
                 }
                 Command::RefundConcert { concert_id, .. }

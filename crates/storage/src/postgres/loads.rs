@@ -104,6 +104,8 @@ pub(super) struct Loaded {
     pub(super) tokens: Vec<(Token, Found)>,
     /// The counts in the row of each locked room, and how much they have changed since.
     pub(super) counts: HashMap<RoomId, (RoomCounts, RoomCounts)>,
+    /// How much the counts of rooms have changed since their rows were written, if the batch shares something.
+    pub(super) departures: HashMap<RoomId, RoomCounts>,
     /// The ids that were drawn for new events.
     pub(super) event_ids: Vec<i64>,
     /// The transaction that loaded it.
@@ -133,7 +135,7 @@ impl LoadedWorld {
                 take(&mut loaded, &mut Columns::of(row))?;
             }
         }
-        let Loaded { mut world, tokens, counts, event_ids, transaction } = loaded;
+        let Loaded { mut world, tokens, counts, departures, event_ids, transaction } = loaded;
         world.next_ids.event = Numbers::reserved(event_ids);
         for (token, _) in &tokens {
             world.load_token(*token);
@@ -141,6 +143,17 @@ impl LoadedWorld {
         for room in plan.counted.iter().map(|room| RoomId::new(*room)) {
             let (in_row, since) = counts.get(&room).copied().unwrap_or_default();
             world.load_counts(room, in_row, since);
+        }
+        if !plan.sharing.is_empty() {
+            let of = |room: &RoomId| departures.get(room).copied().unwrap_or_default();
+            // Other rows that the batch has locked share nothing.
+            let takes_part = |(room, counts): &(RoomId, RoomCounts)| {
+                let has_share = || world.rooms.get(*room).and_then(|room| room.allotment).is_some_and(|n| n > 0);
+                plan.sharing.binary_search(&room.get()).is_ok()
+                    || (plan.shares_house && (*counts != RoomCounts::default() || has_share()))
+            };
+            let now = counts.iter().map(|(room, (in_row, _))| (*room, in_row.plus(of(room))));
+            world.sharing = now.filter(takes_part).collect();
         }
         fill_places(&mut world, &tokens, plan);
         fill_lines(&mut world, &tokens, plan);
@@ -161,7 +174,7 @@ fn fill_places(world: &mut World, tokens: &[(Token, Found)], plan: &LoadPlan) {
     }
     let places = plan.places();
     for (token, _) in tokens {
-        let place = (token.user_id, token.id.room_id);
+        let place = (token.user_id, token.id.room_id.general());
         // It may have ended between the lookup and the lock.
         if is_live_token(token) && places.contains(&place) {
             world.places.insert(place, token.id);

@@ -80,8 +80,8 @@ const NEW_OFFICE: Statement =
 const NEW_HOUSE: Statement = Statement {
     sql: "WITH house AS (
               INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, fence,
-                                updated_at)
-              VALUES ($1, $2, 'open', 0, 1, 0, 0, $3, 0, $3) ON CONFLICT DO NOTHING
+                                updated_at, allotted_at)
+              VALUES ($1, $2, 'open', 0, 1, 0, 0, $3, 0, $3, $3) ON CONFLICT DO NOTHING
               RETURNING room_id, max_active, updated_at)
           INSERT INTO room_cap (room_id, max_active, since) SELECT room_id, max_active, updated_at FROM house",
     types: &[Type::INT8, Type::INT8, Type::INT8],

@@ -14,6 +14,7 @@ pub(super) mod concert_details;
 pub(super) mod debt;
 pub(super) mod draw;
 pub(super) mod idempotency;
+pub(super) mod lane_guest;
 pub(super) mod line_block;
 pub(super) mod line_record;
 pub(super) mod outbox;

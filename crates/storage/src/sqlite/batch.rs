@@ -1,8 +1,9 @@
 //! The statements of a batch, in their order.
 
 use super::tables::{
-    account_link, audit_feed, audit_log, concert, concert_details, debt, draw, idempotency, line_block, outbox,
-    outbox_lease, payment, point, point_history, poster, reservation, room, seat, second_factor, session, token, user,
+    account_link, audit_feed, audit_log, concert, concert_details, debt, draw, idempotency, lane_guest, line_block,
+    outbox, outbox_lease, payment, point, point_history, poster, reservation, room, seat, second_factor, session,
+    token, user,
 };
 use frontrow_domain::{
     changes::Changes,
@@ -32,8 +33,13 @@ pub(super) fn load(
     room::load(conn, world, &keys.rooms, highest)?;
     draw::load(conn, world, &keys.draws)?;
     line_block::load(conn, world, &keys.places)?;
+    lane_guest::load(conn, world, &keys.guests)?;
     let mut active = HashSet::with_capacity(keys.tokens.len());
     token::load(conn, world, keys, &mut active)?;
+    room::load_sharing(conn, world, keys, highest)?;
+    if keys.reads_budget() {
+        room::load_budget(conn, world)?;
+    }
     for room in &keys.counted {
         if world.counts(*room).is_none() {
             room::load_counts(conn, world, *room)?;
@@ -84,8 +90,11 @@ pub(super) fn next_ids(conn: &Connection) -> Result<NextIds> {
     let from = |sql: &str| conn.prepare_cached(sql)?.query_row((), |row| row.get(0)).map(Numbers::counted_from);
     Ok(NextIds {
         concert: from("SELECT coalesce(max(concert_id), 0) + 1 FROM concert")?,
-        // Above the numbers of concerts: `CONCERTS_MAX` of the domain.
-        room: from("SELECT coalesce(max(room_id) - 1000000000, 0) + 1 FROM room WHERE room_id > 1000000000")?,
+        // Between the numbers of concerts and those of lanes: `CONCERTS_MAX` and `SITES_MAX` of the domain.
+        room: from(
+            "SELECT coalesce(max(room_id) - 1000000000, 0) + 1 FROM room
+              WHERE room_id BETWEEN 1000000001 AND 2000000000",
+        )?,
         seat: from("SELECT max(highest, (SELECT coalesce(max(seat_id), 0) FROM seat)) + 1 FROM seat_ids")?,
         reservation: from("SELECT coalesce(max(reservation_id), 0) + 1 FROM reservation")?,
         payment: from("SELECT coalesce(max(payment_id), 0) + 1 FROM payment")?,
@@ -125,6 +134,7 @@ pub(super) fn save(
     point_history::insert(conn, changes)?;
     debt::save(conn, changes)?;
     line_block::save(conn, changes)?;
+    lane_guest::save(conn, changes)?;
     token::save(conn, changes, active)?;
     audit_log::insert(conn, changes)?;
     audit_feed::insert(conn, changes)?;

@@ -9,6 +9,7 @@ pub(super) mod concert_details;
 pub(super) mod debt;
 pub(super) mod draw;
 pub(super) mod idempotency;
+pub(super) mod lane_guest;
 pub(super) mod line_block;
 pub(super) mod line_record;
 pub(super) mod outbox;
@@ -61,7 +62,7 @@ fn size(rows: u32) -> usize {
 }
 
 /// The tables, each with the first column of its key.
-const TABLES: [(&str, &str); 23] = [
+const TABLES: [(&str, &str); 24] = [
     ("user", "user_id"),
     ("session", "secret_hash"),
     ("account_link", "user_id"),
@@ -70,6 +71,7 @@ const TABLES: [(&str, &str); 23] = [
     ("draw", "room_id"),
     ("line_block", "user_id"),
     ("line_record", "room_id"),
+    ("lane_guest", "user_id"),
     ("waiting_token", "room_id"),
     ("concert", "concert_id"),
     ("concert_details", "concert_id"),

@@ -171,6 +171,13 @@ pub(super) const TABLES: &[CopiedTable] = &[
             number("draw_entries"),
             number("draw_placed"),
             number("draw_placed_entry"),
+            number("weight"),
+            number("house_budget"),
+            number("allotment"),
+            number("rate_share"),
+            number("allotted_at"),
+            number("lane_share"),
+            text("lane_entry"),
         ],
     ),
     table(
@@ -210,6 +217,11 @@ pub(super) const TABLES: &[CopiedTable] = &[
             number("since"),
             number("until"),
         ],
+    ),
+    table(
+        "lane_guest",
+        "user_id, room_id",
+        &[USER_ID, number("room_id"), column("added_by", Kind::Uuid), number("added_at")],
     ),
     table("outage", "from_at", &[number("from_at"), number("to_at"), number("grace")]),
     CopiedTable {

@@ -1,6 +1,6 @@
 //! Concerts and their seats.
 
-use super::shapes::{ConcertShape, DetailsShape, PosterShape};
+use super::shapes::{ConcertShape, DetailsShape, LaneShape, PosterShape};
 use crate::edge::{
     auth::{ClientAddress, PublicRead},
     events::{self, EventSource, NextEvent},
@@ -89,6 +89,8 @@ pub struct ConcertInFull {
     details: DetailsShape,
     /// Its poster.
     poster: Option<PosterShape>,
+    /// The lanes beside the line that leads to its seats, for all who look; none if there are none.
+    lanes: Vec<LaneShape>,
 }
 
 /// The form of the seat map.
@@ -160,10 +162,12 @@ pub(super) async fn one(
     PathId(id): PathId<ConcertId>,
     headers: HeaderMap,
 ) -> HttpResult<Response> {
-    let listed = ListedConcert::from(app.office.concert_on_sale(id).await?);
+    let on_sale = app.office.concert_on_sale(id).await?;
+    let lanes = app.office.lanes_beside(on_sale.concert.room_id).into_iter().map(LaneShape::from).collect();
+    let listed = ListedConcert::from(on_sale);
     let profile = app.office.profile(id).await?;
     let poster = profile.poster.map(|mark| PosterShape::of(id, mark));
-    for_a_second(&headers, &ConcertInFull { listed, details: profile.details.clone().into(), poster })
+    for_a_second(&headers, &ConcertInFull { listed, details: profile.details.clone().into(), poster, lanes })
 }
 
 /// The seat map.

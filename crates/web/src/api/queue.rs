@@ -1,5 +1,6 @@
 //! The waiting line: join, poll, follow, activate, leave.
 
+use crate::api::shapes::LaneShape;
 use crate::edge::{
     auth::{ClientAddress, OptionalCaller, SignedIn},
     events::{self, EventSource, NextEvent},
@@ -18,7 +19,7 @@ use axum::{
 use frontrow_domain::{
     command::Issue,
     id::{ConcertId, Position, RoomId},
-    line::{EndReason, StockOutlook, TokenStatus},
+    line::{EndReason, LaneKind, StockOutlook, TokenStatus},
     time::Time,
 };
 use frontrow_line::view::WaitUnknown;
@@ -100,6 +101,9 @@ pub struct TokenBody {
     token: String,
     /// The room.
     room_id: RoomId,
+    /// The kind of the lane that the place is in; none in the general line. A token of a lane is good for all that one of
+    /// the general line is.
+    lane: Option<LaneKind>,
     /// The concert whose own room it is; none in the house room.
     concert_id: Option<ConcertId>,
     /// The place in the line. It never changes, but that the draw gives those in a lobby their places at the opening:
@@ -160,6 +164,10 @@ pub struct PositionBody {
     poll_after_ms: i64,
     /// The box office's message to all in line.
     message: Option<String>,
+    /// The kind of the lane that the place is in; none in the general line.
+    lane: Option<LaneKind>,
+    /// The lanes beside the general line, for all in any of them; none if there are none.
+    lanes: Vec<LaneShape>,
     /// The moment at which the answer was true.
     as_of: Time,
     /// Whether the answer is older than a second, or a guess: the place in line was not known, and the database could
@@ -210,6 +218,8 @@ impl From<LineStatus> for PositionBody {
             end_reason: line.end_reason,
             poll_after_ms: line.poll_after_ms,
             message: line.message,
+            lane: line.lane,
+            lanes: line.lanes.into_iter().map(LaneShape::from).collect(),
             as_of: line.as_of,
             stale: line.is_stale,
         }
@@ -220,7 +230,8 @@ impl From<TokenPlace> for TokenBody {
     fn from(TokenPlace { token, signed, line }: TokenPlace) -> Self {
         Self {
             token: signed,
-            room_id: token.id.room_id,
+            room_id: token.id.room_id.general(),
+            lane: token.id.room_id.lane_kind(),
             concert_id: token.id.room_id.concert(),
             position: token.id.position,
             status: token.status(),
@@ -236,8 +247,9 @@ impl From<TokenPlace> for TokenBody {
 
 /// Joins a line.
 ///
-/// A user has one place in a room: asking again, from any device, is answered 200 with the place from before. The
-/// answer has the queue token; ask for its position until it is `offered`.
+/// A user has one place in a room, in its general line or in a lane beside it: asking again, from any device, is answered
+/// 200 with the place from before. An account that is on the list of a lane joins the lane: `lane` says so. The answer has
+/// the queue token; ask for its position until it is `offered`.
 #[utoipa::path(post, path = "/api/v1/queue/tokens", tag = "queue", operation_id = "issue_token",
     request_body(content = Option<JoinRequest>, description = "The concert or the room, or nothing for the house room"),
     responses((status = 201, description = "A new place", body = TokenBody),

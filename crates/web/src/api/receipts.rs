@@ -6,7 +6,7 @@ use crate::edge::{
 use axum::{extract::State, response::Response};
 use frontrow_domain::{
     id::RoomId,
-    line::{EndReason, OpeningOrder, TokenStatus},
+    line::{EndReason, LaneKind, OpeningOrder, TokenStatus},
     time::Time,
 };
 use frontrow_service::line::SignedReceipt;
@@ -23,6 +23,8 @@ pub struct ReceiptBody {
     receipt: String,
     /// The room.
     room_id: RoomId,
+    /// The kind of the lane that the place was in; none in the general line.
+    lane: Option<LaneKind>,
     /// When its user joined the line.
     joined_at: Time,
     /// How the place was given: by the draw of a lobby, or in the order of coming.
@@ -65,6 +67,7 @@ impl From<SignedReceipt> for ReceiptBody {
         Self {
             receipt: signed,
             room_id: RoomId::new(claims.room),
+            lane: claims.lane,
             joined_at: Time::from_micros(claims.joined_at),
             opening: of_word(&claims.opening).unwrap_or_default(),
             entry: claims.entry,

@@ -7,6 +7,7 @@ use crate::{
 use frontrow_domain::{
     changes::AuditEntry,
     id::{RoomId, UserId},
+    line::LaneKind,
     money::Money,
     time::Time,
 };
@@ -132,8 +133,19 @@ fn users_of(entry: &AuditEntry) -> impl Iterator<Item = UserId> {
     entry.actor.into_iter().chain(about)
 }
 
+/// The id of the name of a lane beside a line.
+const fn lane_line_id(kind: LaneKind) -> &'static str {
+    match kind {
+        LaneKind::Invitation => "orders-lane-invitation-of",
+        LaneKind::Accessibility => "orders-lane-accessibility-of",
+    }
+}
+
 /// The name of the line of a room.
 pub(super) fn line_name(shell: &Shell, room: RoomId) -> String {
+    if let Some(kind) = room.lane_kind() {
+        return shell.t1(lane_line_id(kind), "line", line_name(shell, room.general()));
+    }
     match room.concert() {
         Some(concert) => shell.t1("orders-concert-line", "number", concert.to_string()),
         None if room.is_of_site() => shell.t1("orders-site-line", "number", room.to_string()),
@@ -172,6 +184,9 @@ fn act_id(action: &str) -> Option<&'static str> {
         "draw.decide" => "entry-draw-decide",
         "line.renew" => "entry-line-renew",
         "line.remove" => "entry-line-remove",
+        "lane.set" => "entry-lane-set",
+        "lane.guest.add" => "entry-lane-guest-add",
+        "lane.guest.remove" => "entry-lane-guest-remove",
         "line.block" => "entry-line-block",
         "line.unblock" => "entry-line-unblock",
         "concert.create" => "entry-concert-create",
@@ -218,6 +233,11 @@ fn field_id(field: &str) -> Option<&'static str> {
     Some(match field {
         "max_active" | "own_room_max_active" => "entry-field-cap",
         "admit_per_minute" => "entry-field-rate",
+        "weight" => "orders-weight",
+        "house_budget" => "orders-budget",
+        "lane" => "orders-lane-head",
+        "share_percent" => "orders-lane-share",
+        "entry" => "orders-state",
         "gate" => "entry-field-gate",
         "opening" => "desk-opening",
         "secret_hash" => "draw-fact-secret-hash",
@@ -280,6 +300,10 @@ fn field_id(field: &str) -> Option<&'static str> {
 /// another meaning, but for `open`: a gate that is open, and a debt.
 fn value_id(field: &str, value: &str) -> Option<&'static str> {
     Some(match (field, value) {
+        ("entry", "open") => "orders-lane-is-open",
+        ("entry", "ended") => "orders-lane-is-ended",
+        ("lane", "invitation") => "orders-lane-invitation",
+        ("lane", "accessibility") => "orders-lane-accessibility",
         ("gate", "open") => "entry-gate-open",
         ("gate", "paused") => "entry-gate-paused",
         ("opening", "draw") => "desk-opening-draw",

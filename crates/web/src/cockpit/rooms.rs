@@ -1,6 +1,8 @@
 //! The rooms: how many wait and are in, and the page of each, with the form that moves its line.
 
+mod lanes;
 mod new_site;
+mod shares;
 
 use super::{
     audit::log_of,
@@ -50,6 +52,15 @@ pub(super) fn routes() -> Router<SharedState> {
         .route("/operator/rooms", get(list))
         .route("/operator/rooms/new", get(new_site::form).post(new_site::create))
         .route("/operator/rooms/{room_id}/close", get(new_site::close_form).post(new_site::close))
+        .route("/operator/rooms/{room_id}/lanes", get(lanes::open_form).post(lanes::open))
+        .route("/operator/rooms/{room_id}/lane", get(lanes::share_form).post(lanes::share))
+        .route("/operator/rooms/{room_id}/lane/end", get(lanes::end_form).post(lanes::end))
+        .route("/operator/rooms/{room_id}/lane/reopen", get(lanes::reopen_form).post(lanes::reopen))
+        .route("/operator/rooms/{room_id}/guests", get(lanes::add_guest_form).post(lanes::add_guest))
+        .route("/operator/rooms/{room_id}/guests/removals", get(lanes::remove_guest_form).post(lanes::remove_guest))
+        .route("/operator/rooms/{room_id}/weight", get(shares::weight_form).post(shares::weight))
+        .route("/operator/rooms/{room_id}/budget", get(shares::budget_form).post(shares::budget))
+        .route("/operator/rooms/{room_id}/budget/end", get(shares::budget_end_form).post(shares::budget_end))
         .route("/operator/rooms/{room_id}", get(room))
         .route("/operator/rooms/{room_id}/settings", get(to_room).post(set))
 }
@@ -63,7 +74,8 @@ pub(super) struct RoomsQuery {
 
 /// What a room is called: by its site, or by its line.
 fn name_of(shell: &CockpitShell, room: &Room) -> String {
-    room.site.as_ref().map_or_else(|| line_name(shell, room.room_id), |site| site.name.clone())
+    let site = room.site.as_ref().filter(|_| room.lane.is_none());
+    site.map_or_else(|| line_name(shell, room.room_id), |site| site.name.clone())
 }
 
 fn gate(shell: &CockpitShell, room: &Room) -> String {
@@ -241,8 +253,10 @@ struct RoomPage {
     is_paused: bool,
     /// Whether the order of the opening may still change.
     may_reorder: bool,
-    /// None for those who may only look.
+    /// None for those who may only look, and for a lane.
     form: Option<RoomForm>,
+    /// Why there is none.
+    no_form: String,
     preview: String,
 }
 
@@ -298,9 +312,19 @@ pub(super) async fn show(
         None if id.is_of_site() => {}
         None => tables.push(house_concerts(app, &shell).await?),
     }
-    tables.extend(blocked(app, &shell, id).await?);
+    tables.push(lanes::table(app, &shell, room).await?);
+    // Blocks are from a line and its lanes together.
+    if room.lane.is_none() {
+        tables.extend(blocked(app, &shell, id).await?);
+    }
     let mut facts: Vec<_> = facts.map(|(name, value)| ObjectFact::of(shell.t(name), Cell::text(value))).into();
+    facts.extend(shares::facts(&shell, room));
+    facts.extend(lanes::facts(&shell, room));
     let mut acts = Vec::new();
+    if shell.may_change() {
+        acts.extend(shares::acts(&shell, room));
+        acts.extend(lanes::acts(&shell, room));
+    }
     if let Some(site) = &room.site {
         facts.push(ObjectFact::of(shell.t("orders-room-url"), Cell::text(site.turn_url.as_str().to_owned())));
         if let Some(opens_at) = &room.opens_at {
@@ -309,8 +333,8 @@ pub(super) async fn show(
                 Cell::text(shell.exact_moment(opens_at, HOME_ZONE)),
             ));
         }
-        more.push(Link::to(shell.t("orders-room-page"), paths::line(id)));
-        if room.closes_at.is_none() && shell.may_change() {
+        more.push(Link::to(shell.t("orders-room-page"), paths::line(id.general())));
+        if room.closes_at.is_none() && shell.may_change() && room.lane.is_none() {
             acts.push(Link::to(shell.t("orders-room-close"), format!("{}/close", path_of(id))));
         }
     }
@@ -321,7 +345,8 @@ pub(super) async fn show(
         path: path_of(id),
         is_paused: room.gate == Gate::Paused,
         may_reorder: room.may_reorder(app.office.now()),
-        form: shell.may_change().then(|| form.unwrap_or_else(|| RoomForm::fresh(room))),
+        no_form: shell.t(if room.lane.is_some() { "orders-lane-follows" } else { "desk-view-only" }),
+        form: (shell.may_change() && room.lane.is_none()).then(|| form.unwrap_or_else(|| RoomForm::fresh(room))),
         preview,
         object: ObjectPage {
             title: name_of(&shell, room),

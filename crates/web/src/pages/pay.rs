@@ -88,7 +88,7 @@ async fn page_of(app: &SharedState, shell: Shell, user: UserId, id: ConcertId) -
     let balance = app.office.balance_of(user).await?;
     let places = app.office.live_tokens(user).await?;
     let is_active = |place: &frontrow_service::line::TokenPlace| {
-        place.token.id.room_id == concert.room_id && place.token.status() == TokenStatus::Active
+        place.token.id.room_id.general() == concert.room_id && place.token.status() == TokenStatus::Active
     };
     let now = app.office.now();
     let holds = LiveHolds::of(&shell, &tickets, now);

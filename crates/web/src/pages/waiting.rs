@@ -90,7 +90,7 @@ impl Bearing {
     }
 
     fn of(concert: ConcertId, room: RoomId) -> Self {
-        Self { concert: (room == RoomId::HOUSE).then_some(concert), ..Self::default() }
+        Self { concert: (room.general() == RoomId::HOUSE).then_some(concert), ..Self::default() }
     }
 
     /// As a query with its question mark; empty if it says nothing.
@@ -136,6 +136,8 @@ impl TurnGoal {
     /// A place in a site's room leads to the site, one in the house room without a concert to the other shop, if there is
     /// one.
     fn of(app: &SharedState, token: &str, room: RoomId, concert: Option<ConcertId>, site: Option<&RoomSite>) -> Self {
+        // A lane leads to where its line does.
+        let room = room.general();
         let turn_url = site.map(|site| &site.turn_url).or_else(|| app.pages.turn_url());
         match (concert.filter(|_| site.is_none()), turn_url) {
             (Some(concert), _) => Self::Hall(concert),
@@ -210,7 +212,7 @@ async fn front_of(app: &SharedState, shell: Shell, room: RoomId) -> HttpResult<R
         let shop = shell.brand();
         FrontPage::new(shell, shop, room, FrontState::Open)
     } else {
-        if !room.is_of_site() {
+        if !room.is_of_site() || room.is_lane() {
             return Err(Problem::new(&codes::NOT_FOUND));
         }
         let row = app.office.room(room).await?.room;
@@ -247,7 +249,7 @@ async fn join_site(
     PathId(room): PathId<RoomId>,
     fields: FormFields,
 ) -> HttpResult<Response> {
-    if !room.is_of_site() {
+    if !room.is_of_site() || room.is_lane() {
         return Err(Problem::new(&codes::NOT_FOUND));
     }
     match join_room(&app, shell, (visitor, client, &headers), room, &fields).await {
@@ -369,7 +371,7 @@ async fn own(
 /// To the visitor's own place in the line of a room. Without one, to the concert, or to what else is the visitor's own.
 async fn to_own_place(app: &SharedState, user: UserId, room: RoomId, bearing: Bearing) -> HttpResult<Redirect> {
     let places = app.office.live_tokens(user).await?;
-    let place = places.into_iter().find(|place| place.token.id.room_id == room);
+    let place = places.into_iter().find(|place| place.token.id.room_id.general() == room.general());
     Ok(match (place, room.concert().or(bearing.concert)) {
         (Some(place), _) => Redirect::to(&page_path(&place.signed, bearing)),
         (None, Some(concert)) => Redirect::to(&paths::concert(concert)),
@@ -424,13 +426,13 @@ impl Visit {
         let (concert_id, concert) = match room_id.concert().or(bearing.concert) {
             // The page is about the place: it is shown without the concert if that cannot be read.
             Some(id) => match app.office.concert_at_a_glance(id).await {
-                Ok(found) if found.concert.room_id == room_id => (Some(id), Some(found)),
+                Ok(found) if found.concert.room_id == room_id.general() => (Some(id), Some(found)),
                 Ok(_) | Err(ServiceError::Refused(_)) => (room_id.concert(), None),
                 Err(_) => (Some(id), None),
             },
             None => (None, None),
         };
-        bearing.concert = concert_id.filter(|_| room_id == RoomId::HOUSE);
+        bearing.concert = concert_id.filter(|_| room_id.general() == RoomId::HOUSE);
         let site = app.office.site_of(room_id).await?;
         Ok(Self { token, line, concert, site, concert_id, bearing })
     }

@@ -3,11 +3,11 @@
 use super::USERS;
 use frontrow_domain::{
     command::{
-        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, Idempotency, NewAdjustment, NewBlock,
-        NewConcert, NewPassword, OwnRoom, PasswordHash, Proof, Request, RoomChange, Settlements, Worth,
+        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, Idempotency, LaneStep, NewAdjustment,
+        NewBlock, NewConcert, NewPassword, OwnRoom, PasswordHash, Proof, Request, RoomChange, Settlements, Worth,
     },
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Fence, Gate, Token, TokenStatus, TurnOutlook},
+    line::{Fence, Gate, LaneEntry, LaneKind, LaneShare, RoomWeight, ShareScope, Token, TokenStatus, TurnOutlook},
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
     points::Settlement,
@@ -356,6 +356,56 @@ async fn account(rng: &mut StdRng, office: &Fixture) -> (Caller, Command) {
 }
 
 /// A command about a second factor, or the role that has one.
+/// A sharing, or a change of what is shared.
+pub(super) fn sharing(rng: &mut StdRng) -> Request {
+    let set = |room_id, change| Command::SetRoom { room_id, change, basis: None, reason: Some("a rush".to_owned()) };
+    let (of_lane, buyer) = (room(rng).lane(LaneKind::Invitation), user(rng));
+    let command = match rng.random_range(0..12) {
+        8 => {
+            let share = LaneShare::try_from(rng.random_range(1..=50));
+            let step = match rng.random_range(0..3) {
+                0 => LaneStep::Open { share: share.unwrap() },
+                1 => LaneStep::Set { share: share.ok(), entry: None },
+                _ => LaneStep::Set { share: None, entry: Some(LaneEntry::Ended) },
+            };
+            Command::StepLane { room_id: of_lane, step }
+        }
+        9 => {
+            let step = match rng.random_range(0..3) {
+                0 => LaneStep::RemoveGuest { user_id: buyer },
+                _ => LaneStep::AddGuest { user_id: buyer },
+            };
+            Command::StepLane { room_id: of_lane, step }
+        }
+        10 => {
+            let command = Command::IssueToken { room_id: of_lane, concert_id: of_lane.concert() };
+            return Request { caller: Caller::Buyer(buyer), command, idempotency: None };
+        }
+        11 => Command::AdvanceRoom {
+            fence: Fence(0),
+            room_id: of_lane,
+            limit: 4,
+            unresponsive: Vec::new(),
+            outlook: None,
+        },
+        0 => {
+            let budget = [None, Some(0), Some(2), Some(3), Some(6)][rng.random_range(0..5)];
+            set(RoomId::HOUSE, RoomChange { house_budget: Some(budget), ..RoomChange::default() })
+        }
+        1 => {
+            let weight = RoomWeight::try_from(rng.random_range(1..=3)).ok();
+            set(room(rng), RoomChange { weight, ..RoomChange::default() })
+        }
+        2 => Command::Share { scope: ShareScope::Line(room(rng)), waiting: vec![(room(rng), 3)] },
+        _ => {
+            let rooms = [RoomId::HOUSE, RoomId::new(2), of_lane];
+            let waiting = rooms.map(|room| (room, rng.random_range(0..4)));
+            Command::Share { scope: ShareScope::House, waiting: waiting.to_vec() }
+        }
+    };
+    Request { caller: Caller::System, command, idempotency: None }
+}
+
 pub(super) async fn factor(rng: &mut StdRng, office: &Fixture) -> Request {
     let user_id = user(rng);
     let epoch = office.store.user(user_id).await.unwrap().map_or(0, |user| user.sign_in_epoch);

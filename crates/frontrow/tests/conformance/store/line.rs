@@ -333,7 +333,7 @@ pub(super) async fn a_cancelled_concerts_line_ends_part_by_part_from_its_head(of
         office.join(user, room_id).await;
     }
     office.advance_line(room_id, 1).await;
-    let end = async || match office.ask(Caller::System, Command::EndLine { concert_id, limit: 3 }).await {
+    let end = async || match office.ask(Caller::System, Command::EndLine { room_id, limit: 3 }).await {
         Ok(Outcome::Advanced { activated: 0, offered: 0, made_dormant: 0, overdue }) => overdue,
         other => panic!("{other:?}"),
     };

@@ -9,7 +9,7 @@ use crate::{
         columns::{Arrays, Columns, micros},
         connect::Statement,
         load_plan::LoadPlan,
-        loads::Loads,
+        loads::{Loads, Take},
         read_pool::{Read, ReadPool},
         saves::SavePipeline,
     },
@@ -17,7 +17,7 @@ use crate::{
 use frontrow_domain::{
     changes::{Changes, RoomCounts},
     id::{Position, RoomId},
-    line::{DrawPhase, Fence, Room, RoomSite},
+    line::{ContradictoryColumns, DrawPhase, Fence, LaneOf, ROOMS_SHARED_MAX, Room, RoomSite, RoomWeight},
     time::Time,
 };
 use tokio_postgres::Error;
@@ -26,13 +26,14 @@ macro_rules! columns {
     () => {
         "room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, \
          updated_at, fence, opens_at, closes_at, site_name, turn_url, draw_phase, draw_last, draw_entries, draw_placed, \
-         draw_placed_entry"
+         draw_placed_entry, weight, house_budget, allotment, rate_share, allotted_at, lane_share, lane_entry"
     };
 }
 
 fn read(row: &mut Columns<'_>) -> Result<Room, Error> {
+    let room_id = row.id(RoomId::new)?;
     Ok(Room {
-        room_id: row.id(RoomId::new)?,
+        room_id,
         max_active: row.value()?,
         admit_per_minute: row.value()?,
         gate: row.word()?,
@@ -51,6 +52,18 @@ fn read(row: &mut Columns<'_>) -> Result<Room, Error> {
             row.consistent(RoomSite::of_columns(name, turn_url.as_deref()))?
         },
         draw: DrawPhase::of(row.word()?, row.id(Position)?, row.value()?, row.value()?, row.id(Position)?),
+        weight: {
+            let weight = RoomWeight::try_from(row.value::<i64>()?);
+            row.consistent(weight.map_err(|_| ContradictoryColumns { table: "room" }))?
+        },
+        house_budget: row.value()?,
+        allotment: row.value()?,
+        rate_share: row.value()?,
+        allotted_at: row.time()?,
+        lane: {
+            let (share, entry) = (row.value()?, row.word_or_none()?);
+            row.consistent(LaneOf::of_columns(room_id, share, entry))?
+        },
     })
 }
 
@@ -67,12 +80,69 @@ const LOCK: Statement = Statement {
     types: &[IDS],
 };
 
+/// Of two batches that share something one waits here for the other, so that the next statement sees what it has saved.
+const LOCK_HOUSE: Statement =
+    Statement { sql: "SELECT room_id FROM room WHERE room_id = 0 FOR NO KEY UPDATE", types: &[] };
+
+/// The same rooms as [`LOCK`], and those that have a share of the house's budget or whose tokens take places: a room that
+/// is not among them gets a place only by a batch that has locked the house room.
+const LOCK_SHARING: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        columns!(),
+        ", active, offered FROM room WHERE room_id = ANY($1) OR room_id IN (
+             SELECT room_id FROM room WHERE active > 0 OR offered > 0 OR allotment > 0 ORDER BY room_id LIMIT $2)
+         ORDER BY room_id FOR NO KEY UPDATE"
+    ),
+    types: &[IDS, NUMBER],
+};
+
+/// How many of these rooms are read: one more than may share.
+const SHARING_MAX: i64 = ROOMS_SHARED_MAX as i64 + 1;
+
 pub(crate) fn lock<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
-    if !plan.locked_rooms.is_empty() {
-        loads.add(&LOCK, [&plan.locked_rooms], |loaded, row| {
-            let (room, counts) = (read(row)?, read_counts(row)?);
-            loaded.counts.entry(room.room_id).or_default().0 = counts;
-            loaded.world.rooms.load(room.room_id, room);
+    let take: Take = |loaded, row| {
+        let (room, counts) = (read(row)?, read_counts(row)?);
+        loaded.counts.entry(room.room_id).or_default().0 = counts;
+        loaded.world.rooms.load(room.room_id, room);
+        Ok(())
+    };
+    if !plan.sharing.is_empty() {
+        loads.add(&LOCK_HOUSE, [], |_, _| Ok(()));
+    }
+    if plan.shares_house {
+        loads.add(&LOCK_SHARING, [&plan.locked_rooms, &SHARING_MAX], take);
+    } else if !plan.locked_rooms.is_empty() {
+        loads.add(&LOCK, [&plan.locked_rooms], take);
+    }
+}
+
+/// How much the counts of rooms have changed since their rows were written. Nothing is written: only the batch that has
+/// locked a room's line may.
+const DEPARTURES: Statement = Statement {
+    sql: "SELECT room_id, sum(active)::bigint AS active, sum(offered)::bigint AS offered FROM room_departure
+          GROUP BY room_id",
+    types: &[],
+};
+
+/// Reads the counts of the rooms that share something.
+pub(crate) fn load_sharing<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
+    if !plan.sharing.is_empty() {
+        loads.add(&DEPARTURES, [], |loaded, row| {
+            let (room_id, since) = (row.id(RoomId::new)?, read_counts(row)?);
+            loaded.departures.insert(room_id, since);
+            Ok(())
+        });
+    }
+}
+
+const BUDGET: Statement = Statement { sql: "SELECT house_budget FROM room WHERE room_id = 0", types: &[] };
+
+/// Reads the house's budget, if the batch asks for it.
+pub(crate) fn load_budget<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
+    if plan.keys.reads_budget() {
+        loads.add(&BUDGET, [], |loaded, row| {
+            loaded.world.budget = row.value()?;
             Ok(())
         });
     }
@@ -148,28 +218,32 @@ const UPDATE: Statement = Statement {
                   credit_ppm = k.credit_ppm, credit_at = k.credit_at, fence = k.fence, opens_at = k.opens_at,
                   closes_at = k.closes_at, site_name = k.site_name, turn_url = k.turn_url, updated_at = k.updated_at,
                   draw_phase = k.draw_phase, draw_last = k.draw_last, draw_entries = k.draw_entries,
-                  draw_placed = k.draw_placed, draw_placed_entry = k.draw_placed_entry
+                  draw_placed = k.draw_placed, draw_placed_entry = k.draw_placed_entry, weight = k.weight,
+                  house_budget = k.house_budget, allotment = k.allotment, rate_share = k.rate_share,
+                  allotted_at = k.allotted_at, lane_share = k.lane_share, lane_entry = k.lane_entry
               FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-                  $21) AS k (id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm,
-                  credit_at, fence, opens_at, closes_at, site_name, turn_url, updated_at, draw_phase, draw_last,
-                  draw_entries, draw_placed, draw_placed_entry)
+                  $21, $22, $23, $24, $25, $26, $27, $28) AS k (id, max_active, admit_per_minute, gate, message, cursor,
+                  epoch, no_show_ppm, credit_ppm, credit_at, fence, opens_at, closes_at, site_name, turn_url, updated_at,
+                  draw_phase, draw_last, draw_entries, draw_placed, draw_placed_entry, weight, house_budget, allotment,
+                  rate_share, allotted_at, lane_share, lane_entry)
               WHERE r.room_id = k.id RETURNING 1
-          ) SELECT all_found(count(*), $22) FROM done",
+          ) SELECT all_found(count(*), $29) FROM done",
     types: &[
         IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, TIMES, IDS, TIMES, TIMES, TEXTS, TEXTS, TIMES, TEXTS, IDS,
-        IDS, IDS, IDS, NUMBER,
+        IDS, IDS, IDS, IDS, IDS, IDS, IDS, TIMES, IDS, TEXTS, NUMBER,
     ],
 };
 
 const INSERT: Statement = Statement {
     sql: "INSERT INTO room (room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm,
               credit_ppm, credit_at, fence, opens_at, closes_at, site_name, turn_url, updated_at, draw_phase, draw_last,
-              draw_entries, draw_placed, draw_placed_entry)
+              draw_entries, draw_placed, draw_placed_entry, weight, house_budget, allotment, rate_share, allotted_at,
+              lane_share, lane_entry)
           SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-              $20, $21)",
+              $20, $21, $22, $23, $24, $25, $26, $27, $28)",
     types: &[
         IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, TIMES, IDS, TIMES, TIMES, TEXTS, TEXTS, TIMES, TEXTS, IDS,
-        IDS, IDS, IDS,
+        IDS, IDS, IDS, IDS, IDS, IDS, IDS, TIMES, IDS, TEXTS,
     ],
 };
 
@@ -195,6 +269,13 @@ fn bind(rows: Rows<'_, Room>) -> Rows<'_, Room> {
         .column(|row| row.draw.entries())
         .column(|row| row.draw.placed())
         .column(|row| row.draw.placed_entry().0)
+        .column(|row| row.weight.get())
+        .column(|row| row.house_budget)
+        .column(|row| row.allotment)
+        .column(|row| row.rate_share)
+        .column(|row| row.allotted_at.micros())
+        .column(|row| row.lane.map(|lane| lane.share.percent()))
+        .column(|row| row.lane.map(|lane| lane.entry.word()))
 }
 
 const SET_POSITION: Statement =

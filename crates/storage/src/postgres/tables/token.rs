@@ -67,7 +67,7 @@ macro_rules! locked_tokens {
     };
 }
 
-/// The live tokens of users in rooms, each looked up on its own.
+/// The live tokens of users in general lines and their lanes, each looked up on its own.
 macro_rules! places {
     ($keys:literal) => {
         concat!(
@@ -75,7 +75,8 @@ macro_rules! places {
             $keys,
             ") AS k (user_id, room_id), LATERAL (
                  SELECT p.room_id, p.position FROM waiting_token AS p
-                 WHERE p.user_id = k.user_id AND p.room_id + 0 = k.room_id AND p.expired_at IS NULL OFFSET 0
+                 WHERE p.user_id = k.user_id AND CASE WHEN p.room_id > 2000000000
+                     THEN (p.room_id - 2000000000) / 16 ELSE p.room_id END = k.room_id AND p.expired_at IS NULL OFFSET 0
              ) AS t"
         )
     };

@@ -4,8 +4,9 @@ use super::{clock::snapshot_time, find_by, list, micros, one};
 use crate::{Life, Page, RoomSummary, enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
     changes::{Changes, RoomCounts},
+    footprint::Footprint,
     id::{Position, RoomId},
-    line::{DrawPhase, Fence, Room, RoomSite},
+    line::{ContradictoryColumns, DrawPhase, Fence, LaneOf, ROOMS_SHARED_MAX, Room, RoomSite, RoomWeight},
     time::Time,
     world::World,
 };
@@ -16,13 +17,14 @@ macro_rules! columns {
     () => {
         "room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, \
          updated_at, fence, opens_at, closes_at, site_name, turn_url, draw_phase, draw_last, draw_entries, draw_placed, \
-         draw_placed_entry"
+         draw_placed_entry, weight, house_budget, allotment, rate_share, allotted_at, lane_share, lane_entry"
     };
 }
 
 fn read(row: &mut Columns<'_>) -> Result<Room> {
+    let room_id = row.id(RoomId::new)?;
     Ok(Room {
-        room_id: row.id(RoomId::new)?,
+        room_id,
         max_active: row.value()?,
         admit_per_minute: row.value()?,
         gate: row.word()?,
@@ -41,6 +43,18 @@ fn read(row: &mut Columns<'_>) -> Result<Room> {
             row.consistent(RoomSite::of_columns(name, turn_url.as_deref()))?
         },
         draw: DrawPhase::of(row.word()?, row.id(Position)?, row.value()?, row.value()?, row.id(Position)?),
+        weight: {
+            let weight = RoomWeight::try_from(row.value::<i64>()?);
+            row.consistent(weight.map_err(|_| ContradictoryColumns { table: "room" }))?
+        },
+        house_budget: row.value()?,
+        allotment: row.value()?,
+        rate_share: row.value()?,
+        allotted_at: row.time()?,
+        lane: {
+            let (share, entry) = (row.value()?, row.word_or_none()?);
+            row.consistent(LaneOf::of_columns(room_id, share, entry))?
+        },
     })
 }
 
@@ -69,6 +83,13 @@ fn execute(statement: &mut Statement<'_>, room: &Room) -> Result<usize> {
         phase.entries(),
         phase.placed(),
         phase.placed_entry().0,
+        room.weight.get(),
+        room.house_budget,
+        room.allotment,
+        room.rate_share,
+        room.allotted_at.micros(),
+        room.lane.map(|lane| lane.share.percent()),
+        room.lane.map(|lane| lane.entry.word()),
     ])
 }
 
@@ -95,10 +116,44 @@ pub(crate) fn load(
 
 const COUNTS: &str = "SELECT active, offered FROM room WHERE room_id = ?1";
 
-pub(crate) fn load_counts(conn: &Connection, world: &mut World, room: RoomId) -> Result<()> {
+const SHARING: &str = "SELECT room_id FROM room WHERE active > 0 OR offered > 0 OR allotment > 0
+     ORDER BY room_id LIMIT ?1";
+
+/// Loads the rooms that share something with their counts.
+pub(crate) fn load_sharing(
+    conn: &Connection,
+    world: &mut World,
+    keys: &Footprint,
+    highest: &BTreeMap<RoomId, Position>,
+) -> Result<()> {
+    let mut rooms = keys.sharing.clone();
+    if keys.shares_house {
+        rooms.extend(list(conn, SHARING, (ROOMS_SHARED_MAX + 1,), |row| row.id(RoomId::new))?);
+    }
+    load(conn, world, &rooms, highest)?;
+    for room in rooms {
+        if world.rooms.contains(room) {
+            world.sharing.insert(room, counts(conn, room)?);
+        }
+    }
+    Ok(())
+}
+
+/// Loads the house's budget.
+pub(crate) fn load_budget(conn: &Connection, world: &mut World) -> Result<()> {
+    let house = RoomId::HOUSE.get();
+    let find = "SELECT house_budget FROM room WHERE room_id = ?1";
+    world.budget = super::find(conn, find, (house,), |row| row.value::<Option<i64>>())?.flatten();
+    Ok(())
+}
+
+fn counts(conn: &Connection, room: RoomId) -> Result<RoomCounts> {
     let read = |row: &mut Columns<'_>| Ok(RoomCounts { active: row.value()?, offered: row.value()? });
-    let counts = super::find(conn, COUNTS, (room.get(),), read)?;
-    world.load_counts(room, counts.unwrap_or_default(), RoomCounts::default());
+    Ok(super::find(conn, COUNTS, (room.get(),), read)?.unwrap_or_default())
+}
+
+pub(crate) fn load_counts(conn: &Connection, world: &mut World, room: RoomId) -> Result<()> {
+    world.load_counts(room, counts(conn, room)?, RoomCounts::default());
     Ok(())
 }
 
@@ -106,13 +161,15 @@ const UPDATE: &str =
     "UPDATE room SET max_active = ?2, admit_per_minute = ?3, gate = ?4, message = ?5, cursor = ?6, epoch = ?7,
          no_show_ppm = ?8, credit_ppm = ?9, credit_at = ?10, updated_at = ?11, fence = ?12, opens_at = ?13,
          closes_at = ?14, site_name = ?15, turn_url = ?16, draw_phase = ?17, draw_last = ?18, draw_entries = ?19,
-         draw_placed = ?20, draw_placed_entry = ?21
+         draw_placed = ?20, draw_placed_entry = ?21, weight = ?22, house_budget = ?23, allotment = ?24, rate_share = ?25,
+         allotted_at = ?26, lane_share = ?27, lane_entry = ?28
      WHERE room_id = ?1";
 
 const INSERT: &str = concat!(
     "INSERT INTO room (",
     columns!(),
-    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)"
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+     ?24, ?25, ?26, ?27, ?28)"
 );
 
 /// `highest` are the highest positions in the database.

@@ -44,11 +44,12 @@ pub(crate) fn find(conn: &Connection, id: TokenId) -> Result<Option<Token>> {
     find_row(conn, FIND, (id.room_id.get(), id.position.0), read)
 }
 
+/// In the general line of a room or in one of its lanes.
 const LIVE_OF_USER_IN_ROOM: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM waiting_token INDEXED BY one_live_token_per_user_and_room",
-    " WHERE user_id = ?1 AND room_id = ?2 AND status <> 'ended'"
+    " WHERE user_id = ?1 AND room_id IN (?2, ?3, ?4) AND status <> 'ended'"
 );
 
 /// Loads the tokens that are named, and the live ones of users in rooms. Adds the active ones to `active`.
@@ -75,9 +76,10 @@ pub(crate) fn load(
     if !keys.places.is_empty() {
         let mut select = conn.prepare_cached(LIVE_OF_USER_IN_ROOM)?;
         for (user, room) in &keys.places {
-            if let Some(token) = find_by(&mut select, (user.0, room.get()), read)? {
+            let [general, one, other] = room.with_lanes();
+            if let Some(token) = find_by(&mut select, (user.0, general.get(), one.get(), other.get()), read)? {
                 load(world, token);
-                world.places.insert((*user, *room), token.id);
+                world.places.insert((*user, general), token.id);
             }
         }
     }

@@ -22,6 +22,7 @@ pub(super) fn complete(document: &mut Value) {
         ("List_ListedConcert", "cursor-of-concerts"),
         ("List_User", "cursor-of-users"),
         ("List_LineBlock", "cursor-of-users"),
+        ("List_LaneGuest", "cursor-of-users"),
     ] {
         if let Some(next) = schemas.get_mut(list).map(|list| &mut list["properties"]["next_cursor"]) {
             next["format"] = json!(format);
@@ -49,7 +50,7 @@ pub(super) fn complete(document: &mut Value) {
 }
 
 /// Bodies that have exactly one of their fields.
-const EITHER_FIELD: &[&str] = &["HoldRequest", "PaymentRequest"];
+const EITHER_FIELD: &[&str] = &["HoldRequest", "PaymentRequest", "GuestRequest"];
 
 /// Turns an object with optional fields into one that has exactly one of them.
 fn either_field(schema: &mut Value) {

@@ -18,7 +18,7 @@ use axum::{
 use frontrow_domain::{
     command::{NewRoom, RoomChange},
     id::{Position, RoomId},
-    line::{Gate, OpeningOrder, RoomSite, ToldHorizon, TurnUrl},
+    line::{Gate, OpeningOrder, RoomSite, RoomWeight, ToldHorizon, TurnUrl},
     policy::{ROOM_NAME_LEN_MAX, STATUS_REASON_LEN_MAX},
     text::checked_text,
     time::Time,
@@ -59,8 +59,17 @@ pub struct RoomPatch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "uri", max_length = 1_000, example = "https://shop.example.com/tickets")]
     turn_url: Option<TurnUrl>,
+    /// How much of the house's budget is the room's, beside the other rooms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weight: Option<RoomWeight>,
+    /// How many tokens may be active in all rooms together: for the house room, whose number is 0; null takes the limit
+    /// away. The rooms in which tokens wait or are active share it by weight; none of them gets more than its cap.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000, example = 1_000)]
+    house_budget: Option<Option<i64>>,
     /// Why, for the audit log, 1 to 500 characters. A change that hurts those in line has one: one that pauses the gate,
-    /// lowers the cap, introduces or lowers the rate, or changes the order of the opening.
+    /// lowers the cap or the weight, introduces or lowers the rate or the house's budget, or changes the order of the
+    /// opening.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "The hall's entrance is blocked.")]
     reason: Option<String>,
@@ -187,7 +196,8 @@ pub(in crate::api) async fn room(
 
 /// Changes a waiting room.
 ///
-/// Its cap, its rate, its gate, its message, the order of its opening. Omitted fields stay. With `If-Match`, only the version that it names is
+/// Its cap, its rate, its gate, its message, the order of its opening, its weight; of the house room the house's budget.
+/// Omitted fields stay. With `If-Match`, only the version that it names is
 /// changed.
 #[utoipa::path(patch, path = "/api/v1/operator/rooms/{room_id}", tag = "operator", operation_id = "set_room",
     params(("room_id" = RoomId, Path, description = "The room; 0 is the house room"),
@@ -208,8 +218,9 @@ pub(in crate::api) async fn set_room(
     };
     let reason = body.reason.map(|reason| checked_text("reason", &reason, STATUS_REASON_LEN_MAX)).transpose()?;
     let name = body.name.map(|name| checked_text("name", &name, ROOM_NAME_LEN_MAX)).transpose()?;
-    let RoomPatch { max_active, admit_per_minute, gate, opening, turn_url, .. } = body;
-    let change = RoomChange { max_active, admit_per_minute, gate, message, opening, name, turn_url };
+    let RoomPatch { max_active, admit_per_minute, gate, opening, turn_url, weight, house_budget, .. } = body;
+    let change =
+        RoomChange { max_active, admit_per_minute, gate, message, opening, name, turn_url, weight, house_budget };
     let done = app.office.set_room(caller, room_id, change, basis.0, reason, key).await?;
     let version = done.value.updated_at;
     Ok(replayed(tagged(json(&RoomShape::from(done.value)), version), done.replay))

@@ -1,10 +1,13 @@
 //! What operators alone read: rooms, the audit log, the outbox, corrections of balances.
 
-use super::sales::{DebtShape, PointEntryShape};
+use super::{
+    lanes::LaneOfShape,
+    sales::{DebtShape, PointEntryShape},
+};
 use frontrow_domain::{
     changes::AuditEntry,
     id::{AuditId, EventId, FeedNumber, Position, RoomId, UserId},
-    line::{Gate, OpeningOrder, Room},
+    line::{Gate, OpeningOrder, Room, RoomWeight},
     outbox::{EventPayload, OutboxEvent},
     time::Time,
 };
@@ -49,6 +52,17 @@ pub(in crate::api) struct RoomShape {
     /// Where a turn leads; none unless the room stands in front of another site.
     #[schema(example = "https://shop.example.com/tickets")]
     turn_url: Option<String>,
+    /// How much of the house's budget is the room's, beside the other rooms.
+    weight: RoomWeight,
+    /// How many tokens may be active in all rooms together, in the house room; none for no limit, and in any other room.
+    #[schema(minimum = 1, maximum = 1_000_000, example = 1_000)]
+    house_budget: Option<i64>,
+    /// How many tokens may be active here at once just now, no more than `max_active`: the line's share of what it shares
+    /// with others. None if it shares nothing.
+    #[schema(minimum = 0, example = 80)]
+    allotment: Option<i64>,
+    /// What it is a lane of; none for a general line.
+    lane: Option<LaneOfShape>,
     /// When a setting last changed.
     updated_at: Time,
 }
@@ -70,6 +84,10 @@ impl From<Room> for RoomShape {
             opening: row.draw.opening_order(),
             name,
             turn_url,
+            weight: row.weight,
+            house_budget: row.house_budget,
+            allotment: row.allotment,
+            lane: row.lane.map(LaneOfShape::from),
             updated_at: row.updated_at,
         }
     }

@@ -96,8 +96,13 @@ pub(super) fn blocks_table(shell: &CockpitShell, blocks: &[LineBlock]) -> RowTab
 /// The lines in which the user has a place or is blocked, and those of the season.
 async fn show(State(app): State<SharedState>, shell: CockpitShell, PathId(id): PathId<UserId>) -> HttpResult<Response> {
     let user = app.office.user(id).await?.ok_or(Refusal::NotFound { what: EntityKind::User })?;
-    let places: BTreeMap<_, _> =
-        app.office.live_tokens(id).await?.into_iter().map(|place| (place.token.id.room_id, place.token)).collect();
+    let places: BTreeMap<_, _> = app
+        .office
+        .live_tokens(id)
+        .await?
+        .into_iter()
+        .map(|place| (place.token.id.room_id.general(), place.token))
+        .collect();
     let blocks: BTreeMap<_, _> =
         app.office.line_blocks_of(id).await?.into_iter().map(|block| (block.room_id, block)).collect();
     let season = app.office.season().await?;

@@ -71,10 +71,9 @@ impl HallVisit {
         };
         // A token whose time is over is live until it is swept.
         let now_at = |token: Token| token.after_deadline(view.now, office.policy()).status();
-        let place = tokens
-            .into_iter()
-            .map(|place| (now_at(place.token), place))
-            .find(|(status, place)| place.token.id.room_id == concert.room_id && *status != TokenStatus::Ended);
+        let place = tokens.into_iter().map(|place| (now_at(place.token), place)).find(|(status, place)| {
+            place.token.id.room_id.general() == concert.room_id && *status != TokenStatus::Ended
+        });
         let Some((status, place)) = place else {
             let why = format!("{} {}", shell.t("hall-study-lead"), next_step());
             return Ok(Standing::Study { why, step: NextStep::Join { key: fresh_key() } });

@@ -270,6 +270,8 @@ pub(super) struct WaitingPage {
     joined_at: String,
     seats: Option<String>,
     total_waiting: i64,
+    /// Which lane the place is in, and what lanes there are beside the line: a sentence each.
+    lanes: Vec<String>,
     opening: OpeningOrder,
     reload_seconds: i64,
     /// What the script starts from.
@@ -337,6 +339,7 @@ impl WaitingPage {
             joined_at: shell.exact_hour(&verified.issued_at(), zone),
             seats: concert.as_ref().map(|found| words::seats(&shell, found.state)),
             total_waiting: line.total_waiting,
+            lanes: words::lanes(&shell, &line),
             opening: line.opening,
             reload_seconds: (line.poll_after_ms.saturating_add(999) / 1_000).max(RELOAD_SECONDS_MIN),
             data: data(&shell, token, &line, &links, concert.as_ref()),
@@ -565,6 +568,8 @@ mod tests {
             end_reason: None,
             poll_after_ms: 1_500,
             message: None,
+            lane: None,
+            lanes: Vec::new(),
             as_of: Time::from_micros(0),
             is_stale: false,
         }

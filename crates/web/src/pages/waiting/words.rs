@@ -1,10 +1,10 @@
 //! How a wait is said.
 
 use crate::html::shell::Shell;
-use frontrow_domain::line::StockOutlook;
+use frontrow_domain::line::{LaneKind, StockOutlook};
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
-    line::Wait,
+    line::{LineStatus, Wait},
     sale::{ConcertOnSale, SaleState, SaleStateName},
 };
 use serde_json::{Value, json};
@@ -48,6 +48,25 @@ pub(super) const fn outlook_id(outlook: StockOutlook) -> &'static str {
         StockOutlook::Unlikely => "line-outlook-unlikely",
         StockOutlook::SoldOut => "line-outlook-sold-out",
     }
+}
+
+/// In which lane a place is, if it is in one, and what lanes there are beside the line: a sentence each.
+pub(super) fn lanes(shell: &Shell, line: &LineStatus) -> Vec<String> {
+    let own = line.lane.map(|kind| match kind {
+        LaneKind::Invitation => shell.t("line-lane-invitation"),
+        LaneKind::Accessibility => shell.t("line-lane-accessibility"),
+    });
+    let percent = |kind: LaneKind| {
+        let lane = line.lanes.iter().find(|lane| lane.kind == kind);
+        lane.map(|lane| lane.share.percent())
+    };
+    let all = match (percent(LaneKind::Invitation), percent(LaneKind::Accessibility)) {
+        (None, None) => None,
+        (Some(invited), None) => Some(shell.t1("line-lanes-invitation", "percent", invited)),
+        (None, Some(access)) => Some(shell.t1("line-lanes-accessibility", "percent", access)),
+        (Some(invited), Some(access)) => Some(shell.t2("line-lanes-both", "invited", invited, "access", access)),
+    };
+    own.into_iter().chain(all).collect()
 }
 
 /// The likely wait, or why there is none. Of a sale that is sold out it is not said: a turn would find no seat.
