@@ -15,7 +15,7 @@ use super::{
     SimulatedSale,
     measure::SimulationReport,
     people::crowd,
-    scenario::{Hoarders, Scenario, Shares},
+    scenario::{Hoarders, Keeping, Scenario, Shares},
 };
 use crate::{client::request_text, setup::REASON};
 use anyhow::{Context, Result, bail, ensure};
@@ -121,6 +121,7 @@ impl LinePlan {
             shares: Shares::MEASURED,
             turnouts: Vec::new(),
             hoarders: Hoarders::None,
+            keeping: Keeping::Records,
             lasts: span(self.lasts),
         }
     }
