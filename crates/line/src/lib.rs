@@ -14,6 +14,6 @@ mod sole;
 pub mod view;
 
 pub use advance::{NextAdvance, may_advance, next_advance};
-pub use lines::{Lines, Rebuild, TokenWatch, WatcherKey};
+pub use lines::{HeardSince, Lines, Rebuild, TokenWatch, WatcherKey};
 pub use peers::{Down, Leadership, PeerFigures, PeerStatus, Peers, PeersError};
 pub use sole::SoleInstance;

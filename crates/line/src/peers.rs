@@ -1,12 +1,12 @@
 //! The port to the other instances over the same database. It never decides, it distributes: every token is a row in
 //! the store before a client sees it, and all of this can be rebuilt from the rows.
 
-use crate::lines::{Lines, Rebuild};
+use crate::lines::{HeardSince, Lines, Rebuild};
 use async_trait::async_trait;
 use frontrow_domain::{
     changes::Changes,
-    id::{Position, ReservationId, RoomId, TokenId},
-    line::{Fence, Token},
+    id::{ReservationId, RoomId, TokenId},
+    line::{Fence, SilentToken, Token},
     time::{Span, Time},
 };
 use frontrow_storage::{Line, Sharing};
@@ -43,7 +43,7 @@ pub trait Peers: std::fmt::Debug + Send + Sync + 'static {
 
     /// The unresponsive tokens from the head on, in order: see [`Lines::unresponsive`]. Empty until the heartbeats of
     /// the other instances are known: a token whose client may be polling is not made dormant.
-    fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position>;
+    fn unresponsive(&self, room: RoomId, limit: u32, since: HeardSince) -> Vec<SilentToken>;
 
     /// Takes reservations whose hold is over at `now`, at most `limit`; each is handed to one caller once.
     ///

@@ -1,7 +1,7 @@
 //! The only instance over its database: nothing crosses processes.
 
 use crate::{
-    lines::{Lines, Rebuild, RoomCell},
+    lines::{HeardSince, Lines, Rebuild, RoomCell},
     lock::lock,
     peers::{Leadership, PeerFigures, PeerStatus, Peers, PeersError},
     view::{Delta, RoomView, deltas},
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use frontrow_domain::{
     changes::Changes,
     id::{Position, ReservationId, RoomId, TokenId},
-    line::{Fence, Token},
+    line::{Fence, SilentToken, Token},
     sale::ReservationStatus,
     time::{Span, Time},
 };
@@ -118,7 +118,7 @@ impl Peers for SoleInstance {
     /// Every commit is applied here: no view is old.
     fn request_refresh(&self, _rooms: Vec<RoomId>) {}
 
-    fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
+    fn unresponsive(&self, room: RoomId, limit: u32, since: HeardSince) -> Vec<SilentToken> {
         self.lines.unresponsive(room, limit, since)
     }
 
