@@ -9,8 +9,8 @@ use crate::{
     line::{ENTRIES_PER_PLACING_MAX, ROOMS_SHARED_MAX},
     outbox::CLAIM_MAX,
     policy::{
-        HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
-        TOKENS_PER_ADVANCE_MAX, WIND_UP_MAX,
+        HOLDS_PER_PARTING_MAX, HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX,
+        SEATS_PER_OPERATOR_COMMAND_MAX, TOKENS_PER_ADVANCE_MAX, WIND_UP_MAX,
     },
     refusal::Refusal,
     sale::{DESCRIPTION_LEN_MAX, DetailsChange, NewSeat, POSTER_LEN_MAX, SeatAction, SeatChange, SeatLabel},
@@ -40,6 +40,7 @@ impl Command {
             Self::ExpireHolds { reservation_ids } => {
                 count("Sweep", reservation_ids.len(), 0..=wide(HOLDS_PER_SWEEP_MAX), "holds")
             }
+            Self::GoAway { holds, .. } => count("Name", holds.len(), 0..=HOLDS_PER_PARTING_MAX, "reservations"),
             Self::AdvanceRoom { unresponsive, .. } => {
                 count("Name", unresponsive.len(), 0..=wide(TOKENS_PER_ADVANCE_MAX), "silent tokens")
             }

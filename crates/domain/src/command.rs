@@ -11,8 +11,8 @@ pub use drafts::{
 pub use outcome::{Issue, Outcome};
 
 use crate::{
-    id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Fence, ShareScope, TurnOutlook},
+    id::{AuditId, ConcertId, DebtId, EventId, PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
+    line::{Fence, ShareScope, SilentToken, TurnOutlook},
     money::Money,
     outbox::{Consumer, LeaseHolder},
     points::Settlement,
@@ -54,6 +54,7 @@ impl Request {
                     | Command::IssueToken { .. }
                     | Command::ActivateToken { .. }
                     | Command::LeaveQueue { .. }
+                    | Command::GoAway { .. }
                     | Command::WakeToken { .. }
                     | Command::RemoveFromLine { .. }
                     | Command::BlockFromLine(_)
@@ -236,8 +237,19 @@ pub enum Command {
         /// The token.
         token: TokenId,
     },
-    /// A heartbeat of the caller: an active token is renewed, a dormant one waits again. It is given only if
-    /// [it is due](crate::line::is_wake_due).
+    /// The caller's client goes away, such as a page that was closed: an offered or active token has
+    /// [a grace](crate::policy::AWAY_GRACE) left, unless seats are held with it. It is given only if that
+    /// [changes the token](crate::line::Parting).
+    GoAway {
+        /// The token.
+        token: TokenId,
+        /// The caller's reservations that may hold seats.
+        holds: Vec<ReservationId>,
+        /// How many times seats had been held with the token before these were read.
+        holds_made: u32,
+    },
+    /// A heartbeat of the caller: an active token is renewed, a dormant one waits again, and an offered or active one whose
+    /// client had gone away has its time again. It is given only if [it is due](crate::line::is_wake_due).
     WakeToken {
         /// The token.
         token: TokenId,
@@ -274,7 +286,7 @@ pub enum Command {
         /// How many tokens at the head to handle; never more than [`TOKENS_PER_ADVANCE_MAX`](crate::policy::TOKENS_PER_ADVANCE_MAX).
         limit: u32,
         /// The unresponsive ones among them.
-        unresponsive: Vec<Position>,
+        unresponsive: Vec<SilentToken>,
         /// What the leader expects of the turns; none if it measured nothing.
         outlook: Option<TurnOutlook>,
     },

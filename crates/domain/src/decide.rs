@@ -110,6 +110,7 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::IssueToken { room_id, concert_id } => tokens::issue(world, caller, *room_id, *concert_id),
         Command::ActivateToken { token } => tokens::activate(world, caller, *token),
         Command::LeaveQueue { token } => tokens::leave(world, caller, *token),
+        Command::GoAway { token, holds, holds_made } => tokens::go_away(world, caller, *token, (holds, *holds_made)),
         Command::WakeToken { token } => tokens::wake(world, caller, *token),
         Command::RemoveFromLine { room_id, user_id, reason } => {
             blocks::remove(world, caller, *room_id, *user_id, reason)

@@ -186,6 +186,7 @@ impl Footprint {
             Command::IssueToken { .. }
             | Command::ActivateToken { .. }
             | Command::LeaveQueue { .. }
+            | Command::GoAway { .. }
             | Command::WakeToken { .. }
             | Command::IssuePass { .. }
             | Command::RemoveFromLine { .. }
@@ -283,6 +284,10 @@ impl Footprint {
                 self.rooms.push(room_id.general());
                 self.places.push((*user_id, room_id.general()));
                 self.demand.raise_audit(1);
+            }
+            Command::GoAway { token, holds, .. } => {
+                self.tokens.push(*token);
+                self.reservations.extend(holds);
             }
             Command::LeaveQueue { token } | Command::WakeToken { token } | Command::IssuePass { token } => {
                 self.tokens.push(*token);

@@ -4,6 +4,7 @@
 //! not claim its turn, may return to the head of the line).
 
 mod admission;
+mod away;
 mod block;
 mod draw;
 mod expectation;
@@ -25,6 +26,7 @@ mod wait;
 mod work;
 
 pub use admission::{can_be_activated, check_may_use, may_activate};
+pub use away::{Parting, Silence, SilentToken};
 pub use block::LineBlock;
 pub use draw::{
     BeaconWait, Draw, DrawPhase, DrawResult, DrawStatus, ENTRIES_PER_PLACING_MAX, EntrySet, OpeningOrder,

@@ -6,6 +6,8 @@ use crate::{line::OpeningOrder, money::Money, time::Span};
 pub const SEATS_PER_COMMAND_MAX: usize = 20;
 /// How many seats an operator may add or change in one command.
 pub const SEATS_PER_OPERATOR_COMMAND_MAX: usize = 100_000;
+/// How many holds of its user a command may name whose client goes away. A user with more keeps the turn as it is.
+pub const HOLDS_PER_PARTING_MAX: usize = 100;
 /// How many holds one command sweeps.
 pub const HOLDS_PER_SWEEP_MAX: u32 = 500;
 /// How many seats and how many payments of a cancelled concert one command winds up.
@@ -25,6 +27,10 @@ pub const ADMIT_PER_MINUTE_MAX: i64 = 1_000_000;
 /// How many tokens one advance of a line may handle: so many at the head, and so many overdue. The next advance handles
 /// the rest.
 pub const TOKENS_PER_ADVANCE_MAX: u32 = 500;
+
+/// How much time a token has left to be heard of after its client has gone away, such as a page that was closed: enough
+/// for a page that is loaded again over a slow network, and for a second device to ask.
+pub const AWAY_GRACE: Span = Span::from_secs(15);
 
 /// The longest time before the opening of a sale at which turns may be offered: shorter than any time to claim one.
 pub const OFFER_LEAD_MAX: Span = Span::from_secs(60);

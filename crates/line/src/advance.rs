@@ -1,9 +1,9 @@
 //! What the leader of a line does next.
 
-use crate::{peers::Peers, view::RoomView};
+use crate::{lines::HeardSince, peers::Peers, view::RoomView};
 use frontrow_domain::{
-    id::{Position, RoomId},
-    line::TurnOutlook,
+    id::RoomId,
+    line::{SilentToken, TurnOutlook},
     policy::{Policy, TOKENS_PER_ADVANCE_MAX},
     time::{Span, Time},
 };
@@ -17,7 +17,7 @@ pub struct NextAdvance {
     /// How many tokens at the head it may look at.
     pub limit: u32,
     /// The unresponsive ones among them.
-    pub unresponsive: Vec<Position>,
+    pub unresponsive: Vec<SilentToken>,
     /// What is expected of the turns; none if that cannot be said.
     pub outlook: Option<TurnOutlook>,
 }
@@ -62,7 +62,7 @@ pub fn next_advance(peers: &dyn Peers, room: RoomId, now: Time, policy: &Policy)
     let unresponsive = match offers {
         0 => Vec::new(),
         // Heartbeats are recorded by this machine's clock.
-        _ => peers.unresponsive(room, offers, now.minus(policy.dormant_after)),
+        _ => peers.unresponsive(room, offers, HeardSince::at(now, policy)),
     };
     let limit =
         offers.saturating_add(u32::try_from(unresponsive.len()).unwrap_or(u32::MAX)).min(TOKENS_PER_ADVANCE_MAX);

@@ -13,11 +13,12 @@ use crate::{
 use arc_swap::ArcSwap;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
-    line::TokenStatus,
+    line::{SilentToken, TokenStatus},
     policy::TOKENS_PER_ADVANCE_MAX,
     time::{Span, Time},
 };
 use frontrow_storage::{Line, SavedLineRecord};
+pub use last_seen::HeardSince;
 pub(crate) use last_seen::{LastSeen, Sighting};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -257,20 +258,35 @@ impl Lines {
     #[must_use]
     pub(crate) fn is_head_heard(&self, room: RoomId, since: Time) -> bool {
         let Some(cell) = self.rooms.load().get(&room).map(Arc::clone) else { return true };
-        let last_seen = cell.last_seen.reader(since);
+        let last_seen = cell.last_seen.reader(HeardSince::any(since));
         let (mut head, mut seen) = (0_usize, 0_usize);
         for position in cell.view().waiting_from_head(HEAD_SAMPLE * HEAD_SAMPLE).take(HEAD_SAMPLE) {
             head += 1;
-            seen += usize::from(last_seen.is_responsive(position));
+            seen += usize::from(last_seen.silence(position).is_none());
         }
         4 * seen >= head
+    }
+
+    /// Records that the token's client told this instance that it goes away. No lock.
+    pub fn record_parting(&self, token: TokenId, now: Time) {
+        if let Some(cell) = self.rooms.load().get(&token.room_id) {
+            cell.last_seen.note_parting(token.position, now);
+        }
+    }
+
+    /// Records that the clients of these tokens told another instance at `at` that they go away; a later sign of life
+    /// stands.
+    pub(crate) fn record_remote_partings(&self, room: RoomId, positions: impl Iterator<Item = Position>, at: Time) {
+        if let Some(cell) = self.rooms.load().get(&room) {
+            cell.last_seen.record_known_partings(positions, at);
+        }
     }
 
     /// The unresponsive tokens from the head on, in order: those that wait and were not seen since `since`. The search
     /// ends with `limit` responsive tokens, and looks no further than one advance does: at
     /// [`TOKENS_PER_ADVANCE_MAX`] positions.
     #[must_use]
-    pub fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
+    pub fn unresponsive(&self, room: RoomId, limit: u32, since: HeardSince) -> Vec<SilentToken> {
         let Some(cell) = self.rooms.load().get(&room).map(Arc::clone) else { return Vec::new() };
         let view = cell.view();
         let last_seen = cell.last_seen.reader(since);
@@ -280,10 +296,9 @@ impl Lines {
             if responsive >= limit {
                 break;
             }
-            if last_seen.is_responsive(position) {
-                responsive += 1;
-            } else {
-                unresponsive.push(position);
+            match last_seen.silence(position) {
+                None => responsive += 1,
+                Some(silence) => unresponsive.push(SilentToken { position, silence }),
             }
         }
         unresponsive

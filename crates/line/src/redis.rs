@@ -22,7 +22,7 @@ mod watch;
 pub use notices::Notice;
 
 use crate::{
-    lines::{Lines, Rebuild},
+    lines::{HeardSince, Lines, Rebuild},
     lock::lock,
     peers::{Down, Leadership, PeerFigures, PeerStatus, Peers, PeersError},
     record::{KnownHeartbeats, RecordTerms},
@@ -35,8 +35,8 @@ use follower::Follower;
 use frontrow_clock::Clock;
 use frontrow_domain::{
     changes::Changes,
-    id::{Position, ReservationId, RoomId, TokenId},
-    line::{Fence, Token},
+    id::{ReservationId, RoomId, TokenId},
+    line::{Fence, SilentToken, Token},
     policy::Policy,
     time::{Span, Time},
 };
@@ -264,7 +264,7 @@ impl Peers for RedisPeers {
         self.instance.follower.request(rooms, LineReading::Refresh);
     }
 
-    fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
+    fn unresponsive(&self, room: RoomId, limit: u32, since: HeardSince) -> Vec<SilentToken> {
         if !self.instance.client.is_up() || !self.instance.heartbeats.can_judge(room) {
             return Vec::new();
         }

@@ -1,7 +1,7 @@
 //! The only instance over its database: nothing crosses processes.
 
 use crate::{
-    lines::{Lines, Rebuild, RoomCell},
+    lines::{HeardSince, Lines, Rebuild, RoomCell},
     lock::lock,
     peers::{Leadership, PeerFigures, PeerStatus, Peers, PeersError},
     record::{KnownHeartbeats, RecordTerms, TakenUp},
@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use frontrow_domain::{
     changes::Changes,
     id::{Position, ReservationId, RoomId, TokenId},
-    line::{Fence, Token},
+    line::{Fence, SilentToken, Token},
     policy::Policy,
     sale::ReservationStatus,
     time::{Span, Time},
@@ -120,7 +120,7 @@ impl Peers for SoleInstance {
     /// Every commit is applied here: no view is old.
     fn request_refresh(&self, _rooms: Vec<RoomId>) {}
 
-    fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
+    fn unresponsive(&self, room: RoomId, limit: u32, since: HeardSince) -> Vec<SilentToken> {
         self.lines.unresponsive(room, limit, since)
     }
 

@@ -21,9 +21,11 @@ use crate::{
 };
 use frontrow_domain::{
     command::{Command, Idempotency, Issue, Request},
-    id::{ConcertId, RoomId, TokenId, UserId},
-    line::{EndReason, Fence, SignOfLife, Token, TokenState, TokenStatus, is_live_token, is_wake_due},
+    id::{ConcertId, ReservationId, RoomId, TokenId, UserId},
+    line::{EndReason, Fence, Parting, SignOfLife, Token, TokenState, TokenStatus, is_live_token, is_wake_due},
+    policy::HOLDS_PER_PARTING_MAX,
     refusal::{EntityKind, Refusal},
+    sale::ReservationStatus,
     time::Time,
     user::Caller,
 };
@@ -32,6 +34,7 @@ use frontrow_line::{
     view::{Place, RoomView},
 };
 use frontrow_signing::SignedToken;
+use frontrow_storage::{Page, ReservationFilter};
 use status::{Certainty, TokenStanding};
 use std::sync::Arc;
 
@@ -277,7 +280,8 @@ impl BoxOffice {
     fn note_sign_of_life(&self, signed: &SignedToken, sign: SignOfLife, state: Option<TokenState>, now: Time) {
         self.lines.record_heartbeat(signed.id, now);
         // Most polled tokens are waiting and have no turn to renew: for them the outages are not read.
-        if let Some(state @ (TokenState::Active { .. } | TokenState::Dormant { .. })) = state
+        if let Some(state) = state
+            && state != TokenState::Waiting
             && is_wake_due(state, sign, now, &self.policy, &self.store.outages())
         {
             let command = Command::WakeToken { token: signed.id };
@@ -365,6 +369,53 @@ impl BoxOffice {
     pub async fn leave_queue(&self, caller: Caller, token: &str) -> Result<(), ServiceError> {
         let place = self.verify_token(token).await?.id;
         self.leave_place(caller, place).await
+    }
+
+    /// Notes that the client of a token's own user goes away, such as a page that was closed. A waiting token counts as
+    /// unresponsive after [`AWAY_GRACE`](frontrow_domain::policy::AWAY_GRACE), an offered or active one has that long left;
+    /// any sign of life of it undoes that. Counts as a poll, so rate limits must be checked before.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] if the token is not the caller's.
+    pub async fn go_away(
+        &self,
+        caller: Caller,
+        VerifiedToken { signed, view }: &VerifiedToken,
+    ) -> Result<(), ServiceError> {
+        let (token, now) = (signed.id, self.now());
+        if SignOfLife::of(Some(caller), signed.user_id) != SignOfLife::ByOwner {
+            return Err(Refusal::NotFound { what: EntityKind::Token }.into());
+        }
+        let state = view.place(token.position).state;
+        match state.map_or(Parting::Nothing, |state| Parting::of(state, now)) {
+            Parting::Nothing => Ok(()),
+            Parting::Silent => {
+                self.lines.record_parting(token, now);
+                Ok(())
+            }
+            Parting::Shortened => {
+                let Some(row) = self.store.token(token).await? else { return Ok(()) };
+                let holds = if row.holds == 0 { Vec::new() } else { self.holds_of(signed.user_id).await? };
+                if holds.len() >= HOLDS_PER_PARTING_MAX {
+                    return Ok(());
+                }
+                let command = Command::GoAway { token, holds, holds_made: row.holds };
+                let _: Token = self.run(Caller::Buyer(signed.user_id), command).await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Reservations of a user that may hold seats, as many as one command may name.
+    async fn holds_of(&self, user: UserId) -> Result<Vec<ReservationId>, ServiceError> {
+        let filter = ReservationFilter {
+            user: Some(user),
+            status: Some(ReservationStatus::Pending),
+            ..ReservationFilter::default()
+        };
+        let limit = u32::try_from(HOLDS_PER_PARTING_MAX).unwrap_or(u32::MAX);
+        let rows = self.store.reservations(&filter, Page { after: None, limit }).await?;
+        Ok(rows.iter().map(|row| row.reservation_id).collect())
     }
 
     /// Moves a line as the leader with this fence.

@@ -43,6 +43,7 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(queue::events))
         .routes(routes!(queue::challenge))
         .routes(routes!(queue::activate))
+        .routes(routes!(queue::go_away))
         .routes(routes!(passes::issue))
         .routes(routes!(passes::end))
         .routes(routes!(receipts::receipt))

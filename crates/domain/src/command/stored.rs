@@ -81,7 +81,7 @@ mod tests {
             created_at: AT,
         };
         let ended = TokenState::Ended { at: LATER, reason: EndReason::Left, activated_at: Some(AT) };
-        let active = TokenState::Active { since: AT, until: LATER };
+        let active = TokenState::Active { since: AT, until: LATER, back_until: None };
         let cases: [(Decision, &str); 6] = [
             (
                 Ok(Outcome::Joined { token: token(active), issue: Issue::Existing }),

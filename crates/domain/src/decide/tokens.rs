@@ -1,17 +1,18 @@
 use super::{blocks::check_not_blocked, lanes::check_may_enter, operators::check_system};
 use crate::{
     command::{Decision, Issue, Outcome},
-    id::{ConcertId, Position, RoomId, TokenId},
+    id::{ConcertId, Position, ReservationId, RoomId, TokenId},
     line::{
-        EndReason, Fence, Room, Token, TokenState, TokenStatus, Turn, TurnOutlook, check_may_use, is_live_token,
-        is_valid_position, may_activate,
+        EndReason, Fence, Room, Silence, SilentToken, Token, TokenState, TokenStatus, Turn, TurnOutlook, check_may_use,
+        is_live_token, is_valid_position, may_activate,
     },
     policy::TOKENS_PER_ADVANCE_MAX,
     refusal::{EntityKind, Refusal},
+    sale::Reservation,
     user::Caller,
     world::World,
 };
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 pub(super) fn issue(world: &mut World, caller: Caller, room_id: RoomId, concert_id: Option<ConcertId>) -> Decision {
     let Some(user_id) = caller.user_id() else { return Err(Refusal::Forbidden) };
@@ -35,8 +36,9 @@ pub(super) fn issue(world: &mut World, caller: Caller, room_id: RoomId, concert_
         let mut token = old.after_deadline(world.now, &world.policy);
         if is_live_token(&token) {
             // A repeated request counts as a heartbeat.
-            if token.status() == TokenStatus::Dormant {
-                token = token.requeued()?;
+            let heard = if token.status() == TokenStatus::Dormant { token.requeued()? } else { token.back() };
+            if heard != token {
+                token = heard;
                 world.put_token(token);
             }
             return Ok(Outcome::Joined { token, issue: Issue::Existing });
@@ -61,13 +63,23 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
     let (now, policy) = (world.now, world.policy);
     let token = own(world, caller, id)?.after_deadline(now, &policy);
     match token.status() {
-        TokenStatus::Active => Ok(Outcome::Token(token)),
+        TokenStatus::Active => {
+            let heard = token.back();
+            if heard != token {
+                world.put_token(heard);
+            }
+            Ok(Outcome::Token(heard))
+        }
         TokenStatus::Offered => {
             let Some(mut room) = world.rooms.get(id.room_id).cloned() else {
                 return Err(Refusal::NotFound { what: EntityKind::Room });
             };
             keep_within_budget(world, &mut room);
             end_overdue(world, id.room_id);
+            let heard = token.back();
+            if heard != token {
+                world.put_token(heard);
+            }
             // Those who were told to wait come first; this one may be among them.
             activate_claimed(world, &mut room)?;
             let token = own(world, caller, id)?;
@@ -128,7 +140,9 @@ fn activate_claimed(world: &mut World, room: &mut Room) -> Result<u32, Refusal> 
             // Full: those behind keep their order.
             left.push(id);
         } else if may_activate(&token, active_in(world, room_id), room.max_active_tokens(), now) {
-            world.put_token(token.activated(now, &policy)?);
+            let active = token.activated(now, &policy)?;
+            let is_away = token.state.back_until().is_some();
+            world.put_token(if is_away { active.gone_away(now) } else { active });
             room.note_turn(Turn::Claimed);
             activated = activated.saturating_add(1);
         } else if token.is_offered(now) {
@@ -160,12 +174,35 @@ pub(super) fn leave(world: &mut World, caller: Caller, id: TokenId) -> Decision 
     Ok(Outcome::Token(token))
 }
 
+pub(super) fn go_away(
+    world: &mut World,
+    caller: Caller,
+    id: TokenId,
+    (holds, holds_made): (&[ReservationId], u32),
+) -> Decision {
+    let now = world.now;
+    let token = own(world, caller, id)?.after_deadline(now, &world.policy);
+    let is_here = |row: &Reservation| id.room_id.concert().is_none_or(|concert| concert == row.concert_id);
+    let is_held = |row: &Reservation| row.user_id == token.user_id && row.is_held(now) && is_here(row);
+    let holds_seats = || holds.iter().filter_map(|id| world.reservations.get(*id)).any(is_held);
+    // Seats that were held after these were read may be held still.
+    if token.status() == TokenStatus::Active && (token.holds != holds_made || holds_seats()) {
+        return Ok(Outcome::Token(token));
+    }
+    let away = token.gone_away(now);
+    if away != token {
+        world.put_token(away);
+    }
+    Ok(Outcome::Token(away))
+}
+
 pub(super) fn wake(world: &mut World, caller: Caller, id: TokenId) -> Decision {
     let (now, policy) = (world.now, world.policy);
     let token = own(world, caller, id)?.after_deadline(now, &policy);
     let token = match token.status() {
         TokenStatus::Active => token.renewed(now, &policy, &world.outages)?,
         TokenStatus::Dormant => token.requeued()?,
+        TokenStatus::Offered if token.state.back_until().is_some() => token.back(),
         TokenStatus::Waiting | TokenStatus::Offered | TokenStatus::Missed | TokenStatus::Ended => {
             return Ok(Outcome::Token(token));
         }
@@ -191,7 +228,7 @@ pub(super) fn advance(
     caller: Caller,
     room_id: RoomId,
     (fence, limit): (Fence, u32),
-    unresponsive: &[Position],
+    unresponsive: &[SilentToken],
     outlook: Option<&TurnOutlook>,
 ) -> Decision {
     check_system(caller)?;
@@ -218,7 +255,8 @@ pub(super) fn advance(
     let turns = room
         .turns_to_offer((counts.active, counts.offered), outlook, now, policy.offer_lead)
         .min(i64::from(limit.min(TOKENS_PER_ADVANCE_MAX)));
-    let unresponsive: HashSet<Position> = unresponsive.iter().copied().collect();
+    let unresponsive: HashMap<Position, Silence> =
+        unresponsive.iter().map(|token| (token.position, token.silence)).collect();
     let (mut offered, mut made_dormant) = (0_u32, 0_u32);
     for id in world.head.remove(&room_id).unwrap_or_default() {
         if i64::from(offered) >= turns {
@@ -226,8 +264,12 @@ pub(super) fn advance(
         }
         let Some(token) = world.token(id).filter(|token| token.status() == TokenStatus::Waiting) else { continue };
         room.cursor = room.cursor.max(id.position);
-        // The leader may not have received the token's issue yet, which counts as a heartbeat too.
-        if unresponsive.contains(&id.position) && now.since(token.issued_at) >= policy.dormant_after {
+        let is_silent = unresponsive.get(&id.position).is_some_and(|silence| match silence {
+            Silence::Away => true,
+            // The leader may not have received the token's issue yet, which counts as a heartbeat too.
+            Silence::Unheard => now.since(token.issued_at) >= policy.dormant_after,
+        });
+        if is_silent {
             world.put_token(token.made_dormant(now, &policy)?);
             made_dormant = made_dormant.saturating_add(1);
         } else {

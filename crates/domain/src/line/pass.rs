@@ -32,13 +32,17 @@ impl Token {
     /// # Errors
     /// It is in another state.
     pub fn extended_for_pass(self, now: Time, policy: &Policy, outages: &Outages) -> Result<Self, WrongState> {
-        let TokenState::Active { since, until } = self.state else {
+        let TokenState::Active { since, until, .. } = self.state.back() else {
             return Err(WrongState { from: self.status(), to: TokenStatus::Active });
         };
         let limit = outages.limit_of(since, policy);
         let wanted = now.plus(PASS_LIFE).min(limit);
         let is_worth_it = wanted > until && (wanted == limit || wanted.since(until) >= policy.renew_step());
-        if is_worth_it { self.entered(TokenState::Active { since, until: wanted }) } else { Ok(self) }
+        if is_worth_it {
+            self.entered(TokenState::Active { since, until: wanted, back_until: None })
+        } else {
+            Ok(self.back())
+        }
     }
 
     /// The pass of an active token at `now`; none in any other state.

@@ -65,6 +65,8 @@ pub enum TokenState {
         /// When it was claimed while the room was full; none before that. Such tokens are activated in this order, before
         /// any other.
         claimed_at: Option<Time>,
+        /// The deadline that it gets back if its client is heard of; none unless its client has gone away.
+        back_until: Option<Time>,
     },
     /// Did not claim its turn.
     Missed {
@@ -77,6 +79,8 @@ pub enum TokenState {
         since: Time,
         /// When it ends.
         until: Time,
+        /// The deadline that it gets back if its owner is heard of; none unless its client has gone away.
+        back_until: Option<Time>,
     },
     /// Paid, left or expired. Final.
     Ended {
@@ -115,6 +119,16 @@ impl TokenState {
         }
     }
 
+    /// The deadline that an offered or active token gets back if its client is heard of; none unless its client has gone
+    /// away.
+    #[must_use]
+    pub const fn back_until(self) -> Option<Time> {
+        match self {
+            Self::Offered { back_until, .. } | Self::Active { back_until, .. } => back_until,
+            Self::Waiting | Self::Dormant { .. } | Self::Missed { .. } | Self::Ended { .. } => None,
+        }
+    }
+
     /// When an offered token was claimed while the room was full; none in any other state.
     #[must_use]
     pub const fn claimed_at(self) -> Option<Time> {
@@ -148,9 +162,13 @@ impl TokenState {
     pub const fn extended(self, by: Span) -> Self {
         match self {
             Self::Dormant { until } => Self::Dormant { until: until.plus(by) },
-            Self::Offered { until, claimed_at } => Self::Offered { until: until.plus(by), claimed_at },
+            Self::Offered { until, claimed_at, back_until } => {
+                Self::Offered { until: until.plus(by), claimed_at, back_until: later(back_until, by) }
+            }
             Self::Missed { until } => Self::Missed { until: until.plus(by) },
-            Self::Active { since, until } => Self::Active { since, until: until.plus(by) },
+            Self::Active { since, until, back_until } => {
+                Self::Active { since, until: until.plus(by), back_until: later(back_until, by) }
+            }
             Self::Waiting | Self::Ended { .. } => self,
         }
     }
@@ -166,6 +184,13 @@ impl TokenState {
             Self::Active { .. } => matches!(next, Self::Active { .. } | Self::Ended { .. }),
             Self::Ended { .. } => false,
         }
+    }
+}
+
+const fn later(deadline: Option<Time>, by: Span) -> Option<Time> {
+    match deadline {
+        Some(deadline) => Some(deadline.plus(by)),
+        None => None,
     }
 }
 

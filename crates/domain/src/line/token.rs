@@ -157,7 +157,7 @@ impl Token {
     /// # Errors
     /// It is in another state.
     pub fn offered(self, now: Time, policy: &Policy) -> Result<Self, WrongState> {
-        self.entered(TokenState::Offered { until: now.plus(policy.claim_window), claimed_at: None })
+        self.entered(TokenState::Offered { until: now.plus(policy.claim_window), claimed_at: None, back_until: None })
     }
 
     /// The offered token after a claim that found the room full: it gets the whole window again, and its place among the
@@ -170,7 +170,7 @@ impl Token {
             return Err(WrongState { from: self.status(), to: TokenStatus::Offered });
         };
         let claimed_at = Some(claimed_at.unwrap_or(now));
-        self.entered(TokenState::Offered { until: now.plus(policy.claim_window), claimed_at })
+        self.entered(TokenState::Offered { until: now.plus(policy.claim_window), claimed_at, back_until: None })
     }
 
     /// The offered token activated (사용자활성화).
@@ -180,7 +180,7 @@ impl Token {
     pub fn activated(self, now: Time, policy: &Policy) -> Result<Self, WrongState> {
         let until = now.plus(policy.idle_span().min(policy.active_limit));
         match self.state {
-            TokenState::Offered { .. } => self.entered(TokenState::Active { since: now, until }),
+            TokenState::Offered { .. } => self.entered(TokenState::Active { since: now, until, back_until: None }),
             _ => Err(WrongState { from: self.status(), to: TokenStatus::Active }),
         }
     }
@@ -210,11 +210,11 @@ impl Token {
     /// # Errors
     /// It is in another state.
     pub fn renewed(self, now: Time, policy: &Policy, outages: &Outages) -> Result<Self, WrongState> {
-        let TokenState::Active { since, until } = self.state else {
+        let TokenState::Active { since, until, .. } = self.state.back() else {
             return Err(WrongState { from: self.status(), to: TokenStatus::Active });
         };
         let idle_until = now.plus(policy.idle_span()).min(outages.limit_of(since, policy));
-        self.entered(TokenState::Active { since, until: until.max(idle_until) })
+        self.entered(TokenState::Active { since, until: until.max(idle_until), back_until: None })
     }
 
     /// The active token after a hold that ends at `hold_until`: it lives until there was time to pay. It keeps that
@@ -223,11 +223,11 @@ impl Token {
     /// # Errors
     /// It is in another state.
     pub fn extended_for_hold(self, hold_until: Time, policy: &Policy) -> Result<Self, WrongState> {
-        let TokenState::Active { since, until } = self.state else {
+        let TokenState::Active { since, until, .. } = self.state.back() else {
             return Err(WrongState { from: self.status(), to: TokenStatus::Active });
         };
         let until = until.max(hold_until.plus(policy.pay_grace));
-        let token = self.entered(TokenState::Active { since, until })?;
+        let token = self.entered(TokenState::Active { since, until, back_until: None })?;
         Ok(Self { holds: token.holds.saturating_add(1), ..token })
     }
 
@@ -319,22 +319,23 @@ impl SignOfLife {
     }
 }
 
-/// Whether a sign of life should wake the token: a dormant one always, an active one if the sign is of its owner and the
-/// renewal would move its deadline by a step, or to its absolute limit. A smaller gain is not worth a command. Clients
+/// Whether a sign of life should wake the token: a dormant one always, and an offered one whose client had gone away; an
+/// active one if the sign is of its owner, and its client had gone away or the renewal would move its deadline by a step,
+/// or to its absolute limit. A smaller gain is not worth a command. Clients
 /// poll at intervals longer than a step, so each poll renews, and one that is lost costs nothing.
 #[must_use]
 pub fn is_wake_due(state: TokenState, sign: SignOfLife, now: Time, policy: &Policy, outages: &Outages) -> bool {
     match state {
         TokenState::Dormant { .. } => true,
+        TokenState::Offered { back_until, .. } => back_until.is_some(),
         TokenState::Active { .. } if sign == SignOfLife::ByToken => false,
-        TokenState::Active { since, until } => {
+        TokenState::Active { back_until: Some(_), .. } => true,
+        TokenState::Active { since, until, .. } => {
             let limit = outages.limit_of(since, policy);
             let renewed = now.plus(policy.idle_span()).min(limit);
             renewed > until && (renewed == limit || renewed.since(until) >= policy.renew_step())
         }
-        TokenState::Waiting | TokenState::Offered { .. } | TokenState::Missed { .. } | TokenState::Ended { .. } => {
-            false
-        }
+        TokenState::Waiting | TokenState::Missed { .. } | TokenState::Ended { .. } => false,
     }
 }
 
@@ -477,7 +478,7 @@ mod tests {
         let step = START.plus(policy.renew_step());
         assert!(!due(&active, step.minus(Span::from_micros(1))));
         assert!(due(&active, step));
-        let until = |until| Token { state: TokenState::Active { since: START, until }, ..active };
+        let until = |until| Token { state: TokenState::Active { since: START, until, back_until: None }, ..active };
         let nearly = START.plus(policy.active_limit).minus(Span::from_micros(1));
         assert!(due(&until(nearly), nearly), "the last renewal reaches the limit");
         let at_its_limit = until(START.plus(policy.active_limit));
@@ -527,9 +528,9 @@ mod tests {
         [
             TokenState::Waiting,
             TokenState::Dormant { until },
-            TokenState::Offered { until, claimed_at: None },
+            TokenState::Offered { until, claimed_at: None, back_until: None },
             TokenState::Missed { until },
-            TokenState::Active { since: START, until },
+            TokenState::Active { since: START, until, back_until: None },
             TokenState::Ended { at: START, reason: EndReason::Left, activated_at: Some(START) },
         ]
     }

@@ -25,6 +25,9 @@ pub struct TokenColumns {
     /// When it was claimed while the room was full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed_at: Option<Time>,
+    /// The deadline that it gets back if its client is heard of, after that has gone away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_until: Option<Time>,
     /// When it ended (the specification's `expired_at`).
     pub expired_at: Option<Time>,
     /// Why it ended.
@@ -47,6 +50,7 @@ impl From<Token> for TokenColumns {
             activated_at: token.state.activated_at(),
             deadline: token.state.deadline(),
             claimed_at: token.state.claimed_at(),
+            back_until: token.state.back_until(),
             expired_at: token.expired_at(),
             end_reason: token.end_reason(),
             turns_passed: token.turns_passed,
@@ -63,16 +67,20 @@ impl TryFrom<TokenColumns> for Token {
             (TokenStatus::Waiting, None, None, None, None) => TokenState::Waiting,
             (TokenStatus::Dormant, Some(until), None, None, None) => TokenState::Dormant { until },
             (TokenStatus::Offered, Some(until), None, None, None) => {
-                TokenState::Offered { until, claimed_at: row.claimed_at }
+                TokenState::Offered { until, claimed_at: row.claimed_at, back_until: row.back_until }
             }
             (TokenStatus::Missed, Some(until), None, None, None) => TokenState::Missed { until },
-            (TokenStatus::Active, Some(until), Some(since), None, None) => TokenState::Active { since, until },
+            (TokenStatus::Active, Some(until), Some(since), None, None) => {
+                TokenState::Active { since, until, back_until: row.back_until }
+            }
             (TokenStatus::Ended, None, activated_at, Some(at), Some(reason)) => {
                 TokenState::Ended { at, reason, activated_at }
             }
             _ => return Err(ContradictoryColumns { table: "waiting_token" }),
         };
-        if row.claimed_at != state.claimed_at() {
+        let is_later =
+            row.back_until.is_none_or(|back_until| row.deadline.is_some_and(|deadline| deadline < back_until));
+        if row.claimed_at != state.claimed_at() || row.back_until != state.back_until() || !is_later {
             return Err(ContradictoryColumns { table: "waiting_token" });
         }
         Ok(Self {

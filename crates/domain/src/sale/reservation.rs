@@ -243,6 +243,12 @@ impl Reservation {
         }
     }
 
+    /// Whether it holds its seat at `now`, unpaid.
+    #[must_use]
+    pub fn is_held(&self, now: Time) -> bool {
+        self.state == ReservationState::Pending && now < self.expires_at
+    }
+
     /// Whether it is a hold past its end that has not been swept.
     #[must_use]
     pub fn is_overdue(&self, now: Time) -> bool {

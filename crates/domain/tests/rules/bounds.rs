@@ -11,7 +11,7 @@ use frontrow_domain::{
     },
     footprint::{Demand, Footprint},
     id::{ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, SeatId},
-    line::{Fence, ROOMS_SHARED_MAX, ShareScope},
+    line::{Fence, ROOMS_SHARED_MAX, ShareScope, SilentToken},
     money::Money,
     outbox::CLAIM_MAX,
     points::Settlement,
@@ -62,7 +62,7 @@ fn too_much() -> Vec<(Caller, Command)> {
     let long = "x".repeat(LONG);
     let concert_id = ConcertId::new(1);
     let too_many = usize::try_from(WIND_UP_MAX).unwrap() + 1;
-    let unresponsive = (1..=i64::from(TOKENS_PER_ADVANCE_MAX) + 1).map(Position).collect();
+    let unresponsive = (1..=i64::from(TOKENS_PER_ADVANCE_MAX) + 1).map(Position).map(SilentToken::unheard).collect();
     let Command::Register(mut newcomer) = register(MINJI) else { panic!("another command") };
     newcomer.name.clone_from(&long);
     let first_of_all = newcomer.clone();

@@ -353,7 +353,7 @@ fn wake_all(office: &mut SaleModel, tokens: &[(Caller, TokenId)]) {
     for (_, id) in tokens {
         let Some(token) = office.model.tokens.get_mut(id) else { panic!("there is no {id:?}") };
         let TokenState::Active { since, .. } = token.state else { panic!("{token:?} is not active") };
-        token.state = TokenState::Active { since, until: office.now.plus(Span::from_secs(60)) };
+        token.state = TokenState::Active { since, back_until: None, until: office.now.plus(Span::from_secs(60)) };
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod admission;
+mod away;
 mod blocks;
 mod bounds;
 mod concerts;

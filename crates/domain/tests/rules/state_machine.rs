@@ -13,13 +13,13 @@ use frontrow_domain::{
     command::{Answer, Command, ConcertChange, Idempotency, NewBlock, Replay, Request, RoomChange},
     decide::decide_all,
     footprint::Footprint,
-    id::{EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId},
-    line::{Fence, TokenStatus, is_live_token},
+    id::{EventId, PaymentId, ReservationId, RoomId, SeatId, TokenId},
+    line::{Fence, SilentToken, TokenStatus, is_live_token},
     model::Model,
     money::Money,
     outbox::{EventPayload, LEASE, OutboxEvent},
     policy::Policy,
-    sale::ReservationStatus,
+    sale::{Reservation, ReservationStatus},
     time::{Span, Time},
     user::Caller,
 };
@@ -205,12 +205,19 @@ impl Machine {
             Action::Leave { user, room } => {
                 (USERS[*user], Command::LeaveQueue { token: self.token(*user, room_of(room), 1) })
             }
+            Action::GoAway { user, room } => {
+                let token = self.token(*user, room_of(room), 1);
+                let own = |row: &&Reservation| Some(row.user_id) == USERS[*user].user_id();
+                let holds = self.model.reservations.values().filter(own).map(|row| row.reservation_id).collect();
+                let holds_made = self.model.tokens.get(&token).map_or(0, |row| row.holds);
+                (USERS[*user], Command::GoAway { token, holds, holds_made })
+            }
             Action::KeepOut { user, room, seconds } => (BOSS, self.keep_out(*user, room_of(room), *seconds)),
             Action::Advance { room, unresponsive } => {
                 let room_id = room_of(room);
                 let line = self.model.tokens.keys().filter(|id| id.room_id == room_id);
                 let nod = |id: &&TokenId| *unresponsive > 200 && (id.position.0 + i64::from(*unresponsive)) % 3 == 0;
-                let unresponsive: Vec<Position> = line.filter(nod).map(|id| id.position).collect();
+                let unresponsive = line.filter(nod).map(|id| SilentToken::unheard(id.position)).collect();
                 (CLOCK, Command::AdvanceRoom { room_id, fence: Fence(0), limit: 10, unresponsive, outlook: None })
             }
             Action::Hold { user, seats, odd } => {

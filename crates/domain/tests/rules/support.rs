@@ -10,7 +10,7 @@ use frontrow_domain::{
         Settlements,
     },
     id::{AuditId, ConcertId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Fence, Room, Token, TokenStatus},
+    line::{Fence, Room, SilentToken, Token, TokenStatus},
     model::Model,
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
@@ -347,6 +347,11 @@ pub(crate) fn leave(token: TokenId) -> Command {
     Command::LeaveQueue { token }
 }
 
+/// The client of a token with which no seats were held goes away.
+pub(crate) fn go_away(token: TokenId) -> Command {
+    Command::GoAway { token, holds: Vec::new(), holds_made: 0 }
+}
+
 pub(crate) fn wake(token: TokenId) -> Command {
     Command::WakeToken { token }
 }
@@ -364,7 +369,7 @@ pub(crate) fn advance_past(room_id: RoomId, unresponsive: &[i64]) -> Command {
         room_id,
         fence: Fence(0),
         limit: 100,
-        unresponsive: unresponsive.iter().copied().map(Position).collect(),
+        unresponsive: unresponsive.iter().copied().map(Position).map(SilentToken::unheard).collect(),
         outlook: None,
     }
 }

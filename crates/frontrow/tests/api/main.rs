@@ -6,6 +6,7 @@ mod access;
 mod account_forms;
 mod account_pages;
 mod accounts;
+mod away;
 mod books;
 mod caching;
 mod concert_life;

@@ -6,6 +6,7 @@ use frontrow_domain::{
     id::{RoomId, UserId},
     user::{NewUser, Role},
 };
+use frontrow_line::HeardSince;
 use frontrow_service::testing;
 use frontrow_testkit::{ApiAnswer, Server};
 use reqwest::Method;
@@ -165,7 +166,7 @@ async fn a_poll_over_its_limit_is_no_sign_of_life() {
     let poll = format!("/queue/tokens/{}/position", joined["token"].as_str().unwrap());
     let unresponsive = || {
         let now = server.clock.now();
-        !testing::peers(&server.app().office).unresponsive(RoomId::HOUSE, 1, now).is_empty()
+        !testing::peers(&server.app().office).unresponsive(RoomId::HOUSE, 1, HeardSince::any(now)).is_empty()
     };
     let mut refused = 0;
     for _ in 0..100 {

@@ -4,6 +4,7 @@ use crate::{
     shop::{BUYER, CLAIM, CONCERT, Shop, fan, join, sign_in},
     window::{Browser, Screen, Wishes},
 };
+use frontrow_domain::time::Time;
 use frontrow_testkit::Client;
 use serde_json::json;
 
@@ -94,6 +95,40 @@ async fn two_browsers_of_one_buyer_show_one_place() {
     other.element("[data-scene^=ended]").await;
     browser.close().await;
     other.close().await;
+}
+
+/// The end of a token's state, as its row says.
+async fn deadline(client: &Client, token: &str) -> Time {
+    let row = client.get(&format!("/queue/tokens/{token}")).await.expect(200);
+    serde_json::from_value(row["deadline"].clone()).unwrap()
+}
+
+#[tokio::test]
+async fn a_turn_is_as_it_was_after_a_reload_and_about_to_end_after_its_page_was_closed() {
+    let shop = Shop::open_with(&["--max-active", "1"]);
+    let browser = shop.browser(Wishes::default()).await;
+    sign_in(&browser, BUYER).await;
+    join(&browser, CONCERT).await;
+    browser.click(CLAIM).await;
+    browser.arrive(&format!("/concerts/{CONCERT}/seats")).await;
+    browser.element("#seats").await;
+    let buyer = shop.client(BUYER).await;
+    let tokens = buyer.get("/queue/tokens").await.expect(200);
+    let token = tokens["items"][0]["token"].as_str().unwrap().to_owned();
+    let before = deadline(&buyer, &token).await;
+    browser.driver.refresh().await.unwrap();
+    browser.element("#seats").await;
+    frontrow_testkit::wait_until("the turn is as it was", async || deadline(&buyer, &token).await >= before).await;
+    // The other tab keeps the browser open.
+    let tab = browser.driver.window().await.unwrap();
+    browser.driver.new_tab().await.unwrap();
+    let other = browser.driver.windows().await.unwrap().into_iter().find(|window| *window != tab).unwrap();
+    let before = deadline(&buyer, &token).await;
+    browser.driver.close_window().await.unwrap();
+    browser.driver.switch_to_window(other).await.unwrap();
+    // Nothing else brings the end of a turn nearer.
+    frontrow_testkit::wait_until("the turn ends sooner", async || deadline(&buyer, &token).await < before).await;
+    browser.close().await;
 }
 
 /// How many streams the server has open, and how often one was opened.

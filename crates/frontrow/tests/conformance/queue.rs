@@ -2,16 +2,17 @@
 
 mod fixture;
 
-use fixture::{HOUSE, QueueFixture, START, at, buyer, empty_line, positions, user_id};
+use fixture::{HOUSE, QueueFixture, START, at, buyer, empty_line, user_id};
 use frontrow_domain::{
     command::{Command, Outcome, RoomChange},
     id::{Position, RoomId},
-    line::{Gate, Room, TokenStatus},
+    line::{Gate, Room, Silence, SilentToken, TokenStatus},
     money::Money,
+    policy::AWAY_GRACE,
     time::{Span, Time},
     user::Caller,
 };
-use frontrow_line::{Peers, Rebuild, view::RoomView};
+use frontrow_line::{HeardSince, Peers, Rebuild, view::RoomView};
 use frontrow_storage::Line;
 use frontrow_testkit::PATIENCE;
 use std::time::Duration;
@@ -24,6 +25,7 @@ every_queue!(
     a_dormant_token_that_returns_is_at_the_head,
     a_missed_turn_can_be_recalled,
     unresponsive_tokens_are_found_and_responsive_ones_are_not,
+    a_token_whose_client_went_away_is_unresponsive_after_the_grace,
     building_a_room_counts_every_token_as_just_seen,
     a_due_hold_is_handed_out_once,
     a_hold_that_was_cancelled_or_paid_is_never_due,
@@ -97,7 +99,7 @@ pub(crate) async fn a_dormant_token_that_returns_is_at_the_head(queue: &dyn Peer
     office.one(buyer(1), Command::WakeToken { token: at(1) });
     assert_eq!((office.status(1), office.ahead(1), office.ahead(5)), (TokenStatus::Waiting, 0, 0));
     assert_eq!(office.view().total_waiting(), 7);
-    assert_eq!(office.queue.unresponsive(HOUSE, 10, START), []);
+    assert_eq!(office.queue.unresponsive(HOUSE, 10, HeardSince::any(START)), []);
 
     // A token that is issued after the return has it in front, and one that was issued before does not.
     office.later(Span::from_secs(2));
@@ -141,7 +143,7 @@ pub(crate) async fn a_missed_turn_can_be_recalled(queue: &dyn Peers) {
 /// the heartbeats of the other instances.
 async fn silent(queue: &dyn Peers, since: Time) -> usize {
     for _ in 0..2_000 {
-        let silent = queue.unresponsive(HOUSE, 20, since).len();
+        let silent = queue.unresponsive(HOUSE, 20, HeardSince::any(since)).len();
         if silent > 0 {
             return silent;
         }
@@ -154,18 +156,44 @@ pub(crate) async fn unresponsive_tokens_are_found_and_responsive_ones_are_not(qu
     let mut office = QueueFixture::open(queue, 0).await;
     office.join(1..=20);
     let later = START.plus(Span::from_secs(60));
-    assert_eq!(queue.unresponsive(HOUSE, 20, START), [], "who was just issued a token is awake");
+    assert_eq!(queue.unresponsive(HOUSE, 20, HeardSince::any(START)), [], "who was just issued a token is awake");
     assert_eq!(silent(queue, later).await, 20);
     for awake in [3, 5, 6, 9] {
         queue.lines().record_heartbeat(at(awake), later);
     }
-    assert_eq!(queue.unresponsive(HOUSE, 3, later), positions(&[1, 2, 4]), "three awake are enough");
-    assert_eq!(queue.unresponsive(HOUSE, 4, later), positions(&[1, 2, 4, 7, 8]));
+    assert_eq!(queue.unresponsive(HOUSE, 3, HeardSince::any(later)), unheard(&[1, 2, 4]), "three awake are enough");
+    assert_eq!(queue.unresponsive(HOUSE, 4, HeardSince::any(later)), unheard(&[1, 2, 4, 7, 8]));
     office.leave(4);
     office.leave(5);
-    assert_eq!(queue.unresponsive(HOUSE, 3, later), positions(&[1, 2, 7, 8]), "who has left is neither");
+    assert_eq!(queue.unresponsive(HOUSE, 3, HeardSince::any(later)), unheard(&[1, 2, 7, 8]), "who has left is neither");
     queue.lines().record_heartbeat(at(1_000_000_000_000), later);
-    assert_eq!(queue.unresponsive(RoomId::new(7), 3, later), []);
+    assert_eq!(queue.unresponsive(RoomId::new(7), 3, HeardSince::any(later)), []);
+}
+
+fn unheard(of: &[i64]) -> Vec<SilentToken> {
+    of.iter().copied().map(Position).map(SilentToken::unheard).collect()
+}
+
+pub(crate) async fn a_token_whose_client_went_away_is_unresponsive_after_the_grace(queue: &dyn Peers) {
+    let mut office = QueueFixture::open(queue, 0).await;
+    office.join(1..=20);
+    let away = START.plus(Span::from_secs(1));
+    for parted in [2, 5] {
+        queue.lines().record_parting(at(parted), away);
+    }
+    // The queue can judge.
+    assert_eq!(silent(queue, START.plus(Span::from_secs(60))).await, 20);
+    let unresponsive = |now| queue.unresponsive(HOUSE, 20, HeardSince::at(now, &office.policy));
+    let gone = |of: &[i64]| {
+        let token = |position: &i64| SilentToken { position: Position(*position), silence: Silence::Away };
+        of.iter().map(token).collect::<Vec<_>>()
+    };
+    let after = away.plus(AWAY_GRACE);
+    assert_eq!(unresponsive(after), []);
+    let later = after.plus(Span::from_secs(1));
+    assert_eq!(unresponsive(later), gone(&[2, 5]));
+    queue.lines().record_heartbeat(at(5), later);
+    assert_eq!(unresponsive(later), gone(&[2]), "the other is back");
 }
 
 pub(crate) async fn building_a_room_counts_every_token_as_just_seen(queue: &dyn Peers) {
@@ -174,7 +202,7 @@ pub(crate) async fn building_a_room_counts_every_token_as_just_seen(queue: &dyn 
     office.later(Span::from_secs(600));
     assert_eq!(silent(queue, office.now).await, 20);
     queue.rebuild(office.line(), Rebuild::Replace).await;
-    assert_eq!(queue.unresponsive(HOUSE, 20, office.now), []);
+    assert_eq!(queue.unresponsive(HOUSE, 20, HeardSince::any(office.now)), []);
 }
 
 pub(crate) async fn a_due_hold_is_handed_out_once(queue: &dyn Peers) {

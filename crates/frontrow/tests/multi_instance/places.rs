@@ -10,6 +10,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::Caller,
 };
+use frontrow_line::HeardSince;
 use frontrow_service::{drafts::ConcertDraft, testing};
 use frontrow_testkit::{
     Client, START, Server, draft, eventually,
@@ -166,7 +167,7 @@ async fn a_token_that_another_instance_just_issued_is_not_made_dormant() {
 /// Whether the instance has the heartbeats of the others: a token that none has seen since the end of time is
 /// silent.
 fn can_judge(server: &Server, room: RoomId) -> bool {
-    !testing::peers(&server.app().office).unresponsive(room, 1, Time::MAX).is_empty()
+    !testing::peers(&server.app().office).unresponsive(room, 1, HeardSince::any(Time::MAX)).is_empty()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,7 +13,7 @@ use frontrow_domain::{
     user::Caller,
 };
 use frontrow_line::{
-    Leadership, Peers,
+    HeardSince, Leadership, Peers,
     redis::{Notice, RedisSettings},
 };
 use frontrow_storage::Store;
@@ -57,7 +57,7 @@ async fn goes_on(office: &mut RedisFixture) {
     for instance in 0..2 {
         until("the views to go on", || office.view(instance).cursor() == cursor).await;
         let queue = &office.instances[instance].queue;
-        assert!(queue.unresponsive(HOUSE, 100, Time::from_micros(i64::MAX)).is_empty(), "no token is unresponsive");
+        assert!(queue.unresponsive(HOUSE, 100, HeardSince::any(Time::MAX)).is_empty(), "no token is unresponsive");
         let from = Instant::now();
         while queue.lead(&[(HOUSE, Fence(0))], Span::from_secs(2)).await[0] == Leadership::Follower {
             assert!(from.elapsed() < PATIENCE, "an instance must move the line");

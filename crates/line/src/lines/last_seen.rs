@@ -1,17 +1,26 @@
-//! When each token in a line was last seen, and whether only this instance knows: four bytes a position, written and
-//! read without a lock.
+//! When each token in a line was last seen, whether its client went away then, and whether only this instance knows: four
+//! bytes a position, written and read without a lock.
 
 use crate::slots::{SlotReader, Slots};
-use frontrow_domain::{id::Position, time::Time};
+use frontrow_domain::{
+    id::Position,
+    line::Silence,
+    policy::{AWAY_GRACE, Policy},
+    time::Time,
+};
 use std::sync::atomic::Ordering;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
-/// The seconds of slots count from 2020, and last until 2088.
+/// The seconds of slots count from 2020, and last until 2054.
 const FIRST_SECOND: i64 = 1_577_836_800;
 /// The lowest bit of a slot: this instance saw the token, and has not published it since.
 const UNPUBLISHED: u32 = 1;
+/// The bit above it: the token's client went away then. Of two moments the later stands, so a sign of life takes it back.
+const AWAY: u32 = 2;
+/// How many bits stand below the seconds.
+const MARKS: u32 = 2;
 
-/// Twice the whole seconds, and [`UNPUBLISHED`], by position; chunks without a waiting token are dropped.
+/// Four times the whole seconds, [`AWAY`] and [`UNPUBLISHED`], by position; chunks without a waiting token are dropped.
 #[derive(Debug, Default)]
 pub(crate) struct LastSeen(Slots);
 
@@ -22,16 +31,52 @@ pub(crate) struct Sighting {
     slot: u32,
 }
 
+impl Sighting {
+    /// Whether the token's client went away then.
+    pub(crate) const fn is_parting(self) -> bool {
+        self.slot & AWAY != 0
+    }
+
+    /// How many whole seconds before `now` it was.
+    pub(crate) fn age_seconds(self, now: Time) -> u32 {
+        (slot_at(now) >> MARKS).saturating_sub(self.slot >> MARKS)
+    }
+}
+
+/// The moments that tell unresponsive tokens from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeardSince {
+    /// A token is unresponsive if it was not heard of since then,
+    pub unheard: Time,
+    /// or if its client went away before then, and was not heard of since.
+    pub away: Time,
+}
+
+impl HeardSince {
+    /// Those of a line at `now`.
+    #[must_use]
+    pub const fn at(now: Time, policy: &Policy) -> Self {
+        Self { unheard: now.minus(policy.dormant_after), away: now.minus(AWAY_GRACE) }
+    }
+
+    /// The same moment for all tokens, whether their clients went away or not.
+    #[must_use]
+    pub const fn any(since: Time) -> Self {
+        Self { unheard: since, away: since }
+    }
+}
+
 /// The times, to be compared with one moment.
 pub(super) struct LastSeenReader {
     slots: SlotReader,
-    since: u32,
+    unheard: u32,
+    away: u32,
 }
 
 /// The slot of a token that was last seen at this moment, and published.
 fn slot_at(at: Time) -> u32 {
     let seconds = at.micros().div_euclid(MICROS_PER_SECOND) - FIRST_SECOND;
-    u32::try_from(seconds.clamp(0, i64::from(u32::MAX >> 1))).unwrap_or(0) << 1
+    u32::try_from(seconds.clamp(0, i64::from(u32::MAX >> MARKS))).unwrap_or(0) << MARKS
 }
 
 impl LastSeen {
@@ -61,9 +106,25 @@ impl LastSeen {
         }
     }
 
+    /// Notes that the client of a token told this instance that it goes away. One store; nothing if it has no slot.
+    pub(super) fn note_parting(&self, position: Position, now: Time) {
+        if let Some(slot) = self.0.read().slot(position) {
+            slot.store(slot_at(now) | AWAY | UNPUBLISHED, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that the clients of tokens went away at a moment that may be before the last time, as all instances know.
+    pub(super) fn record_known_partings(&self, positions: impl Iterator<Item = Position>, at: Time) {
+        self.record(positions, slot_at(at) | AWAY);
+    }
+
     /// Notes that tokens were seen at a moment that may be before the last time, as all instances know.
     pub(super) fn record_known(&self, positions: impl Iterator<Item = Position>, at: Time) {
-        let (slots, seen) = (self.0.read(), slot_at(at));
+        self.record(positions, slot_at(at));
+    }
+
+    fn record(&self, positions: impl Iterator<Item = Position>, seen: u32) {
+        let slots = self.0.read();
         for slot in positions.filter_map(|position| slots.slot(position)) {
             slot.fetch_max(seen, Ordering::Relaxed);
         }
@@ -89,12 +150,12 @@ impl LastSeen {
         }
     }
 
-    /// Takes over which tokens `before` saw since `since` and did not publish.
+    /// Takes over which tokens `before` saw since `since` and did not publish. Whose client had gone away is forgotten: a sign of life elsewhere may have been missed.
     pub(crate) fn keep_unpublished_of(&self, before: &Self, since: Time) {
         let (slots, old_slots, since) = (self.0.read(), before.0.read(), slot_at(since));
         for (slot, old) in slots.beside(&old_slots) {
             let old = old.load(Ordering::Relaxed);
-            if old & UNPUBLISHED != 0 && old >= since {
+            if old & (UNPUBLISHED | AWAY) == UNPUBLISHED && old >= since {
                 slot.fetch_or(UNPUBLISHED, Ordering::Relaxed);
             }
         }
@@ -107,15 +168,20 @@ impl LastSeen {
     }
 
     /// Compares the times with `since`, to the second.
-    pub(super) fn reader(&self, since: Time) -> LastSeenReader {
-        LastSeenReader { slots: self.0.read(), since: slot_at(since) }
+    pub(super) fn reader(&self, since: HeardSince) -> LastSeenReader {
+        LastSeenReader { slots: self.0.read(), unheard: slot_at(since.unheard), away: slot_at(since.away) }
     }
 }
 
 impl LastSeenReader {
-    /// Whether the token was seen. One without a slot is not called unresponsive.
-    pub(super) fn is_responsive(&self, position: Position) -> bool {
-        self.slots.slot(position).is_none_or(|slot| slot.load(Ordering::Relaxed) >= self.since)
+    /// Why the token is unresponsive; none if it is not. One without a slot is not called unresponsive.
+    pub(super) fn silence(&self, position: Position) -> Option<Silence> {
+        let seen = self.slots.slot(position)?.load(Ordering::Relaxed);
+        if seen & AWAY != 0 && seen < self.away {
+            Some(Silence::Away)
+        } else {
+            (seen < self.unheard).then_some(Silence::Unheard)
+        }
     }
 }
 
@@ -133,11 +199,11 @@ mod tests {
     fn a_seen_token_is_responsive_until_later() {
         let last_seen = LastSeen::default();
         last_seen.cover(FAR, at(10));
-        assert!(last_seen.reader(at(10)).is_responsive(FAR));
-        assert!(!last_seen.reader(at(11)).is_responsive(FAR));
+        assert!(last_seen.reader(HeardSince::any(at(10))).silence(FAR).is_none());
+        assert!(last_seen.reader(HeardSince::any(at(11))).silence(FAR).is_some());
         last_seen.note(FAR, at(11));
         last_seen.record_known(std::iter::once(FAR), at(9));
-        assert!(last_seen.reader(at(11)).is_responsive(FAR));
+        assert!(last_seen.reader(HeardSince::any(at(11))).silence(FAR).is_none());
     }
 
     #[test]
@@ -154,7 +220,7 @@ mod tests {
         assert_eq!(unpublished(21), [FAR], "an old one is not taken for a new one");
         last_seen.mark_published(&sightings(21));
         assert_eq!(unpublished(20), [Position(7)]);
-        assert!(last_seen.reader(at(30)).is_responsive(FAR));
+        assert!(last_seen.reader(HeardSince::any(at(30))).silence(FAR).is_none());
         last_seen.record_known(std::iter::once(Position(7)), at(25));
         assert_eq!(unpublished(20), [], "all instances know of a later time");
         last_seen.note(FAR, at(31));
@@ -183,7 +249,7 @@ mod tests {
         rebuilt.keep_unpublished_of(&before, at(30));
         let unpublished = rebuilt.unpublished(places.into_iter(), at(30));
         assert_eq!(unpublished.iter().map(|seen| seen.position).collect::<Vec<_>>(), [FAR], "the other is long ago");
-        assert!(rebuilt.reader(at(50)).is_responsive(Position(1)));
+        assert!(rebuilt.reader(HeardSince::any(at(50))).silence(Position(1)).is_none());
     }
 
     #[test]
@@ -191,8 +257,8 @@ mod tests {
         let places = [Position(20_001), Position(40_000), FAR];
         let last_seen = LastSeen::seen_at(&places, at(10));
         for position in places {
-            assert!(last_seen.reader(at(10)).is_responsive(position));
-            assert!(!last_seen.reader(at(11)).is_responsive(position));
+            assert!(last_seen.reader(HeardSince::any(at(10))).silence(position).is_none());
+            assert!(last_seen.reader(HeardSince::any(at(11))).silence(position).is_some());
         }
         assert!(!last_seen.0.read().chunks()[0], "no token waits there");
     }
@@ -205,9 +271,55 @@ mod tests {
     }
 
     #[test]
+    fn a_token_whose_client_went_away_is_unresponsive_after_the_grace_and_present_with_the_next_sign_of_life() {
+        let (last_seen, policy) = (LastSeen::default(), Policy::default());
+        let silence = |now| last_seen.reader(HeardSince::at(at(now), &policy)).silence(FAR);
+        last_seen.cover(FAR, at(100));
+        last_seen.note_parting(FAR, at(110));
+        assert_eq!((silence(110), silence(125), silence(126)), (None, None, Some(Silence::Away)));
+        last_seen.note(FAR, at(130));
+        assert_eq!((silence(130), silence(220), silence(221)), (None, None, Some(Silence::Unheard)));
+    }
+
+    #[test]
+    fn of_a_parting_and_a_sign_of_life_at_two_instances_the_later_stands() {
+        let (last_seen, policy) = (LastSeen::default(), Policy::default());
+        let silence = |now| last_seen.reader(HeardSince::at(at(now), &policy)).silence(FAR);
+        last_seen.cover(FAR, at(100));
+        last_seen.note(FAR, at(112));
+        last_seen.record_known_partings(std::iter::once(FAR), at(110));
+        assert_eq!(silence(150), None, "it was heard of after that");
+        last_seen.record_known_partings(std::iter::once(FAR), at(113));
+        assert_eq!(silence(150), Some(Silence::Away));
+        last_seen.record_known(std::iter::once(FAR), at(112));
+        assert_eq!(silence(150), Some(Silence::Away), "what is published late is older");
+        last_seen.record_known(std::iter::once(FAR), at(114));
+        assert_eq!(silence(150), None);
+    }
+
+    #[test]
+    fn a_parting_is_published_as_one_with_its_age_and_forgotten_by_a_rebuild() {
+        let last_seen = LastSeen::default();
+        last_seen.cover(FAR, at(100));
+        last_seen.note_parting(FAR, at(110));
+        let published = last_seen.unpublished(std::iter::once(FAR), at(100));
+        assert_eq!(
+            published.iter().map(|seen| (seen.is_parting(), seen.age_seconds(at(113)))).collect::<Vec<_>>(),
+            [(true, 3)]
+        );
+        let rebuilt = LastSeen::seen_at(&[FAR], at(120));
+        rebuilt.keep_unpublished_of(&last_seen, at(100));
+        let policy = Policy::default();
+        assert_eq!(rebuilt.reader(HeardSince::at(at(140), &policy)).silence(FAR), None);
+        assert_eq!(rebuilt.unpublished(std::iter::once(FAR), at(100)), []);
+        last_seen.mark_published(&published);
+        assert_eq!(last_seen.unpublished(std::iter::once(FAR), at(100)), []);
+    }
+
+    #[test]
     fn a_token_without_a_slot_is_not_unresponsive() {
         let last_seen = LastSeen::default();
         last_seen.note(FAR, at(10));
-        assert!(last_seen.reader(at(20)).is_responsive(FAR));
+        assert!(last_seen.reader(HeardSince::any(at(20))).silence(FAR).is_none());
     }
 }

@@ -11,11 +11,14 @@ use crate::{
     lock::lock,
     positions::{POSITIONS_MAX, Positions},
 };
-use frontrow_domain::{id::RoomId, time::Time};
+use frontrow_domain::{
+    id::{Position, RoomId},
+    time::{Span, Time},
+};
 use redis::RedisResult;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -31,7 +34,7 @@ const EXCHANGE_TTL: Duration = Duration::from_secs(8);
 /// About how many publications the stream keeps for readers that are behind.
 const STREAM_LEN: usize = 1_024;
 /// The format of a publication.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The key of the stream of heartbeats.
 pub(super) fn stream(keys: &RedisKeys) -> String {
@@ -44,6 +47,9 @@ struct Publication {
     version: u8,
     instance: Uuid,
     rooms: Vec<(i64, Positions)>,
+    /// Of whose clients went away: the room, how many seconds before the publication, and the positions. A sign of life
+    /// that another instance saw meanwhile is later than the parting, so its age counts.
+    partings: Vec<(i64, u32, Positions)>,
 }
 
 /// The exchange of heartbeats.
@@ -95,7 +101,7 @@ impl Heartbeats {
 
     /// Records the heartbeats of another instance at `now`, this instance's time.
     pub(super) fn receive(&self, publication: &[u8], lines: &Lines, now: Time) {
-        let Ok(Publication { version: VERSION, instance, rooms }) = postcard::from_bytes(publication) else {
+        let Ok(Publication { version: VERSION, instance, rooms, partings }) = postcard::from_bytes(publication) else {
             tracing::debug!("another version of the program publishes heartbeats that this one cannot read");
             return self.forget();
         };
@@ -106,6 +112,11 @@ impl Heartbeats {
         for (room, positions) in rooms {
             let positions = positions.read(&mut budget).into_iter().flatten();
             lines.record_remote_heartbeats(RoomId::new(room), positions, now);
+        }
+        for (room, age, positions) in partings {
+            let positions = positions.read(&mut budget).into_iter().flatten();
+            let at = now.minus(Span::from_secs(i64::from(age)));
+            lines.record_remote_partings(RoomId::new(room), positions, at);
         }
     }
 }
@@ -135,7 +146,8 @@ pub(super) async fn run(instance: Arc<RedisInstance>) {
 /// Publishes this instance's heartbeats since the last time, in one call; in none if there are none. Those of rooms that
 /// do not fit in one publication are published with the next one.
 async fn publish(instance: &RedisInstance) -> RedisResult<()> {
-    let (lines, since) = (instance.follower.lines(), instance.clock.now().minus(PUBLISHED_WITHIN));
+    let (lines, now) = (instance.follower.lines(), instance.clock.now());
+    let since = now.minus(PUBLISHED_WITHIN);
     let (mut found, mut count) = (Vec::new(), 0);
     for room in lines.busy_rooms() {
         let seen = lines.unpublished_heartbeats(room, NEAR_HEAD, since);
@@ -147,9 +159,19 @@ async fn publish(instance: &RedisInstance) -> RedisResult<()> {
     if found.is_empty() {
         return Ok(());
     }
-    let positions = |seen: &[Sighting]| Positions::of(seen.iter().map(|seen| seen.position));
-    let rooms = found.iter().map(|(room, seen)| (room.get(), positions(seen)));
-    let publication = Publication { version: VERSION, instance: instance.id, rooms: rooms.collect() };
+    let (mut rooms, mut partings) = (Vec::new(), Vec::new());
+    for (room, seen) in &found {
+        let (parted, heard): (Vec<Sighting>, Vec<Sighting>) = seen.iter().partition(|seen| seen.is_parting());
+        if !heard.is_empty() {
+            rooms.push((room.get(), Positions::of(heard.iter().map(|seen| seen.position))));
+        }
+        let mut by_age: BTreeMap<u32, Vec<Position>> = BTreeMap::new();
+        for seen in parted {
+            by_age.entry(seen.age_seconds(now)).or_default().push(seen.position);
+        }
+        partings.extend(by_age.into_iter().map(|(age, of)| (room.get(), age, Positions::of(of.into_iter()))));
+    }
+    let publication = Publication { version: VERSION, instance: instance.id, rooms, partings };
     let publication = postcard::to_allocvec(&publication).unwrap_or_default();
     let mut add = redis::cmd("XADD");
     add.arg(stream(&instance.keys)).arg("MAXLEN").arg("~").arg(STREAM_LEN).arg("*").arg("f").arg(publication);

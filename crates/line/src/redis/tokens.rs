@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use tokio::task::JoinSet;
 
 /// The format of copies: a program of another one neither reads nor writes these keys.
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
 /// Neighbours that share a hash. Redis packs a hash of up to 128 short entries by default.
 const PER_HASH: i64 = 128;
 /// How long a hash lasts after a token was last put into it: leftovers expire by themselves.

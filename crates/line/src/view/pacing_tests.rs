@@ -112,7 +112,7 @@ fn clients_ask_often_at_the_head_and_seldom_at_the_back() {
     assert!(*spread.iter().max().unwrap() - *spread.iter().min().unwrap() > 10_000);
     assert_eq!(view.poll_after_ms(&place, 7, None, START), view.poll_after_ms(&place, 7, None, START));
     let offered = Place {
-        state: Some(TokenState::Offered { until: START, claimed_at: None }),
+        state: Some(TokenState::Offered { until: START, claimed_at: None, back_until: None }),
         ahead: 0,
         returned: 0,
         turns_passed: 0,

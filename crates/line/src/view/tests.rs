@@ -3,6 +3,7 @@ use frontrow_domain::{
     changes::Changes,
     command::{Command, Request, RoomChange},
     id::{RoomId, TokenId, UserId},
+    line::SilentToken,
     model::Model,
     policy::Policy,
     user::Caller,
@@ -55,7 +56,7 @@ pub(crate) fn request(model: &Model, event: &LineEvent) -> Option<Request> {
         LineEvent::Activate(user) => (caller(*user), Command::ActivateToken { token: own(*user)? }),
         LineEvent::Wake(user) => (caller(*user), Command::WakeToken { token: own(*user)? }),
         LineEvent::Advance(unresponsive) => {
-            let unresponsive = unresponsive.iter().copied().map(Position).collect();
+            let unresponsive = unresponsive.iter().copied().map(Position).map(SilentToken::unheard).collect();
             (
                 Caller::System,
                 Command::AdvanceRoom {

@@ -56,6 +56,7 @@ fn home_of(request: &Request, lanes: usize) -> (Home, LaneChoice) {
         Command::Hold { token, .. }
         | Command::Pay { token, .. }
         | Command::WakeToken { token }
+        | Command::GoAway { token, .. }
         | Command::IssuePass { token } => {
             Home::Sale(token.room_id, usize::try_from(token.position.0.unsigned_abs()).unwrap_or(0) % shares)
         }

@@ -341,6 +341,9 @@ CREATE TABLE waiting_token (
         (due_from IS NOT NULL) = (status = 'active') AND due_from <= active_until),
     -- When it was claimed while the room was full: such tokens are activated in this order.
     claimed_at   bigint CONSTRAINT token_claimed_at CHECK (claimed_at IS NULL OR status = 'offered'),
+    -- The deadline that it gets back if its client is heard of, after that has gone away.
+    back_until   bigint CONSTRAINT token_back_until CHECK (
+        back_until IS NULL OR (status IN ('offered', 'active') AND back_until > coalesce(active_until, deadline))),
     expired_at   bigint CONSTRAINT token_expired_at CHECK ((expired_at IS NOT NULL) = (status = 'ended')),
     end_reason   text   CONSTRAINT token_end_reason CHECK (
         end_reason IN ('paid', 'left', 'expired', 'missed', 'concert_over', 'drawn', 'removed', 'room_closed')),

@@ -63,7 +63,8 @@ const LENGTHEN_TOKENS: Statement = Statement {
               SELECT w.room_id, w.position FROM live JOIN waiting_token AS w USING (room_id, position)
               ORDER BY w.room_id, w.position FOR NO KEY UPDATE OF w
           )
-          UPDATE waiting_token AS w SET deadline = w.deadline + $2, active_until = w.active_until + $2
+          UPDATE waiting_token AS w SET deadline = w.deadline + $2, active_until = w.active_until + $2,
+              back_until = w.back_until + $2
           FROM locked AS k WHERE w.room_id = k.room_id AND w.position = k.position
           AND coalesce(w.active_until, w.deadline) > $1",
     types: &[Type::INT8, Type::INT8],

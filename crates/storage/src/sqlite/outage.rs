@@ -22,7 +22,10 @@ pub(super) fn latest(conn: &Connection) -> Result<Outages> {
 /// statement for each kind, and records the outage.
 pub(super) fn lengthen(conn: &Connection, outage: &Outage) -> Result<()> {
     let (from, grace) = (outage.from.micros(), outage.grace.micros());
-    conn.execute("UPDATE waiting_token SET deadline = deadline + ?2 WHERE deadline > ?1", (from, grace))?;
+    conn.execute(
+        "UPDATE waiting_token SET deadline = deadline + ?2, back_until = back_until + ?2 WHERE deadline > ?1",
+        (from, grace),
+    )?;
     conn.execute(
         "UPDATE reservation SET expires_at = expires_at + ?2 WHERE status = 'pending' AND expires_at > ?1",
         (from, grace),

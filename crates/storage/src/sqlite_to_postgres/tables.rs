@@ -257,6 +257,7 @@ pub(super) const TABLES: &[CopiedTable] = &[
                 source: Some("CASE WHEN status = 'active' THEN deadline END"),
             },
             number("claimed_at"),
+            number("back_until"),
             number("expired_at"),
             text("end_reason"),
             number("turns_passed"),

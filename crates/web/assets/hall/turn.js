@@ -1,11 +1,15 @@
 // Keeps the turn of the person who is choosing: asking for the token's place is the sign of life.
 
+import { afterClosed, isClosed, tellWhenClosed } from "../live/away.js";
 import { ask } from "../live/source.js";
 
 /** How long to wait after a question that was not answered, in milliseconds. */
 const AGAIN = 5000;
-/** The longest wait between two questions: well within the time after which a silent turn ends. */
-const WAIT_MAX = 40_000;
+/**
+ * The longest wait between two questions, in milliseconds: if a page on another device is closed, this one is heard of
+ * while there is time.
+ */
+const WAIT_MAX = 10_000;
 
 /**
  * Asks for the place of an active token until it is not active any more.
@@ -13,6 +17,7 @@ const WAIT_MAX = 40_000;
  * @param {() => void} over
  */
 export function keepTurn(token, over) {
+  const position = `/api/v1/queue/tokens/${encodeURIComponent(token)}/position`;
   let timer = 0;
   let wasActive = false;
   let isOver = false;
@@ -30,7 +35,7 @@ export function keepTurn(token, over) {
     if (isOver) return;
     let wait = AGAIN;
     try {
-      const answer = await ask(`/api/v1/queue/tokens/${encodeURIComponent(token)}/position`);
+      const answer = await ask(position);
       if (answer.ok) {
         const place = await answer.json();
         isOver ||= hasEnded(place);
@@ -50,4 +55,9 @@ export function keepTurn(token, over) {
     if (!document.hidden) void askForIt();
   });
   void askForIt();
+  tellWhenClosed(position, () => !isOver);
+  if (typeof BroadcastChannel !== "function") return;
+  new BroadcastChannel(position).addEventListener("message", ({ data }) => {
+    if (isClosed(data)) afterClosed(() => void askForIt());
+  });
 }

@@ -3,6 +3,7 @@
 // One tab at a time follows the events and tells the others, since a browser has few connections for one server. A tab
 // that hears nothing asks for itself.
 
+import { afterClosed, isClosed } from "../live/away.js";
 import { OPENING_MS, REFUSED_MS, SILENCE_MS, Stream, ask, retryAfter } from "../live/source.js";
 
 /**
@@ -38,8 +39,10 @@ const SILENCE_BESIDE_MS = SILENCE_MS + OPENING_MS;
 const BEHIND_MAX_MS = 10_000;
 
 /**
- * What tabs tell each other: a tab has opened; a tab has the stream, and shows the place of this moment; news.
- * @typedef {{ hello: true } | { follows: string } | { place: Place, from: "stream" | "poll" }} Word
+ * What tabs tell each other: a tab has opened, or was closed; a tab has the stream, and shows the place of this moment;
+ * news.
+ * @typedef {{ hello: true } | import("../live/away.js").Closed | { follows: string }
+ *   | { place: Place, from: "stream" | "poll" }} Word
  */
 
 /** Follows one place. */
@@ -103,6 +106,8 @@ export class Live {
   hear(word) {
     if ("place" in word) {
       this.take(word.place, word.from === "poll" ? "tab" : "follower");
+    } else if (isClosed(word)) {
+      afterClosed(() => this.ask());
     } else if ("hello" in word) {
       if (this.follows) this.channel?.postMessage({ follows: this.place.as_of });
     } else if (Date.parse(word.follows) > Date.parse(this.place.as_of)) {

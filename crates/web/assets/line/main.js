@@ -1,6 +1,7 @@
 // The waiting page, kept up to date. The server writes every scene and every word; this puts the numbers in and changes
 // the scene.
 
+import { tellWhenClosed } from "../live/away.js";
 import { SILENCE_MS } from "../live/source.js";
 import { clock } from "../tray.js";
 import { fill } from "../words.js";
@@ -74,6 +75,14 @@ export function untilOf(place) {
   return (place.status === "active" && place.hold_until) || place.deadline;
 }
 
+/**
+ * Whether a token in this place has something to give back if its page is closed: a turn, or one to come.
+ * @param {Place} place
+ */
+export function hasMore(place) {
+  return place.status === "waiting" || place.status === "offered" || place.status === "active";
+}
+
 class Page {
   /** @param {HTMLElement} root */
   constructor(root) {
@@ -116,6 +125,7 @@ class Page {
     const isClaim = new URLSearchParams(window.location.search).has("claim");
     if (isClaim) window.history.replaceState(null, "", this.said.page);
     this.live.start();
+    tellWhenClosed(this.said.position, () => hasMore(this.place));
     if (this.place.status !== "ended") this.watch?.start();
     this.tick();
     window.setInterval(() => this.tick(), 250);

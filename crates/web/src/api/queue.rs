@@ -2,7 +2,7 @@
 
 use crate::api::shapes::LaneShape;
 use crate::edge::{
-    auth::{ClientAddress, OptionalCaller, SignedIn},
+    auth::{ClientAddress, OptionalCaller, SignedIn, TokenWatcher},
     events::{self, EventSource, NextEvent},
     extract::{OptionalJsonBody, PathText, QueryParams},
     idempotency::IdempotencyKey,
@@ -440,6 +440,27 @@ pub(super) async fn activate(
         (StatusCode::ACCEPTED, [(header::RETRY_AFTER, HeaderValue::from_static("1"))], body).into_response()
     };
     Ok(replayed(response, replay))
+}
+
+/// The client goes away.
+///
+/// For a page that is closed, by `navigator.sendBeacon`: the session may be in the cookie, and a body is not read. To go
+/// away is not to leave. An offered or active token has 15 seconds left, unless seats are held with it; a waiting one
+/// keeps its place, and after 15 seconds a turn passes it over. Any sign of life before that (the position, the events,
+/// the claim; of an active token with its user's session) gives back exactly what the token had. As often as the
+/// position may be asked for.
+#[utoipa::path(post, path = "/api/v1/queue/tokens/{token}/away", tag = "queue", operation_id = "go_away",
+    params(("token" = String, Path, description = "The token")),
+    responses((status = 204, description = "Noted")))]
+pub(super) async fn go_away(
+    State(app): State<SharedState>,
+    TokenWatcher(caller): TokenWatcher,
+    PathText(token): PathText,
+) -> HttpResult<StatusCode> {
+    let token = app.office.verified(&token).await?;
+    app.limits.check_poll(token.id())?;
+    app.office.go_away(caller, &token).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Leaves the line.

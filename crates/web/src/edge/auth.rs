@@ -51,6 +51,11 @@ pub struct OperatorOrService(pub Caller);
 #[derive(Debug, Clone, Copy)]
 pub struct OptionalCaller(pub Option<Caller>);
 
+/// A signed-in caller, or a program with the service key, that says something of a token, as a poll does: the limit of
+/// the token's polls bounds it, and it takes nothing of what the caller may change in an hour.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenWatcher(pub Caller);
+
 /// The secret of the caller's session, from the header or the cookie.
 #[derive(Clone)]
 pub struct SessionSecret(pub String);
@@ -275,6 +280,19 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = caller(parts, &SharedState::from_ref(state)).await?;
         Ok(Self(caller))
+    }
+}
+
+impl<S> FromRequestParts<S> for TokenWatcher
+where
+    S: Send + Sync,
+    SharedState: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let app = SharedState::from_ref(state);
+        known(parts, &app, &Brought::of(parts, &app)?).await.map(Self)
     }
 }
 

@@ -95,6 +95,7 @@ impl Assets {
             "line/main.js" SCRIPT,
             "line/sale.js" SCRIPT,
             "line/words.js" SCRIPT,
+            "live/away.js" SCRIPT,
             "live/source.js" SCRIPT,
             "pay.css" CSS,
             "work/main.js" SCRIPT,

@@ -31,6 +31,11 @@ pub(crate) enum Action {
         user: usize,
         room: usize,
     },
+    /// The user's client goes away.
+    GoAway {
+        user: usize,
+        room: usize,
+    },
     /// An operator removes a user from a line, blocks the user for so many seconds, or lifts the block.
     KeepOut {
         user: usize,
@@ -150,6 +155,7 @@ fn action() -> impl Strategy<Value = Action> {
         10 => (user.clone(), room.clone(), any::<u8>()).prop_map(|(user, room, odd)| Action::Activate { user, room, odd }),
         3 => (user.clone(), room.clone()).prop_map(|(user, room)| Action::Wake { user, room }),
         1 => (user.clone(), room.clone()).prop_map(|(user, room)| Action::Leave { user, room }),
+        2 => (user.clone(), room.clone()).prop_map(|(user, room)| Action::GoAway { user, room }),
         1 => (user.clone(), room.clone(), -30..=30_i64)
             .prop_map(|(user, room, seconds)| Action::KeepOut { user, room, seconds }),
         10 => (room.clone(), any::<u8>()).prop_map(|(room, unresponsive)| Action::Advance { room, unresponsive }),

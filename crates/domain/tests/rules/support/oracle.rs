@@ -7,7 +7,7 @@ use frontrow_domain::{
     id::{ReservationId, RoomId, SeatId, TokenId, UserId},
     line::TokenStatus,
     model::Model,
-    policy::Policy,
+    policy::{AWAY_GRACE, Policy},
     sale::{ConcertStatus, SeatAction, SeatStatus},
     time::{Span, Time},
     user::Caller,
@@ -53,6 +53,8 @@ struct Pass {
     user: UserId,
     from: Time,
     until: Time,
+    /// What it has again once it is heard of, while its client is away.
+    back: Option<Time>,
     holds: u32,
 }
 
@@ -165,6 +167,9 @@ impl Oracle {
     fn is_stored(&self, request: &Request, outcome: &Outcome, now: Time) -> Stored {
         match (&request.command, outcome) {
             (_, Outcome::TurnPending(_)) => Stored::No,
+            (Command::ActivateToken { token }, _) if self.pass(*token, now).is_some_and(|pass| pass.back.is_some()) => {
+                Stored::Yes
+            }
             (Command::ActivateToken { token }, _) if self.pass(*token, now).is_some() => Stored::No,
             (
                 _,
@@ -172,6 +177,7 @@ impl Oracle {
             )
             | (
                 Command::LeaveQueue { .. }
+                | Command::GoAway { .. }
                 | Command::WakeToken { .. }
                 | Command::RemoveFromLine { .. }
                 | Command::BlockFromLine(_)
@@ -287,8 +293,11 @@ impl Oracle {
                 let active = self.passes.iter().filter(|(id, pass)| id.room_id == room && pass.lives(now)).count();
                 assert!(i64::try_from(active).is_ok_and(|active| active < self.caps[&room]), "room {room} is full");
                 let until = now.plus(self.policy.idle_span());
-                self.passes.insert(*token, Pass { user: row.user_id, from: now, until, holds: 0 });
+                self.passes.insert(*token, Pass { user: row.user_id, from: now, until, back: None, holds: 0 });
             }
+            (Command::ActivateToken { token }, _) => self.come_back(*token, now),
+            (Command::IssueToken { .. }, Outcome::Joined { token, .. }) => self.come_back(token.id, now),
+            (Command::GoAway { token, .. }, _) => self.go_away(*token, now),
             (Command::WakeToken { token }, _) => self.renew(*token, None, now),
             (Command::LeaveQueue { token }, _) => {
                 self.passes.remove(token);
@@ -412,7 +421,27 @@ impl Oracle {
         token.room_id == room && self.pass(token, now).is_some_and(|pass| Some(pass.user) == caller.user_id())
     }
 
+    fn come_back(&mut self, token: TokenId, now: Time) {
+        let pass = self.passes.get_mut(&token).filter(|pass| pass.lives(now));
+        if let Some((pass, back)) = pass.and_then(|pass| pass.back.take().map(|back| (pass, back))) {
+            pass.until = back;
+        }
+    }
+
+    fn go_away(&mut self, token: TokenId, now: Time) {
+        let Some(pass) = self.pass(token, now).copied() else { return };
+        let room = |seat: &SeatBook| if seat.concert == 1 { HOUSE } else { OWN };
+        let holds = |hold: &HoldBook| hold.user == pass.user && hold.open && now < hold.until;
+        let soon = now.plus(AWAY_GRACE);
+        // The house room leads to one concert here, and a hold in the other counts there too.
+        let is_here = |hold: &HoldBook| token.room_id == HOUSE || room(&self.seats[&hold.seat]) == token.room_id;
+        if soon < pass.until && !self.holds.values().any(|hold| holds(hold) && is_here(hold)) {
+            self.passes.insert(token, Pass { until: soon, back: pass.back.or(Some(pass.until)), ..pass });
+        }
+    }
+
     fn renew(&mut self, token: TokenId, hold_until: Option<Time>, now: Time) {
+        self.come_back(token, now);
         let (idle, limit, grace) = (self.policy.idle_span(), self.policy.active_limit, self.policy.pay_grace);
         let Some(pass) = self.passes.get_mut(&token).filter(|pass| pass.lives(now)) else { return };
         let last = pass.from.plus(limit);

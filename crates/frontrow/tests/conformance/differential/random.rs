@@ -7,7 +7,7 @@ use frontrow_domain::{
         NewBlock, NewConcert, NewPassword, OwnRoom, PasswordHash, Proof, Request, RoomChange, Settlements, Worth,
     },
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Fence, Gate, LaneEntry, LaneKind, LaneShare, RoomWeight, ShareScope, Token, TokenStatus, TurnOutlook},
+    line::{Fence, Gate, LaneEntry, LaneKind, LaneShare, RoomWeight, ShareScope, Silence, SilentToken, Token, TokenStatus, TurnOutlook},
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
     points::Settlement,
@@ -215,7 +215,7 @@ fn buyer(rng: &mut StdRng, user_id: UserId, own: &Own) -> Command {
         _ => {}
     }
     let token = live.filter(|_| rng.random_ratio(7, 8)).map_or_else(|| token(rng), |token| token.id);
-    match rng.random_range(0..13) {
+    match rng.random_range(0..14) {
         0..4 => {
             let room_id = room(rng);
             Command::IssueToken { room_id, concert_id: room_id.concert() }
@@ -223,6 +223,11 @@ fn buyer(rng: &mut StdRng, user_id: UserId, own: &Own) -> Command {
         4 => Command::ActivateToken { token },
         5 => Command::LeaveQueue { token },
         6 => Command::WakeToken { token },
+        13 => {
+            let holds_made =
+                if rng.random_ratio(3, 4) { live.map_or(0, |token| token.holds) } else { rng.random_range(0..3) };
+            Command::GoAway { token, holds: vec![reservation], holds_made }
+        }
         7 => hold(rng, token),
         8 => pay(token),
         9 | 12 => {
@@ -291,7 +296,7 @@ fn system(rng: &mut StdRng, number: usize) -> Command {
             fence: Fence(0),
             room_id: room(rng),
             limit: rng.random_range(1..=4),
-            unresponsive: (0..rng.random_range(0..5)).map(|_| Position(rng.random_range(1..=24))).collect(),
+            unresponsive: (0..rng.random_range(0..5)).map(|_| silent_token(rng)).collect(),
             outlook: rng.random_bool(0.5).then(|| TurnOutlook {
                 turns: rng.random_range(0..4),
                 coming_ppm: rng.random_range(0..3_000_000),
@@ -486,4 +491,9 @@ pub(super) async fn random_request(rng: &mut StdRng, number: usize, office: &Fix
         .random_ratio(1, 2)
         .then(|| Idempotency { key: [rng.random_range(0..200); 32], fingerprint: [rng.random_range(0..2); 32] });
     Request { caller, command, idempotency }
+}
+
+fn silent_token(rng: &mut StdRng) -> SilentToken {
+    let silence = if rng.random_ratio(1, 2) { Silence::Away } else { Silence::Unheard };
+    SilentToken { position: Position(rng.random_range(1..=24)), silence }
 }

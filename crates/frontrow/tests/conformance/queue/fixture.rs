@@ -3,7 +3,7 @@
 use frontrow_domain::{
     command::{Command, Decision, NewConcert, Outcome, Request, RoomChange},
     id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Fence, Room, Token, TokenStatus},
+    line::{Fence, Room, SilentToken, Token, TokenStatus},
     model::Model,
     money::Money,
     policy::Policy,
@@ -61,7 +61,7 @@ impl<'a> QueueFixture<'a> {
     }
 
     pub(super) fn advance(&mut self, unresponsive: &[i64]) {
-        let unresponsive = unresponsive.iter().copied().map(Position).collect();
+        let unresponsive = unresponsive.iter().copied().map(Position).map(SilentToken::unheard).collect();
         self.one(
             Caller::System,
             Command::AdvanceRoom { room_id: HOUSE, fence: Fence(0), limit: 500, unresponsive, outlook: None },
@@ -149,10 +149,6 @@ pub(super) fn user_id(user: i64) -> UserId {
 
 pub(super) fn at(position: i64) -> TokenId {
     TokenId { room_id: HOUSE, position: Position(position) }
-}
-
-pub(super) fn positions(of: &[i64]) -> Vec<Position> {
-    of.iter().copied().map(Position).collect()
 }
 
 pub(super) fn empty_line() -> Line {

@@ -1,7 +1,7 @@
 use frontrow_domain::{
     command::{Command, Issue, NewConcert, NewRoom, Outcome, RoomChange},
     id::{ConcertId, Position, RoomId, TokenId, UserId},
-    line::{EndReason, Fence, Room, RoomSite, TokenStatus},
+    line::{EndReason, Fence, Room, RoomSite, SilentToken, TokenStatus},
     policy::{Policy, TOKENS_PER_ADVANCE_MAX},
     time::Span,
     user::Caller,
@@ -125,7 +125,7 @@ pub(super) async fn one_advance_looks_at_so_many_tokens_and_the_next_at_the_rest
 
     let silent: Vec<_> = (1..=20).map(Position).collect();
     let advance = async || {
-        let unresponsive = silent.clone();
+        let unresponsive = silent.iter().copied().map(SilentToken::unheard).collect();
         match office
             .ask(
                 Caller::System,
@@ -316,7 +316,7 @@ pub(super) async fn all_rooms_tell_at_once_whether_something_lives_in_them(offic
     assert_lives(busy).await;
     office.ask(Caller::Buyer(second), Command::LeaveQueue { token: claims }).await.unwrap();
     assert_lives([house, (rooms[0], 1, Life::Live), (rooms[1], 0, quiet), (rooms[2], 1, quiet)]).await;
-    let unresponsive = vec![waits.position];
+    let unresponsive = vec![SilentToken::unheard(waits.position)];
     let advance = Command::AdvanceRoom { room_id: rooms[0], fence: Fence(0), limit: 1, unresponsive, outlook: None };
     office.ask(Caller::System, advance).await.unwrap();
     assert_eq!(office.store.token(waits).await.unwrap().unwrap().status(), TokenStatus::Dormant);

@@ -2,7 +2,7 @@ use frontrow_domain::{
     command::Command,
     decide::decide_all,
     id::{RoomId, TokenId},
-    line::{Fence, Token, TokenStatus},
+    line::{Fence, SilentToken, Token, TokenStatus},
     outage::Outage,
     policy::Policy,
     time::{Span, Time},
@@ -41,7 +41,7 @@ async fn tokens(office: &Fixture) -> Vec<TokenId> {
     for user in &users[..5] {
         tokens.push(office.join(*user, RoomId::HOUSE).await.id);
     }
-    let unresponsive = vec![tokens[2].position];
+    let unresponsive = vec![SilentToken::unheard(tokens[2].position)];
     let advance =
         Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 100, unresponsive, outlook: None };
     office.ask(Caller::System, advance).await.unwrap();

@@ -1,7 +1,7 @@
 use frontrow_domain::{
     command::{Command, ConcertChange, NewConcert, Outcome},
     id::{RoomId, SeatId},
-    line::{EndReason, Fence, TokenStatus},
+    line::{EndReason, Fence, SilentToken, TokenStatus},
     money::Money,
     points::PointKind,
     policy::Policy,
@@ -278,7 +278,7 @@ pub(super) async fn who_let_a_seat_go_and_how_often_a_token_held_are_read_back(o
 pub(super) async fn a_token_that_let_its_turns_pass_has_ended_for_that(office: &Fixture) {
     let user = office.register().await;
     let token = office.join(user, RoomId::HOUSE).await.id;
-    let unresponsive = vec![token.position];
+    let unresponsive = vec![SilentToken::unheard(token.position)];
     let advance = |unresponsive| Command::AdvanceRoom {
         room_id: RoomId::HOUSE,
         fence: Fence(0),

@@ -6,14 +6,15 @@ use frontrow_domain::{
     command::{Command, ConcertChange, NewConcert, Outcome, Request},
     decide::decide_all,
     id::{ConcertId, Position, RoomId, TokenId},
+    line::{Silence, SilentToken},
     money::Money,
-    policy::Policy,
+    policy::{AWAY_GRACE, Policy},
     sale::{ConcertStatus, DetailsChange},
     time::{Span, Time},
     user::Caller,
 };
 use frontrow_line::{
-    Peers, Rebuild,
+    HeardSince, Peers, Rebuild,
     redis::{RedisPeers, RedisSettings},
 };
 use frontrow_storage::{Store, memory::MemoryStore};
@@ -71,7 +72,7 @@ impl HeartbeatFixture {
     /// The unresponsive tokens of the house, as far as an instance can tell.
     fn unresponsive(&self, instance: &RedisPeers) -> Vec<i64> {
         let since = self.clock.now().minus(SILENCE);
-        instance.unresponsive(HOUSE, 100, since).iter().map(|position| position.0).collect()
+        instance.unresponsive(HOUSE, 100, HeardSince::any(since)).iter().map(|token| token.position.0).collect()
     }
 
     pub(super) async fn wait_unresponsive(&self, instance: &RedisPeers, expected: &[i64]) {
@@ -94,7 +95,7 @@ impl HeartbeatFixture {
 
 /// Whether an instance knows enough to call a token unresponsive.
 fn can_judge(instance: &RedisPeers, room: RoomId) -> bool {
-    !instance.unresponsive(room, 1, Time::MAX).is_empty()
+    !instance.unresponsive(room, 1, HeardSince::any(Time::MAX)).is_empty()
 }
 
 async fn wait_can_judge(instance: &RedisPeers, room: RoomId) {
@@ -122,6 +123,29 @@ async fn tokens_that_poll_at_another_instance_are_responsive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_went_away_at_another_instance_is_unresponsive_after_the_grace_unless_it_came_back() {
+    let office = HeartbeatFixture::start().await;
+    let (leader, one, other) = (office.instance(1).await, office.instance(2).await, office.instance(3).await);
+    wait_can_judge(&leader, HOUSE).await;
+    office.later(5);
+    for away in [4, 8] {
+        one.lines().record_parting(at(away), office.clock.now());
+    }
+    office.later(5);
+    office.poll(&other, &[8]);
+    let gone = |position| SilentToken { position: Position(position), silence: Silence::Away };
+    let policy = Policy::default();
+    office.later(AWAY_GRACE.micros() / 1_000_000);
+    for instance in [&leader, &one, &other] {
+        eventually("an instance to know who went away and who came back", async || {
+            let unresponsive = instance.unresponsive(HOUSE, 100, HeardSince::at(office.clock.now(), &policy));
+            (unresponsive == [gone(4)]).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn heartbeats_of_a_resting_line_outlive_the_instance_that_recorded_them() {
     let office = HeartbeatFixture::start().await;
     let room_id = resting_line(&office.store).await;
@@ -141,7 +165,7 @@ async fn heartbeats_of_a_resting_line_outlive_the_instance_that_recorded_them() 
     go_on(&office.store, room_id, &[&leader]).await;
     wait_can_judge(&leader, room_id).await;
     let since = office.clock.now().minus(SILENCE);
-    assert_eq!(leader.unresponsive(room_id, 100, since), [Position(1)]);
+    assert_eq!(leader.unresponsive(room_id, 100, HeardSince::any(since)), [SilentToken::unheard(Position(1))]);
 }
 
 /// A room of its own for a sale that is postponed, in whose line two wait.
@@ -214,11 +238,11 @@ async fn tokens_that_polled_elsewhere_in_a_resting_line_are_not_unresponsive_tho
         .await;
     go_on(&office.store, room_id, &[&leader, &other]).await;
     wait_can_judge(&leader, room_id).await;
-    let unresponsive = || leader.unresponsive(room_id, 100, office.clock.now().minus(SILENCE));
+    let unresponsive = || leader.unresponsive(room_id, 100, HeardSince::any(office.clock.now().minus(SILENCE)));
     assert_eq!(unresponsive(), []);
     eventually("the heartbeats to be old", async || {
         office.later(5);
-        (unresponsive() == [Position(1), Position(2)]).then_some(())
+        (unresponsive() == [Position(1), Position(2)].map(SilentToken::unheard)).then_some(())
     })
     .await;
 }

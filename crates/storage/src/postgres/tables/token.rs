@@ -27,7 +27,8 @@ use tokio_postgres::{Error, Row};
 macro_rules! columns {
     () => {
         "w.room_id, w.position, w.user_id, w.status, w.issued_at, w.activated_at, \
-         coalesce(w.active_until, w.deadline), w.claimed_at, w.expired_at, w.end_reason, w.turns_passed, w.holds"
+         coalesce(w.active_until, w.deadline), w.claimed_at, w.back_until, w.expired_at, w.end_reason, \
+         w.turns_passed, w.holds"
     };
 }
 
@@ -40,6 +41,7 @@ fn read(row: &mut Columns<'_>) -> Result<Token, Error> {
         activated_at: row.time_or_none()?,
         deadline: row.time_or_none()?,
         claimed_at: row.time_or_none()?,
+        back_until: row.time_or_none()?,
         expired_at: row.time_or_none()?,
         end_reason: row.word_or_none()?,
         turns_passed: row.count()?,
@@ -168,41 +170,51 @@ fn take(loaded: &mut Loaded, row: &mut Columns<'_>) -> Result<(), Error> {
 
 const RENEW: Statement = Statement {
     sql: "WITH done AS (
-              UPDATE waiting_token AS w SET active_until = k.active_until, holds = k.holds
-              FROM unnest($1, $2, $3, $4) AS k (room_id, position, active_until, holds)
+              UPDATE waiting_token AS w SET active_until = k.active_until, back_until = k.back_until,
+                  holds = k.holds
+              FROM unnest($1, $2, $3, $4, $5) AS k (room_id, position, active_until, back_until, holds)
               WHERE w.room_id = k.room_id AND w.position = k.position RETURNING 1
-          ) SELECT all_found(count(*), $5) FROM done",
-    types: &[IDS, IDS, TIMES, SMALLS, NUMBER],
+          ) SELECT all_found(count(*), $6) FROM done",
+    types: &[IDS, IDS, TIMES, TIMES, SMALLS, NUMBER],
 };
 
 const UPDATE: Statement = Statement {
     sql: "WITH done AS (
               UPDATE waiting_token AS w SET status = k.status, activated_at = k.activated_at, deadline = k.deadline,
                   active_until = k.active_until, due_from = k.active_until, claimed_at = k.claimed_at,
-                  expired_at = k.expired_at, end_reason = k.end_reason, turns_passed = k.turns_passed, holds = k.holds
-              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS k (room_id, position, status,
-                  activated_at, deadline, active_until, claimed_at, expired_at, end_reason, turns_passed, holds)
+                  back_until = k.back_until, expired_at = k.expired_at, end_reason = k.end_reason,
+                  turns_passed = k.turns_passed, holds = k.holds
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS k (room_id, position, status,
+                  activated_at, deadline, active_until, claimed_at, back_until, expired_at, end_reason, turns_passed,
+                  holds)
               WHERE w.room_id = k.room_id AND w.position = k.position RETURNING 1
-          ) SELECT all_found(count(*), $12) FROM done",
-    types: &[IDS, IDS, TEXTS, TIMES, TIMES, TIMES, TIMES, TIMES, TEXTS, SMALLS, SMALLS, NUMBER],
+          ) SELECT all_found(count(*), $13) FROM done",
+    types: &[IDS, IDS, TEXTS, TIMES, TIMES, TIMES, TIMES, TIMES, TIMES, TEXTS, SMALLS, SMALLS, NUMBER],
 };
 
 const INSERT: Statement = Statement {
     sql: "INSERT INTO waiting_token (room_id, position, user_id, issued_at, status, activated_at, deadline,
-              active_until, claimed_at, expired_at, end_reason, turns_passed, holds, due_from)
-          SELECT k.*, k.active_until FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS k (room_id,
-              position, user_id, issued_at, status, activated_at, deadline, active_until, claimed_at, expired_at,
-              end_reason, turns_passed, holds)",
-    types: &[IDS, IDS, UUIDS, TIMES, TEXTS, TIMES, TIMES, TIMES, TIMES, TIMES, TEXTS, SMALLS, SMALLS],
+              active_until, claimed_at, back_until, expired_at, end_reason, turns_passed, holds, due_from)
+          SELECT k.*, k.active_until FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS k (
+              room_id, position, user_id, issued_at, status, activated_at, deadline, active_until, claimed_at,
+              back_until, expired_at, end_reason, turns_passed, holds)",
+    types: &[IDS, IDS, UUIDS, TIMES, TEXTS, TIMES, TIMES, TIMES, TIMES, TIMES, TIMES, TEXTS, SMALLS, SMALLS],
 };
 
 /// `active` are the tokens that were active before the batch.
 pub(crate) fn save<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes, active: &HashSet<TokenId>) {
-    // If a token stays active, only its end and its number of holds can change: that touches no index.
-    let stays = |row: &&Token| row.status() == TokenStatus::Active && active.contains(&row.id);
+    // If a token stays active, only its ends and its number of holds can change: that touches no index. One whose client
+    // went away ends earlier, and is to be checked then.
+    let stays = |row: &&Token| {
+        row.status() == TokenStatus::Active && active.contains(&row.id) && row.state.back_until().is_none()
+    };
     let (renewed, others): (Vec<&Token>, Vec<&Token>) = changes.tokens.updated.iter().partition(stays);
     saves.add(&RENEW, renewed, |rows| {
-        bind_id(rows).column(|row| micros(row.deadline())).column(|row| number(row.holds)).count()
+        bind_id(rows)
+            .column(|row| micros(row.deadline()))
+            .column(|row| micros(row.state.back_until()))
+            .column(|row| number(row.holds))
+            .count()
     });
     saves.add(&UPDATE, others, |rows| bind_state(bind_id(rows)).count());
     let mut new: Vec<&Token> = changes.tokens.inserted.iter().collect();
@@ -216,7 +228,7 @@ fn bind_id(rows: Rows<'_, Token>) -> Rows<'_, Token> {
     rows.column(|row| row.id.room_id.get()).column(|row| row.id.position.0)
 }
 
-/// Status, start, deadlines, claim, end, passed turns, holds.
+/// Status, start, deadlines, claim, deadline after a return, end, passed turns, holds.
 fn bind_state(rows: Rows<'_, Token>) -> Rows<'_, Token> {
     let is_active = |row: &Token| row.status() == TokenStatus::Active;
     rows.column(|row| row.status().word())
@@ -224,6 +236,7 @@ fn bind_state(rows: Rows<'_, Token>) -> Rows<'_, Token> {
         .column(|row| micros(row.deadline().filter(|_| !is_active(row))))
         .column(|row| micros(row.deadline().filter(|_| is_active(row))))
         .column(|row| micros(row.state.claimed_at()))
+        .column(|row| micros(row.state.back_until()))
         .column(|row| micros(row.expired_at()))
         .column(|row| row.end_reason().map(EnumText::word))
         .column(|row| number(row.turns_passed))

@@ -16,8 +16,8 @@ use std::collections::HashSet;
 
 macro_rules! columns {
     () => {
-        "room_id, position, user_id, status, issued_at, activated_at, deadline, claimed_at, expired_at, end_reason, \
-         turns_passed, holds"
+        "room_id, position, user_id, status, issued_at, activated_at, deadline, claimed_at, back_until, \
+         expired_at, end_reason, turns_passed, holds"
     };
 }
 
@@ -30,6 +30,7 @@ fn read(row: &mut Columns<'_>) -> Result<Token> {
         activated_at: row.time_or_none()?,
         deadline: row.time_or_none()?,
         claimed_at: row.time_or_none()?,
+        back_until: row.time_or_none()?,
         expired_at: row.time_or_none()?,
         end_reason: row.word_or_none()?,
         turns_passed: row.count()?,
@@ -166,17 +167,21 @@ fn load_due(
     Ok(())
 }
 
-/// If a token stays active, only its deadline and its number of holds can change. This update leaves the indexes on the
+/// If a token stays active, only its deadlines and its number of holds can change. This update leaves the indexes on the
 /// status alone.
-const RENEW: &str = "UPDATE waiting_token SET deadline = ?3, holds = ?4 WHERE room_id = ?1 AND position = ?2";
+const RENEW: &str =
+    "UPDATE waiting_token SET deadline = ?3, back_until = ?4, holds = ?5 WHERE room_id = ?1 AND position = ?2";
 
 const UPDATE: &str = "UPDATE waiting_token
-     SET status = ?3, activated_at = ?4, deadline = ?5, claimed_at = ?6, expired_at = ?7, end_reason = ?8,
-         turns_passed = ?9, holds = ?10
+     SET status = ?3, activated_at = ?4, deadline = ?5, claimed_at = ?6, back_until = ?7, expired_at = ?8,
+         end_reason = ?9, turns_passed = ?10, holds = ?11
      WHERE room_id = ?1 AND position = ?2";
 
-const INSERT: &str =
-    concat!("INSERT INTO waiting_token (", columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
+const INSERT: &str = concat!(
+    "INSERT INTO waiting_token (",
+    columns!(),
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+);
 
 /// `active` are the tokens that were active before the batch.
 pub(crate) fn save(conn: &Connection, changes: &Changes, active: &HashSet<TokenId>) -> Result<()> {
@@ -185,7 +190,8 @@ pub(crate) fn save(conn: &Connection, changes: &Changes, active: &HashSet<TokenI
         for token in &changes.tokens.updated {
             let (room, position) = (token.id.room_id.get(), token.id.position.0);
             if token.status() == TokenStatus::Active && active.contains(&token.id) {
-                renew.execute((room, position, micros(token.deadline()), token.holds)).and_then(one)?;
+                let back_until = micros(token.state.back_until());
+                renew.execute((room, position, micros(token.deadline()), back_until, token.holds)).and_then(one)?;
             } else {
                 update
                     .execute((
@@ -195,6 +201,7 @@ pub(crate) fn save(conn: &Connection, changes: &Changes, active: &HashSet<TokenI
                         micros(token.activated_at()),
                         micros(token.deadline()),
                         micros(token.state.claimed_at()),
+                        micros(token.state.back_until()),
                         micros(token.expired_at()),
                         token.end_reason().map(EnumText::word),
                         token.turns_passed,
@@ -216,6 +223,7 @@ pub(crate) fn save(conn: &Connection, changes: &Changes, active: &HashSet<TokenI
                 micros(token.activated_at()),
                 micros(token.deadline()),
                 micros(token.state.claimed_at()),
+                micros(token.state.back_until()),
                 micros(token.expired_at()),
                 token.end_reason().map(EnumText::word),
                 token.turns_passed,
