@@ -244,11 +244,11 @@ impl Lines {
         let cell = self.rooms.load().get(&room).map(Arc::clone)?;
         let view = cell.view();
         let heard = cell.last_seen.reader(terms.heard_since);
-        let recorded = view.record(terms.now, |position| heard.is_responsive(position));
+        let recorded = view.record(terms.now, |position| heard.silence(position).is_none());
         let silent = terms.silent_since.map(|since| {
             let last_seen = cell.last_seen.reader(since);
             let waiting = view.waiting_from_head(RECORDED_POSITIONS);
-            Positions::of(waiting.filter(|position| !last_seen.is_responsive(*position)))
+            Positions::of(waiting.filter(|position| last_seen.silence(*position).is_some()))
         });
         let record = LineRecord::new(recorded, silent.unwrap_or_default(), terms).to_bytes()?;
         Some(SavedLineRecord { room_id: room, epoch: view.epoch(), saved_at: terms.now, record })

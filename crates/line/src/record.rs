@@ -2,6 +2,7 @@
 //! up. Advisory: a record that is missing or cannot be used costs what was measured before, and nothing else.
 
 use crate::{
+    lines::HeardSince,
     positions::Positions,
     view::{RECORDED_POSITIONS, RecordAge, RecordedReturns, ViewRecord},
 };
@@ -32,10 +33,10 @@ const HEARD_PART: i64 = 3;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordTerms {
     pub(crate) now: Time,
-    /// A token that was not seen since then is silent; none if that cannot be said.
-    pub(crate) silent_since: Option<Time>,
+    /// The moments by which a token is silent; none if that cannot be said.
+    pub(crate) silent_since: Option<HeardSince>,
     /// Of tokens that came back, those that were seen since then are recorded.
-    pub(crate) heard_since: Time,
+    pub(crate) heard_since: HeardSince,
     /// For how long such a token has no other turn that passes.
     returns_hold_for: Span,
 }
@@ -48,10 +49,10 @@ impl RecordTerms {
         Self {
             now,
             silent_since: match heartbeats {
-                KnownHeartbeats::All => Some(now.minus(policy.dormant_after)),
+                KnownHeartbeats::All => Some(HeardSince::at(now, policy)),
                 KnownHeartbeats::Some => None,
             },
-            heard_since: now.minus(heard),
+            heard_since: HeardSince { unheard: now.minus(heard), ..HeardSince::at(now, policy) },
             returns_hold_for: until_dormant.min(policy.claim_window),
         }
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    lines::{Lines, Rebuild, RoomCell, last_seen_of, view_of},
+    lines::{HeardSince, Lines, Rebuild, RoomCell, last_seen_of, view_of},
     view::{
         RoomView, deltas,
         tests::{LineEvent, START, event, line, request},
@@ -128,7 +128,10 @@ fn silent_tokens_are_silent_until_they_are_seen_and_the_others_count_as_just_see
     let record = TakenUp::from_saved(&record, &rows, &Outages::new(vec![outage])).unwrap();
     lines.put(&RoomCell::taken_up(&rows, Some(&record)), Rebuild::Replace);
     // Then those are silent that it looked at.
-    let silent = |since| lines.unresponsive(HOUSE, 500, since);
+    let silent = |since| {
+        let tokens = lines.unresponsive(HOUSE, 500, HeardSince::any(since));
+        tokens.into_iter().map(|token| token.position).collect::<Vec<_>>()
+    };
     assert_eq!(silent(later), (1..=501).filter(|at| *at != 3).map(Position).take(499).collect::<Vec<_>>());
     assert_eq!(record.silent.len(), 19_999);
     lines.record_heartbeat(TokenId { room_id: HOUSE, position: Position(2) }, later);

@@ -7,7 +7,10 @@ use frontrow_domain::{
         NewBlock, NewConcert, NewPassword, OwnRoom, PasswordHash, Proof, Request, RoomChange, Settlements, Worth,
     },
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Fence, Gate, LaneEntry, LaneKind, LaneShare, RoomWeight, ShareScope, Silence, SilentToken, Token, TokenStatus, TurnOutlook},
+    line::{
+        Fence, Gate, LaneEntry, LaneKind, LaneShare, RoomWeight, ShareScope, Silence, SilentToken, Token, TokenStatus,
+        TurnOutlook,
+    },
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
     points::Settlement,
