@@ -21,6 +21,8 @@ pub enum Leftover {
     Link,
     /// Blocks from lines, by when they end.
     Block,
+    /// Guests of lanes, by when the sale of the line was over.
+    Guest,
     /// Tokens, by when they ended.
     Token,
     /// Reservations that were never paid, by when they expired or were cancelled.
@@ -29,7 +31,8 @@ pub enum Leftover {
 
 impl Leftover {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Answer, Self::Session, Self::Link, Self::Block, Self::Token, Self::Reservation];
+    pub const ALL: [Self; 7] =
+        [Self::Answer, Self::Session, Self::Link, Self::Block, Self::Guest, Self::Token, Self::Reservation];
 }
 
 /// Whether the row of a token that ended before `before` may be removed. `highest` is the highest position with a row

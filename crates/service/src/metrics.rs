@@ -419,6 +419,7 @@ impl Metrics {
             Leftover::Session => "session",
             Leftover::Link => "link",
             Leftover::Block => "block",
+            Leftover::Guest => "guest",
             Leftover::Token => "token",
             Leftover::Reservation => "reservation",
         };

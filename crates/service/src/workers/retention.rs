@@ -45,7 +45,7 @@ impl Retention {
         match what {
             Leftover::Answer => Some(self.answers),
             Leftover::Session | Leftover::Link | Leftover::Block => Some(Span::ZERO),
-            Leftover::Token => self.tokens,
+            Leftover::Token | Leftover::Guest => self.tokens,
             Leftover::Reservation => self.reservations,
         }
     }

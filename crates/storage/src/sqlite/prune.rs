@@ -17,6 +17,8 @@ pub(super) enum Old {
     Links(Vec<(uuid::Uuid, String)>),
     /// By user and room.
     Blocks(Vec<(uuid::Uuid, i64)>),
+    /// By user and lane.
+    Guests(Vec<(uuid::Uuid, i64)>),
     /// By room and position.
     Tokens(Vec<(i64, i64)>),
     Reservations(Vec<i64>),
@@ -28,7 +30,7 @@ impl Old {
             Self::Answers { count, .. } => *count == 0,
             Self::Sessions(keys) => keys.is_empty(),
             Self::Links(keys) => keys.is_empty(),
-            Self::Blocks(keys) => keys.is_empty(),
+            Self::Blocks(keys) | Self::Guests(keys) => keys.is_empty(),
             Self::Tokens(keys) => keys.is_empty(),
             Self::Reservations(keys) => keys.is_empty(),
         }
@@ -43,6 +45,7 @@ pub(super) fn find(conn: &Connection, what: Leftover, before: Time, limit: u32) 
         Leftover::Session => sessions(conn, before, limit).map(Old::Sessions),
         Leftover::Link => links(conn, before, limit).map(Old::Links),
         Leftover::Block => blocks(conn, before, limit).map(Old::Blocks),
+        Leftover::Guest => guests(conn, before, limit).map(Old::Guests),
         Leftover::Token => tokens(conn, before, limit).map(Old::Tokens),
         Leftover::Reservation => reservations(conn, before, limit).map(Old::Reservations),
     }
@@ -82,6 +85,14 @@ const BLOCKS: &str = "SELECT user_id, room_id FROM line_block WHERE until < ?1 O
 
 fn blocks(conn: &Connection, before: Time, limit: u32) -> Result<Vec<(uuid::Uuid, i64)>> {
     let mut select = conn.prepare_cached(BLOCKS)?;
+    select.query_map((before.micros(), limit), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+const GUESTS: &str = "SELECT g.user_id, g.room_id FROM room AS r CROSS JOIN lane_guest AS g
+    WHERE r.room_id > 2000000000 AND r.closes_at < ?1 AND g.room_id = r.room_id LIMIT ?2";
+
+fn guests(conn: &Connection, before: Time, limit: u32) -> Result<Vec<(uuid::Uuid, i64)>> {
+    let mut select = conn.prepare_cached(GUESTS)?;
     select.query_map((before.micros(), limit), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
@@ -169,6 +180,12 @@ pub(super) fn remove(conn: &Connection, old: &Old) -> Result<usize> {
         }
         Old::Blocks(keys) => {
             let mut delete = conn.prepare_cached("DELETE FROM line_block WHERE user_id = ?1 AND room_id = ?2")?;
+            for key in keys {
+                removed += delete.execute(*key)?;
+            }
+        }
+        Old::Guests(keys) => {
+            let mut delete = conn.prepare_cached("DELETE FROM lane_guest WHERE user_id = ?1 AND room_id = ?2")?;
             for key in keys {
                 removed += delete.execute(*key)?;
             }
