@@ -40,11 +40,8 @@ impl Command {
             Self::ExpireHolds { reservation_ids } => {
                 count("Sweep", reservation_ids.len(), 0..=wide(HOLDS_PER_SWEEP_MAX), "holds")
             }
-            Self::AdvanceRoom { unresponsive, .. } => {
-                count("Name", unresponsive.len(), 0..=wide(TOKENS_PER_ADVANCE_MAX), "silent tokens")
-            }
+            Self::AdvanceRoom { .. } | Self::Share { .. } => line_lists(self),
             Self::StepDraw { step, .. } => entries(step),
-            Self::Share { waiting, .. } => count("Name", waiting.len(), 0..=wide(ROOMS_SHARED_MAX), "rooms"),
             Self::AddSeats { seats, .. } => {
                 count("Add", seats.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")?;
                 labels(seats)
@@ -134,6 +131,17 @@ impl Command {
             | Self::RetryEvent { .. }
             | Self::FeedAudit { .. } => Ok(()),
         }
+    }
+}
+
+/// The list of a command that moves a line or shares between lines.
+fn line_lists(command: &Command) -> Result<(), Refusal> {
+    match command {
+        Command::AdvanceRoom { unresponsive, .. } => {
+            count("Name", unresponsive.len(), 0..=wide(TOKENS_PER_ADVANCE_MAX), "silent tokens")
+        }
+        Command::Share { waiting, .. } => count("Name", waiting.len(), 0..=wide(ROOMS_SHARED_MAX), "rooms"),
+        _ => Ok(()),
     }
 }
 

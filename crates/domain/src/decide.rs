@@ -111,11 +111,9 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::ActivateToken { token } => tokens::activate(world, caller, *token),
         Command::LeaveQueue { token } => tokens::leave(world, caller, *token),
         Command::WakeToken { token } => tokens::wake(world, caller, *token),
-        Command::RemoveFromLine { room_id, user_id, reason } => {
-            blocks::remove(world, caller, *room_id, *user_id, reason)
+        Command::RemoveFromLine { .. } | Command::BlockFromLine(_) | Command::UnblockFromLine { .. } => {
+            blocks::apply(world, caller, &request.command)
         }
-        Command::BlockFromLine(new) => blocks::block(world, caller, new),
-        Command::UnblockFromLine { room_id, user_id } => blocks::unblock(world, caller, *room_id, *user_id),
         Command::IssuePass { token } => tokens::issue_pass(world, caller, *token),
         Command::AdvanceRoom { room_id, fence, limit, unresponsive, outlook } => {
             tokens::advance(world, caller, *room_id, (*fence, *limit), unresponsive, outlook.as_ref())

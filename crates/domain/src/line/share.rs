@@ -200,8 +200,8 @@ struct Family {
 
 impl Family {
     fn of(lines: Vec<SharedLine>) -> Self {
-        let lanes: i64 = lines.iter().filter_map(|line| line.lane_percent).fold(0, i64::saturating_add);
-        let general = ALL_PERCENT.saturating_sub(lanes).max(1);
+        let of_lanes = lines.iter().filter_map(|line| line.lane_percent).fold(0, i64::saturating_add);
+        let general = ALL_PERCENT.saturating_sub(of_lanes).max(1);
         Self {
             max_active: lines.iter().map(|line| line.max_active.max(0)).max().unwrap_or(0),
             weight: lines.first().map_or(1, |line| line.weight.get()),
