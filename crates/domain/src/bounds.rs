@@ -41,11 +41,8 @@ impl Command {
                 count("Sweep", reservation_ids.len(), 0..=wide(HOLDS_PER_SWEEP_MAX), "holds")
             }
             Self::GoAway { holds, .. } => count("Name", holds.len(), 0..=HOLDS_PER_PARTING_MAX, "reservations"),
-            Self::AdvanceRoom { unresponsive, .. } => {
-                count("Name", unresponsive.len(), 0..=wide(TOKENS_PER_ADVANCE_MAX), "silent tokens")
-            }
+            Self::AdvanceRoom { .. } | Self::Share { .. } => line_lists(self),
             Self::StepDraw { step, .. } => entries(step),
-            Self::Share { waiting, .. } => count("Name", waiting.len(), 0..=wide(ROOMS_SHARED_MAX), "rooms"),
             Self::AddSeats { seats, .. } => {
                 count("Add", seats.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")?;
                 labels(seats)
@@ -135,6 +132,17 @@ impl Command {
             | Self::RetryEvent { .. }
             | Self::FeedAudit { .. } => Ok(()),
         }
+    }
+}
+
+/// The list of a command that moves a line or shares between lines.
+fn line_lists(command: &Command) -> Result<(), Refusal> {
+    match command {
+        Command::AdvanceRoom { unresponsive, .. } => {
+            count("Name", unresponsive.len(), 0..=wide(TOKENS_PER_ADVANCE_MAX), "silent tokens")
+        }
+        Command::Share { waiting, .. } => count("Name", waiting.len(), 0..=wide(ROOMS_SHARED_MAX), "rooms"),
+        _ => Ok(()),
     }
 }
 

@@ -112,11 +112,9 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::LeaveQueue { token } => tokens::leave(world, caller, *token),
         Command::GoAway { token, holds, holds_made } => tokens::go_away(world, caller, *token, (holds, *holds_made)),
         Command::WakeToken { token } => tokens::wake(world, caller, *token),
-        Command::RemoveFromLine { room_id, user_id, reason } => {
-            blocks::remove(world, caller, *room_id, *user_id, reason)
+        Command::RemoveFromLine { .. } | Command::BlockFromLine(_) | Command::UnblockFromLine { .. } => {
+            blocks::apply(world, caller, &request.command)
         }
-        Command::BlockFromLine(new) => blocks::block(world, caller, new),
-        Command::UnblockFromLine { room_id, user_id } => blocks::unblock(world, caller, *room_id, *user_id),
         Command::IssuePass { token } => tokens::issue_pass(world, caller, *token),
         Command::AdvanceRoom { room_id, fence, limit, unresponsive, outlook } => {
             tokens::advance(world, caller, *room_id, (*fence, *limit), unresponsive, outlook.as_ref())

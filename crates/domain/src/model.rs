@@ -521,6 +521,14 @@ impl Model {
             }
             // No rule reads them: the store keeps them beside these rows.
             Leftover::LineRecord => 0,
+            Leftover::Guest => {
+                let is_over = |lane: RoomId| {
+                    let closes_at = self.rooms.get(&lane).and_then(|room| room.closes_at);
+                    closes_at.is_some_and(|closes_at| closes_at < before)
+                };
+                let old: Vec<_> = self.guests.keys().filter(|(_, lane)| is_over(*lane)).copied().take(limit).collect();
+                old.iter().filter(|key| self.guests.remove(*key).is_some()).count()
+            }
             Leftover::Token => {
                 let mut highest = BTreeMap::new();
                 for id in self.tokens.keys() {

@@ -23,6 +23,8 @@ pub enum Leftover {
     Block,
     /// What is kept of lines beside their rows, by when it was saved last.
     LineRecord,
+    /// Guests of lanes, by when the sale of the line was over.
+    Guest,
     /// Tokens, by when they ended.
     Token,
     /// Reservations that were never paid, by when they expired or were cancelled.
@@ -31,8 +33,8 @@ pub enum Leftover {
 
 impl Leftover {
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Answer, Self::Session, Self::Link, Self::Block, Self::LineRecord, Self::Token, Self::Reservation];
+    pub const ALL: [Self; 8] =
+        [Self::Answer, Self::Session, Self::Link, Self::Block, Self::LineRecord, Self::Guest, Self::Token, Self::Reservation];
 }
 
 /// Whether the row of a token that ended before `before` may be removed. `highest` is the highest position with a row

@@ -174,7 +174,7 @@ impl BoxOffice {
                 active: view.active(),
                 dormant: view.live_in(TokenStatus::Dormant),
                 missed: view.live_in(TokenStatus::Missed),
-                cap: view.room().max_active,
+                cap: view.room().max_active_tokens(),
                 gate: view.room().gate,
                 resting: match view.rest(now, self.policy.offer_lead) {
                     Some(Rest::For(_) | Rest::InLobby(_)) => Resting::UntilOpening,

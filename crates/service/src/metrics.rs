@@ -420,6 +420,7 @@ impl Metrics {
             Leftover::Link => "link",
             Leftover::Block => "block",
             Leftover::LineRecord => "line_record",
+            Leftover::Guest => "guest",
             Leftover::Token => "token",
             Leftover::Reservation => "reservation",
         };

@@ -5,7 +5,7 @@ use super::{
     users::existing,
 };
 use crate::{
-    command::{Decision, NewBlock, Outcome},
+    command::{Command, Decision, NewBlock, Outcome},
     id::{RoomId, UserId},
     line::{EndReason, LineBlock, Token, is_live_token},
     refusal::{EntityKind, Refusal},
@@ -14,8 +14,18 @@ use crate::{
 };
 use serde_json::json;
 
+/// Decides a command that keeps a user out of a line, or lets the user in again.
+pub(super) fn apply(world: &mut World, caller: Caller, command: &Command) -> Decision {
+    match command {
+        Command::BlockFromLine(new) => block(world, caller, new),
+        Command::UnblockFromLine { room_id, user_id } => unblock(world, caller, *room_id, *user_id),
+        Command::RemoveFromLine { room_id, user_id, reason } => remove(world, caller, *room_id, *user_id, reason),
+        _ => Err(malformed("This command is about no place in a line.")),
+    }
+}
+
 /// Ends the user's place in the line. A user without one stays without.
-pub(super) fn remove(world: &mut World, caller: Caller, room_id: RoomId, user_id: UserId, reason: &str) -> Decision {
+fn remove(world: &mut World, caller: Caller, room_id: RoomId, user_id: UserId, reason: &str) -> Decision {
     let room_id = room_id.general();
     check(world, caller, room_id, user_id)?;
     check_reason(reason)?;
@@ -28,7 +38,7 @@ pub(super) fn remove(world: &mut World, caller: Caller, room_id: RoomId, user_id
 
 /// Keeps the user out of the line from now on, and ends the user's place there. The block that is in force already
 /// stays as it is.
-pub(super) fn block(world: &mut World, caller: Caller, new: &NewBlock) -> Decision {
+fn block(world: &mut World, caller: Caller, new: &NewBlock) -> Decision {
     let NewBlock { room_id, user_id, reason, until } = new;
     let room_id = &room_id.general();
     check(world, caller, *room_id, *user_id)?;
@@ -57,7 +67,7 @@ pub(super) fn block(world: &mut World, caller: Caller, new: &NewBlock) -> Decisi
 }
 
 /// Lets the user join the line again. The place from before does not come back.
-pub(super) fn unblock(world: &mut World, caller: Caller, room_id: RoomId, user_id: UserId) -> Decision {
+fn unblock(world: &mut World, caller: Caller, room_id: RoomId, user_id: UserId) -> Decision {
     let room_id = room_id.general();
     check(world, caller, room_id, user_id)?;
     if world.blocks.contains((user_id, room_id)) {

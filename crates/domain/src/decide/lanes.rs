@@ -165,11 +165,13 @@ pub(super) fn follow(world: &mut World, general: &Room) {
 
 /// Refuses a new place in a lane that has ended for new tokens, or on whose list the user is not.
 pub(super) fn check_may_enter(world: &World, id: RoomId, user_id: UserId) -> Result<(), Refusal> {
-    match world.rooms.get(id).and_then(|room| room.lane) {
-        None => Ok(()),
-        Some(_) if !world.guests.contains((user_id, id)) => Err(Refusal::Forbidden),
-        Some(LaneOf { entry: LaneEntry::Ended, .. }) => Err(Refusal::RoomClosed),
-        Some(_) => Ok(()),
+    let Some(lane) = world.rooms.get(id).and_then(|room| room.lane) else { return Ok(()) };
+    if !world.guests.contains((user_id, id)) {
+        return Err(Refusal::Forbidden);
+    }
+    match lane.entry {
+        LaneEntry::Open => Ok(()),
+        LaneEntry::Ended => Err(Refusal::RoomClosed),
     }
 }
 

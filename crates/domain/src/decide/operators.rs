@@ -49,17 +49,16 @@ pub(super) fn check_rate(admit_per_minute: Option<i64>) -> Result<(), Refusal> {
 }
 
 /// Refuses a budget of a room that is not the house's, and one that lets nobody in.
-fn check_budget(id: RoomId, budget: Option<Option<i64>>) -> Result<(), Refusal> {
-    match budget {
-        None => Ok(()),
-        Some(_) if id != RoomId::HOUSE => {
-            Err(malformed("The budget of the house is a setting of the house room, whose number is 0."))
-        }
-        Some(budget) if budget.is_none_or(|budget| (1..=HOUSE_BUDGET_MAX).contains(&budget)) => Ok(()),
-        Some(_) => Err(malformed(format!(
-            "house_budget is from 1 to {HOUSE_BUDGET_MAX}. To let nobody in, pause the gates of the rooms."
-        ))),
+fn check_budget(id: RoomId, budget: Option<i64>) -> Result<(), Refusal> {
+    if id != RoomId::HOUSE {
+        return Err(malformed("The budget of the house is a setting of the house room, whose number is 0."));
     }
+    if budget.is_none_or(|budget| (1..=HOUSE_BUDGET_MAX).contains(&budget)) {
+        return Ok(());
+    }
+    Err(malformed(format!(
+        "house_budget is from 1 to {HOUSE_BUDGET_MAX}. To let no one in, pause the gates of the rooms."
+    )))
 }
 
 pub(super) fn check_reason(reason: &str) -> Result<(), Refusal> {
@@ -141,7 +140,7 @@ pub(super) fn set_room(
     if let Some(max_active) = change.max_active {
         check_max_active(max_active)?;
     }
-    check_budget(id, change.house_budget)?;
+    change.house_budget.map_or(Ok(()), |budget| check_budget(id, budget))?;
     check_rate(change.admit_per_minute.flatten())?;
     reason.map_or(Ok(()), check_reason)?;
     if change.hurts(&before) {

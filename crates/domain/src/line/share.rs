@@ -200,8 +200,8 @@ struct Family {
 
 impl Family {
     fn of(lines: Vec<SharedLine>) -> Self {
-        let lanes: i64 = lines.iter().filter_map(|line| line.lane_percent).fold(0, i64::saturating_add);
-        let general = ALL_PERCENT.saturating_sub(lanes).max(1);
+        let of_lanes = lines.iter().filter_map(|line| line.lane_percent).fold(0, i64::saturating_add);
+        let general = ALL_PERCENT.saturating_sub(of_lanes).max(1);
         Self {
             max_active: lines.iter().map(|line| line.max_active.max(0)).max().unwrap_or(0),
             weight: lines.first().map_or(1, |line| line.weight.get()),
@@ -302,7 +302,7 @@ fn totals(budget: i64, families: &[Family]) -> Vec<i64> {
 }
 
 /// How far a line can go towards what it is to have.
-struct Step {
+struct ShareStep {
     room_id: RoomId,
     weight: i64,
     target: i64,
@@ -314,14 +314,21 @@ struct Step {
 }
 
 /// The steps of the lines of one room towards `total` places, together within the room's cap.
-fn steps(family: &Family, total: i64) -> Vec<Step> {
+fn steps(family: &Family, total: i64) -> Vec<ShareStep> {
     let lines = family.lines.iter().zip(&family.parts).zip(family.places(total));
     let mut steps: Vec<_> = lines
         .map(|((line, part), target)| {
             let active = line.active.max(0);
             let free = line.allotment.unwrap_or(active).min(target).saturating_sub(active).max(0);
             let growth = target.saturating_sub(active).saturating_sub(free).max(0);
-            Step { room_id: line.room_id, weight: family.weight.saturating_mul(*part), target, active, free, growth }
+            ShareStep {
+                room_id: line.room_id,
+                weight: family.weight.saturating_mul(*part),
+                target,
+                active,
+                free,
+                growth,
+            }
         })
         .collect();
     keep_within(family.max_active, &mut steps);
@@ -330,9 +337,9 @@ fn steps(family: &Family, total: i64) -> Vec<Step> {
 
 /// Lets lines keep and get no more than `total` places together with those of active tokens. What a line has comes
 /// before what another would get.
-fn keep_within(total: i64, steps: &mut [Step]) {
+fn keep_within(total: i64, steps: &mut [ShareStep]) {
     let mut left = steps.iter().fold(total, |left, step| left.saturating_sub(step.active)).max(0);
-    let mut limit = |steps: &mut [Step], of: fn(&mut Step) -> &mut i64| {
+    let mut limit = |steps: &mut [ShareStep], of: fn(&mut ShareStep) -> &mut i64| {
         let claims: Vec<_> =
             steps.iter_mut().map(|step| ShareClaim { weight: step.weight, demand: *of(step) }).collect();
         for (step, places) in steps.iter_mut().zip(share_out(left, &claims)) {

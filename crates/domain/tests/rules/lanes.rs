@@ -170,9 +170,9 @@ fn a_lane_follows_its_line_and_has_no_settings_of_its_own() {
     let later =
         ConcertChange { opens_at: Some(opens_at), closes_at: Some(Some(at(2 * DAY))), ..ConcertChange::default() };
     office.expect(BOSS, update_concert(2, later), "concert");
-    let (line, lane) = (office.room(OWN).clone(), office.room(INVITED).clone());
+    let (general, lane) = (office.room(OWN).clone(), office.room(INVITED).clone());
     assert_eq!((lane.gate, lane.admit_per_minute, lane.message.as_deref()), (Gate::Paused, Some(60), Some("Soon.")));
-    assert_eq!((lane.opens_at, lane.closes_at, lane.weight), (Some(opens_at), Some(at(2 * DAY)), line.weight));
+    assert_eq!((lane.opens_at, lane.closes_at, lane.weight), (Some(opens_at), Some(at(2 * DAY)), general.weight));
     let cancel = Command::CancelConcert { concert_id: 2.try_into().unwrap(), reason: "Ill.".to_owned(), basis: None };
     office.expect(MINJI, issue(INVITED), "new");
     office.run([

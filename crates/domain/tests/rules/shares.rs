@@ -95,16 +95,16 @@ fn a_lane_has_its_part_and_what_it_does_not_need_is_the_general_lines() {
 
 #[test]
 fn a_rate_is_shared_as_the_places_are() {
-    let rated = |line| SharedLine { admit_per_minute: Some(60), ..line };
+    let by_rate = |line| SharedLine { admit_per_minute: Some(60), ..line };
     let rates = |waiting: [i64; 2]| {
-        let crowd = SharedLine { waiting: waiting[0], ..rated(line(1, 100)) };
-        let guests = SharedLine { waiting: waiting[1], ..rated(lane(1, LaneKind::Invitation, 10, 100)) };
+        let crowd = SharedLine { waiting: waiting[0], ..by_rate(line(1, 100)) };
+        let guests = SharedLine { waiting: waiting[1], ..by_rate(lane(1, LaneKind::Invitation, 10, 100)) };
         shares(None, &[crowd, guests]).into_iter().map(|share| share.rate_share.unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(rates([5, 5]), [54, 6]);
     assert_eq!((rates([5, 0]), rates([0, 5])), (vec![60, 0], vec![0, 60]));
     assert_eq!(rates([0, 0]), [54, 6], "while nobody waits each has its part");
-    assert_eq!(shares(Some(10), &[rated(line(1, 100))])[0].rate_share, None, "a rate is no part of the budget");
+    assert_eq!(shares(Some(10), &[by_rate(line(1, 100))])[0].rate_share, None, "a rate is no part of the budget");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! tables is of the tables.
 
 use frontrow_clock::Clock;
-use frontrow_domain::time::Span;
+use frontrow_domain::{id::RoomId, line::LaneKind, time::Span};
 use frontrow_service::demo;
 use frontrow_testkit::{Client, START, Server, eventually, id, items, settings};
 use frontrow_web::edge::problem::codes::{self, Definition};
@@ -187,7 +187,9 @@ async fn the_server_takes_every_example_of_a_body() {
 
     // Operators' requests, one after another: a concert that was cancelled changes no more.
     let late = ["free_seats", "remove_seats", "cancel_concert"];
-    operations.sort_by_key(|(id, ..)| (id != "create_concert", late.iter().position(|one| one == id)));
+    let place = |id: &String| late.iter().position(|one| one == id);
+    operations.sort_by_key(|(id, ..)| (id != "create_concert", id != "open_lane", place(id)));
+    let line = RoomId::new(own_room.id());
     let mut made = [Value::Null, Value::Null];
     for (operation, method, path, bodies) in operations {
         assert!(path.starts_with("/api/v1/operator/"), "{operation} is not sent here");
@@ -200,9 +202,14 @@ async fn the_server_takes_every_example_of_a_body() {
             }
             let debt = a_debt_for(&operation, &operator, &joiner.user.to_string()).await;
             let concert = if operation == "add_seats" { made[0].clone() } else { json!(hall.id()) };
+            let room = match operation.as_str() {
+                "open_lane" => json!(line),
+                "set_lane" | "add_lane_guest" | "remove_lane_guest" => json!(line.lane(LaneKind::Invitation)),
+                _ => made[1].clone(),
+            };
             let path = path
                 .replace("{concert_id}", &concert.to_string())
-                .replace("{room_id}", &made[1].to_string())
+                .replace("{room_id}", &room.to_string())
                 .replace("{user_id}", &joiner.user.to_string())
                 .replace("{debt_id}", &debt.to_string())
                 .replace("{reservation_id}", &held.to_string())
@@ -220,6 +227,8 @@ async fn the_server_takes_every_example_of_a_cursor() {
     let server = Server::start().await;
     let operator = server.operator().await;
     let document = operator.call_at(Method::GET, "/openapi.json").send().await.expect(200);
+    let draft = json!({ "kind": "invitation", "share_percent": 10 });
+    let lane = id(&operator.post("/operator/rooms/0/lanes", &draft).await.expect(201), "room_id");
     let mut lists = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         let parameters = item["get"]["parameters"].as_array().into_iter().flatten();
@@ -228,7 +237,8 @@ async fn the_server_takes_every_example_of_a_cursor() {
         };
         let next = &item["get"]["responses"]["200"]["content"]["application/json"]["example"]["next_cursor"];
         assert_eq!(next, cursor, "{path}");
-        let target = path.replace("{user_id}", &operator.user.to_string()).replace("{room_id}", "0");
+        let room = if path.ends_with("/guests") { lane.to_string() } else { "0".to_owned() };
+        let target = path.replace("{user_id}", &operator.user.to_string()).replace("{room_id}", &room);
         let page = format!("{target}?cursor={}", cursor.as_str().unwrap());
         operator.call_at(Method::GET, &page).send().await.expect(200);
         lists += 1;

@@ -112,6 +112,8 @@ async fn a_position_is_read_without_a_session_and_shows_no_user() {
         "end_reason",
         "estimated_wait",
         "hold_until",
+        "lane",
+        "lanes",
         "last_turn",
         "message",
         "outlook",

@@ -3,7 +3,7 @@
 use super::{assert_books_in_order, instance};
 use frontrow_domain::{line::TokenStatus, time::Time};
 use frontrow_service::testing;
-use frontrow_testkit::{Client, Hall, Server, eventually, servers::postgres::TestDatabase};
+use frontrow_testkit::{Client, Hall, PATIENCE, Server, eventually, servers::postgres::TestDatabase};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
 
@@ -42,15 +42,20 @@ async fn active(server: &Server, halls: &[Hall]) -> BTreeMap<i64, i64> {
 /// Joins, claims whenever it may, stays for a moment, and leaves. Returns once it was in.
 async fn visit(buyer: Client, concert: i64) {
     let token = buyer.join(Some(concert)).await["token"].as_str().unwrap().to_owned();
-    eventually("the buyer is in", async || {
+    let began = Instant::now();
+    loop {
+        assert!(began.elapsed() < PATIENCE, "the buyer is still not in");
         let status = buyer.position(&token).await["status"].clone();
-        if ["offered", "missed"].iter().any(|may| status == *may) {
-            let claimed = buyer.activate(&token).await;
-            return (claimed.json()["status"] == "active").then_some(());
+        if ["offered", "missed"].iter().any(|may| status == *may)
+            && buyer.activate(&token).await.json()["status"] == "active"
+        {
+            break;
         }
-        (status == "active").then_some(())
-    })
-    .await;
+        if status == "active" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
     tokio::time::sleep(Duration::from_millis(100)).await;
     buyer.delete(&format!("/queue/tokens/{token}")).await.expect(204);
 }

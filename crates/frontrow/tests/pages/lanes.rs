@@ -69,7 +69,7 @@ async fn operators_open_a_lane_and_put_accounts_on_its_list_by_forms() {
     let path = format!("{room}/lanes");
     let form = desk.open(&path).await;
     let refused = desk.send(&path, &[("key", &key(&form)), ("share_percent", "51")]).await;
-    says(&refused, &["누구를 위한 줄인지 골라 주세요."], &[]);
+    refused.shows(422, &["누구를 위한 줄인지 골라 주세요.", "1에서 50 사이의 수를 입력해 주세요."]);
     let fields = [("kind", "accessibility"), ("share_percent", "15")];
     let form = desk.open(&path).await;
     let key_of = key(&form);
@@ -85,7 +85,7 @@ async fn operators_open_a_lane_and_put_accounts_on_its_list_by_forms() {
     let guests = format!("{lane}/guests");
     let form = desk.open(&guests).await;
     let unknown = desk.send(&guests, &[("key", &key(&form)), ("email", "nobody@frontrow.example")]).await;
-    says(&unknown, &["이 주소를 쓰는 계정이 없습니다."], &[]);
+    unknown.shows(422, &["이 주소를 쓰는 계정이 없습니다."]);
     let email = guest.get("/users/me").await.expect(200)["email"].as_str().unwrap().to_owned();
     let form = desk.open(&guests).await;
     desk.send(&guests, &[("key", &key(&form)), ("email", &email)]).await.leads_to();

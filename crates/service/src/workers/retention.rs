@@ -50,7 +50,7 @@ impl Retention {
             Leftover::Answer => Some(self.answers),
             Leftover::Session | Leftover::Link | Leftover::Block => Some(Span::ZERO),
             Leftover::LineRecord => Some(LINE_RECORDS_KEPT),
-            Leftover::Token => self.tokens,
+            Leftover::Token | Leftover::Guest => self.tokens,
             Leftover::Reservation => self.reservations,
         }
     }

@@ -71,7 +71,8 @@ const OWN: &[(&str, &str)] = &[
                UNION ALL SELECT 'history', max(history_id) FROM point_history
                UNION ALL SELECT 'audit', max(audit_id) FROM audit_log
                UNION ALL SELECT 'debt', max(debt_id) FROM debt
-               UNION ALL SELECT 'room', max(room_id) - 1000000000 FROM room WHERE room_id > 1000000000) AS ids
+               UNION ALL SELECT 'room', max(room_id) - 1000000000 FROM room
+                   WHERE room_id BETWEEN 1000000001 AND 2000000000) AS ids
              LEFT JOIN pg_sequences ON sequencename = kind || '_ids' AND schemaname = current_schema()
          WHERE highest > coalesce(last_value, 0)",
     ),

@@ -44,6 +44,13 @@ const PRUNE_RECORDS: Statement = Statement {
               FOR UPDATE SKIP LOCKED))",
     types: &[Type::INT8, Type::INT8],
 };
+const PRUNE_GUESTS: Statement = Statement {
+    sql: "DELETE FROM lane_guest AS g USING (
+              SELECT g.user_id, g.room_id FROM room AS r JOIN lane_guest AS g ON g.room_id + 0 = r.room_id
+              WHERE r.room_id > 2000000000 AND r.closes_at < $1 LIMIT $2 FOR UPDATE OF g SKIP LOCKED) AS old
+          WHERE g.user_id = old.user_id AND g.room_id = old.room_id",
+    types: &[Type::INT8, Type::INT8],
+};
 /// A stretch of each room's line from its first ended token, so that the cost does not grow with the line. Below that
 /// one there are only live tokens, no more than the room has turns. The row with the highest position stays: it tells
 /// how far the line goes.
@@ -120,6 +127,7 @@ pub(super) async fn prune(pool: &Pool, what: Leftover, before: Time, limit: u32)
         Leftover::Link => in_time(pool, session.execute(&PRUNE_LINKS, &[&before, &limit])).await?,
         Leftover::Block => in_time(pool, session.execute(&PRUNE_BLOCKS, &[&before, &limit])).await?,
         Leftover::LineRecord => in_time(pool, session.execute(&PRUNE_RECORDS, &[&before, &limit])).await?,
+        Leftover::Guest => in_time(pool, session.execute(&PRUNE_GUESTS, &[&before, &limit])).await?,
         Leftover::Token => in_time(pool, session.execute(&PRUNE_TOKENS, &[&before, &limit])).await?,
         Leftover::Reservation => {
             let mut removed = 0;

@@ -22,6 +22,8 @@ pub(super) enum Old {
         rooms: Vec<i64>,
         before: i64,
     },
+    /// By user and lane.
+    Guests(Vec<(uuid::Uuid, i64)>),
     /// By room and position.
     Tokens(Vec<(i64, i64)>),
     Reservations(Vec<i64>),
@@ -33,7 +35,7 @@ impl Old {
             Self::Answers { count, .. } => *count == 0,
             Self::Sessions(keys) => keys.is_empty(),
             Self::Links(keys) => keys.is_empty(),
-            Self::Blocks(keys) => keys.is_empty(),
+            Self::Blocks(keys) | Self::Guests(keys) => keys.is_empty(),
             Self::Records { rooms, .. } => rooms.is_empty(),
             Self::Tokens(keys) => keys.is_empty(),
             Self::Reservations(keys) => keys.is_empty(),
@@ -52,6 +54,7 @@ pub(super) fn find(conn: &Connection, what: Leftover, before: Time, limit: u32) 
         Leftover::LineRecord => {
             records(conn, before, limit).map(|rooms| Old::Records { rooms, before: before.micros() })
         }
+        Leftover::Guest => guests(conn, before, limit).map(Old::Guests),
         Leftover::Token => tokens(conn, before, limit).map(Old::Tokens),
         Leftover::Reservation => reservations(conn, before, limit).map(Old::Reservations),
     }
@@ -98,6 +101,14 @@ const RECORDS: &str = "SELECT room_id FROM line_record WHERE saved_at < ?1 ORDER
 
 fn records(conn: &Connection, before: Time, limit: u32) -> Result<Vec<i64>> {
     conn.prepare_cached(RECORDS)?.query_map((before.micros(), limit), |row| row.get(0))?.collect()
+}
+
+const GUESTS: &str = "SELECT g.user_id, g.room_id FROM room AS r CROSS JOIN lane_guest AS g
+    WHERE r.room_id > 2000000000 AND r.closes_at < ?1 AND g.room_id = r.room_id LIMIT ?2";
+
+fn guests(conn: &Connection, before: Time, limit: u32) -> Result<Vec<(uuid::Uuid, i64)>> {
+    let mut select = conn.prepare_cached(GUESTS)?;
+    select.query_map((before.micros(), limit), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 const ROOMS: &str = "SELECT room_id, cursor FROM room ORDER BY room_id";
@@ -192,6 +203,12 @@ pub(super) fn remove(conn: &Connection, old: &Old) -> Result<usize> {
             let mut delete = conn.prepare_cached("DELETE FROM line_record WHERE room_id = ?1 AND saved_at < ?2")?;
             for room in rooms {
                 removed += delete.execute((room, before))?;
+            }
+        }
+        Old::Guests(keys) => {
+            let mut delete = conn.prepare_cached("DELETE FROM lane_guest WHERE user_id = ?1 AND room_id = ?2")?;
+            for key in keys {
+                removed += delete.execute(*key)?;
             }
         }
         Old::Tokens(ids) => {

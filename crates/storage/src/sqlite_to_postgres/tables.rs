@@ -464,6 +464,9 @@ pub(super) const SEQUENCES: &[(&str, &str, &str)] = &[
 /// The id sequences of rows that may be removed, and how the file knows the highest id given.
 pub(super) const HIGHEST_GIVEN: &[(&str, &str)] = &[
     ("seat_ids", "SELECT max(highest, (SELECT coalesce(max(seat_id), 0) FROM seat)) FROM seat_ids"),
-    ("room_ids", "SELECT coalesce(max(room_id) - 1000000000, 0) FROM room WHERE room_id > 1000000000"),
+    (
+        "room_ids",
+        "SELECT coalesce(max(room_id) - 1000000000, 0) FROM room WHERE room_id BETWEEN 1000000001 AND 2000000000",
+    ),
     ("event_ids", "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'"),
 ];

@@ -97,7 +97,7 @@ fn row(shell: &CockpitShell, overview: &RoomOverview) -> Vec<Cell> {
         Cell::text(gate(shell, room)),
         Cell::figure(shell.number(&overview.waiting)),
         Cell::figure(shell.number(&overview.offered)),
-        Cell::figure(format!("{} / {}", shell.number(&overview.active), shell.number(&room.max_active))),
+        Cell::figure(format!("{} / {}", shell.number(&overview.active), shell.number(&room.max_active_tokens()))),
         Cell::text(rate(shell, room)),
     ]
 }

@@ -183,8 +183,8 @@ fn check_tokens(model: &Model, now: Time) {
             assert!(token.activated_at().is_some(), "token {id}");
         }
         if !ended {
-            let line = id.room_id.general();
-            assert!(live.insert((token.user_id, line)), "user {} has two places in a line", token.user_id);
+            let general = id.room_id.general();
+            assert!(live.insert((token.user_id, general)), "user {} has two places in a line", token.user_id);
         }
     }
 }

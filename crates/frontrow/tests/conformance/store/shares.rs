@@ -5,6 +5,8 @@ use frontrow_domain::{
     id::{RoomId, TokenId, UserId},
     line::{Gate, LaneEntry, LaneGuest, LaneKind, LaneOf, LaneShare, RoomSite, RoomWeight, ShareScope, TokenStatus},
     refusal::Refusal,
+    retention::Leftover,
+    time::Span,
     user::Caller,
 };
 use frontrow_testkit::{
@@ -174,6 +176,11 @@ pub(super) async fn the_guests_of_a_lane_are_read_back_and_go_with_their_account
     };
     office.ask(Caller::System, Command::EraseUser(erasure)).await.unwrap();
     assert_eq!((page(first(9)).await, of(users[1]).await), (vec![users[2]], vec![]));
+    // Some time after the sale they go.
+    let closes_at = office.store.line(invited).await.unwrap().unwrap().room.closes_at.unwrap();
+    assert_eq!(office.store.prune(Leftover::Guest, closes_at, 10).await.unwrap(), 0);
+    assert_eq!(office.store.prune(Leftover::Guest, closes_at.plus(Span::from_micros(1)), 10).await.unwrap(), 1);
+    assert_eq!(page(first(9)).await, []);
 }
 
 pub(super) async fn of_two_joins_at_once_in_a_line_and_its_lane_one_gives_the_place(office: &Fixture) {

@@ -143,7 +143,11 @@ pub(crate) fn load_sharing(
 pub(crate) fn load_budget(conn: &Connection, world: &mut World) -> Result<()> {
     let house = RoomId::HOUSE.get();
     let find = "SELECT house_budget FROM room WHERE room_id = ?1";
-    world.budget = super::find(conn, find, (house,), |row| row.value::<Option<i64>>())?.flatten();
+    let read = |row: &mut Columns<'_>| {
+        let budget: Option<i64> = row.value()?;
+        Ok(budget)
+    };
+    world.budget = super::find(conn, find, (house,), read)?.flatten();
     Ok(())
 }
 

@@ -180,6 +180,14 @@ fn bodies(operation: &str, accounts: DemoAccounts) -> Vec<(&'static str, Value)>
             ),
             ("postponed", json!({ "status": "postponed", "status_reason": "The singer is ill." })),
         ],
+        "set_room" => vec![(
+            "settings",
+            json!({ "max_active": 200, "admit_per_minute": 600, "message": "Doors open at 20:00.",
+                "reason": "The hall's entrance is blocked." }),
+        )],
+        "add_lane_guest" | "remove_lane_guest" => {
+            vec![("by_id", json!({ "user_id": "0193f3c4-5a6b-7c8d-9e0f-112233445566" }))]
+        }
         "add_seats" => vec![
             (
                 "range",

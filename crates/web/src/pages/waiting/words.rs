@@ -57,8 +57,8 @@ pub(super) fn lanes(shell: &Shell, line: &LineStatus) -> Vec<String> {
         LaneKind::Accessibility => shell.t("line-lane-accessibility"),
     });
     let percent = |kind: LaneKind| {
-        let lane = line.lanes.iter().find(|lane| lane.kind == kind);
-        lane.map(|lane| lane.share.percent())
+        let shown = line.lanes.iter().find(|shown| shown.kind == kind);
+        shown.map(|shown| shown.share.percent())
     };
     let all = match (percent(LaneKind::Invitation), percent(LaneKind::Accessibility)) {
         (None, None) => None,
