@@ -57,6 +57,16 @@ impl Outages {
         met.fold(Span::ZERO, |sum, outage| Span::from_micros(sum.micros().saturating_add(outage.grace.micros())))
     }
 
+    /// How much of the time between two moments the box office was down.
+    #[must_use]
+    pub fn down_between(&self, from: Time, to: Time) -> Span {
+        let met = self.0.iter().filter(|outage| outage.to > from && outage.from < to);
+        met.fold(Span::ZERO, |sum, outage| {
+            let down = outage.to.min(to).since(outage.from.max(from));
+            Span::from_micros(sum.micros().saturating_add(down.micros()))
+        })
+    }
+
     /// The absolute limit of a token activated at `activated_at`: it ends then at the latest, its holds aside.
     #[must_use]
     pub fn limit_of(&self, activated_at: Time, policy: &Policy) -> Time {
@@ -158,5 +168,13 @@ mod tests {
         assert_eq!(limit(50), Span::from_secs(750));
         assert_eq!(limit(250), Span::from_secs(650));
         assert_eq!(limit(400), policy.active_limit);
+    }
+
+    #[test]
+    fn the_time_that_the_box_office_was_down_is_counted_between_two_moments() {
+        let outages = Outages::new(vec![outage(100, 200), outage(300, 350)]);
+        let down = |from, to| outages.down_between(at(from), at(to)).millis() / 1_000;
+        assert_eq!((down(0, 100), down(0, 150), down(120, 130), down(150, 320), down(0, 400)), (0, 50, 10, 70, 150));
+        assert_eq!((down(200, 300), down(350, 400), down(400, 0)), (0, 0, 0));
     }
 }

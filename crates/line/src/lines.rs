@@ -7,7 +7,7 @@ mod watchers;
 use crate::{
     lock::lock,
     positions::Positions,
-    record::{LineRecord, RecordTerms, TakenUp},
+    record::{BesideRows, LineRecord, RecordTerms},
     view::{Delta, Effects, POLL_GIVEN_MS, RECORDED_POSITIONS, RoomView},
 };
 use arc_swap::ArcSwap;
@@ -68,9 +68,9 @@ pub enum Rebuild {
 }
 
 /// The view of a line that is taken up from its rows, with what was recorded of it.
-pub(crate) fn view_of(line: &Line, record: Option<&TakenUp>) -> RoomView {
-    let view = RoomView::from_rows(line);
-    let Some(record) = record else { return view };
+pub(crate) fn view_of(line: &Line, beside: &BesideRows) -> RoomView {
+    let view = RoomView::from_rows(line).with_outages(beside.outages.clone());
+    let Some(record) = &beside.record else { return view };
     match view.clone().with_record(&record.view, record.at, record.age, line.now) {
         Ok(view) => view,
         Err(error) => {
@@ -82,9 +82,9 @@ pub(crate) fn view_of(line: &Line, record: Option<&TakenUp>) -> RoomView {
 }
 
 /// When the tokens of a line were last seen that is taken up from its rows: just now, but for those that were silent.
-pub(crate) fn last_seen_of(line: &Line, record: Option<&TakenUp>) -> LastSeen {
+pub(crate) fn last_seen_of(line: &Line, beside: &BesideRows) -> LastSeen {
     let last_seen = LastSeen::seen_at(&line.waiting, line.now);
-    if let Some(record) = record {
+    if let Some(record) = &beside.record {
         last_seen.silence(&record.silent);
     }
     last_seen
@@ -102,13 +102,13 @@ impl RoomCell {
 
     /// A line as its rows have it, with what was recorded of it: every token in it counts as just seen, but for those that
     /// were silent then.
-    pub(crate) fn taken_up(line: &Line, record: Option<&TakenUp>) -> Arc<Self> {
-        Self::new(view_of(line, record), last_seen_of(line, record))
+    pub(crate) fn taken_up(line: &Line, beside: &BesideRows) -> Arc<Self> {
+        Self::new(view_of(line, beside), last_seen_of(line, beside))
     }
 
     /// A line as its rows have it, with what these lack: how it was measured to move.
-    pub(crate) fn from_rows_after(line: &Line, before: &RoomView) -> Arc<Self> {
-        let view = RoomView::from_rows(line).with_measurements_of(before, line.now);
+    pub(crate) fn from_rows_after(line: &Line, before: &RoomView, beside: &BesideRows) -> Arc<Self> {
+        let view = view_of(line, beside).with_measurements_of(before, line.now);
         Self::new(view, LastSeen::seen_at(&line.waiting, line.now))
     }
 
@@ -397,7 +397,7 @@ mod tests {
         };
         line.waiting.sort_unstable();
         let lines = Lines::default();
-        lines.put(&RoomCell::taken_up(&line, None), Rebuild::Replace);
+        lines.put(&RoomCell::taken_up(&line, &BesideRows::default()), Rebuild::Replace);
         let sightings = || lines.unpublished_heartbeats(RoomId::HOUSE, 1_000, START);
         let unpublished = || sightings().iter().map(|seen| seen.position).collect::<Vec<_>>();
         assert_eq!(unpublished(), [], "all instances know that they wait");

@@ -127,9 +127,31 @@ pub(crate) struct TakenUp {
     pub(crate) silent: Vec<Position>,
 }
 
+/// What an instance goes by beside the rows when it builds a line.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BesideRows {
+    /// The record of a line that was not loaded, if there is one that it can go on with.
+    pub(crate) record: Option<TakenUp>,
+    /// When the box office was down, as far as the store knows.
+    pub(crate) outages: Outages,
+}
+
+impl BesideRows {
+    /// For a line that is loaded: it goes on with what was measured here.
+    pub(crate) fn loaded(store: &dyn Store) -> Self {
+        Self { record: None, outages: store.outages() }
+    }
+
+    /// For a line that is taken up.
+    pub(crate) async fn taken_up(store: &dyn Store, line: &Line) -> Self {
+        let outages = store.outages();
+        Self { record: TakenUp::of(store, line, &outages).await, outages }
+    }
+}
+
 impl TakenUp {
     /// The record of a line that is taken up from its rows, if there is one that it can go on with. The log says which.
-    pub(crate) async fn of(store: &dyn Store, line: &Line) -> Option<Self> {
+    async fn of(store: &dyn Store, line: &Line, outages: &Outages) -> Option<Self> {
         let room = line.room.room_id.get();
         let saved = match store.line_record(line.room.room_id).await {
             Ok(Some(saved)) => saved,
@@ -143,7 +165,7 @@ impl TakenUp {
                 return None;
             }
         };
-        match Self::from_saved(&saved, line, &store.outages()) {
+        match Self::from_saved(&saved, line, outages) {
             Ok(record) => {
                 let seconds = line.now.since(saved.saved_at).millis() / 1_000;
                 tracing::info!(room, seconds, silent = record.silent.len(), "the line goes on as it was recorded");

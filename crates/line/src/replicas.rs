@@ -8,7 +8,7 @@ mod tests;
 use crate::{
     lines::{Lines, Rebuild, RoomCell, last_seen_of, view_of},
     lock::lock,
-    record::TakenUp,
+    record::BesideRows,
     view::{Confirmed, Delta, RoomView},
 };
 use frontrow_domain::{id::RoomId, line::Room, time::Time};
@@ -71,14 +71,14 @@ impl Replicas {
     /// Rebuilds a line from its rows, which were read after `begun` deltas: see [`Self::deltas_of`]. None if that is not
     /// known. Later changes stay applied. With [`Rebuild::IfMissing`] a loaded line stays as it is. A line that is not
     /// loaded goes on with what was recorded of it.
-    pub(crate) fn rebuild(&self, line: &Line, record: Option<&TakenUp>, rebuild: Rebuild, begun: Option<u64>) {
+    pub(crate) fn rebuild(&self, line: &Line, beside: &BesideRows, rebuild: Rebuild, begun: Option<u64>) {
         let room = line.room.room_id;
         let stays = |present: Option<&Arc<RoomView>>| present.is_some() && rebuild == Rebuild::IfMissing;
         if stays(self.lines.view(room).as_ref()) {
             return;
         }
         // Takes long for a long line: done before the changes of the room must wait.
-        let (view, last_seen) = (view_of(line, record), last_seen_of(line, record));
+        let (view, last_seen) = (view_of(line, beside), last_seen_of(line, beside));
         let replica = self.replica_or_new(room, line.now);
         let replica = lock(&replica);
         let present = self.lines.view(room);

@@ -4,7 +4,7 @@ use crate::{
     lines::{HeardSince, Lines, Rebuild, RoomCell},
     lock::lock,
     peers::{Leadership, PeerFigures, PeerStatus, Peers, PeersError},
-    record::{KnownHeartbeats, RecordTerms, TakenUp},
+    record::{BesideRows, KnownHeartbeats, RecordTerms},
     view::{Delta, RoomView, deltas},
 };
 use async_trait::async_trait;
@@ -82,8 +82,8 @@ impl Peers for SoleInstance {
     async fn rebuild(&self, line: Line, rebuild: Rebuild) {
         self.drop_gaps_later(&line);
         let cell = match self.lines.view(line.room.room_id) {
-            Some(present) => RoomCell::from_rows_after(&line, &present),
-            None => RoomCell::taken_up(&line, TakenUp::of(&*self.store, &line).await.as_ref()),
+            Some(present) => RoomCell::from_rows_after(&line, &present, &BesideRows::loaded(&*self.store)),
+            None => RoomCell::taken_up(&line, &BesideRows::taken_up(&*self.store, &line).await),
         };
         self.lines.put(&cell, rebuild);
     }

@@ -32,6 +32,7 @@ use frontrow_domain::{
         ClaimRecord, DrawPhase, Gate, InFront, Room, Token, TokenState, TokenStatus, ToldHorizon, ToldWait,
         TurnOutlook, estimated_wait, estimated_wait_p90,
     },
+    outage::Outages,
     time::{Span, Time},
 };
 use live::Live;
@@ -87,6 +88,8 @@ pub struct RoomView {
     /// The forecast that is told. Shared by all views of the line.
     forecast: Arc<ToldForecast>,
     freshness: Freshness,
+    /// The times in which the box office was down, as far as they are known.
+    outages: Outages,
 }
 
 /// Until when a view is known to be current.
@@ -262,6 +265,20 @@ impl RoomView {
             shows_ppm: self.claims.chance_ppm(Span::ZERO),
             leaving_ppm: self.visits.ends_within(self.claims.delay(), now, self.active),
         }
+    }
+
+    /// How long a visit that began at `since` has lasted, but for the time in which the box office was down: no visitor
+    /// could do anything in it.
+    fn visited(&self, since: Time, now: Time) -> Span {
+        let lasted = now.since(since).micros();
+        Span::from_micros(lasted.saturating_sub(self.outages.down_between(since, now).micros()).max(0))
+    }
+
+    /// The same view, of a box office that was down at these times.
+    #[must_use]
+    pub fn with_outages(mut self, outages: Outages) -> Self {
+        self.outages = outages;
+        self
     }
 
     /// Whether a token whose claim found the room full has a place now.

@@ -43,7 +43,7 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 const START: Time = Time::from_micros(1_900_000_000_000_000);
 /// How often the leader looks at a line in which nothing happened.
 const TICK: Span = Span::from_millis(100);
-/// How often the leader keeps what it has measured and told.
+/// How often the box office notes that it works, and the leader keeps what it has measured and told.
 const KEEP_EVERY: Span = Span::from_secs(10);
 /// How long it takes until the leader looks at a line in which something happened.
 const LEAD_WITHIN: Span = Span::from_millis(5);
@@ -67,7 +67,7 @@ enum SaleEvent {
     Turnout(usize),
     Lead,
     Tick,
-    /// The leader keeps what it has measured and told.
+    /// The box office notes that it works, and the leader keeps what it has measured and told.
     Keep,
     /// The server is there again that was down.
     Resume(Time),
@@ -117,9 +117,7 @@ impl SimulatedSale {
             sale.plan(sale.scenario.turnouts[number].0, SaleEvent::Turnout(number));
         }
         sale.plan(TICK, SaleEvent::Tick);
-        if sale.scenario.keeping == Keeping::Records {
-            sale.plan(KEEP_EVERY, SaleEvent::Keep);
-        }
+        sale.plan(KEEP_EVERY, SaleEvent::Keep);
         Ok(sale)
     }
 
@@ -181,7 +179,11 @@ impl SimulatedSale {
             }
             SaleEvent::Keep => {
                 self.plan(KEEP_EVERY, SaleEvent::Keep);
-                self.office.keep_record(self.now)
+                self.office.note_works(self.now)?;
+                match self.scenario.keeping {
+                    Keeping::Records => self.office.keep_record(self.now),
+                    Keeping::Nothing => Ok(()),
+                }
             }
             SaleEvent::Arrive(person) => self.arrive(person),
             SaleEvent::Poll(person) => self.poll(person),

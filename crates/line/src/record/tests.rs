@@ -34,6 +34,10 @@ fn taken_up(saved: &SavedLineRecord, line: &Line) -> Result<TakenUp, UselessReco
     TakenUp::from_saved(saved, line, &Outages::default())
 }
 
+fn beside(record: TakenUp) -> BesideRows {
+    BesideRows { record: Some(record), ..BesideRows::default() }
+}
+
 /// Lets events happen in a room that passes over whom they say.
 fn happen(model: &mut Model, view: &mut RoomView, events: &[LineEvent], now: &mut Time) {
     for event in events {
@@ -76,7 +80,7 @@ proptest! {
         happen(&mut model, &mut view, &last, &mut now);
         // When an instance takes it up.
         let rows = line(&model, now);
-        let restarted = taken_up(&record, &rows).map(|record| view_of(&rows, Some(&record)));
+        let restarted = taken_up(&record, &rows).map(|record| view_of(&rows, &beside(record.clone())));
         let restarted = restarted.unwrap();
         // Then no place is further back, and if nothing had happened, each is the same.
         for position in view.waiting_from_head(usize::MAX) {
@@ -95,14 +99,15 @@ proptest! {
         let rows = line(&model, START);
         let good = saved(&view, &[Position(2), Position(3)], START);
         let mut changed = good.record.clone();
-        changed.splice(at.min(good.record.len() - 1)..at.min(good.record.len() - 1) + 1, bytes.iter().copied().take(3));
+        let at = at.min(changed.len() - 1);
+        changed.splice(at..=at, bytes.iter().copied().take(3));
         let first = [&[VERSION], bytes.as_slice()].concat();
         for record in [bytes, changed, first] {
             if let Ok(record) = taken_up(&SavedLineRecord { record, ..good.clone() }, &rows) {
-                let view = view_of(&rows, Some(&record));
+                let view = view_of(&rows, &beside(record.clone()));
                 prop_assert_eq!(view.total_waiting(), 40);
                 let _ = view.estimated_wait(20, None, START);
-                last_seen_of(&rows, Some(&record));
+                last_seen_of(&rows, &beside(record));
             }
         }
     }
@@ -113,7 +118,7 @@ fn silent_tokens_are_silent_until_they_are_seen_and_the_others_count_as_just_see
     let (model, view) = crate::view::tests::room_of(0, 30_000);
     let lines = Lines::default();
     let rows = line(&model, START);
-    lines.put(&RoomCell::taken_up(&rows, None), Rebuild::Replace);
+    lines.put(&RoomCell::taken_up(&rows, &BesideRows::default()), Rebuild::Replace);
     // Given that nothing is heard for long of the tokens up to 20,004, but for 3 and 20,002.
     let now = START.plus(seconds(100));
     for position in (20_005..=30_000).chain([3, 20_002]) {
@@ -126,7 +131,7 @@ fn silent_tokens_are_silent_until_they_are_seen_and_the_others_count_as_just_see
     let rows = Line { now: later, ..rows };
     let outage = Outage::between(now, later, &Policy::default()).unwrap();
     let record = TakenUp::from_saved(&record, &rows, &Outages::new(vec![outage])).unwrap();
-    lines.put(&RoomCell::taken_up(&rows, Some(&record)), Rebuild::Replace);
+    lines.put(&RoomCell::taken_up(&rows, &beside(record.clone())), Rebuild::Replace);
     // Then those are silent that it looked at.
     let silent = |since| {
         let tokens = lines.unresponsive(HOUSE, 500, HeardSince::any(since));
@@ -150,7 +155,7 @@ fn told_waits_bind_after_a_restart_by_as_much_as_could_pass() {
     let record = saved(&view, &[], now);
     assert!(record.record.len() < 60_000, "{}", record.record.len());
     let rows = Line { now: now.plus(seconds(12)), ..line(&model, now) };
-    let restarted = view_of(&rows, Some(&taken_up(&record, &rows).unwrap()));
+    let restarted = view_of(&rows, &beside(taken_up(&record, &rows).unwrap()));
     let again = restarted.record(rows.now, |_| true);
     let expected = restarted.clone().with_record(&again, rows.now, just_now(), rows.now).unwrap();
     assert_eq!(expected.record(rows.now, |_| true), again);
@@ -162,7 +167,7 @@ fn told_waits_bind_after_a_restart_by_as_much_as_could_pass() {
     // By other settings nothing binds.
     let mut other = rows.clone();
     other.room.max_active = 7;
-    assert_eq!(view_of(&other, Some(&taken_up(&record, &other).unwrap())).lowest_told(Position(1)), None);
+    assert_eq!(view_of(&other, &beside(taken_up(&record, &other).unwrap())).lowest_told(Position(1)), None);
 }
 
 fn just_now() -> RecordAge {
@@ -177,7 +182,7 @@ fn turns_that_were_out_are_as_old_as_they_were() {
     assert_eq!(view.offered(), 3);
     let later = now.plus(seconds(20));
     let rows = Line { now: later.plus(seconds(300)), ..line(&model, later) };
-    let restarted = view_of(&rows, Some(&taken_up(&saved(&view, &[], later), &rows).unwrap()));
+    let restarted = view_of(&rows, &beside(taken_up(&saved(&view, &[], later), &rows).unwrap()));
     assert_eq!(restarted.turn_outlook(rows.now), view.turn_outlook(later));
     assert!(restarted.turn_outlook(rows.now).coming_ppm < view.turn_outlook(now).coming_ppm);
     let status = restarted.place(Position(1)).status();
@@ -217,13 +222,13 @@ fn what_no_line_measures_is_not_measured_with() {
     let (model, view) = crate::view::tests::room_of(3, 10);
     let rows = line(&model, START);
     let mut record = saved(&view, &[], START);
-    let good = view_of(&rows, Some(&taken_up(&record, &rows).unwrap()));
+    let good = view_of(&rows, &beside(taken_up(&record, &rows).unwrap()));
     assert_eq!(good.turn_outlook(START), view.turn_outlook(START));
     // The first count of the claims, 3,000,000 in millionths, becomes -1: it stands behind the settings.
     let count = [0x80, 0x9b, 0xee, 0x02];
     let at = record.record.windows(4).position(|bytes| bytes == count).unwrap();
     record.record.splice(at..at + 4, [1]);
     let taken = taken_up(&record, &rows).unwrap();
-    let restarted = view_of(&rows, Some(&taken));
+    let restarted = view_of(&rows, &beside(taken));
     assert_eq!(restarted.turn_outlook(START), RoomView::from_rows(&rows).turn_outlook(START));
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     lines::{Lines, Rebuild},
     lock::lock,
-    record::TakenUp,
+    record::BesideRows,
     replicas::{ChangeOrigin, LineReading, Replicas},
     view::{Delta, deltas},
 };
@@ -244,8 +244,9 @@ impl Follower {
         if rebuild == Rebuild::Replace || is_missing {
             self.gaps.note_rows(line);
         }
-        let record = if is_missing { TakenUp::of(&*self.store, line).await } else { None };
-        self.replicas.rebuild(line, record.as_ref(), rebuild, begun);
+        let beside =
+            if is_missing { BesideRows::taken_up(&*self.store, line).await } else { BesideRows::loaded(&*self.store) };
+        self.replicas.rebuild(line, &beside, rebuild, begun);
     }
 
     /// Adds quiet rooms that are missing. Returns those whose views disagree with the rows.

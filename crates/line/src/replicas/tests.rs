@@ -57,7 +57,7 @@ fn read(replicas: &Replicas, reading: Option<LineReading>, model: &Model, now: T
     match reading {
         None => {}
         Some(LineReading::Refresh) => assert_eq!(replicas.reconcile(&live(rows), begun, now), None),
-        Some(LineReading::Rebuild) => replicas.rebuild(&rows, None, Rebuild::Replace, Some(begun)),
+        Some(LineReading::Rebuild) => replicas.rebuild(&rows, &BesideRows::default(), Rebuild::Replace, Some(begun)),
     }
 }
 
@@ -90,7 +90,7 @@ fn a_token_requeued_during_a_refresh_is_at_the_head() {
     ];
     let (before, all, _, now) = history(&batches);
     let replicas = replicas();
-    replicas.rebuild(&before, None, Rebuild::Replace, None);
+    replicas.rebuild(&before, &BesideRows::default(), Rebuild::Replace, None);
     for at in [0, 1, 3, 4, 5] {
         assert_eq!(apply_remote(&replicas, &all[at]), None);
     }
@@ -114,7 +114,7 @@ fn an_unassigned_position_stays_so_in_a_rebuild() {
         others: Vec::new(),
         now,
     };
-    replicas.rebuild(&rebuilt(0, &[], &[], START), None, Rebuild::Replace, None);
+    replicas.rebuild(&rebuilt(0, &[], &[], START), &BesideRows::default(), Rebuild::Replace, None);
     let id = |position| TokenId { room_id: HOUSE, position: Position(position) };
     let token = |position| Token::issued(id(position), frontrow_domain::id::UserId(uuid::Uuid::nil()), START);
     let mut replica = Changes { now: START, unused: vec![id(2), id(3)], ..Changes::default() };
@@ -123,10 +123,15 @@ fn an_unassigned_position_stays_so_in_a_rebuild() {
     assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(4)), 1);
     // The rows alone do not tell whether a batch may still bring these positions.
     let rows = rebuilt(4, &[1, 4], &[2, 3], START.plus(Span::from_secs(2)));
-    replicas.rebuild(&rows, None, Rebuild::Replace, None);
+    replicas.rebuild(&rows, &BesideRows::default(), Rebuild::Replace, None);
     assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(4)), 1);
     // A later rebuild keeps this without the event.
-    replicas.rebuild(&rebuilt(5, &[1, 4, 5], &[2, 3], START.plus(Span::from_secs(60))), None, Rebuild::Replace, None);
+    replicas.rebuild(
+        &rebuilt(5, &[1, 4, 5], &[2, 3], START.plus(Span::from_secs(60))),
+        &BesideRows::default(),
+        Rebuild::Replace,
+        None,
+    );
     assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(5)), 2);
 }
 
@@ -142,7 +147,7 @@ fn a_token_that_joins_while_its_line_is_rebuilt_counts_as_seen() {
         now: START,
     };
     let replicas = replicas();
-    replicas.rebuild(&rows, None, Rebuild::Replace, None);
+    replicas.rebuild(&rows, &BesideRows::default(), Rebuild::Replace, None);
     let begun = replicas.deltas_of(HOUSE);
     let join = |position| {
         let id = TokenId { room_id: HOUSE, position: Position(position) };
@@ -152,7 +157,7 @@ fn a_token_that_joins_while_its_line_is_rebuilt_counts_as_seen() {
     };
     join(16_384);
     join(16_385);
-    replicas.rebuild(&rows, None, Rebuild::Replace, Some(begun));
+    replicas.rebuild(&rows, &BesideRows::default(), Rebuild::Replace, Some(begun));
     join(16_386);
     assert_eq!(replicas.lines().view(HOUSE).unwrap().total_waiting(), 4);
     assert_eq!(replicas.lines().unresponsive(HOUSE, 10, HeardSince::any(START)), []);
@@ -170,10 +175,10 @@ fn a_position_departed_in_another_epoch_may_still_come_in_this_one() {
         others: Vec::new(),
         now: START,
     };
-    replicas.rebuild(&line(&room, &[]), None, Rebuild::Replace, None);
+    replicas.rebuild(&line(&room, &[]), &BesideRows::default(), Rebuild::Replace, None);
     assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(3)), 1);
     room.epoch += 1;
-    replicas.rebuild(&line(&room, &[Position(2)]), None, Rebuild::Replace, None);
+    replicas.rebuild(&line(&room, &[Position(2)]), &BesideRows::default(), Rebuild::Replace, None);
     assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(3)), 2);
 }
 
@@ -188,12 +193,12 @@ fn a_rebuild_keeps_changes_that_its_rows_may_not_show_and_no_older_ones() {
     let status_after = |seconds| {
         let replicas = replicas();
         let rows = line(&model, START);
-        replicas.rebuild(&rows, None, Rebuild::Replace, None);
+        replicas.rebuild(&rows, &BesideRows::default(), Rebuild::Replace, None);
         let mut claim = Changes { now: START.plus(Span::from_secs(1)), ..Changes::default() };
         claim.tokens.updated = vec![offered.activated(claim.now, &policy()).unwrap()];
         assert_eq!(apply_remote(&replicas, &claim), None);
         let later = Line { now: START.plus(Span::from_secs(seconds)), ..rows };
-        replicas.rebuild(&later, None, Rebuild::Replace, None);
+        replicas.rebuild(&later, &BesideRows::default(), Rebuild::Replace, None);
         replicas.lines().view(HOUSE).unwrap().place(offered.id.position).status()
     };
     assert_eq!(status_after(9), TokenStatus::Active);
@@ -212,7 +217,7 @@ fn a_rebuild_keeps_tokens_that_its_rows_may_not_show_and_no_older_ones() {
             others: Vec::new(),
             now,
         };
-        replicas.rebuild(&rows(START), None, Rebuild::Replace, None);
+        replicas.rebuild(&rows(START), &BesideRows::default(), Rebuild::Replace, None);
         let join = |position| {
             let id = TokenId { room_id: HOUSE, position: Position(position) };
             Token::issued(id, frontrow_domain::id::UserId(uuid::Uuid::nil()), START)
@@ -220,7 +225,7 @@ fn a_rebuild_keeps_tokens_that_its_rows_may_not_show_and_no_older_ones() {
         let mut changes = Changes { now: START.plus(Span::from_secs(1)), ..Changes::default() };
         changes.tokens.inserted = vec![join(4), join(6)];
         assert_eq!(apply_remote(&replicas, &changes), None);
-        replicas.rebuild(&rows(START.plus(Span::from_secs(seconds))), None, Rebuild::Replace, begun);
+        replicas.rebuild(&rows(START.plus(Span::from_secs(seconds))), &BesideRows::default(), Rebuild::Replace, begun);
         let view = replicas.lines().view(HOUSE).unwrap();
         (view.total_waiting(), view.tail())
     };
@@ -248,7 +253,7 @@ proptest! {
             order.insert(after.index(order.len() + 1), what.index(all.len()));
         }
         let replicas = replicas();
-        replicas.rebuild(&before, None, Rebuild::Replace, None);
+        replicas.rebuild(&before, &BesideRows::default(), Rebuild::Replace, None);
         let mut reading = None;
         for at in order {
             reading = reading.max(apply_remote(&replicas, &all[at]));
@@ -273,14 +278,14 @@ proptest! {
         let starting_at = (read_at + rebuilt_from).min(all.len());
         let missed: Vec<_> = missed.iter().map(|at| at.index(all.len())).filter(|at| *at < read_at).collect();
         let replicas = replicas();
-        replicas.rebuild(&before, None, Rebuild::Replace, None);
+        replicas.rebuild(&before, &BesideRows::default(), Rebuild::Replace, None);
         let (mut aheads, mut begun, mut reading) = (std::collections::BTreeMap::new(), 0, None);
         for at in 0..=all.len() {
             if at == read_at {
                 begun = replicas.deltas_of(HOUSE);
             }
             if at == starting_at {
-                replicas.rebuild(&rows, None, Rebuild::Replace, Some(begun));
+                replicas.rebuild(&rows, &BesideRows::default(), Rebuild::Replace, Some(begun));
             }
             if let Some(changes) = all.get(at)
                 && !missed.contains(&at)
@@ -311,7 +316,7 @@ proptest! {
         let during = all.len().saturating_sub(published_during);
         let missed: Vec<_> = missed.iter().map(|at| at.index(all.len())).filter(|at| *at < during).collect();
         let replicas = replicas();
-        replicas.rebuild(&before, None, Rebuild::Replace, None);
+        replicas.rebuild(&before, &BesideRows::default(), Rebuild::Replace, None);
         for (at, changes) in all[..during].iter().enumerate() {
             if !missed.contains(&at) {
                 // The refresh is such a reading.

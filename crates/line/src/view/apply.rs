@@ -11,6 +11,7 @@ use frontrow_domain::{
     changes::Changes,
     id::{Position, RoomId, TokenId},
     line::{ClaimRecord, DrawStatus, EndReason, Gate, Room, Token, TokenState, TokenStatus},
+    outage::Outages,
     policy::OFFER_LEAD_MAX,
     time::Time,
 };
@@ -103,6 +104,7 @@ impl RoomView {
             told_pace: pace(room),
             forecast: Arc::default(),
             freshness: Freshness::Current,
+            outages: Outages::default(),
         }
     }
 
@@ -327,7 +329,8 @@ impl RoomView {
             ) => self.claims.note_pass(),
             (TokenState::Active { since, .. }, TokenStatus::Ended) => {
                 step.left += 1;
-                self.visits.note_end(step.now, step.now.since(since), (self.room.max_active_tokens(), self.active));
+                let age = self.visited(since, step.now);
+                self.visits.note_end(step.now, age, (self.room.max_active_tokens(), self.active));
             }
             _ => {}
         }

@@ -58,7 +58,7 @@ impl RoomView {
         });
         RoomMoment {
             visits: *self.visits.table(),
-            ages: self.live.active_since().map(|since| now.since(since)).collect(),
+            ages: self.live.active_since().map(|since| self.visited(since, now)).collect(),
             memory: self.visits.memory(now, (self.room.max_active_tokens(), self.active)),
             cap: self.room.max_active_tokens(),
             used_ppm: self.visits.used_ppm().max(USED_MIN_PPM),

@@ -6,6 +6,7 @@ use frontrow_domain::{
     command::{Command, Request},
     id::RoomId,
     model::Model,
+    outage::Outage,
     policy::Policy,
     user::Caller,
 };
@@ -172,4 +173,24 @@ fn what_tokens_were_told_is_compared_with_their_turns_as_the_line_moves() {
     apply(&mut view, &changes);
     assert!(view.offered() > 0);
     assert_eq!(view.told_waits()[0].judged, judged);
+}
+
+#[test]
+fn a_visit_does_not_last_longer_for_the_time_in_which_the_box_office_was_down() {
+    let visited = |outages: Vec<Outage>, seconds| {
+        let (mut model, view) = room_of(1, 2);
+        let (mut view, began) = (view.with_outages(Outages::new(outages)), START.plus(Span::from_secs(1)));
+        for (event, after) in
+            [(LineEvent::Advance(Vec::new()), 0), (LineEvent::Activate(0), 0), (LineEvent::Leave(0), seconds)]
+        {
+            let event = request(&model, &event).unwrap();
+            let (_, changes) = model.transact(began.plus(Span::from_secs(after)), Policy::default(), &[event]);
+            apply(&mut view, &changes);
+        }
+        *view.visits.table()
+    };
+    let at = |seconds| START.plus(Span::from_secs(seconds));
+    let outage = Outage::between(at(11), at(41), &Policy::default()).unwrap();
+    assert_eq!(visited(vec![outage], 50), visited(Vec::new(), 20));
+    assert_ne!(visited(Vec::new(), 50), visited(Vec::new(), 20));
 }
