@@ -9,6 +9,7 @@ mod draw;
 mod expectation;
 mod figure;
 mod forecast;
+mod heads;
 mod pass;
 mod room;
 mod state;
@@ -29,6 +30,7 @@ pub use draw::{
 };
 pub use expectation::{ClaimRecord, TurnOutlook};
 pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
+pub use heads::{HeadRecord, HeadStep};
 pub use pass::{PASS_LIFE, Pass};
 pub use room::{Fence, Gate, Room, RoomSite, Turn};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
