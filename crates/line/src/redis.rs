@@ -3,6 +3,7 @@
 
 mod address;
 pub mod client;
+pub mod driven;
 mod events;
 mod figures;
 mod follower;
@@ -264,7 +265,7 @@ impl Peers for RedisPeers {
     }
 
     fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
-        if !self.instance.client.is_up() || !self.instance.heartbeats.can_judge(room) {
+        if !self.instance.client.is_up() || !self.instance.heartbeats.can_judge(room, Instant::now()) {
             return Vec::new();
         }
         self.lines().unresponsive(room, limit, since)

@@ -47,7 +47,7 @@ pub(crate) enum Mode {
 /// Sales in virtual time.
 #[derive(Debug, Args)]
 pub(crate) struct SimulateOptions {
-    /// One scenario, `million`, or `rivals`. Without it, all scenarios but those two.
+    /// One scenario, `million`, `floor`, or `rivals`. Without it, all scenarios but `million`.
     pub(crate) scenario: Option<String>,
     /// The seed of the people's choices. The same seed makes the same sale.
     #[arg(long, default_value_t = 1)]

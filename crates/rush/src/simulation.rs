@@ -2,12 +2,16 @@
 //! do. The same seed gives the same sale, on any machine and in a fraction of the time.
 //!
 //! `scenario.rs` has the sales, `people.rs` who comes, `office.rs` the box office, with the rows in `rows.rs`;
-//! `measure.rs` is what is asked of it.
+//! `measure.rs` is what is asked of it. `cluster.rs` has several instances, with `post.rs` between them.
 
+mod cluster;
+mod curves;
+mod floor;
 mod measure;
 mod office;
 mod people;
 mod plots;
+mod post;
 mod printed;
 mod rivals;
 mod rows;
@@ -23,7 +27,7 @@ use frontrow_domain::{
 };
 use frontrow_line::view::Estimate;
 use measure::{Meters, SimulationReport};
-use office::SimulatedOffice;
+use office::{PollAnswer, SimulatedOffice};
 use people::{CrowdMember, Fate, Told, VisitEnd, crowd};
 pub(crate) use printed::simulate;
 use rand::{SeedableRng, rngs::StdRng};
@@ -38,6 +42,8 @@ const START: Time = Time::from_micros(1_900_000_000_000_000);
 const TICK: Span = Span::from_millis(100);
 /// How long it takes until the leader looks at a line in which something happened.
 const LEAD_WITHIN: Span = Span::from_millis(5);
+/// A client whose request came to an instance that was not there asks again after this.
+const ASK_AGAIN: Span = Span::from_millis(1_000);
 /// How long a client waits that found the room full, before it claims again.
 const CLAIM_AGAIN: Span = Span::from_millis(1_000);
 /// Clients that found the server down ask again within this time, in so many parts.
@@ -98,6 +104,9 @@ impl SimulatedSale {
             let change = RoomChange { admit_per_minute: Some(scenario.admit_per_minute), ..RoomChange::default() };
             office.set_room(START, change)?;
         }
+        if let Some(plan) = scenario.cluster {
+            office = office.with_instances(plan, seed, START);
+        }
         let mut sale = Self {
             office,
             people: Vec::with_capacity(arrivals.len()),
@@ -147,12 +156,13 @@ impl SimulatedSale {
             self.now = at;
             self.happen(event)?;
         }
+        self.meters.counts.superseded = self.office.superseded;
         Ok(self.meters.report(self.scenario.name, &self.people, self.now.since(START)))
     }
 
     /// While the server is down, people and the leader try again once it is there.
     fn is_put_off(&mut self, event: SaleEvent) -> bool {
-        let Some(until) = self.down_until.filter(|until| self.now < *until) else { return false };
+        let Some(until) = self.down_until.filter(|until| self.now < *until) else { return self.is_lost(event) };
         let (SaleEvent::Arrive(person)
         | SaleEvent::Poll(person)
         | SaleEvent::Wake(person)
@@ -162,6 +172,23 @@ impl SimulatedSale {
             return matches!(event, SaleEvent::Lead | SaleEvent::Tick) && self.put_off(until, 0, event);
         };
         self.put_off(until, person, event)
+    }
+
+    /// A request that comes to an instance that is not there is made again.
+    fn is_lost(&mut self, event: SaleEvent) -> bool {
+        let (SaleEvent::Arrive(person)
+        | SaleEvent::Poll(person)
+        | SaleEvent::Wake(person)
+        | SaleEvent::Claim(person)
+        | SaleEvent::Finish(person)) = event
+        else {
+            return false;
+        };
+        let is_lost = self.office.choose_instance(person, self.now).is_none();
+        if is_lost {
+            self.plan(ASK_AGAIN, event);
+        }
+        is_lost
     }
 
     fn put_off(&mut self, until: Time, person: usize, event: SaleEvent) -> bool {
@@ -177,6 +204,7 @@ impl SimulatedSale {
         }
         match event {
             SaleEvent::Resume(from) => {
+                self.meters.turnouts += 1;
                 self.office.resume(from, self.now);
                 Ok(())
             }
@@ -191,21 +219,7 @@ impl SimulatedSale {
                 Ok(())
             }
             SaleEvent::Finish(person) => self.finish(person),
-            SaleEvent::Turnout(number) => match self.scenario.turnouts[number].1.clone() {
-                Turnout::Change(change) => {
-                    self.meters.changes += 1;
-                    self.office.set_room(self.now, change)
-                }
-                Turnout::Restart => {
-                    self.office.restart(self.now);
-                    Ok(())
-                }
-                Turnout::Down(lasts) => {
-                    self.down_until = Some(self.now.plus(lasts));
-                    self.plan(lasts, SaleEvent::Resume(self.now));
-                    Ok(())
-                }
-            },
+            SaleEvent::Turnout(number) => self.turn_out(number),
             SaleEvent::Lead => {
                 self.lead_at = None;
                 self.lead()
@@ -213,6 +227,30 @@ impl SimulatedSale {
             SaleEvent::Tick => {
                 self.plan(TICK, SaleEvent::Tick);
                 self.lead()
+            }
+        }
+    }
+
+    /// The next of the scenario's turnouts.
+    fn turn_out(&mut self, number: usize) -> Result<()> {
+        self.meters.turnouts += 1;
+        match self.scenario.turnouts[number].1.clone() {
+            Turnout::Change(change) => {
+                self.meters.changes += 1;
+                self.office.set_room(self.now, change)
+            }
+            Turnout::Restart => {
+                self.office.restart(self.now);
+                Ok(())
+            }
+            Turnout::Instances(failure) => {
+                self.office.befall(failure, self.now);
+                Ok(())
+            }
+            Turnout::Down(lasts) => {
+                self.down_until = Some(self.now.plus(lasts));
+                self.plan(lasts, SaleEvent::Resume(self.now));
+                Ok(())
             }
         }
     }
@@ -256,7 +294,11 @@ impl SimulatedSale {
                 if self.people[person].offered_at.is_none() {
                     self.meters.offer(&self.people[person], position, now);
                     self.people[person].offered_at = Some(now);
+                    self.people[person].offered_after = self.meters.turnouts;
                 }
+            }
+            (TokenStatus::Waiting, TokenStatus::Dormant) => {
+                self.meters.counts.passed_present += u64::from(self.people[person].fate == Fate::Plain);
             }
             (TokenStatus::Offered, TokenStatus::Missed) => {
                 self.meters.counts.missed += 1;
@@ -307,11 +349,14 @@ impl SimulatedSale {
         let (answer, changes) = self.office.poll(self.now, one.user, position)?;
         self.absorb(&changes);
         let next = Span::from_millis(answer.poll_after_ms);
+        if self.scenario.cluster.is_some() {
+            self.meters.views.note(answer.source);
+        }
         if answer.status == TokenStatus::Waiting {
             self.meters.poll_ms += answer.poll_after_ms;
         }
         match answer.status {
-            TokenStatus::Waiting => self.wait(person, (answer.ahead, answer.wait), next),
+            TokenStatus::Waiting => self.wait(person, &answer, next),
             TokenStatus::Offered => {
                 let one = &mut self.people[person];
                 let takes = match one.fate {
@@ -348,19 +393,21 @@ impl SimulatedSale {
     }
 
     /// Somebody waits, and does what it does there.
-    fn wait(&mut self, person: usize, (ahead, wait): (i64, Estimate), next: Span) {
-        let told = match wait {
-            Estimate::Known { p50, p90 } => Some(Told { at: self.now, p50, p90 }),
+    fn wait(&mut self, person: usize, answer: &PollAnswer, next: Span) {
+        let (ahead, life) = (answer.ahead, answer.source.life);
+        let told = match answer.wait {
+            Estimate::Known { p50, p90 } => Some(Told { at: self.now, p50, p90, turnouts: self.meters.turnouts }),
             Estimate::Unknown(_) => None,
         };
         if person.is_multiple_of(self.people.len() / JUDGED + 1) {
             self.meters.told(&mut self.people[person], told, self.now);
         }
         let one = &mut self.people[person];
-        if one.lowest_ahead.is_some_and(|lowest| ahead > lowest) {
-            self.meters.counts.ahead_rises += 1;
+        match one.lowest_ahead {
+            Some((lowest, by)) if ahead > lowest && by == life => self.meters.counts.ahead_rises += 1,
+            Some((lowest, _)) if ahead > lowest => self.meters.counts.ahead_rises_across += 1,
+            _ => one.lowest_ahead = Some((ahead, life)),
         }
-        one.lowest_ahead = Some(one.lowest_ahead.map_or(ahead, |lowest| lowest.min(ahead)));
         one.first_ahead = one.first_ahead.max(ahead);
         let is_past = |after: f64| fraction(one.first_ahead - ahead, one.first_ahead) >= after;
         match one.fate {
@@ -439,6 +486,7 @@ mod tests {
             let never = (counts.overtaken, counts.inversions, counts.overshoot, counts.ahead_rises);
             assert_eq!(never, (0, 0, 0, 0), "{scenario}: {counts:?}");
             assert_eq!(counts.missed_present, 0, "{scenario}: who asks and claims misses no turn");
+            assert_eq!(counts.passed_present, 0, "{scenario}: who asks is not passed over");
         }
     }
 

@@ -69,11 +69,11 @@ impl Heartbeats {
 
     /// Whether enough is known of `room` to call a token unresponsive: the exchange has worked for a while, so that the
     /// others had time to publish.
-    pub(super) fn can_judge(&self, room: RoomId) -> bool {
+    pub(super) fn can_judge(&self, room: RoomId, now: Instant) -> bool {
         let since = lock(&self.published).get(&room).copied();
-        since
-            .zip(*lock(&self.read))
-            .is_some_and(|(since, read)| read >= since + self.warm_up && read.elapsed() <= EXCHANGE_TTL)
+        since.zip(*lock(&self.read)).is_some_and(|(since, read)| {
+            read >= since + self.warm_up && now.saturating_duration_since(read) <= EXCHANGE_TTL
+        })
     }
 
     /// Begins the exchange anew: heartbeats of others may be missing.
@@ -81,19 +81,42 @@ impl Heartbeats {
         lock(&self.published).clear();
     }
 
-    /// Notes that publishing works, and the rooms that need a leader now.
-    fn note_published(&self, rooms: &BTreeSet<RoomId>) {
-        let now = Instant::now();
+    /// Notes at an instant that publishing works, and the rooms that need a leader at that moment.
+    pub(super) fn note_published(&self, lines: &Lines, at: Time, now: Instant) {
+        let needs_leader = |room: &RoomId| lines.view(*room).is_some_and(|view| view.needs_leader(at));
+        let rooms: BTreeSet<_> = lines.busy_rooms().into_iter().filter(needs_leader).collect();
         let mut published = lock(&self.published);
         published.retain(|room, _| rooms.contains(room));
         for room in rooms {
-            published.entry(*room).or_insert(now);
+            published.entry(room).or_insert(now);
         }
     }
 
-    /// Notes that the stream was read to its end.
-    pub(super) fn note_read(&self) {
-        *lock(&self.read) = Some(Instant::now());
+    /// Notes that the stream was read to its end at an instant.
+    pub(super) fn note_read(&self, now: Instant) {
+        *lock(&self.read) = Some(now);
+    }
+
+    /// The heartbeats at `now` that this instance has not published, as many as fit in one publication.
+    pub(super) fn unpublished(lines: &Lines, now: Time) -> Vec<(RoomId, Vec<Sighting>)> {
+        let since = now.minus(PUBLISHED_WITHIN);
+        let (mut found, mut count) = (Vec::new(), 0);
+        for room in lines.busy_rooms() {
+            let seen = lines.unpublished_heartbeats(room, NEAR_HEAD, since);
+            count += seen.len() as u64;
+            if !seen.is_empty() && count <= POSITIONS_MAX {
+                found.push((room, seen));
+            }
+        }
+        found
+    }
+
+    /// The publication of these heartbeats; none if there are none.
+    pub(super) fn publication(&self, found: &[(RoomId, Vec<Sighting>)]) -> Option<Vec<u8>> {
+        let positions = |seen: &[Sighting]| Positions::of(seen.iter().map(|seen| seen.position));
+        let rooms: Vec<_> = found.iter().map(|(room, seen)| (room.get(), positions(seen))).collect();
+        let publication = Publication { version: VERSION, instance: self.instance, rooms };
+        (!found.is_empty()).then(|| postcard::to_allocvec(&publication).unwrap_or_default())
     }
 
     /// Records the heartbeats of another instance at `now`, this instance's time.
@@ -123,9 +146,7 @@ pub(super) async fn run(instance: Arc<RedisInstance>) {
         }
         match publish(&instance).await {
             Ok(()) => {
-                let (lines, now) = (instance.follower.lines(), instance.clock.now());
-                let needs_leader = |room: &RoomId| lines.view(*room).is_some_and(|view| view.needs_leader(now));
-                instance.heartbeats.note_published(&lines.busy_rooms().into_iter().filter(needs_leader).collect());
+                instance.heartbeats.note_published(instance.follower.lines(), instance.clock.now(), Instant::now());
             }
             Err(error) => {
                 tracing::debug!(%error, "heartbeats cannot be exchanged");
@@ -138,22 +159,9 @@ pub(super) async fn run(instance: Arc<RedisInstance>) {
 /// Publishes this instance's heartbeats since the last time, in one call; in none if there are none. Those of rooms that
 /// do not fit in one publication are published with the next one.
 async fn publish(instance: &RedisInstance) -> RedisResult<()> {
-    let (lines, since) = (instance.follower.lines(), instance.clock.now().minus(PUBLISHED_WITHIN));
-    let (mut found, mut count) = (Vec::new(), 0);
-    for room in lines.busy_rooms() {
-        let seen = lines.unpublished_heartbeats(room, NEAR_HEAD, since);
-        count += seen.len() as u64;
-        if !seen.is_empty() && count <= POSITIONS_MAX {
-            found.push((room, seen));
-        }
-    }
-    if found.is_empty() {
-        return Ok(());
-    }
-    let positions = |seen: &[Sighting]| Positions::of(seen.iter().map(|seen| seen.position));
-    let rooms = found.iter().map(|(room, seen)| (room.get(), positions(seen)));
-    let publication = Publication { version: VERSION, instance: instance.id, rooms: rooms.collect() };
-    let publication = postcard::to_allocvec(&publication).unwrap_or_default();
+    let lines = instance.follower.lines();
+    let found = Heartbeats::unpublished(lines, instance.clock.now());
+    let Some(publication) = instance.heartbeats.publication(&found) else { return Ok(()) };
     let mut add = redis::cmd("XADD");
     add.arg(stream(&instance.keys)).arg("MAXLEN").arg("~").arg(STREAM_LEN).arg("*").arg("f").arg(publication);
     add.query_async::<()>(&mut instance.client.handle()).await?;
