@@ -10,6 +10,7 @@ mod draw;
 mod expectation;
 mod figure;
 mod forecast;
+mod heads;
 mod lane;
 mod measures;
 mod pass;
@@ -34,6 +35,7 @@ pub use draw::{
 };
 pub use expectation::{ClaimMeasures, ClaimRecord, TurnOutlook};
 pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
+pub use heads::{HeadRecord, HeadStep};
 pub use lane::{LANE_SHARES_MAX, LaneEntry, LaneGuest, LaneKind, LaneOf, LaneShare};
 pub use measures::ImpossibleMeasure;
 pub use pass::{PASS_LIFE, Pass};

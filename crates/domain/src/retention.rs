@@ -33,8 +33,16 @@ pub enum Leftover {
 
 impl Leftover {
     /// Every kind.
-    pub const ALL: [Self; 8] =
-        [Self::Answer, Self::Session, Self::Link, Self::Block, Self::LineRecord, Self::Guest, Self::Token, Self::Reservation];
+    pub const ALL: [Self; 8] = [
+        Self::Answer,
+        Self::Session,
+        Self::Link,
+        Self::Block,
+        Self::LineRecord,
+        Self::Guest,
+        Self::Token,
+        Self::Reservation,
+    ];
 }
 
 /// Whether the row of a token that ended before `before` may be removed. `highest` is the highest position with a row

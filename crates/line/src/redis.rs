@@ -3,6 +3,7 @@
 
 mod address;
 pub mod client;
+pub mod driven;
 mod events;
 mod figures;
 mod follower;
@@ -265,7 +266,7 @@ impl Peers for RedisPeers {
     }
 
     fn unresponsive(&self, room: RoomId, limit: u32, since: HeardSince) -> Vec<SilentToken> {
-        if !self.instance.client.is_up() || !self.instance.heartbeats.can_judge(room) {
+        if !self.instance.client.is_up() || !self.instance.heartbeats.can_judge(room, Instant::now()) {
             return Vec::new();
         }
         self.lines().unresponsive(room, limit, since)
@@ -275,7 +276,7 @@ impl Peers for RedisPeers {
         if self.instance.leases.standing(room) == Leadership::Follower {
             return None;
         }
-        let is_known = self.instance.client.is_up() && self.instance.heartbeats.can_judge(room);
+        let is_known = self.instance.client.is_up() && self.instance.heartbeats.can_judge(room, Instant::now());
         let heartbeats = if is_known { KnownHeartbeats::All } else { KnownHeartbeats::Some };
         self.lines().record(room, &RecordTerms::new(now, policy, heartbeats))
     }

@@ -38,7 +38,7 @@ struct Replica {
 
 /// How the rows of a line are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum LineReading {
+pub enum LineReading {
     /// Those of its live tokens: the view is reconciled with them.
     Refresh,
     /// All of them: the line is rebuilt.

@@ -29,7 +29,7 @@ use departed::Departed;
 use frontrow_domain::{
     id::Position,
     line::{
-        ClaimRecord, DrawPhase, Gate, InFront, Room, Token, TokenState, TokenStatus, ToldHorizon, ToldWait,
+        ClaimRecord, DrawPhase, Gate, HeadRecord, InFront, Room, Token, TokenState, TokenStatus, ToldHorizon, ToldWait,
         TurnOutlook, estimated_wait, estimated_wait_p90,
     },
     outage::Outages,
@@ -75,6 +75,8 @@ pub struct RoomView {
     claimed: i64,
     /// How the turns were claimed.
     claims: ClaimRecord,
+    /// How many of those whose turn came have come in.
+    heads: HeadRecord,
     /// How long visits last.
     visits: Visits,
     /// What tokens were told about their waits. Shared by all views of the line, as the tail is.
@@ -359,7 +361,8 @@ impl RoomView {
     /// The same view, rebuilt from its rows, with what the rows lack: how the line was measured to move.
     #[must_use]
     pub fn with_measurements_of(mut self, before: &Self, now: Time) -> Self {
-        (self.claims, self.visits, self.told) = (before.claims, before.visits, Arc::clone(&before.told));
+        (self.claims, self.heads, self.visits) = (before.claims, before.heads, before.visits);
+        self.told = Arc::clone(&before.told);
         (self.lowest_told, self.settings_number) = (Arc::clone(&before.lowest_told), before.settings_number);
         self.lowest_told.drop_passed(before.room.cursor, self.room.cursor);
         if apply::settings(&self.room) != apply::settings(&before.room) {
@@ -457,7 +460,7 @@ impl RoomView {
             inside: self.active.saturating_add(self.offered),
             // Those who come back are served first.
             waiting: ahead.saturating_add(i64::try_from(self.returned.len()).unwrap_or(i64::MAX)),
-            comes_ppm: self.claims.comes_ppm(),
+            comes_ppm: self.heads.comes_ppm(self.offered.saturating_mul(self.claims.chance_ppm(Span::ZERO))),
         }
     }
 

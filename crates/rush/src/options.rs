@@ -94,7 +94,7 @@ pub(crate) struct LineOptions {
 /// Sales in virtual time.
 #[derive(Debug, Args)]
 pub(crate) struct SimulateOptions {
-    /// One scenario, `million`, `rivals`, or `draws`. Without it, all scenarios but those three.
+    /// One scenario, `million`, `floor`, `rivals`, or `draws`. Without it, all scenarios but those four.
     pub(crate) scenario: Option<String>,
     /// The seed of the people's choices. The same seed makes the same sale.
     #[arg(long, default_value_t = 1)]

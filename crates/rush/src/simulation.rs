@@ -2,15 +2,19 @@
 //! do. The same seed gives the same sale, on any machine and in a fraction of the time.
 //!
 //! `scenario.rs` has the sales, `people.rs` who comes, `office.rs` the box office, with the rows in `rows.rs`;
-//! `record.rs` notes what happens to whom, and `measure.rs` is what is asked of it. `over_http.rs` lets the same people
-//! come to real instances, and asks the same.
+//! `record.rs` notes what happens to whom, and `measure.rs` is what is asked of it. `cluster.rs` has several instances,
+//! with `post.rs` between them. `over_http.rs` lets the same people come to real instances, and asks the same.
 
+mod cluster;
+mod curves;
 mod draws;
+mod floor;
 mod measure;
 mod office;
 mod over_http;
 mod people;
 mod plots;
+mod post;
 mod printed;
 mod record;
 mod rivals;
@@ -47,6 +51,8 @@ const TICK: Span = Span::from_millis(100);
 const KEEP_EVERY: Span = Span::from_secs(10);
 /// How long it takes until the leader looks at a line in which something happened.
 const LEAD_WITHIN: Span = Span::from_millis(5);
+/// A client whose request came to an instance that was not there asks again after this.
+const ASK_AGAIN: Span = Span::from_millis(1_000);
 /// How long a client waits that found the room full, before it claims again.
 const CLAIM_AGAIN: Span = Span::from_millis(1_000);
 /// Clients that found the server down ask again within this time, in so many parts.
@@ -98,6 +104,9 @@ impl SimulatedSale {
             let change = RoomChange { admit_per_minute: Some(scenario.admit_per_minute), ..RoomChange::default() };
             office.set_room(START, change)?;
         }
+        if let Some(plan) = scenario.cluster {
+            office = office.with_instances(plan, seed, START);
+        }
         let mut sale = Self {
             office,
             record: SaleRecord::open(START, Vec::with_capacity(arrivals.len())),
@@ -143,12 +152,13 @@ impl SimulatedSale {
             self.now = at;
             self.happen(event)?;
         }
+        self.record.meters.counts.superseded = self.office.superseded;
         Ok(self.record.meters.report(self.scenario.name, &self.record.people, self.now.since(START)))
     }
 
     /// While the server is down, people and the leader try again once it is there.
     fn is_put_off(&mut self, event: SaleEvent) -> bool {
-        let Some(until) = self.down_until.filter(|until| self.now < *until) else { return false };
+        let Some(until) = self.down_until.filter(|until| self.now < *until) else { return self.is_lost(event) };
         let (SaleEvent::Arrive(person)
         | SaleEvent::Poll(person)
         | SaleEvent::Wake(person)
@@ -159,6 +169,23 @@ impl SimulatedSale {
                 && self.put_off(until, 0, event);
         };
         self.put_off(until, person, event)
+    }
+
+    /// A request that comes to an instance that is not there is made again.
+    fn is_lost(&mut self, event: SaleEvent) -> bool {
+        let (SaleEvent::Arrive(person)
+        | SaleEvent::Poll(person)
+        | SaleEvent::Wake(person)
+        | SaleEvent::Claim(person)
+        | SaleEvent::Finish(person)) = event
+        else {
+            return false;
+        };
+        let is_lost = self.office.choose_instance(person, self.now).is_none();
+        if is_lost {
+            self.plan(ASK_AGAIN, event);
+        }
+        is_lost
     }
 
     fn put_off(&mut self, until: Time, person: usize, event: SaleEvent) -> bool {
@@ -174,6 +201,7 @@ impl SimulatedSale {
         }
         match event {
             SaleEvent::Resume(from) => {
+                self.record.meters.turnouts += 1;
                 self.record.meters.restart(self.now);
                 self.office.resume(from, self.now)
             }
@@ -196,21 +224,7 @@ impl SimulatedSale {
                 Ok(())
             }
             SaleEvent::Finish(person) => self.finish(person),
-            SaleEvent::Turnout(number) => match self.scenario.turnouts[number].1.clone() {
-                Turnout::Change(change) => {
-                    self.record.meters.changes += 1;
-                    self.office.set_room(self.now, change)
-                }
-                Turnout::Restart => {
-                    self.record.meters.restart(self.now);
-                    self.office.restart(self.now)
-                }
-                Turnout::Down(lasts) => {
-                    self.down_until = Some(self.now.plus(lasts));
-                    self.plan(lasts, SaleEvent::Resume(self.now));
-                    Ok(())
-                }
-            },
+            SaleEvent::Turnout(number) => self.turn_out(number),
             SaleEvent::Lead => {
                 self.lead_at = None;
                 self.lead()
@@ -218,6 +232,30 @@ impl SimulatedSale {
             SaleEvent::Tick => {
                 self.plan(TICK, SaleEvent::Tick);
                 self.lead()
+            }
+        }
+    }
+
+    /// The next of the scenario's turnouts.
+    fn turn_out(&mut self, number: usize) -> Result<()> {
+        self.record.meters.turnouts += 1;
+        match self.scenario.turnouts[number].1.clone() {
+            Turnout::Change(change) => {
+                self.record.meters.changes += 1;
+                self.office.set_room(self.now, change)
+            }
+            Turnout::Restart => {
+                self.record.meters.restart(self.now);
+                self.office.restart(self.now)
+            }
+            Turnout::Instances(failure) => {
+                self.office.befall(failure, self.now);
+                Ok(())
+            }
+            Turnout::Down(lasts) => {
+                self.down_until = Some(self.now.plus(lasts));
+                self.plan(lasts, SaleEvent::Resume(self.now));
+                Ok(())
             }
         }
     }
@@ -265,13 +303,18 @@ impl SimulatedSale {
         let (answer, changes) = self.office.poll(self.now, one.user, position)?;
         self.absorb(&changes);
         let next = Span::from_millis(answer.poll_after_ms);
+        if self.scenario.cluster.is_some() {
+            self.record.meters.views.note(answer.source);
+        }
         if answer.status == TokenStatus::Waiting {
             self.record.meters.poll_ms += answer.poll_after_ms;
             let told = match answer.wait {
-                Estimate::Known { p50, p90 } => Some(Told { at: self.now, p50, p90 }),
+                Estimate::Known { p50, p90 } => {
+                    Some(Told { at: self.now, p50, p90, turnouts: self.record.meters.turnouts })
+                }
                 Estimate::Unknown(_) => None,
             };
-            self.record.hear(person, answer.ahead, told, self.now);
+            self.record.hear(person, (answer.ahead, answer.source.life), told, self.now);
         }
         match self.record.people[person].next_step(answer.status, answer.ahead) {
             PersonStep::Ask => self.plan(next, SaleEvent::Poll(person)),
@@ -349,6 +392,7 @@ mod tests {
             let never = (counts.overtaken, counts.inversions, counts.overshoot, counts.ahead_rises);
             assert_eq!(never, (0, 0, 0, 0), "{scenario}: {counts:?}");
             assert_eq!(counts.missed_present, 0, "{scenario}: who asks and claims misses no turn");
+            assert_eq!(counts.passed_present, 0, "{scenario}: who asks is not passed over");
         }
     }
 

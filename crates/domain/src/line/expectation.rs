@@ -161,7 +161,7 @@ impl ClaimRecord {
         let known = self.claimed.iter().sum::<i64>().saturating_add(self.passed);
         let out = i64::try_from(ages.len()).unwrap_or(i64::MAX).max(1);
         let room = MEMORY.saturating_mul(ONE_PPM).saturating_sub(known).max(0);
-        let weight = room.checked_div(out).unwrap_or(0).min(ONE_PPM);
+        let weight = room.checked_div(out.max(MEMORY)).unwrap_or(0).min(ONE_PPM);
         // What is expected of a turn depends on what is expected of the others.
         for _ in 0..FORESEEN_ROUNDS {
             let expected = record;

@@ -30,7 +30,10 @@ const OLDEST: f64 = 1_000.0;
 const CHANGE: f64 = 0.05;
 /// How much the share of those who do not come may change, as a share of it. Found by simulated sales: with less, fewer
 /// than nine waits in ten are within the p90 where many do not come.
-const ABSENCE_CHANGE: f64 = 0.2;
+const ABSENCE_CHANGE: f64 = 0.15;
+/// By so many places a turn is offered earlier than one is free for it, on average: the leader offers the first turn that may
+/// be needed, and takes none back if those before it are claimed after all.
+const LEAD: f64 = 1.0;
 /// So many deviations above the mean lies what nine tenths of a normal distribution do not exceed.
 const DEVIATIONS_P90: f64 = 1.28;
 
@@ -51,8 +54,9 @@ pub struct RoomMoment {
     pub coming_ppm: i64,
     /// How long a claim takes.
     pub delay: Span,
-    /// The share of those in front that will be offered a turn, in millionths: the others are not heard of.
-    pub alive_ppm: i64,
+    /// How many turns will be offered for each of those in front, in millionths: some are not heard of, and others let a
+    /// turn pass and come back.
+    pub turns_ppm: i64,
     /// The share of those in front that will come in, in millionths.
     pub comes_ppm: i64,
     /// From how many tokens these shares are known.
@@ -131,9 +135,9 @@ impl WaitForecast {
                 *count += 1.0;
             }
         }
-        let alive = fraction(room.alive_ppm, ONE_PPM).max(0.01);
+        let turns = fraction(room.turns_ppm, ONE_PPM).max(0.01);
         let comes = fraction(room.comes_ppm, ONE_PPM);
-        let by_rate = room.admit_per_minute.map(|rate| figure(rate.max(1)) / 60.0 * comes / alive);
+        let by_rate = room.admit_per_minute.map(|rate| figure(rate.max(1)) / 60.0 * comes / turns);
         let delay = seconds(room.delay);
         let mut coming = fraction(room.coming_ppm, ONE_PPM);
         let mut earned = by_rate.unwrap_or(0.0) * delay;
@@ -197,7 +201,7 @@ fn figure_of(count: usize) -> f64 {
 /// measured.
 #[must_use]
 pub fn estimated_wait(ahead: i64, forecast: &WaitForecast) -> Option<Span> {
-    let when = forecast.when(forecast.places(ahead))?;
+    let when = forecast.when(forecast.places(ahead) - LEAD)?;
     Some(span((when - forecast.delay).max(0.0)))
 }
 
@@ -238,7 +242,7 @@ mod tests {
             used_ppm: ONE_PPM,
             coming_ppm: 0,
             delay: Span::ZERO,
-            alive_ppm: ONE_PPM,
+            turns_ppm: ONE_PPM,
             comes_ppm: ONE_PPM,
             heads: 100,
             admit_per_minute: None,
@@ -276,7 +280,7 @@ mod tests {
         let slow = RoomMoment { admit_per_minute: Some(6), ..steady() };
         let wait = told(9, &slow).unwrap();
         assert!((80..=100).contains(&wait), "{wait}");
-        let ghosts = RoomMoment { alive_ppm: ONE_PPM / 2, comes_ppm: ONE_PPM / 2, ..slow };
+        let ghosts = RoomMoment { turns_ppm: ONE_PPM / 2, comes_ppm: ONE_PPM / 2, ..slow };
         let wait = told(9, &ghosts).unwrap();
         assert!((38..=52).contains(&wait), "ghosts use no turns: {wait}");
         let taken = RoomMoment { coming_ppm: 10 * ONE_PPM, ..steady() };

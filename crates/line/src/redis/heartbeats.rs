@@ -72,11 +72,11 @@ impl Heartbeats {
 
     /// Whether enough is known of `room` to call a token unresponsive: the exchange has worked for a while, so that the
     /// others had time to publish.
-    pub(super) fn can_judge(&self, room: RoomId) -> bool {
+    pub(super) fn can_judge(&self, room: RoomId, now: Instant) -> bool {
         let since = lock(&self.published).get(&room).copied();
-        since
-            .zip(*lock(&self.read))
-            .is_some_and(|(since, read)| read >= since + self.warm_up && read.elapsed() <= EXCHANGE_TTL)
+        since.zip(*lock(&self.read)).is_some_and(|(since, read)| {
+            read >= since + self.warm_up && now.saturating_duration_since(read) <= EXCHANGE_TTL
+        })
     }
 
     /// Begins the exchange anew: heartbeats of others may be missing.
@@ -84,19 +84,55 @@ impl Heartbeats {
         lock(&self.published).clear();
     }
 
-    /// Notes that publishing works, and the rooms that need a leader now.
-    fn note_published(&self, rooms: &BTreeSet<RoomId>) {
-        let now = Instant::now();
+    /// Notes at an instant that publishing works, and the rooms that need a leader at that moment.
+    pub(super) fn note_published(&self, lines: &Lines, at: Time, now: Instant) {
+        let needs_leader = |room: &RoomId| lines.view(*room).is_some_and(|view| view.needs_leader(at));
+        let rooms: BTreeSet<_> = lines.busy_rooms().into_iter().filter(needs_leader).collect();
         let mut published = lock(&self.published);
         published.retain(|room, _| rooms.contains(room));
         for room in rooms {
-            published.entry(*room).or_insert(now);
+            published.entry(room).or_insert(now);
         }
     }
 
-    /// Notes that the stream was read to its end.
-    pub(super) fn note_read(&self) {
-        *lock(&self.read) = Some(Instant::now());
+    /// Notes that the stream was read to its end at an instant.
+    pub(super) fn note_read(&self, now: Instant) {
+        *lock(&self.read) = Some(now);
+    }
+
+    /// The heartbeats at `now` that this instance has not published, as many as fit in one publication.
+    pub(super) fn unpublished(lines: &Lines, now: Time) -> Vec<(RoomId, Vec<Sighting>)> {
+        let since = now.minus(PUBLISHED_WITHIN);
+        let (mut found, mut count) = (Vec::new(), 0);
+        for room in lines.busy_rooms() {
+            let seen = lines.unpublished_heartbeats(room, NEAR_HEAD, since);
+            count += seen.len() as u64;
+            if !seen.is_empty() && count <= POSITIONS_MAX {
+                found.push((room, seen));
+            }
+        }
+        found
+    }
+
+    /// The publication at `now` of these heartbeats; none if there are none.
+    pub(super) fn publication(&self, found: &[(RoomId, Vec<Sighting>)], now: Time) -> Option<Vec<u8>> {
+        if found.is_empty() {
+            return None;
+        }
+        let (mut rooms, mut partings) = (Vec::new(), Vec::new());
+        for (room, seen) in found {
+            let (parted, heard): (Vec<Sighting>, Vec<Sighting>) = seen.iter().partition(|seen| seen.is_parting());
+            if !heard.is_empty() {
+                rooms.push((room.get(), Positions::of(heard.iter().map(|seen| seen.position))));
+            }
+            let mut by_age: BTreeMap<u32, Vec<Position>> = BTreeMap::new();
+            for seen in parted {
+                by_age.entry(seen.age_seconds(now)).or_default().push(seen.position);
+            }
+            partings.extend(by_age.into_iter().map(|(age, of)| (room.get(), age, Positions::of(of.into_iter()))));
+        }
+        let publication = Publication { version: VERSION, instance: self.instance, rooms, partings };
+        Some(postcard::to_allocvec(&publication).unwrap_or_default())
     }
 
     /// Records the heartbeats of another instance at `now`, this instance's time.
@@ -131,9 +167,7 @@ pub(super) async fn run(instance: Arc<RedisInstance>) {
         }
         match publish(&instance).await {
             Ok(()) => {
-                let (lines, now) = (instance.follower.lines(), instance.clock.now());
-                let needs_leader = |room: &RoomId| lines.view(*room).is_some_and(|view| view.needs_leader(now));
-                instance.heartbeats.note_published(&lines.busy_rooms().into_iter().filter(needs_leader).collect());
+                instance.heartbeats.note_published(instance.follower.lines(), instance.clock.now(), Instant::now());
             }
             Err(error) => {
                 tracing::debug!(%error, "heartbeats cannot be exchanged");
@@ -147,32 +181,8 @@ pub(super) async fn run(instance: Arc<RedisInstance>) {
 /// do not fit in one publication are published with the next one.
 async fn publish(instance: &RedisInstance) -> RedisResult<()> {
     let (lines, now) = (instance.follower.lines(), instance.clock.now());
-    let since = now.minus(PUBLISHED_WITHIN);
-    let (mut found, mut count) = (Vec::new(), 0);
-    for room in lines.busy_rooms() {
-        let seen = lines.unpublished_heartbeats(room, NEAR_HEAD, since);
-        count += seen.len() as u64;
-        if !seen.is_empty() && count <= POSITIONS_MAX {
-            found.push((room, seen));
-        }
-    }
-    if found.is_empty() {
-        return Ok(());
-    }
-    let (mut rooms, mut partings) = (Vec::new(), Vec::new());
-    for (room, seen) in &found {
-        let (parted, heard): (Vec<Sighting>, Vec<Sighting>) = seen.iter().partition(|seen| seen.is_parting());
-        if !heard.is_empty() {
-            rooms.push((room.get(), Positions::of(heard.iter().map(|seen| seen.position))));
-        }
-        let mut by_age: BTreeMap<u32, Vec<Position>> = BTreeMap::new();
-        for seen in parted {
-            by_age.entry(seen.age_seconds(now)).or_default().push(seen.position);
-        }
-        partings.extend(by_age.into_iter().map(|(age, of)| (room.get(), age, Positions::of(of.into_iter()))));
-    }
-    let publication = Publication { version: VERSION, instance: instance.id, rooms, partings };
-    let publication = postcard::to_allocvec(&publication).unwrap_or_default();
+    let found = Heartbeats::unpublished(lines, now);
+    let Some(publication) = instance.heartbeats.publication(&found, now) else { return Ok(()) };
     let mut add = redis::cmd("XADD");
     add.arg(stream(&instance.keys)).arg("MAXLEN").arg("~").arg(STREAM_LEN).arg("*").arg("f").arg(publication);
     add.query_async::<()>(&mut instance.client.handle()).await?;

@@ -112,7 +112,7 @@ impl Reader {
             }
             if is_end {
                 follower.confirm();
-                self.instance.heartbeats.note_read();
+                self.instance.heartbeats.note_read(Instant::now());
             }
         }
         Ok(())

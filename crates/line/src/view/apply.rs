@@ -10,7 +10,7 @@ use super::{
 use frontrow_domain::{
     changes::Changes,
     id::{Position, RoomId, TokenId},
-    line::{ClaimRecord, DrawStatus, EndReason, Gate, Room, Token, TokenState, TokenStatus},
+    line::{ClaimRecord, DrawStatus, EndReason, Gate, HeadRecord, HeadStep, Room, Token, TokenState, TokenStatus},
     outage::Outages,
     policy::OFFER_LEAD_MAX,
     time::Time,
@@ -97,6 +97,7 @@ impl RoomView {
             offered: 0,
             claimed: 0,
             claims: ClaimRecord::default(),
+            heads: HeadRecord::default(),
             visits: Visits::default(),
             told: Arc::default(),
             lowest_told: Arc::default(),
@@ -174,6 +175,8 @@ impl RoomView {
             later_turns: 0,
             passed_over: 0,
             joined: 0,
+            came: 0,
+            gone: 0,
             left: 0,
             now: delta.now,
         };
@@ -191,6 +194,13 @@ impl RoomView {
         self.departed_to_cursor = self.departed.rank(Position(self.room.cursor.0 + 1));
         self.lowest_told.drop_passed(before.cursor, self.room.cursor);
         self.visits.pass(delta.now, (before.max_active_tokens(), active), step.left);
+        let head = HeadStep {
+            heads: step.first_turns + step.passed_over,
+            left: step.gone,
+            turns: step.first_turns + step.later_turns,
+            came: step.came,
+        };
+        self.heads.note(head, self.room.max_active_tokens());
         self.claims.note_head(step.first_turns, step.passed_over);
         self.claims.note_returned(step.later_turns);
         let frees = self.active + self.offered < active + offered;
@@ -296,6 +306,7 @@ impl RoomView {
             {
                 step.passed_over += 1;
             }
+            TokenStatus::Ended if before.is_none() && beyond => step.gone += 1,
             _ => {}
         }
         match (beyond, token.status()) {
@@ -321,6 +332,7 @@ impl RoomView {
     fn measure(&mut self, before: &Entry, token: &Token, step: &mut AppliedTokens) {
         match (before.state, token.status()) {
             (TokenState::Offered { claimed_at, .. }, TokenStatus::Active) => {
+                step.came += 1;
                 self.claims.note_claim(claimed_at.unwrap_or(step.now).since(before.since));
             }
             (
@@ -400,6 +412,10 @@ struct AppliedTokens {
     /// Tokens that were passed over then, since nothing was heard of them.
     passed_over: i64,
     joined: i64,
+    /// Tokens that came in.
+    came: i64,
+    /// Tokens that left the line before their turn came.
+    gone: i64,
     /// Active tokens that ended.
     left: i64,
     now: Time,

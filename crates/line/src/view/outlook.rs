@@ -56,17 +56,18 @@ impl RoomView {
             Some(_) => ALL_PPM,
             None => claims.chance_ppm(now.since(turn.since)),
         });
+        let coming_ppm = coming.sum();
         RoomMoment {
             visits: *self.visits.table(),
             ages: self.live.active_since().map(|since| self.visited(since, now)).collect(),
             memory: self.visits.memory(now, (self.room.max_active_tokens(), self.active)),
             cap: self.room.max_active_tokens(),
             used_ppm: self.visits.used_ppm().max(USED_MIN_PPM),
-            coming_ppm: coming.sum(),
+            coming_ppm,
             delay: self.claims.delay(),
-            alive_ppm: claims.alive_ppm(),
-            comes_ppm: claims.comes_ppm(),
-            heads: claims.heads(),
+            turns_ppm: self.heads.turns_ppm(),
+            comes_ppm: self.heads.comes_ppm(coming_ppm),
+            heads: self.heads.heads(),
             admit_per_minute: self.room.turns_per_minute(),
         }
     }

@@ -1,6 +1,9 @@
 //! What a simulated sale is measured by.
 
-use super::people::{CrowdMember, Fate, Told};
+use super::{
+    office::AnswerSource,
+    people::{CrowdMember, Fate, Told},
+};
 use frontrow_domain::{
     id::Position,
     time::{Span, Time},
@@ -44,14 +47,63 @@ pub(super) struct Meters {
     pub(super) changes: u32,
     /// When the server started again last.
     restarted: Option<Time>,
+    /// How many of the scenario's turnouts have been, and returns of the server.
+    pub(super) turnouts: u32,
     /// The sum of the times from a poll to the next, in milliseconds.
     pub(super) poll_ms: i64,
+    pub(super) views: ViewAges,
 }
 
 /// The moment at which it is counted how many were let in.
 const SERVED_BY: Span = Span::from_secs(600);
 /// A part of a sale, of which the idle places are drawn.
 pub(super) const PART: Span = Span::from_secs(10);
+
+/// How old the views were that people were answered from, of several instances.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ViewAges {
+    ages: Vec<Span>,
+    /// Answers from a view that was more than a second old, and did not say so.
+    unaware: u64,
+    stale: u64,
+}
+
+impl ViewAges {
+    pub(super) fn note(&mut self, source: AnswerSource) {
+        let is_old = source.age > Span::from_secs(1);
+        self.ages.push(source.age);
+        self.unaware += u64::from(is_old && !source.says_stale);
+        self.stale += u64::from(source.says_stale);
+    }
+
+    fn report(&self) -> Option<ViewAgeReport> {
+        let mut ages = self.ages.clone();
+        ages.sort_unstable();
+        let count = ages.len();
+        let part = |of_hundred: usize| ages.get(count.saturating_sub(1) * of_hundred / 100).map(|age| age.millis());
+        Some(ViewAgeReport {
+            behind_percent: ratio(wide(ages.iter().filter(|age| **age > Span::ZERO).count()), wide(count)),
+            p99_ms: part(99)?,
+            most_ms: part(100)?,
+            stale_percent: ratio(self.stale.into(), wide(count)),
+            unaware: self.unaware,
+        })
+    }
+}
+
+/// How old views were.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct ViewAgeReport {
+    /// Answers from a view that lacked some change.
+    pub(super) behind_percent: f64,
+    /// How old the oldest change was that was lacking: in ninety-nine of a hundred answers no older, and at most.
+    pub(super) p99_ms: i64,
+    pub(super) most_ms: i64,
+    /// Answers that said that they may be old.
+    pub(super) stale_percent: f64,
+    /// Answers from a view that was more than a second old, and did not say so.
+    pub(super) unaware: u64,
+}
 
 /// Places that stood idle while people waited who would have come in, of all places in that time.
 #[derive(Debug, Clone, Copy, Default)]
@@ -93,8 +145,14 @@ pub(super) struct Counts {
     pub(super) inversions: u64,
     /// The most that were inside beyond the cap, but for those who were inside when it was lowered.
     pub(super) overshoot: i64,
-    /// Times that the number ahead rose for somebody.
+    /// Times that the number ahead rose for somebody at one instance.
     pub(super) ahead_rises: u64,
+    /// Times that an instance told somebody a higher number than another one had.
+    pub(super) ahead_rises_across: u64,
+    /// People who asked all the time and were passed over as silent.
+    pub(super) passed_present: u64,
+    /// Moves that were refused because another instance had led since.
+    pub(super) superseded: u64,
 }
 
 impl Meters {
@@ -117,7 +175,9 @@ impl Meters {
             opened: now,
             changes: 0,
             restarted: None,
+            turnouts: 0,
             poll_ms: 0,
+            views: ViewAges::default(),
         }
     }
 
@@ -210,10 +270,13 @@ impl Meters {
             idle_once_full_percent: self.idle_once_full.percent(),
             known_percent: ratio(self.polls_known.into(), self.polls_to_know.into()),
             wait: Accuracy::of(None, predictions.iter()),
+            undisturbed: Accuracy::of(None, predictions.iter().filter(|one| one.is_undisturbed)),
+            by_time: weighted_bias(&predictions),
             by_horizon: HORIZONS.map(|seconds| Accuracy::near(seconds, &predictions)).into(),
             rises_percent: ratio(wide(rises), wide(told.count())),
             idle_over_time: self.over_time.iter().map(|part| part.percent()).collect(),
             served: real(self.entries.iter().filter(|at| at.since(self.opened) <= SERVED_BY).count()),
+            views: self.views.report(),
             stale_ms: self.poll_ms / i64::try_from(self.polls.max(1)).unwrap_or(i64::MAX) / 2,
         }
     }
@@ -240,13 +303,25 @@ pub(super) struct Prediction {
     pub(super) p50: Span,
     pub(super) p90: Span,
     pub(super) came: Span,
+    /// How long it was shown.
+    pub(super) shown: Span,
+    /// Whether nothing happened to the room or the server between.
+    pub(super) is_undisturbed: bool,
 }
 
 impl Prediction {
     fn of(person: &CrowdMember) -> Vec<Self> {
         let Some(offered_at) = person.offered_at.filter(|_| person.is_always_there()) else { return Vec::new() };
-        let told = person.told.all.iter().filter(|told| told.at < offered_at);
-        told.map(|told| Self { p50: told.p50, p90: told.p90, came: offered_at.since(told.at) }).collect()
+        let told: Vec<_> = person.told.all.iter().filter(|told| told.at < offered_at).collect();
+        let next = told.iter().skip(1).map(|told| told.at).chain([offered_at]);
+        let told = told.iter().zip(next).map(|(told, next)| Self {
+            p50: told.p50,
+            p90: told.p90,
+            came: offered_at.since(told.at),
+            shown: next.since(told.at),
+            is_undisturbed: told.turnouts == person.offered_after,
+        });
+        told.collect()
     }
 }
 
@@ -267,10 +342,7 @@ pub(super) struct Accuracy {
 impl Accuracy {
     fn of<'a>(horizon: Option<i64>, predictions: impl Iterator<Item = &'a Prediction>) -> Self {
         let predictions: Vec<_> = predictions.filter(|one| one.came >= WAIT_MIN).collect();
-        let error = |one: &&Prediction| {
-            let (told, came) = (i128::from(one.p50.micros()), i128::from(one.came.micros()));
-            (told - came) * 10_000 / came.max(1)
-        };
+        let error = |one: &&Prediction| error_of(one);
         let covered = predictions.iter().filter(|one| one.came <= one.p90).count();
         Self {
             horizon,
@@ -286,6 +358,28 @@ impl Accuracy {
         let (from, to) = (Span::from_millis(900 * seconds), Span::from_millis(1_100 * seconds));
         Self::of(Some(seconds), predictions.iter().filter(|one| (from..=to).contains(&one.came)))
     }
+}
+
+/// The median of what was told too much, in per cent of the wait that came, if each told wait counts for as long as it
+/// was shown.
+#[expect(clippy::cast_precision_loss, reason = "hundredths of a per cent")]
+fn weighted_bias(predictions: &[Prediction]) -> f64 {
+    let judged = predictions.iter().filter(|one| one.came >= WAIT_MIN);
+    let mut errors: Vec<_> = judged.map(|one| (error_of(one), one.shown.micros())).collect();
+    errors.sort_unstable();
+    let half = errors.iter().map(|(_, shown)| i128::from(*shown)).sum::<i128>() / 2;
+    let mut passed = 0;
+    let middle = errors.iter().find(|(_, shown)| {
+        passed += i128::from(*shown);
+        passed >= half
+    });
+    middle.map_or(0.0, |(error, _)| *error as f64 / 100.0)
+}
+
+/// What was told too much or (negative) too little, in hundredths of a per cent of the wait that came.
+fn error_of(one: &Prediction) -> i128 {
+    let (told, came) = (i128::from(one.p50.micros()), i128::from(one.came.micros()));
+    (told - came) * 10_000 / came.max(1)
 }
 
 /// The median distance of the told waits from those that came, in per cent.
@@ -314,6 +408,10 @@ pub(super) struct SimulationReport {
     /// Answers with a known wait, of those from half a minute of movement on.
     pub(super) known_percent: f64,
     pub(super) wait: Accuracy,
+    /// Of the waits that were told after the last turnout before their end alone.
+    pub(super) undisturbed: Accuracy,
+    /// The bias if each told wait counts for as long as it was shown: those who are told less ask more often.
+    pub(super) by_time: f64,
     pub(super) by_horizon: Vec<Accuracy>,
     /// People whose told wait rose by more than half a minute, though the settings of the room were the same.
     pub(super) rises_percent: f64,
@@ -323,4 +421,6 @@ pub(super) struct SimulationReport {
     pub(super) served: f64,
     /// How old the number that a person sees is on average, in milliseconds: half the time between two polls.
     pub(super) stale_ms: i64,
+    /// How old views were, of several instances.
+    pub(super) views: Option<ViewAgeReport>,
 }

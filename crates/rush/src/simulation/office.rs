@@ -1,20 +1,23 @@
-//! The box office of a simulation: the rules decide, and an instance's view of the line is what people are told.
+//! The box office of a simulation: the rules decide, and the view of the instance that somebody asks is what is told.
 
-use super::rows::{LineRows, token_at};
+use super::{
+    cluster::{Cluster, ClusterFailure, ClusterPlan},
+    rows::{LineRows, token_at},
+};
 use anyhow::{Result, bail};
 use frontrow_clock::Clock;
 use frontrow_domain::{
     changes::Changes,
     command::{Command, Outcome, Request, RoomChange},
     id::{Position, RoomId, UserId},
-    line::{Gate, Room, SignOfLife, Token, TokenState, TokenStatus, ToldWait, is_wake_due},
+    line::{Fence, Gate, Room, SignOfLife, Token, TokenState, TokenStatus, ToldWait, is_wake_due},
     outage::Outage,
     policy::Policy,
-    time::Time,
+    time::{Span, Time},
     user::Caller,
 };
 use frontrow_line::{
-    Peers, Rebuild, SoleInstance, next_advance,
+    NextAdvance, Peers, Rebuild, SoleInstance, next_advance,
     view::{Estimate, RoomView},
 };
 use frontrow_storage::{Store, memory::MemoryStore};
@@ -27,12 +30,22 @@ pub(super) struct PollAnswer {
     pub(super) ahead: i64,
     pub(super) wait: Estimate,
     pub(super) poll_after_ms: i64,
+    pub(super) source: AnswerSource,
 }
 
-/// The box office: one line, and the instance that everybody asks.
-pub(super) struct SimulatedOffice {
-    policy: Policy,
-    rows: LineRows,
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AnswerSource {
+    /// Which start of which instance.
+    pub(super) life: u64,
+    /// How old the oldest change is that it does not know.
+    pub(super) age: Span,
+    /// Whether it says that it may be behind.
+    pub(super) says_stale: bool,
+}
+
+/// The only instance.
+struct SoleHouse {
     peers: SoleInstance,
     /// Keeps the record of the line, and notes when the box office worked.
     store: Arc<MemoryStore>,
@@ -40,41 +53,117 @@ pub(super) struct SimulatedOffice {
     runtime: tokio::runtime::Runtime,
 }
 
-impl SimulatedOffice {
-    pub(super) fn open(max_active: i64, policy: Policy, now: Time) -> Result<Self> {
-        let room = Room::new(RoomId::HOUSE, max_active, now);
-        let clock = Clock::manual(now);
-        let store = Arc::new(MemoryStore::new(clock.clone(), policy, max_active));
-        let office = Self {
-            policy,
-            rows: LineRows::new(room, policy),
-            peers: SoleInstance::new(Arc::<MemoryStore>::clone(&store)),
-            store,
-            clock,
-            runtime: tokio::runtime::Builder::new_current_thread().build()?,
-        };
-        office.note_works(now)?;
-        office.load(now);
-        Ok(office)
+impl SoleHouse {
+    fn load(&self, rows: &LineRows, now: Time) {
+        self.runtime.block_on(self.peers.rebuild(rows.line(now), Rebuild::Replace));
     }
 
-    /// Notes that the box office works, as a server does: a silence before it is an outage.
-    pub(super) fn note_works(&self, now: Time) -> Result<()> {
+    fn note_works(&self, now: Time) -> Result<()> {
         self.clock.advance(now.since(self.clock.now()));
         self.runtime.block_on(self.store.resume())?;
         Ok(())
     }
 
-    /// Keeps what was measured and told, as the leader of the line does.
-    pub(super) fn keep_record(&self, now: Time) -> Result<()> {
-        let record = self.peers.line_record(RoomId::HOUSE, now, &self.policy);
+    fn keep_record(&self, now: Time, policy: &Policy) -> Result<()> {
+        let record = self.peers.line_record(RoomId::HOUSE, now, policy);
         self.runtime.block_on(self.store.keep_line_records(record.into_iter().collect()))?;
         Ok(())
     }
+}
 
-    fn load(&self, now: Time) {
-        let line = self.rows.line(now);
-        self.runtime.block_on(self.peers.rebuild(line, Rebuild::Replace));
+/// The instances.
+enum House {
+    Sole(SoleHouse),
+    Many(Box<Cluster>),
+}
+
+/// The box office: one line, and the instances that people ask.
+pub(super) struct SimulatedOffice {
+    policy: Policy,
+    rows: LineRows,
+    house: House,
+    /// The instance that is asked now.
+    door: usize,
+    /// Advances that were refused because another instance had led since.
+    pub(super) superseded: u64,
+}
+
+impl SimulatedOffice {
+    pub(super) fn open(max_active: i64, policy: Policy, now: Time) -> Result<Self> {
+        let room = Room::new(RoomId::HOUSE, max_active, now);
+        let clock = Clock::manual(now);
+        let store = Arc::new(MemoryStore::new(clock.clone(), policy, max_active));
+        let house = SoleHouse {
+            peers: SoleInstance::new(Arc::<MemoryStore>::clone(&store)),
+            store,
+            clock,
+            runtime: tokio::runtime::Builder::new_current_thread().build()?,
+        };
+        let rows = LineRows::new(room, policy);
+        house.note_works(now)?;
+        house.load(&rows, now);
+        Ok(Self { policy, rows, house: House::Sole(house), door: 0, superseded: 0 })
+    }
+
+    /// The same box office, with several instances.
+    pub(super) fn with_instances(mut self, plan: ClusterPlan, seed: u64, now: Time) -> Self {
+        self.house = House::Many(Box::new(Cluster::open(plan, &self.rows, seed, now)));
+        self
+    }
+
+    fn peers(&self) -> &dyn Peers {
+        match &self.house {
+            House::Sole(house) => &house.peers,
+            House::Many(cluster) => cluster.peers(self.door),
+        }
+    }
+
+    /// Chooses the instance that somebody asks now; none if it comes to one that is not there.
+    pub(super) fn choose_instance(&mut self, person: usize, now: Time) -> Option<()> {
+        if let House::Many(cluster) = &mut self.house {
+            cluster.catch_up(now, &self.rows);
+            self.door = cluster.door(person, now)?;
+        }
+        Some(())
+    }
+
+    /// Lets something happen to the instances.
+    pub(super) fn befall(&mut self, failure: ClusterFailure, now: Time) {
+        if let House::Many(cluster) = &mut self.house {
+            cluster.catch_up(now, &self.rows);
+            cluster.befall(failure, now);
+        }
+    }
+
+    fn publish(&mut self, changes: &Changes, now: Time) {
+        match &mut self.house {
+            House::Sole(house) => house.peers.publish(changes),
+            House::Many(cluster) => cluster.publish(self.door, changes, now),
+        }
+    }
+
+    fn source(&self, view: &RoomView, now: Time) -> AnswerSource {
+        let (life, age) = match &self.house {
+            House::Sole(_) => (0, Span::ZERO),
+            House::Many(cluster) => (cluster.life(self.door), cluster.age(self.door, now)),
+        };
+        AnswerSource { life, age, says_stale: view.is_stale(now) }
+    }
+
+    /// Notes that the box office works, as a server does: a silence before it is an outage.
+    pub(super) fn note_works(&self, now: Time) -> Result<()> {
+        match &self.house {
+            House::Sole(house) => house.note_works(now),
+            House::Many(_) => Ok(()),
+        }
+    }
+
+    /// Keeps what was measured and told, as the leader of the line does.
+    pub(super) fn keep_record(&self, now: Time) -> Result<()> {
+        match &self.house {
+            House::Sole(house) => house.keep_record(now, &self.policy),
+            House::Many(_) => Ok(()),
+        }
     }
 
     pub(super) const fn max_active(&self) -> i64 {
@@ -91,7 +180,7 @@ impl SimulatedOffice {
     }
 
     fn view(&self) -> Result<Arc<RoomView>> {
-        match self.peers.lines().view(RoomId::HOUSE) {
+        match self.peers().lines().view(RoomId::HOUSE) {
             Some(view) => Ok(view),
             None => bail!("the line is not loaded"),
         }
@@ -100,7 +189,7 @@ impl SimulatedOffice {
     fn ask(&mut self, now: Time, caller: Caller, command: Command) -> Result<(Outcome, Changes)> {
         let batch = [Request { caller, command, idempotency: None }];
         let (mut answers, changes) = self.rows.transact(now, &batch);
-        self.peers.publish(&changes);
+        self.publish(&changes, now);
         match answers.pop().map(|answer| answer.decision) {
             Some(Ok(outcome)) => Ok((outcome, changes)),
             Some(Err(refusal)) => bail!("{refusal:?} at {now}"),
@@ -120,8 +209,14 @@ impl SimulatedOffice {
     /// A poll, which is a sign of life.
     pub(super) fn poll(&mut self, now: Time, user: UserId, position: Position) -> Result<(PollAnswer, Changes)> {
         let view = self.view()?;
-        let place = view.place_of(position, self.rows.issued_at(position));
-        self.peers.lines().record_heartbeat(token_at(position), now);
+        let mut place = view.place_of(position, self.rows.issued_at(position));
+        if place.state.is_none()
+            && let Some(token) = self.rows.token(position)
+        {
+            // A view does not keep why a token ended, and may be behind: the row is asked.
+            place = place.as_in(token);
+        }
+        self.peers().lines().record_heartbeat(token_at(position), now);
         let rest = view.rest(now, self.policy.offer_lead);
         let seed =
             position.0.unsigned_abs().wrapping_mul(0x9e37_79b9).wrapping_add(now.micros().unsigned_abs() / 1_000);
@@ -136,11 +231,15 @@ impl SimulatedOffice {
             ahead: place.ahead,
             wait,
             poll_after_ms: view.poll_after_ms(&place, seed, rest, now),
+            source: self.source(&view, now),
         };
         let is_due = |state| is_wake_due(state, SignOfLife::ByOwner, now, &self.policy, self.rows.outages());
         if place.state.is_some_and(is_due) {
             let command = Command::WakeToken { token: token_at(position) };
-            let (_, changes) = self.ask(now, Caller::Buyer(user), command)?;
+            let batch = [Request { caller: Caller::Buyer(user), command, idempotency: None }];
+            // One that a view asks for too late is refused, and changes nothing.
+            let (_, changes) = self.rows.transact(now, &batch);
+            self.publish(&changes, now);
             return Ok((answer, changes));
         }
         Ok((answer, Changes::default()))
@@ -154,7 +253,7 @@ impl SimulatedOffice {
             idempotency: None,
         }];
         let (mut answers, changes) = self.rows.transact(now, &batch);
-        self.peers.publish(&changes);
+        self.publish(&changes, now);
         let token = match answers.pop().map(|answer| answer.decision) {
             Some(Ok(Outcome::Token(token) | Outcome::TurnPending(token))) => Some(token),
             _ => None,
@@ -177,9 +276,11 @@ impl SimulatedOffice {
 
     /// Starts the server again: what it had in memory is read from the rows, and from the record that it kept last.
     pub(super) fn restart(&mut self, now: Time) -> Result<()> {
-        self.note_works(now)?;
-        self.peers = SoleInstance::new(Arc::<MemoryStore>::clone(&self.store));
-        self.load(now);
+        if let House::Sole(house) = &mut self.house {
+            house.note_works(now)?;
+            house.peers = SoleInstance::new(Arc::<MemoryStore>::clone(&house.store));
+            house.load(&self.rows, now);
+        }
         Ok(())
     }
 
@@ -193,21 +294,39 @@ impl SimulatedOffice {
 
     /// Moves the line as its leader does; the changes of each advance.
     pub(super) fn lead(&mut self, now: Time) -> Result<Vec<Changes>> {
+        let (woken, leaders) = match &mut self.house {
+            House::Sole(_) => (Vec::new(), vec![(0, self.rows.room().fence)]),
+            House::Many(cluster) => (cluster.tick(now, &self.rows), cluster.leaders(now)),
+        };
         let mut all = Vec::new();
-        while let Some(next) = next_advance(&self.peers, RoomId::HOUSE, now, &self.policy) {
-            let fence = self.rows.room().fence;
-            let command = Command::AdvanceRoom {
-                room_id: RoomId::HOUSE,
-                fence,
-                limit: next.limit,
-                unresponsive: next.unresponsive,
-                outlook: next.outlook,
-            };
-            match self.ask(now, Caller::System, command)? {
-                (Outcome::Advanced { activated: 0, offered: 0, made_dormant: 0, overdue: 0 }, _) => break,
-                (_, changes) => all.push(changes),
+        // An instance that stood still goes on with the move that it was about to make.
+        for (instance, fence) in woken {
+            self.door = instance;
+            let nothing = NextAdvance { limit: 1, unresponsive: Vec::new(), outlook: None };
+            let next = next_advance(self.peers(), RoomId::HOUSE, now, &self.policy).unwrap_or(nothing);
+            all.extend(self.advance(now, fence, next)?);
+        }
+        for (instance, fence) in leaders {
+            self.door = instance;
+            while let Some(next) = next_advance(self.peers(), RoomId::HOUSE, now, &self.policy) {
+                let Some(changes) = self.advance(now, fence, next)? else { break };
+                all.push(changes);
             }
         }
         Ok(all)
+    }
+
+    /// One advance under this fence; none if it did nothing, or was refused.
+    fn advance(&mut self, now: Time, fence: Fence, next: NextAdvance) -> Result<Option<Changes>> {
+        let NextAdvance { limit, unresponsive, outlook } = next;
+        let command = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence, limit, unresponsive, outlook };
+        match self.ask(now, Caller::System, command)? {
+            (Outcome::Advanced { activated: 0, offered: 0, made_dormant: 0, overdue: 0 }, _) => Ok(None),
+            (Outcome::Superseded { .. }, _) => {
+                self.superseded += 1;
+                Ok(None)
+            }
+            (_, changes) => Ok(Some(changes)),
+        }
     }
 }

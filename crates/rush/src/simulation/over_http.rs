@@ -13,6 +13,7 @@ mod visitor;
 
 use super::{
     SimulatedSale,
+    curves::ArrivalCurve,
     measure::SimulationReport,
     people::crowd,
     scenario::{Hoarders, Keeping, Scenario, Shares},
@@ -113,8 +114,12 @@ impl LinePlan {
         Scenario {
             name: "over_http",
             people: self.people,
-            rush: (self.rush_percent, span(self.rush)),
-            spread: span(self.spread),
+            arrivals: ArrivalCurve::Rush {
+                share: self.rush_percent,
+                lasts: span(self.rush),
+                spread: span(self.spread),
+            },
+            cluster: None,
             max_active: self.max_active,
             admit_per_minute: self.admit_per_minute,
             visit: (span(self.visit), 0.6),

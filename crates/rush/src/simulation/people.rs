@@ -42,6 +42,8 @@ pub(super) struct Told {
     pub(super) at: Time,
     pub(super) p50: Span,
     pub(super) p90: Span,
+    /// How many of the scenario's turnouts had been before.
+    pub(super) turnouts: u32,
 }
 
 /// What somebody was told about the wait so far.
@@ -85,11 +87,13 @@ pub(super) struct CrowdMember {
     pub(super) is_present: bool,
     /// How many were ahead at first.
     pub(super) first_ahead: i64,
-    /// The fewest that were ahead so far.
-    pub(super) lowest_ahead: Option<i64>,
+    /// The fewest that were ahead so far, and which start of an instance said so.
+    pub(super) lowest_ahead: Option<(i64, u64)>,
     pub(super) offered_at: Option<Time>,
     /// When the present turn was claimed first.
     pub(super) claimed_at: Option<Time>,
+    /// How many of the scenario's turnouts had been by then.
+    pub(super) offered_after: u32,
     /// When a claim first found the room full.
     pub(super) pending_since: Option<Time>,
     /// Whether a claim of the present turn is on its way.
@@ -163,18 +167,18 @@ fn fraction(part: i64, whole: i64) -> f64 {
 }
 
 /// A number that is nearly normal, with mean 0 and deviation 1: the sum of twelve even ones, less six.
-fn normal(rng: &mut StdRng) -> f64 {
+pub(super) fn normal(rng: &mut StdRng) -> f64 {
     let sum: f64 = (0..12).map(|_| rng.random::<f64>()).sum();
     sum - 6.0
 }
 
 /// A time whose logarithm is normal: most are near the median, few are much longer.
-fn lognormal(median: Span, deviation: f64, rng: &mut StdRng) -> Span {
+pub(super) fn lognormal(median: Span, deviation: f64, rng: &mut StdRng) -> Span {
     scaled(median, (deviation * normal(rng)).exp())
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "times of people need no more")]
-fn scaled(span: Span, by: f64) -> Span {
+pub(super) fn scaled(span: Span, by: f64) -> Span {
     Span::from_micros((span.micros() as f64 * by) as i64)
 }
 
@@ -212,6 +216,7 @@ fn plain(number: u128) -> CrowdMember {
         lowest_ahead: None,
         offered_at: None,
         claimed_at: None,
+        offered_after: 0,
         pending_since: None,
         is_claiming: false,
         has_returned: false,
@@ -221,11 +226,9 @@ fn plain(number: u128) -> CrowdMember {
 
 /// The people of a scenario, each with the moment of its arrival after the opening.
 pub(super) fn crowd(scenario: &Scenario, rng: &mut StdRng) -> Vec<(Span, CrowdMember)> {
-    let (share, rush) = scenario.rush;
     let people = 0..scenario.people;
     let come = people.map(|number| {
-        let within = if rng.random::<f64>() * 100.0 < share { rush } else { scenario.spread };
-        let arrives = scaled(within, rng.random::<f64>());
+        let arrives = scenario.arrivals.draw(rng);
         let person = CrowdMember {
             fate: fate(&scenario.shares, rng),
             reaction: lognormal(Span::from_millis(900), 0.6, rng),

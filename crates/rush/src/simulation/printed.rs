@@ -3,6 +3,7 @@
 use super::{
     SimulatedSale,
     draws::{DRAWS, draw_many},
+    floor::floor_line,
     measure::SimulationReport,
     people::Fate,
     plots,
@@ -24,6 +25,11 @@ pub(crate) fn simulate(options: &SimulateOptions) -> Result<Vec<String>> {
     match options.scenario.as_deref() {
         Some("rivals") => return compare(&seeds),
         Some("draws") => return seeds.into_iter().map(|seed| Ok(draw_many(DRAWS, seed)?.to_string())).collect(),
+        Some("floor") => {
+            let told = ["life", "base", "plain_free", "ghosts_free", "real"];
+            let scenarios = Scenario::all().into_iter().filter(|scenario| told.contains(&scenario.name));
+            return Ok(scenarios.map(|scenario| floor_line(&scenario, options.seed)).collect());
+        }
         Some("million") => return run_all(vec![Scenario::million()], &seeds),
         _ => {}
     }
@@ -32,7 +38,7 @@ pub(crate) fn simulate(options: &SimulateOptions) -> Result<Vec<String>> {
         Scenario::all().into_iter().filter(|scenario| name.is_none_or(|name| name == scenario.name)).collect();
     if scenarios.is_empty() {
         let names: Vec<_> = Scenario::all().iter().map(|scenario| scenario.name).collect();
-        bail!("there is no such scenario; there are {}, million, rivals and draws", names.join(", "));
+        bail!("there is no such scenario; there are {}, million, floor, rivals and draws", names.join(", "));
     }
     run_all(scenarios, &seeds)
 }
@@ -55,8 +61,8 @@ fn medians_of(reports: &[SimulationReport]) -> String {
     let median = |of: fn(&SimulationReport) -> f64| middle(reports.iter().map(of).collect());
     let never = |of: fn(&SimulationReport) -> u64| reports.iter().map(of).sum::<u64>();
     format!(
-        "{:<14} {} seeds  idle {:>5.1} % ({:>4.1} % once full)  known {:>5.1} %  wait {:>5.1} % off ({:>+5.1} %), p90 {:>5.1} %  \
-         rises {:>5.1} %  served by 600 s {}  ghosts offered {} ({} after a restart)  inversions {} overtaken {} beyond the cap {} rises of ahead {}",
+        "{:<14} {} seeds  idle {:>5.1} % ({:>4.1} % once full)  known {:>5.1} %  wait {:>5.1} % off ({:>+5.1} %, by time {:>+5.1} %), p90 {:>5.1} %  \
+         undisturbed {:>5.1} % off, p90 {:>5.1} %  rises {:>5.1} %  served by 600 s {}  ghosts offered {} ({} after a restart)  inversions {} overtaken {} beyond the cap {} passed over {} missed {} rises of ahead {}{}",
         reports.first().map_or("", |report| report.scenario.as_str()),
         reports.len(),
         median(|report| report.idle_percent),
@@ -64,7 +70,10 @@ fn medians_of(reports: &[SimulationReport]) -> String {
         median(|report| report.known_percent),
         median(|report| report.wait.error_percent),
         median(|report| report.wait.bias_percent),
+        median(|report| report.by_time),
         median(|report| report.wait.covered_percent),
+        median(|report| report.undisturbed.error_percent),
+        median(|report| report.undisturbed.covered_percent),
         median(|report| report.rises_percent),
         median(|report| report.served),
         median(|report| count(report.counts.offered_to_ghosts)),
@@ -72,7 +81,31 @@ fn medians_of(reports: &[SimulationReport]) -> String {
         never(|report| report.counts.inversions),
         never(|report| report.counts.overtaken),
         never(|report| report.counts.overshoot.unsigned_abs()),
+        never(|report| report.counts.passed_present),
+        never(|report| report.counts.missed_present),
         never(|report| report.counts.ahead_rises),
+        views_of(reports),
+    )
+}
+
+/// How old the views of several instances were: medians, and the oldest.
+fn views_of(reports: &[SimulationReport]) -> String {
+    let views: Vec<_> = reports.iter().filter_map(|report| report.views).collect();
+    if views.is_empty() {
+        return String::new();
+    }
+    let sum = |of: fn(&SimulationReport) -> u64| reports.iter().map(of).sum::<u64>();
+    let across = sum(|report| report.counts.ahead_rises_across);
+    let polls = sum(|report| report.polls);
+    format!(
+        "\n    between instances: ahead rises in {across} of {polls} answers  behind {:.1} %  p99 {:.0} ms  at most {} ms  \
+         say stale {:.2} %  old unawares {}  moves refused {}",
+        middle(views.iter().map(|view| view.behind_percent).collect()),
+        middle(views.iter().map(|view| seconds_of(view.p99_ms) * 1_000.0).collect()),
+        views.iter().map(|view| view.most_ms).max().unwrap_or(0),
+        middle(views.iter().map(|view| view.stale_percent).collect()),
+        views.iter().map(|view| view.unaware).sum::<u64>(),
+        sum(|report| report.counts.superseded),
     )
 }
 
@@ -144,5 +177,5 @@ fn line_of(report: &SimulationReport) -> String {
          ({:>+7.2} %), p90 {:>6.2} %  rises {rises_percent:>6.2} %  {counts:?}",
         wait.error_percent, wait.bias_percent, wait.covered_percent
     );
-    std::iter::once(head).chain(horizons).collect::<Vec<_>>().join("\n")
+    std::iter::once(head).chain(horizons).collect::<Vec<_>>().join("\n") + &views_of(std::slice::from_ref(report))
 }

@@ -76,7 +76,11 @@ impl SaleRecord {
                 if self.people[person].offered_at.is_none() {
                     self.meters.offer(&self.people[person], position, now);
                     self.people[person].offered_at = Some(now);
+                    self.people[person].offered_after = self.meters.turnouts;
                 }
+            }
+            (TokenStatus::Waiting, TokenStatus::Dormant) => {
+                self.meters.counts.passed_present += u64::from(self.people[person].fate == Fate::Plain);
             }
             (TokenStatus::Offered, TokenStatus::Missed) => {
                 self.meters.counts.missed += 1;
@@ -122,15 +126,16 @@ impl SaleRecord {
         }
     }
 
-    /// What somebody who waits was told.
-    pub(super) fn hear(&mut self, person: usize, ahead: i64, told: Option<Told>, now: Time) {
+    /// What somebody who waits was told: how many are ahead, by which start of which instance, and the wait.
+    pub(super) fn hear(&mut self, person: usize, (ahead, by): (i64, u64), told: Option<Told>, now: Time) {
         if person.is_multiple_of(self.people.len() / JUDGED + 1) {
             self.meters.told(&mut self.people[person], told, now);
         }
         let one = &mut self.people[person];
-        if one.lowest_ahead.is_some_and(|lowest| ahead > lowest) {
-            self.meters.counts.ahead_rises += 1;
+        match one.lowest_ahead {
+            Some((lowest, before)) if ahead > lowest && before == by => self.meters.counts.ahead_rises += 1,
+            Some((lowest, _)) if ahead > lowest => self.meters.counts.ahead_rises_across += 1,
+            _ => one.lowest_ahead = Some((ahead, by)),
         }
-        one.lowest_ahead = Some(one.lowest_ahead.map_or(ahead, |lowest| lowest.min(ahead)));
     }
 }

@@ -194,6 +194,8 @@ impl RivalSale {
                     p50: told.1,
                     p90: told.1,
                     came: Span::from_micros(turn.micros() - told.0.micros()),
+                    shown: Span::ZERO,
+                    is_undisturbed: true,
                 })
             })
         });

@@ -61,19 +61,27 @@ impl LineRows {
         self.tokens.get(&position).map_or(Time::MAX, |token| token.issued_at)
     }
 
+    /// The row of a token.
+    pub(super) fn token(&self, position: Position) -> Option<&Token> {
+        self.tokens.get(&position)
+    }
+
+    /// The line without the waiting tokens beyond the cursor, as an instance reads it to refresh its view.
+    pub(super) fn live_line(&self, now: Time) -> Line {
+        let returned = self.waiting.range(..=self.room.cursor).copied().collect();
+        Line { waiting: returned, ..self.line_of(now, Vec::new()) }
+    }
+
     /// The line as an instance reads it.
     pub(super) fn line(&self, now: Time) -> Line {
+        self.line_of(now, self.waiting.iter().copied().collect())
+    }
+
+    fn line_of(&self, now: Time, waiting: Vec<Position>) -> Line {
         let mut others: Vec<_> =
             self.deadlines.iter().filter_map(|(_, position)| self.tokens.get(position)).copied().collect();
         others.sort_unstable_by_key(|token| token.id);
-        Line {
-            room: self.room.clone(),
-            highest: self.highest,
-            waiting: self.waiting.iter().copied().collect(),
-            in_flight: Vec::new(),
-            others,
-            now,
-        }
+        Line { room: self.room.clone(), highest: self.highest, waiting, in_flight: Vec::new(), others, now }
     }
 
     /// Loads, decides and saves one batch.

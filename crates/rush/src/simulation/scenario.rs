@@ -1,5 +1,9 @@
 //! The scenarios: how many people come and when, how they behave, and what the operator does.
 
+use super::{
+    cluster::{Balance, ClusterFailure, ClusterPlan},
+    curves::ArrivalCurve,
+};
 use frontrow_domain::{command::RoomChange, line::Gate, time::Span};
 
 /// How many of a hundred people behave in a way of their own. The others ask as they are told to, and take their turn.
@@ -37,6 +41,8 @@ pub(super) enum Turnout {
     Restart,
     /// The server is down for so long, and starts again then.
     Down(Span),
+    /// Something happens to one of several instances, or between them.
+    Instances(ClusterFailure),
 }
 
 /// What the leader of the line keeps for a restart.
@@ -63,10 +69,9 @@ pub(super) enum Hoarders {
 pub(super) struct Scenario {
     pub(super) name: &'static str,
     pub(super) people: u32,
-    /// How many of a hundred come in the rush, and how long the rush lasts.
-    pub(super) rush: (f64, Span),
-    /// The others come evenly over this time.
-    pub(super) spread: Span,
+    pub(super) arrivals: ArrivalCurve,
+    /// The instances, if there are several.
+    pub(super) cluster: Option<ClusterPlan>,
     pub(super) max_active: i64,
     pub(super) admit_per_minute: Option<i64>,
     /// The median time inside, and the deviation of its logarithm.
@@ -90,12 +95,66 @@ impl Scenario {
         (Span::from_secs(seconds), Turnout::Change(change))
     }
 
+    const fn rush(share: f64, lasts: i64, spread: i64) -> ArrivalCurve {
+        ArrivalCurve::Rush { share, lasts: Span::from_secs(lasts), spread: Span::from_secs(spread) }
+    }
+
+    /// The sale `life` by another arrival curve.
+    fn curve(name: &'static str, people: u32, arrivals: ArrivalCurve) -> Self {
+        Self { name, people, arrivals, ..Self::life() }
+    }
+
+    /// The arrival curves.
+    fn curves() -> [Self; 3] {
+        let spike = ArrivalCurve::Spike { share: 40.0, lasts: Span::from_secs(5), mean: Span::from_secs(120) };
+        let waves = ArrivalCurve::Waves {
+            share: 50.0,
+            at: [Span::from_secs(60), Span::from_secs(600)],
+            deviation: Span::from_secs(20),
+        };
+        [
+            Self::curve("curve_spike", 600, spike),
+            // About as many as the room has places for.
+            Self::curve("curve_steady", 1_500, ArrivalCurve::Steady(Span::from_secs(1_600))),
+            Self::curve("curve_waves", 800, waves),
+        ]
+    }
+
+    /// The sale `life` before three instances, to which this happens.
+    fn cluster(name: &'static str, balance: Balance, failures: &[(i64, ClusterFailure)]) -> Self {
+        let turnout = |(at, failure): &(i64, ClusterFailure)| (Span::from_secs(*at), Turnout::Instances(*failure));
+        Self {
+            name,
+            cluster: Some(ClusterPlan { instances: 3, balance }),
+            turnouts: failures.iter().map(turnout).collect(),
+            ..Self::life()
+        }
+    }
+
+    /// The scenarios of several instances.
+    fn clusters() -> [Self; 4] {
+        let seconds = Span::from_secs;
+        let down = [
+            (90, ClusterFailure::LeaderDies(seconds(20))),
+            (180, ClusterFailure::LeaderStalls(seconds(15))),
+            (240, ClusterFailure::Restart(0, seconds(3))),
+            (270, ClusterFailure::Restart(1, seconds(3))),
+            (300, ClusterFailure::Restart(2, seconds(3))),
+        ];
+        [
+            Self::cluster("cluster", Balance::Random, &[]),
+            Self::cluster("cluster_sticky", Balance::Sticky, &[]),
+            Self::cluster("cluster_down", Balance::Random, &down),
+            Self::cluster("redis_lost", Balance::Random, &[(120, ClusterFailure::RedisLost(seconds(60)))]),
+        ]
+    }
+
     pub(super) fn life() -> Self {
         Self {
             name: "life",
             people: 600,
-            rush: (50.0, Span::from_secs(10)),
-            spread: Span::from_secs(300),
+            arrivals: Self::rush(50.0, 10, 300),
+            cluster: None,
             max_active: 60,
             admit_per_minute: Some(120),
             visit: (Span::from_secs(75), 0.6),
@@ -111,7 +170,7 @@ impl Scenario {
         Self {
             name: "base",
             people: 2_000,
-            spread: Span::from_secs(120),
+            arrivals: Self::rush(50.0, 10, 120),
             max_active: 20,
             admit_per_minute: Some(300),
             visit: (Span::from_secs(5), 0.6),
@@ -123,7 +182,7 @@ impl Scenario {
         Self {
             name,
             people: 300,
-            rush: (100.0, Span::from_secs(2)),
+            arrivals: Self::rush(100.0, 2, 300),
             max_active: 40,
             admit_per_minute,
             visit: (Span::from_secs(40), 0.4),
@@ -137,8 +196,7 @@ impl Scenario {
         Self {
             name: "million",
             people: 1_000_000,
-            rush: (90.0, Span::from_secs(600)),
-            spread: Span::from_secs(3_600),
+            arrivals: Self::rush(90.0, 600, 3_600),
             max_active: 20_000,
             admit_per_minute: None,
             visit: (Span::from_secs(120), 0.6),
@@ -158,7 +216,7 @@ impl Scenario {
 
     /// All scenarios but that of a million, which takes minutes.
     pub(super) fn all() -> Vec<Self> {
-        vec![
+        let single = vec![
             Self::life(),
             Self::restart(),
             Self { name: "life_forgets", keeping: Keeping::Nothing, ..Self::restart() },
@@ -185,14 +243,14 @@ impl Scenario {
             Self {
                 name: "real",
                 people: 20_000,
-                rush: (60.0, Span::from_secs(60)),
-                spread: Span::from_secs(1_800),
+                arrivals: Self::rush(60.0, 60, 1_800),
                 max_active: 1_000,
                 admit_per_minute: None,
                 visit: (Span::from_secs(200), 0.6),
                 lasts: Span::from_secs(14_400),
                 ..Self::life()
             },
-        ]
+        ];
+        single.into_iter().chain(Self::curves()).chain(Self::clusters()).collect()
     }
 }

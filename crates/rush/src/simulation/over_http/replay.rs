@@ -69,7 +69,7 @@ fn notes_of(story: &PersonStory, claim_window: Span) -> (Vec<(Time, Noted)>, boo
             Sight::Joined(position) => notes.push((at, Noted::Joined(*position))),
             Sight::Heard(heard) => {
                 if heard.status == TokenStatus::Waiting && last == TokenStatus::Waiting && !is_past(at) {
-                    let told = heard.wait.map(|(p50, p90)| Told { at, p50, p90 });
+                    let told = heard.wait.map(|(p50, p90)| Told { at, p50, p90, turnouts: 0 });
                     notes.push((at, Noted::Heard { ahead: heard.ahead, told, poll_after_ms: heard.poll_after_ms }));
                 }
                 let from = match heard.status {
@@ -144,7 +144,7 @@ pub(super) fn replay(
             Noted::Presence(is_present) => record.change(person, |one| one.is_present = is_present == IsPresent::Yes),
             Noted::Heard { ahead, told, poll_after_ms } => {
                 record.meters.poll_ms += poll_after_ms;
-                record.hear(person, ahead, told, at);
+                record.hear(person, (ahead, 0), told, at);
             }
             Noted::Claimed => record.claim(person, at),
             Noted::FoundFull => record.find_full(person, at),

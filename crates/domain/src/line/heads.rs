@@ -1,0 +1,171 @@
+//! How many of the tokens whose turn comes will come in.
+//!
+//! The share that is heard of, times the share of turns that is claimed, is not that: a turn that is not claimed is known
+//! as such a minute later, and a token that is not heard of a minute and a half later, so that the two shares are of
+//! different tokens whenever the crowd changes. Here those who came in are counted beside the heads of the same time.
+
+/// One token, in millionths.
+const ONE_PPM: i64 = 1_000_000;
+/// After so many heads an old one counts a third, or after twice the places of the room: a room that fills at once knows
+/// more heads than claims.
+const MEMORY: i64 = 256;
+const MEMORY_PER_PLACE: i64 = 2;
+/// What is taken for measured before the first turn: of ten nine come in, and half as many are taken for measured.
+const FIRST_HEADS_PPM: i64 = 5 * ONE_PPM;
+const FIRST_CAME_PPM: i64 = 4_500_000;
+/// A token that left the line before its turn counts as this part of a head: of those in front who will leave about half
+/// have left already, and are not in front any more.
+const LEFT_PPM: i64 = 500_000;
+/// At least this share of those in front is taken to come in, in millionths.
+const COMES_MIN_PPM: i64 = 100_000;
+
+/// What happened at the head of a line in one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeadStep {
+    /// Tokens whose turn came for the first time, whether they were offered it or passed over.
+    pub heads: i64,
+    /// Tokens that left the line before their turn came.
+    pub left: i64,
+    /// Turns that were offered, those of tokens that came back among them.
+    pub turns: i64,
+    /// Tokens that came in.
+    pub came: i64,
+}
+
+/// The tokens whose turn came, and those that came in; old ones count less and less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadRecord {
+    heads: i64,
+    turns: i64,
+    came: i64,
+}
+
+impl Default for HeadRecord {
+    fn default() -> Self {
+        Self { heads: FIRST_HEADS_PPM, turns: FIRST_HEADS_PPM, came: FIRST_CAME_PPM }
+    }
+}
+
+impl HeadRecord {
+    /// Notes a step in a room of so many places.
+    pub fn note(&mut self, step: HeadStep, places: i64) {
+        let memory = MEMORY.max(places.saturating_mul(MEMORY_PER_PLACE));
+        let noted = |count: i64, new: i64| {
+            let fade = |count: i64, _| count.saturating_sub(count.checked_div(memory).unwrap_or(0));
+            (0..step.heads.min(memory)).fold(count, fade).saturating_add(new)
+        };
+        let whole = |count: i64| count.saturating_mul(ONE_PPM);
+        *self = Self {
+            heads: noted(self.heads, whole(step.heads).saturating_add(step.left.saturating_mul(LEFT_PPM))),
+            turns: noted(self.turns, whole(step.turns)),
+            came: noted(self.came, whole(step.came)),
+        };
+    }
+
+    /// How many tokens come in for each one whose turn comes first, in millionths, if so many of the turns that are out
+    /// will be claimed, in millionths: those who come back later count, too. Of turns that were offered before the record
+    /// began none counts.
+    #[must_use]
+    pub fn comes_ppm(&self, coming_ppm: i64) -> i64 {
+        let coming_ppm = coming_ppm.clamp(0, self.turns.saturating_sub(self.came).max(0));
+        share_ppm(self.came.saturating_add(coming_ppm), self.heads).clamp(COMES_MIN_PPM, ONE_PPM)
+    }
+
+    /// How many turns are offered for each token whose turn comes first, in millionths: fewer if many are not heard of,
+    /// and more if many let their turns pass and come back.
+    #[must_use]
+    pub fn turns_ppm(&self) -> i64 {
+        share_ppm(self.turns, self.heads)
+    }
+
+    /// From how many tokens these shares are known.
+    #[must_use]
+    pub const fn heads(&self) -> i64 {
+        self.heads.saturating_div(ONE_PPM)
+    }
+}
+
+fn share_ppm(part: i64, whole: i64) -> i64 {
+    let share = i128::from(part).saturating_mul(i128::from(ONE_PPM)).checked_div(i128::from(whole));
+    share.and_then(|share| i64::try_from(share).ok()).unwrap_or(ONE_PPM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(heads: i64, turns: i64, came: i64) -> HeadStep {
+        HeadStep { heads, left: 0, turns, came }
+    }
+
+    #[test]
+    fn those_who_came_in_are_counted_beside_the_heads_of_the_same_time() {
+        // Given a line of which every other head is not heard of, and of the others two of three come in.
+        let mut record = HeadRecord::default();
+        for _ in 0..1_000 {
+            record.note(step(6, 3, 2), 20);
+        }
+        let (comes, turns) = (record.comes_ppm(0), record.turns_ppm());
+        assert!((325_000..=342_000).contains(&comes), "{comes}");
+        assert!((490_000..=510_000).contains(&turns), "{turns}");
+        // When the silent ones are offered their turns, since it is not known yet that they are silent, the share that
+        // comes in is the same, long before their turns are over.
+        for _ in 0..20 {
+            record.note(step(6, 6, 2), 20);
+        }
+        let comes = record.comes_ppm(0);
+        assert!((325_000..=342_000).contains(&comes), "{comes}");
+    }
+
+    #[test]
+    fn turns_that_are_out_count_for_what_is_expected_of_them() {
+        // Given a large room that fills at once.
+        let mut record = HeadRecord::default();
+        record.note(step(1_000, 1_000, 0), 1_000);
+        assert_eq!(record.comes_ppm(0), COMES_MIN_PPM);
+        let comes = record.comes_ppm(600 * ONE_PPM);
+        assert!((590_000..=620_000).contains(&comes), "{comes}");
+        record.note(step(0, 0, 600), 1_000);
+        assert_eq!(record.comes_ppm(0), comes, "and the same when they have come");
+    }
+
+    #[test]
+    fn accounts_that_let_their_turns_pass_make_more_turns_and_no_more_who_come() {
+        let mut record = HeadRecord::default();
+        for _ in 0..1_000 {
+            record.note(step(10, 15, 7), 20);
+        }
+        assert!((1_480_000..=1_520_000).contains(&record.turns_ppm()), "{}", record.turns_ppm());
+        assert!((690_000..=710_000).contains(&record.comes_ppm(0)), "{}", record.comes_ppm(0));
+    }
+
+    #[test]
+    fn those_who_leave_before_their_turn_are_half_gone() {
+        let mut record = HeadRecord::default();
+        for _ in 0..1_000 {
+            record.note(HeadStep { left: 2, ..step(9, 9, 9) }, 20);
+        }
+        assert!((890_000..=910_000).contains(&record.comes_ppm(0)), "{}", record.comes_ppm(0));
+    }
+
+    #[test]
+    fn turns_from_before_the_record_count_for_nothing() {
+        let record = HeadRecord::default();
+        assert_eq!(record.comes_ppm(40 * ONE_PPM), ONE_PPM);
+        assert_eq!(record.comes_ppm(0), 900_000);
+    }
+
+    #[test]
+    fn a_crowd_that_changes_is_known_after_some_heads() {
+        let mut record = HeadRecord::default();
+        for _ in 0..10_000 {
+            record.note(step(1, 1, 0), 20);
+        }
+        assert_eq!(record.comes_ppm(0), COMES_MIN_PPM);
+        for _ in 0..600 {
+            record.note(step(1, 1, 1), 20);
+        }
+        assert!(record.comes_ppm(0) > 850_000, "{}", record.comes_ppm(0));
+        assert!((200..=256).contains(&record.heads()), "{}", record.heads());
+    }
+}
