@@ -1,6 +1,9 @@
 //! What a view has measured and told that its rows lack, as it is kept over a restart.
 
-use super::{Gate, LowestTold, RoomView, apply, visits::Visits};
+use super::{
+    Gate, LowestTold, RoomView, apply,
+    visits::{VisitSums, Visits},
+};
 use frontrow_domain::{
     id::Position,
     line::{ClaimMeasures, ClaimRecord, DrawStatus, ImpossibleMeasure, TokenStatus},
@@ -8,8 +11,6 @@ use frontrow_domain::{
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-use super::visits::VisitSums;
 
 /// How many positions beyond the cursor are looked at: those whose turns come before others are heard of again.
 pub(crate) const RECORDED_POSITIONS: usize = 20_000;

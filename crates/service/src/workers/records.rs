@@ -27,7 +27,7 @@ const BYTES_AT_ONCE: usize = 512 * 1_024;
 
 /// Whether the server goes on after this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Round {
+enum KeepRound {
     Usual,
     /// It stops: the engine has nothing more to do.
     Last,
@@ -58,11 +58,11 @@ pub(super) async fn keep_line_records(office: Arc<BoxOffice>, mut stop: watch::R
     let mut keeper = RecordKeeper::new(office);
     loop {
         let round = tokio::select! {
-            () = rest(&keeper.office, KEEP_TICK) => Round::Usual,
-            _ = stop.changed() => Round::Last,
+            () = rest(&keeper.office, KEEP_TICK) => KeepRound::Usual,
+            _ = stop.changed() => KeepRound::Last,
         };
         keeper.keep(round).await;
-        if round == Round::Last {
+        if round == KeepRound::Last {
             return;
         }
     }
@@ -73,10 +73,10 @@ impl RecordKeeper {
         Self { office, kept: HashMap::new(), trouble: Trouble::new("cannot keep how the lines move for a restart") }
     }
 
-    async fn keep(&mut self, round: Round) {
+    async fn keep(&mut self, round: KeepRound) {
         let may_keep = match round {
-            Round::Usual => tokio::time::timeout(LEISURE_WAIT_MAX, has_leisure(&self.office)).await.unwrap_or(true),
-            Round::Last => self.office.check_ready().is_ok(),
+            KeepRound::Usual => tokio::time::timeout(LEISURE_WAIT_MAX, has_leisure(&self.office)).await.unwrap_or(true),
+            KeepRound::Last => self.office.check_ready().is_ok(),
         };
         if may_keep {
             self.keep_now().await;
