@@ -90,7 +90,8 @@ pub(super) async fn of_two_sharings_at_once_the_second_sees_what_the_first_gave(
     for _ in 0..8 {
         let (one, other) = (own_room(office, 50).await, own_room(office, 50).await);
         // Each knows of one room in demand, and would give it all.
-        tokio::join!(share(office, &[(one, 9)]), share(office, &[(other, 9)]));
+        let demands = [[(one, 9)], [(other, 9)]];
+        tokio::join!(share(office, &demands[0]), share(office, &demands[1]));
         let rooms = office.store.rooms().await.unwrap();
         let given: Vec<_> = rooms.iter().filter_map(|room| room.allotment).filter(|places| *places > 0).collect();
         assert_eq!(given, [4]);
