@@ -186,10 +186,7 @@ async fn the_server_takes_every_example_of_a_body() {
     }
 
     // Operators' requests, one after another: a concert that was cancelled changes no more.
-    let late = ["free_seats", "remove_seats", "cancel_concert"];
-    let place = |id: &String| late.iter().position(|one| one == id);
-    operations.sort_by_key(|(id, ..)| (id != "create_concert", id != "open_lane", place(id)));
-    let line = RoomId::new(own_room.id());
+    operations.sort_by_key(|(id, ..)| turn_of(id));
     let mut made = [Value::Null, Value::Null];
     for (operation, method, path, bodies) in operations {
         assert!(path.starts_with("/api/v1/operator/"), "{operation} is not sent here");
@@ -202,11 +199,7 @@ async fn the_server_takes_every_example_of_a_body() {
             }
             let debt = a_debt_for(&operation, &operator, &joiner.user.to_string()).await;
             let concert = if operation == "add_seats" { made[0].clone() } else { json!(hall.id()) };
-            let room = match operation.as_str() {
-                "open_lane" => json!(line),
-                "set_lane" | "add_lane_guest" | "remove_lane_guest" => json!(line.lane(LaneKind::Invitation)),
-                _ => made[1].clone(),
-            };
+            let room = room_for(&operation, own_room.id(), &made[1]);
             let path = path
                 .replace("{concert_id}", &concert.to_string())
                 .replace("{room_id}", &room.to_string())
@@ -220,6 +213,21 @@ async fn the_server_takes_every_example_of_a_body() {
         }
     }
     server.close().await;
+}
+
+/// When a call is sent: after those that make what it changes, and before those that end it.
+fn turn_of(operation: &str) -> (bool, bool, Option<usize>) {
+    let late = ["free_seats", "remove_seats", "cancel_concert"];
+    (operation != "create_concert", operation != "open_lane", late.iter().position(|one| *one == operation))
+}
+
+/// The room that a call is about: the one that was made, a general line, or a lane beside it.
+fn room_for(operation: &str, general: i64, made: &Value) -> Value {
+    match operation {
+        "open_lane" => json!(general),
+        "set_lane" | "add_lane_guest" | "remove_lane_guest" => json!(RoomId::new(general).lane(LaneKind::Invitation)),
+        _ => made.clone(),
+    }
 }
 
 #[tokio::test]

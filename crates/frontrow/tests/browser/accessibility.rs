@@ -41,11 +41,14 @@ const PUBLIC: [&str; 9] = [
 const PRIVATE: [&str; 6] =
     ["/mine", "/mine/points", "/mine/payments", "/account", "/concerts/2/pay", "/concerts/2/seats"];
 /// Those of operators, but for pages whose own tests check them (`cockpit_*.rs`, `factor.rs`).
-const OPERATORS: [&str; 8] = [
+const OPERATORS: [&str; 11] = [
     "/operator",
     "/operator/second-factor",
     "/operator/concerts/new",
+    "/operator/rooms/0",
     "/operator/rooms/new",
+    "/operator/rooms/0/budget",
+    "/operator/rooms/0/lanes",
     "/operator/concerts/2/edit",
     "/operator/concerts/2/poster",
     "/operator/concerts/2/act/cancel",

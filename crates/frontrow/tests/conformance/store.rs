@@ -117,6 +117,7 @@ macro_rules! conformance {
             },
             shares::{
                 a_budget_is_shared_between_the_rooms_and_each_obeys_its_own_row,
+                of_two_sharings_at_once_the_second_sees_what_the_first_gave,
                 what_a_room_shares_is_read_back,
                 a_lane_is_a_room_beside_its_line_and_follows_it,
                 the_guests_of_a_lane_are_read_back_and_go_with_their_accounts,

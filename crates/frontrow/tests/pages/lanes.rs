@@ -14,10 +14,10 @@ async fn all_who_wait_read_in_one_sentence_what_lanes_there_are() {
     let (guest, buyer) = (server.buyer("guest").await, server.buyer("buyer").await);
     let guests = format!("/operator/rooms/{}/guests", id(&lane, "room_id"));
     operator.post(&guests, &json!({ "user_id": guest.user })).await.expect(204);
-    let line = format!("{}/line", hall.path());
+    let path = format!("{}/line", hall.path());
     let (guest, buyer) = (browser(&server, &guest), browser(&server, &buyer));
-    let of_guest = guest.send(&line, &[("key", &new_key(&server))]).await.leads_to().to_owned();
-    let of_buyer = buyer.send(&line, &[("key", &new_key(&server))]).await.leads_to().to_owned();
+    let of_guest = guest.send(&path, &[("key", &new_key(&server))]).await.leads_to().to_owned();
+    let of_buyer = buyer.send(&path, &[("key", &new_key(&server))]).await.leads_to().to_owned();
     let sentence = "초대 관객은 자리의 20%를 배정받은 별도의 줄에 서며, 한쪽 줄에 남는 자리는 다른 줄로 갑니다.";
     says(&guest.open(&of_guest).await, &["초대 관객 줄에 서 있습니다.", sentence], &[]);
     says(&buyer.open(&of_buyer).await, &[sentence], &["초대 관객 줄에 서 있습니다."]);
@@ -26,7 +26,7 @@ async fn all_who_wait_read_in_one_sentence_what_lanes_there_are() {
                 with 10%; places that one line doesn’t need go to the others.";
     says(&Browser::at(&server).open(&of_buyer).await, &[both], &[]);
     // The guest's own place is found from the concert.
-    assert_eq!(guest.open(&line).await.leads_to(), of_guest.split('?').next().unwrap());
+    assert_eq!(guest.open(&path).await.leads_to(), of_guest.split('?').next().unwrap());
     server.close().await;
 }
 

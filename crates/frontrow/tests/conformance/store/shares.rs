@@ -85,6 +85,19 @@ pub(super) async fn a_budget_is_shared_between_the_rooms_and_each_obeys_its_own_
     assert_eq!((allotment(office, hot).await, allotment(office, small).await), (None, None));
 }
 
+pub(super) async fn of_two_sharings_at_once_the_second_sees_what_the_first_gave(office: &Fixture) {
+    set_budget(office, Some(4)).await;
+    for _ in 0..8 {
+        let (one, other) = (own_room(office, 50).await, own_room(office, 50).await);
+        // Each knows of one room in demand, and would give it all.
+        let demands = [[(one, 9)], [(other, 9)]];
+        tokio::join!(share(office, &demands[0]), share(office, &demands[1]));
+        let rooms = office.store.rooms().await.unwrap();
+        let given: Vec<_> = rooms.iter().filter_map(|room| room.allotment).filter(|places| *places > 0).collect();
+        assert_eq!(given, [4]);
+    }
+}
+
 pub(super) async fn what_a_room_shares_is_read_back(office: &Fixture) {
     let weight = RoomWeight::try_from(7).unwrap();
     let room = own_room(office, 5).await;
