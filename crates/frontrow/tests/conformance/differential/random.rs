@@ -7,7 +7,7 @@ use frontrow_domain::{
         NewConcert, NewPassword, OwnRoom, PasswordHash, Proof, Request, RoomChange, Settlements, Worth,
     },
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Fence, Gate, Silence, SilentToken, Token, TokenStatus, TurnOutlook},
+    line::{Fence, Gate, OpeningOrder, Silence, SilentToken, Token, TokenStatus, TurnOutlook},
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},
     points::Settlement,
@@ -110,9 +110,11 @@ fn operator(rng: &mut StdRng) -> Command {
                 concert_date: rng.random_ratio(1, 4).then(|| jiff::civil::date(2027, 3, rng.random_range(1..=9))),
                 closes_at: [None, Some(None), Some(new_concert().closes_at)][rng.random_range(0..3)],
                 base_price: Some(Money::new(rng.random_range(-1..=5))),
-                own_room: rng
-                    .random_ratio(1, 8)
-                    .then(|| OwnRoom { max_active: 3, admit_per_minute: [None, Some(60)][rng.random_range(0..2)] }),
+                own_room: rng.random_ratio(1, 8).then(|| OwnRoom {
+                    max_active: 3,
+                    admit_per_minute: [None, Some(60)][rng.random_range(0..2)],
+                    opening: [None, Some(OpeningOrder::Draw), Some(OpeningOrder::FirstCome)][rng.random_range(0..3)],
+                }),
                 details: details(rng),
                 ..Default::default()
             },
