@@ -14,6 +14,7 @@ mod pass;
 mod room;
 mod state;
 mod stock;
+mod tally;
 mod token;
 mod token_columns;
 mod told;
@@ -35,6 +36,7 @@ pub use pass::{PASS_LIFE, Pass};
 pub use room::{Fence, Gate, Room, RoomSite, Turn};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
 pub use stock::{InFront, StockOutlook, StockPace};
+pub use tally::{LinePeaks, TALLY_LEN, TokenTally};
 pub use token::{
     DEADLINE_ORDER, SignOfLife, Token, first_claimed, first_due, hold_until, is_last_turn, is_live_token,
     is_valid_position, is_wake_due, next_position,

@@ -3,12 +3,14 @@
 mod blocks;
 mod passes;
 mod receipt;
+mod report;
 mod rooms;
 mod status;
 mod stream;
 
 pub use passes::{PassPlace, SignedPass};
 pub use receipt::SignedReceipt;
+pub use report::SignedLineReport;
 pub use status::{LineStatus, Wait};
 pub use stream::{LineStream, STATE_EVERY};
 

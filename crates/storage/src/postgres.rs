@@ -28,8 +28,8 @@ pub use settings::{PostgresSettings, Statements};
 
 use crate::{
     Committed, ConcertFilter, ConcertPlace, ConcertProfile, DebtFilter, Decide, DoorLine, EventCounts, EventFilter,
-    Instance, Instances, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Sharing,
-    Store, StoreError, TicketPlace,
+    Instance, Instances, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, RoomTally, SeatCounts,
+    Sharing, Store, StoreError, TicketPlace,
     filter::start_key,
     migrate::{self, Migration},
     postgres::{
@@ -216,6 +216,10 @@ impl Store for PostgresStore {
 
     async fn standings(&self) -> Result<Vec<RoomSummary>, StoreError> {
         room::standings(&self.reads, &self.times).await
+    }
+
+    async fn room_tally(&self, room: RoomId) -> Result<Option<RoomTally>, StoreError> {
+        room::tally(&self.reads, room).await
     }
 
     async fn busy_rooms(&self) -> Result<Vec<RoomId>, StoreError> {

@@ -13,8 +13,8 @@ mod writer;
 
 use crate::{
     Committed, ConcertFilter, ConcertPlace, ConcertProfile, Damage, DebtFilter, Decide, DoorLine, EventCounts,
-    EventFilter, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SeatCounts, Store, StoreError,
-    TicketPlace,
+    EventFilter, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, RoomTally, SeatCounts, Store,
+    StoreError, TicketPlace,
     filter::start_key,
     lock,
     sqlite::{
@@ -277,6 +277,10 @@ impl Store for SqliteStore {
     async fn standings(&self) -> Result<Vec<RoomSummary>, StoreError> {
         let clock = self.clock.clone();
         self.read(move |conn| room::standings(conn, || clock.now())).await
+    }
+
+    async fn room_tally(&self, room: RoomId) -> Result<Option<RoomTally>, StoreError> {
+        self.read(move |conn| room::tally(conn, room)).await
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {

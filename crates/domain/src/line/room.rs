@@ -1,6 +1,6 @@
 //! A waiting room: its cap, its rate and its gate, and how many turns it may offer.
 
-use super::{ContradictoryColumns, DrawPhase, TurnOutlook, TurnUrl};
+use super::{ContradictoryColumns, DrawPhase, LinePeaks, TurnOutlook, TurnUrl};
 use crate::{
     id::{Position, RoomId},
     time::{Span, Time},
@@ -87,6 +87,9 @@ pub struct Room {
     pub draw: DrawPhase,
     /// The other site; none for the house room and the rooms of concerts.
     pub site: Option<RoomSite>,
+    /// What was the most in this line.
+    #[serde(skip)]
+    pub peaks: LinePeaks,
     /// When a setting last changed.
     pub updated_at: Time,
 }
@@ -129,6 +132,7 @@ impl Room {
             closes_at: None,
             draw: DrawPhase::None,
             site: None,
+            peaks: LinePeaks { passed_over: 0, active: 0, cap: 0, overshoot: 0 },
             updated_at: now,
         }
     }

@@ -5,6 +5,7 @@
 mod cockpit;
 mod draw;
 mod join_work;
+mod line_report;
 mod mine;
 mod other_shop;
 mod pay;

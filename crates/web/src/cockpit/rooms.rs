@@ -299,6 +299,10 @@ pub(super) async fn show(
         None => tables.push(house_concerts(app, &shell).await?),
     }
     tables.extend(blocked(app, &shell, id).await?);
+    if app.office.has_line_report(id).await.unwrap_or(false) {
+        let path = id.concert().map_or_else(|| paths::site_report(id), paths::line_report);
+        more.push(Link::to(shell.t("report-link"), path));
+    }
     let mut facts: Vec<_> = facts.map(|(name, value)| ObjectFact::of(shell.t(name), Cell::text(value))).into();
     let mut acts = Vec::new();
     if let Some(site) = &room.site {

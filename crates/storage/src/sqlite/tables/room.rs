@@ -1,11 +1,11 @@
 //! `room`, with `room_cap`.
 
 use super::{clock::snapshot_time, find_by, list, micros, one};
-use crate::{Life, Page, RoomSummary, enum_text::EnumText, sqlite::columns::Columns};
+use crate::{Life, Page, RoomSummary, RoomTally, enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
     changes::{Changes, RoomCounts},
     id::{Position, RoomId},
-    line::{DrawPhase, Fence, Room, RoomSite},
+    line::{DrawPhase, Fence, LinePeaks, Room, RoomSite, TALLY_LEN, TokenTally},
     time::Time,
     world::World,
 };
@@ -16,7 +16,7 @@ macro_rules! columns {
     () => {
         "room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, \
          updated_at, fence, opens_at, closes_at, site_name, turn_url, draw_phase, draw_last, draw_entries, draw_placed, \
-         draw_placed_entry"
+         draw_placed_entry, peak_passed_over, peak_active, peak_cap, peak_overshoot"
     };
 }
 
@@ -41,7 +41,21 @@ fn read(row: &mut Columns<'_>) -> Result<Room> {
             row.consistent(RoomSite::of_columns(name, turn_url.as_deref()))?
         },
         draw: DrawPhase::of(row.word()?, row.id(Position)?, row.value()?, row.value()?, row.id(Position)?),
+        peaks: LinePeaks {
+            passed_over: row.value()?,
+            active: row.value()?,
+            cap: row.value()?,
+            overshoot: row.value()?,
+        },
     })
+}
+
+fn read_tally(row: &mut Columns<'_>) -> Result<TokenTally> {
+    let mut numbers = [0; TALLY_LEN];
+    for number in &mut numbers {
+        *number = row.value()?;
+    }
+    Ok(TokenTally::of_numbers(numbers))
 }
 
 /// Executes a statement whose parameters are all columns, in their order.
@@ -69,6 +83,10 @@ fn execute(statement: &mut Statement<'_>, room: &Room) -> Result<usize> {
         phase.entries(),
         phase.placed(),
         phase.placed_entry().0,
+        room.peaks.passed_over,
+        room.peaks.active,
+        room.peaks.cap,
+        room.peaks.overshoot,
     ])
 }
 
@@ -93,11 +111,55 @@ pub(crate) fn load(
     Ok(())
 }
 
-const COUNTS: &str = "SELECT active, offered FROM room WHERE room_id = ?1";
+macro_rules! counts {
+    () => {
+        "active, offered, count_admitted, count_turns_passed, count_paid, count_left, count_expired, count_missed_out, \
+         count_drawn, count_removed, count_closed"
+    };
+}
+
+const COUNTS: &str = concat!("SELECT ", counts!(), " FROM room WHERE room_id = ?1");
+
+const SET_COUNTS: &str =
+    concat!("UPDATE room SET (", counts!(), ") = (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) WHERE room_id = ?1");
+
+const RAISE_COUNTS: &str =
+    "UPDATE room SET active = active + ?2, offered = offered + ?3, count_admitted = count_admitted + ?4,
+         count_turns_passed = count_turns_passed + ?5, count_paid = count_paid + ?6, count_left = count_left + ?7,
+         count_expired = count_expired + ?8, count_missed_out = count_missed_out + ?9, count_drawn = count_drawn + ?10,
+         count_removed = count_removed + ?11, count_closed = count_closed + ?12
+     WHERE room_id = ?1";
+
+/// Executes a statement whose parameters are a room and its counts.
+fn execute_counts(statement: &mut Statement<'_>, room: RoomId, counts: &RoomCounts) -> Result<usize> {
+    let [admitted, turns_passed, paid, left, expired, missed_out, drawn, removed, closed] = counts.tally.numbers();
+    statement.execute(params![
+        room.get(),
+        counts.active,
+        counts.offered,
+        admitted,
+        turns_passed,
+        paid,
+        left,
+        expired,
+        missed_out,
+        drawn,
+        removed,
+        closed,
+    ])
+}
+
+fn read_counts(row: &mut Columns<'_>) -> Result<RoomCounts> {
+    Ok(RoomCounts { active: row.value()?, offered: row.value()?, tally: read_tally(row)? })
+}
+
+pub(crate) fn tally(conn: &Connection, room: RoomId) -> Result<Option<RoomTally>> {
+    let Some(counts) = super::find(conn, COUNTS, (room.get(),), read_counts)? else { return Ok(None) };
+    Ok(find_by(&mut *conn.prepare_cached(FIND)?, (room.get(),), read)?.map(|room| RoomTally { room, counts }))
+}
 
 pub(crate) fn load_counts(conn: &Connection, world: &mut World, room: RoomId) -> Result<()> {
-    let read = |row: &mut Columns<'_>| Ok(RoomCounts { active: row.value()?, offered: row.value()? });
-    let counts = super::find(conn, COUNTS, (room.get(),), read)?;
+    let counts = super::find(conn, COUNTS, (room.get(),), read_counts)?;
     world.load_counts(room, counts.unwrap_or_default(), RoomCounts::default());
     Ok(())
 }
@@ -106,13 +168,15 @@ const UPDATE: &str =
     "UPDATE room SET max_active = ?2, admit_per_minute = ?3, gate = ?4, message = ?5, cursor = ?6, epoch = ?7,
          no_show_ppm = ?8, credit_ppm = ?9, credit_at = ?10, updated_at = ?11, fence = ?12, opens_at = ?13,
          closes_at = ?14, site_name = ?15, turn_url = ?16, draw_phase = ?17, draw_last = ?18, draw_entries = ?19,
-         draw_placed = ?20, draw_placed_entry = ?21
+         draw_placed = ?20, draw_placed_entry = ?21, peak_passed_over = ?22, peak_active = ?23, peak_cap = ?24,
+         peak_overshoot = ?25
      WHERE room_id = ?1";
 
 const INSERT: &str = concat!(
     "INSERT INTO room (",
     columns!(),
-    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)"
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, \
+     ?22, ?23, ?24, ?25)"
 );
 
 /// `highest` are the highest positions in the database.
@@ -131,14 +195,10 @@ pub(crate) fn save(conn: &Connection, changes: &Changes, highest: &BTreeMap<Room
         ))?;
     }
     for (room, counts) in &changes.counts {
-        conn.prepare_cached("UPDATE room SET active = ?2, offered = ?3 WHERE room_id = ?1")?
-            .execute((room.get(), counts.active, counts.offered))
-            .and_then(one)?;
+        execute_counts(&mut *conn.prepare_cached(SET_COUNTS)?, *room, counts).and_then(one)?;
     }
     for (room, change) in &changes.departed {
-        conn.prepare_cached("UPDATE room SET active = active + ?2, offered = offered + ?3 WHERE room_id = ?1")?
-            .execute((room.get(), change.active, change.offered))
-            .and_then(one)?;
+        execute_counts(&mut *conn.prepare_cached(RAISE_COUNTS)?, *room, change).and_then(one)?;
     }
     for (room, position) in &changes.highest {
         if highest.get(room).copied().unwrap_or(Position(0)) != *position {
