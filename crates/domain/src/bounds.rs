@@ -95,11 +95,7 @@ impl Command {
                 count("Name", tokens.len(), 0..=LIVE_PER_ERASURE_MAX, "tokens")?;
                 count("Name", reservations.len(), 0..=LIVE_PER_ERASURE_MAX, "reservations")
             }
-            Self::SettleEvents(Settlements { delivered, failed, .. }) => {
-                let len = delivered.len().saturating_add(failed.len());
-                count("Settle", len, 0..=CLAIM_MAX, "events")?;
-                texts(failed.iter().map(|(_, error)| error.text()))
-            }
+            Self::SettleEvents(settled) => settlements(settled),
             Self::ChangeFactor { step, .. } => factor_step(step),
             Self::SetRole { .. }
             | Self::OpenSessionWithFactor { .. }
@@ -193,6 +189,12 @@ fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::Malformed { reason: format!("A text has at most {TEXT_BYTES_MAX} bytes.") })
+}
+
+fn settlements(Settlements { delivered, failed, .. }: &Settlements) -> Result<(), Refusal> {
+    let len = delivered.len().saturating_add(failed.len());
+    count("Settle", len, 0..=CLAIM_MAX, "events")?;
+    texts(failed.iter().map(|(_, error)| error.text()))
 }
 
 fn factor_step(step: &FactorStep) -> Result<(), Refusal> {

@@ -3,7 +3,7 @@
 use crate::{
     command::{IdempotencyRecord, PasswordHash},
     id::{AuditId, ConcertId, EventId, Position, RoomId, TokenId, UserId},
-    line::{Draw, LaneGuest, LineBlock, Room, Token, TokenStatus},
+    line::{Draw, LaneGuest, LineBlock, Room, Token, TokenStatus, TokenTally},
     outbox::{FeedPlace, OutboxEvent, OutboxLease},
     points::{Debt, Point, PointEntry},
     sale::{Concert, ConcertDetails, Payment, Poster, Reservation, Seat},
@@ -42,14 +42,16 @@ impl<V> Saves<V> {
     }
 }
 
-/// How many tokens of a room have the statuses that its cap counts. A token past its deadline counts until its status
-/// changes.
+/// How many tokens of a room have the statuses that its cap counts, and what became of all of them. A token past its
+/// deadline counts until its status changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RoomCounts {
     /// Active tokens.
     pub active: i64,
     /// Offered turns.
     pub offered: i64,
+    /// What became of the tokens.
+    pub tally: TokenTally,
 }
 
 impl RoomCounts {
@@ -59,19 +61,28 @@ impl RoomCounts {
         Self {
             active: i64::from(token.status() == TokenStatus::Active),
             offered: i64::from(token.status() == TokenStatus::Offered),
+            tally: TokenTally::of(token),
         }
     }
 
-    /// Both counts raised by those of `other`.
+    /// All counts raised by those of `other`.
     #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
-        Self { active: self.active.saturating_add(other.active), offered: self.offered.saturating_add(other.offered) }
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            active: self.active.saturating_add(other.active),
+            offered: self.offered.saturating_add(other.offered),
+            tally: self.tally.plus(other.tally),
+        }
     }
 
-    /// Both counts lowered by those of `other`.
+    /// All counts lowered by those of `other`.
     #[must_use]
-    pub const fn minus(self, other: Self) -> Self {
-        Self { active: self.active.saturating_sub(other.active), offered: self.offered.saturating_sub(other.offered) }
+    pub fn minus(self, other: Self) -> Self {
+        Self {
+            active: self.active.saturating_sub(other.active),
+            offered: self.offered.saturating_sub(other.offered),
+            tally: self.tally.minus(other.tally),
+        }
     }
 }
 

@@ -69,14 +69,13 @@ pub fn decide(world: &mut World, request: &Request) -> Answer {
 /// Applies a command, and checks what must be true after it.
 fn checked(world: &mut World, request: &Request) -> Decision {
     let edits = world.edits();
-    let decision = apply(world, request);
+    let decision = request.command.check_bounds().and_then(|()| apply(world, request));
     conditions::check(world, edits, &decision);
     decision
 }
 
 fn apply(world: &mut World, request: &Request) -> Decision {
     let caller = request.caller;
-    request.command.check_bounds()?;
     match &request.command {
         Command::Register(user) => users::register(world, caller, user),
         Command::RegisterFirst(user) => users::register_first(world, caller, user),

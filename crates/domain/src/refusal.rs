@@ -202,8 +202,11 @@ refusals! {
         /// When the user may hold it again.
         until: Time,
     } = "seat_cooling_down" Passing,
-    /// The draw waits for no signature of a beacon: it has no beacon, or its lobby is not sealed yet.
-    #[error("The draw waits for no signature of a beacon.")]
+    /// The line goes on or is to come: its sale is not over, or one of its tokens lives.
+    #[error("The line is not over yet.")]
+    LineNotOver = "line_not_over" Passing,
+    /// The draw waits for no signature of a beacon: its lobby is not sealed yet, or the time for the signature has passed.
+    #[error("The draw waits for no signature of a beacon: not yet, or not any more.")]
     DrawNotWaiting = "draw_not_waiting" Passing,
     /// The signature is not that of the beacon's round.
     #[error("This is not the signature of round {round} of the beacon.")]

@@ -4,6 +4,7 @@ mod blocks;
 mod lanes;
 mod passes;
 mod receipt;
+mod report;
 mod rooms;
 mod status;
 mod stream;
@@ -11,6 +12,7 @@ mod stream;
 pub use lanes::ShownLane;
 pub use passes::{PassPlace, SignedPass};
 pub use receipt::SignedReceipt;
+pub use report::SignedLineReport;
 pub use status::{LineStatus, Wait};
 pub use stream::{LineStream, STATE_EVERY};
 

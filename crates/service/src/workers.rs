@@ -209,7 +209,7 @@ mod tests {
 
         // An older concert gets a room of its own: its number is below many others.
         let change = ConcertChange {
-            own_room: Some(OwnRoom { max_active: 5, admit_per_minute: None }),
+            own_room: Some(OwnRoom { max_active: 5, admit_per_minute: None, opening: None }),
             ..ConcertChange::default()
         };
         let (concert_id, room) = (old.concert_id, RoomId::of_concert(old.concert_id));

@@ -26,7 +26,7 @@ pub mod trouble;
 pub use error::{Damage, StoreError};
 pub use filter::{ConcertFilter, DebtFilter, EventFilter, PaymentFilter, ReservationFilter, later_name};
 pub use instances::{Instance, Instances, Sharing};
-pub use line::{Life, Line, RoomSummary};
+pub use line::{Life, Line, RoomSummary, RoomTally};
 pub use line_record::{LINE_RECORD_BYTES_MAX, SavedLineRecord};
 pub use lists::{
     ConcertPlace, ConcertProfile, DoorLine, EVENTS_COUNTED_MAX, EventCounts, GradePrices, Page, Remnant, SeatCounts,

@@ -1,6 +1,7 @@
 //! The rows that a room's view is built from.
 
 use frontrow_domain::{
+    changes::RoomCounts,
     id::Position,
     line::{Room, Token},
     time::Time,
@@ -23,6 +24,15 @@ pub struct Line {
     pub others: Vec<Token>,
     /// The store's clock when the rows were read.
     pub now: Time,
+}
+
+/// A room with what became of its tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomTally {
+    /// The room.
+    pub room: Room,
+    /// Its counts, also of tokens whose rows are removed.
+    pub counts: RoomCounts,
 }
 
 /// A room's summary.

@@ -3,7 +3,7 @@
 use crate::{
     Committed, ConcertFilter, ConcertPlace, ConcertProfile, DebtFilter, Decide, DoorLine, EVENTS_COUNTED_MAX,
     EventCounts, EventFilter, GradePrices, Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary,
-    SavedLineRecord, SeatCounts, Store, StoreError, TicketPlace,
+    RoomTally, SavedLineRecord, SeatCounts, Store, StoreError, TicketPlace,
     filter::{contains, each_once, later_name, start_key},
     noted::{Noted, outage_pending},
 };
@@ -226,6 +226,12 @@ impl Store for MemoryStore {
         let model = &self.state().model;
         let rooms = model.rooms.values().filter(|room| page.after.is_none_or(|after| room.room_id > after));
         Ok(rooms.take(limit(page.limit)).cloned().collect())
+    }
+
+    async fn room_tally(&self, room: RoomId) -> Result<Option<RoomTally>, StoreError> {
+        let state = self.state();
+        let counts = state.model.counts.get(&room).copied().unwrap_or_default();
+        Ok(state.model.rooms.get(&room).map(|room| RoomTally { room: room.clone(), counts }))
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {

@@ -71,7 +71,11 @@ pub const SQLITE: &[Migration] = &[
     Migration { version: 30, name: "line_blocks", sql: include_str!("../migrations/sqlite/0030_line_blocks.sql") },
     Migration { version: 31, name: "site_rooms", sql: include_str!("../migrations/sqlite/0031_site_rooms.sql") },
     Migration { version: 32, name: "shares", sql: include_str!("../migrations/sqlite/0032_shares.sql") },
-    Migration { version: 33, name: "away", sql: include_str!("../migrations/sqlite/0033_away.sql") },
+    Migration {
+        version: 33,
+        name: "away_and_tally",
+        sql: include_str!("../migrations/sqlite/0033_away_and_tally.sql"),
+    },
     Migration { version: 34, name: "line_records", sql: include_str!("../migrations/sqlite/0034_line_records.sql") },
 ];
 

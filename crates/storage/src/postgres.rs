@@ -28,7 +28,7 @@ pub use settings::{PostgresSettings, Statements};
 
 use crate::{
     Committed, ConcertFilter, ConcertPlace, ConcertProfile, DebtFilter, Decide, DoorLine, EventCounts, EventFilter,
-    Instance, Instances, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SavedLineRecord,
+    Instance, Instances, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, RoomTally, SavedLineRecord,
     SeatCounts, Sharing, Store, StoreError, TicketPlace,
     filter::start_key,
     migrate::{self, Migration},
@@ -224,6 +224,10 @@ impl Store for PostgresStore {
 
     async fn standings(&self) -> Result<Vec<RoomSummary>, StoreError> {
         room::standings(&self.reads, &self.times).await
+    }
+
+    async fn room_tally(&self, room: RoomId) -> Result<Option<RoomTally>, StoreError> {
+        room::tally(&self.reads, room).await
     }
 
     async fn busy_rooms(&self) -> Result<Vec<RoomId>, StoreError> {

@@ -13,7 +13,7 @@ mod writer;
 
 use crate::{
     Committed, ConcertFilter, ConcertPlace, ConcertProfile, Damage, DebtFilter, Decide, DoorLine, EventCounts,
-    EventFilter, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SavedLineRecord, SeatCounts,
+    EventFilter, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, RoomTally, SavedLineRecord, SeatCounts,
     Store, StoreError, TicketPlace,
     filter::start_key,
     lock,
@@ -286,6 +286,10 @@ impl Store for SqliteStore {
     async fn standings(&self) -> Result<Vec<RoomSummary>, StoreError> {
         let clock = self.clock.clone();
         self.read(move |conn| room::standings(conn, || clock.now())).await
+    }
+
+    async fn room_tally(&self, room: RoomId) -> Result<Option<RoomTally>, StoreError> {
+        self.read(move |conn| room::tally(conn, room)).await
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {

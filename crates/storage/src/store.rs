@@ -2,7 +2,7 @@
 
 use crate::{
     ConcertFilter, ConcertPlace, ConcertProfile, Damage, DebtFilter, DoorLine, EventCounts, EventFilter, Instances,
-    Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, SavedLineRecord, SeatCounts, Sharing,
+    Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, RoomTally, SavedLineRecord, SeatCounts, Sharing,
     StoreError, TicketPlace,
 };
 use async_trait::async_trait;
@@ -116,6 +116,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Every room with its highest position and whether it has a live token, by number: one query, whose cost does not
     /// depend on the number of tokens.
     async fn standings(&self) -> Result<Vec<RoomSummary>, StoreError>;
+
+    /// A room with what became of its tokens.
+    async fn room_tally(&self, room: RoomId) -> Result<Option<RoomTally>, StoreError>;
 
     /// The rooms with a live token, by number. If instances share the database, the cost depends on the number of those
     /// rooms alone.

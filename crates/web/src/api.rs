@@ -5,6 +5,7 @@ pub mod docs;
 pub mod draws;
 pub mod health;
 pub mod letters;
+pub mod line_reports;
 pub mod openapi;
 pub mod operator;
 pub mod passes;
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(passes::issue))
         .routes(routes!(passes::end))
         .routes(routes!(receipts::receipt))
+        .routes(routes!(line_reports::report))
         .routes(routes!(draws::proof))
         .routes(routes!(draws::draw))
         .routes(routes!(draws::record))

@@ -208,6 +208,9 @@ pub struct OwnRoom {
     pub max_active: i64,
     /// The rate, in turns a minute; none for no limit.
     pub admit_per_minute: Option<i64>,
+    /// The order of those who come before the opening; none for [that of the box
+    /// office](crate::policy::Policy::opening).
+    pub opening: Option<OpeningOrder>,
 }
 
 /// A room without a concert, in front of another site.

@@ -32,7 +32,8 @@ pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Dec
         None => (new.starts_at, Closing::WithStart),
         Some(at) => (at, Closing::Apart),
     };
-    let own_room = new.own_room_max_active.map(|max_active| OwnRoom { max_active, admit_per_minute: None });
+    let own_room =
+        new.own_room_max_active.map(|max_active| OwnRoom { max_active, admit_per_minute: None, opening: None });
     own_room.map_or(Ok(()), check_own_room)?;
     let (status, opens_at) = match new.opens_at {
         Some(opens_at) => (ConcertStatus::Scheduled, opens_at),
@@ -91,9 +92,9 @@ pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Dec
 }
 
 /// Gives a concert a room of its own. Its sale window is set once the concert's hours are known.
-fn open_own_room(world: &mut World, concert: &mut Concert, OwnRoom { max_active, admit_per_minute }: OwnRoom) {
+fn open_own_room(world: &mut World, concert: &mut Concert, OwnRoom { max_active, admit_per_minute, opening }: OwnRoom) {
     let room_id = RoomId::of_concert(concert.concert_id);
-    let has_lobby = world.policy.opening == OpeningOrder::Draw && world.now < concert.opens_at;
+    let has_lobby = opening.unwrap_or(world.policy.opening) == OpeningOrder::Draw && world.now < concert.opens_at;
     let draw = if has_lobby { DrawPhase::Lobby } else { DrawPhase::None };
     let room = Room { admit_per_minute, draw, ..Room::new(room_id, max_active, world.now) };
     world.rooms.put(room_id, room);
@@ -101,7 +102,7 @@ fn open_own_room(world: &mut World, concert: &mut Concert, OwnRoom { max_active,
     concert.room_id = room_id;
 }
 
-fn check_own_room(OwnRoom { max_active, admit_per_minute }: OwnRoom) -> Result<(), Refusal> {
+fn check_own_room(OwnRoom { max_active, admit_per_minute, .. }: OwnRoom) -> Result<(), Refusal> {
     check_max_active(max_active)?;
     check_rate(admit_per_minute)
 }
@@ -202,7 +203,7 @@ pub(super) fn update(
     if before.has_no_opening() && detail.remove("opens_at").is_some() && !concert.has_no_opening() {
         detail.insert("opens_at".to_owned(), json!({ "from": null, "to": concert.opens_at }));
     }
-    if let Some(OwnRoom { max_active, admit_per_minute }) = change.own_room {
+    if let Some(OwnRoom { max_active, admit_per_minute, .. }) = change.own_room {
         detail.insert("own_room_max_active".to_owned(), json!({ "from": null, "to": max_active }));
         if let Some(rate) = admit_per_minute {
             detail.insert("admit_per_minute".to_owned(), json!({ "from": null, "to": rate }));

@@ -98,12 +98,14 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
             }
             let token = if token.status() == TokenStatus::Offered {
                 room.note_turn(Turn::Claimed);
-                token.activated(now, &policy)?
+                let token = token.activated(now, &policy)?;
+                admit(world, &mut room, token);
+                token
             } else {
+                world.put_token(token);
                 token
             };
             world.rooms.put(id.room_id, room);
-            world.put_token(token);
             Ok(Outcome::Token(token))
         }
         TokenStatus::Missed | TokenStatus::Dormant => {
@@ -114,6 +116,12 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
         TokenStatus::Waiting => Err(Refusal::TurnNotYet),
         TokenStatus::Ended => Err(Refusal::TokenEnded),
     }
+}
+
+/// Saves a token that was activated, and measures what the cap counts then.
+fn admit(world: &mut World, room: &mut Room, token: Token) {
+    world.put_token(token);
+    room.peaks.note_admission(active_in(world, room.room_id), room.max_active_tokens());
 }
 
 fn active_in(world: &World, room_id: RoomId) -> i64 {
@@ -142,7 +150,7 @@ fn activate_claimed(world: &mut World, room: &mut Room) -> Result<u32, Refusal> 
         } else if may_activate(&token, active_in(world, room_id), room.max_active_tokens(), now) {
             let active = token.activated(now, &policy)?;
             let is_away = token.state.back_until().is_some();
-            world.put_token(if is_away { active.gone_away(now) } else { active });
+            admit(world, room, if is_away { active.gone_away(now) } else { active });
             room.note_turn(Turn::Claimed);
             activated = activated.saturating_add(1);
         } else if token.is_offered(now) {
@@ -271,6 +279,7 @@ pub(super) fn advance(
         });
         if is_silent {
             world.put_token(token.made_dormant(now, &policy)?);
+            room.peaks.note_passed_over();
             made_dormant = made_dormant.saturating_add(1);
         } else {
             world.put_token(token.offered(now, &policy)?);
@@ -280,7 +289,8 @@ pub(super) fn advance(
     room.spend_credit(i64::from(offered));
     // Credit alone changes with every reading of the clock; it is saved with the turns it paid for.
     let is_other = |old: &Room| old.cursor != room.cursor || old.fence != room.fence || old.allotment != room.allotment;
-    if offered > 0 || overdue > 0 || activated > 0 || world.rooms.get(room_id).is_some_and(is_other) {
+    if offered > 0 || made_dormant > 0 || overdue > 0 || activated > 0 || world.rooms.get(room_id).is_some_and(is_other)
+    {
         world.rooms.put(room_id, room);
     }
     Ok(Outcome::Advanced { activated, offered, made_dormant, overdue })

@@ -1,6 +1,6 @@
 //! A waiting room: its cap, its rate and its gate, and how many turns it may offer.
 
-use super::{ContradictoryColumns, DrawPhase, LaneOf, RoomWeight, TurnOutlook, TurnUrl};
+use super::{ContradictoryColumns, DrawPhase, LaneOf, LinePeaks, RoomWeight, TurnOutlook, TurnUrl};
 use crate::{
     id::{Position, RoomId},
     time::{Span, Time},
@@ -105,6 +105,9 @@ pub struct Room {
     /// What it is a lane of; none for a general line.
     #[serde(default)]
     pub lane: Option<LaneOf>,
+    /// What was the most in this line.
+    #[serde(skip)]
+    pub peaks: LinePeaks,
     /// When a setting last changed.
     pub updated_at: Time,
 }
@@ -153,6 +156,7 @@ impl Room {
             rate_share: None,
             allotted_at: now,
             lane: None,
+            peaks: LinePeaks { passed_over: 0, active: 0, cap: 0, overshoot: 0 },
             updated_at: now,
         }
     }

@@ -326,10 +326,9 @@ impl SignOfLife {
 #[must_use]
 pub fn is_wake_due(state: TokenState, sign: SignOfLife, now: Time, policy: &Policy, outages: &Outages) -> bool {
     match state {
-        TokenState::Dormant { .. } => true,
         TokenState::Offered { back_until, .. } => back_until.is_some(),
         TokenState::Active { .. } if sign == SignOfLife::ByToken => false,
-        TokenState::Active { back_until: Some(_), .. } => true,
+        TokenState::Dormant { .. } | TokenState::Active { back_until: Some(_), .. } => true,
         TokenState::Active { since, until, .. } => {
             let limit = outages.limit_of(since, policy);
             let renewed = now.plus(policy.idle_span()).min(limit);

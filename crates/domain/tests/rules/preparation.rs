@@ -7,6 +7,7 @@ use crate::support::{
 use frontrow_domain::{
     command::{Command, ConcertChange, NewConcert, Outcome, OwnRoom},
     id::{ConcertId, RoomId},
+    line::OpeningOrder,
     sale::{Concert, ConcertStatus},
 };
 
@@ -137,7 +138,7 @@ fn an_unknown_opening_moves_with_the_start_and_leaves_no_trace_when_it_has_passe
 fn a_room_of_its_own_begins_with_its_rate() {
     let mut office = prepared();
     let room = |admit_per_minute| {
-        let own_room = Some(OwnRoom { max_active: 5, admit_per_minute });
+        let own_room = Some(OwnRoom { max_active: 5, admit_per_minute, opening: None });
         update_concert(3, ConcertChange { own_room, ..ConcertChange::default() })
     };
     for bad in [0, -1, 1_000_001] {
@@ -150,4 +151,18 @@ fn a_room_of_its_own_begins_with_its_rate() {
     let detail = &office.model.audit.last().unwrap().detail;
     assert_eq!((&detail["own_room_max_active"]["to"], &detail["admit_per_minute"]["to"]), (&5.into(), &60.into()));
     office.expect(MINJI, issue(OWN), "new");
+}
+
+#[test]
+fn the_order_of_the_opening_is_chosen_with_the_room_or_is_that_of_the_box_office() {
+    for usual in [OpeningOrder::Draw, OpeningOrder::FirstCome] {
+        for chosen in [None, Some(OpeningOrder::Draw), Some(OpeningOrder::FirstCome)] {
+            let mut office = prepared();
+            office.policy.opening = usual;
+            let own_room = Some(OwnRoom { max_active: 5, admit_per_minute: None, opening: chosen });
+            office.expect(BOSS, update_concert(3, ConcertChange { own_room, ..ConcertChange::default() }), "concert");
+            let order = office.room(RoomId::new(3)).draw.opening_order();
+            assert_eq!(order, chosen.unwrap_or(usual), "{usual:?}, {chosen:?}");
+        }
+    }
 }

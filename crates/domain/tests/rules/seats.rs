@@ -291,7 +291,10 @@ fn opening(micros: i64) -> ConcertChange {
 }
 
 fn room(max_active: i64) -> ConcertChange {
-    ConcertChange { own_room: Some(OwnRoom { max_active, admit_per_minute: None }), ..ConcertChange::default() }
+    ConcertChange {
+        own_room: Some(OwnRoom { max_active, admit_per_minute: None, opening: None }),
+        ..ConcertChange::default()
+    }
 }
 
 #[test]

@@ -59,6 +59,7 @@ async fn without_a_session_every_route_but_the_public_ones_is_401() {
         "GET /queue/tokens/{token}/position",
         "GET /rooms/{room_id}/draw",
         "GET /rooms/{room_id}/draw/record",
+        "GET /rooms/{room_id}/line-report",
         "POST /email-confirmations",
         "POST /password-reset-requests",
         "POST /password-resets",

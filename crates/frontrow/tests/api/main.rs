@@ -30,6 +30,7 @@ mod join_check;
 mod join_work;
 mod joining;
 mod letters;
+mod line_reports;
 mod metrics;
 mod operator;
 mod outbox;

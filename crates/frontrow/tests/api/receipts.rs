@@ -6,20 +6,25 @@ use frontrow_testkit::{START, Server, eventually};
 use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier as _};
 use serde_json::{Value, json};
 
-/// What a receipt says, if the published key signed it, as a reader of JSON Web Tokens finds it.
+/// What a receipt says.
 async fn verified(server: &Server, receipt: &str) -> Value {
+    signed_by_published_key(server, "frontrow-receipt+jwt", receipt).await.expect("it is signed")
+}
+
+/// What a text of this type says, if the published key signed it, as a reader of JSON Web Tokens finds it.
+pub(crate) async fn signed_by_published_key(server: &Server, typ: &str, receipt: &str) -> Option<Value> {
     let keys = server.anonymous().call_at(reqwest::Method::GET, "/.well-known/jwks.json").send().await.expect(200);
     let (signed, signature) = receipt.rsplit_once('.').unwrap();
     let (header, claims) = signed.split_once('.').unwrap();
     let part = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap();
     let header: Value = serde_json::from_slice(&part(header)).unwrap();
-    assert_eq!((&header["alg"], &header["typ"]), (&json!("ES256"), &json!("frontrow-receipt+jwt")));
+    assert_eq!((&header["alg"], &header["typ"]), (&json!("ES256"), &json!(typ)));
     let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
     let coordinate = |name: &str| part(key[name].as_str().unwrap());
     let point = [vec![4], coordinate("x"), coordinate("y")].concat();
     let signature = Signature::from_slice(&part(signature)).unwrap();
-    VerifyingKey::from_sec1_bytes(&point).unwrap().verify(signed.as_bytes(), &signature).unwrap();
-    serde_json::from_slice(&part(claims)).unwrap()
+    VerifyingKey::from_sec1_bytes(&point).unwrap().verify(signed.as_bytes(), &signature).ok()?;
+    Some(serde_json::from_slice(&part(claims)).unwrap())
 }
 
 #[tokio::test]

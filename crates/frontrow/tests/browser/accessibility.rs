@@ -4,7 +4,7 @@ use crate::{
     shop::{BUYER, OPERATOR, Shop, sign_in},
     window::{Browser, Screen, Wishes},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// axe-core comes from npm (scripts/check-pages.sh); without it nothing is checked, and the test command says so.
 fn axe() -> Option<String> {
@@ -55,13 +55,23 @@ const OPERATORS: [&str; 11] = [
     "/concerts/2?for=operators",
 ];
 
+/// The page of the report of a room that was opened and closed.
+async fn closed_room(shop: &Shop) -> String {
+    let operator = shop.operator().await;
+    let draft = json!({ "name": "Shop", "turn_url": "https://shop.example.com/tickets", "max_active": 1 });
+    let room = operator.post("/operator/rooms", &draft).await.expect(201)["room_id"].clone();
+    operator.post(&format!("/operator/rooms/{room}/close"), &json!({ "reason": "It is over." })).await.expect(200);
+    format!("/line/{room}/report")
+}
+
 #[tokio::test]
 async fn no_page_has_a_fault_that_axe_finds_in_either_language_and_at_two_widths() {
     let shop = Shop::open();
+    let report = closed_room(&shop).await;
     for language in ["ko-KR", "en-US"] {
         for screen in [Screen::Desktop, Screen::Narrow] {
             let browser = shop.browser(Wishes { screen, language, ..Wishes::default() }).await;
-            for path in PUBLIC {
+            for path in PUBLIC.into_iter().chain([report.as_str()]) {
                 browser.goto(path).await;
                 assert_eq!(browser.lang().await, language[..2]);
                 browser.assert_fits().await;

@@ -78,7 +78,8 @@ async fn everything(office: &Fixture) -> String {
     }
     for room in store.rooms().await.unwrap() {
         let line = store.line(room.room_id).await.unwrap();
-        writeln!(all, "{room:?}\n{line:?}").unwrap();
+        let tally = store.room_tally(room.room_id).await.unwrap();
+        writeln!(all, "{room:?}\n{line:?}\n{tally:?}").unwrap();
         for position in 1..=line.unwrap().highest.0 {
             let id = TokenId { room_id: room.room_id, position: Position(position) };
             writeln!(all, "{:?}", store.token(id).await.unwrap()).unwrap();

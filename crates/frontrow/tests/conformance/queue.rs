@@ -183,7 +183,8 @@ pub(crate) async fn a_token_whose_client_went_away_is_unresponsive_after_the_gra
     }
     // The queue can judge.
     assert_eq!(silent(queue, START.plus(Span::from_secs(60))).await, 20);
-    let unresponsive = |now| queue.unresponsive(HOUSE, 20, HeardSince::at(now, &office.policy));
+    let unresponsive =
+        |now: Time| queue.unresponsive(HOUSE, 20, HeardSince { unheard: START, away: now.minus(AWAY_GRACE) });
     let gone = |of: &[i64]| {
         let token = |position: &i64| SilentToken { position: Position(*position), silence: Silence::Away };
         of.iter().map(token).collect::<Vec<_>>()

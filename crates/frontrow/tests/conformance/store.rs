@@ -53,6 +53,8 @@ macro_rules! conformance {
                 a_claim_ends_overdue_tokens_before_it_meets_a_full_room,
                 claims_that_found_the_room_full_keep_their_order,
                 the_line_of_an_unknown_room_is_none,
+                a_room_counts_what_became_of_its_tokens_also_of_those_whose_rows_are_gone,
+                a_client_that_went_away_keeps_what_its_token_had_and_loses_the_place_after_the_grace,
                 a_cancelled_concerts_line_ends_part_by_part_from_its_head,
                 a_room_without_a_concert_is_kept_and_its_line_ends_once_it_is_closed,
                 all_rooms_tell_at_once_whether_something_lives_in_them,

@@ -60,6 +60,16 @@ const DAMAGES: &[(&str, &str, &str)] = &[
         "a room counts the active and offered tokens that it has",
     ),
     (
+        "UPDATE room SET count_admitted = count_admitted - 1",
+        "UPDATE room SET count_admitted = count_admitted + 1",
+        "a room has counted every activation, passed turn and end of its tokens, and none beyond its cap",
+    ),
+    (
+        "UPDATE room SET peak_overshoot = 1",
+        "UPDATE room SET peak_overshoot = 0",
+        "a room has counted every activation, passed turn and end of its tokens, and none beyond its cap",
+    ),
+    (
         "INSERT INTO room_departure VALUES (0, 0, -1)",
         "DELETE FROM room_departure WHERE offered = -1",
         "a room counts the active and offered tokens that it has",

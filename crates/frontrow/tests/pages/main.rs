@@ -6,6 +6,7 @@ mod cockpit;
 mod draw;
 mod join_work;
 mod lanes;
+mod line_report;
 mod mine;
 mod other_shop;
 mod pay;

@@ -129,7 +129,7 @@ impl Heartbeats {
             for seen in parted {
                 by_age.entry(seen.age_seconds(now)).or_default().push(seen.position);
             }
-            partings.extend(by_age.into_iter().map(|(age, of)| (room.get(), age, Positions::of(of.into_iter()))));
+            partings.extend(by_age.into_iter().map(|(age, of)| (room.get(), age, Positions::of(of))));
         }
         let publication = Publication { version: VERSION, instance: self.instance, rooms, partings };
         Some(postcard::to_allocvec(&publication).unwrap_or_default())

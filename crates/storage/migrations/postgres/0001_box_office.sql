@@ -206,7 +206,23 @@ CREATE TABLE room (
     -- How many tokens of the room are active and offered, once the rows of room_departure are added. Changed only
     -- under the row's lock.
     active           bigint NOT NULL DEFAULT 0 CONSTRAINT room_active CHECK (active >= 0),
-    offered          bigint NOT NULL DEFAULT 0 CONSTRAINT room_offered CHECK (offered >= 0)
+    offered          bigint NOT NULL DEFAULT 0 CONSTRAINT room_offered CHECK (offered >= 0),
+    -- What became of all its tokens, also of those whose rows are removed, once the rows of room_departure are added.
+    count_admitted      bigint NOT NULL DEFAULT 0 CONSTRAINT room_count_admitted CHECK (count_admitted >= 0),
+    count_turns_passed  bigint NOT NULL DEFAULT 0 CONSTRAINT room_count_turns_passed CHECK (count_turns_passed >= 0),
+    count_paid          bigint NOT NULL DEFAULT 0 CONSTRAINT room_count_paid CHECK (count_paid >= 0),
+    count_left          bigint NOT NULL DEFAULT 0 CONSTRAINT room_count_left CHECK (count_left >= 0),
+    count_expired       bigint NOT NULL DEFAULT 0 CONSTRAINT room_count_expired CHECK (count_expired >= 0),
+    count_missed_out    bigint NOT NULL DEFAULT 0 CONSTRAINT room_count_missed_out CHECK (count_missed_out >= 0),
+    count_drawn         bigint NOT NULL DEFAULT 0 CONSTRAINT room_count_drawn CHECK (count_drawn >= 0),
+    count_removed       bigint NOT NULL DEFAULT 0 CONSTRAINT room_count_removed CHECK (count_removed >= 0),
+    count_closed        bigint NOT NULL DEFAULT 0 CONSTRAINT room_count_closed CHECK (count_closed >= 0),
+    -- Turns that passed unresponsive tokens, the most that were active at once, the highest cap under which a token was
+    -- activated, and the most that an activation was beyond the cap.
+    peak_passed_over    bigint NOT NULL DEFAULT 0 CONSTRAINT room_peak_passed_over CHECK (peak_passed_over >= 0),
+    peak_active         bigint NOT NULL DEFAULT 0 CONSTRAINT room_peak_active CHECK (peak_active >= 0),
+    peak_cap            bigint NOT NULL DEFAULT 0 CONSTRAINT room_peak_cap CHECK (peak_cap >= 0),
+    peak_overshoot      bigint NOT NULL DEFAULT 0 CONSTRAINT room_peak_overshoot CHECK (peak_overshoot >= 0)
 ) WITH (fillfactor = 20);
 
 -- Changes of a room's counts since its row was written: a payment, or a leaving user, must not wait for the lock of the
@@ -215,7 +231,16 @@ CREATE TABLE room (
 CREATE TABLE room_departure (
     room_id bigint NOT NULL, -- room
     active  bigint NOT NULL,
-    offered bigint NOT NULL
+    offered bigint NOT NULL,
+    count_admitted      bigint NOT NULL DEFAULT 0,
+    count_turns_passed  bigint NOT NULL DEFAULT 0,
+    count_paid          bigint NOT NULL DEFAULT 0,
+    count_left          bigint NOT NULL DEFAULT 0,
+    count_expired       bigint NOT NULL DEFAULT 0,
+    count_missed_out    bigint NOT NULL DEFAULT 0,
+    count_drawn         bigint NOT NULL DEFAULT 0,
+    count_removed       bigint NOT NULL DEFAULT 0,
+    count_closed        bigint NOT NULL DEFAULT 0
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
 CREATE INDEX room_departure_by_room ON room_departure (room_id);

@@ -60,6 +60,24 @@ const OWN: &[(&str, &str)] = &[
                GROUP BY room_id) AS rooms
          WHERE active <> actives OR offered <> offers",
     ),
+    // Rows are removed weeks after their tokens ended: more is counted than there are rows, and never less.
+    (
+        "a room has counted every activation, passed turn and end of its tokens, and none beyond its cap",
+        "SELECT 'room ' || r.room_id || ' counts ' || r.admitted || ', ' || r.passed || ' and ' || r.ended || ', there are '
+             || t.admitted || ', ' || t.passed || ' and ' || t.ended || ', beyond the cap ' || r.overshoot
+         FROM (SELECT room_id, sum(admitted) AS admitted, sum(passed) AS passed, sum(ended) AS ended,
+                   sum(overshoot) AS overshoot
+               FROM (SELECT room_id, count_admitted AS admitted, count_turns_passed AS passed,
+                         count_paid + count_left + count_expired + count_missed_out + count_drawn + count_removed
+                             + count_closed AS ended, peak_overshoot AS overshoot FROM room
+                     UNION ALL
+                     SELECT room_id, count_admitted, count_turns_passed, count_paid + count_left + count_expired
+                         + count_missed_out + count_drawn + count_removed + count_closed, 0 FROM room_departure) AS parts
+               GROUP BY room_id) AS r
+         LEFT JOIN (SELECT room_id, count(activated_at) AS admitted, sum(turns_passed) AS passed,
+                        count(expired_at) AS ended FROM waiting_token GROUP BY room_id) AS t ON t.room_id = r.room_id
+         WHERE r.admitted < t.admitted OR r.passed < t.passed OR r.ended < t.ended OR r.overshoot > 0",
+    ),
     (
         "no id is above the highest given",
         "SELECT kind || ' ' || highest || ' is there, given are ' || coalesce(last_value::text, 'none')

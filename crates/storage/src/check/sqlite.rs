@@ -28,6 +28,18 @@ const COUNTED: (&str, &str) = (
      GROUP BY room_id HAVING sum(active) <> sum(actives) OR sum(offered) <> sum(offers)",
 );
 
+/// Rows are removed weeks after their tokens ended: more is counted than there are rows, and never less.
+const TALLIED: (&str, &str) = (
+    "a room has counted every activation, passed turn and end of its tokens, and none beyond its cap",
+    "SELECT 'room ' || r.room_id || ' counts ' || r.count_admitted || ', ' || r.count_turns_passed || ' and ' || r.ended
+         || ', there are ' || t.admitted || ', ' || t.passed || ' and ' || t.ended || ', beyond the cap ' || r.peak_overshoot
+     FROM (SELECT *, count_paid + count_left + count_expired + count_missed_out + count_drawn + count_removed
+               + count_closed AS ended FROM room) AS r
+     LEFT JOIN (SELECT room_id, count(activated_at) AS admitted, sum(turns_passed) AS passed, count(expired_at) AS ended
+                FROM waiting_token GROUP BY room_id) AS t ON t.room_id = r.room_id
+     WHERE r.count_admitted < t.admitted OR r.count_turns_passed < t.passed OR r.ended < t.ended OR r.peak_overshoot > 0",
+);
+
 /// Checks the books, which may be in use, in the file at `path`. Changes nothing.
 ///
 /// # Errors
@@ -42,7 +54,7 @@ fn check(conn: &Connection) -> rusqlite::Result<Report> {
     // One snapshot for all: sales during the check must not look like a breach.
     let snapshot = conn.unchecked_transaction()?;
     let mut findings = vec![Finding { invariant: "the file is not damaged", breaches: damage(&snapshot)? }];
-    for (invariant, query) in INVARIANTS.iter().chain([&GIVEN, &COUNTED]) {
+    for (invariant, query) in INVARIANTS.iter().chain([&GIVEN, &COUNTED, &TALLIED]) {
         let query = query.replace("{user}", "hex(user_id)").replace("{slack}", SLACK);
         let mut query = snapshot.prepare(&query)?;
         let breaches = query.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;

@@ -221,24 +221,32 @@ pub struct ProvedEntryBody {
     key: String,
 }
 
-/// The proof of an entry in a draw; before the draw it is the draw as it stands instead. `docs/draw.md` says how to check
-/// it.
+/// The proof of an entry in a draw. `docs/draw.md` says how to check it.
 #[derive(Debug, ToSchema)]
 #[schema(as = EntryProof)]
 #[expect(dead_code, reason = "describes what the crate of the draw writes")]
 pub struct EntryProofBody {
     /// The record of the draw without its entries.
-    #[schema(required = false)]
     record: DrawFactsBody,
     /// The entry.
-    #[schema(required = false)]
     entry: ProvedEntryBody,
     /// Its rank in the draw, from 1.
-    #[schema(required = false, example = 7)]
+    #[schema(example = 7)]
     rank: u64,
     /// The place in line that the rank became.
-    #[schema(required = false, example = 12_157)]
+    #[schema(example = 12_157)]
     position: i64,
+}
+
+/// The proof of an entry, or before the draw the draw as it stands.
+#[derive(Debug, ToSchema)]
+#[schema(as = EntryProofOrDraw)]
+#[serde(untagged)]
+pub enum EntryProofAnswer {
+    /// The proof.
+    Proved(EntryProofBody),
+    /// The draw.
+    NotDrawn(DrawBody),
 }
 
 /// The record of a draw: all that is needed to repeat it. `frontrow verify-draw` reads it, and `docs/draw.md` says what
@@ -313,7 +321,7 @@ pub(super) async fn hand_in(
 /// answer is the draw as it stands.
 #[utoipa::path(get, path = "/api/v1/queue/tokens/{token}/draw", tag = "queue", operation_id = "entry_proof",
     params(("token" = String, Path, description = "The token")),
-    responses((status = 200, description = "The proof, or the draw as it stands before it", body = EntryProofBody)))]
+    responses((status = 200, description = "The proof, or the draw as it stands before it", body = EntryProofAnswer)))]
 pub(super) async fn proof(
     State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,

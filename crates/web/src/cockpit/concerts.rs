@@ -24,7 +24,7 @@ use axum::{Router, extract::State, http::StatusCode, response::Response, routing
 use form::StagePage;
 use frontrow_domain::{
     id::ConcertId,
-    line::Room,
+    line::{OpeningOrder, Room},
     refusal::Refusal,
     sale::{Concert, ConcertDetails, PosterMark},
     time::Time,
@@ -75,6 +75,8 @@ struct ConcertVisit {
     poster: Option<PosterMark>,
     seats: SeatCounts,
     room: Room,
+    /// The order of an opening unless another is chosen.
+    usual_opening: OpeningOrder,
     /// Whether its steps are not finished.
     is_being_made: bool,
     now: Time,
@@ -94,6 +96,7 @@ impl ConcertVisit {
             concert: books.concert,
             seats: books.seats,
             room,
+            usual_opening: app.office.policy().opening,
         })
     }
 

@@ -317,6 +317,10 @@ pub(super) async fn show(
     if room.lane.is_none() {
         tables.extend(blocked(app, &shell, id).await?);
     }
+    if app.office.has_line_report(id).await.unwrap_or(false) {
+        let path = id.concert().map_or_else(|| paths::site_report(id), paths::line_report);
+        more.push(Link::to(shell.t("report-link"), path));
+    }
     let mut facts: Vec<_> = facts.map(|(name, value)| ObjectFact::of(shell.t(name), Cell::text(value))).into();
     facts.extend(shares::facts(&shell, room));
     facts.extend(lanes::facts(&shell, room));

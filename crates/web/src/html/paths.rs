@@ -28,6 +28,16 @@ pub(crate) fn draw(id: ConcertId) -> String {
     format!("/concerts/{id}/draw")
 }
 
+/// The report of its line, once that is over.
+pub(crate) fn line_report(id: ConcertId) -> String {
+    format!("/concerts/{id}/line/report")
+}
+
+/// The report of the line of a site's room, once that is over.
+pub(crate) fn site_report(id: RoomId) -> String {
+    format!("{}/report", room(id))
+}
+
 /// The payment for the visitor's held seats.
 pub(crate) fn pay(id: ConcertId) -> String {
     format!("/concerts/{id}/pay")

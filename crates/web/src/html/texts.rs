@@ -25,6 +25,7 @@ const FILES: &[(&str, &str)] = catalogues![
     "hall",
     "waiting",
     "draw",
+    "line_report",
     "purchase",
     "mine",
     "cockpit",

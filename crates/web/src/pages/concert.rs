@@ -99,6 +99,8 @@ struct ConcertPage<'a> {
     countdown: Option<Countdown>,
     /// Where the draw of its lobby is explained, while the lobby is open.
     draw: Option<String>,
+    /// What became of its line, once that is over.
+    report: Option<String>,
     may_join: bool,
     facts: Vec<Fact>,
     paragraphs: Vec<Vec<&'a str>>,
@@ -218,12 +220,23 @@ async fn open_draw(app: &SharedState, on_sale: &ConcertOnSale) -> Option<String>
     (line.room.draw == DrawPhase::Lobby).then(|| paths::draw(concert_id))
 }
 
+/// Where what became of a concert's line is said; none unless the line is over.
+async fn report_of(app: &SharedState, on_sale: &ConcertOnSale) -> Option<String> {
+    let Concert { concert_id, room_id, .. } = on_sale.concert;
+    let is_over = matches!(on_sale.state, SaleState::Closed | SaleState::Cancelled | SaleState::Over);
+    // The page is shown without it if the counts cannot be read.
+    let has_report = is_over && app.office.has_line_report(room_id).await.unwrap_or(false);
+    has_report.then(|| paths::line_report(concert_id))
+}
+
 /// Where else a concert's page leads to.
 struct MoreLinks {
     /// The concert in the cockpit, for those who come from there.
     cockpit: Option<String>,
     /// The draw of its lobby, while that is open.
     draw: Option<String>,
+    /// The report of its line, once that is over.
+    report: Option<String>,
 }
 
 /// The page.
@@ -259,6 +272,7 @@ fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView, links: MoreLinks) -> 
         next_step: next_step(shell, on_sale.state),
         countdown,
         draw: links.draw,
+        report: links.report,
         may_join: on_sale.state.may_join(),
         facts: facts(shell, concert, details),
         paragraphs: paragraphs(details.description.as_deref()),
@@ -295,6 +309,7 @@ pub(super) async fn concert(
         let links = MoreLinks {
             cockpit: for_operators.then(|| format!("/operator/concerts/{id}")),
             draw: open_draw(&app, &view.shown.on_sale).await,
+            report: report_of(&app, &view.shown.on_sale).await,
         };
         page(&shell, &base, &view, links)
     };

@@ -6,6 +6,7 @@
 mod draw;
 mod enter;
 mod page;
+mod report;
 mod words;
 
 use crate::{
@@ -56,6 +57,7 @@ pub(super) fn routes() -> Router<SharedState> {
         .route("/line/{token}/claim", post(claim))
         .route("/line/{token}/leave", get(ask_to_leave).post(leave))
         .merge(draw::routes())
+        .merge(report::routes())
 }
 
 /// What the address of a waiting page carries beside the token.

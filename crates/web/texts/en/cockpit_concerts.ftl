@@ -60,6 +60,7 @@ stage-own-room = Inside at once, in a room of its own
 stage-own-room-hint = How many may choose seats at once. Leave it empty to wait in the house room, which concerts share.
 stage-rate = Turns a minute
 stage-rate-hint = Leave it empty to let people in as soon as others leave.
+stage-opening-order-hint = The choice is the room’s own: everyone who comes before the opening has the same chance, or waits in the order of coming. It may change until the sale opens.
 stage-room-choice = Where buyers wait
 stage-room-choice-own = In a room of its own
 stage-room-choice-house = In the house room, which concerts share

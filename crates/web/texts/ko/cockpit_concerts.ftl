@@ -60,6 +60,7 @@ stage-own-room = 전용 대기열의 동시 입장
 stage-own-room-hint = 동시에 좌석을 고를 수 있는 인원입니다. 비워 두면 여러 공연이 함께 쓰는 공용 대기열에서 기다립니다.
 stage-rate = 분당 입장
 stage-rate-hint = 비워 두면 자리가 나는 대로 들어옵니다.
+stage-opening-order-hint = 전용 대기열에만 적용됩니다. 예매 시작 전에 온 분들의 순서를 추첨하거나, 온 순서대로 둡니다. 예매가 시작될 때까지 바꿀 수 있습니다.
 stage-room-choice = 구매자가 기다리는 곳
 stage-room-choice-own = 이 공연의 전용 대기열
 stage-room-choice-house = 여러 공연이 함께 쓰는 공용 대기열

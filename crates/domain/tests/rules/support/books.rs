@@ -5,7 +5,7 @@
 use frontrow_domain::{
     changes::RoomCounts,
     id::{AuditId, PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
-    line::{Token, TokenStatus},
+    line::{Token, TokenStatus, TokenTally},
     model::Model,
     outbox::{ATTEMPTS_MAX, Consumer, EventPayload},
     points::PointKind,
@@ -54,11 +54,20 @@ fn check_counts(model: &Model) {
     let mut counts: BTreeMap<RoomId, RoomCounts> = BTreeMap::new();
     for token in model.tokens.values() {
         let of_room = counts.entry(token.id.room_id).or_default();
-        of_room.active += i64::from(token.status() == TokenStatus::Active);
-        of_room.offered += i64::from(token.status() == TokenStatus::Offered);
+        *of_room = of_room.plus(RoomCounts {
+            active: i64::from(token.status() == TokenStatus::Active),
+            offered: i64::from(token.status() == TokenStatus::Offered),
+            tally: TokenTally::of(token),
+        });
     }
     counts.retain(|_, count| *count != RoomCounts::default());
     assert_eq!(model.counts, counts, "the counts are not those of the tokens");
+    for room in model.rooms.values() {
+        let tally = counts.get(&room.room_id).copied().unwrap_or_default().tally;
+        assert_eq!(room.peaks.overshoot, 0, "room {} was too full", room.room_id);
+        assert!(room.peaks.passed_over <= tally.turns_passed, "room {}", room.room_id);
+        assert_eq!(room.peaks.active > 0, tally.admitted > 0, "room {}", room.room_id);
+    }
 }
 
 fn check_seats(model: &Model) {

@@ -8,7 +8,7 @@ use frontrow_domain::{
     },
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     line::{
-        Fence, Gate, LaneEntry, LaneKind, LaneShare, RoomWeight, ShareScope, Silence, SilentToken, Token, TokenStatus,
+        Fence, Gate, LaneEntry, LaneKind, LaneShare, OpeningOrder, RoomWeight, ShareScope, Silence, SilentToken, Token, TokenStatus,
         TurnOutlook,
     },
     money::Money,
@@ -113,9 +113,7 @@ fn operator(rng: &mut StdRng) -> Command {
                 concert_date: rng.random_ratio(1, 4).then(|| jiff::civil::date(2027, 3, rng.random_range(1..=9))),
                 closes_at: [None, Some(None), Some(new_concert().closes_at)][rng.random_range(0..3)],
                 base_price: Some(Money::new(rng.random_range(-1..=5))),
-                own_room: rng
-                    .random_ratio(1, 8)
-                    .then(|| OwnRoom { max_active: 3, admit_per_minute: [None, Some(60)][rng.random_range(0..2)] }),
+                own_room: rng.random_ratio(1, 8).then(|| own_room(rng)),
                 details: details(rng),
                 ..Default::default()
             },
@@ -499,4 +497,9 @@ pub(super) async fn random_request(rng: &mut StdRng, number: usize, office: &Fix
 fn silent_token(rng: &mut StdRng) -> SilentToken {
     let silence = if rng.random_ratio(1, 2) { Silence::Away } else { Silence::Unheard };
     SilentToken { position: Position(rng.random_range(1..=24)), silence }
+}
+
+fn own_room(rng: &mut StdRng) -> OwnRoom {
+    let opening = [None, Some(OpeningOrder::Draw), Some(OpeningOrder::FirstCome)][rng.random_range(0..3)];
+    OwnRoom { max_active: 3, admit_per_minute: [None, Some(60)][rng.random_range(0..2)], opening }
 }

@@ -1,8 +1,9 @@
 use frontrow_domain::{
     command::{Command, Issue, NewConcert, NewRoom, Outcome, RoomChange},
     id::{ConcertId, Position, RoomId, TokenId, UserId},
-    line::{EndReason, Fence, Room, RoomSite, SilentToken, TokenStatus},
-    policy::{Policy, TOKENS_PER_ADVANCE_MAX},
+    line::{EndReason, Fence, Room, RoomSite, SilentToken, TokenStatus, TokenTally},
+    policy::{AWAY_GRACE, Policy, TOKENS_PER_ADVANCE_MAX},
+    retention::Leftover,
     time::Span,
     user::Caller,
 };
@@ -413,4 +414,70 @@ pub(super) async fn a_line_is_no_earlier_than_what_was_refused_before(office: &F
     assert_eq!(office.store.now().await.unwrap(), then);
     assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().now, then);
     assert!(office.store.standings().await.unwrap().iter().all(|one| one.now == then));
+}
+
+pub(super) async fn a_room_counts_what_became_of_its_tokens_also_of_those_whose_rows_are_gone(office: &Fixture) {
+    let mut users = Vec::new();
+    for _ in 0..5 {
+        users.push(office.register().await);
+    }
+    let mut tokens = Vec::new();
+    for user in &users {
+        tokens.push(office.join(*user, RoomId::HOUSE).await.id);
+    }
+    let ask = async |user: usize, command| office.ask(Caller::Buyer(users[user]), command).await.unwrap();
+    // One leaves, one is passed over, one misses its turn, one is inside, and the last one waits.
+    ask(0, Command::LeaveQueue { token: tokens[0] }).await;
+    let silent = |of: &[usize]| of.iter().map(|token| SilentToken::unheard(tokens[*token].position)).collect();
+    let advance = async |limit, unresponsive| {
+        let fence = Fence(0);
+        let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence, limit, unresponsive, outlook: None };
+        office.ask(Caller::System, advance).await.unwrap()
+    };
+    office.advance(100);
+    advance(3, silent(&[1])).await;
+    ask(3, Command::ActivateToken { token: tokens[3] }).await;
+    office.advance(61);
+    advance(0, Vec::new()).await;
+    let tally = async || office.store.room_tally(RoomId::HOUSE).await.unwrap().unwrap();
+    let expected = TokenTally { admitted: 1, turns_passed: 2, left: 1, ..TokenTally::default() };
+    assert_eq!(tally().await.counts.tally, expected);
+    let peaks = tally().await.room.peaks;
+    assert_eq!((peaks.passed_over, peaks.active, peaks.overshoot), (1, 1, 0));
+    assert_eq!(peaks.cap, tally().await.room.max_active);
+    // Changes that lock no room count as well.
+    ask(3, Command::LeaveQueue { token: tokens[3] }).await;
+    ask(4, Command::LeaveQueue { token: tokens[4] }).await;
+    let after = tally().await;
+    assert_eq!(after.counts.tally, TokenTally { left: 3, ..expected });
+    assert_eq!((after.counts.active, after.counts.offered), (0, 0));
+    office.advance(60);
+    let gone = office.store.prune(Leftover::Token, office.store.now().await.unwrap(), 100).await.unwrap();
+    assert_eq!((gone > 0, tally().await.counts.tally), (true, after.counts.tally));
+    assert_eq!(office.store.room_tally(RoomId::new(77)).await.unwrap(), None);
+}
+
+pub(super) async fn a_client_that_went_away_keeps_what_its_token_had_and_loses_the_place_after_the_grace(
+    office: &Fixture,
+) {
+    let (stays, goes) = (office.register().await, office.register().await);
+    let tokens = [office.activate(stays).await, office.activate(goes).await];
+    let row = async |which: usize| office.store.token(tokens[which]).await.unwrap().unwrap();
+    let before = row(0).await;
+    for (user, token) in [(stays, tokens[0]), (goes, tokens[1])] {
+        let go_away = Command::GoAway { token, holds: Vec::new(), holds_made: 0 };
+        office.ask(Caller::Buyer(user), go_away).await.unwrap();
+    }
+    let away = row(0).await;
+    assert_eq!(away.state.back_until(), before.deadline());
+    assert_eq!(away.deadline(), Some(office.store.now().await.unwrap().plus(AWAY_GRACE)));
+    assert_eq!(away.back(), before);
+    office.advance(14);
+    office.ask(Caller::Buyer(stays), Command::WakeToken { token: tokens[0] }).await.unwrap();
+    assert_eq!(row(0).await.state.back_until(), None);
+    assert!(row(0).await.deadline() >= before.deadline());
+    office.advance(1);
+    office.advance_line(RoomId::HOUSE, 0).await;
+    assert_eq!((row(0).await.status(), row(1).await.status()), (TokenStatus::Active, TokenStatus::Ended));
+    assert_eq!(row(1).await.end_reason(), Some(EndReason::Expired));
 }

@@ -276,8 +276,10 @@ pub(super) async fn the_id_of_a_removed_seat_is_never_given_again(office: &Fixtu
 pub(super) async fn a_concert_moves_into_a_room_of_its_own(office: &Fixture) {
     let opens_at = START.plus(Span::from_secs(60));
     let concert_id = office.concert_like(NewConcert { opens_at: Some(opens_at), ..new_concert() }).await.concert_id;
-    let change =
-        ConcertChange { own_room: Some(OwnRoom { max_active: 7, admit_per_minute: None }), ..Default::default() };
+    let change = ConcertChange {
+        own_room: Some(OwnRoom { max_active: 7, admit_per_minute: None, opening: None }),
+        ..Default::default()
+    };
     let moved =
         office.ask(Caller::System, Command::UpdateConcert { concert_id, change, basis: None, reason: None }).await;
     let Ok(Outcome::Concert(concert)) = moved else { panic!("{moved:?}") };
@@ -301,8 +303,10 @@ pub(super) async fn a_sale_that_was_put_off_after_it_had_opened_is_remembered(of
     assert_eq!((concert.opens_at, concert.opened_at), (opens_at, Some(START)));
     let office = office.restarted().await;
     assert_eq!(office.store.concert(concert_id).await.unwrap(), Some(concert));
-    let own_room =
-        ConcertChange { own_room: Some(OwnRoom { max_active: 7, admit_per_minute: None }), ..Default::default() };
+    let own_room = ConcertChange {
+        own_room: Some(OwnRoom { max_active: 7, admit_per_minute: None, opening: None }),
+        ..Default::default()
+    };
     assert_eq!(update(&office, own_room).await, Err(Refusal::SaleOpened { opened_at: START }));
 }
 

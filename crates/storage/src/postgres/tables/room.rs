@@ -2,7 +2,7 @@
 
 use super::{ID, IDS, NUMBER, Rows, SMALLS, TEXTS, TIME, TIMES};
 use crate::{
-    COMMIT_VISIBILITY_MAX, Life, Page, RoomSummary, StoreError,
+    COMMIT_VISIBILITY_MAX, Life, Page, RoomSummary, RoomTally, StoreError,
     enum_text::EnumText,
     postgres::{
         clock::{Times, now},
@@ -17,7 +17,7 @@ use crate::{
 use frontrow_domain::{
     changes::{Changes, RoomCounts},
     id::{Position, RoomId},
-    line::{ContradictoryColumns, DrawPhase, Fence, LaneOf, ROOMS_SHARED_MAX, Room, RoomSite, RoomWeight},
+    line::{ContradictoryColumns, DrawPhase, Fence, LaneOf, LinePeaks, ROOMS_SHARED_MAX, Room, RoomSite, RoomWeight, TALLY_LEN, TokenTally},
     time::Time,
 };
 use tokio_postgres::Error;
@@ -26,7 +26,8 @@ macro_rules! columns {
     () => {
         "room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, \
          updated_at, fence, opens_at, closes_at, site_name, turn_url, draw_phase, draw_last, draw_entries, draw_placed, \
-         draw_placed_entry, weight, house_budget, allotment, rate_share, allotted_at, lane_share, lane_entry"
+         draw_placed_entry, weight, house_budget, allotment, rate_share, allotted_at, lane_share, lane_entry, \
+         peak_passed_over, peak_active, peak_cap, peak_overshoot"
     };
 }
 
@@ -64,18 +65,50 @@ fn read(row: &mut Columns<'_>) -> Result<Room, Error> {
             let (share, entry) = (row.value()?, row.word_or_none()?);
             row.consistent(LaneOf::of_columns(room_id, share, entry))?
         },
+        peaks: LinePeaks {
+            passed_over: row.value()?,
+            active: row.value()?,
+            cap: row.value()?,
+            overshoot: row.value()?,
+        },
     })
 }
 
+fn read_tally(row: &mut Columns<'_>) -> Result<TokenTally, Error> {
+    let mut numbers = [0; TALLY_LEN];
+    for number in &mut numbers {
+        *number = row.value()?;
+    }
+    Ok(TokenTally::of_numbers(numbers))
+}
+
 fn read_counts(row: &mut Columns<'_>) -> Result<RoomCounts, Error> {
-    Ok(RoomCounts { active: row.value()?, offered: row.value()? })
+    Ok(RoomCounts { active: row.value()?, offered: row.value()?, tally: read_tally(row)? })
+}
+
+macro_rules! counts {
+    () => {
+        "active, offered, count_admitted, count_turns_passed, count_paid, count_left, count_expired, count_missed_out, \
+         count_drawn, count_removed, count_closed"
+    };
+}
+
+/// The sums of the counts of some records.
+macro_rules! sums_of_counts {
+    () => {
+        "sum(active)::bigint, sum(offered)::bigint, sum(count_admitted)::bigint, sum(count_turns_passed)::bigint, \
+         sum(count_paid)::bigint, sum(count_left)::bigint, sum(count_expired)::bigint, sum(count_missed_out)::bigint, \
+         sum(count_drawn)::bigint, sum(count_removed)::bigint, sum(count_closed)::bigint"
+    };
 }
 
 const LOCK: Statement = Statement {
     sql: concat!(
         "SELECT ",
         columns!(),
-        ", active, offered FROM room WHERE room_id = ANY($1) ORDER BY room_id FOR NO KEY UPDATE"
+        ", ",
+        counts!(),
+        " FROM room WHERE room_id = ANY($1) ORDER BY room_id FOR NO KEY UPDATE"
     ),
     types: &[IDS],
 };
@@ -194,10 +227,11 @@ pub(crate) fn reserve_behind_entries<'a>(loads: &mut Loads<'a>, plan: &'a LoadPl
 /// How much the counts of rooms have changed since their rows were written. The batch has locked the rooms' rows: it
 /// deletes these records and writes the new counts into the rows.
 const TAKE_DEPARTURES: Statement = Statement {
-    sql: "WITH departed AS (
-              DELETE FROM room_departure WHERE room_id = ANY($1) RETURNING room_id, active, offered
-          ) SELECT room_id, sum(active)::bigint AS active, sum(offered)::bigint AS offered
-          FROM departed GROUP BY room_id",
+    sql: concat!(
+        "WITH departed AS (DELETE FROM room_departure WHERE room_id = ANY($1) RETURNING *) SELECT room_id, ",
+        sums_of_counts!(),
+        " FROM departed GROUP BY room_id"
+    ),
     types: &[IDS],
 };
 
@@ -220,17 +254,20 @@ const UPDATE: Statement = Statement {
                   draw_phase = k.draw_phase, draw_last = k.draw_last, draw_entries = k.draw_entries,
                   draw_placed = k.draw_placed, draw_placed_entry = k.draw_placed_entry, weight = k.weight,
                   house_budget = k.house_budget, allotment = k.allotment, rate_share = k.rate_share,
-                  allotted_at = k.allotted_at, lane_share = k.lane_share, lane_entry = k.lane_entry
+                  allotted_at = k.allotted_at, lane_share = k.lane_share, lane_entry = k.lane_entry,
+                  peak_passed_over = k.peak_passed_over, peak_active = k.peak_active, peak_cap = k.peak_cap,
+                  peak_overshoot = k.peak_overshoot
               FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-                  $21, $22, $23, $24, $25, $26, $27, $28) AS k (id, max_active, admit_per_minute, gate, message, cursor,
+                  $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32) AS k (id, max_active, admit_per_minute, gate, message, cursor,
                   epoch, no_show_ppm, credit_ppm, credit_at, fence, opens_at, closes_at, site_name, turn_url, updated_at,
                   draw_phase, draw_last, draw_entries, draw_placed, draw_placed_entry, weight, house_budget, allotment,
-                  rate_share, allotted_at, lane_share, lane_entry)
+                  rate_share, allotted_at, lane_share, lane_entry,
+                  peak_passed_over, peak_active, peak_cap, peak_overshoot)
               WHERE r.room_id = k.id RETURNING 1
-          ) SELECT all_found(count(*), $29) FROM done",
+          ) SELECT all_found(count(*), $33) FROM done",
     types: &[
         IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, TIMES, IDS, TIMES, TIMES, TEXTS, TEXTS, TIMES, TEXTS, IDS,
-        IDS, IDS, IDS, IDS, IDS, IDS, IDS, TIMES, IDS, TEXTS, NUMBER,
+        IDS, IDS, IDS, IDS, IDS, IDS, IDS, TIMES, IDS, TEXTS, IDS, IDS, IDS, IDS, NUMBER,
     ],
 };
 
@@ -238,12 +275,12 @@ const INSERT: Statement = Statement {
     sql: "INSERT INTO room (room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm,
               credit_ppm, credit_at, fence, opens_at, closes_at, site_name, turn_url, updated_at, draw_phase, draw_last,
               draw_entries, draw_placed, draw_placed_entry, weight, house_budget, allotment, rate_share, allotted_at,
-              lane_share, lane_entry)
+              lane_share, lane_entry, peak_passed_over, peak_active, peak_cap, peak_overshoot)
           SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-              $20, $21, $22, $23, $24, $25, $26, $27, $28)",
+              $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)",
     types: &[
         IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, TIMES, IDS, TIMES, TIMES, TEXTS, TEXTS, TIMES, TEXTS, IDS,
-        IDS, IDS, IDS, IDS, IDS, IDS, IDS, TIMES, IDS, TEXTS,
+        IDS, IDS, IDS, IDS, IDS, IDS, IDS, TIMES, IDS, TEXTS, IDS, IDS, IDS, IDS,
     ],
 };
 
@@ -276,6 +313,10 @@ fn bind(rows: Rows<'_, Room>) -> Rows<'_, Room> {
         .column(|row| row.allotted_at.micros())
         .column(|row| row.lane.map(|lane| lane.share.percent()))
         .column(|row| row.lane.map(|lane| lane.entry.word()))
+        .column(|row| row.peaks.passed_over)
+        .column(|row| row.peaks.active)
+        .column(|row| row.peaks.cap)
+        .column(|row| row.peaks.overshoot)
 }
 
 const SET_POSITION: Statement =
@@ -303,17 +344,28 @@ pub(crate) fn save<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
 
 /// Counts of rooms whose rows are locked.
 const UPDATE_COUNTS: Statement = Statement {
-    sql: "WITH done AS (
-              UPDATE room AS r SET active = k.active, offered = k.offered
-              FROM unnest($1, $2, $3) AS k (id, active, offered) WHERE r.room_id = k.id RETURNING 1
-          ) SELECT all_found(count(*), $4) FROM done",
-    types: &[IDS, IDS, IDS, NUMBER],
+    sql: concat!(
+        "WITH done AS (
+              UPDATE room AS r SET active = k.active, offered = k.offered, count_admitted = k.count_admitted,
+                  count_turns_passed = k.count_turns_passed, count_paid = k.count_paid, count_left = k.count_left,
+                  count_expired = k.count_expired, count_missed_out = k.count_missed_out,
+                  count_drawn = k.count_drawn, count_removed = k.count_removed, count_closed = k.count_closed
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS k (id, ",
+        counts!(),
+        ") WHERE r.room_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $13) FROM done"
+    ),
+    types: &[IDS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, NUMBER],
 };
 
 /// Changes to the counts of rooms whose rows are not locked.
 const INSERT_DEPARTURES: Statement = Statement {
-    sql: "INSERT INTO room_departure (room_id, active, offered) SELECT * FROM unnest($1, $2, $3)",
-    types: &[IDS, IDS, IDS],
+    sql: concat!(
+        "INSERT INTO room_departure (room_id, ",
+        counts!(),
+        ") SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    ),
+    types: &[IDS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, IDS],
 };
 
 pub(crate) fn save_counts<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes) {
@@ -324,7 +376,38 @@ pub(crate) fn save_counts<'a>(saves: &mut SavePipeline<'a>, changes: &'a Changes
 type CountRows<'a> = Arrays<'a, (&'a RoomId, &'a RoomCounts)>;
 
 fn bind_counts(rows: CountRows<'_>) -> CountRows<'_> {
-    rows.column(|(room, _)| room.get()).column(|(_, counts)| counts.active).column(|(_, counts)| counts.offered)
+    rows.column(|(room, _)| room.get())
+        .column(|(_, counts)| counts.active)
+        .column(|(_, counts)| counts.offered)
+        .column(|(_, counts)| counts.tally.admitted)
+        .column(|(_, counts)| counts.tally.turns_passed)
+        .column(|(_, counts)| counts.tally.paid)
+        .column(|(_, counts)| counts.tally.left)
+        .column(|(_, counts)| counts.tally.expired)
+        .column(|(_, counts)| counts.tally.missed_out)
+        .column(|(_, counts)| counts.tally.drawn)
+        .column(|(_, counts)| counts.tally.removed)
+        .column(|(_, counts)| counts.tally.closed)
+}
+
+/// A room with its counts, those included that are not in its row yet.
+const TALLY: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        columns!(),
+        ", c.* FROM room, LATERAL (SELECT ",
+        sums_of_counts!(),
+        " FROM (SELECT ",
+        counts!(),
+        " FROM room AS r WHERE r.room_id = $1 UNION ALL SELECT ",
+        counts!(),
+        " FROM room_departure AS d WHERE d.room_id = $1) AS parts) AS c WHERE room.room_id = $1"
+    ),
+    types: &[ID],
+};
+
+pub(crate) async fn tally(reads: &ReadPool, room: RoomId) -> Result<Option<RoomTally>, StoreError> {
+    reads.find(&TALLY, &[&room.get()], |row| Ok(RoomTally { room: read(row)?, counts: read_counts(row)? })).await
 }
 
 const ALL: Statement = Statement { sql: concat!("SELECT ", columns!(), " FROM room ORDER BY room_id"), types: &[] };

@@ -1,12 +1,12 @@
 //! `room`, with `room_cap`.
 
 use super::{clock::snapshot_time, find_by, list, micros, one};
-use crate::{Life, Page, RoomSummary, enum_text::EnumText, sqlite::columns::Columns};
+use crate::{Life, Page, RoomSummary, RoomTally, enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
     changes::{Changes, RoomCounts},
     footprint::Footprint,
     id::{Position, RoomId},
-    line::{ContradictoryColumns, DrawPhase, Fence, LaneOf, ROOMS_SHARED_MAX, Room, RoomSite, RoomWeight},
+    line::{ContradictoryColumns, DrawPhase, Fence, LaneOf, LinePeaks, ROOMS_SHARED_MAX, Room, RoomSite, RoomWeight, TALLY_LEN, TokenTally},
     time::Time,
     world::World,
 };
@@ -17,7 +17,8 @@ macro_rules! columns {
     () => {
         "room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, \
          updated_at, fence, opens_at, closes_at, site_name, turn_url, draw_phase, draw_last, draw_entries, draw_placed, \
-         draw_placed_entry, weight, house_budget, allotment, rate_share, allotted_at, lane_share, lane_entry"
+         draw_placed_entry, weight, house_budget, allotment, rate_share, allotted_at, lane_share, lane_entry, \
+         peak_passed_over, peak_active, peak_cap, peak_overshoot"
     };
 }
 
@@ -55,7 +56,21 @@ fn read(row: &mut Columns<'_>) -> Result<Room> {
             let (share, entry) = (row.value()?, row.word_or_none()?);
             row.consistent(LaneOf::of_columns(room_id, share, entry))?
         },
+        peaks: LinePeaks {
+            passed_over: row.value()?,
+            active: row.value()?,
+            cap: row.value()?,
+            overshoot: row.value()?,
+        },
     })
+}
+
+fn read_tally(row: &mut Columns<'_>) -> Result<TokenTally> {
+    let mut numbers = [0; TALLY_LEN];
+    for number in &mut numbers {
+        *number = row.value()?;
+    }
+    Ok(TokenTally::of_numbers(numbers))
 }
 
 /// Executes a statement whose parameters are all columns, in their order.
@@ -90,6 +105,10 @@ fn execute(statement: &mut Statement<'_>, room: &Room) -> Result<usize> {
         room.allotted_at.micros(),
         room.lane.map(|lane| lane.share.percent()),
         room.lane.map(|lane| lane.entry.word()),
+        room.peaks.passed_over,
+        room.peaks.active,
+        room.peaks.cap,
+        room.peaks.overshoot,
     ])
 }
 
@@ -114,7 +133,52 @@ pub(crate) fn load(
     Ok(())
 }
 
-const COUNTS: &str = "SELECT active, offered FROM room WHERE room_id = ?1";
+macro_rules! counts {
+    () => {
+        "active, offered, count_admitted, count_turns_passed, count_paid, count_left, count_expired, count_missed_out, \
+         count_drawn, count_removed, count_closed"
+    };
+}
+
+const COUNTS: &str = concat!("SELECT ", counts!(), " FROM room WHERE room_id = ?1");
+
+const SET_COUNTS: &str =
+    concat!("UPDATE room SET (", counts!(), ") = (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) WHERE room_id = ?1");
+
+const RAISE_COUNTS: &str =
+    "UPDATE room SET active = active + ?2, offered = offered + ?3, count_admitted = count_admitted + ?4,
+         count_turns_passed = count_turns_passed + ?5, count_paid = count_paid + ?6, count_left = count_left + ?7,
+         count_expired = count_expired + ?8, count_missed_out = count_missed_out + ?9, count_drawn = count_drawn + ?10,
+         count_removed = count_removed + ?11, count_closed = count_closed + ?12
+     WHERE room_id = ?1";
+
+/// Executes a statement whose parameters are a room and its counts.
+fn execute_counts(statement: &mut Statement<'_>, room: RoomId, counts: &RoomCounts) -> Result<usize> {
+    let [admitted, turns_passed, paid, left, expired, missed_out, drawn, removed, closed] = counts.tally.numbers();
+    statement.execute(params![
+        room.get(),
+        counts.active,
+        counts.offered,
+        admitted,
+        turns_passed,
+        paid,
+        left,
+        expired,
+        missed_out,
+        drawn,
+        removed,
+        closed,
+    ])
+}
+
+fn read_counts(row: &mut Columns<'_>) -> Result<RoomCounts> {
+    Ok(RoomCounts { active: row.value()?, offered: row.value()?, tally: read_tally(row)? })
+}
+
+pub(crate) fn tally(conn: &Connection, room: RoomId) -> Result<Option<RoomTally>> {
+    let Some(counts) = super::find(conn, COUNTS, (room.get(),), read_counts)? else { return Ok(None) };
+    Ok(find_by(&mut *conn.prepare_cached(FIND)?, (room.get(),), read)?.map(|room| RoomTally { room, counts }))
+}
 
 const SHARING: &str = "SELECT room_id FROM room WHERE active > 0 OR offered > 0 OR allotment > 0
      ORDER BY room_id LIMIT ?1";
@@ -152,8 +216,7 @@ pub(crate) fn load_budget(conn: &Connection, world: &mut World) -> Result<()> {
 }
 
 fn counts(conn: &Connection, room: RoomId) -> Result<RoomCounts> {
-    let read = |row: &mut Columns<'_>| Ok(RoomCounts { active: row.value()?, offered: row.value()? });
-    Ok(super::find(conn, COUNTS, (room.get(),), read)?.unwrap_or_default())
+    Ok(super::find(conn, COUNTS, (room.get(),), read_counts)?.unwrap_or_default())
 }
 
 pub(crate) fn load_counts(conn: &Connection, world: &mut World, room: RoomId) -> Result<()> {
@@ -166,14 +229,15 @@ const UPDATE: &str =
          no_show_ppm = ?8, credit_ppm = ?9, credit_at = ?10, updated_at = ?11, fence = ?12, opens_at = ?13,
          closes_at = ?14, site_name = ?15, turn_url = ?16, draw_phase = ?17, draw_last = ?18, draw_entries = ?19,
          draw_placed = ?20, draw_placed_entry = ?21, weight = ?22, house_budget = ?23, allotment = ?24, rate_share = ?25,
-         allotted_at = ?26, lane_share = ?27, lane_entry = ?28
+         allotted_at = ?26, lane_share = ?27, lane_entry = ?28, peak_passed_over = ?29, peak_active = ?30,
+         peak_cap = ?31, peak_overshoot = ?32
      WHERE room_id = ?1";
 
 const INSERT: &str = concat!(
     "INSERT INTO room (",
     columns!(),
     ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-     ?24, ?25, ?26, ?27, ?28)"
+     ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)"
 );
 
 /// `highest` are the highest positions in the database.
@@ -192,14 +256,10 @@ pub(crate) fn save(conn: &Connection, changes: &Changes, highest: &BTreeMap<Room
         ))?;
     }
     for (room, counts) in &changes.counts {
-        conn.prepare_cached("UPDATE room SET active = ?2, offered = ?3 WHERE room_id = ?1")?
-            .execute((room.get(), counts.active, counts.offered))
-            .and_then(one)?;
+        execute_counts(&mut *conn.prepare_cached(SET_COUNTS)?, *room, counts).and_then(one)?;
     }
     for (room, change) in &changes.departed {
-        conn.prepare_cached("UPDATE room SET active = active + ?2, offered = offered + ?3 WHERE room_id = ?1")?
-            .execute((room.get(), change.active, change.offered))
-            .and_then(one)?;
+        execute_counts(&mut *conn.prepare_cached(RAISE_COUNTS)?, *room, change).and_then(one)?;
     }
     for (room, position) in &changes.highest {
         if highest.get(room).copied().unwrap_or(Position(0)) != *position {

@@ -186,7 +186,11 @@ pub(in crate::api) async fn update_concert(
         closes_at: body.closes_at,
         status: body.status,
         status_reason,
-        own_room: body.own_room_max_active.map(|max_active| OwnRoom { max_active, admit_per_minute: None }),
+        own_room: body.own_room_max_active.map(|max_active| OwnRoom {
+            max_active,
+            admit_per_minute: None,
+            opening: None,
+        }),
         details: body.details.map(DetailsDraft::check).transpose()?.unwrap_or_default(),
     };
     let done = app.office.update_concert(caller, concert_id, change, basis.0, reason, key).await?;

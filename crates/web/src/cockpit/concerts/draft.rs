@@ -292,7 +292,11 @@ impl StageReader<'_> {
             closes_at,
             status: None,
             status_reason: None,
-            own_room: own_room_max_active.map(|max_active| OwnRoom { max_active, admit_per_minute: None }),
+            own_room: own_room_max_active.map(|max_active| OwnRoom {
+                max_active,
+                admit_per_minute: None,
+                opening: None,
+            }),
             details: details_change,
         };
         Some(change).filter(|_| self.faults.is_empty())

@@ -1,12 +1,13 @@
 //! The forms about a concert: their fields, how these are read, and what is wrong with each.
 
 use crate::{
-    cockpit::shell::CockpitShell,
+    cockpit::{desk::opening_id, shell::CockpitShell},
     edge::form::{FieldFault, FormFields},
     html::{figures, forms::FormNotice},
 };
 use askama::Template;
 use frontrow_domain::{
+    line::OpeningOrder,
     money::Money,
     sale::{AgeRating, DESCRIPTION_LEN_MAX, DETAIL_LEN_MAX, Fold},
     text::{checked_paragraphs, checked_text},
@@ -33,6 +34,16 @@ pub(super) enum StageInput {
     Age,
     /// Where buyers wait, as radio buttons.
     Room,
+    /// The order of those who come before the opening.
+    Opening,
+}
+
+/// The value of a choice of the order.
+pub(super) const fn opening_name(order: OpeningOrder) -> &'static str {
+    match order {
+        OpeningOrder::Draw => "draw",
+        OpeningOrder::FirstCome => "first_come",
+    }
 }
 
 /// Where the buyers of a concert shall wait.
@@ -94,6 +105,8 @@ pub(super) static ROOM: StageSpec = spec("room", "stage-room-choice", StageInput
 pub(super) static PLACES: StageSpec =
     spec("own_room_max_active", "stage-own-room", StageInput::Whole).hint("stage-room-places-hint");
 pub(super) static RATE: StageSpec = spec("admit_per_minute", "stage-rate", StageInput::Whole).hint("stage-rate-hint");
+pub(super) static OPENING: StageSpec =
+    spec("opening", "desk-opening", StageInput::Opening).hint("stage-opening-order-hint");
 pub(super) static DESCRIPTION: StageSpec =
     spec("description", "stage-description", StageInput::Lines).len(DESCRIPTION_LEN_MAX).hint("stage-description-hint");
 pub(super) static AGE: StageSpec = spec("age_rating", "stage-age", StageInput::Age);
@@ -203,6 +216,9 @@ fn options(shell: &CockpitShell, input: StageInput) -> Vec<(&'static str, String
         StageInput::Room => {
             vec![("own", shell.t("stage-room-choice-own")), ("house", shell.t("stage-room-choice-house"))]
         }
+        StageInput::Opening => [OpeningOrder::Draw, OpeningOrder::FirstCome]
+            .map(|order| (opening_name(order), shell.t(opening_id(order))))
+            .into(),
         StageInput::Age => {
             let rating = |code: &'static str| (code, shell.t1("stage-age-from", "age", code));
             let mut all = vec![("", shell.t("stage-age-none")), ("all", shell.t("stage-age-all"))];
@@ -392,6 +408,11 @@ impl<'a> StageReader<'a> {
             _ => Err(()),
         };
         self.parsed(&ROOM, parse, |shell| shell.t("stage-fault-choice"))
+    }
+
+    pub(super) fn opening(&mut self) -> Option<OpeningOrder> {
+        let parse = |text: &str| serde_json::from_value::<OpeningOrder>(text.into());
+        self.parsed(&OPENING, parse, |shell| shell.t("stage-fault-choice"))
     }
 
     pub(super) fn age(&mut self) -> Option<AgeRating> {

@@ -9,13 +9,13 @@ use super::{
     ConcertVisit, check_may_change,
     draft::{SALE, WHAT},
     form::{
-        GRADE, NUMBERS, PLACES, RATE, ROOM, ROWS, RoomWish, SEAT_PRICE, SECTION, StageFaults, StagePage, StageReader,
-        StageSpec, StageStep, group,
+        GRADE, NUMBERS, OPENING, PLACES, RATE, ROOM, ROWS, RoomWish, SEAT_PRICE, SECTION, StageFaults, StagePage,
+        StageReader, StageSpec, StageStep, group, opening_name,
     },
     path_of, refused, steps_of,
 };
 use crate::{
-    cockpit::{seats::plan_fault_words, shell::CockpitShell},
+    cockpit::{desk::effect_id, seats::plan_fault_words, shell::CockpitShell},
     edge::{
         auth::OperatorOnly,
         extract::PathId,
@@ -66,8 +66,8 @@ pub(super) fn routes() -> Router<SharedState> {
 }
 
 /// What the step of the room asks for, and for a concert that has a room of its own.
-static ROOM_SPECS: [&StageSpec; 3] = [&ROOM, &PLACES, &RATE];
-static OWN_ROOM_SPECS: [&StageSpec; 2] = [&PLACES, &RATE];
+static ROOM_SPECS: [&StageSpec; 4] = [&ROOM, &PLACES, &RATE, &OPENING];
+static OWN_ROOM_SPECS: [&StageSpec; 3] = [&PLACES, &RATE, &OPENING];
 
 /// What the step of the seats asks for, in the order of a line of a seat plan.
 static SEAT_SPECS: [&StageSpec; 5] = [&SECTION, &ROWS, &NUMBERS, &GRADE, &SEAT_PRICE];
@@ -218,6 +218,8 @@ impl ConcertVisit {
     fn room_value(&self, name: &str) -> String {
         match (name, self.is_of_house()) {
             ("room", _) => if self.is_done(StartStep::Room) { "house" } else { "own" }.to_owned(),
+            ("opening", true) => opening_name(self.usual_opening).to_owned(),
+            ("opening", false) => opening_name(self.room.draw.opening_order()).to_owned(),
             ("own_room_max_active", true) => self.cap_to_begin_with().to_string(),
             ("own_room_max_active", false) => self.room.max_active.to_string(),
             (_, true) => String::new(),
@@ -336,6 +338,9 @@ impl ConcertVisit {
             lines.push(shell.t("stage-look-at-once"));
         }
         lines.push(shell.t(if self.is_of_house() { "stage-look-house" } else { "stage-look-own-room" }));
+        if !self.is_of_house() && !self.opens_at_once() {
+            lines.push(shell.t(effect_id(self.room.draw.opening_order())));
+        }
         lines.push(shell.t("stage-look-lead"));
         lines
     }
@@ -491,6 +496,7 @@ impl ConcertVisit {
             let is_right = reader.faults.is_empty();
             return Ok(if is_right { StepOutcome::On(next) } else { StepOutcome::Faulty(reader.faults) });
         }
+        let opening = reader.opening();
         let cap = reader.whole(&PLACES, 1..=MAX_ACTIVE_MAX);
         if cap.is_none() {
             reader.fault(&PLACES, self.shell.t1("fault-missing", "field", self.shell.t(PLACES.label)));
@@ -500,13 +506,14 @@ impl ConcertVisit {
         };
         let (basis, key) = (basis_of(typed)?, self.key_of_step(StartStep::Room, typed)?);
         if is_choice {
-            let own_room = Some(OwnRoom { max_active: cap, admit_per_minute: rate });
+            let own_room = Some(OwnRoom { max_active: cap, admit_per_minute: rate, opening });
             let change = ConcertChange { own_room, ..ConcertChange::default() };
             return self.taken(app.office.update_concert(caller, id, change, basis, None, key).await, next);
         }
         let change = RoomChange {
             max_active: Some(cap).filter(|cap| *cap != self.room.max_active),
             admit_per_minute: Some(rate).filter(|rate| *rate != self.room.admit_per_minute),
+            opening: opening.filter(|opening| *opening != self.room.draw.opening_order()),
             ..RoomChange::default()
         };
         if change == RoomChange::default() {

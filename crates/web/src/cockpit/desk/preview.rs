@@ -3,7 +3,7 @@
 use super::{frame::reason_of, words};
 use crate::html::shell::Shell;
 use frontrow_domain::{
-    line::{Gate, OpeningOrder, Room},
+    line::{Gate, Room},
     time::{Span, Time},
 };
 use frontrow_service::house::RoomPreview;
@@ -24,12 +24,7 @@ pub(super) fn effect(setting: &Occasion<'_>, preview: &RoomPreview, (active, wai
     let Occasion { shell, zone, now } = setting;
     let (before, after) = (&preview.before, &preview.after);
     let is_of_pace = |room: &Room| (room.max_active, room.admit_per_minute, room.gate);
-    let order = (before.draw != after.draw).then(|| {
-        shell.t(match after.draw.opening_order() {
-            OpeningOrder::Draw => "desk-effect-draw",
-            OpeningOrder::FirstCome => "desk-effect-first-come",
-        })
-    });
+    let order = (before.draw != after.draw).then(|| shell.t(words::effect_id(after.draw.opening_order())));
     if is_of_pace(before) == is_of_pace(after) {
         return order.unwrap_or_else(|| shell.t("desk-effect-none"));
     }

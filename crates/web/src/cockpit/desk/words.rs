@@ -10,10 +10,18 @@ use frontrow_domain::{
 use serde_json::{Map, Value, json};
 
 /// The id of the name of an order.
-pub(super) const fn opening_id(opening: OpeningOrder) -> &'static str {
+pub(in crate::cockpit) const fn opening_id(opening: OpeningOrder) -> &'static str {
     match opening {
         OpeningOrder::Draw => "desk-opening-draw",
         OpeningOrder::FirstCome => "desk-opening-first-come",
+    }
+}
+
+/// The id of what an order means.
+pub(in crate::cockpit) const fn effect_id(opening: OpeningOrder) -> &'static str {
+    match opening {
+        OpeningOrder::Draw => "desk-effect-draw",
+        OpeningOrder::FirstCome => "desk-effect-first-come",
     }
 }
 

@@ -45,6 +45,18 @@ async fn an_empty_box_office_leads_to_its_first_concert_and_nothing_is_sold_befo
     assert_eq!(fill(&browser, "/operator/start/1/room", &room).await.leads_to(), "/operator/start/1/opening");
     let set = operator.get("/operator/rooms/1").await.expect(200);
     assert_eq!((&set["max_active"], &set["admit_per_minute"]), (&json!(30), &json!(600)));
+    // The order of the opening is that of the box office unless another is chosen, as for programs.
+    assert_eq!(set["opening"], "draw");
+    let step = browser.open("/operator/start/1/room").await;
+    says(&step, &["Order at the opening", "<option value=\"draw\" selected>"], &[]);
+    let as_they_come = with(&settings("30", "600"), "opening", "first_come");
+    fill(&browser, "/operator/start/1/room", &as_they_come).await.leads_to();
+    assert_eq!(operator.get("/operator/rooms/1").await.expect(200)["opening"], "first_come");
+    is_at_fault(
+        &fill(&browser, "/operator/start/1/room", &with(&settings("30", "600"), "opening", "x")).await,
+        "opening",
+    );
+    says(&browser.open("/operator/start/1/look").await, &["keep the order in which they came"], &[]);
     // Set again, lower: it is still being made.
     fill(&browser, "/operator/start/1/room", &settings("20", "")).await.leads_to();
     let look = browser.open("/operator/start/1/look").await;

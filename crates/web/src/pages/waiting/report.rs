@@ -1,0 +1,127 @@
+//! The page of a line that is over: its report in words, and signed.
+
+use super::{enter, page::PlaceHead};
+use crate::{
+    edge::{
+        auth::ClientAddress,
+        base_url::BaseUrl,
+        extract::{PathId, PathText},
+        problem::{HttpResult, Problem, codes},
+        state::SharedState,
+    },
+    html::{
+        paths,
+        shared::{HTML, SharedRequest, text_of},
+        shell::{HOME_ZONE, Shell},
+    },
+};
+use askama::Template;
+use axum::{Router, extract::State, http::HeaderMap, response::Response, routing::get};
+use frontrow_domain::{id::ConcertId, time::Time};
+use frontrow_service::line::SignedLineReport;
+
+/// The routes of reports.
+pub(super) fn routes() -> Router<SharedState> {
+    Router::new()
+        .route("/concerts/{concert_id}/line/report", get(of_concert))
+        // The place of the token is that of a room.
+        .route("/line/{token}/report", get(of_site))
+}
+
+/// A count, and its name.
+#[derive(Debug)]
+struct CountedFact {
+    name: String,
+    count: String,
+}
+
+#[derive(Template)]
+#[template(path = "waiting/report.html")]
+struct ReportPage {
+    shell: Shell,
+    head: PlaceHead,
+    /// Whether any activation exceeded the cap.
+    verdict: String,
+    facts: Vec<CountedFact>,
+    closed: Option<String>,
+    signed: String,
+    /// Where programs get it.
+    source: String,
+    /// The page that this one leads back to.
+    back: String,
+}
+
+impl ReportPage {
+    fn new(shell: Shell, head: PlaceHead, report: SignedLineReport, zone: &str, back: String) -> Self {
+        let SignedLineReport { claims, signed } = report;
+        let facts = [
+            ("report-entered", claims.entered),
+            ("report-drawn", claims.drawn),
+            ("report-admitted", claims.admitted),
+            ("report-paid", claims.paid),
+            ("report-missed", claims.missed),
+            ("report-passed-over", claims.passed_over),
+            ("report-left", claims.left),
+            ("report-removed", claims.removed),
+            ("report-expired", claims.expired),
+            ("report-missed-out", claims.missed_out),
+            ("report-waiting", claims.waiting_at_end),
+            ("report-active-most", claims.active_most),
+            ("report-cap-most", claims.cap_most),
+            ("report-overshoot", claims.overshoot),
+        ];
+        let facts = facts.map(|(name, count)| CountedFact { name: shell.t(name), count: shell.number(&count) });
+        let verdict = match claims.overshoot {
+            0 => shell.t("report-kept"),
+            beyond => shell.t1("report-broken", "n", beyond),
+        };
+        let closed = claims
+            .closes_at
+            .map(|at| shell.t1("report-closed", "when", shell.exact_moment(&Time::from_micros(at), zone)));
+        let source = format!("/api/v1/rooms/{}/line-report", claims.room);
+        Self { head, verdict, facts: facts.into(), closed, signed, source, back, shell }
+    }
+}
+
+/// The report of a concert's line. It is the same for all visitors of a language for a second.
+async fn of_concert(
+    State(app): State<SharedState>,
+    shell: Shell,
+    base: BaseUrl,
+    ClientAddress(client): ClientAddress,
+    PathId(id): PathId<ConcertId>,
+    headers: HeaderMap,
+) -> HttpResult<Response> {
+    let shell = shell.at(paths::line_report(id));
+    let request = SharedRequest { app: &app, shell: &shell, base: &base, headers: &headers, client };
+    let render = async {
+        let found = app.office.concert_at_a_glance(id).await?;
+        let report = app.office.line_report(found.concert.room_id, base.as_str()).await?;
+        let head = PlaceHead::of(&shell, Some(&found), None);
+        let zone = found.concert.time_zone.as_str();
+        text_of(&ReportPage::new(shell.clone(), head, report, zone, paths::concert(id)))
+    };
+    request.answer(HTML, render).await
+}
+
+/// The report of the line of a site's room.
+async fn of_site(
+    State(app): State<SharedState>,
+    shell: Shell,
+    base: BaseUrl,
+    ClientAddress(client): ClientAddress,
+    PathText(room): PathText,
+    headers: HeaderMap,
+) -> HttpResult<Response> {
+    let room = enter::room_named(&room).filter(|room| room.is_of_site());
+    let room = room.ok_or_else(|| Problem::new(&codes::NOT_FOUND))?;
+    let shell = shell.at(paths::site_report(room));
+    let request = SharedRequest { app: &app, shell: &shell, base: &base, headers: &headers, client };
+    let render = async {
+        let site = app.office.site_of(room).await?;
+        let report = app.office.line_report(room, base.as_str()).await?;
+        let head = PlaceHead::of(&shell, None, site.as_ref());
+        text_of(&ReportPage::new(shell.clone(), head, report, HOME_ZONE, paths::line(room)))
+    };
+    request.answer(HTML, render).await
+}
