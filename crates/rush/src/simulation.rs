@@ -16,6 +16,8 @@ mod printed;
 mod rivals;
 mod rows;
 mod scenario;
+#[cfg(test)]
+mod tests;
 
 use anyhow::Result;
 use frontrow_domain::{
@@ -457,43 +459,4 @@ impl SimulatedSale {
 #[expect(clippy::cast_precision_loss, reason = "people in a line")]
 fn fraction(part: i64, whole: i64) -> f64 {
     if whole <= 0 { 1.0 } else { part as f64 / whole as f64 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report(scenario: &Scenario, seed: u64) -> SimulationReport {
-        SimulatedSale::open(scenario.clone(), seed).unwrap().run().unwrap()
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_sale() {
-        let sale = |seed| format!("{:?}", report(&Scenario::life(), seed));
-        assert_eq!(sale(7), sale(7));
-        assert_ne!(sale(7), sale(8));
-    }
-
-    #[test]
-    fn order_and_cap_hold_in_a_small_sale_of_each_scenario() {
-        for scenario in Scenario::all().into_iter().chain([Scenario::million()]) {
-            let people = scenario.people.min(200);
-            let turnouts = scenario.turnouts.last().map_or(0, |(at, _)| at.micros());
-            let lasts = Span::from_micros(turnouts + 150_000_000);
-            let small = Scenario { people, lasts, max_active: scenario.max_active.min(20), ..scenario };
-            let SimulationReport { scenario, counts, .. } = report(&small, 3);
-            assert!(counts.activated > 0, "{scenario}: {counts:?}");
-            let never = (counts.overtaken, counts.inversions, counts.overshoot, counts.ahead_rises);
-            assert_eq!(never, (0, 0, 0, 0), "{scenario}: {counts:?}");
-            assert_eq!(counts.missed_present, 0, "{scenario}: who asks and claims misses no turn");
-            assert_eq!(counts.passed_present, 0, "{scenario}: who asks is not passed over");
-        }
-    }
-
-    #[test]
-    fn accounts_that_never_claim_keep_hardly_anybody_out() {
-        let with = Scenario { hoarders: scenario::Hoarders::NeverClaim(30), ..Scenario::life() };
-        let (with, without) = (report(&with, 1).served, report(&Scenario::life(), 1).served);
-        assert!(with >= without * 0.95, "{with} of {without}");
-    }
 }
