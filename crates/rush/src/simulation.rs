@@ -20,6 +20,8 @@ mod record;
 mod rivals;
 mod rows;
 mod scenario;
+#[cfg(test)]
+mod tests;
 
 use anyhow::Result;
 use frontrow_domain::{
@@ -362,54 +364,5 @@ impl SimulatedSale {
         let changes = self.office.leave(self.now, user, position)?;
         self.absorb(&changes);
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report(scenario: &Scenario, seed: u64) -> SimulationReport {
-        SimulatedSale::open(scenario.clone(), seed).unwrap().run().unwrap()
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_sale() {
-        let sale = |seed| format!("{:?}", report(&Scenario::life(), seed));
-        assert_eq!(sale(7), sale(7));
-        assert_ne!(sale(7), sale(8));
-    }
-
-    #[test]
-    fn order_and_cap_hold_in_a_small_sale_of_each_scenario() {
-        for scenario in Scenario::all().into_iter().chain([Scenario::million()]) {
-            let people = scenario.people.min(200);
-            let turnouts = scenario.turnouts.last().map_or(0, |(at, _)| at.micros());
-            let lasts = Span::from_micros(turnouts + 150_000_000);
-            let small = Scenario { people, lasts, max_active: scenario.max_active.min(20), ..scenario };
-            let SimulationReport { scenario, counts, .. } = report(&small, 3);
-            assert!(counts.activated > 0, "{scenario}: {counts:?}");
-            let never = (counts.overtaken, counts.inversions, counts.overshoot, counts.ahead_rises);
-            assert_eq!(never, (0, 0, 0, 0), "{scenario}: {counts:?}");
-            assert_eq!(counts.missed_present, 0, "{scenario}: who asks and claims misses no turn");
-            assert_eq!(counts.passed_present, 0, "{scenario}: who asks is not passed over");
-        }
-    }
-
-    #[test]
-    fn a_restart_wakes_few_ghosts_and_raises_no_told_wait_if_the_line_is_recorded() {
-        let (kept, without) = (Scenario::restart(), Scenario { keeping: Keeping::Nothing, ..Scenario::restart() });
-        let (kept, without) = (report(&kept, 2), report(&without, 2));
-        assert!(kept.rises_percent <= 2.0 && without.rises_percent > 10.0, "{kept:?} {without:?}");
-        let (few, many) = (kept.counts.ghosts_woken, without.counts.ghosts_woken);
-        assert!(10 * few < 8 * many, "{few} of {many}");
-        assert!(kept.wait.error_percent <= report(&Scenario::life(), 2).wait.error_percent + 2.0, "{kept:?}");
-    }
-
-    #[test]
-    fn accounts_that_never_claim_keep_hardly_anybody_out() {
-        let with = Scenario { hoarders: scenario::Hoarders::NeverClaim(30), ..Scenario::life() };
-        let (with, without) = (report(&with, 1).served, report(&Scenario::life(), 1).served);
-        assert!(with >= without * 0.95, "{with} of {without}");
     }
 }

@@ -201,7 +201,11 @@ fn figure_of(count: usize) -> f64 {
 /// measured.
 #[must_use]
 pub fn estimated_wait(ahead: i64, forecast: &WaitForecast) -> Option<Span> {
-    let when = forecast.when(forecast.places(ahead) - LEAD)?;
+    let places = forecast.places(ahead);
+    let free = forecast.when(places)?;
+    // Those in front alone can be offered too many turns.
+    let lead = LEAD.min((places - 0.5) / 2.0);
+    let when = forecast.when(places - lead).unwrap_or(free);
     Some(span((when - forecast.delay).max(0.0)))
 }
 

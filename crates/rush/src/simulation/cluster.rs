@@ -25,6 +25,8 @@ use uuid::Uuid;
 /// How long an instance may lead until it must renew its lease, and how long before its end it does.
 const LEASE: Span = Span::from_secs(2);
 const RENEWED_BEFORE: Span = Span::from_secs(1);
+/// A letter to an instance that stands still is looked at again after this.
+const TICK: Span = Span::from_millis(1);
 /// How often the rows of the line are read, and how often while Redis is lost.
 const REFRESH_EVERY: Span = Span::from_secs(2);
 const REFRESH_LOST_EVERY: Span = Span::from_millis(900);
@@ -211,7 +213,8 @@ impl Cluster {
             match one.standing {
                 Standing::Up if one.life == letter.life => {}
                 Standing::Stalled { until, .. } if one.life == letter.life => {
-                    self.post.put_back(letter, number, until);
+                    // It is there again with the next tick, which may be a little later.
+                    self.post.put_back(letter, number, until.max(now.plus(TICK)));
                     continue;
                 }
                 _ => continue,
