@@ -36,7 +36,7 @@ pub use draw::{
 };
 pub use expectation::{ClaimMeasures, ClaimRecord, TurnOutlook};
 pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
-pub use heads::{HeadRecord, HeadStep};
+pub use heads::{HeadMeasures, HeadRecord, HeadStep};
 pub use lane::{LANE_SHARES_MAX, LaneEntry, LaneGuest, LaneKind, LaneOf, LaneShare};
 pub use measures::ImpossibleMeasure;
 pub use pass::{PASS_LIFE, Pass};

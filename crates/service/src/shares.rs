@@ -26,7 +26,7 @@ struct SharingDue {
 struct SeenLines(BTreeMap<RoomId, Arc<RoomView>>);
 
 fn line_of(view: &RoomView) -> SharedLine {
-    let counts = RoomCounts { active: view.active(), offered: view.offered() };
+    let counts = RoomCounts { active: view.active(), offered: view.offered(), ..RoomCounts::default() };
     SharedLine::of(view.room(), counts, view.total_waiting())
 }
 

@@ -28,8 +28,8 @@ pub use settings::{PostgresSettings, Statements};
 
 use crate::{
     Committed, ConcertFilter, ConcertPlace, ConcertProfile, DebtFilter, Decide, DoorLine, EventCounts, EventFilter,
-    Instance, Instances, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, RoomTally, SavedLineRecord,
-    SeatCounts, Sharing, Store, StoreError, TicketPlace,
+    Instance, Instances, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, RoomTally,
+    SavedLineRecord, SeatCounts, Sharing, Store, StoreError, TicketPlace,
     filter::start_key,
     migrate::{self, Migration},
     postgres::{

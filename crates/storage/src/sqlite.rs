@@ -13,8 +13,8 @@ mod writer;
 
 use crate::{
     Committed, ConcertFilter, ConcertPlace, ConcertProfile, Damage, DebtFilter, Decide, DoorLine, EventCounts,
-    EventFilter, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, RoomTally, SavedLineRecord, SeatCounts,
-    Store, StoreError, TicketPlace,
+    EventFilter, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, RoomTally, SavedLineRecord,
+    SeatCounts, Store, StoreError, TicketPlace,
     filter::start_key,
     lock,
     sqlite::{

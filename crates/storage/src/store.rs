@@ -2,8 +2,8 @@
 
 use crate::{
     ConcertFilter, ConcertPlace, ConcertProfile, Damage, DebtFilter, DoorLine, EventCounts, EventFilter, Instances,
-    Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, RoomTally, SavedLineRecord, SeatCounts, Sharing,
-    StoreError, TicketPlace,
+    Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, RoomSummary, RoomTally, SavedLineRecord, SeatCounts,
+    Sharing, StoreError, TicketPlace,
 };
 use async_trait::async_trait;
 use frontrow_domain::{

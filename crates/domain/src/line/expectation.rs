@@ -15,8 +15,6 @@ const ONE_PPM: i64 = 1_000_000;
 const AGES_MS: [i64; 7] = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, i64::MAX];
 /// After so many turns an old one counts a third: a crowd changes in minutes.
 const MEMORY: i64 = 128;
-/// At least this share of those in front is taken to come in, in millionths.
-const COMES_MIN_PPM: i64 = 100_000;
 /// What is taken for measured before the first turn: of ten turns nine are claimed, most of them in two seconds.
 const FIRST_CLAIMS_PPM: [i64; 7] = [3_000_000, 3_000_000, 2_000_000, 500_000, 250_000, 150_000, 100_000];
 /// How often what is expected of the turns that are out is worked out from itself.
@@ -32,12 +30,6 @@ pub struct ClaimRecord {
     passed: i64,
     /// The sum of the ages at the claims, in microseconds, each weighted as the claim is.
     delays: i64,
-    /// Tokens that were offered a turn when it came first, and those that were passed over, since nothing was heard of
-    /// them.
-    alive: i64,
-    silent: i64,
-    /// Turns that were offered to tokens that had come back after they were passed over or had let one pass.
-    returned: i64,
 }
 
 /// A [`ClaimRecord`] as plain numbers, to be kept over a restart.
@@ -49,18 +41,12 @@ pub struct ClaimMeasures {
     pub passed: i64,
     /// The sum of the ages at the claims, in microseconds, each weighted as the claim is.
     pub delays: i64,
-    /// Tokens that were offered a turn when it came first, in millionths.
-    pub alive: i64,
-    /// Tokens that were passed over then, since nothing was heard of them, in millionths.
-    pub silent: i64,
-    /// Turns that were offered to tokens that had come back, in millionths.
-    pub returned: i64,
 }
 
 impl From<ClaimRecord> for ClaimMeasures {
     fn from(record: ClaimRecord) -> Self {
-        let ClaimRecord { claimed, passed, delays, alive, silent, returned } = record;
-        Self { claimed, passed, delays, alive, silent, returned }
+        let ClaimRecord { claimed, passed, delays } = record;
+        Self { claimed, passed, delays }
     }
 }
 
@@ -68,28 +54,21 @@ impl TryFrom<ClaimMeasures> for ClaimRecord {
     type Error = ImpossibleMeasure;
 
     fn try_from(measures: ClaimMeasures) -> Result<Self, ImpossibleMeasure> {
-        let ClaimMeasures { claimed, passed, delays, alive, silent, returned } = measures;
+        let ClaimMeasures { claimed, passed, delays } = measures;
         ImpossibleMeasure::check(&claimed)?;
-        ImpossibleMeasure::check(&[passed, delays, alive, silent, returned])?;
+        ImpossibleMeasure::check(&[passed, delays])?;
         // From no turns at all no share follows.
-        if claimed.iter().sum::<i64>().saturating_add(passed) == 0 || alive.saturating_add(silent) == 0 {
+        if claimed.iter().sum::<i64>().saturating_add(passed) == 0 {
             return Err(ImpossibleMeasure(0));
         }
-        Ok(Self { claimed, passed, delays, alive, silent, returned })
+        Ok(Self { claimed, passed, delays })
     }
 }
 
 impl Default for ClaimRecord {
     fn default() -> Self {
         let claims: i64 = FIRST_CLAIMS_PPM.iter().sum();
-        Self {
-            claimed: FIRST_CLAIMS_PPM,
-            passed: FIRST_PASSED_PPM,
-            delays: claims.saturating_mul(2),
-            alive: claims.saturating_add(FIRST_PASSED_PPM),
-            silent: 0,
-            returned: 0,
-        }
+        Self { claimed: FIRST_CLAIMS_PPM, passed: FIRST_PASSED_PPM, delays: claims.saturating_mul(2) }
     }
 }
 
@@ -115,40 +94,6 @@ impl ClaimRecord {
     pub fn note_pass(&mut self) {
         self.fade();
         self.passed = self.passed.saturating_add(ONE_PPM);
-    }
-
-    /// Notes tokens whose turn came for the first time: those that were offered it, and those that were passed over, since
-    /// nothing was heard of them. More than the record remembers count as so many of the same kinds.
-    pub fn note_head(&mut self, offered: i64, passed_over: i64) {
-        let all = offered.saturating_add(passed_over);
-        if all <= 0 {
-            return;
-        }
-        for _ in 0..all.min(MEMORY) {
-            (self.alive, self.silent, self.returned) = (faded(self.alive), faded(self.silent), faded(self.returned));
-        }
-        let weight =
-            |count: i64| count.saturating_mul(ONE_PPM).saturating_mul(all.min(MEMORY)).checked_div(all).unwrap_or(0);
-        self.alive = self.alive.saturating_add(weight(offered));
-        self.silent = self.silent.saturating_add(weight(passed_over));
-    }
-
-    /// Notes turns of tokens that have come back.
-    pub fn note_returned(&mut self, offered: i64) {
-        self.returned = self.returned.saturating_add(offered.clamp(0, MEMORY).saturating_mul(ONE_PPM));
-    }
-
-    /// The share of tokens that are heard of when their turn comes, in millionths.
-    #[must_use]
-    pub fn alive_ppm(&self) -> i64 {
-        share_ppm(self.alive, self.alive.saturating_add(self.silent))
-    }
-
-    /// How many tokens come in for each one whose turn comes first, in millionths: those who come back later count, too.
-    #[must_use]
-    pub fn comes_ppm(&self) -> i64 {
-        let turns = share_ppm(self.alive.saturating_add(self.returned), self.alive.saturating_add(self.silent));
-        share_of(turns, self.chance_ppm(Span::ZERO), ONE_PPM).clamp(COMES_MIN_PPM, ONE_PPM)
     }
 
     /// The record as it will be, as far as can be said, once the turns that are out at these ages are claimed or not: one
@@ -177,12 +122,6 @@ impl ClaimRecord {
             }
         }
         record
-    }
-
-    /// From how many tokens the shares are known.
-    #[must_use]
-    pub const fn heads(&self) -> i64 {
-        self.alive.saturating_add(self.silent).saturating_div(ONE_PPM)
     }
 
     fn fade(&mut self) {
@@ -252,30 +191,6 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_is_larger_than_the_memory_counts_as_one_of_its_kind() {
-        let mut record = ClaimRecord::default();
-        // When three hundred ghosts and a hundred others come to the head at once.
-        record.note_head(100, 300);
-        assert!((150_000..450_000).contains(&record.comes_ppm()), "{}", record.comes_ppm());
-    }
-
-    #[test]
-    fn turns_are_taken_to_be_claimed_until_they_are_not() {
-        // Given a thousand that get their turns at once, then they are taken to come before they do.
-        let mut record = ClaimRecord::default();
-        record.note_head(1_000, 0);
-        assert!(record.comes_ppm() > 800_000, "{}", record.comes_ppm());
-        // When no turn is claimed, of these or of the next thousand, then the smallest share is expected.
-        for _ in 0..10 {
-            for _ in 0..100 {
-                record.note_pass();
-            }
-            record.note_head(100, 0);
-        }
-        assert_eq!(record.comes_ppm(), COMES_MIN_PPM);
-    }
-
-    #[test]
     fn at_first_most_turns_are_taken_to_be_claimed_soon() {
         let record = ClaimRecord::default();
         let chances = [0, 2, 8, 60].map(|seconds| record.chance_ppm(Span::from_secs(seconds)));
@@ -285,13 +200,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_record_is_the_same_after_it_was_kept(turns in proptest::collection::vec((0..4_u8, 0..100_000_i64), 0..400)) {
+        fn a_record_is_the_same_after_it_was_kept(turns in proptest::collection::vec((0..2_u8, 0..100_000_i64), 0..400)) {
             let mut record = ClaimRecord::default();
             for (kind, number) in turns {
                 match kind {
                     0 => record.note_pass(),
-                    1 => record.note_head(number % 50, number % 7),
-                    2 => record.note_returned(number % 10),
                     _ => record.note_claim(Span::from_millis(number)),
                 }
             }
@@ -300,26 +213,21 @@ mod tests {
 
         #[test]
         fn impossible_numbers_are_refused_and_others_are_measured_with(
-            numbers in proptest::array::uniform12(any::<i64>()),
+            numbers in proptest::array::uniform9(any::<i64>()),
             age in 0..100_i64,
         ) {
-            let [a, b, c, d, e, f, g, passed, delays, alive, silent, returned] = numbers;
-            let measures = ClaimMeasures { claimed: [a, b, c, d, e, f, g], passed, delays, alive, silent, returned };
+            let [a, b, c, d, e, f, g, passed, delays] = numbers;
+            let measures = ClaimMeasures { claimed: [a, b, c, d, e, f, g], passed, delays };
             let is_possible = numbers.iter().all(|number| (0..=1 << 56).contains(number));
             prop_assert_eq!(ClaimRecord::try_from(measures).is_ok(), is_possible);
             let positive = ClaimMeasures {
                 claimed: measures.claimed.map(|number| number & 0xff_ffff_ffff),
                 passed: 1 + (passed & 0xff_ffff_ffff),
                 delays: delays & 0xff_ffff_ffff,
-                alive: 1 + (alive & 0xff_ffff_ffff),
-                silent: silent & 0xff_ffff_ffff,
-                returned: returned & 0xff_ffff_ffff,
             };
             let mut record = ClaimRecord::try_from(positive).unwrap();
             record.note_claim(Span::from_secs(age));
-            record.note_head(3, 2);
             prop_assert!((0..=ONE_PPM).contains(&record.chance_ppm(Span::from_secs(age))));
-            prop_assert!((0..=ONE_PPM).contains(&record.comes_ppm()));
         }
     }
 
@@ -328,7 +236,6 @@ mod tests {
         let kept = ClaimMeasures::from(ClaimRecord::default());
         let none = ClaimMeasures { claimed: [0; 7], passed: 0, ..kept };
         assert_eq!(ClaimRecord::try_from(none), Err(ImpossibleMeasure(0)));
-        assert_eq!(ClaimRecord::try_from(ClaimMeasures { alive: 0, silent: 0, ..kept }), Err(ImpossibleMeasure(0)));
         assert_eq!(ClaimRecord::try_from(ClaimMeasures { delays: -1, ..kept }), Err(ImpossibleMeasure(-1)));
     }
 

@@ -4,6 +4,9 @@
 //! as such a minute later, and a token that is not heard of a minute and a half later, so that the two shares are of
 //! different tokens whenever the crowd changes. Here those who came in are counted beside the heads of the same time.
 
+use super::measures::ImpossibleMeasure;
+use serde::{Deserialize, Serialize};
+
 /// One token, in millionths.
 const ONE_PPM: i64 = 1_000_000;
 /// After so many heads an old one counts a third, or after twice the places of the room: a room that fills at once knows
@@ -38,6 +41,33 @@ pub struct HeadRecord {
     heads: i64,
     turns: i64,
     came: i64,
+}
+
+/// A [`HeadRecord`] as plain numbers, to be kept over a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadMeasures {
+    /// Tokens whose turn came for the first time, in millionths.
+    pub heads: i64,
+    /// Turns that were offered, in millionths.
+    pub turns: i64,
+    /// Tokens that came in, in millionths.
+    pub came: i64,
+}
+
+impl From<HeadRecord> for HeadMeasures {
+    fn from(HeadRecord { heads, turns, came }: HeadRecord) -> Self {
+        Self { heads, turns, came }
+    }
+}
+
+impl TryFrom<HeadMeasures> for HeadRecord {
+    type Error = ImpossibleMeasure;
+
+    fn try_from(HeadMeasures { heads, turns, came }: HeadMeasures) -> Result<Self, ImpossibleMeasure> {
+        ImpossibleMeasure::check(&[heads, turns, came])?;
+        // From no heads at all no share follows.
+        if heads == 0 { Err(ImpossibleMeasure(0)) } else { Ok(Self { heads, turns, came }) }
+    }
 }
 
 impl Default for HeadRecord {
@@ -93,6 +123,7 @@ fn share_ppm(part: i64, whole: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn step(heads: i64, turns: i64, came: i64) -> HeadStep {
         HeadStep { heads, left: 0, turns, came }
@@ -153,6 +184,30 @@ mod tests {
         let record = HeadRecord::default();
         assert_eq!(record.comes_ppm(40 * ONE_PPM), ONE_PPM);
         assert_eq!(record.comes_ppm(0), 900_000);
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_is_the_same_after_it_was_kept(
+            steps in proptest::collection::vec((0..50_i64, 0..5_i64, 0..60_i64, 0..50_i64), 0..200),
+        ) {
+            let mut record = HeadRecord::default();
+            for (heads, left, turns, came) in steps {
+                record.note(HeadStep { heads, left, turns, came }, 20);
+            }
+            prop_assert_eq!(HeadRecord::try_from(HeadMeasures::from(record)), Ok(record));
+        }
+
+        #[test]
+        fn impossible_numbers_are_refused_and_others_are_measured_with(heads: i64, turns: i64, came: i64, coming: i64) {
+            let record = HeadRecord::try_from(HeadMeasures { heads, turns, came });
+            let is_possible = [heads, turns, came].iter().all(|number| (0..=1 << 56).contains(number)) && heads > 0;
+            prop_assert_eq!(record.is_ok(), is_possible);
+            let positive = HeadMeasures { heads: 1 + (heads & 0xff_ffff), turns: turns & 0xff_ffff, came: came & 0xff_ffff };
+            let mut record = HeadRecord::try_from(positive).unwrap();
+            record.note(step(3, 2, 1), 20);
+            prop_assert!((COMES_MIN_PPM..=ONE_PPM).contains(&record.comes_ppm(coming)));
+        }
     }
 
     #[test]

@@ -157,7 +157,7 @@ pub struct SharedLine {
 impl SharedLine {
     /// The line of a room with these counts, in which so many tokens wait.
     #[must_use]
-    pub fn of(room: &Room, RoomCounts { active, offered }: RoomCounts, waiting: i64) -> Self {
+    pub fn of(room: &Room, RoomCounts { active, offered, .. }: RoomCounts, waiting: i64) -> Self {
         Self {
             room_id: room.room_id,
             weight: room.weight,

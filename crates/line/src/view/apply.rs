@@ -201,8 +201,6 @@ impl RoomView {
             came: step.came,
         };
         self.heads.note(head, self.room.max_active_tokens());
-        self.claims.note_head(step.first_turns, step.passed_over);
-        self.claims.note_returned(step.later_turns);
         let frees = self.active + self.offered < active + offered;
         may_move |= frees || (step.joined > 0 && self.may_have_places(delta.now));
         Effects { must_publish: true, may_move, shows_all }

@@ -6,7 +6,7 @@ use super::{
 };
 use frontrow_domain::{
     id::Position,
-    line::{ClaimMeasures, ClaimRecord, DrawStatus, ImpossibleMeasure, TokenStatus},
+    line::{ClaimMeasures, ClaimRecord, DrawStatus, HeadMeasures, HeadRecord, ImpossibleMeasure, TokenStatus},
     time::{Span, Time},
 };
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,7 @@ type RecordedSettings = (i64, Option<i64>, Gate, Option<Time>, Option<Time>, Dra
 pub(crate) struct ViewRecord {
     settings: RecordedSettings,
     claims: ClaimMeasures,
+    heads: HeadMeasures,
     visits: VisitSums,
     /// The lowest wait that tokens beyond the cursor were told, in seconds: each as its difference from the one before.
     lowest: ByPosition,
@@ -97,6 +98,7 @@ impl RoomView {
         ViewRecord {
             settings: apply::settings(&self.room),
             claims: self.claims.into(),
+            heads: self.heads.into(),
             visits: self.visits.sums(now, self.active),
             lowest: ByPosition::of(lowest),
             turns: ByPosition::of(
@@ -120,6 +122,7 @@ impl RoomView {
         now: Time,
     ) -> Result<Self, ImpossibleMeasure> {
         self.claims = ClaimRecord::try_from(record.claims)?;
+        self.heads = HeadRecord::try_from(record.heads)?;
         self.visits = Visits::after(&record.visits, now)?;
         if record.settings == apply::settings(&self.room) {
             self.lowest_told = Arc::new(self.told_before(record, age.passed));

@@ -8,8 +8,8 @@ use frontrow_domain::{
     },
     id::{AuditId, ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     line::{
-        Fence, Gate, LaneEntry, LaneKind, LaneShare, OpeningOrder, RoomWeight, ShareScope, Silence, SilentToken, Token, TokenStatus,
-        TurnOutlook,
+        Fence, Gate, LaneEntry, LaneKind, LaneShare, OpeningOrder, RoomWeight, ShareScope, Silence, SilentToken, Token,
+        TokenStatus, TurnOutlook,
     },
     money::Money,
     outbox::{Consumer, DeliveryError, LeaseHolder},

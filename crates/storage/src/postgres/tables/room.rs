@@ -17,7 +17,10 @@ use crate::{
 use frontrow_domain::{
     changes::{Changes, RoomCounts},
     id::{Position, RoomId},
-    line::{ContradictoryColumns, DrawPhase, Fence, LaneOf, LinePeaks, ROOMS_SHARED_MAX, Room, RoomSite, RoomWeight, TALLY_LEN, TokenTally},
+    line::{
+        ContradictoryColumns, DrawPhase, Fence, LaneOf, LinePeaks, ROOMS_SHARED_MAX, Room, RoomSite, RoomWeight,
+        TALLY_LEN, TokenTally,
+    },
     time::Time,
 };
 use tokio_postgres::Error;

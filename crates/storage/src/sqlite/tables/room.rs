@@ -6,7 +6,10 @@ use frontrow_domain::{
     changes::{Changes, RoomCounts},
     footprint::Footprint,
     id::{Position, RoomId},
-    line::{ContradictoryColumns, DrawPhase, Fence, LaneOf, LinePeaks, ROOMS_SHARED_MAX, Room, RoomSite, RoomWeight, TALLY_LEN, TokenTally},
+    line::{
+        ContradictoryColumns, DrawPhase, Fence, LaneOf, LinePeaks, ROOMS_SHARED_MAX, Room, RoomSite, RoomWeight,
+        TALLY_LEN, TokenTally,
+    },
     time::Time,
     world::World,
 };
