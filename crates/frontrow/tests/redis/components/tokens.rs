@@ -78,8 +78,8 @@ async fn a_waiter_costs_less_than_fifty_bytes() {
         publish(&one, changes(&tokens, START)).await;
     }
     let bytes = (used() - before) / f64::from(all);
-    let hash: u32 = pair.server.ask(&["MEMORY", "USAGE", &keys.room(HOUSE, "t4:100")]);
+    let hash: u32 = pair.server.ask(&["MEMORY", "USAGE", &keys.room(HOUSE, "t5:100")]);
     eprintln!("{bytes:.1} bytes a waiter in a line of {all}; a full hash of 128 takes {hash} bytes");
-    assert_eq!(pair.server.ask::<String>(&["OBJECT", "ENCODING", &keys.room(HOUSE, "t4:100")]), "listpack");
+    assert_eq!(pair.server.ask::<String>(&["OBJECT", "ENCODING", &keys.room(HOUSE, "t5:100")]), "listpack");
     assert!(bytes < 50.0, "{bytes}");
 }

@@ -1,4 +1,4 @@
-//! A live token in 26 to 44 bytes: the moment of the copy, which `tokens_put.lua` compares, then state, user, and when
+//! A live token in 26 to 53 bytes: the moment of the copy, which `tokens_put.lua` compares, then state, user, and when
 //! it was issued. The counts are left out: only the rules read them. With two bytes more for a waiting token, Redis
 //! would take a fifth more for it.
 
@@ -74,7 +74,7 @@ mod tests {
         let copies = [token, active].map(|token| write(&token, AT.plus(Span::from_secs(1))));
         let hex = copies.map(|copy| copy.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")));
         assert_eq!(hex[0], "0006c00a39220240000000000000000000000000000000002aff887a");
-        let expected = "0006c00a392202400480809691c782e0068084c5f0c782e0060000000000000000000000000000002aff887a";
+        let expected = "0006c00a392202400480809691c782e0068084c5f0c782e006000000000000000000000000000000002aff887a";
         assert_eq!(hex[1], expected);
     }
 
