@@ -2,7 +2,7 @@ use super::*;
 use crate::view::tests::{START, event, request};
 use frontrow_domain::{
     id::Position,
-    line::{EndReason, Gate},
+    line::{EndReason, Gate, LinePeaks},
     model::Model,
     policy::Policy,
     time::Span,
@@ -52,7 +52,9 @@ proptest! {
             changes.unused = unused.iter().map(id).collect();
             let read = read_back(&changes).unwrap().changes;
             prop_assert_eq!(read.now, changes.now);
-            prop_assert_eq!(read.rooms.updated, changes.rooms.updated);
+            // What was the most in a line is asked of the store alone.
+            let bare_room = |room: &Room| Room { peaks: LinePeaks::default(), ..room.clone() };
+            prop_assert_eq!(read.rooms.updated, changes.rooms.updated.iter().map(bare_room).collect::<Vec<_>>());
             prop_assert_eq!(read.tokens.updated, bare(&changes.tokens.updated, now));
             prop_assert_eq!(read.tokens.inserted, bare(&changes.tokens.inserted, now));
             prop_assert_eq!(read.unused, changes.unused);
@@ -149,8 +151,8 @@ fn a_gap_names_unpublished_rooms_and_other_versions_are_refused() {
     let Event { instance, number, body } = read(&event).unwrap();
     assert_eq!((instance, number), (INSTANCE, 312));
     assert!(matches!(body, EventBody::Gap(read) if read == gap));
-    event[0] = 9;
-    assert_eq!(read(&event).unwrap_err(), Unreadable::Version(9));
+    event[0] = 10;
+    assert_eq!(read(&event).unwrap_err(), Unreadable::Version(10));
     assert_eq!(read(&[]).unwrap_err(), Unreadable::Broken);
     assert_eq!(read(&[VERSION, 1]).unwrap_err(), Unreadable::Broken);
 }
