@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 /// The depth to which schemas are followed: deeper than any of ours.
-const DEPTH_MAX: usize = 8;
+const DEPTH_MAX: usize = 12;
 
 /// The cursor behind the concert of the examples.
 const PLACE: ConcertPlace =
