@@ -32,7 +32,7 @@ mod target;
 pub use crowd::{CrowdMoment, CrowdNews, Onlooker};
 pub use outcome::{Acknowledged, IssuedPlace, Sold};
 pub use rehearsal::{CrowdFigures, CrowdSecond, Quantiles, RehearsalCrowd, RehearsedBuyer, rehearse};
-pub use simulation::{Freshness, FreshnessProbe, InstanceChoice, LineCrowd, LineFigures, LinePlan};
+pub use simulation::{FreshnessProbe, InstanceChoice, LineCrowd, LineFigures, LinePlan, ViewDelays};
 
 use anyhow::{Context, Result};
 use clap::Parser;

@@ -37,12 +37,12 @@ use office::SimulatedOffice;
 pub(crate) use over_http::accounts::run_line;
 pub use over_http::{
     InstanceChoice, LineCrowd, LineFigures, LinePlan,
-    freshness::{Freshness, FreshnessProbe},
+    freshness::{FreshnessProbe, ViewDelays},
 };
 use people::{PersonStep, Told, VisitEnd, crowd};
 pub(crate) use printed::simulate;
 use rand::{SeedableRng, rngs::StdRng};
-use record::{SaleRecord, Seen};
+use record::{SaleRecord, SeenChange};
 use scenario::{Keeping, Scenario, Turnout};
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -279,7 +279,7 @@ impl SimulatedSale {
         let position = token.id.position;
         let at = usize::try_from(position.0 - 1).unwrap_or(usize::MAX);
         let Some(person) = self.places.get(at).copied() else { return };
-        if self.record.see(person, position, token.status(), self.now) == Seen::CameIn {
+        if self.record.see(person, position, token.status(), self.now) == SeenChange::CameIn {
             self.plan(self.record.people[person].visit, SaleEvent::Finish(person));
         }
     }

@@ -34,6 +34,8 @@ const ABSENCE_CHANGE: f64 = 0.15;
 /// By so many places a turn is offered earlier than one is free for it, on average: the leader offers the first turn that may
 /// be needed, and takes none back if those before it are claimed after all.
 const LEAD: f64 = 1.0;
+/// In a small room by this part of its places: no more of them are taken to become free in the time of a claim.
+const LEAD_OF_PLACES: f64 = 0.25;
 /// So many deviations above the mean lies what nine tenths of a normal distribution do not exceed.
 const DEVIATIONS_P90: f64 = 1.28;
 
@@ -77,6 +79,8 @@ pub struct WaitForecast {
     comes: f64,
     heads: f64,
     ends: f64,
+    /// By how many places a turn is offered earlier at most.
+    lead: f64,
     /// The variance of the length of visits, as a share of the square of its mean.
     spread: f64,
 }
@@ -172,7 +176,8 @@ impl WaitForecast {
             earned += by_rate.unwrap_or(0.0) * step;
         }
         let pace = if ends > 0.0 { (cap / mean).min(by_rate.unwrap_or(f64::MAX)) } else { 0.0 };
-        Self { given, step, pace, delay, comes, heads: figure(room.heads), ends, spread }
+        let lead = LEAD.min(LEAD_OF_PLACES * figure(room.cap.max(0)));
+        Self { given, step, pace, delay, comes, heads: figure(room.heads), ends, lead, spread }
     }
 
     /// When so many places will have been given, in seconds; none if that cannot be said.
@@ -204,7 +209,7 @@ pub fn estimated_wait(ahead: i64, forecast: &WaitForecast) -> Option<Span> {
     let places = forecast.places(ahead);
     let free = forecast.when(places)?;
     // Those in front alone can be offered too many turns.
-    let lead = LEAD.min((places - 0.5) / 2.0);
+    let lead = forecast.lead.min((places - 0.5) / 2.0);
     let when = forecast.when(places - lead).unwrap_or(free);
     Some(span((when - forecast.delay).max(0.0)))
 }

@@ -308,7 +308,7 @@ async fn a_told_wait_is_compared_with_the_turn_that_came() {
     let behind_token = behind.join(None).await["token"].as_str().unwrap().to_owned();
     eventually("the forecast knows that the place is taken", async || {
         let told = &behind.position(&behind_token).await["estimated_wait"];
-        told["p50_seconds"].as_i64().filter(|seconds| *seconds >= 20)
+        told["p50_seconds"].as_i64().filter(|seconds| *seconds >= 15)
     })
     .await;
     let told = third.position(&last).await["estimated_wait"].clone();

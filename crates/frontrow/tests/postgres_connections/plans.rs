@@ -57,12 +57,12 @@ INSERT INTO session SELECT sha256(n::text::bytea), someone(n), 'buyer', T0 + 600
     FROM generate_series(1, ROWS) AS n;
 INSERT INTO account_link SELECT someone(n), 'email_confirmation', sha256(n::text::bytea), 0, T0 + 60000000 + n
     FROM generate_series(1, ROWS) AS n;
-INSERT INTO waiting_token SELECT 0, n, someone(n), 'ended', T0 - 60000000, T0, NULL, NULL, NULL, NULL, T0, 'paid'
+INSERT INTO waiting_token SELECT 0, n, someone(n), 'ended', T0 - 60000000, T0, NULL, NULL, NULL, NULL, NULL, T0, 'paid'
     FROM generate_series(1, ROWS / 2) AS n;
 INSERT INTO waiting_token SELECT 0, n, someone(n), 'active', T0 - 60000000, T0, NULL, T0 + 600000000, T0 + 600000000,
         NULL, NULL, NULL
     FROM generate_series(ROWS / 2 + 1, ROWS / 2 + 800) AS n;
-INSERT INTO waiting_token SELECT 0, n, someone(n), 'waiting', T0 - 60000000, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+INSERT INTO waiting_token SELECT 0, n, someone(n), 'waiting', T0 - 60000000, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM generate_series(ROWS / 2 + 801, ROWS) AS n;
 SELECT setval('room_position_0', ROWS);
 UPDATE room SET cursor = ROWS / 2 + 800, active = 800;

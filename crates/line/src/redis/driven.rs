@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 /// Whether an instance can use Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
+pub enum RedisLink {
     /// It can.
     Up,
     /// It cannot: nothing is heard of the others.
@@ -46,7 +46,7 @@ pub struct DrivenInstance {
     heartbeats: Heartbeats,
     /// When all lines were last known to be current, in microseconds since the epoch.
     confirmed: Arc<AtomicI64>,
-    link: Mutex<Link>,
+    link: Mutex<RedisLink>,
     /// The caller's time, in microseconds since the epoch.
     now: AtomicI64,
     /// An instant, and the caller's time that it stands for.
@@ -63,7 +63,7 @@ impl DrivenInstance {
             replicas: Replicas::new(Arc::clone(&confirmed)),
             heartbeats: Heartbeats::new(id, warm_up),
             confirmed,
-            link: Mutex::new(Link::Up),
+            link: Mutex::new(RedisLink::Up),
             now: AtomicI64::new(now.micros()),
             began: (Instant::now(), now),
         }
@@ -84,7 +84,7 @@ impl DrivenInstance {
     }
 
     fn known_heartbeats(&self, room: RoomId) -> KnownHeartbeats {
-        let is_known = *lock(&self.link) == Link::Up && self.heartbeats.can_judge(room, self.instant());
+        let is_known = *lock(&self.link) == RedisLink::Up && self.heartbeats.can_judge(room, self.instant());
         if is_known { KnownHeartbeats::All } else { KnownHeartbeats::Some }
     }
 
@@ -138,7 +138,7 @@ impl DrivenInstance {
     }
 
     /// Sets whether Redis can be used. The exchange of heartbeats begins anew with each change.
-    pub fn set_link(&self, link: Link) {
+    pub fn set_link(&self, link: RedisLink) {
         *lock(&self.link) = link;
         self.heartbeats.forget();
     }

@@ -5,7 +5,7 @@
 //! the stream of events and heartbeats with its delays (`post.rs`), the lease and its fence, and the loss of all of it.
 
 use super::{
-    post::{Letter, LetterContent, Post},
+    post::{LetterContent, Post, SimulatedMessage},
     rows::LineRows,
 };
 use frontrow_domain::{
@@ -16,7 +16,7 @@ use frontrow_domain::{
 };
 use frontrow_line::{
     Peers,
-    redis::driven::{DrivenInstance, LineReading, Link},
+    redis::driven::{DrivenInstance, LineReading, RedisLink},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -41,7 +41,7 @@ const BALANCER_KNOWS_AFTER: Span = Span::from_secs(2);
 
 /// Which instance a request comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Balance {
+pub(super) enum Balancing {
     /// Any of them.
     Random,
     /// For each person always the same one, while it is there.
@@ -52,7 +52,7 @@ pub(super) enum Balance {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ClusterPlan {
     pub(super) instances: u32,
-    pub(super) balance: Balance,
+    pub(super) balance: Balancing,
 }
 
 /// What happens to the instances.
@@ -69,7 +69,7 @@ pub(super) enum ClusterFailure {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum SimulatedStanding {
     Up,
     Dead { since: Time, until: Time },
     Stalled { since: Time, until: Time },
@@ -79,7 +79,7 @@ struct ClusterInstance {
     /// New at each start.
     life: u64,
     driven: DrivenInstance,
-    standing: Standing,
+    standing: SimulatedStanding,
     refresh_at: Time,
     exchange_at: Time,
     /// The fence that it leads under, and until when, as it knows.
@@ -131,7 +131,7 @@ impl Cluster {
         ClusterInstance {
             life: self.lives,
             driven,
-            standing: Standing::Up,
+            standing: SimulatedStanding::Up,
             refresh_at: now.plus(Span::from_millis(spread)),
             exchange_at: now.plus(Span::from_millis(spread)),
             leads: None,
@@ -158,22 +158,22 @@ impl Cluster {
     pub(super) fn door(&mut self, person: usize, now: Time) -> Option<usize> {
         let count = self.instances.len();
         let first = match self.plan.balance {
-            Balance::Random => self.rng.random_range(0..count),
-            Balance::Sticky => person % count,
+            Balancing::Random => self.rng.random_range(0..count),
+            Balancing::Sticky => person % count,
         };
         match self.instances[first].standing {
-            Standing::Up => Some(first),
-            Standing::Dead { since, .. } | Standing::Stalled { since, .. } => {
+            SimulatedStanding::Up => Some(first),
+            SimulatedStanding::Dead { since, .. } | SimulatedStanding::Stalled { since, .. } => {
                 let knows = now.since(since) >= BALANCER_KNOWS_AFTER;
                 let others = (1..count).map(|next| (first + next) % count);
-                others.filter(|_| knows).find(|at| self.instances[*at].standing == Standing::Up)
+                others.filter(|_| knows).find(|at| self.instances[*at].standing == SimulatedStanding::Up)
             }
         }
     }
 
     /// Any instance that is up.
     pub(super) fn any(&self) -> Option<usize> {
-        self.instances.iter().position(|one| one.standing == Standing::Up)
+        self.instances.iter().position(|one| one.standing == SimulatedStanding::Up)
     }
 
     /// Applies what this instance committed, and sends it to the others.
@@ -191,10 +191,10 @@ impl Cluster {
         let sent_at = self.post.sent_at(from, now);
         for to in (0..self.instances.len()).filter(|to| *to != from) {
             let one = &mut self.instances[to];
-            if matches!(one.standing, Standing::Dead { .. }) {
+            if matches!(one.standing, SimulatedStanding::Dead { .. }) {
                 continue;
             }
-            let letter = Letter { to, life: one.life, decided: now, content: content.clone() };
+            let letter = SimulatedMessage { to, life: one.life, decided: now, content: content.clone() };
             let number = match self.lost_until {
                 // It is never sent: the others read the rows when Redis is back.
                 Some(_) => self.post.number(),
@@ -211,8 +211,8 @@ impl Cluster {
         while let Some((at, number, letter)) = self.post.take(now) {
             let one = &mut self.instances[letter.to];
             match one.standing {
-                Standing::Up if one.life == letter.life => {}
-                Standing::Stalled { until, .. } if one.life == letter.life => {
+                SimulatedStanding::Up if one.life == letter.life => {}
+                SimulatedStanding::Stalled { until, .. } if one.life == letter.life => {
                     // It is there again with the next tick, which may be a little later.
                     self.post.put_back(letter, number, until.max(now.plus(TICK)));
                     continue;
@@ -245,18 +245,20 @@ impl Cluster {
             }
         };
         match failure {
-            ClusterFailure::LeaderDies(lasts) => stand(leader, Standing::Dead { since: now, until: now.plus(lasts) }),
+            ClusterFailure::LeaderDies(lasts) => {
+                stand(leader, SimulatedStanding::Dead { since: now, until: now.plus(lasts) });
+            }
             ClusterFailure::LeaderStalls(lasts) => {
-                stand(leader, Standing::Stalled { since: now, until: now.plus(lasts) });
+                stand(leader, SimulatedStanding::Stalled { since: now, until: now.plus(lasts) });
             }
             ClusterFailure::Restart(at, lasts) => {
-                stand(Some(at), Standing::Dead { since: now, until: now.plus(lasts) });
+                stand(Some(at), SimulatedStanding::Dead { since: now, until: now.plus(lasts) });
             }
             ClusterFailure::RedisLost(lasts) => {
                 self.lost_until = Some(now.plus(lasts));
                 self.holder = None;
                 for one in &self.instances {
-                    one.driven.set_link(Link::Lost);
+                    one.driven.set_link(RedisLink::Lost);
                 }
             }
         }
@@ -269,28 +271,28 @@ impl Cluster {
         let mut woken = Vec::new();
         if self.lost_until.is_some_and(|until| until <= now) {
             (self.lost_until, self.fence) = (None, 0);
-            for one in self.instances.iter_mut().filter(|one| one.standing == Standing::Up) {
+            for one in self.instances.iter_mut().filter(|one| one.standing == SimulatedStanding::Up) {
                 one.driven.set_time(now);
-                one.driven.set_link(Link::Up);
+                one.driven.set_link(RedisLink::Up);
                 one.driven.rebuild_from(&rows.line(now));
                 one.behind.clear();
             }
         }
         for at in 0..self.instances.len() {
             match self.instances[at].standing {
-                Standing::Dead { until, .. } if until <= now => {
+                SimulatedStanding::Dead { until, .. } if until <= now => {
                     self.instances[at] = self.start(rows, now);
                     if self.lost_until.is_some() {
-                        self.instances[at].driven.set_link(Link::Lost);
+                        self.instances[at].driven.set_link(RedisLink::Lost);
                     }
                 }
-                Standing::Stalled { until, .. } if until <= now => {
+                SimulatedStanding::Stalled { until, .. } if until <= now => {
                     let one = &mut self.instances[at];
-                    one.standing = Standing::Up;
+                    one.standing = SimulatedStanding::Up;
                     woken.extend(one.leads.take().map(|(fence, _)| (at, fence)));
                 }
-                Standing::Dead { .. } | Standing::Stalled { .. } => {}
-                Standing::Up => self.routine(at, now, rows),
+                SimulatedStanding::Dead { .. } | SimulatedStanding::Stalled { .. } => {}
+                SimulatedStanding::Up => self.routine(at, now, rows),
             }
         }
         woken
@@ -323,7 +325,7 @@ impl Cluster {
 
     /// The instances that lead the line now, each with its fence: one by its lease, or any while Redis is lost.
     pub(super) fn leaders(&mut self, now: Time) -> Vec<(usize, Fence)> {
-        let up = (0..self.instances.len()).filter(|at| self.instances[*at].standing == Standing::Up);
+        let up = (0..self.instances.len()).filter(|at| self.instances[*at].standing == SimulatedStanding::Up);
         let up: Vec<_> = up.collect();
         up.into_iter().filter_map(|at| self.standing_of(at, now).map(|fence| (at, fence))).collect()
     }

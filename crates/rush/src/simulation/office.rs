@@ -72,7 +72,7 @@ impl SoleHouse {
 }
 
 /// The instances.
-enum House {
+enum SimulatedHouse {
     Sole(SoleHouse),
     Many(Box<Cluster>),
 }
@@ -81,7 +81,7 @@ enum House {
 pub(super) struct SimulatedOffice {
     policy: Policy,
     rows: LineRows,
-    house: House,
+    house: SimulatedHouse,
     /// The instance that is asked now.
     door: usize,
     /// Advances that were refused because another instance had led since.
@@ -102,25 +102,25 @@ impl SimulatedOffice {
         let rows = LineRows::new(room, policy);
         house.note_works(now)?;
         house.load(&rows, now);
-        Ok(Self { policy, rows, house: House::Sole(house), door: 0, superseded: 0 })
+        Ok(Self { policy, rows, house: SimulatedHouse::Sole(house), door: 0, superseded: 0 })
     }
 
     /// The same box office, with several instances.
     pub(super) fn with_instances(mut self, plan: ClusterPlan, seed: u64, now: Time) -> Self {
-        self.house = House::Many(Box::new(Cluster::open(plan, &self.rows, seed, now)));
+        self.house = SimulatedHouse::Many(Box::new(Cluster::open(plan, &self.rows, seed, now)));
         self
     }
 
     fn peers(&self) -> &dyn Peers {
         match &self.house {
-            House::Sole(house) => &house.peers,
-            House::Many(cluster) => cluster.peers(self.door),
+            SimulatedHouse::Sole(house) => &house.peers,
+            SimulatedHouse::Many(cluster) => cluster.peers(self.door),
         }
     }
 
     /// Chooses the instance that somebody asks now; none if it comes to one that is not there.
     pub(super) fn choose_instance(&mut self, person: usize, now: Time) -> Option<()> {
-        if let House::Many(cluster) = &mut self.house {
+        if let SimulatedHouse::Many(cluster) = &mut self.house {
             cluster.catch_up(now, &self.rows);
             self.door = cluster.door(person, now)?;
         }
@@ -129,7 +129,7 @@ impl SimulatedOffice {
 
     /// Lets something happen to the instances.
     pub(super) fn befall(&mut self, failure: ClusterFailure, now: Time) {
-        if let House::Many(cluster) = &mut self.house {
+        if let SimulatedHouse::Many(cluster) = &mut self.house {
             cluster.catch_up(now, &self.rows);
             cluster.befall(failure, now);
         }
@@ -137,15 +137,15 @@ impl SimulatedOffice {
 
     fn publish(&mut self, changes: &Changes, now: Time) {
         match &mut self.house {
-            House::Sole(house) => house.peers.publish(changes),
-            House::Many(cluster) => cluster.publish(self.door, changes, now),
+            SimulatedHouse::Sole(house) => house.peers.publish(changes),
+            SimulatedHouse::Many(cluster) => cluster.publish(self.door, changes, now),
         }
     }
 
     fn source(&self, view: &RoomView, now: Time) -> AnswerSource {
         let (life, age) = match &self.house {
-            House::Sole(_) => (0, Span::ZERO),
-            House::Many(cluster) => (cluster.life(self.door), cluster.age(self.door, now)),
+            SimulatedHouse::Sole(_) => (0, Span::ZERO),
+            SimulatedHouse::Many(cluster) => (cluster.life(self.door), cluster.age(self.door, now)),
         };
         AnswerSource { life, age, says_stale: view.is_stale(now) }
     }
@@ -153,16 +153,16 @@ impl SimulatedOffice {
     /// Notes that the box office works, as a server does: a silence before it is an outage.
     pub(super) fn note_works(&self, now: Time) -> Result<()> {
         match &self.house {
-            House::Sole(house) => house.note_works(now),
-            House::Many(_) => Ok(()),
+            SimulatedHouse::Sole(house) => house.note_works(now),
+            SimulatedHouse::Many(_) => Ok(()),
         }
     }
 
     /// Keeps what was measured and told, as the leader of the line does.
     pub(super) fn keep_record(&self, now: Time) -> Result<()> {
         match &self.house {
-            House::Sole(house) => house.keep_record(now, &self.policy),
-            House::Many(_) => Ok(()),
+            SimulatedHouse::Sole(house) => house.keep_record(now, &self.policy),
+            SimulatedHouse::Many(_) => Ok(()),
         }
     }
 
@@ -276,7 +276,7 @@ impl SimulatedOffice {
 
     /// Starts the server again: what it had in memory is read from the rows, and from the record that it kept last.
     pub(super) fn restart(&mut self, now: Time) -> Result<()> {
-        if let House::Sole(house) = &mut self.house {
+        if let SimulatedHouse::Sole(house) = &mut self.house {
             house.note_works(now)?;
             house.peers = SoleInstance::new(Arc::<MemoryStore>::clone(&house.store));
             house.load(&self.rows, now);
@@ -295,8 +295,8 @@ impl SimulatedOffice {
     /// Moves the line as its leader does; the changes of each advance.
     pub(super) fn lead(&mut self, now: Time) -> Result<Vec<Changes>> {
         let (woken, leaders) = match &mut self.house {
-            House::Sole(_) => (Vec::new(), vec![(0, self.rows.room().fence)]),
-            House::Many(cluster) => (cluster.tick(now, &self.rows), cluster.leaders(now)),
+            SimulatedHouse::Sole(_) => (Vec::new(), vec![(0, self.rows.room().fence)]),
+            SimulatedHouse::Many(cluster) => (cluster.tick(now, &self.rows), cluster.leaders(now)),
         };
         let mut all = Vec::new();
         // An instance that stood still goes on with the move that it was about to make.

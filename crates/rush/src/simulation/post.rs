@@ -26,7 +26,7 @@ pub(super) enum LetterContent {
 
 /// Something on its way.
 #[derive(Debug, Clone)]
-pub(super) struct Letter {
+pub(super) struct SimulatedMessage {
     pub(super) to: usize,
     /// Which start of that instance it was sent to.
     pub(super) life: u64,
@@ -38,7 +38,7 @@ pub(super) struct Letter {
 pub(super) struct Post {
     rng: StdRng,
     numbers: u64,
-    letters: BTreeMap<(Time, u64), Letter>,
+    letters: BTreeMap<(Time, u64), SimulatedMessage>,
     /// When the last message of each sender is in the stream, and when each reader has read the last one of each.
     sent: HashMap<usize, Time>,
     read: HashMap<(usize, usize), Time>,
@@ -77,7 +77,7 @@ impl Post {
     }
 
     /// Puts a letter that is in the stream at this moment. Returns its number.
-    pub(super) fn put(&mut self, letter: Letter, from: usize, sent_at: Time) -> u64 {
+    pub(super) fn put(&mut self, letter: SimulatedMessage, from: usize, sent_at: Time) -> u64 {
         let at = sent_at.plus(self.delay());
         let last = self.read.entry((from, letter.to)).or_insert(at);
         *last = at.max(*last);
@@ -88,12 +88,12 @@ impl Post {
     }
 
     /// Puts a letter back until its reader goes on.
-    pub(super) fn put_back(&mut self, letter: Letter, number: u64, until: Time) {
+    pub(super) fn put_back(&mut self, letter: SimulatedMessage, number: u64, until: Time) {
         self.letters.insert((until, number), letter);
     }
 
     /// The next letter that has arrived by now, with the moment of it and its number.
-    pub(super) fn take(&mut self, now: Time) -> Option<(Time, u64, Letter)> {
+    pub(super) fn take(&mut self, now: Time) -> Option<(Time, u64, SimulatedMessage)> {
         let next = self.letters.first_entry().filter(|next| next.key().0 <= now)?;
         let (at, number) = *next.key();
         Some((at, number, next.remove()))
@@ -113,7 +113,7 @@ mod tests {
             now = now.plus(Span::from_millis(2));
             let sent_at = post.sent_at(0, now);
             let content = LetterContent::Heartbeats(Arc::from([]));
-            numbers.push(post.put(Letter { to: 1, life: 1, decided: now, content }, 0, sent_at));
+            numbers.push(post.put(SimulatedMessage { to: 1, life: 1, decided: now, content }, 0, sent_at));
         }
         assert!(post.take(Time::from_micros(2_000)).is_none(), "nothing comes at once");
         let end = now.plus(Span::from_secs(60));

@@ -13,7 +13,7 @@ const JUDGED: usize = 5_000;
 
 /// What a status says that was not known before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum SeenChange {
     /// The person has come in: its visit begins.
     CameIn,
     /// Anything else.
@@ -66,10 +66,10 @@ impl SaleRecord {
     }
 
     /// The token of a person has this status from now on.
-    pub(super) fn see(&mut self, person: usize, position: Position, status: TokenStatus, now: Time) -> Seen {
+    pub(super) fn see(&mut self, person: usize, position: Position, status: TokenStatus, now: Time) -> SeenChange {
         let before = self.people[person].status;
         self.change(person, |one| one.status = status);
-        let mut seen = Seen::Other;
+        let mut seen = SeenChange::Other;
         match (before, status) {
             (TokenStatus::Waiting, TokenStatus::Offered) => {
                 self.meters.count_offer(&self.people[person], now);
@@ -95,7 +95,7 @@ impl SaleRecord {
                     self.pending.remove(&(since, person));
                 }
                 self.let_in.push(self.people[person].claimed_at.take().unwrap_or(now));
-                seen = Seen::CameIn;
+                seen = SeenChange::CameIn;
             }
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! The scenarios: how many people come and when, how they behave, and what the operator does.
 
 use super::{
-    cluster::{Balance, ClusterFailure, ClusterPlan},
+    cluster::{Balancing, ClusterFailure, ClusterPlan},
     curves::ArrivalCurve,
 };
 use frontrow_domain::{command::RoomChange, line::Gate, time::Span};
@@ -121,7 +121,7 @@ impl Scenario {
     }
 
     /// The sale `life` before three instances, to which this happens.
-    fn cluster(name: &'static str, balance: Balance, failures: &[(i64, ClusterFailure)]) -> Self {
+    fn cluster(name: &'static str, balance: Balancing, failures: &[(i64, ClusterFailure)]) -> Self {
         let turnout = |(at, failure): &(i64, ClusterFailure)| (Span::from_secs(*at), Turnout::Instances(*failure));
         Self {
             name,
@@ -142,10 +142,10 @@ impl Scenario {
             (300, ClusterFailure::Restart(2, seconds(3))),
         ];
         [
-            Self::cluster("cluster", Balance::Random, &[]),
-            Self::cluster("cluster_sticky", Balance::Sticky, &[]),
-            Self::cluster("cluster_down", Balance::Random, &down),
-            Self::cluster("redis_lost", Balance::Random, &[(120, ClusterFailure::RedisLost(seconds(60)))]),
+            Self::cluster("cluster", Balancing::Random, &[]),
+            Self::cluster("cluster_sticky", Balancing::Sticky, &[]),
+            Self::cluster("cluster_down", Balancing::Random, &down),
+            Self::cluster("redis_lost", Balancing::Random, &[(120, ClusterFailure::RedisLost(seconds(60)))]),
         ]
     }
 

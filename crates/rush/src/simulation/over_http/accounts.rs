@@ -2,7 +2,7 @@
 
 use super::{
     LineCrowd, LineFigures, LinePlan,
-    freshness::{Freshness, FreshnessProbe},
+    freshness::{FreshnessProbe, ViewDelays},
 };
 use crate::{
     api::Session,
@@ -34,7 +34,7 @@ const SETTING_UP_MAX: Duration = Duration::from_hours(1);
 pub(crate) struct LineOutcome {
     pub(crate) figures: LineFigures,
     /// Of two instances or more.
-    pub(crate) freshness: Option<Freshness>,
+    pub(crate) freshness: Option<ViewDelays>,
 }
 
 impl LineOutcome {

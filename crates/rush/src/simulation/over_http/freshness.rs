@@ -51,7 +51,7 @@ pub struct FreshnessProbe {
 
 /// How old what other instances answered was, in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Freshness {
+pub struct ViewDelays {
     /// How many changes were looked for, each at every other instance.
     pub seen: u64,
     pub p50_ms: f64,
@@ -59,7 +59,7 @@ pub struct Freshness {
     pub max_ms: f64,
 }
 
-impl Freshness {
+impl ViewDelays {
     /// A line for people to read.
     #[must_use]
     pub fn text(&self) -> String {
@@ -90,7 +90,7 @@ impl FreshnessProbe {
     ///
     /// # Errors
     /// There are not two instances, or one of them answers what it should not.
-    pub async fn beside<T>(self, work: impl Future<Output = T>) -> Result<(T, Freshness)> {
+    pub async fn beside<T>(self, work: impl Future<Output = T>) -> Result<(T, ViewDelays)> {
         ensure!(self.instances.len() > 1, "one instance has no other that could be behind");
         let instances = Arc::new(InstancePools::new(&self.instances, Instant::now() + LASTS_MAX));
         // At such an address nothing is.
@@ -113,7 +113,7 @@ impl FreshnessProbe {
         }
         let ms = |micros| crate::clock::millis(micros);
         let (p50, p99) = (all.value_at_quantile(0.5), all.value_at_quantile(0.99));
-        Ok((done, Freshness { seen: all.len(), p50_ms: ms(p50), p99_ms: ms(p99), max_ms: ms(all.max()) }))
+        Ok((done, ViewDelays { seen: all.len(), p50_ms: ms(p50), p99_ms: ms(p99), max_ms: ms(all.max()) }))
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Replayed {
 
 /// Something that happened to a person. Of one moment, places are given up before they are taken.
 #[derive(Debug, Clone, Copy)]
-enum Noted {
+enum NotedStep {
     Status(TokenStatus),
     Presence(IsPresent),
     Joined(Position),
@@ -42,7 +42,7 @@ enum IsPresent {
     No,
 }
 
-impl Noted {
+impl NotedStep {
     /// The order within a moment.
     const fn rank(self) -> u8 {
         match self {
@@ -56,7 +56,7 @@ impl Noted {
 }
 
 /// A person's notes, and whether a turn was offered that it did not see.
-fn notes_of(story: &PersonStory, claim_window: Span) -> (Vec<(Time, Noted)>, bool) {
+fn notes_of(story: &PersonStory, claim_window: Span) -> (Vec<(Time, NotedStep)>, bool) {
     let row = story.row;
     let came_in = row.and_then(|row| row.activated_at);
     let ended = row.and_then(|row| row.expired_at);
@@ -66,11 +66,11 @@ fn notes_of(story: &PersonStory, claim_window: Span) -> (Vec<(Time, Noted)>, boo
     for (at, sight) in &story.sights {
         let at = *at;
         match sight {
-            Sight::Joined(position) => notes.push((at, Noted::Joined(*position))),
+            Sight::Joined(position) => notes.push((at, NotedStep::Joined(*position))),
             Sight::Heard(heard) => {
                 if heard.status == TokenStatus::Waiting && last == TokenStatus::Waiting && !is_past(at) {
                     let told = heard.wait.map(|(p50, p90)| Told { at, p50, p90, turnouts: 0 });
-                    notes.push((at, Noted::Heard { ahead: heard.ahead, told, poll_after_ms: heard.poll_after_ms }));
+                    notes.push((at, NotedStep::Heard { ahead: heard.ahead, told, poll_after_ms: heard.poll_after_ms }));
                 }
                 let from = match heard.status {
                     _ if heard.status == last => continue,
@@ -88,19 +88,19 @@ fn notes_of(story: &PersonStory, claim_window: Span) -> (Vec<(Time, Noted)>, boo
                 };
                 if !is_past(from) {
                     last = heard.status;
-                    notes.push((from, Noted::Status(heard.status)));
+                    notes.push((from, NotedStep::Status(heard.status)));
                 }
             }
-            Sight::FellSilent => notes.push((at, Noted::Presence(IsPresent::No))),
-            Sight::Woke => notes.push((at, Noted::Presence(IsPresent::Yes))),
-            Sight::Claimed => notes.push((at, Noted::Claimed)),
-            Sight::FoundFull if !is_past(at) => notes.push((at, Noted::FoundFull)),
+            Sight::FellSilent => notes.push((at, NotedStep::Presence(IsPresent::No))),
+            Sight::Woke => notes.push((at, NotedStep::Presence(IsPresent::Yes))),
+            Sight::Claimed => notes.push((at, NotedStep::Claimed)),
+            Sight::FoundFull if !is_past(at) => notes.push((at, NotedStep::FoundFull)),
             Sight::FoundFull => {}
-            Sight::Refused => notes.push((at, Noted::Refused)),
+            Sight::Refused => notes.push((at, NotedStep::Refused)),
         }
     }
-    notes.extend(came_in.map(|at| (at, Noted::Status(TokenStatus::Active))));
-    notes.extend(ended.map(|at| (at, Noted::Status(TokenStatus::Ended))));
+    notes.extend(came_in.map(|at| (at, NotedStep::Status(TokenStatus::Active))));
+    notes.extend(ended.map(|at| (at, NotedStep::Status(TokenStatus::Ended))));
     (notes, is_unseen)
 }
 
@@ -130,8 +130,8 @@ pub(super) fn replay(
         }
         record.meters.pass(at.max(opened), (max_active, active), record.waiting);
         match noted {
-            Noted::Joined(position) => record.join(person, position),
-            Noted::Status(status) => {
+            NotedStep::Joined(position) => record.join(person, position),
+            NotedStep::Status(status) => {
                 let before = record.people[person].status;
                 if status == TokenStatus::Active && before != TokenStatus::Offered {
                     // Nobody comes in without a turn.
@@ -141,14 +141,16 @@ pub(super) fn replay(
                 active += i64::from(status == TokenStatus::Active) - i64::from(before == TokenStatus::Active);
                 record.meters.count_inside(active, max_active);
             }
-            Noted::Presence(is_present) => record.change(person, |one| one.is_present = is_present == IsPresent::Yes),
-            Noted::Heard { ahead, told, poll_after_ms } => {
+            NotedStep::Presence(is_present) => {
+                record.change(person, |one| one.is_present = is_present == IsPresent::Yes);
+            }
+            NotedStep::Heard { ahead, told, poll_after_ms } => {
                 record.meters.poll_ms += poll_after_ms;
                 record.hear(person, (ahead, 0), told, at);
             }
-            Noted::Claimed => record.claim(person, at),
-            Noted::FoundFull => record.find_full(person, at),
-            Noted::Refused => record.people[person].claimed_at = None,
+            NotedStep::Claimed => record.claim(person, at),
+            NotedStep::FoundFull => record.find_full(person, at),
+            NotedStep::Refused => record.people[person].claimed_at = None,
         }
     }
     record.count_overtaken();

@@ -126,7 +126,9 @@ const LOCK_SHARING: Statement = Statement {
     sql: concat!(
         "SELECT ",
         columns!(),
-        ", active, offered FROM room WHERE room_id = ANY($1) OR room_id IN (
+        ", ",
+        counts!(),
+        " FROM room WHERE room_id = ANY($1) OR room_id IN (
              SELECT room_id FROM room WHERE active > 0 OR offered > 0 OR allotment > 0 ORDER BY room_id LIMIT $2)
          ORDER BY room_id FOR NO KEY UPDATE"
     ),
@@ -156,8 +158,7 @@ pub(crate) fn lock<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
 /// How much the counts of rooms have changed since their rows were written. Nothing is written: only the batch that has
 /// locked a room's line may.
 const DEPARTURES: Statement = Statement {
-    sql: "SELECT room_id, sum(active)::bigint AS active, sum(offered)::bigint AS offered FROM room_departure
-          GROUP BY room_id",
+    sql: concat!("SELECT room_id, ", sums_of_counts!(), " FROM room_departure GROUP BY room_id"),
     types: &[],
 };
 
