@@ -450,6 +450,7 @@ pub(super) async fn activate(
 /// the claim; of an active token with its user's session) gives back exactly what the token had. As often as the
 /// position may be asked for.
 #[utoipa::path(post, path = "/api/v1/queue/tokens/{token}/away", tag = "queue", operation_id = "go_away",
+    security(("session" = []), ("service_key" = [])),
     params(("token" = String, Path, description = "The token")),
     responses((status = 204, description = "Noted")))]
 pub(super) async fn go_away(
