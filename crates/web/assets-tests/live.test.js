@@ -122,6 +122,8 @@ test("a question that hangs is taken back when the page is looked at again", asy
 });
 
 test("a turn is kept until it has ended, or its line is not known any more", async () => {
+  // A channel that is open keeps the process of the tests alive.
+  globalThis.BroadcastChannel = undefined;
   const place = (status, more = {}) => ({ status: 200, body: JSON.stringify({ status, poll_after_ms: 700, stale: false, ...more }) });
   for (const [told, overAfter] of [
     [[place("active"), place("active"), place("ended")], 3],
