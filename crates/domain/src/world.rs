@@ -99,7 +99,7 @@ pub struct World {
     pub sealed: BTreeMap<RoomId, Position>,
     /// Blocks from lines by user and room, of the places in the footprint.
     pub blocks: Table<(UserId, RoomId), LineBlock>,
-    /// Guests of lanes by user and lane, of those in the footprint.
+    /// Guests of lanes by user and lane, as far as the footprint names them.
     pub guests: Table<(UserId, RoomId), LaneGuest>,
     /// The house's budget, if tokens are offered or claim turns or a lane is opened, and the row of the house room is not among `rooms`.
     pub budget: Option<i64>,

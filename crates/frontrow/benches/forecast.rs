@@ -1,4 +1,4 @@
-//! The cost of a forecast, by the number of those in the room: `cargo bench --bench forecast`.
+//! The cost of a forecast, by the number of active tokens: `cargo bench --bench forecast`.
 //!
 //! A forecast is worked out once a second for each room that is asked about, by the first to ask; the others read it.
 //! Three times as many as are inside wait, and a twentieth of those inside have left while the room was seen. Each

@@ -27,7 +27,7 @@ pub trait Peers: std::fmt::Debug + Send + Sync + 'static {
     fn sharing(&self) -> Sharing;
 
     /// Builds a room's line from its rows. Every token in it counts as just seen; but in a line that is taken up, which was
-    /// not loaded, what was kept of it holds on: those that were silent are, and its pace is as it was measured.
+    /// not loaded, what was kept of it holds on: silent tokens are silent, and its pace is as it was measured.
     async fn rebuild(&self, line: Line, rebuild: Rebuild);
 
     /// Loads rooms without live tokens, all at once. Returns the rooms whose views disagree: their rows must be read

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 const VERSION: u8 = 1;
 /// A record from before so much time in which tokens could ask says nothing about those in line now.
 const WORKED_MAX: Span = Span::from_secs(600);
-/// In a longer one so many of those who were silent may have asked that all count as just seen.
+/// In a longer one so many silent tokens may have asked that all count as just seen.
 const SILENT_FOR_MAX: Span = Span::from_secs(60);
 /// A record that is older says nothing, even if the box office was closed all the time.
 pub const LINE_RECORD_AGE_MAX: Span = Span::from_secs(86_400);

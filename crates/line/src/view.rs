@@ -75,7 +75,7 @@ pub struct RoomView {
     claimed: i64,
     /// How the turns were claimed.
     claims: ClaimRecord,
-    /// How many of those whose turn came have come in.
+    /// How many of the tokens whose turn came have come in.
     heads: HeadRecord,
     /// How long visits last.
     visits: Visits,

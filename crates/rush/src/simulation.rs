@@ -81,6 +81,20 @@ enum SaleEvent {
     Resume(Time),
 }
 
+impl SaleEvent {
+    /// The person whose request it is; none if it is no request.
+    const fn person(self) -> Option<usize> {
+        match self {
+            Self::Arrive(person)
+            | Self::Poll(person)
+            | Self::Wake(person)
+            | Self::Claim(person)
+            | Self::Finish(person) => Some(person),
+            _ => None,
+        }
+    }
+}
+
 /// A sale under way.
 struct SimulatedSale {
     scenario: Scenario,
@@ -161,28 +175,17 @@ impl SimulatedSale {
     /// While the server is down, people and the leader try again once it is there.
     fn is_put_off(&mut self, event: SaleEvent) -> bool {
         let Some(until) = self.down_until.filter(|until| self.now < *until) else { return self.is_lost(event) };
-        let (SaleEvent::Arrive(person)
-        | SaleEvent::Poll(person)
-        | SaleEvent::Wake(person)
-        | SaleEvent::Claim(person)
-        | SaleEvent::Finish(person)) = event
-        else {
-            return matches!(event, SaleEvent::Lead | SaleEvent::Tick | SaleEvent::Keep)
-                && self.put_off(until, 0, event);
-        };
-        self.put_off(until, person, event)
+        match event.person() {
+            Some(person) => self.put_off(until, person, event),
+            None => {
+                matches!(event, SaleEvent::Lead | SaleEvent::Tick | SaleEvent::Keep) && self.put_off(until, 0, event)
+            }
+        }
     }
 
     /// A request that comes to an instance that is not there is made again.
     fn is_lost(&mut self, event: SaleEvent) -> bool {
-        let (SaleEvent::Arrive(person)
-        | SaleEvent::Poll(person)
-        | SaleEvent::Wake(person)
-        | SaleEvent::Claim(person)
-        | SaleEvent::Finish(person)) = event
-        else {
-            return false;
-        };
+        let Some(person) = event.person() else { return false };
         let is_lost = self.office.choose_instance(person, self.now).is_none();
         if is_lost {
             self.plan(ASK_AGAIN, event);

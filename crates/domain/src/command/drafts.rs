@@ -208,7 +208,7 @@ pub struct OwnRoom {
     pub max_active: i64,
     /// The rate, in turns a minute; none for no limit.
     pub admit_per_minute: Option<i64>,
-    /// The order of those who come before the opening; none for [that of the box
+    /// The order of the tokens that come before the opening; none for [that of the box
     /// office](crate::policy::Policy::opening).
     pub opening: Option<OpeningOrder>,
 }

@@ -48,7 +48,7 @@ pub(super) fn check_rate(admit_per_minute: Option<i64>) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses a budget of a room that is not the house's, and one that lets nobody in.
+/// Refuses a budget of a room that is not the house's, and one that leaves no place.
 fn check_budget(id: RoomId, budget: Option<i64>) -> Result<(), Refusal> {
     if id != RoomId::HOUSE {
         return Err(malformed("The budget of the house is a setting of the house room, whose number is 0."));

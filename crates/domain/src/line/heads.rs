@@ -2,7 +2,7 @@
 //!
 //! The share that is heard of, times the share of turns that is claimed, is not that: a turn that is not claimed is known
 //! as such a minute later, and a token that is not heard of a minute and a half later, so that the two shares are of
-//! different tokens whenever the crowd changes. Here those who came in are counted beside the heads of the same time.
+//! different tokens whenever the crowd changes. Here the tokens that came in are counted beside the heads of the same time.
 
 use super::measures::ImpossibleMeasure;
 use serde::{Deserialize, Serialize};
@@ -16,10 +16,10 @@ const MEMORY_PER_PLACE: i64 = 2;
 /// What is taken for measured before the first turn: of ten nine come in, and half as many are taken for measured.
 const FIRST_HEADS_PPM: i64 = 5 * ONE_PPM;
 const FIRST_CAME_PPM: i64 = 4_500_000;
-/// A token that left the line before its turn counts as this part of a head: of those in front who will leave about half
+/// A token that left the line before its turn counts as this part of a head: of the tokens in front that will leave about half
 /// have left already, and are not in front any more.
 const LEFT_PPM: i64 = 500_000;
-/// At least this share of those in front is taken to come in, in millionths.
+/// At least this share of the tokens in front is taken to come in, in millionths.
 const COMES_MIN_PPM: i64 = 100_000;
 
 /// What happened at the head of a line in one step.
@@ -93,7 +93,7 @@ impl HeadRecord {
     }
 
     /// How many tokens come in for each one whose turn comes first, in millionths, if so many of the turns that are out
-    /// will be claimed, in millionths: those who come back later count, too. Of turns that were offered before the record
+    /// will be claimed, in millionths: tokens that come back later count, too. Of turns that were offered before the record
     /// began none counts.
     #[must_use]
     pub fn comes_ppm(&self, coming_ppm: i64) -> i64 {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_came_in_are_counted_beside_the_heads_of_the_same_time() {
+    fn tokens_that_came_in_are_counted_beside_the_heads_of_the_same_time() {
         // Given a line of which every other head is not heard of, and of the others two of three come in.
         let mut record = HeadRecord::default();
         for _ in 0..1_000 {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_leave_before_their_turn_are_half_gone() {
+    fn tokens_that_leave_before_their_turn_are_half_gone() {
         let mut record = HeadRecord::default();
         for _ in 0..1_000 {
             record.note(HeadStep { left: 2, ..step(9, 9, 9) }, 20);

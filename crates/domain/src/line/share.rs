@@ -61,7 +61,7 @@ pub enum ShareScope {
     Line(RoomId),
 }
 
-/// One of those between whom something is shared.
+/// A party to what is shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShareClaim {
     /// Its weight beside the others.
@@ -240,8 +240,8 @@ impl Family {
     /// The turns a minute of its lines; none if there is no rate to share. While no token waits, each has its part.
     fn rates(&self) -> Option<Vec<i64>> {
         let rate = self.lines.iter().find_map(|line| line.admit_per_minute).filter(|_| self.has_lanes())?;
-        let nobody = self.lines.iter().all(|line| line.waiting <= 0);
-        Some(self.share_out(rate, |_, line| if nobody || line.waiting > 0 { rate } else { 0 }))
+        let is_empty = self.lines.iter().all(|line| line.waiting <= 0);
+        Some(self.share_out(rate, |_, line| if is_empty || line.waiting > 0 { rate } else { 0 }))
     }
 }
 

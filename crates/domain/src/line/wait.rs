@@ -28,7 +28,7 @@ const HAZARD_MIN: f64 = 1e-6;
 const OLDEST: f64 = 1_000.0;
 /// What else may change in a crowd, as a share of the places needed.
 const CHANGE: f64 = 0.05;
-/// How much the share of those who do not come may change, as a share of it. Found by simulated sales: with less, fewer
+/// How much the share of the tokens that do not come may change, as a share of it. Found by simulated sales: with less, fewer
 /// than nine waits in ten are within the p90 where many do not come.
 const ABSENCE_CHANGE: f64 = 0.15;
 /// By so many places a turn is offered earlier than one is free for it, on average: the leader offers the first turn that may
@@ -56,7 +56,7 @@ pub struct RoomMoment {
     pub coming_ppm: i64,
     /// How long a claim takes.
     pub delay: Span,
-    /// How many turns will be offered for each of those in front, in millionths: some are not heard of, and others let a
+    /// How many turns will be offered for each token in front, in millionths: some are not heard of, and others let a
     /// turn pass and come back.
     pub turns_ppm: i64,
     /// The share of those in front that will come in, in millionths.

@@ -54,7 +54,7 @@ impl RoomChange {
     }
 
     /// Whether the change takes something from buyers: it pauses the gate, lowers the cap or the weight, introduces or
-    /// lowers a rate or the house's budget, or orders those who wait for the opening in another way.
+    /// lowers a rate or the house's budget, or orders the tokens that wait for the opening in another way.
     #[must_use]
     pub fn hurts(&self, room: &Room) -> bool {
         let after = self.applied(room);

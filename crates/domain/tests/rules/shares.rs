@@ -37,7 +37,7 @@ fn lane(room: i64, kind: LaneKind, percent: i64, max_active: i64) -> SharedLine 
     SharedLine { room_id: RoomId::new(room).lane(kind), lane_percent: Some(percent), ..line(room, max_active) }
 }
 
-/// The shares as they are once all who wait were let in and nobody leaves: the fixed point.
+/// The fixed point of the shares: every waiting token that finds a place is let in, and no active token ends.
 fn settled(budget: Option<i64>, lines: &mut [SharedLine]) -> Vec<i64> {
     for _ in 0..20 {
         for share in shares(budget, lines) {
@@ -53,7 +53,7 @@ fn settled(budget: Option<i64>, lines: &mut [SharedLine]) -> Vec<i64> {
 fn a_hot_room_leaves_a_small_one_its_half() {
     let mut hot = SharedLine { waiting: 100_000, ..line(1, 1_000) };
     let mut lines = [hot, line(2, 1_000)];
-    assert_eq!(settled(Some(100), &mut lines), [100, 0], "what nobody else needs is the hot room's");
+    assert_eq!(settled(Some(100), &mut lines), [100, 0], "what no other room needs is the hot room's");
     hot = SharedLine { active: 100, ..lines[0] };
     let mut lines = [hot, SharedLine { waiting: 30, ..lines[1] }];
     assert_eq!(settled(Some(100), &mut lines), [70, 0], "its visitors stay until they go");
@@ -103,7 +103,7 @@ fn a_rate_is_shared_as_the_places_are() {
     };
     assert_eq!(rates([5, 5]), [54, 6]);
     assert_eq!((rates([5, 0]), rates([0, 5])), (vec![60, 0], vec![0, 60]));
-    assert_eq!(rates([0, 0]), [54, 6], "while nobody waits each has its part");
+    assert_eq!(rates([0, 0]), [54, 6], "while no token waits each line has its part");
     assert_eq!(shares(Some(10), &[by_rate(line(1, 100))])[0].rate_share, None, "a rate is no part of the budget");
 }
 
@@ -156,7 +156,11 @@ fn rooms_share_the_budget_and_each_obeys_its_own_row() {
         (S, CLOCK, advance(OWN), "offered 0, lapsed 0"),
         (2 * S, CLOCK, share(&[(OWN, 1)]), "done"),
     ]);
-    assert_eq!((office.room(HOUSE).allotment, office.room(OWN).allotment), (Some(1), Some(0)), "nobody is thrown out");
+    assert_eq!(
+        (office.room(HOUSE).allotment, office.room(OWN).allotment),
+        (Some(1), Some(0)),
+        "the active token stays"
+    );
     office.run([
         (2 * S, CLOCK, advance(OWN), "offered 0, lapsed 0"),
         (3 * S, MINJI, leave(token_id(HOUSE, 1)), "ended"),
@@ -238,7 +242,7 @@ proptest! {
     #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(43), ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_left_while_a_demand_is_not_met_and_nobody_has_more_than_it(total in 0_i64..600, claims in some_claims()) {
+    fn nothing_is_left_while_a_demand_is_not_met_and_no_share_exceeds_its_demand(total in 0_i64..600, claims in some_claims()) {
         let shares = share_out(total, &claims);
         let (given, wanted): (i64, i64) = (shares.iter().sum(), claims.iter().map(|claim| claim.demand).sum());
         prop_assert_eq!(given, total.min(wanted));

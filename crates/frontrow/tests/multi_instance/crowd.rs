@@ -35,7 +35,7 @@ async fn come(choice: InstanceChoice) -> LineFigures {
 }
 
 fn assert_order_and_cap_were_kept(figures: &LineFigures) {
-    assert!(figures.joined > 0 && figures.came_in > 0, "somebody came: {figures:?}");
+    assert!(figures.joined > 0 && figures.came_in > 0, "visitors came in: {figures:?}");
     let never = (figures.inversions, figures.overtaken, figures.beyond_cap, figures.missed_present);
     assert_eq!(never, (0, 0, 0, 0), "{figures:?}");
 }

@@ -1,11 +1,11 @@
-//! Lanes: the sentence for all who wait, and the forms of operators for budgets, weights, lanes and their guests.
+//! Lanes: the sentence on every waiting page, and the forms of operators for budgets, weights, lanes and their guests.
 
 use crate::support::{browser, key, new_key, says};
 use frontrow_testkit::{Browser, Server, eventually, id, items};
 use serde_json::json;
 
 #[tokio::test]
-async fn all_who_wait_read_in_one_sentence_what_lanes_there_are() {
+async fn every_waiting_page_says_in_one_sentence_what_lanes_there_are() {
     let server = Server::start().await;
     let hall = server.hall_like(1, |draft| draft.own_room_max_active = Some(0)).await;
     let operator = server.operator().await;

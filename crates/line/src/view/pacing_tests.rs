@@ -45,7 +45,7 @@ fn no_poll_comes_long_after_the_opening_and_those_of_a_long_line_are_spread_even
                     late.extend(is_late.then_some(after - span));
                 }
             }
-            // All who come after the opening, when they are many: no tenth of the time gets twice its share.
+            // Polls after the opening, when they are many: no tenth of the time gets twice its share.
             if late.len() < 20_000 || !(320..=24_000).contains(&span) {
                 continue;
             }

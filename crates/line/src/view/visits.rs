@@ -46,7 +46,7 @@ impl Visits {
         VisitSums { ends_ppm, visit_micros, place_micros, used_micros, by_age: table.into() }
     }
 
-    /// Visits that were measured before, and are counted from `at` on: the time between is nobody's.
+    /// Visits that were measured before, and are counted from `at` on: the time between counts for no visit.
     pub(super) fn after(sums: &VisitSums, at: Time) -> Result<Self, ImpossibleMeasure> {
         let VisitSums { ends_ppm, visit_micros, place_micros, used_micros, by_age } = *sums;
         ImpossibleMeasure::check(&[ends_ppm, visit_micros, place_micros, used_micros])?;

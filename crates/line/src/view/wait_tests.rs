@@ -11,8 +11,8 @@ use frontrow_domain::{
     user::Caller,
 };
 
-/// Lets the room fill and move on for so many seconds: in each the oldest visit ends, and those who are next come in,
-/// but for those who are silent. Returns the moment after it.
+/// Lets the room fill and move on for so many seconds: in each the oldest visit ends, and the next tokens come in,
+/// but for the silent ones. Returns the moment after it.
 fn move_on(model: &mut Model, view: &mut RoomView, seconds: i64, is_silent: impl Fn(Position) -> bool) -> Time {
     let ask = |model: &mut Model, view: &mut RoomView, now: Time, requests: Vec<(Caller, Command)>| {
         let requests: Vec<_> =
@@ -103,7 +103,7 @@ fn a_told_wait_rises_by_half_a_minute_at_most_until_the_settings_change() {
 }
 
 #[test]
-fn those_in_front_who_will_not_come_are_not_waited_for() {
+fn tokens_in_front_that_will_not_come_are_not_waited_for() {
     let (mut model, mut view) = room_of(10, 800);
     let now = move_on(&mut model, &mut view, 200, |position| position.0 % 2 == 0);
     let (p50, _) = wait_of(&view, 99, now);
@@ -155,7 +155,7 @@ fn what_tokens_were_told_is_compared_with_their_turns_as_the_line_moves() {
         let (_, changes) = model.transact(at, Policy::default(), &requests);
         apply(&mut view, &changes);
     }
-    // Then those who had their turns are judged, and not the others.
+    // Then the told waits of tokens that had their turns are judged, and no others.
     let passed = (first..=view.cursor().0).filter(|at| at % 4 != 0).count();
     let tally = view.told_waits()[0];
     let short = 8;

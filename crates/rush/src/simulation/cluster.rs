@@ -154,7 +154,7 @@ impl Cluster {
         self.instances[at].behind.first().map_or(Span::ZERO, |(decided, _)| now.since(*decided))
     }
 
-    /// The instance that somebody's request comes to; none if it comes to one that is not there.
+    /// The instance that a person's request comes to; none if it comes to one that is not there.
     pub(super) fn door(&mut self, person: usize, now: Time) -> Option<usize> {
         let count = self.instances.len();
         let first = match self.plan.balance {

@@ -18,7 +18,7 @@ pub(super) enum ArrivalCurve {
 }
 
 impl ArrivalCurve {
-    /// When somebody comes, after the opening.
+    /// When a person comes, after the opening.
     pub(super) fn draw(&self, rng: &mut StdRng) -> Span {
         match *self {
             Self::Rush { share, lasts, spread } => {

@@ -1,4 +1,4 @@
-//! How near a told wait can be at best: what is told by somebody who knows the distribution of the visits, the share of
+//! How near a told wait can be at best: what an estimate tells that knows the distribution of the visits, the share of
 //! those in front who will come, and the age of each visit in the room, but not what each person will do.
 //!
 //! For a full room of given ages the sale is drawn many times over; the median of the waits is told, and its distance
@@ -45,7 +45,7 @@ impl FullRoom {
         };
         let mut visits: Vec<_> = (0..VISITS).map(|_| visit(rng)).collect();
         visits.sort_unstable();
-        // Those who leave by the button are not in front any more when their turn would come.
+        // Tokens that leave by the button are not in front any more when their turn would come.
         let heads = 100.0 - shares.leavers;
         let comes = (heads - shares.ghosts - shares.no_shows) / heads;
         Self { places: usize::try_from(scenario.max_active).unwrap_or(1), visits, comes }
@@ -73,7 +73,7 @@ impl FullRoom {
         self.visits[at].saturating_sub(age).max(0)
     }
 
-    /// One future: when each of those in line finds a place, if none but those who come take one.
+    /// One future: when each person in line finds a place, if only people who come take one.
     fn future(&self, ages: &[i64], front: usize, rng: &mut StdRng) -> Vec<i64> {
         let mut ends: BinaryHeap<_> = ages.iter().map(|age| Reverse(self.rest(*age, rng))).collect();
         let mut waits = Vec::with_capacity(front + 1);

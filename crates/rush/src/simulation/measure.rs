@@ -145,9 +145,9 @@ pub(super) struct Counts {
     pub(super) inversions: u64,
     /// The most that were inside beyond the cap, but for those who were inside when it was lowered.
     pub(super) overshoot: i64,
-    /// Times that the number ahead rose for somebody at one instance.
+    /// Times that the number ahead rose for a person at one instance.
     pub(super) ahead_rises: u64,
-    /// Times that an instance told somebody a higher number than another one had.
+    /// Times that an instance told a person a higher number than another one had.
     pub(super) ahead_rises_across: u64,
     /// People who asked all the time and were passed over as silent.
     pub(super) passed_present: u64,
@@ -186,7 +186,7 @@ impl Meters {
         self.restarted = Some(now);
     }
 
-    /// A turn is offered to somebody.
+    /// A turn is offered to a person.
     pub(super) fn count_offer(&mut self, person: &CrowdMember, now: Time) {
         self.counts.offered += 1;
         if matches!(person.fate, Fate::Ghost { .. }) && !person.is_present {
@@ -410,7 +410,7 @@ pub(super) struct SimulationReport {
     pub(super) wait: Accuracy,
     /// Of the waits that were told after the last turnout before their end alone.
     pub(super) undisturbed: Accuracy,
-    /// The bias if each told wait counts for as long as it was shown: those who are told less ask more often.
+    /// The bias if each told wait counts for as long as it was shown: people who are told less ask more often.
     pub(super) by_time: f64,
     pub(super) by_horizon: Vec<Accuracy>,
     /// People whose told wait rose by more than half a minute, though the settings of the room were the same.

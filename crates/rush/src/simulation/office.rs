@@ -1,4 +1,4 @@
-//! The box office of a simulation: the rules decide, and the view of the instance that somebody asks is what is told.
+//! The box office of a simulation: the rules decide, and people are told what the view of the instance says that they ask.
 
 use super::{
     cluster::{Cluster, ClusterFailure, ClusterPlan},
@@ -118,7 +118,7 @@ impl SimulatedOffice {
         }
     }
 
-    /// Chooses the instance that somebody asks now; none if it comes to one that is not there.
+    /// Chooses the instance that a person asks now; none if it comes to one that is not there.
     pub(super) fn choose_instance(&mut self, person: usize, now: Time) -> Option<()> {
         if let SimulatedHouse::Many(cluster) = &mut self.house {
             cluster.catch_up(now, &self.rows);

@@ -202,7 +202,7 @@ impl LineFigures {
              idle {idle_percent:.1} % ({once_full:.1} % once full)  known {known_percent:.1} %  {told} waits {error_percent:.1} % \
              off ({bias_percent:+.1} %), p90 {within_p90_percent:.1} %  rises {rises_percent:.1} %\n\
              inversions {inversions}  overtaken {overtaken}  beyond the cap {beyond_cap}  rises of ahead {ahead_rises}  \
-             turns missed by those who were there {missed_present}  first offers not seen {offers_unseen}"
+             turns missed by people who were there {missed_present}  first offers not seen {offers_unseen}"
         )
     }
 
@@ -286,7 +286,7 @@ async fn set_room(instances: &InstancePools, operator: &str, plan: &LinePlan) ->
     Ok(())
 }
 
-/// Reads the moments that only the rows have: when those who claimed came in, and when their tokens ended.
+/// Reads the moments that only the rows have: when people who claimed came in, and when their tokens ended.
 async fn look_up(instances: &Arc<InstancePools>, stories: &mut [PersonStory]) -> Result<()> {
     let mut asking = JoinSet::new();
     let wanted: Vec<_> = stories.iter().enumerate().filter_map(|(at, story)| Some((at, story.claimed()?))).collect();

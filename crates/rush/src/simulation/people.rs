@@ -56,7 +56,7 @@ pub(super) struct ToldWaits {
     pub(super) has_risen: bool,
 }
 
-/// What somebody does after an answer.
+/// What a person does after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PersonStep {
     /// Asks again when told to.

@@ -25,11 +25,11 @@ pub(super) enum SeenChange {
 pub(super) struct SaleRecord {
     pub(super) people: Vec<CrowdMember>,
     pub(super) meters: Meters,
-    /// Those who wait and would come in.
+    /// How many people wait and would come in.
     pub(super) waiting: i64,
-    /// Those who are not done.
+    /// How many people are not done.
     pub(super) left: usize,
-    /// When each of those who came in by the present batch had claimed.
+    /// When each person who came in by the present batch had claimed.
     let_in: Vec<Time>,
     /// Those whose claims found the room full, by the first of them; some may have come in or gone since.
     pending: BTreeSet<(Time, usize)>,
@@ -47,7 +47,7 @@ impl SaleRecord {
         self.left += 1;
     }
 
-    /// Changes a person, and whether it counts among those who wait.
+    /// Changes a person, and whether it counts among the people who wait.
     pub(super) fn change(&mut self, person: usize, change: impl FnOnce(&mut CrowdMember)) {
         let one = &mut self.people[person];
         let before = one.waits();
@@ -55,7 +55,7 @@ impl SaleRecord {
         self.waiting += i64::from(one.waits()) - i64::from(before);
     }
 
-    /// Somebody has this place in line.
+    /// A person has this place in line.
     pub(super) fn join(&mut self, person: usize, position: Position) {
         self.meters.counts.joined += 1;
         self.change(person, |one| {
@@ -105,7 +105,7 @@ impl SaleRecord {
         seen
     }
 
-    /// Somebody claims the turn.
+    /// A person claims the turn.
     pub(super) fn claim(&mut self, person: usize, now: Time) {
         self.people[person].claimed_at.get_or_insert(now);
     }
@@ -126,7 +126,7 @@ impl SaleRecord {
         }
     }
 
-    /// What somebody who waits was told: how many are ahead, by which start of which instance, and the wait.
+    /// What a waiting person was told: how many are ahead, by which start of which instance, and the wait.
     pub(super) fn hear(&mut self, person: usize, (ahead, by): (i64, u64), told: Option<Told>, now: Time) {
         if person.is_multiple_of(self.people.len() / JUDGED + 1) {
             self.meters.told(&mut self.people[person], told, now);

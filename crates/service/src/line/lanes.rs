@@ -73,6 +73,22 @@ impl BoxOffice {
         Ok(done)
     }
 
+    /// Changes the list of a lane. An account that is on the list may be put on it again, and a place that it has in the
+    /// lane stays if it is taken off.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound) if there is no such lane or user.
+    pub async fn change_guests(
+        &self,
+        caller: Caller,
+        lane: RoomId,
+        step: LaneStep,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<()>, ServiceError> {
+        self.view(lane).await?;
+        self.ask(caller, Command::StepLane { room_id: lane, step }, key).await
+    }
+
     /// Changes a lane: its share, or whether it takes new tokens; none leaves a setting.
     ///
     /// # Errors
@@ -89,45 +105,6 @@ impl BoxOffice {
             self.ask(caller, Command::StepLane { room_id: lane, step: LaneStep::Set { share, entry } }, key).await?;
         self.share_at_once().await;
         Ok(done)
-    }
-
-    /// Puts an account on the list of a lane. One that is on it stays.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound) if there is no such lane or user.
-    pub async fn add_lane_guest(
-        &self,
-        caller: Caller,
-        lane: RoomId,
-        user_id: UserId,
-        key: Option<Idempotency>,
-    ) -> Result<Reply<()>, ServiceError> {
-        self.step_guest(caller, lane, LaneStep::AddGuest { user_id }, key).await
-    }
-
-    /// Takes an account off the list of a lane. A place that it has there stays.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound) if there is no such lane.
-    pub async fn remove_lane_guest(
-        &self,
-        caller: Caller,
-        lane: RoomId,
-        user_id: UserId,
-        key: Option<Idempotency>,
-    ) -> Result<Reply<()>, ServiceError> {
-        self.step_guest(caller, lane, LaneStep::RemoveGuest { user_id }, key).await
-    }
-
-    async fn step_guest(
-        &self,
-        caller: Caller,
-        lane: RoomId,
-        step: LaneStep,
-        key: Option<Idempotency>,
-    ) -> Result<Reply<()>, ServiceError> {
-        self.view(lane).await?;
-        self.ask(caller, Command::StepLane { room_id: lane, step }, key).await
     }
 
     /// The accounts on the list of a lane, by user, each with its row if that is there.

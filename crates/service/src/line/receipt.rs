@@ -40,7 +40,7 @@ impl BoxOffice {
         };
         let ahead_at_start = match drawn_entry {
             Some(drawn) => Some(drawn.rank - 1),
-            // How many are in front of those who came after the opening is known when the entries are counted.
+            // How many are in front of a token that came after the opening is known when the entries are counted.
             None if is_undrawn || matches!(draw, DrawPhase::Sealed { .. }) => None,
             None => Some(draw.in_front_of(row.id.position)),
         };

@@ -119,7 +119,7 @@ impl LineStatus {
 }
 
 impl BoxOffice {
-    /// The status of a token that was found like this at `now`, which its client is told: a wait binds those that follow,
+    /// The status of a token that was found like this at `now`, which its client is told: a wait binds the waits that follow,
     /// and is compared with the one that comes.
     pub(super) fn line_status(
         &self,

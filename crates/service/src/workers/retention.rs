@@ -21,7 +21,7 @@ const PRUNE_ROUND: u32 = 500;
 const PRUNE_REST: u32 = 9;
 /// The shortest rest.
 const PRUNE_REST_MIN: Duration = Duration::from_millis(20);
-/// How long the record of a line is stored that is not saved any more, because its sale is over or nobody is in line: a
+/// How long the record of a line is stored that is not saved any more, because its sale is over or the line is empty: a
 /// start goes by none that is so old.
 const LINE_RECORDS_KEPT: Span = LINE_RECORD_AGE_MAX;
 /// How often idle accounts are looked for.

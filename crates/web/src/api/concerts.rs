@@ -89,7 +89,7 @@ pub struct ConcertInFull {
     details: DetailsShape,
     /// Its poster.
     poster: Option<PosterShape>,
-    /// The lanes beside the line that leads to its seats, for all who look; none if there are none.
+    /// The lanes beside the line that leads to its seats, shown to every visitor; none if there are none.
     lanes: Vec<LaneShape>,
 }
 

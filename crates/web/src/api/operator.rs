@@ -11,3 +11,22 @@ pub mod posters;
 pub mod rooms;
 pub mod search;
 pub mod seats;
+
+use crate::edge::extract::{Cursor, Limit};
+use frontrow_domain::id::UserId;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// A page of something that is listed by user.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct UserPageQuery {
+    /// The most items on the page.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>, format = "cursor-of-users")]
+    cursor: Option<Cursor<UserId>>,
+}

@@ -253,7 +253,7 @@ struct RoomPage {
     is_paused: bool,
     /// Whether the order of the opening may still change.
     may_reorder: bool,
-    /// None for those who may only look, and for a lane.
+    /// None for viewers, and for a lane.
     form: Option<RoomForm>,
     /// Why there is none.
     no_form: String,

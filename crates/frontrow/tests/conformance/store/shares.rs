@@ -66,7 +66,7 @@ pub(super) async fn a_budget_is_shared_between_the_rooms_and_each_obeys_its_own_
     share(office, &[(hot, 8)]).await;
     office.advance_line(hot, 100).await;
     assert_eq!((allotment(office, hot).await, claim(office, &crowd).await), (Some(4), 4));
-    // Whoever is in stays, and the other room gets what becomes free.
+    // Active tokens stay, and the other room gets what becomes free.
     let guests = join(office, small, 3).await;
     share(office, &[(hot, 4), (small, 3)]).await;
     assert_eq!((allotment(office, hot).await, allotment(office, small).await), (Some(2), Some(0)));

@@ -8,7 +8,7 @@ use frontrow_domain::{line::Fence, policy::Policy, time::Span};
 use frontrow_line::{Leadership, Peers as _};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_leader_alone_keeps_a_line_and_an_instance_that_takes_it_up_knows_who_is_silent() {
+async fn the_leader_alone_keeps_a_line_and_an_instance_that_takes_it_up_knows_the_silent_tokens() {
     let office = HeartbeatFixture::start().await;
     let policy = Policy { dormant_after: SILENCE, ..Policy::default() };
     let (leader, other) = (office.instance(1).await, office.instance(2).await);

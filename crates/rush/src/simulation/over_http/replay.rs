@@ -77,7 +77,7 @@ fn notes_of(story: &PersonStory, claim_window: Span) -> (Vec<(Time, NotedStep)>,
                     TokenStatus::Offered => heard.deadline.map_or(at, |deadline| deadline.minus(claim_window)),
                     // It waits again after a missed turn or a silence; else the instance is behind.
                     TokenStatus::Waiting if last == TokenStatus::Offered => continue,
-                    // The rows say when, of those who claimed.
+                    // The rows say when, of tokens that were claimed.
                     TokenStatus::Active => continue,
                     TokenStatus::Missed if last == TokenStatus::Waiting => {
                         is_unseen = true;
@@ -134,7 +134,7 @@ pub(super) fn replay(
             NotedStep::Status(status) => {
                 let before = record.people[person].status;
                 if status == TokenStatus::Active && before != TokenStatus::Offered {
-                    // Nobody comes in without a turn.
+                    // No token becomes active without a turn.
                     record.see(person, place, TokenStatus::Offered, at);
                 }
                 record.see(person, place, status, at);
@@ -178,7 +178,7 @@ mod tests {
         Sight::Heard(HeardPlace { status, ahead, wait: None, deadline, poll_after_ms: 1_000 })
     }
 
-    /// Somebody who joined at once, was offered a turn at a second and claimed it at another, and was inside from a second
+    /// A person who joined at once, was offered a turn at a second and claimed it at another, and was inside from a second
     /// to another.
     fn visit(person: usize, (offered, claimed): (i64, i64), (from, to): (i64, i64)) -> PersonStory {
         let place = i64::try_from(person).unwrap() + 1;
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_before_one_who_stands_in_front_is_an_inversion() {
+    fn a_turn_before_that_of_a_token_in_front_is_an_inversion() {
         assert_eq!(counts(vec![visit(0, (9, 10), (10, 20)), visit(1, (1, 2), (2, 10))]).inversions, 1);
     }
 
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn who_claims_after_a_claim_that_found_the_room_full_and_comes_in_before_it_has_overtaken_it() {
+    fn a_later_claim_that_comes_in_before_one_that_found_the_room_full_has_overtaken_it() {
         let full = |second| {
             let mut story = visit(0, (1, 2), (9, 20));
             story.sights.push((at(second), Sight::FoundFull));

@@ -60,7 +60,7 @@ pub(super) struct PersonStory {
     token: Option<String>,
     session: String,
     has_claimed: bool,
-    /// What the row says in the end, of those who claimed.
+    /// What the row says in the end, of a token that was claimed.
     pub(super) row: Option<RowMoments>,
 }
 

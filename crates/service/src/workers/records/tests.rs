@@ -188,7 +188,7 @@ async fn a_line_is_kept_when_it_has_changed_each_minute_and_when_the_server_stop
     let saved_at = async || office.store.line_record(HOUSE).await.unwrap().map(|saved| saved.saved_at);
     let mut keeper = RecordKeeper::new(Arc::clone(&office));
     keeper.keep_now().await;
-    assert_eq!(saved_at().await, None, "nobody is in line");
+    assert_eq!(saved_at().await, None, "the line is empty");
     join(&office, 1).await;
     keeper.keep_now().await;
     let first = office.now();

@@ -1,8 +1,9 @@
 //! Operators' calls to keep users out of a line.
 
+use super::UserPageQuery;
 use crate::edge::{
     auth::{OperatorOnly, SaleReader},
-    extract::{Cursor, JsonBody, Limit, OperatorJsonBody, PathId, QueryParams},
+    extract::{JsonBody, OperatorJsonBody, PathId, QueryParams},
     idempotency::IdempotencyKey,
     problem::{HttpResult, Problem, codes},
     reply::{List, json, next_page, page, replayed},
@@ -22,21 +23,7 @@ use frontrow_domain::{
     time::Time,
 };
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-
-/// The blocks to read.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(in crate::api) struct BlockQuery {
-    /// The most items on the page.
-    #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Limit,
-    /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>, format = "cursor-of-users")]
-    cursor: Option<Cursor<UserId>>,
-}
+use utoipa::ToSchema;
 
 /// A user who is to lose the place in a line.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -101,13 +88,13 @@ impl From<LineBlock> for BlockShape {
 ///
 /// Each with its reason and its end, by user. Blocks that are over are removed some time later.
 #[utoipa::path(get, path = "/api/v1/operator/rooms/{room_id}/blocks", tag = "operator", operation_id = "line_blocks",
-    params(("room_id" = RoomId, Path, description = "The room; 0 is the house room"), BlockQuery),
+    params(("room_id" = RoomId, Path, description = "The room; 0 is the house room"), UserPageQuery),
     responses((status = 200, description = "A page", body = List<BlockShape>)))]
 pub(in crate::api) async fn blocks(
     State(app): State<SharedState>,
     _reader: SaleReader,
     PathId(room_id): PathId<RoomId>,
-    QueryParams(query): QueryParams<BlockQuery>,
+    QueryParams(query): QueryParams<UserPageQuery>,
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
     let rows = app.office.line_blocks(room_id, page).await?;

@@ -1,9 +1,10 @@
 //! Operators' calls for lanes beside a line, and for the accounts that may join them.
 
+use super::UserPageQuery;
 use crate::api::shapes::RoomShape;
 use crate::edge::{
     auth::{OperatorOnly, SaleReader},
-    extract::{Cursor, JsonBody, Limit, OperatorJsonBody, PathId, QueryParams},
+    extract::{JsonBody, OperatorJsonBody, PathId, QueryParams},
     idempotency::IdempotencyKey,
     problem::{HttpResult, Problem, codes},
     reply::{List, json, next_page, page, replayed},
@@ -15,16 +16,15 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use frontrow_domain::{
+    command::{Idempotency, LaneStep},
     id::{RoomId, UserId},
     line::{LaneEntry, LaneGuest, LaneKind, LaneShare},
     time::Time,
-    user::User,
+    user::{Caller, User},
 };
+use frontrow_service::validate::EMAIL_LEN_MAX;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-
-/// The longest e-mail address that an account may have.
-const EMAIL_LEN_MAX: usize = 254;
+use utoipa::ToSchema;
 
 /// A lane to open.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -63,20 +63,6 @@ pub struct GuestRequest {
     email: Option<String>,
 }
 
-/// The list of a lane to read.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(in crate::api) struct GuestQuery {
-    /// The most items on the page.
-    #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Limit,
-    /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>, format = "cursor-of-users")]
-    cursor: Option<Cursor<UserId>>,
-}
-
 /// An account that may join a lane.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LaneGuest)]
@@ -108,7 +94,7 @@ impl From<(LaneGuest, Option<User>)> for GuestShape {
 ///
 /// A line of its own, with its own positions and waits, that the accounts on its list join instead of the general line.
 /// While all of the room's lines are in demand it has `share_percent` of the places and turns; what it does not need goes
-/// to the others, and the other way round. It follows the settings of its room, and has no draw. All who wait are shown it.
+/// to the others, and the other way round. It follows the settings of its room, and has no draw. Every waiting page shows it.
 /// A room has one lane of each kind: opening it again sets its share and has it take new tokens.
 #[utoipa::path(post, path = "/api/v1/operator/rooms/{room_id}/lanes", tag = "operator", operation_id = "open_lane",
     params(("room_id" = RoomId, Path, description = "The room of the general line; 0 is the house room")),
@@ -147,13 +133,13 @@ pub(in crate::api) async fn set(
 ///
 /// By user. They join the lane in place of the general line.
 #[utoipa::path(get, path = "/api/v1/operator/rooms/{room_id}/guests", tag = "operator", operation_id = "lane_guests",
-    params(("room_id" = RoomId, Path, description = "The lane"), GuestQuery),
+    params(("room_id" = RoomId, Path, description = "The lane"), UserPageQuery),
     responses((status = 200, description = "A page", body = List<GuestShape>)))]
 pub(in crate::api) async fn guests(
     State(app): State<SharedState>,
     _reader: SaleReader,
     PathId(room_id): PathId<RoomId>,
-    QueryParams(query): QueryParams<GuestQuery>,
+    QueryParams(query): QueryParams<UserPageQuery>,
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
     let rows = app.office.lane_guests(room_id, page).await?;
@@ -176,9 +162,8 @@ pub(in crate::api) async fn add_guest(
     JsonBody(body): OperatorJsonBody<GuestRequest>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/rooms/{id}/guests", &[&room_id], &body)?;
-    let user = user_named(&app, &body).await?;
-    let done = app.office.add_lane_guest(caller, room_id, user, key).await?;
-    Ok(replayed(StatusCode::NO_CONTENT, done.replay))
+    let user_id = user_named(&app, &body).await?;
+    change_list(&app, caller, room_id, LaneStep::AddGuest { user_id }, key).await
 }
 
 /// Takes an account off the list of a lane.
@@ -196,8 +181,18 @@ pub(in crate::api) async fn remove_guest(
     JsonBody(body): OperatorJsonBody<GuestRequest>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/rooms/{id}/guests/removals", &[&room_id], &body)?;
-    let user = user_named(&app, &body).await?;
-    let done = app.office.remove_lane_guest(caller, room_id, user, key).await?;
+    let user_id = user_named(&app, &body).await?;
+    change_list(&app, caller, room_id, LaneStep::RemoveGuest { user_id }, key).await
+}
+
+async fn change_list(
+    app: &SharedState,
+    caller: Caller,
+    lane: RoomId,
+    step: LaneStep,
+    key: Option<Idempotency>,
+) -> HttpResult<Response> {
+    let done = app.office.change_guests(caller, lane, step, key).await?;
     Ok(replayed(StatusCode::NO_CONTENT, done.replay))
 }
 

@@ -34,7 +34,7 @@ pub(super) enum StageInput {
     Age,
     /// Where buyers wait, as radio buttons.
     Room,
-    /// The order of those who come before the opening.
+    /// The order of the tokens that come before the opening.
     Opening,
 }
 

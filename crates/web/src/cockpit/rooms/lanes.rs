@@ -18,6 +18,7 @@ use crate::{
 };
 use axum::response::Response;
 use frontrow_domain::{
+    command::LaneStep,
     id::{RoomId, UserId},
     line::{LaneEntry, LaneKind, LaneOf, LaneShare, Room},
 };
@@ -205,12 +206,12 @@ impl LaneAct {
                 office.set_lane(caller, id, (None, Some(entry)), key).await.map(|_| ()).map_err(Problem::from)
             }
             Self::AddGuest | Self::RemoveGuest => {
-                let Some(user) = user_in(&visit.app, &mut page, &fields).await? else { return page.answer() };
-                let done = match self {
-                    Self::AddGuest => office.add_lane_guest(caller, id, user, key).await,
-                    _ => office.remove_lane_guest(caller, id, user, key).await,
+                let Some(user_id) = user_in(&visit.app, &mut page, &fields).await? else { return page.answer() };
+                let step = match self {
+                    Self::AddGuest => LaneStep::AddGuest { user_id },
+                    _ => LaneStep::RemoveGuest { user_id },
                 };
-                done.map(|_| ()).map_err(Problem::from)
+                office.change_guests(caller, id, step, key).await.map(|_| ()).map_err(Problem::from)
             }
         };
         page.ended(outcome, &path_of(id))
