@@ -2,8 +2,8 @@
 
 use crate::{
     command::{
-        Command, ConcertChange, DrawStep, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewBlock, NewConcert,
-        NewPassword, NewRoom, Settlements,
+        Command, ConcertChange, DrawStep, Erasure, FactorConfirmation, FactorStep, LaneStep, NewAdjustment, NewBlock,
+        NewConcert, NewPassword, NewRoom, Settlements,
     },
     id::{PaymentId, SeatId},
     line::{ENTRIES_PER_PLACING_MAX, ROOMS_SHARED_MAX},
@@ -87,6 +87,9 @@ impl Command {
             Self::Refund { reason, .. } | Self::CancelReservation { reason, .. } | Self::LockUser { reason, .. } => {
                 texts(reason.as_deref())
             }
+            Self::StepLane { step: LaneStep::Open { reason, .. } | LaneStep::Set { reason, .. }, .. } => {
+                texts(reason.as_deref())
+            }
             Self::RenameUser { name, .. } => texts([name.as_str()]),
             Self::SetPassword(NewPassword { password_hash, .. }) | Self::RedeemResetLink { password_hash, .. } => {
                 texts([password_hash.0.as_str()])
@@ -97,7 +100,8 @@ impl Command {
             }
             Self::SettleEvents(settled) => settlements(settled),
             Self::ChangeFactor { step, .. } => factor_step(step),
-            Self::SetRole { .. }
+            Self::StepLane { step: LaneStep::AddGuest { .. } | LaneStep::RemoveGuest { .. }, .. }
+            | Self::SetRole { .. }
             | Self::OpenSessionWithFactor { .. }
             | Self::CloseSessions { .. }
             | Self::UnlockUser { .. }
@@ -118,7 +122,6 @@ impl Command {
             | Self::UnblockFromLine { .. }
             | Self::IssuePass { .. }
             | Self::EndLine { .. }
-            | Self::StepLane { .. }
             | Self::EndClosedLine { .. }
             | Self::RefundConcert { .. }
             | Self::SettleConcert { .. }

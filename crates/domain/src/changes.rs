@@ -55,6 +55,12 @@ pub struct RoomCounts {
 }
 
 impl RoomCounts {
+    /// Whether tokens of the room are active or have a turn: what its cap and a budget count.
+    #[must_use]
+    pub const fn takes_places(&self) -> bool {
+        self.active > 0 || self.offered > 0
+    }
+
     /// The counts of one token.
     #[must_use]
     pub fn of(token: &Token) -> Self {

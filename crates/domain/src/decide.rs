@@ -119,7 +119,7 @@ fn apply(world: &mut World, request: &Request) -> Decision {
             tokens::advance(world, caller, *room_id, (*fence, *limit), unresponsive, outlook.as_ref())
         }
         Command::StepDraw { room_id, step } => draws::step(world, caller, *room_id, step),
-        Command::StepLane { room_id, step } => lanes::step(world, caller, *room_id, *step),
+        Command::StepLane { room_id, step } => lanes::step(world, caller, *room_id, step),
         Command::EndLine { room_id, .. } => concerts::end_line(world, caller, *room_id),
         Command::Hold { token, seat_ids } => holds::hold(world, caller, *token, seat_ids),
         Command::CancelReservation { reservation_id, reason } => {

@@ -46,7 +46,7 @@ pub use share::{
 };
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
 pub use stock::{InFront, StockOutlook, StockPace};
-pub use tally::{LinePeaks, TALLY_LEN, TokenTally};
+pub use tally::{CountedFrom, LinePeaks, TALLY_LEN, TokenTally};
 pub use token::{
     DEADLINE_ORDER, SignOfLife, Token, first_claimed, first_due, hold_until, is_last_turn, is_live_token,
     is_valid_position, is_wake_due, next_position,

@@ -70,7 +70,7 @@ pub struct Model {
     pub guests: BTreeMap<(UserId, RoomId), LaneGuest>,
     /// Tokens.
     pub tokens: BTreeMap<TokenId, Token>,
-    /// How many tokens of each room are active and offered.
+    /// The counts of each room.
     pub counts: BTreeMap<RoomId, RoomCounts>,
     /// Draws.
     pub draws: BTreeMap<RoomId, Draw>,
@@ -296,9 +296,8 @@ impl Model {
 
     fn load_sharing(&self, world: &mut World, keys: &Footprint) {
         let counts = |id: RoomId| self.counts.get(&id).copied().unwrap_or_default();
-        let takes_part = |room: &&Room| {
-            counts(room.room_id) != RoomCounts::default() || room.allotment.is_some_and(|places| places > 0)
-        };
+        let takes_part =
+            |room: &&Room| counts(room.room_id).takes_places() || room.allotment.is_some_and(|places| places > 0);
         let found = self.rooms.values().filter(takes_part).map(|room| room.room_id).filter(|_| keys.shares_house);
         let most = usize::try_from(ROOMS_SHARED_MAX).unwrap_or(usize::MAX).saturating_add(1);
         for id in keys.sharing.iter().copied().chain(found.take(most)) {

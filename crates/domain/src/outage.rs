@@ -60,11 +60,14 @@ impl Outages {
     /// How much of the time between two moments the box office was down.
     #[must_use]
     pub fn down_between(&self, from: Time, to: Time) -> Span {
-        let met = self.0.iter().filter(|outage| outage.to > from && outage.from < to);
-        met.fold(Span::ZERO, |sum, outage| {
-            let down = outage.to.min(to).since(outage.from.max(from));
-            Span::from_micros(sum.micros().saturating_add(down.micros()))
-        })
+        let parts = self.parts_between(from, to);
+        parts.fold(Span::ZERO, |sum, down| Span::from_micros(sum.micros().saturating_add(down.micros())))
+    }
+
+    /// How long each outage lasted between two moments; those that did not reach into that time are left out.
+    pub fn parts_between(&self, from: Time, to: Time) -> impl Iterator<Item = Span> {
+        let met = self.0.iter().filter(move |outage| outage.to > from && outage.from < to);
+        met.map(move |outage| outage.to.min(to).since(outage.from.max(from)))
     }
 
     /// The absolute limit of a token activated at `activated_at`: it ends then at the latest, its holds aside.

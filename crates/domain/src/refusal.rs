@@ -428,6 +428,8 @@ entity_kinds! {
     Payment = "payment",
     /// The draw of a lobby.
     Draw = "draw",
+    /// The report of a line whose tokens were not counted from the first.
+    LineReport = "report of the line",
     /// A debt.
     Debt = "debt",
     /// An event of the outbox.

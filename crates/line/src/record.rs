@@ -81,7 +81,7 @@ pub(crate) struct LineRecord {
 /// Why a record is of no use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum UselessRecord {
-    #[error("its line has been emptied since")]
+    #[error("its line has been renewed since")]
     OtherEpoch,
     #[error("it is too old")]
     TooOld,
@@ -199,10 +199,8 @@ impl TakenUp {
 /// For how long the box office worked from `at` to `now`, at most: an outage begins with the last note that it works, some
 /// seconds before it is down.
 fn worked_since(at: Time, now: Time, outages: &Outages) -> Span {
-    let lasted = now.since(at);
-    let met = outages.iter().filter(|outage| outage.to > at && outage.from < now);
-    met.fold(lasted, |worked, outage| {
-        let down = outage.to.min(now).since(outage.from.max(at)).micros().saturating_sub(OUTAGE_MIN.micros()).max(0);
+    outages.parts_between(at, now).fold(now.since(at), |worked, down| {
+        let down = down.micros().saturating_sub(OUTAGE_MIN.micros()).max(0);
         Span::from_micros(worked.micros().saturating_sub(down))
     })
 }

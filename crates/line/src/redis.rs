@@ -150,6 +150,11 @@ pub struct RedisPeers {
 }
 
 impl RedisPeers {
+    fn known_heartbeats(&self, room: RoomId) -> KnownHeartbeats {
+        let is_known = self.instance.client.is_up() && self.instance.heartbeats.can_judge(room, Instant::now());
+        if is_known { KnownHeartbeats::All } else { KnownHeartbeats::Some }
+    }
+
     /// Connects, and begins to follow the other instances. `installation` is the database's, `instance` is new at every
     /// start. A Redis that is down now is tried again: meanwhile the views are refreshed from the rows.
     ///
@@ -266,19 +271,17 @@ impl Peers for RedisPeers {
     }
 
     fn unresponsive(&self, room: RoomId, limit: u32, since: HeardSince) -> Vec<SilentToken> {
-        if !self.instance.client.is_up() || !self.instance.heartbeats.can_judge(room, Instant::now()) {
-            return Vec::new();
+        match self.known_heartbeats(room) {
+            KnownHeartbeats::All => self.lines().unresponsive(room, limit, since),
+            KnownHeartbeats::Some => Vec::new(),
         }
-        self.lines().unresponsive(room, limit, since)
     }
 
     fn line_record(&self, room: RoomId, now: Time, policy: &Policy) -> Option<SavedLineRecord> {
         if self.instance.leases.standing(room) == Leadership::Follower {
             return None;
         }
-        let is_known = self.instance.client.is_up() && self.instance.heartbeats.can_judge(room, Instant::now());
-        let heartbeats = if is_known { KnownHeartbeats::All } else { KnownHeartbeats::Some };
-        self.lines().record(room, &RecordTerms::new(now, policy, heartbeats))
+        self.lines().record(room, &RecordTerms::new(now, policy, self.known_heartbeats(room)))
     }
 
     async fn take_due_holds(&self, now: Time, limit: u32) -> Result<Vec<ReservationId>, PeersError> {

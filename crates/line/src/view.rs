@@ -25,6 +25,7 @@ pub use apply::{Delta, Effects, deltas};
 pub use pacing::POLL_GIVEN_MS;
 pub use told::{RATIO_BOUNDS_PPM, ToldTally};
 
+use apply::LinePace;
 use departed::Departed;
 use frontrow_domain::{
     id::Position,
@@ -86,7 +87,7 @@ pub struct RoomView {
     /// Which settings those of this view are, by number.
     settings_number: SettingsNumber,
     /// The places and turns that the line had when what it tells began to bind.
-    told_pace: (i64, i64),
+    told_pace: LinePace,
     /// The forecast that is told. Shared by all views of the line.
     forecast: Arc<ToldForecast>,
     freshness: Freshness,
@@ -257,16 +258,21 @@ impl RoomView {
     /// What is expected of the turns at `now`, by how those before them were claimed.
     #[must_use]
     pub fn turn_outlook(&self, now: Time) -> TurnOutlook {
-        let coming = self.live.turns().map(|turn| match turn.claimed_at {
-            Some(_) => ALL_PPM,
-            None => self.claims.chance_ppm(now.since(turn.since)),
-        });
         TurnOutlook {
             turns: self.offered,
-            coming_ppm: coming.sum(),
+            coming_ppm: self.coming_ppm(&self.claims, now),
             shows_ppm: self.claims.chance_ppm(Span::ZERO),
             leaving_ppm: self.visits.ends_within(self.claims.delay(), now, self.active),
         }
+    }
+
+    /// How many of the turns that are out will be claimed by this record, in millionths.
+    fn coming_ppm(&self, claims: &ClaimRecord, now: Time) -> i64 {
+        let coming = self.live.turns().map(|turn| match turn.claimed_at {
+            Some(_) => ALL_PPM,
+            None => claims.chance_ppm(now.since(turn.since)),
+        });
+        coming.sum()
     }
 
     /// How long a visit that began at `since` has lasted, but for the time in which the box office was down: no visitor
@@ -365,7 +371,9 @@ impl RoomView {
         self.told = Arc::clone(&before.told);
         (self.lowest_told, self.settings_number) = (Arc::clone(&before.lowest_told), before.settings_number);
         self.lowest_told.drop_passed(before.room.cursor, self.room.cursor);
-        if apply::settings(&self.room) != apply::settings(&before.room) {
+        if self.is_told_by(apply::settings(&before.room), before.told_pace) {
+            self.told_pace = before.told_pace;
+        } else {
             self.forget_told(now);
         }
         self.keep_since_of(before);

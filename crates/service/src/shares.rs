@@ -6,6 +6,7 @@ use frontrow_domain::{
     command::Command,
     id::RoomId,
     line::{LaneKind, LineShare, ROOMS_SHARED_MAX, Room, ShareScope, SharedLine, shares},
+    time::{Span, Time},
     user::Caller,
 };
 use frontrow_line::{Leadership, view::RoomView};
@@ -25,9 +26,9 @@ struct SharingDue {
 #[derive(Default)]
 struct SeenLines(BTreeMap<RoomId, Arc<RoomView>>);
 
-fn line_of(view: &RoomView) -> SharedLine {
+fn line_of(view: &RoomView, at: (Time, Span)) -> SharedLine {
     let counts = RoomCounts { active: view.active(), offered: view.offered(), ..RoomCounts::default() };
-    SharedLine::of(view.room(), counts, view.total_waiting())
+    SharedLine::of(view.room(), counts, view.total_waiting(), at)
 }
 
 impl SeenLines {
@@ -39,10 +40,10 @@ impl SeenLines {
     }
 
     /// The sharing of these lines, if it would change something.
-    fn due(&self, scope: ShareScope, budget: Option<i64>) -> Option<SharingDue> {
-        let mut lines: Vec<_> = self.0.values().map(|view| line_of(view)).collect();
+    fn due(&self, scope: ShareScope, budget: Option<i64>, at: (Time, Span)) -> Option<SharingDue> {
+        let mut lines: Vec<_> = self.0.values().map(|view| line_of(view, at)).collect();
         // Lines that have places come first.
-        lines.sort_by_key(|line| (line.active + line.offered + line.allotment.unwrap_or(0) == 0, line.room_id));
+        lines.sort_by_key(|line| (!line.takes_part(), line.room_id));
         lines.truncate(usize::try_from(ROOMS_SHARED_MAX).unwrap_or(usize::MAX));
         let is_due = self.differ_from(&shares(budget, &lines));
         is_due.then(|| SharingDue { scope, waiting: lines.iter().map(|line| (line.room_id, line.waiting)).collect() })
@@ -85,14 +86,15 @@ impl BoxOffice {
     fn sharings_due(&self) -> Vec<SharingDue> {
         let Some(house) = self.lines.view(RoomId::HOUSE) else { return Vec::new() };
         let budget = house.room().house_budget;
+        let at = (self.now(), self.policy.offer_lead);
         if budget.is_some() {
             let views = self.lines.rooms().into_iter().filter_map(|room| Some((room, self.lines.view(room)?)));
             let takes_part = |view: &RoomView| {
-                let line = line_of(view);
-                line.waiting + line.active + line.offered > 0 || line.allotment.is_some_and(|places| places > 0)
+                let line = line_of(view, at);
+                line.waiting > 0 || line.takes_part()
             };
             let lines = SeenLines(views.filter(|(_, view)| takes_part(view)).collect());
-            return lines.due(ShareScope::House, budget).into_iter().collect();
+            return lines.due(ShareScope::House, budget, at).into_iter().collect();
         }
         // Without a budget only rooms with lanes share anything.
         let busy: BTreeSet<RoomId> = self.lines.busy_rooms().into_iter().map(RoomId::general).collect();
@@ -102,13 +104,13 @@ impl BoxOffice {
             let views = lanes.into_iter().chain([general]).filter_map(|room| Some((room, self.lines.view(room)?)));
             let family = SeenLines(views.collect());
             if family.0.keys().any(|room| room.is_lane()) {
-                due.extend(family.due(ShareScope::Line(general), None));
+                due.extend(family.due(ShareScope::Line(general), None, at));
             } else {
                 apart.0.extend(family.0);
             }
         }
         // Shares of a budget that is gone.
-        due.extend(apart.due(ShareScope::House, None));
+        due.extend(apart.due(ShareScope::House, None, at));
         due
     }
 }

@@ -13,7 +13,7 @@ mod purpose;
 mod receipt;
 
 pub use keys::{KeyError, Keyring};
-pub use line_report::{LINE_REPORT_TYPE, LineReportClaims};
+pub use line_report::{LINE_REPORT_TYPE, LaneCounts, LineCounts, LineReportClaims};
 pub use pass::{BadPass, PASS_LEN_MAX, PassClaims, PassJwk, PassKey, PassKeySet, audience, subject};
 pub use purpose::{MAC_BYTES, Purpose};
 pub use receipt::{RECEIPT_TYPE, ReceiptClaims};

@@ -1,6 +1,7 @@
 //! Reports of lines that are over: how many came in and what became of the others, signed as receipts are.
 
 use super::{BadPass, Keyring};
+use frontrow_domain::line::LaneKind;
 use serde::{Deserialize, Serialize};
 
 /// The type in the header of a report: no report is taken for a receipt or a pass.
@@ -19,6 +20,17 @@ pub struct LineReportClaims {
     pub opens_at: Option<i64>,
     /// When its sale was over.
     pub closes_at: Option<i64>,
+    /// The general line.
+    #[serde(flatten)]
+    pub counts: LineCounts,
+    /// The lanes beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lanes: Vec<LaneCounts>,
+}
+
+/// What became of the tokens of one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineCounts {
     /// Tokens that had a place in the line.
     pub entered: i64,
     /// Entries of the lobby that were drawn and got such a place.
@@ -49,6 +61,16 @@ pub struct LineReportClaims {
     pub overshoot: i64,
 }
 
+/// What became of the tokens of a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneCounts {
+    /// Whom it was for.
+    pub lane: LaneKind,
+    /// Its tokens.
+    #[serde(flatten)]
+    pub counts: LineCounts,
+}
+
 impl Keyring {
     /// A report with this content, signed with the signing key.
     ///
@@ -72,20 +94,23 @@ mod tests {
             room: 7,
             opens_at: Some(1_800_000_000_000_000),
             closes_at: Some(1_900_000_000_000_000),
-            entered: 40,
-            drawn: 12,
-            admitted: 20,
-            missed: 3,
-            passed_over: 4,
-            paid: 18,
-            left: 5,
-            removed: 1,
-            expired: 6,
-            missed_out: 2,
-            waiting_at_end: 8,
-            active_most: 10,
-            cap_most: 10,
-            overshoot: 0,
+            counts: LineCounts {
+                entered: 40,
+                drawn: 12,
+                admitted: 20,
+                missed: 3,
+                passed_over: 4,
+                paid: 18,
+                left: 5,
+                removed: 1,
+                expired: 6,
+                missed_out: 2,
+                waiting_at_end: 8,
+                active_most: 10,
+                cap_most: 10,
+                overshoot: 0,
+            },
+            lanes: Vec::new(),
         };
         let report = ring.sign_line_report(&claims).unwrap();
         assert_eq!(ring.verify_claims::<LineReportClaims>(LINE_REPORT_TYPE, &report), Ok(claims));

@@ -1,7 +1,7 @@
 //! The texts of enum values in every database.
 
 use frontrow_domain::{
-    line::{DrawStatus, EndReason, Gate, LaneEntry, TokenStatus},
+    line::{CountedFrom, DrawStatus, EndReason, Gate, LaneEntry, TokenStatus},
     outbox::Consumer,
     points::{DebtStatus, PointKind},
     sale::{AgeRating, Closing, ConcertStatus, PaymentStatus, ReservationStatus, SeatStatus},
@@ -50,6 +50,7 @@ enum_text!(UserStatus: Active = "active", Locked = "locked", Erased = "erased");
 enum_text!(LinkKind: PasswordReset = "password_reset", EmailConfirmation = "email_confirmation");
 enum_text!(Gate: Open = "open", Paused = "paused");
 enum_text!(LaneEntry: Open = "open", Ended = "ended");
+enum_text!(CountedFrom: Start = "start", Later = "later");
 enum_text!(ConcertStatus:
     Scheduled = "scheduled", Closed = "closed", Postponed = "postponed", Cancelled = "cancelled", Over = "over");
 enum_text!(AgeRating: All = "all", From7 = "7", From12 = "12", From15 = "15", From19 = "19");

@@ -7,7 +7,7 @@ import { previewQuery, settingsOf, takeRoom } from "../assets/cockpit/desk/form.
 import { clock, fills, forecastWords, hour, length, lookWords, money, stateWords } from "../assets/cockpit/desk/view.js";
 
 const room = (more = {}) => ({
-  room_id: 1, version: "100", gate: "open", max_active: 200, admit_per_minute: 120, message: null,
+  room_id: 1, version: "100", gate: "open", max_active: 200, places: 200, admit_per_minute: 120, message: null,
   waiting: 12_480, offered: 5, active: 198, dormant: 2, missed: 1, told: { error_percent: null, within_p90_percent: null }, ...more,
 });
 const screen = (more = {}) => ({
@@ -60,9 +60,11 @@ test("every place of the strip has its text", () => {
     admitted: "61", rate: "허용 120/분", sold: "1,204", seats: "2,000", held: "잡힌 좌석 341 · 남은 좌석 455", pace: "분당 90석",
     money: "151,200,000원", money_held: "잡힌 좌석 34,100,000원", forecast: "20:11", forecast_more: "줄의 38%", message: "없음",
   });
-  const over = fills(screen({ room: room({ admit_per_minute: null, max_active: 100 }) }), manner);
+  const over = fills(screen({ room: room({ admit_per_minute: null, max_active: 100, places: 100 }) }), manner);
   assert.equal(fills(screen({ room: room({ told: { error_percent: 18, within_p90_percent: 91 } }) }), manner)["told"], "오차 18%, 91% 안");
   assert.deepEqual([over.rate, over.idle], ["제한 없음", "빈자리 0"], "a cap that was lowered leaves more inside than it has");
+  const sharing = fills(screen({ room: room({ places: 80, active: 70 }) }), manner);
+  assert.deepEqual([sharing.cap, sharing.idle], ["80", "빈자리 10"], "the strip has the room's share");
 });
 
 test("a forecast says what it can and why it cannot", () => {
@@ -81,6 +83,12 @@ test("what needs attention has its numbers, and a code without words is shown as
 });
 
 const was = settingsOf(room());
+test("a form has the cap, which a new share leaves as it is", () => {
+  assert.equal(settingsOf(room({ places: 80 })).max_active, "200");
+  const form = { typed: { ...was, message: "곧 엽니다" }, was, version: "100" };
+  assert.deepEqual(takeRoom(form, room({ places: 0 })), { ...form, clashes: [] });
+});
+
 test("a form takes the settings of another operator, but for what is typed", () => {
   const form = { typed: was, was, version: "100" };
   const other = room({ version: "200", max_active: 300, message: "곧 엽니다" });

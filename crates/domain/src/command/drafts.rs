@@ -250,12 +250,14 @@ pub struct RoomChange {
 }
 
 /// A step in the life of a lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LaneStep {
     /// An operator opens the lane, or opens it again, with this share.
     Open {
         /// Its part of the places.
         share: LaneShare,
+        /// The reason, for the audit log; an operator gives one unless the lane is there and has this share.
+        reason: Option<String>,
     },
     /// An operator changes the lane; none leaves a setting.
     Set {
@@ -263,6 +265,8 @@ pub enum LaneStep {
         share: Option<LaneShare>,
         /// Whether it takes new tokens.
         entry: Option<LaneEntry>,
+        /// The reason, for the audit log; an operator gives one for another share, and to end the lane for new tokens.
+        reason: Option<String>,
     },
     /// An operator puts an account on the lane's list.
     AddGuest {

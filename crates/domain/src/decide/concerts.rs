@@ -203,10 +203,13 @@ pub(super) fn update(
     if before.has_no_opening() && detail.remove("opens_at").is_some() && !concert.has_no_opening() {
         detail.insert("opens_at".to_owned(), json!({ "from": null, "to": concert.opens_at }));
     }
-    if let Some(OwnRoom { max_active, admit_per_minute, .. }) = change.own_room {
+    if let Some(OwnRoom { max_active, admit_per_minute, opening }) = change.own_room {
         detail.insert("own_room_max_active".to_owned(), json!({ "from": null, "to": max_active }));
         if let Some(rate) = admit_per_minute {
             detail.insert("admit_per_minute".to_owned(), json!({ "from": null, "to": rate }));
+        }
+        if let Some(opening) = opening {
+            detail.insert("opening".to_owned(), json!({ "from": null, "to": opening }));
         }
     }
     let details = change_details(world, id, &change.details);

@@ -1,7 +1,7 @@
 //! Lanes beside a line: opened, changed, their guests, and how they follow their line.
 
 use super::{
-    operators::{check_operator, later, malformed},
+    operators::{check_has_reason, check_operator, check_reason, later, malformed, with_reason},
     users::existing,
 };
 use crate::{
@@ -12,27 +12,27 @@ use crate::{
     user::Caller,
     world::World,
 };
-use serde_json::json;
+use serde_json::{Map, json};
 
-pub(super) fn step(world: &mut World, caller: Caller, id: RoomId, step: LaneStep) -> Decision {
+pub(super) fn step(world: &mut World, caller: Caller, id: RoomId, step: &LaneStep) -> Decision {
     check_operator(caller)?;
     let missing = Refusal::NotFound { what: EntityKind::Room };
     let Some(kind) = id.lane_kind() else { return Err(missing) };
     let general = world.rooms.get(id.general()).cloned().ok_or(missing)?;
     match step {
-        LaneStep::Open { share } => {
+        LaneStep::Open { share, reason } => {
             if general.is_closed_for_good(world.now) {
                 return Err(Refusal::RoomClosed);
             }
-            let lane = LaneOf { room: general.room_id, kind, share, entry: LaneEntry::Open };
-            set(world, caller, (id, &general), lane)
+            let lane = LaneOf { room: general.room_id, kind, share: *share, entry: LaneEntry::Open };
+            set(world, caller, (id, &general), lane, reason.as_deref())
         }
-        LaneStep::Set { share, entry } => {
+        LaneStep::Set { share, entry, reason } => {
             let before = of(world, id)?;
             let lane = LaneOf { share: share.unwrap_or(before.share), entry: entry.unwrap_or(before.entry), ..before };
-            set(world, caller, (id, &general), lane)
+            set(world, caller, (id, &general), lane, reason.as_deref())
         }
-        LaneStep::AddGuest { user_id } => {
+        &LaneStep::AddGuest { user_id } => {
             of(world, id)?;
             existing(world, user_id)?;
             if !world.guests.contains((user_id, id)) {
@@ -42,7 +42,7 @@ pub(super) fn step(world: &mut World, caller: Caller, id: RoomId, step: LaneStep
             }
             Ok(Outcome::Done)
         }
-        LaneStep::RemoveGuest { user_id } => {
+        &LaneStep::RemoveGuest { user_id } => {
             of(world, id)?;
             if world.guests.contains((user_id, id)) {
                 world.remove_guest(user_id, id);
@@ -59,10 +59,28 @@ fn of(world: &World, id: RoomId) -> Result<LaneOf, Refusal> {
     lane.ok_or(Refusal::NotFound { what: EntityKind::Room })
 }
 
+/// Whether a lane takes something from buyers: a new one, or one with a larger share, takes places from the general line;
+/// one with a smaller share, or that has ended for new tokens, takes them from its guests.
+fn hurts(before: Option<LaneOf>, after: LaneOf) -> bool {
+    let has_ended = |before: LaneOf| before.entry == LaneEntry::Open && after.entry == LaneEntry::Ended;
+    before.is_none_or(|before| before.share != after.share || has_ended(before))
+}
+
 /// Saves a lane that is new or has changed.
-fn set(world: &mut World, caller: Caller, (id, general): (RoomId, &Room), lane: LaneOf) -> Decision {
+fn set(
+    world: &mut World,
+    caller: Caller,
+    (id, general): (RoomId, &Room),
+    lane: LaneOf,
+    reason: Option<&str>,
+) -> Decision {
     check_shares(world, id, lane)?;
+    reason.map_or(Ok(()), check_reason)?;
     let before = world.rooms.get(id).cloned();
+    let was = before.as_ref().and_then(|room| room.lane);
+    if hurts(was, lane) {
+        check_has_reason(caller, reason)?;
+    }
     if let Some(room) = before.clone().filter(|room| room.lane == Some(lane)) {
         return Ok(Outcome::Room(room));
     }
@@ -78,13 +96,13 @@ fn set(world: &mut World, caller: Caller, (id, general): (RoomId, &Room), lane: 
         world.note_cap(id, general.max_active);
         share_from_now_on(world, general);
     }
-    let was = before.and_then(|room| room.lane);
-    let detail = json!({
-        "lane": lane.kind,
-        "share_percent": { "from": was.map(|lane| lane.share), "to": lane.share },
-        "entry": { "from": was.map(|lane| lane.entry), "to": lane.entry },
-    });
-    world.add_audit(caller.user_id(), "lane.set", format!("room {}", general.room_id), detail);
+    let detail = Map::from_iter([
+        ("lane".to_owned(), json!(lane.kind)),
+        ("share_percent".to_owned(), json!({ "from": was.map(|lane| lane.share), "to": lane.share })),
+        ("entry".to_owned(), json!({ "from": was.map(|lane| lane.entry), "to": lane.entry })),
+    ]);
+    let object = format!("room {}", general.room_id);
+    world.add_audit(caller.user_id(), "lane.set", object, with_reason(detail, reason));
     world.rooms.get(id).cloned().map(Outcome::Room).ok_or(Refusal::NotFound { what: EntityKind::Room })
 }
 

@@ -26,15 +26,16 @@ pub(super) fn share(world: &mut World, caller: Caller, scope: ShareScope, waitin
     if matches!(scope, ShareScope::Line(_)) && house.house_budget.is_some() {
         return Ok(Outcome::Done);
     }
+    let at = (world.now, world.policy.offer_lead);
     let mut lines = Vec::new();
     for id in world.sharing.keys().copied().filter(|id| is_of(*id)) {
         if let (Some(room), Some(counts)) = (world.rooms.get(id), world.counts_to_share(id)) {
-            lines.push(SharedLine::of(room, counts, waiting.get(&id).copied().unwrap_or(0)));
+            lines.push(SharedLine::of(room, counts, waiting.get(&id).copied().unwrap_or(0), at));
         }
     }
     // Beyond these, not all that take places were loaded.
-    let takes_part = |line: &&SharedLine| line.active > 0 || line.offered > 0 || line.allotment.is_some_and(|n| n > 0);
-    if u32::try_from(lines.iter().filter(takes_part).count()).is_ok_and(|count| count > ROOMS_SHARED_MAX) {
+    if u32::try_from(lines.iter().filter(|line| line.takes_part()).count()).is_ok_and(|count| count > ROOMS_SHARED_MAX)
+    {
         return Err(malformed(format!("At most {ROOMS_SHARED_MAX} lines share the budget of a house.")));
     }
     let mut is_any_new = false;
@@ -45,12 +46,12 @@ pub(super) fn share(world: &mut World, caller: Caller, scope: ShareScope, waitin
             world.rooms.put(share.room_id, room);
         }
     }
-    if is_any_new
-        && scope == ShareScope::House
+    if scope == ShareScope::House
         && let Some(mut house) = world.rooms.get(RoomId::HOUSE).cloned()
+        && house.house_budget.is_some()
+        && (is_any_new || house.shared_at < Some(house.updated_at))
     {
-        // Says which budget the shares are of.
-        house.allotted_at = house.allotted_at.max(world.now);
+        house.shared_at = house.shared_at.max(Some(world.now.max(house.updated_at)));
         world.rooms.put(RoomId::HOUSE, house);
     }
     Ok(Outcome::Done)

@@ -1,6 +1,6 @@
 //! A waiting room: its cap, its rate and its gate, and how many turns it may offer.
 
-use super::{ContradictoryColumns, DrawPhase, LaneOf, LinePeaks, RoomWeight, TurnOutlook, TurnUrl};
+use super::{ContradictoryColumns, CountedFrom, DrawPhase, LaneOf, LinePeaks, RoomWeight, TurnOutlook, TurnUrl};
 use crate::{
     id::{Position, RoomId},
     time::{Span, Time},
@@ -102,6 +102,10 @@ pub struct Room {
     /// When its share last changed.
     #[serde(skip)]
     pub allotted_at: Time,
+    /// When the places of the house were last shared by its budget: if a setting changed later, the shares may be of
+    /// another budget. None before the first time, and in every room but the house room.
+    #[serde(skip)]
+    pub shared_at: Option<Time>,
     /// What it is a lane of; none for a general line.
     #[serde(default)]
     pub lane: Option<LaneOf>,
@@ -155,8 +159,9 @@ impl Room {
             allotment: None,
             rate_share: None,
             allotted_at: now,
+            shared_at: None,
             lane: None,
-            peaks: LinePeaks { passed_over: 0, active: 0, cap: 0, overshoot: 0 },
+            peaks: LinePeaks::NONE,
             updated_at: now,
         }
     }
@@ -170,7 +175,15 @@ impl Room {
                     || self.cursor < other.cursor
                     || self.credit_at < other.credit_at
                     || self.allotted_at < other.allotted_at
+                    || self.shared_at < other.shared_at
                     || self.updated_at < other.updated_at))
+    }
+
+    /// Whether its counts and peaks are those of all tokens that were ever in its line. If not, no report can be made of
+    /// them.
+    #[must_use]
+    pub fn is_counted_from_start(&self) -> bool {
+        self.peaks.counted_from == CountedFrom::Start
     }
 
     /// How many tokens may be active at once (최대활성토큰수조회): as many as the room's cap allows, and its share of what it
@@ -448,7 +461,7 @@ mod tests {
 
     #[test]
     fn a_row_is_older_if_its_epoch_is_or_any_column_that_only_grows_within_one() {
-        let new = room();
+        let new = Room { shared_at: Some(START), ..room() };
         let before = START.minus(Span::from_micros(1));
         for old in [
             Room { fence: Fence(-1), ..new.clone() },
@@ -456,6 +469,8 @@ mod tests {
             Room { credit_at: before, ..new.clone() },
             Room { updated_at: before, ..new.clone() },
             Room { allotted_at: before, ..new.clone() },
+            Room { shared_at: Some(before), ..new.clone() },
+            Room { shared_at: None, ..new.clone() },
         ] {
             assert!(old.is_older_than(&new) && !new.is_older_than(&old), "{old:?}");
             let renewed = Room { epoch: 2, ..old };

@@ -2,7 +2,11 @@
 //! general line and its lanes. Integers, and the same result for the same rows.
 
 use super::Room;
-use crate::{changes::RoomCounts, id::RoomId};
+use crate::{
+    changes::RoomCounts,
+    id::RoomId,
+    time::{Span, Time},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -148,16 +152,19 @@ pub struct SharedLine {
     pub active: i64,
     /// How many turns are offered.
     pub offered: i64,
-    /// How many tokens wait.
+    /// How many tokens wait for a turn.
     pub waiting: i64,
     /// Its share so far.
     pub allotment: Option<i64>,
 }
 
 impl SharedLine {
-    /// The line of a room with these counts, in which so many tokens wait.
+    /// The line of a room with these counts, in which so many tokens wait. While the line rests, none of them could use a
+    /// place: until `lead` before its sale opens, while it is paused or drawn, and after its sale.
     #[must_use]
-    pub fn of(room: &Room, RoomCounts { active, offered, .. }: RoomCounts, waiting: i64) -> Self {
+    pub fn of(room: &Room, counts: RoomCounts, waiting: i64, (now, lead): (Time, Span)) -> Self {
+        let RoomCounts { active, offered, .. } = counts;
+        let waiting = if room.may_move(now, lead) { waiting } else { 0 };
         Self {
             room_id: room.room_id,
             weight: room.weight,
@@ -169,6 +176,12 @@ impl SharedLine {
             waiting,
             allotment: room.allotment,
         }
+    }
+
+    /// Whether it takes places, or has a share of them.
+    #[must_use]
+    pub fn takes_part(&self) -> bool {
+        self.active > 0 || self.offered > 0 || self.allotment.is_some_and(|places| places > 0)
     }
 
     /// How many places it could use now.

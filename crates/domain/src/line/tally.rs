@@ -97,8 +97,18 @@ impl TokenTally {
     }
 }
 
+/// From when on the tokens of a line are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum CountedFrom {
+    /// From the first: tally and peaks are those of the whole line.
+    #[default]
+    Start,
+    /// From a later one, since the line began before the box office kept counts: both lack what was before.
+    Later,
+}
+
 /// What only the decisions that have the room's row know: changed when a token is activated or passed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LinePeaks {
     /// Turns that passed because the token was unresponsive.
     pub passed_over: i64,
@@ -108,9 +118,14 @@ pub struct LinePeaks {
     pub cap: i64,
     /// By how many active tokens an activation exceeded the cap in force, at most: 0 unless the rule was broken.
     pub overshoot: i64,
+    /// From when on these and the line's [`TokenTally`] are counted.
+    pub counted_from: CountedFrom,
 }
 
 impl LinePeaks {
+    /// Before the first token.
+    pub const NONE: Self = Self { passed_over: 0, active: 0, cap: 0, overshoot: 0, counted_from: CountedFrom::Start };
+
     /// Counts an activation after which so many tokens are active under a cap.
     pub fn note_admission(&mut self, active: i64, cap: i64) {
         self.active = self.active.max(active);
@@ -169,9 +184,9 @@ mod tests {
     fn an_activation_beyond_the_cap_is_measured_and_stays() {
         let mut peaks = LinePeaks::default();
         peaks.note_admission(3, 5);
-        assert_eq!(peaks, LinePeaks { passed_over: 0, active: 3, cap: 5, overshoot: 0 });
+        assert_eq!(peaks, LinePeaks { active: 3, cap: 5, ..LinePeaks::NONE });
         peaks.note_admission(7, 4);
         peaks.note_admission(1, 4);
-        assert_eq!(peaks, LinePeaks { passed_over: 0, active: 7, cap: 5, overshoot: 3 });
+        assert_eq!(peaks, LinePeaks { active: 7, cap: 5, overshoot: 3, ..LinePeaks::NONE });
     }
 }

@@ -371,6 +371,19 @@ impl Concert {
         matches!(self.status_at(now.minus(LINE_KEPT)), ConcertStatus::Cancelled | ConcertStatus::Over)
     }
 
+    /// Whether the sale that its own line leads to has ended: it has closed by the clock or by an operator, or the concert
+    /// was cancelled or is over. That of a postponed concert stands still, and has not. An operator may open a sale again
+    /// that has closed; what is said of its line then is said anew.
+    #[must_use]
+    pub fn has_sale_ended(&self, now: Time) -> bool {
+        match self.status_at(now) {
+            ConcertStatus::Scheduled => now >= self.closes_at,
+            ConcertStatus::Closed => !self.has_no_opening(),
+            ConcertStatus::Cancelled | ConcertStatus::Over => true,
+            ConcertStatus::Postponed => false,
+        }
+    }
+
     /// Whether a cancelled concert may be settled at `now`: no hold or payment that was decided before its last change
     /// can be saved any more.
     #[must_use]

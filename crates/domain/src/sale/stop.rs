@@ -76,7 +76,8 @@ impl RoomChange {
         if room.gate == Gate::Open && after.gate == Gate::Paused {
             return Some(Stops::Paused);
         }
-        (room.max_active_tokens() > 0 && after.max_active_tokens() <= 0).then_some(Stops::NoPlaces)
+        // By the cap, and not by the share of the moment, which no operator sets.
+        (room.max_active > 0 && after.max_active <= 0).then_some(Stops::NoPlaces)
     }
 }
 

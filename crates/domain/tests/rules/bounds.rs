@@ -6,12 +6,12 @@ use crate::support::{
 };
 use frontrow_domain::{
     command::{
-        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, NewAdjustment, NewPassword, PasswordHash,
-        Proof, Request, RoomChange, Worth,
+        Command, ConcertChange, Erasure, FactorConfirmation, FactorStep, LaneStep, NewAdjustment, NewPassword,
+        PasswordHash, Proof, Request, RoomChange, Worth,
     },
     footprint::{Demand, Footprint},
     id::{ConcertId, DebtId, EventId, PaymentId, Position, ReservationId, SeatId},
-    line::{Fence, ROOMS_SHARED_MAX, ShareScope, SilentToken},
+    line::{Fence, LaneKind, ROOMS_SHARED_MAX, ShareScope, SilentToken},
     money::Money,
     outbox::CLAIM_MAX,
     points::Settlement,
@@ -54,6 +54,11 @@ fn details(set: impl FnOnce(&mut DetailsChange)) -> ConcertChange {
 
 fn poster_of(len: usize) -> Poster {
     Poster { jpeg: vec![0; len].into(), ..poster(1, 1) }
+}
+
+/// A step of a lane with a reason that is too long.
+fn step_lane(step: impl FnOnce(Option<String>) -> LaneStep) -> Command {
+    Command::StepLane { room_id: HOUSE.lane(LaneKind::Invitation), step: step(Some("x".repeat(LONG))) }
 }
 
 /// Every command that carries a list or a text, with one thing more than it may.
@@ -110,6 +115,8 @@ fn too_much() -> Vec<(Caller, Command)> {
         (BOSS, Command::SetPoster { poster: poster_of(POSTER_LEN_MAX + 1), basis: None }),
         (BOSS, Command::SetPoster { poster: poster_of(0), basis: None }),
         (BOSS, Command::CancelConcert { concert_id, reason: "x".repeat(LONG), basis: None }),
+        (BOSS, step_lane(|reason| LaneStep::Open { share: 10.try_into().unwrap(), reason })),
+        (BOSS, step_lane(|reason| LaneStep::Set { share: None, entry: None, reason })),
         (CLOCK, Command::WindUp { concert_id, seat_ids: seats(too_many), payment_ids: Vec::new() }),
         (CLOCK, Command::WindUp { concert_id, seat_ids: Vec::new(), payment_ids: payments(too_many) }),
     ];

@@ -19,11 +19,11 @@ fn percent(percent: i64) -> LaneShare {
 }
 
 fn open(room_id: RoomId, share: i64) -> Command {
-    Command::StepLane { room_id, step: LaneStep::Open { share: percent(share) } }
+    Command::StepLane { room_id, step: LaneStep::Open { share: percent(share), reason: reason() } }
 }
 
 fn set_entry(room_id: RoomId, entry: LaneEntry) -> Command {
-    Command::StepLane { room_id, step: LaneStep::Set { share: None, entry: Some(entry) } }
+    Command::StepLane { room_id, step: LaneStep::Set { share: None, entry: Some(entry), reason: reason() } }
 }
 
 fn add(room_id: RoomId, guest: Caller) -> Command {
@@ -73,6 +73,59 @@ fn operators_open_lanes_beside_a_line_and_leave_it_half_at_least() {
     let entry = office.model.audit.iter().rfind(|entry| entry.action == "lane.set").unwrap();
     assert_eq!(entry.object, "room 2");
     assert_eq!(entry.detail["share_percent"], serde_json::json!({ "from": 20, "to": 5 }));
+}
+
+#[test]
+fn a_step_of_a_lane_that_takes_something_from_buyers_needs_a_reason() {
+    let open =
+        |share, reason: Option<&str>| LaneStep::Open { share: percent(share), reason: reason.map(str::to_owned) };
+    let set = |share: Option<i64>, entry, reason: Option<&str>| LaneStep::Set {
+        share: share.map(percent),
+        entry,
+        reason: reason.map(str::to_owned),
+    };
+    let (ended, reopened) = (Some(LaneEntry::Ended), Some(LaneEntry::Open));
+    let why = Some("The sponsor’s guests come.");
+    let ask = |office: &mut SaleModel, step: LaneStep, expected: &str| {
+        office.expect(BOSS, Command::StepLane { room_id: INVITED, step }, expected);
+    };
+    let mut office = SaleModel::new();
+    // Each step without a reason first, and then with one.
+    for (bare, told) in [
+        (open(20, None), open(20, why)),
+        (open(21, None), open(21, why)),
+        (open(20, None), open(20, why)),
+        (set(Some(22), None, None), set(Some(22), None, why)),
+        (set(Some(5), None, None), set(Some(5), None, why)),
+        (set(None, ended, None), set(None, ended, why)),
+        (open(6, None), open(6, why)),
+        (set(Some(7), ended, None), set(Some(7), ended, why)),
+    ] {
+        let before = office.model.clone();
+        ask(&mut office, bare, "reason_needed");
+        assert_eq!(office.model, before, "nothing has changed");
+        ask(&mut office, told, "room");
+        let entry = office.model.audit.iter().rfind(|entry| entry.action == "lane.set").unwrap();
+        assert_eq!(entry.detail["reason"], why.unwrap());
+    }
+    // What gives back, or changes nothing, needs none.
+    for step in [
+        set(Some(7), ended, None),
+        set(None, reopened, None),
+        set(None, reopened, None),
+        set(Some(7), None, None),
+        set(None, None, None),
+        open(7, None),
+    ] {
+        ask(&mut office, step, "room");
+    }
+    ask(&mut office, set(None, ended, why), "room");
+    ask(&mut office, open(7, None), "room");
+    for absurd in [String::new(), "a".repeat(501)] {
+        ask(&mut office, set(None, ended, Some(&absurd)), "malformed");
+    }
+    let by_itself = Command::StepLane { room_id: ACCESS, step: open(10, None) };
+    office.expect(CLOCK, by_itself, "room");
 }
 
 #[test]

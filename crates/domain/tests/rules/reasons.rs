@@ -99,6 +99,7 @@ fn what_takes_something_from_those_in_line_needs_a_reason() {
     let free = Room { admit_per_minute: None, ..open.clone() };
     let paused = Room { gate: Gate::Paused, ..open.clone() };
     let none = Room { max_active: 0, ..open.clone() };
+    let shares_none = Room { allotment: Some(0), ..open.clone() };
     let both = RoomChange { max_active: Some(20), ..gate(Gate::Paused) };
     let message = RoomChange { message: Some(Some("Soon.".to_owned())), ..RoomChange::default() };
     for (room, change, hurts, stops) in [
@@ -117,6 +118,10 @@ fn what_takes_something_from_those_in_line_needs_a_reason() {
         (&paused, gate(Gate::Open), false, None),
         (&none, cap(0), false, None),
         (&none, cap(1), false, None),
+        // No place of what rooms share is the room's just now: what its operator sets is the cap.
+        (&shares_none, cap(0), true, Some(Stops::NoPlaces)),
+        (&shares_none, cap(9), true, None),
+        (&shares_none, cap(11), false, None),
         (&open, message, false, None),
         (&open, RoomChange::default(), false, None),
     ] {

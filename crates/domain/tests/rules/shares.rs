@@ -7,7 +7,7 @@ use crate::support::{
 use frontrow_domain::{
     command::{Command, RoomChange},
     id::RoomId,
-    line::{HOUSE_BUDGET_MAX, LaneKind, RoomWeight, ShareClaim, ShareScope, SharedLine, share_out, shares},
+    line::{Gate, HOUSE_BUDGET_MAX, LaneKind, RoomWeight, ShareClaim, ShareScope, SharedLine, share_out, shares},
 };
 use proptest::prelude::*;
 
@@ -173,6 +173,25 @@ fn rooms_share_the_budget_and_each_obeys_its_own_row() {
     office.expect(CLOCK, share(&[(HOUSE, 0), (OWN, 0)]), "done");
     assert_eq!((office.room(HOUSE).allotment, office.room(OWN).allotment), (None, None));
     assert_eq!(office.room(OWN).max_active_tokens(), 3);
+}
+
+#[test]
+fn tokens_of_a_line_that_rests_demand_no_place_of_the_budget() {
+    let mut office = SaleModel::new();
+    let gate = |gate| RoomChange { gate: Some(gate), ..RoomChange::default() };
+    office.run([
+        (0, BOSS, set_cap(OWN, 2), "room"),
+        (0, BOSS, set_room(HOUSE, budget(Some(2))), "room"),
+        (0, MINJI, issue(HOUSE), "new"),
+        (0, JUNHO, issue(HOUSE), "new"),
+        (0, SORA, issue(OWN), "new"),
+        (0, BOSS, set_room(OWN, gate(Gate::Paused)), "room"),
+        (0, CLOCK, share(&[(HOUSE, 2), (OWN, 1)]), "done"),
+    ]);
+    assert_eq!((office.room(HOUSE).allotment, office.room(OWN).allotment), (Some(2), Some(0)), "it is paused");
+    office.expect(BOSS, set_room(OWN, gate(Gate::Open)), "room");
+    office.expect(CLOCK, share(&[(HOUSE, 2), (OWN, 1)]), "done");
+    assert_eq!((office.room(HOUSE).allotment, office.room(OWN).allotment), (Some(1), Some(1)));
 }
 
 #[test]

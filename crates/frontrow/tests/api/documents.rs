@@ -235,7 +235,7 @@ async fn the_server_takes_every_example_of_a_cursor() {
     let server = Server::start().await;
     let operator = server.operator().await;
     let document = operator.call_at(Method::GET, "/openapi.json").send().await.expect(200);
-    let draft = json!({ "kind": "invitation", "share_percent": 10 });
+    let draft = json!({ "kind": "invitation", "share_percent": 10, "reason": "The sponsor's guests come." });
     let lane = id(&operator.post("/operator/rooms/0/lanes", &draft).await.expect(201), "room_id");
     let mut lists = 0;
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -147,6 +147,50 @@ async fn the_line_of_a_concert_with_a_draw_is_reported_once_the_concert_is_cance
 }
 
 #[tokio::test]
+async fn a_report_has_the_lanes_beside_the_line_and_comes_once_they_are_empty_too() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let draft = json!({ "name": "Shop", "turn_url": "https://shop.example.com/tickets", "max_active": 4 });
+    let room = id(&operator.post("/operator/rooms", &draft).await.expect(201), "room_id");
+    let lane = json!({ "kind": "invitation", "share_percent": 50, "reason": "Guests of the artist." });
+    let lane = id(&operator.post(&format!("/operator/rooms/{room}/lanes"), &lane).await.expect(201), "room_id");
+    let (guest, other) = (server.buyer("guest").await, server.buyer("other").await);
+    let invited = json!({ "user_id": guest.user });
+    operator.post(&format!("/operator/rooms/{lane}/guests"), &invited).await.expect(204);
+    let (invited, general) = (join(&guest, room).await, join(&other, room).await);
+    guest.wait_for(&invited, "offered").await;
+    guest.activate(&invited).await.expect(200);
+    leave(&other, &general).await;
+    let closing = json!({ "reason": "The sale of the shop is over." });
+    operator.post(&format!("/operator/rooms/{room}/close"), &closing).await.expect(200);
+    let path = format!("/rooms/{room}/line-report");
+    server.anonymous().get(&path).await.problem(409, "line_not_over");
+    leave(&guest, &invited).await;
+    let report = report(&server, room).await;
+    assert_eq!((number(&report, "entered"), number(&report, "admitted")), (1, 0), "{report}");
+    let lanes = report["lanes"].as_array().unwrap();
+    assert_eq!((lanes.len(), &lanes[0]["lane"]), (1, &json!("invitation")), "{report}");
+    assert_eq!((number(&lanes[0], "entered"), number(&lanes[0], "admitted")), (1, 1), "{report}");
+    adds_up(&lanes[0]);
+    server.anonymous().get(&format!("/rooms/{lane}/line-report")).await.problem(404, "not_found");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn the_line_of_a_postponed_concert_has_no_report_since_its_sale_goes_on() {
+    let server = Server::start().await;
+    let hall = server.hall_like(4, |draft| draft.own_room_max_active = Some(1)).await;
+    let operator = server.operator().await;
+    let postponed = json!({ "status": "postponed", "status_reason": "The singer is ill.", "reason": "Illness." });
+    operator.patch(&format!("/operator/concerts/{}", hall.id()), &postponed).await.expect(200);
+    server.anonymous().get(&format!("/rooms/{}/line-report", hall.id())).await.problem(409, "line_not_over");
+    let closed = json!({ "status": "closed", "reason": "It is over." });
+    operator.patch(&format!("/operator/concerts/{}", hall.id()), &closed).await.expect(200);
+    report(&server, hall.id()).await;
+    server.close().await;
+}
+
+#[tokio::test]
 async fn there_is_no_report_of_the_house_room_or_of_one_that_is_not_there() {
     let server = Server::start().await;
     for room in [0, 77] {

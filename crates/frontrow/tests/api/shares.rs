@@ -66,7 +66,7 @@ async fn a_room_whose_share_is_used_leaves_the_next_free_place_to_another_and_it
 async fn with_lane(server: &Server, max_active: i64) -> (Hall, i64) {
     let hall = server.hall_like(3, |draft| draft.own_room_max_active = Some(max_active)).await;
     let operator = server.operator().await;
-    let lane = json!({ "kind": "invitation", "share_percent": 20 });
+    let lane = json!({ "kind": "invitation", "share_percent": 20, "reason": REASON });
     let made = operator.post(&format!("/operator/rooms/{}/lanes", hall.id()), &lane).await.expect(201);
     let expected = json!({ "room_id": hall.id(), "kind": "invitation", "share_percent": 20, "entry": "open" });
     assert_eq!(made["lane"], expected);
@@ -130,7 +130,7 @@ async fn lanes_are_opened_changed_and_ended_by_operators_within_bounds() {
     let operator = server.operator_named("desk").await;
     let (guest, buyer) = (server.buyer("guest").await, server.buyer("buyer").await);
     let lanes = format!("/operator/rooms/{}/lanes", hall.id());
-    let draft = |kind: &str, share: i64| json!({ "kind": kind, "share_percent": share });
+    let draft = |kind: &str, share: i64| json!({ "kind": kind, "share_percent": share, "reason": REASON });
     buyer.post(&lanes, &draft("accessibility", 10)).await.problem(403, "forbidden");
     for share in [0, 51] {
         operator.post(&lanes, &draft("accessibility", share)).await.problem_at(422, "invalid_field", "share_percent");
@@ -138,9 +138,24 @@ async fn lanes_are_opened_changed_and_ended_by_operators_within_bounds() {
     operator.post(&lanes, &draft("press", 10)).await.problem_at(422, "invalid_field", "kind");
     operator.post(&lanes, &draft("accessibility", 31)).await.problem(422, "malformed");
     operator.post("/operator/rooms/999/lanes", &draft("invitation", 10)).await.problem(404, "not_found");
+    let bare = json!({ "kind": "accessibility", "share_percent": 10 });
+    operator.post(&lanes, &bare).await.problem(422, "reason_needed");
     let path = format!("/operator/rooms/{lane}");
-    let changed = operator.patch(&format!("{path}/lane"), &json!({ "share_percent": 30 })).await.expect(200);
+    let settings = format!("{path}/lane");
+    for bare in [json!({ "share_percent": 30 }), json!({ "share_percent": 10 }), json!({ "entry": "ended" })] {
+        operator.patch(&settings, &bare).await.problem(422, "reason_needed");
+    }
+    for absurd in [" ".to_owned(), "a".repeat(501)] {
+        let refused = operator.patch(&settings, &json!({ "share_percent": 30, "reason": absurd })).await;
+        refused.problem_at(422, "invalid_field", "reason");
+    }
+    let changed = operator.patch(&settings, &json!({ "share_percent": 30, "reason": REASON })).await.expect(200);
     assert_eq!(changed["lane"]["share_percent"], json!(30));
+    let log = operator.get("/operator/audit?limit=1").await.expect(200);
+    assert_eq!(
+        (&log["items"][0]["action"], &log["items"][0]["detail"]["reason"]),
+        (&json!("lane.set"), &json!(REASON))
+    );
     operator.patch(&format!("/operator/rooms/{}/lane", hall.id()), &json!({})).await.problem(404, "not_found");
     operator.patch(&path, &json!({ "gate": "paused", "reason": REASON })).await.problem(422, "malformed");
     let guests = format!("{path}/guests");
@@ -149,10 +164,12 @@ async fn lanes_are_opened_changed_and_ended_by_operators_within_bounds() {
     operator.post(&guests, &json!({ "user_id": guest.user })).await.expect(204);
     buyer.post("/queue/tokens", &json!({ "room_id": lane })).await.problem(403, "forbidden");
     // A lane that takes no new tokens and has none is not shown, and its guests join the general line.
-    let ended = operator.patch(&format!("{path}/lane"), &json!({ "entry": "ended" })).await.expect(200);
+    let ended = operator.patch(&settings, &json!({ "entry": "ended", "reason": REASON })).await.expect(200);
     assert_eq!(ended["lane"]["entry"], json!("ended"));
     let place = guest.join(Some(hall.id())).await;
     assert_eq!((&place["lane"], &place["queue"]["lanes"]), (&Value::Null, &json!([])));
+    let reopened = operator.patch(&settings, &json!({ "entry": "open" })).await.expect(200);
+    assert_eq!(reopened["lane"]["entry"], json!("open"), "it takes nothing from anyone who waits: it needs no reason");
     let log = operator.get("/operator/audit?limit=20").await.expect(200);
     let actions: Vec<_> = log["items"].as_array().unwrap().iter().map(|entry| entry["action"].clone()).collect();
     for action in ["lane.set", "lane.guest.add"] {
@@ -167,7 +184,7 @@ async fn a_pass_of_a_lane_names_the_room_of_the_site_and_ends_the_place_in_the_l
     let (operator, guest) = (server.operator().await, server.buyer("guest").await);
     let draft = json!({ "name": "Shop", "turn_url": "https://shop.example.com/tickets", "max_active": 1 });
     let site = id(&operator.post("/operator/rooms", &draft).await.expect(201), "room_id");
-    let lane = json!({ "kind": "accessibility", "share_percent": 10 });
+    let lane = json!({ "kind": "accessibility", "share_percent": 10, "reason": REASON });
     let lane = id(&operator.post(&format!("/operator/rooms/{site}/lanes"), &lane).await.expect(201), "room_id");
     operator.post(&format!("/operator/rooms/{lane}/guests"), &json!({ "user_id": guest.user })).await.expect(204);
     let place = guest.post("/queue/tokens", &json!({ "room_id": site })).await.expect(201);

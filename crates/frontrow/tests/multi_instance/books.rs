@@ -45,8 +45,8 @@ const DAMAGES: &[(&str, &str, &str)] = &[
         "a concert's own room knows when its sale opens and is over",
     ),
     (
-        "UPDATE room SET house_budget = 3, allotment = 4, allotted_at = updated_at WHERE room_id = 0",
-        "UPDATE room SET house_budget = NULL, allotment = NULL WHERE room_id = 0",
+        "UPDATE room SET house_budget = 3, allotment = 4, shared_at = updated_at WHERE room_id = 0",
+        "UPDATE room SET house_budget = NULL, allotment = NULL, shared_at = NULL WHERE room_id = 0",
         "the rooms have no more places together than the house's budget",
     ),
     (

@@ -2,9 +2,9 @@
 
 use crate::crowd::{Two, answer, give};
 use frontrow_domain::{
-    command::{Command, Issue, NewBlock, Outcome, Replay, RoomChange},
+    command::{Command, ConcertChange, Issue, LaneStep, NewBlock, NewConcert, NewRoom, Outcome, Replay, RoomChange},
     id::{Position, RoomId, SeatId, TokenId, UserId},
-    line::TokenStatus,
+    line::{Gate, LaneKind, RoomSite, ShareScope, TokenStatus},
     money::Money,
     policy::Policy,
     refusal::Refusal,
@@ -12,7 +12,7 @@ use frontrow_domain::{
     user::Caller,
 };
 use frontrow_storage::{check, postgres::PostgresSettings};
-use frontrow_testkit::fixture::{keyed, request};
+use frontrow_testkit::fixture::{keyed, new_concert, request};
 use std::{
     sync::{
         Arc,
@@ -299,6 +299,79 @@ async fn of_two_who_claim_the_last_place_through_both_one_gets_it() {
     }
     assert_eq!(active, 1);
     assert_counted(&office).await;
+}
+
+/// A lane beside a line that is being opened through the first instance: its row is saved, and its commit waits for the
+/// obstacle. `commands` are given to the other meanwhile, and wait for the line.
+async fn while_a_lane_opens(office: &Two, lane: RoomId, commands: Vec<Command>) -> Vec<Result<Outcome, Refusal>> {
+    let obstacle = office.stand_in_the_way("LOCK TABLE audit_log IN SHARE MODE").await;
+    let opened = give(&office.one, vec![request(Caller::System, open(lane, 30))]);
+    office.wait_for_waiters(1).await;
+    let given = give(&office.other, commands.into_iter().map(|command| request(Caller::System, command)).collect());
+    office.wait_for_waiters(2).await;
+    obstacle.step_aside().await;
+    assert!(matches!(answer(opened).await.decision, Ok(Outcome::Room(_))));
+    given.await.unwrap().unwrap().answers.into_iter().map(|answer| answer.decision).collect()
+}
+
+fn open(lane: RoomId, percent: i64) -> Command {
+    Command::StepLane { room_id: lane, step: LaneStep::Open { share: percent.try_into().unwrap(), reason: None } }
+}
+
+#[tokio::test]
+async fn a_change_of_a_line_that_waits_for_a_lane_to_open_is_followed_by_the_lane() {
+    let office = Two::open().await;
+    let set = |room_id, change| Command::SetRoom { room_id, change, basis: None, reason: None };
+    let own = office.one.concert_like(NewConcert { own_room_max_active: Some(9), ..new_concert() }).await;
+    let change = RoomChange { max_active: Some(4), gate: Some(Gate::Paused), ..RoomChange::default() };
+    let row = async |id| office.other.store.line(id).await.unwrap().unwrap().room;
+    // The settings of a room, beside the sharing of a budget by which other rows are locked, too.
+    let lane = own.room_id.lane(LaneKind::Invitation);
+    let sharing = Command::Share { scope: ShareScope::House, waiting: vec![(own.room_id, 1)] };
+    let decisions = while_a_lane_opens(&office, lane, vec![set(own.room_id, change.clone()), sharing]).await;
+    assert!(decisions.iter().all(Result::is_ok), "{decisions:?}");
+    assert_eq!((row(lane).await.max_active, row(lane).await.gate), (4, Gate::Paused));
+    // The sale of a concert.
+    let own = office.one.concert_like(NewConcert { own_room_max_active: Some(9), ..new_concert() }).await;
+    let lane = own.room_id.lane(LaneKind::Invitation);
+    let opens_at = own.opens_at.plus(Span::from_secs(60));
+    let change_of_sale = ConcertChange { opens_at: Some(opens_at), ..ConcertChange::default() };
+    let (concert_id, reason) = (own.concert_id, Some("The hall is late.".to_owned()));
+    let update = Command::UpdateConcert { concert_id, change: change_of_sale, basis: None, reason };
+    let decisions = while_a_lane_opens(&office, lane, vec![update]).await;
+    assert!(decisions[0].is_ok(), "{decisions:?}");
+    assert_eq!(row(lane).await.opens_at, Some(opens_at));
+    // The house room, and a site that closes.
+    let lane = RoomId::HOUSE.lane(LaneKind::Accessibility);
+    while_a_lane_opens(&office, lane, vec![set(RoomId::HOUSE, change)]).await[0].as_ref().unwrap();
+    assert_eq!(row(lane).await.max_active, 4);
+    let site = RoomSite { name: "Shop".to_owned(), turn_url: "https://shop.example.com/".parse().unwrap() };
+    let new = NewRoom { site, max_active: 5, admit_per_minute: None, opens_at: None };
+    let Ok(Outcome::Room(made)) = office.one.ask(Caller::System, Command::CreateRoom(new)).await else { panic!() };
+    let lane = made.room_id.lane(LaneKind::Invitation);
+    let close = Command::CloseRoom { room_id: made.room_id, basis: None, reason: "The sale is over.".to_owned() };
+    while_a_lane_opens(&office, lane, vec![close]).await[0].as_ref().unwrap();
+    assert_eq!(row(lane).await.closes_at, row(made.room_id).await.closes_at);
+    assert!(row(lane).await.closes_at.is_some());
+    assert_counted(&office).await;
+}
+
+#[tokio::test]
+async fn two_lanes_that_open_beside_one_line_through_both_leave_it_half_of_its_places() {
+    let office = Two::open().await;
+    let own = office.one.concert_like(NewConcert { own_room_max_active: Some(9), ..new_concert() }).await;
+    let [one, other] = LaneKind::ALL.map(|kind| own.room_id.lane(kind));
+    let decisions = while_a_lane_opens(&office, one, vec![open(other, 30)]).await;
+    assert!(matches!(decisions[..], [Err(Refusal::Malformed { .. })]), "{decisions:?}");
+    assert!(office.one.store.line(other).await.unwrap().is_none());
+    // What one has is changed beside one that opens, too.
+    office.one.ask(Caller::System, open(other, 20)).await.unwrap();
+    let own = office.one.concert_like(NewConcert { own_room_max_active: Some(9), ..new_concert() }).await;
+    let [one, other] = LaneKind::ALL.map(|kind| own.room_id.lane(kind));
+    office.one.ask(Caller::System, open(other, 10)).await.unwrap();
+    let more = LaneStep::Set { share: 30.try_into().ok(), entry: None, reason: None };
+    let decisions = while_a_lane_opens(&office, one, vec![Command::StepLane { room_id: other, step: more }]).await;
+    assert!(matches!(decisions[..], [Err(Refusal::Malformed { .. })]), "{decisions:?}");
 }
 
 /// The place of one who is about to pay is taken until the payment is there, and free from then on. Neither waits for the

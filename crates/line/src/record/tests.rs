@@ -145,6 +145,23 @@ fn silent_tokens_are_silent_until_they_are_seen_and_the_others_count_as_just_see
 }
 
 #[test]
+fn told_waits_do_not_bind_a_line_whose_share_is_another_since() {
+    let (model, view) = crate::view::tests::room_of(0, 50);
+    let now = START.plus(seconds(1));
+    view.note_told(Position(40), ToldWait { p50: seconds(100), p90: seconds(200) }, now);
+    let record = saved(&view, &[], now);
+    // Given that the line has a share of the house's budget when an instance takes it up.
+    let mut rows = Line { now: now.plus(seconds(1)), ..line(&model, now) };
+    rows.room.allotment = Some(rows.room.max_active / 3);
+    let restarted = view_of(&rows, &beside(taken_up(&record, &rows).unwrap()));
+    assert_eq!(restarted.lowest_told(Position(40)), None, "recorded");
+    let rebuilt = RoomView::from_rows(&rows).with_measurements_of(&view, rows.now);
+    assert_eq!(rebuilt.lowest_told(Position(40)), None, "rebuilt");
+    let same = RoomView::from_rows(&line(&model, now)).with_measurements_of(&view, now);
+    assert_eq!(same.lowest_told(Position(40)), Some(seconds(100)));
+}
+
+#[test]
 fn told_waits_bind_after_a_restart_by_as_much_as_could_pass() {
     let (model, view) = crate::view::tests::room_of(0, 25_000);
     let now = START.plus(seconds(1));

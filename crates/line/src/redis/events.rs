@@ -5,7 +5,7 @@ use crate::positions::{POSITIONS_MAX, Positions};
 use frontrow_domain::{
     changes::Changes,
     id::{ConcertId, RoomId, TokenId, UserId},
-    line::{Fence, Room, Token, TokenState},
+    line::{Fence, LinePeaks, Room, Token, TokenState},
     time::Time,
 };
 use serde::{Deserialize, Serialize};
@@ -160,6 +160,8 @@ struct WrittenRoom {
     credit_at: Time,
     fence: i64,
     allotted_at: Time,
+    shared_at: Option<Time>,
+    peaks: LinePeaks,
 }
 
 /// The body of a batch's event.
@@ -252,13 +254,13 @@ impl WrittenTokens {
 
 impl WrittenRoom {
     fn of(room: &Room) -> Self {
-        let Room { credit_ppm, credit_at, fence: Fence(fence), allotted_at, .. } = *room;
-        Self { room: room.clone(), credit_ppm, credit_at, fence, allotted_at }
+        let Room { credit_ppm, credit_at, fence: Fence(fence), allotted_at, shared_at, peaks, .. } = *room;
+        Self { room: room.clone(), credit_ppm, credit_at, fence, allotted_at, shared_at, peaks }
     }
 
     fn read(self) -> Room {
-        let Self { room, credit_ppm, credit_at, fence, allotted_at } = self;
-        Room { credit_ppm, credit_at, fence: Fence(fence), allotted_at, ..room }
+        let Self { room, credit_ppm, credit_at, fence, allotted_at, shared_at, peaks } = self;
+        Room { credit_ppm, credit_at, fence: Fence(fence), allotted_at, shared_at, peaks, ..room }
     }
 }
 

@@ -160,7 +160,7 @@ impl RoomView {
         let is_set_anew = self.apply_room(delta.room);
         let has_more = pace(&before) < pace(&self.room);
         let mut may_move = is_set_anew || has_more;
-        if is_set_anew || is_another_pace(self.told_pace, pace(&self.room)) {
+        if !self.is_told_by(settings(&before), self.told_pace) {
             self.forget_told(delta.now);
         }
         let shows_all = is_set_anew || (&before.message, before.epoch) != (&self.room.message, self.room.epoch);
@@ -196,7 +196,8 @@ impl RoomView {
         self.visits.pass(delta.now, (before.max_active_tokens(), active), step.left);
         let head = HeadStep {
             heads: step.first_turns + step.passed_over,
-            left: step.gone,
+            // Of a line that rests no head comes, so that those that leave it would be all that is counted.
+            left: if self.room.may_move(delta.now, OFFER_LEAD_MAX) { step.gone } else { 0 },
             turns: step.first_turns + step.later_turns,
             came: step.came,
         };
@@ -204,6 +205,11 @@ impl RoomView {
         let frees = self.active + self.offered < active + offered;
         may_move |= frees || (step.joined > 0 && self.may_have_places(delta.now));
         Effects { must_publish: true, may_move, shows_all }
+    }
+
+    /// Whether waits that were told by these settings and this pace are true of the line as it is.
+    pub(super) fn is_told_by(&self, told_settings: LineSettings, told_pace: LinePace) -> bool {
+        told_settings == settings(&self.room) && !is_another_pace(told_pace, pace(&self.room))
     }
 
     /// Notes that the settings have changed: what was told by others does not come true, and binds no longer.
@@ -304,7 +310,14 @@ impl RoomView {
             {
                 step.passed_over += 1;
             }
-            TokenStatus::Ended if before.is_none() && beyond => step.gone += 1,
+            // A drawn entry goes on at its place.
+            TokenStatus::Ended
+                if before.is_none()
+                    && beyond
+                    && !matches!(token.state, TokenState::Ended { reason: EndReason::Drawn, .. }) =>
+            {
+                step.gone += 1;
+            }
             _ => {}
         }
         match (beyond, token.status()) {
@@ -381,19 +394,24 @@ impl RoomView {
     }
 }
 
-/// The settings by which a line moves: the cap, the rate, the gate, and when its sale opens and closes.
-pub(super) fn settings(room: &Room) -> (i64, Option<i64>, Gate, Option<Time>, Option<Time>, DrawStatus) {
+/// The settings by which a line moves: the cap, the rate, the gate, when its sale opens and closes, and its draw.
+pub(super) type LineSettings = (i64, Option<i64>, Gate, Option<Time>, Option<Time>, DrawStatus);
+
+/// How many tokens may be active, and how many turns a minute may be offered.
+pub(super) type LinePace = (i64, i64);
+
+pub(super) fn settings(room: &Room) -> LineSettings {
     (room.max_active, room.admit_per_minute, room.gate, room.opens_at, room.closes_at, room.draw.status())
 }
 
-/// How many tokens may be active, and how many turns a minute may be offered, by what the line shares with others.
-pub(super) fn pace(room: &Room) -> (i64, i64) {
+/// The pace of a line by what it shares with others.
+pub(super) fn pace(room: &Room) -> LinePace {
     (room.max_active_tokens(), room.turns_per_minute().unwrap_or(i64::MAX))
 }
 
 /// Whether a line moves so much faster or slower than it did that a wait told before is another wait: by a quarter. A
 /// share changes by a little all the time.
-fn is_another_pace((places, turns): (i64, i64), (places_now, turns_now): (i64, i64)) -> bool {
+fn is_another_pace((places, turns): LinePace, (places_now, turns_now): LinePace) -> bool {
     let differs = |before: i64, now: i64| now.abs_diff(before) > before.max(0).unsigned_abs() / 4;
     differs(places, places_now) || differs(turns, turns_now)
 }

@@ -156,6 +156,23 @@ proptest! {
 }
 
 #[test]
+fn neither_a_draw_nor_leaving_the_lobby_says_that_fewer_tokens_will_come() {
+    let mut drawn = DrawnLine::new(7);
+    for user in (0..60).chain(0..20) {
+        drawn.join_or_leave(user);
+    }
+    let before = drawn.view.heads;
+    // When the order is drawn and the places are given in many batches.
+    while !matches!(drawn.model.rooms[&ROOM].draw, DrawPhase::Placed { .. }) {
+        drawn.step();
+    }
+    assert_eq!(drawn.view.heads, before);
+    // A token that leaves the line once that moves is counted.
+    drawn.join_or_leave(40);
+    assert_ne!(drawn.view.heads, before);
+}
+
+#[test]
 fn an_empty_lobby_needs_its_leader_at_the_opening_and_not_before() {
     let mut room = Room::new(RoomId::new(7), 1, START);
     (room.draw, room.opens_at) = (DrawPhase::Lobby, Some(START.plus(Span::from_secs(60))));

@@ -1,6 +1,6 @@
 //! The wait that a line is told, worked out once a second for all who ask.
 
-use super::{ALL_PPM, RoomView};
+use super::RoomView;
 use arc_swap::ArcSwapOption;
 use frontrow_domain::{
     line::{Room, RoomMoment, WaitForecast},
@@ -51,12 +51,7 @@ impl RoomView {
     fn moment(&self, now: Time) -> RoomMoment {
         let unclaimed = self.live.turns().filter(|turn| turn.claimed_at.is_none());
         let ages: Vec<_> = unclaimed.map(|turn| now.since(turn.since)).collect();
-        let claims = self.claims.foreseen(&ages);
-        let coming = self.live.turns().map(|turn| match turn.claimed_at {
-            Some(_) => ALL_PPM,
-            None => claims.chance_ppm(now.since(turn.since)),
-        });
-        let coming_ppm = coming.sum();
+        let coming_ppm = self.coming_ppm(&self.claims.foreseen(&ages), now);
         RoomMoment {
             visits: *self.visits.table(),
             ages: self.live.active_since().map(|since| self.visited(since, now)).collect(),

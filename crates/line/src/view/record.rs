@@ -1,12 +1,13 @@
 //! What a view has measured and told that its rows lack, as it is kept over a restart.
 
 use super::{
-    Gate, LowestTold, RoomView, apply,
+    LowestTold, RoomView,
+    apply::{self, LinePace, LineSettings},
     visits::{VisitSums, Visits},
 };
 use frontrow_domain::{
     id::Position,
-    line::{ClaimMeasures, ClaimRecord, DrawStatus, HeadMeasures, HeadRecord, ImpossibleMeasure, TokenStatus},
+    line::{ClaimMeasures, ClaimRecord, HeadMeasures, HeadRecord, ImpossibleMeasure, TokenStatus},
     time::{Span, Time},
 };
 use serde::{Deserialize, Serialize};
@@ -17,13 +18,11 @@ pub(crate) const RECORDED_POSITIONS: usize = 20_000;
 /// How many turns that are out, and how many tokens that came back, are recorded at most.
 const RECORDED_STATES: usize = 10_000;
 
-/// The settings that waits were told by.
-type RecordedSettings = (i64, Option<i64>, Gate, Option<Time>, Option<Time>, DrawStatus);
-
 /// What a view knows of a line that its rows lack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ViewRecord {
-    settings: RecordedSettings,
+    settings: LineSettings,
+    pace: LinePace,
     claims: ClaimMeasures,
     heads: HeadMeasures,
     visits: VisitSums,
@@ -97,6 +96,7 @@ impl RoomView {
         };
         ViewRecord {
             settings: apply::settings(&self.room),
+            pace: self.told_pace,
             claims: self.claims.into(),
             heads: self.heads.into(),
             visits: self.visits.sums(now, self.active),
@@ -124,7 +124,8 @@ impl RoomView {
         self.claims = ClaimRecord::try_from(record.claims)?;
         self.heads = HeadRecord::try_from(record.heads)?;
         self.visits = Visits::after(&record.visits, now)?;
-        if record.settings == apply::settings(&self.room) {
+        if self.is_told_by(record.settings, record.pace) {
+            self.told_pace = record.pace;
             self.lowest_told = Arc::new(self.told_before(record, age.passed));
         }
         let live = Arc::make_mut(&mut self.live);

@@ -1,6 +1,9 @@
 //! Lanes beside a line: which line an account joins, what all visitors are shown, and what operators do.
 
-use crate::office::{BoxOffice, Reply, ServiceError};
+use crate::{
+    office::{BoxOffice, Reply, ServiceError},
+    validate::Email,
+};
 use frontrow_domain::{
     command::{Command, Idempotency, LaneStep},
     id::{RoomId, UserId},
@@ -55,7 +58,8 @@ impl BoxOffice {
         views.map(|view| view.room().clone()).collect()
     }
 
-    /// Opens a lane beside the line of a room, or opens it again, with this share.
+    /// Opens a lane beside the line of a room, or opens it again, with this share. The reason is for the audit log; an
+    /// operator gives one for a lane that takes something from buyers.
     ///
     /// # Errors
     /// The refusal that says why not.
@@ -64,10 +68,11 @@ impl BoxOffice {
         caller: Caller,
         (room, kind): (RoomId, LaneKind),
         share: LaneShare,
+        reason: Option<String>,
         key: Option<Idempotency>,
     ) -> Result<Reply<Room>, ServiceError> {
         self.view(room).await?;
-        let command = Command::StepLane { room_id: room.lane(kind), step: LaneStep::Open { share } };
+        let command = Command::StepLane { room_id: room.lane(kind), step: LaneStep::Open { share, reason } };
         let done = self.ask(caller, command, key).await?;
         self.share_at_once().await;
         Ok(done)
@@ -89,7 +94,8 @@ impl BoxOffice {
         self.ask(caller, Command::StepLane { room_id: lane, step }, key).await
     }
 
-    /// Changes a lane: its share, or whether it takes new tokens; none leaves a setting.
+    /// Changes a lane: its share, or whether it takes new tokens; none leaves a setting. The reason is for the audit log;
+    /// an operator gives one for a change that takes something from buyers.
     ///
     /// # Errors
     /// [`Refusal::NotFound`](frontrow_domain::refusal::Refusal::NotFound) if there is no such lane.
@@ -98,11 +104,12 @@ impl BoxOffice {
         caller: Caller,
         lane: RoomId,
         (share, entry): (Option<LaneShare>, Option<LaneEntry>),
+        reason: Option<String>,
         key: Option<Idempotency>,
     ) -> Result<Reply<Room>, ServiceError> {
         self.view(lane).await?;
-        let done =
-            self.ask(caller, Command::StepLane { room_id: lane, step: LaneStep::Set { share, entry } }, key).await?;
+        let step = LaneStep::Set { share, entry, reason };
+        let done = self.ask(caller, Command::StepLane { room_id: lane, step }, key).await?;
         self.share_at_once().await;
         Ok(done)
     }
@@ -130,7 +137,7 @@ impl BoxOffice {
     /// # Errors
     /// The store could not be read.
     pub async fn user_of_address(&self, email: &str) -> Result<Option<UserId>, ServiceError> {
-        let found = self.store.credentials(&email.to_lowercase()).await?;
-        Ok(found.map(|(user, _)| user.user_id))
+        let Ok(email) = Email::parse_known(email) else { return Ok(None) };
+        Ok(self.account(&email).await?.map(|(user, _)| user.user_id))
     }
 }

@@ -3,11 +3,11 @@
 use crate::office::{BoxOffice, ServiceError};
 use frontrow_domain::{
     id::RoomId,
-    line::Room,
+    line::LaneKind,
     refusal::{EntityKind, Refusal},
     time::Time,
 };
-use frontrow_signing::LineReportClaims;
+use frontrow_signing::{LaneCounts, LineCounts, LineReportClaims};
 use frontrow_storage::RoomTally;
 
 /// A report, and the signed form of it.
@@ -19,16 +19,9 @@ pub struct SignedLineReport {
     pub signed: String,
 }
 
-/// What a line's counts say. `issuer` is the address of the box office.
-fn claims_of(RoomTally { room, counts }: &RoomTally, issuer: &str, now: Time) -> LineReportClaims {
-    let Room { room_id, opens_at, closes_at, peaks, .. } = room;
-    let tally = counts.tally;
-    LineReportClaims {
-        iss: issuer.to_owned(),
-        iat: now.micros().div_euclid(1_000_000),
-        room: room_id.get(),
-        opens_at: opens_at.map(Time::micros),
-        closes_at: closes_at.map(Time::micros),
+fn counts_of(RoomTally { room, counts }: &RoomTally) -> LineCounts {
+    let (tally, peaks) = (counts.tally, room.peaks);
+    LineCounts {
         entered: tally.entered(),
         drawn: tally.drawn,
         admitted: tally.admitted,
@@ -47,30 +40,55 @@ fn claims_of(RoomTally { room, counts }: &RoomTally, issuer: &str, now: Time) ->
 }
 
 impl BoxOffice {
-    /// The report of a room's line, from the store. `issuer` is the address of the box office.
+    /// The report of a room's line and its lanes, from the store. `issuer` is the address of the box office.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] for an unknown room, and for the house room, whose line is never over;
-    /// [`Refusal::LineNotOver`] while the room's sale goes on or is to come, or one of its tokens lives.
+    /// [`Refusal::NotFound`] for an unknown room, for a lane, which is in the report of its line, and for the house room,
+    /// whose line is never over; [`Refusal::LineNotOver`] while the room's sale goes on or is to come, or a token of the line
+    /// or of a lane lives; [`Refusal::NotFound`] for a line that began before tokens were counted.
     pub async fn line_report(&self, room_id: RoomId, issuer: &str) -> Result<SignedLineReport, ServiceError> {
-        let claims = claims_of(&self.line_that_is_over(room_id).await?, issuer, self.now());
+        self.check_line_is_over(room_id).await?;
+        let missing = Refusal::NotFound { what: EntityKind::Room };
+        let general = self.store.room_tally(room_id).await?.ok_or(missing)?;
+        let mut lanes = Vec::new();
+        for lane in LaneKind::ALL {
+            if let Some(tally) = self.store.room_tally(room_id.lane(lane)).await? {
+                lanes.push(LaneCounts { lane, counts: counts_of(&tally) });
+            }
+        }
+        let claims = LineReportClaims {
+            iss: issuer.to_owned(),
+            iat: self.now().micros().div_euclid(1_000_000),
+            room: room_id.get(),
+            opens_at: general.room.opens_at.map(Time::micros),
+            closes_at: general.room.closes_at.map(Time::micros),
+            counts: counts_of(&general),
+            lanes,
+        };
         let signed = self.keyring.sign_line_report(&claims);
         let signed = signed.map_err(|_| ServiceError::Internal("a report cannot be signed"))?;
         Ok(SignedLineReport { claims, signed })
     }
 
-    async fn line_that_is_over(&self, room_id: RoomId) -> Result<RoomTally, ServiceError> {
-        let missing = Refusal::NotFound { what: EntityKind::Room };
-        if room_id == RoomId::HOUSE {
-            return Err(missing.into());
+    /// Refuses unless the line of a room is over, with its lanes.
+    async fn check_line_is_over(&self, room_id: RoomId) -> Result<(), ServiceError> {
+        if room_id == RoomId::HOUSE || room_id.is_lane() {
+            return Err(Refusal::NotFound { what: EntityKind::Room }.into());
         }
-        // Read before the counts: a token that ends meanwhile is in them.
-        let is_busy = self.store.busy_rooms().await?.contains(&room_id);
-        let tally = self.store.room_tally(room_id).await?.ok_or(missing)?;
-        if is_busy || !tally.room.is_sale_over(self.now()) {
+        let room = self.view(room_id).await?;
+        let has_ended = match room_id.concert() {
+            Some(concert) => self.concert(concert).await?.has_sale_ended(self.now()),
+            None => room.room().is_closed_for_good(self.now()),
+        };
+        let lines = room_id.with_lanes().into_iter();
+        let views: Vec<_> = lines.filter_map(|line| self.lines.view(line)).collect();
+        if !has_ended || views.iter().any(|view| !view.is_quiet() || view.is_stale(self.now())) {
             return Err(Refusal::LineNotOver.into());
         }
-        Ok(tally)
+        if views.iter().any(|view| !view.room().is_counted_from_start()) {
+            return Err(Refusal::NotFound { what: EntityKind::LineReport }.into());
+        }
+        Ok(())
     }
 
     /// Whether the report of a room's line can be had now.
@@ -78,8 +96,8 @@ impl BoxOffice {
     /// # Errors
     /// The store could not be read.
     pub async fn has_line_report(&self, room_id: RoomId) -> Result<bool, ServiceError> {
-        match self.line_that_is_over(room_id).await {
-            Ok(_) => Ok(true),
+        match self.check_line_is_over(room_id).await {
+            Ok(()) => Ok(true),
             Err(ServiceError::Refused(_)) => Ok(false),
             Err(error) => Err(error),
         }

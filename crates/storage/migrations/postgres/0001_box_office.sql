@@ -198,6 +198,8 @@ CREATE TABLE room (
     allotment        bigint CONSTRAINT room_allotment CHECK (allotment >= 0),
     rate_share       bigint CONSTRAINT room_rate_share CHECK (rate_share >= 0),
     allotted_at      bigint NOT NULL DEFAULT 0,
+    -- When the places of the house were last shared by its budget.
+    shared_at        bigint CONSTRAINT room_shared_at CHECK (shared_at IS NULL OR room_id = 0),
     -- Of a lane: its part of the places in per cent, and whether it takes new tokens.
     lane_share       bigint CONSTRAINT room_lane_share CHECK (lane_share BETWEEN 1 AND 50),
     lane_entry       text   CONSTRAINT room_lane CHECK (
@@ -222,7 +224,10 @@ CREATE TABLE room (
     peak_passed_over    bigint NOT NULL DEFAULT 0 CONSTRAINT room_peak_passed_over CHECK (peak_passed_over >= 0),
     peak_active         bigint NOT NULL DEFAULT 0 CONSTRAINT room_peak_active CHECK (peak_active >= 0),
     peak_cap            bigint NOT NULL DEFAULT 0 CONSTRAINT room_peak_cap CHECK (peak_cap >= 0),
-    peak_overshoot      bigint NOT NULL DEFAULT 0 CONSTRAINT room_peak_overshoot CHECK (peak_overshoot >= 0)
+    peak_overshoot      bigint NOT NULL DEFAULT 0 CONSTRAINT room_peak_overshoot CHECK (peak_overshoot >= 0),
+    -- Whether counts and peaks are those of all tokens of the line, or lack those from before they were kept.
+    counted_from        text NOT NULL DEFAULT 'start' CONSTRAINT room_counted_from CHECK (
+        counted_from IN ('start', 'later'))
 ) WITH (fillfactor = 20);
 
 -- Changes of a room's counts since its row was written: a payment, or a leaving user, must not wait for the lock of the

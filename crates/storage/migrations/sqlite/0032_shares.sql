@@ -5,6 +5,8 @@ ALTER TABLE room ADD COLUMN house_budget INTEGER CONSTRAINT room_house_budget CH
 ALTER TABLE room ADD COLUMN allotment INTEGER CONSTRAINT room_allotment CHECK (allotment >= 0);
 ALTER TABLE room ADD COLUMN rate_share INTEGER CONSTRAINT room_rate_share CHECK (rate_share >= 0);
 ALTER TABLE room ADD COLUMN allotted_at INTEGER NOT NULL DEFAULT 0;
+-- When the places of the house were last shared by its budget.
+ALTER TABLE room ADD COLUMN shared_at INTEGER CONSTRAINT room_shared_at CHECK (shared_at IS NULL OR room_id = 0);
 
 -- A room above 2,000,000,000 is a lane beside the line of another: it has a site if that one does. The rule for sites was
 -- in the constraint of turn_url, which goes with its column.

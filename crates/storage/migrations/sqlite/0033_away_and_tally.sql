@@ -2,8 +2,8 @@
 ALTER TABLE waiting_token ADD COLUMN back_until INTEGER CONSTRAINT token_back_until CHECK (
     back_until IS NULL OR (status IN ('offered', 'active') AND back_until > deadline));
 
--- What became of all tokens of a room, also of those whose rows are removed; the activations are those of the tokens that
--- are there. What was the most was not counted before.
+-- What became of all tokens of a room, also of those whose rows are removed. Of a line that has begun, the tokens whose
+-- rows are there are counted, and what was the most is not known.
 ALTER TABLE room ADD COLUMN count_admitted INTEGER NOT NULL DEFAULT 0 CONSTRAINT room_count_admitted CHECK (count_admitted >= 0);
 ALTER TABLE room ADD COLUMN count_turns_passed INTEGER NOT NULL DEFAULT 0 CONSTRAINT room_count_turns_passed CHECK (count_turns_passed >= 0);
 ALTER TABLE room ADD COLUMN count_paid INTEGER NOT NULL DEFAULT 0 CONSTRAINT room_count_paid CHECK (count_paid >= 0);
@@ -27,3 +27,6 @@ UPDATE room SET (count_admitted, count_turns_passed, count_paid, count_left, cou
         count(*) FILTER (WHERE end_reason = 'removed'),
         count(*) FILTER (WHERE end_reason IN ('concert_over', 'room_closed'))
     FROM waiting_token WHERE waiting_token.room_id = room.room_id);
+ALTER TABLE room ADD COLUMN counted_from TEXT NOT NULL DEFAULT 'start' CONSTRAINT room_counted_from CHECK (
+    counted_from IN ('start', 'later'));
+UPDATE room SET counted_from = 'later' WHERE last_position > 0;

@@ -141,7 +141,7 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
         // A budget that is newer than the shares is followed within moments.
         "SELECT 'the rooms have ' || sum(r.allotment) || ' places of a budget of ' || h.house_budget
          FROM room h JOIN room r ON r.allotment > 0
-         WHERE h.room_id = 0 AND h.house_budget IS NOT NULL AND h.updated_at <= h.allotted_at
+         WHERE h.room_id = 0 AND h.house_budget IS NOT NULL AND h.updated_at <= h.shared_at
          GROUP BY h.house_budget HAVING sum(r.allotment) > h.house_budget",
     ),
     (

@@ -25,7 +25,11 @@ pub(super) struct LoadPlan {
     pub(super) debts: Vec<i64>,
     pub(super) debtors: Vec<Uuid>,
     pub(super) answers: Vec<[u8; 32]>,
+    /// Rooms whose rows are locked.
     pub(super) locked_rooms: Vec<i64>,
+    /// Those of them that are no lanes, if a command goes by all lanes beside its line: a lane is opened under the lock of
+    /// its general line's row.
+    pub(super) locked_before_lanes: Vec<i64>,
     /// Rooms that are joined, locked or not, and the number of positions for each.
     pub(super) joined_rooms: Vec<i64>,
     pub(super) joins: Vec<i32>,
@@ -131,6 +135,7 @@ impl LoadPlan {
         let counted = sorted(keys.counted.iter().map(|room| room.get()));
         let sharing = sorted(keys.sharing.iter().map(|room| room.get()));
         let locked_rooms = sorted(counted.iter().chain(&sharing).copied().chain(changed.rooms));
+        let is_before_lanes = |room: &i64| changed.wants_lanes && !RoomId::new(*room).is_lane();
         // If a room is named twice, the last limit holds, as in the model.
         let advanced: BTreeMap<RoomId, u32> = keys.advanced.iter().copied().collect();
         let mut joins: BTreeMap<RoomId, usize> = keys.demand.positions.clone();
@@ -189,6 +194,7 @@ impl LoadPlan {
             shares_house: keys.shares_house,
             sharing,
             counted,
+            locked_before_lanes: locked_rooms.iter().copied().filter(is_before_lanes).collect(),
             locked_rooms,
             locked_concerts,
             keys,
@@ -207,9 +213,12 @@ impl LoadPlan {
 }
 
 /// Rows that the commands change, which the keys name without saying whether they change.
+#[derive(Default)]
 struct Changed {
     users: Vec<Uuid>,
     rooms: Vec<i64>,
+    /// Whether a command goes by all lanes beside a line.
+    wants_lanes: bool,
     concerts: Vec<i64>,
     /// Rooms whose joins must wait, since a user is blocked there.
     blocked: Vec<i64>,
@@ -217,7 +226,7 @@ struct Changed {
 
 impl Changed {
     fn of(batch: &[Request]) -> Self {
-        let mut changed = Self { users: Vec::new(), rooms: Vec::new(), concerts: Vec::new(), blocked: Vec::new() };
+        let mut changed = Self::default();
         // As for `Footprint`: no row is locked for a command that is out of bounds.
         for request in batch.iter().filter(|request| request.command.check_bounds().is_ok()) {
             match &request.command {
@@ -248,7 +257,7 @@ impl Changed {
                     changed.rooms.push(room_id.general().get());
                 }
                 Command::StepLane { room_id, step } => {
-                    changed.rooms.extend(room_id.with_lanes().map(RoomId::get));
+                    changed.add_with_lanes(*room_id);
                     if let LaneStep::AddGuest { user_id } | LaneStep::RemoveGuest { user_id } = step {
                         changed.users.push(user_id.0);
                     }
@@ -260,12 +269,12 @@ impl Changed {
                 Command::RegisterFirst(_) => changed.rooms.push(RoomId::HOUSE.get()),
                 Command::SetRoom { room_id, .. } | Command::CloseRoom { room_id, .. } => {
                     changed.rooms.push(room_id.get());
-                    changed.rooms.extend(room_id.with_lanes().map(RoomId::get));
+                    changed.add_with_lanes(*room_id);
                 }
                 Command::RenewLine { room_id }
                 | Command::StepDraw { room_id, .. } => changed.rooms.push(room_id.get()),
                 Command::UpdateConcert { concert_id, .. } | Command::CancelConcert { concert_id, .. } => {
-                    changed.rooms.extend(RoomId::of_concert(*concert_id).with_lanes().map(RoomId::get));
+                    changed.add_with_lanes(RoomId::of_concert(*concert_id));
                     changed.concerts.push(concert_id.get());
                 }
                 Command::RefundConcert { concert_id, .. }
@@ -279,6 +288,12 @@ impl Changed {
             }
         }
         changed
+    }
+
+    /// Adds a general line and all lanes that there may be beside it.
+    fn add_with_lanes(&mut self, room: RoomId) {
+        self.rooms.extend(room.with_lanes().map(RoomId::get));
+        self.wants_lanes = true;
     }
 }
 

@@ -150,7 +150,7 @@ impl LoadedWorld {
             let takes_part = |(room, counts): &(RoomId, RoomCounts)| {
                 let has_share = || world.rooms.get(*room).and_then(|room| room.allotment).is_some_and(|n| n > 0);
                 plan.sharing.binary_search(&room.get()).is_ok()
-                    || (plan.shares_house && (*counts != RoomCounts::default() || has_share()))
+                    || (plan.shares_house && (counts.takes_places() || has_share()))
             };
             let now = counts.iter().map(|(room, (in_row, _))| (*room, in_row.plus(of(room))));
             world.sharing = now.filter(takes_part).collect();

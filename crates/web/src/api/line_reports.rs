@@ -4,8 +4,9 @@ use crate::edge::{
     auth::PublicRead, base_url::BaseUrl, extract::PathId, problem::HttpResult, reply::json, state::SharedState,
 };
 use axum::{extract::State, response::Response};
-use frontrow_domain::{id::RoomId, time::Time};
+use frontrow_domain::{id::RoomId, line::LaneKind, time::Time};
 use frontrow_service::line::SignedLineReport;
+use frontrow_signing::{LaneCounts, LineCounts};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -23,6 +24,17 @@ pub struct ReportBody {
     opens_at: Option<Time>,
     /// When its sale was over.
     closes_at: Option<Time>,
+    /// The general line.
+    #[serde(flatten)]
+    counts: CountsBody,
+    /// The lanes beside it, each with the same counts; none if there were none.
+    lanes: Vec<LaneCountsBody>,
+}
+
+/// What became of the tokens of one line.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LineCounts)]
+pub struct CountsBody {
     /// Tokens that had a place in the line: as many as ended in one of the ways below.
     #[schema(example = 12_000)]
     entered: i64,
@@ -68,6 +80,38 @@ pub struct ReportBody {
     overshoot: i64,
 }
 
+/// What became of the tokens of a lane.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LaneCounts)]
+pub struct LaneCountsBody {
+    /// Whom it was for.
+    lane: LaneKind,
+    /// Its tokens.
+    #[serde(flatten)]
+    counts: CountsBody,
+}
+
+impl From<LineCounts> for CountsBody {
+    fn from(counts: LineCounts) -> Self {
+        Self {
+            entered: counts.entered,
+            drawn: counts.drawn,
+            admitted: counts.admitted,
+            missed: counts.missed,
+            passed_over: counts.passed_over,
+            paid: counts.paid,
+            left: counts.left,
+            removed: counts.removed,
+            expired: counts.expired,
+            missed_out: counts.missed_out,
+            waiting_at_end: counts.waiting_at_end,
+            active_most: counts.active_most,
+            cap_most: counts.cap_most,
+            overshoot: counts.overshoot,
+        }
+    }
+}
+
 impl From<SignedLineReport> for ReportBody {
     fn from(SignedLineReport { claims, signed }: SignedLineReport) -> Self {
         Self {
@@ -75,29 +119,23 @@ impl From<SignedLineReport> for ReportBody {
             room_id: RoomId::new(claims.room),
             opens_at: claims.opens_at.map(Time::from_micros),
             closes_at: claims.closes_at.map(Time::from_micros),
-            entered: claims.entered,
-            drawn: claims.drawn,
-            admitted: claims.admitted,
-            missed: claims.missed,
-            passed_over: claims.passed_over,
-            paid: claims.paid,
-            left: claims.left,
-            removed: claims.removed,
-            expired: claims.expired,
-            missed_out: claims.missed_out,
-            waiting_at_end: claims.waiting_at_end,
-            active_most: claims.active_most,
-            cap_most: claims.cap_most,
-            overshoot: claims.overshoot,
+            counts: claims.counts.into(),
+            lanes: claims
+                .lanes
+                .into_iter()
+                .map(|LaneCounts { lane, counts }| LaneCountsBody { lane, counts: counts.into() })
+                .collect(),
         }
     }
 }
 
 /// The report of a line.
 ///
-/// Once the sale of the room is over and none of its tokens lives: how many entered, were drawn, came in and missed their
-/// turns, and whether more were ever inside than the cap allowed. Signed, so that anybody can verify it without a call. The
-/// counts are kept with the room, also when the rows of its tokens are removed. The house room's line is never over.
+/// Once the sale of the room has ended and no token of its line or of a lane lives: how many entered, were drawn, came in
+/// and missed their turns, and whether more were ever inside than the cap allowed. Signed, so that anybody can verify it
+/// without a call. The counts are kept with the room, also when the rows of its tokens are removed. A lane is in the report
+/// of its line. The line of the house room is never over; a sale that is opened again has another report after it. A line
+/// that began before tokens were counted has no report: `not_found`, with `what` `line_report`.
 #[utoipa::path(get, path = "/api/v1/rooms/{room_id}/line-report", tag = "queue", operation_id = "line_report",
     security(()), params(("room_id" = RoomId, Path, description = "The room: that of a concert has the concert's number")),
     responses((status = 200, description = "The report", body = ReportBody)))]

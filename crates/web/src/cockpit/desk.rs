@@ -38,7 +38,7 @@ use page::EntryLine;
 pub(super) use page::RoomForm;
 use serde::Serialize;
 pub(super) use settings::{FormPlace, FormView, set_room};
-pub(super) use words::{effect_id, opening_id};
+pub(super) use words::{effect_id, opening_id, opening_name};
 
 /// The routes of the pages.
 pub(super) fn routes() -> Router<SharedState> {

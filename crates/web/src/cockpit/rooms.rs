@@ -236,7 +236,7 @@ pub(super) fn path_of(id: RoomId) -> String {
 
 /// Who changed the settings of a room last, and what, in words.
 pub(super) async fn last_change(app: &SharedState, shell: &CockpitShell, id: RoomId) -> Option<(String, String)> {
-    let entry = app.office.audit_of("room", id, Page { after: None, limit: 1 }).await.ok()?.pop()?;
+    let entry = app.office.audit_of("room", id.general(), Page { after: None, limit: 1 }).await.ok()?.pop()?;
     let names = UserNames::of(app, [&entry].into_iter()).await;
     let EntryWords { who, what, .. } = EntryWords::of(shell, &entry, &|user| names.get(user), HOME_ZONE);
     Some((who, what))
@@ -288,19 +288,21 @@ pub(super) async fn show(
 ) -> HttpResult<Response> {
     let room = &line.room;
     let id = room.room_id;
-    let entries = app.office.audit_of("room", id, Page { after: None, limit: ROWS }).await?;
+    // What is done with a lane is an entry of its line.
+    let entries = app.office.audit_of("room", id.general(), Page { after: None, limit: ROWS }).await?;
     let is_cut = u32::try_from(entries.len()).is_ok_and(|len| len >= ROWS);
     let timeline = moments::lines_of_entries(app, &shell, entries).await;
     let facts = [
         ("orders-waiting", shell.number(&line.waiting)),
         ("orders-offered", shell.number(&line.offered)),
-        ("orders-in", format!("{} / {}", shell.number(&line.active), shell.number(&room.max_active))),
+        ("orders-in", format!("{} / {}", shell.number(&line.active), shell.number(&room.max_active_tokens()))),
         ("orders-rate-head", rate(&shell, room)),
         ("desk-opening", opening(&shell, line)),
         ("orders-highest", shell.number(&line.highest.0)),
         ("orders-message", room.message.clone().unwrap_or_else(|| "–".to_owned())),
     ];
-    let mut more = vec![Link::to(shell.t("orders-rooms"), "/operator/rooms"), log_of(&shell, &format!("room {id}"))];
+    let mut more =
+        vec![Link::to(shell.t("orders-rooms"), "/operator/rooms"), log_of(&shell, &format!("room {}", id.general()))];
     let mut tables = vec![told_waits(&shell, line)];
     match id.concert() {
         Some(concert) => {
@@ -317,7 +319,7 @@ pub(super) async fn show(
     if room.lane.is_none() {
         tables.extend(blocked(app, &shell, id).await?);
     }
-    if app.office.has_line_report(id).await.unwrap_or(false) {
+    if room.lane.is_none() && app.office.has_line_report(id).await? {
         let path = id.concert().map_or_else(|| paths::site_report(id), paths::line_report);
         more.push(Link::to(shell.t("report-link"), path));
     }

@@ -225,7 +225,13 @@ async fn report_of(app: &SharedState, on_sale: &ConcertOnSale) -> Option<String>
     let Concert { concert_id, room_id, .. } = on_sale.concert;
     let is_over = matches!(on_sale.state, SaleState::Closed | SaleState::Cancelled | SaleState::Over);
     // The page is shown without it if the counts cannot be read.
-    let has_report = is_over && app.office.has_line_report(room_id).await.unwrap_or(false);
+    if !is_over {
+        return None;
+    }
+    let has_report = app.office.has_line_report(room_id).await.unwrap_or_else(|error| {
+        tracing::debug!(%error, concert = %concert_id, "a page is shown without its report");
+        false
+    });
     has_report.then(|| paths::line_report(concert_id))
 }
 

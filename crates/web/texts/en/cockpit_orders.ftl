@@ -322,6 +322,7 @@ orders-lane-is-ended = Ended for new places
 orders-lane-of = Beside
 orders-lane-follows = A lane follows the settings of its line.
 orders-guests = Accounts that may join
+orders-guests-cut = Accounts that may join: { $n } of them. More are on the list.
 orders-guests-none = No account is on the list.
 orders-guests-since = Since
 orders-guest-add = Put an account on the list

@@ -311,6 +311,7 @@ orders-lane-is-ended = 새로 서지 못함
 orders-lane-of = 소속 대기열
 orders-lane-follows = 별도의 줄은 소속 대기열의 설정을 그대로 따릅니다.
 orders-guests = 이 줄에 설 수 있는 계정
+orders-guests-cut = 이 줄에 설 수 있는 계정: { $n }개만 보입니다. 명단에는 더 있습니다.
 orders-guests-none = 명단에 계정이 없습니다.
 orders-guests-since = 등록 시각
 orders-guest-add = 명단에 계정 넣기

@@ -361,7 +361,6 @@ async fn account(rng: &mut StdRng, office: &Fixture) -> (Caller, Command) {
     (caller, command)
 }
 
-/// A command about a second factor, or the role that has one.
 /// A sharing, or a change of what is shared.
 pub(super) fn sharing(rng: &mut StdRng) -> Request {
     let set = |room_id, change| Command::SetRoom { room_id, change, basis: None, reason: Some("a rush".to_owned()) };
@@ -369,10 +368,11 @@ pub(super) fn sharing(rng: &mut StdRng) -> Request {
     let command = match rng.random_range(0..12) {
         8 => {
             let share = LaneShare::try_from(rng.random_range(1..=50));
+            let reason = rng.random_bool(0.8).then(|| "a rush".to_owned());
             let step = match rng.random_range(0..3) {
-                0 => LaneStep::Open { share: share.unwrap() },
-                1 => LaneStep::Set { share: share.ok(), entry: None },
-                _ => LaneStep::Set { share: None, entry: Some(LaneEntry::Ended) },
+                0 => LaneStep::Open { share: share.unwrap(), reason },
+                1 => LaneStep::Set { share: share.ok(), entry: None, reason },
+                _ => LaneStep::Set { share: None, entry: Some(LaneEntry::Ended), reason },
             };
             Command::StepLane { room_id: of_lane, step }
         }
@@ -412,6 +412,7 @@ pub(super) fn sharing(rng: &mut StdRng) -> Request {
     Request { caller: Caller::System, command, idempotency: None }
 }
 
+/// A command about a second factor, or the role that has one.
 pub(super) async fn factor(rng: &mut StdRng, office: &Fixture) -> Request {
     let user_id = user(rng);
     let epoch = office.store.user(user_id).await.unwrap().map_or(0, |user| user.sign_in_epoch);

@@ -334,3 +334,17 @@ async fn tokens_of_an_older_file_keep_everything_and_may_end_with_their_concert(
     end("concert_over").unwrap();
     end("removed").unwrap();
 }
+
+#[tokio::test]
+async fn a_line_of_an_older_file_that_has_begun_is_not_counted_from_its_start() {
+    let (_folder, path) = older_file(
+        31,
+        "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
+             VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0), (2, 1, 'open', 0, 1, 0, 0, 0, 0);
+         UPDATE room SET last_position = 4 WHERE room_id = 2;",
+    );
+    let store = open(&path).unwrap();
+    let rooms = store.rooms().await.unwrap();
+    let is_counted: Vec<_> = rooms.iter().map(|room| (room.room_id.get(), room.is_counted_from_start())).collect();
+    assert_eq!(is_counted, [(0, true), (2, false)]);
+}

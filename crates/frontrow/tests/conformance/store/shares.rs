@@ -109,11 +109,20 @@ pub(super) async fn what_a_room_shares_is_read_back(office: &Fixture) {
     let own = rows.iter().find(|row| row.room_id == room).unwrap();
     assert_eq!((own.weight, own.allotment, own.max_active_tokens()), (weight, Some(3), 3));
     assert!(own.allotted_at > own.updated_at);
-    assert_eq!(rows[0].house_budget, Some(3));
+    let shared_at = rows[0].shared_at;
+    assert_eq!((rows[0].house_budget, shared_at, own.shared_at), (Some(3), Some(own.allotted_at), None));
     // Nothing is written if nothing changes.
     let command = Command::Share { scope: ShareScope::House, waiting: vec![(room, 1)] };
     let (_, changes) = office.batch(vec![frontrow_testkit::fixture::request(Caller::System, command)]).await;
     assert!(changes.rooms.is_empty());
+    // Only the sharing of the house's places says that they are those of its budget.
+    office.advance(5);
+    set_budget(office, Some(2)).await;
+    open_lane(office, HOUSE, LaneKind::Invitation, 10).await;
+    let house = async || office.store.line(HOUSE).await.unwrap().unwrap().room;
+    assert_eq!((house().await.shared_at, house().await.updated_at > shared_at.unwrap()), (shared_at, true));
+    share(office, &[(room, 1)]).await;
+    assert!(house().await.shared_at >= Some(house().await.updated_at));
 }
 
 async fn step(office: &Fixture, room_id: RoomId, step: LaneStep) {
@@ -122,7 +131,7 @@ async fn step(office: &Fixture, room_id: RoomId, step: LaneStep) {
 
 async fn open_lane(office: &Fixture, room: RoomId, kind: LaneKind, percent: i64) -> RoomId {
     let lane = room.lane(kind);
-    step(office, lane, LaneStep::Open { share: percent.try_into().unwrap() }).await;
+    step(office, lane, LaneStep::Open { share: percent.try_into().unwrap(), reason: None }).await;
     lane
 }
 
@@ -139,7 +148,7 @@ pub(super) async fn a_lane_is_a_room_beside_its_line_and_follows_it(office: &Fix
     set(office, room, RoomChange { max_active: Some(4), gate: Some(Gate::Paused), ..RoomChange::default() }).await;
     let row = read(lane).await;
     assert_eq!((row.max_active, row.gate, read(room).await.allotment), (4, Gate::Paused, Some(4)));
-    step(office, lane, LaneStep::Set { share: None, entry: Some(LaneEntry::Ended) }).await;
+    step(office, lane, LaneStep::Set { share: None, entry: Some(LaneEntry::Ended), reason: None }).await;
     assert_eq!(read(lane).await.lane.unwrap().entry, LaneEntry::Ended);
     // Numbers of sites go on beside those of lanes.
     let site = RoomSite { name: "Shop".to_owned(), turn_url: "https://shop.example.com/".parse().unwrap() };

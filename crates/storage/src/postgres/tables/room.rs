@@ -30,7 +30,7 @@ macro_rules! columns {
         "room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, \
          updated_at, fence, opens_at, closes_at, site_name, turn_url, draw_phase, draw_last, draw_entries, draw_placed, \
          draw_placed_entry, weight, house_budget, allotment, rate_share, allotted_at, lane_share, lane_entry, \
-         peak_passed_over, peak_active, peak_cap, peak_overshoot"
+         peak_passed_over, peak_active, peak_cap, peak_overshoot, counted_from, shared_at"
     };
 }
 
@@ -73,7 +73,9 @@ fn read(row: &mut Columns<'_>) -> Result<Room, Error> {
             active: row.value()?,
             cap: row.value()?,
             overshoot: row.value()?,
+            counted_from: row.word()?,
         },
+        shared_at: row.time_or_none()?,
     })
 }
 
@@ -120,6 +122,22 @@ const LOCK: Statement = Statement {
 const LOCK_HOUSE: Statement =
     Statement { sql: "SELECT room_id FROM room WHERE room_id = 0 FOR NO KEY UPDATE", types: &[] };
 
+/// A batch that goes by all lanes beside a line waits here for one that opens a lane, so that the next statement sees the
+/// lane: it would not see a row that came while it waited.
+const LOCK_BEFORE_LANES: Statement = Statement {
+    sql: "SELECT room_id FROM room WHERE room_id = ANY($1) ORDER BY room_id FOR NO KEY UPDATE",
+    types: &[IDS],
+};
+
+/// The same rooms as [`LOCK_BEFORE_LANES`], and those of [`LOCK_SHARING`] that are no lanes: rows are locked by ascending
+/// key in whatever statement.
+const LOCK_SHARING_BEFORE_LANES: Statement = Statement {
+    sql: "SELECT room_id FROM room WHERE room_id = ANY($1) OR (room_id <= 2000000000 AND room_id IN (
+              SELECT room_id FROM room WHERE active > 0 OR offered > 0 OR allotment > 0 ORDER BY room_id LIMIT $2))
+          ORDER BY room_id FOR NO KEY UPDATE",
+    types: &[IDS, NUMBER],
+};
+
 /// The same rooms as [`LOCK`], and those that have a share of the house's budget or whose tokens take places: a room that
 /// is not among them gets a place only by a batch that has locked the house room.
 const LOCK_SHARING: Statement = Statement {
@@ -147,6 +165,13 @@ pub(crate) fn lock<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
     };
     if !plan.sharing.is_empty() {
         loads.add(&LOCK_HOUSE, [], |_, _| Ok(()));
+    }
+    if !plan.locked_before_lanes.is_empty() {
+        if plan.shares_house {
+            loads.add(&LOCK_SHARING_BEFORE_LANES, [&plan.locked_before_lanes, &SHARING_MAX], |_, _| Ok(()));
+        } else {
+            loads.add(&LOCK_BEFORE_LANES, [&plan.locked_before_lanes], |_, _| Ok(()));
+        }
     }
     if plan.shares_house {
         loads.add(&LOCK_SHARING, [&plan.locked_rooms, &SHARING_MAX], take);
@@ -260,18 +285,19 @@ const UPDATE: Statement = Statement {
                   house_budget = k.house_budget, allotment = k.allotment, rate_share = k.rate_share,
                   allotted_at = k.allotted_at, lane_share = k.lane_share, lane_entry = k.lane_entry,
                   peak_passed_over = k.peak_passed_over, peak_active = k.peak_active, peak_cap = k.peak_cap,
-                  peak_overshoot = k.peak_overshoot
+                  peak_overshoot = k.peak_overshoot, counted_from = k.counted_from, shared_at = k.shared_at
               FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-                  $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32) AS k (id, max_active, admit_per_minute, gate, message, cursor,
+                  $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34) AS k (id, max_active, admit_per_minute, gate, message, cursor,
                   epoch, no_show_ppm, credit_ppm, credit_at, fence, opens_at, closes_at, site_name, turn_url, updated_at,
                   draw_phase, draw_last, draw_entries, draw_placed, draw_placed_entry, weight, house_budget, allotment,
                   rate_share, allotted_at, lane_share, lane_entry,
-                  peak_passed_over, peak_active, peak_cap, peak_overshoot)
+                  peak_passed_over, peak_active, peak_cap, peak_overshoot, counted_from, shared_at)
               WHERE r.room_id = k.id RETURNING 1
-          ) SELECT all_found(count(*), $33) FROM done",
+          ) SELECT all_found(count(*), $35) FROM done",
     types: &[
         IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, TIMES, IDS, TIMES, TIMES, TEXTS, TEXTS, TIMES, TEXTS, IDS,
-        IDS, IDS, IDS, IDS, IDS, IDS, IDS, TIMES, IDS, TEXTS, IDS, IDS, IDS, IDS, NUMBER,
+        IDS, IDS, IDS, IDS, IDS, IDS, IDS, TIMES, IDS, TEXTS, IDS, IDS, IDS, IDS, TEXTS, TIMES,
+        NUMBER,
     ],
 };
 
@@ -279,12 +305,13 @@ const INSERT: Statement = Statement {
     sql: "INSERT INTO room (room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm,
               credit_ppm, credit_at, fence, opens_at, closes_at, site_name, turn_url, updated_at, draw_phase, draw_last,
               draw_entries, draw_placed, draw_placed_entry, weight, house_budget, allotment, rate_share, allotted_at,
-              lane_share, lane_entry, peak_passed_over, peak_active, peak_cap, peak_overshoot)
+              lane_share, lane_entry, peak_passed_over, peak_active, peak_cap, peak_overshoot, counted_from,
+              shared_at)
           SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-              $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)",
+              $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)",
     types: &[
         IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, TIMES, IDS, TIMES, TIMES, TEXTS, TEXTS, TIMES, TEXTS, IDS,
-        IDS, IDS, IDS, IDS, IDS, IDS, IDS, TIMES, IDS, TEXTS, IDS, IDS, IDS, IDS,
+        IDS, IDS, IDS, IDS, IDS, IDS, IDS, TIMES, IDS, TEXTS, IDS, IDS, IDS, IDS, TEXTS, TIMES,
     ],
 };
 
@@ -321,6 +348,8 @@ fn bind(rows: Rows<'_, Room>) -> Rows<'_, Room> {
         .column(|row| row.peaks.active)
         .column(|row| row.peaks.cap)
         .column(|row| row.peaks.overshoot)
+        .column(|row| row.peaks.counted_from.word())
+        .column(|row| micros(row.shared_at))
 }
 
 const SET_POSITION: Statement =

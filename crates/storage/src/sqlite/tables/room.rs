@@ -21,7 +21,7 @@ macro_rules! columns {
         "room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, \
          updated_at, fence, opens_at, closes_at, site_name, turn_url, draw_phase, draw_last, draw_entries, draw_placed, \
          draw_placed_entry, weight, house_budget, allotment, rate_share, allotted_at, lane_share, lane_entry, \
-         peak_passed_over, peak_active, peak_cap, peak_overshoot"
+         peak_passed_over, peak_active, peak_cap, peak_overshoot, counted_from, shared_at"
     };
 }
 
@@ -64,7 +64,9 @@ fn read(row: &mut Columns<'_>) -> Result<Room> {
             active: row.value()?,
             cap: row.value()?,
             overshoot: row.value()?,
+            counted_from: row.word()?,
         },
+        shared_at: row.time_or_none()?,
     })
 }
 
@@ -112,6 +114,8 @@ fn execute(statement: &mut Statement<'_>, room: &Room) -> Result<usize> {
         room.peaks.active,
         room.peaks.cap,
         room.peaks.overshoot,
+        room.peaks.counted_from.word(),
+        micros(room.shared_at),
     ])
 }
 
@@ -233,14 +237,14 @@ const UPDATE: &str =
          closes_at = ?14, site_name = ?15, turn_url = ?16, draw_phase = ?17, draw_last = ?18, draw_entries = ?19,
          draw_placed = ?20, draw_placed_entry = ?21, weight = ?22, house_budget = ?23, allotment = ?24, rate_share = ?25,
          allotted_at = ?26, lane_share = ?27, lane_entry = ?28, peak_passed_over = ?29, peak_active = ?30,
-         peak_cap = ?31, peak_overshoot = ?32
+         peak_cap = ?31, peak_overshoot = ?32, counted_from = ?33, shared_at = ?34
      WHERE room_id = ?1";
 
 const INSERT: &str = concat!(
     "INSERT INTO room (",
     columns!(),
     ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-     ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)"
+     ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)"
 );
 
 /// `highest` are the highest positions in the database.

@@ -16,7 +16,8 @@ import { fill } from "../../words.js";
  * @property {number} room_id
  * @property {string} version
  * @property {"open" | "paused"} gate
- * @property {number} max_active
+ * @property {number} max_active the cap
+ * @property {number} places how many may be inside just now: by the cap, and by the room's share
  * @property {number | null} admit_per_minute
  * @property {string | null} message
  * @property {number} waiting
@@ -177,8 +178,8 @@ export function fills(screen, manner) {
     offered: fill(words["offered"], { n: number(room.offered), missed: number(room.missed + room.dormant) }),
     told: toldWords(room.told, words),
     active: number(room.active),
-    cap: number(room.max_active),
-    idle: fill(words["idle"], { n: number(Math.max(0, room.max_active - room.active)) }),
+    cap: number(room.places),
+    idle: fill(words["idle"], { n: number(Math.max(0, room.places - room.active)) }),
     admitted: number(rates.admitted_per_minute),
     rate: rate === null ? (words["no_rate"] ?? "") : fill(words["rate"], { n: number(rate) }),
     sold: number(seats.sold),

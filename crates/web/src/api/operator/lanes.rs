@@ -19,6 +19,8 @@ use frontrow_domain::{
     command::{Idempotency, LaneStep},
     id::{RoomId, UserId},
     line::{LaneEntry, LaneGuest, LaneKind, LaneShare},
+    policy::STATUS_REASON_LEN_MAX,
+    text::checked_text,
     time::Time,
     user::{Caller, User},
 };
@@ -35,6 +37,11 @@ pub struct LaneDraft {
     /// Its part of the room's places and turns while all of the room's lines are in demand, in per cent. The lanes of a
     /// line have 50 together at most.
     share_percent: LaneShare,
+    /// Why, for the audit log, 1 to 500 characters. A new lane has one, and so has one that is opened again with another
+    /// share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "The sponsor's guests come.")]
+    reason: Option<String>,
 }
 
 /// The changes of a lane; omitted fields stay.
@@ -48,6 +55,11 @@ pub struct LanePatch {
     /// the lane keep their places, and what they do not need is the general line's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     entry: Option<LaneEntry>,
+    /// Why, for the audit log, 1 to 500 characters. A change that takes something from buyers has one: another share, or
+    /// the end for new tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "Fewer guests come than invited.")]
+    reason: Option<String>,
 }
 
 /// An account for the list of a lane: by its id or by its e-mail address.
@@ -107,7 +119,9 @@ pub(in crate::api) async fn open(
     JsonBody(body): OperatorJsonBody<LaneDraft>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/rooms/{id}/lanes", &[&room_id], &body)?;
-    let done = app.office.open_lane(caller, (room_id, body.kind), body.share_percent, key).await?;
+    let LaneDraft { kind, share_percent, reason } = body;
+    let reason = checked_reason(reason)?;
+    let done = app.office.open_lane(caller, (room_id, kind), share_percent, reason, key).await?;
     Ok(replayed((StatusCode::CREATED, json(&RoomShape::from(done.value))).into_response(), done.replay))
 }
 
@@ -125,7 +139,9 @@ pub(in crate::api) async fn set(
     JsonBody(body): OperatorJsonBody<LanePatch>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::PATCH, "/operator/rooms/{id}/lane", &[&room_id], &body)?;
-    let done = app.office.set_lane(caller, room_id, (body.share_percent, body.entry), key).await?;
+    let LanePatch { share_percent, entry, reason } = body;
+    let reason = checked_reason(reason)?;
+    let done = app.office.set_lane(caller, room_id, (share_percent, entry), reason, key).await?;
     Ok(replayed(json(&RoomShape::from(done.value)), done.replay))
 }
 
@@ -183,6 +199,10 @@ pub(in crate::api) async fn remove_guest(
     let key = key.bind(caller, &Method::POST, "/operator/rooms/{id}/guests/removals", &[&room_id], &body)?;
     let user_id = user_named(&app, &body).await?;
     change_list(&app, caller, room_id, LaneStep::RemoveGuest { user_id }, key).await
+}
+
+fn checked_reason(reason: Option<String>) -> HttpResult<Option<String>> {
+    Ok(reason.map(|reason| checked_text("reason", &reason, STATUS_REASON_LEN_MAX)).transpose()?)
 }
 
 async fn change_list(

@@ -1,7 +1,10 @@
 //! The forms about a concert: their fields, how these are read, and what is wrong with each.
 
 use crate::{
-    cockpit::{desk::opening_id, shell::CockpitShell},
+    cockpit::{
+        desk::{opening_id, opening_name},
+        shell::CockpitShell,
+    },
     edge::form::{FieldFault, FormFields},
     html::{figures, forms::FormNotice},
 };
@@ -36,14 +39,6 @@ pub(super) enum StageInput {
     Room,
     /// The order of the tokens that come before the opening.
     Opening,
-}
-
-/// The value of a choice of the order.
-pub(super) const fn opening_name(order: OpeningOrder) -> &'static str {
-    match order {
-        OpeningOrder::Draw => "draw",
-        OpeningOrder::FirstCome => "first_come",
-    }
 }
 
 /// Where the buyers of a concert shall wait.

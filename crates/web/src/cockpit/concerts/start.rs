@@ -10,12 +10,16 @@ use super::{
     draft::{SALE, WHAT},
     form::{
         GRADE, NUMBERS, OPENING, PLACES, RATE, ROOM, ROWS, RoomWish, SEAT_PRICE, SECTION, StageFaults, StagePage,
-        StageReader, StageSpec, StageStep, group, opening_name,
+        StageReader, StageSpec, StageStep, group,
     },
     path_of, refused, steps_of,
 };
 use crate::{
-    cockpit::{desk::effect_id, seats::plan_fault_words, shell::CockpitShell},
+    cockpit::{
+        desk::{effect_id, opening_name},
+        seats::plan_fault_words,
+        shell::CockpitShell,
+    },
     edge::{
         auth::OperatorOnly,
         extract::PathId,

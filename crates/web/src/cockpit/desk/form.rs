@@ -1,5 +1,6 @@
 //! The form of a room's settings: what was typed, what of it is a change, and what of it cannot be.
 
+use super::words;
 use crate::{
     edge::{
         form::{FieldFault, FormFields},
@@ -21,6 +22,7 @@ const MESSAGE_LEN_MAX: usize = 500;
 /// The settings of a room as the form writes them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::cockpit) struct Settings {
+    /// The cap, and not the share of the moment: a form that comes back lowers no cap.
     pub(in crate::cockpit) cap: String,
     /// Empty for no limit.
     pub(in crate::cockpit) rate: String,
@@ -31,17 +33,14 @@ pub(in crate::cockpit) struct Settings {
 impl Settings {
     /// The order as the form names it.
     pub(in crate::cockpit) const fn opening_name(&self) -> &'static str {
-        match self.opening {
-            OpeningOrder::Draw => "draw",
-            OpeningOrder::FirstCome => "first_come",
-        }
+        words::opening_name(self.opening)
     }
 }
 
 impl From<&Room> for Settings {
     fn from(room: &Room) -> Self {
         Self {
-            cap: room.max_active_tokens().to_string(),
+            cap: room.max_active.to_string(),
             rate: room.admit_per_minute.map(|rate| rate.to_string()).unwrap_or_default(),
             message: room.message.clone().unwrap_or_default(),
             opening: room.draw.opening_order(),

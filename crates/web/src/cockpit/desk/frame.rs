@@ -50,7 +50,10 @@ struct RoomFrame<'a> {
     room_id: i64,
     version: String,
     gate: Gate,
+    /// The cap, which the form has.
     max_active: i64,
+    /// How many tokens may be active just now: by the cap, and by the room's share.
+    places: i64,
     admit_per_minute: Option<i64>,
     message: Option<&'a str>,
     waiting: i64,
@@ -295,7 +298,8 @@ impl<'a> From<&'a SaleScreen> for ScreenFrame<'a> {
                 room_id: room.room_id.get(),
                 version: version_of(room.updated_at),
                 gate: room.gate,
-                max_active: room.max_active_tokens(),
+                max_active: room.max_active,
+                places: room.max_active_tokens(),
                 admit_per_minute: room.admit_per_minute,
                 message: room.message.as_deref(),
                 waiting: shown.waiting,

@@ -34,7 +34,7 @@ pub(super) fn effect(setting: &Occasion<'_>, preview: &RoomPreview, (active, wai
     let hour = |span: Option<Span>| span.filter(|span| *span < FAR).map(|span| words::hour(now.plus(span), zone));
     match (&preview.as_it_is, &preview.as_changed) {
         // What is said at once says it.
-        (_, Err(_)) if after.gate == Gate::Paused || after.max_active <= 0 => {}
+        (_, Err(_)) if after.gate == Gate::Paused || after.max_active_tokens() <= 0 => {}
         (_, Err(unknown)) => {
             let id = if preview.concert.is_some() { "desk-effect-unknown" } else { "desk-effect-line-unknown" };
             said.push(shell.t1(id, "why", words::unknown(shell, reason_of(*unknown))));
@@ -63,10 +63,11 @@ fn at_once(shell: &Shell, (before, after): (&Room, &Room), (active, waiting): (i
     if after.gate == Gate::Paused || after.max_active <= 0 {
         return Some(shell.t("desk-effect-paused"));
     }
-    if after.max_active < active {
-        return Some(shell.t2("desk-effect-fewer", "n", active, "cap", after.max_active));
+    let places = after.max_active_tokens();
+    if places < active {
+        return Some(shell.t2("desk-effect-fewer", "n", active, "cap", places));
     }
-    let free = |room: &Room| room.max_active.saturating_sub(active).max(0);
+    let free = |room: &Room| room.max_active_tokens().saturating_sub(active).max(0);
     let was_free = if before.gate == Gate::Paused { 0 } else { free(before) };
     let more = free(after).saturating_sub(was_free).min(waiting);
     (more > 0).then(|| shell.t1("desk-effect-more", "n", more))
@@ -87,6 +88,24 @@ mod tests {
     fn forecast(sold_out: Option<i64>, line_empty: Option<i64>) -> Forecast {
         let span = |minutes: i64| Span::from_secs(minutes * MINUTE);
         Forecast { sold_out_in: sold_out.map(span), line_empty_in: line_empty.map(span), reach_ppm: None }
+    }
+
+    #[test]
+    fn a_higher_cap_lets_no_more_in_than_the_rooms_share() {
+        // Given 70 inside, and a share of 80 places under a cap of 200.
+        let shell = Shell::of_test(Language::English).unwrap();
+        let now = Time::from_micros(1_795_964_400_000_000);
+        let before = Room { allotment: Some(80), ..Room::new(RoomId::HOUSE, 200, now) };
+        let said = |max_active, active| {
+            let after = RoomChange { max_active: Some(max_active), ..RoomChange::default() }.applied(&before);
+            at_once(&shell, (&before, &after), (active, 50))
+        };
+        // Then only a cap below the share is felt, and one of 0 stops the line.
+        assert_eq!(said(300, 70), None);
+        assert_eq!(said(90, 70), None);
+        let fewer = "The 70 inside stay; no turns are offered until they’re fewer than 60.";
+        assert_eq!(said(60, 70).as_deref(), Some(fewer));
+        assert_eq!(said(0, 70).as_deref(), Some("No new turns are offered."));
     }
 
     #[test]

@@ -9,6 +9,14 @@ use frontrow_domain::{
 };
 use serde_json::{Map, Value, json};
 
+/// The value of a choice of the order, as the forms have it.
+pub(in crate::cockpit) const fn opening_name(opening: OpeningOrder) -> &'static str {
+    match opening {
+        OpeningOrder::Draw => "draw",
+        OpeningOrder::FirstCome => "first_come",
+    }
+}
+
 /// The id of the name of an order.
 pub(in crate::cockpit) const fn opening_id(opening: OpeningOrder) -> &'static str {
     match opening {

@@ -77,11 +77,10 @@ fn lanes_table(app: &SharedState, shell: &CockpitShell, room: RoomId) -> RowTabl
     let lanes = app.office.lanes_of(room);
     let rows = lanes.iter().filter_map(|row| {
         let LaneOf { kind, share, entry, .. } = row.lane?;
-        let places = row.allotment.unwrap_or(row.max_active);
         Some(vec![
             Cell::link(shell.t(kind_id(kind)), path_of(row.room_id)),
             Cell::figure(shell.t1("orders-percent", "n", share.percent())),
-            Cell::figure(shell.number(&places)),
+            Cell::figure(shell.number(&row.max_active_tokens())),
             Cell::text(shell.t(entry_id(entry))),
         ])
     });
@@ -95,7 +94,10 @@ fn lanes_table(app: &SharedState, shell: &CockpitShell, room: RoomId) -> RowTabl
 
 /// The accounts on the list of a lane.
 async fn guests_table(app: &SharedState, shell: &CockpitShell, lane: RoomId) -> HttpResult<RowTable> {
-    let guests = app.office.lane_guests(lane, Page { after: None, limit: ROWS }).await?;
+    let mut guests = app.office.lane_guests(lane, Page { after: None, limit: ROWS.saturating_add(1) }).await?;
+    let most = usize::try_from(ROWS).unwrap_or(usize::MAX);
+    let is_cut = guests.len() > most;
+    guests.truncate(most);
     let rows = guests.into_iter().map(|(guest, user)| {
         let (name, email) =
             user.map_or_else(|| (guest.user_id.to_string(), String::new()), |user| (user.name, user.email));
@@ -106,7 +108,7 @@ async fn guests_table(app: &SharedState, shell: &CockpitShell, lane: RoomId) -> 
         ]
     });
     Ok(RowTable {
-        caption: shell.t("orders-guests"),
+        caption: if is_cut { shell.t1("orders-guests-cut", "n", most) } else { shell.t("orders-guests") },
         heads: heads(shell, ["orders-name", "orders-guest-email", "orders-guests-since"]),
         rows: rows.collect(),
         none: shell.t("orders-guests-none"),
@@ -155,6 +157,11 @@ impl LaneAct {
         }
     }
 
+    /// Whether the act takes something from buyers: from the general line, or from the guests of the lane.
+    const fn asks_reason(self) -> bool {
+        matches!(self, Self::Open | Self::Share | Self::End)
+    }
+
     async fn page(self, app: &SharedState, shell: CockpitShell, id: RoomId) -> HttpResult<ActPage> {
         let room = app.office.room(id).await?.room;
         let about = Link::to(name_of(&shell, &room), path_of(id));
@@ -180,7 +187,7 @@ impl LaneAct {
             Self::End | Self::Reopen => page,
         };
         page.choice = choice;
-        Ok(page)
+        Ok(if self.asks_reason() { page.with_reason("orders-reason-log") } else { page })
     }
 
     async fn form(self, visit: ActVisit<RoomId>) -> HttpResult<Response> {
@@ -191,19 +198,27 @@ impl LaneAct {
         let mut page = self.page(&visit.app, visit.shell.clone(), visit.id).await?;
         let (office, caller, id) = (&visit.app.office, visit.caller, visit.id);
         let key = visit.key(&fields, &format!("/operator/rooms/{{id}}/{}", self.last()))?;
+        let reason = if self.asks_reason() { page.reason(&fields) } else { None };
         let outcome: Result<(), Problem> = match self {
             Self::Open => {
                 let kind = kind_in(&mut page, &fields);
-                let (Some(kind), Some(share)) = (kind, share_in(&mut page, &fields)) else { return page.answer() };
-                office.open_lane(caller, (id, kind), share, key).await.map(|_| ()).map_err(Problem::from)
+                let (Some(kind), Some(share), Some(_)) = (kind, share_in(&mut page, &fields), &reason) else {
+                    return page.answer();
+                };
+                office.open_lane(caller, (id, kind), share, reason, key).await.map(|_| ()).map_err(Problem::from)
             }
             Self::Share => {
-                let Some(share) = share_in(&mut page, &fields) else { return page.answer() };
-                office.set_lane(caller, id, (Some(share), None), key).await.map(|_| ()).map_err(Problem::from)
+                let (Some(share), Some(_)) = (share_in(&mut page, &fields), &reason) else { return page.answer() };
+                office.set_lane(caller, id, (Some(share), None), reason, key).await.map(|_| ()).map_err(Problem::from)
             }
-            Self::End | Self::Reopen => {
-                let entry = if self == Self::End { LaneEntry::Ended } else { LaneEntry::Open };
-                office.set_lane(caller, id, (None, Some(entry)), key).await.map(|_| ()).map_err(Problem::from)
+            Self::End => {
+                let Some(_) = &reason else { return page.answer() };
+                let entry = Some(LaneEntry::Ended);
+                office.set_lane(caller, id, (None, entry), reason, key).await.map(|_| ()).map_err(Problem::from)
+            }
+            Self::Reopen => {
+                let entry = Some(LaneEntry::Open);
+                office.set_lane(caller, id, (None, entry), None, key).await.map(|_| ()).map_err(Problem::from)
             }
             Self::AddGuest | Self::RemoveGuest => {
                 let Some(user_id) = user_in(&visit.app, &mut page, &fields).await? else { return page.answer() };

@@ -17,8 +17,9 @@ use crate::{
 };
 use askama::Template;
 use axum::{Router, extract::State, http::HeaderMap, response::Response, routing::get};
-use frontrow_domain::{id::ConcertId, time::Time};
+use frontrow_domain::{id::ConcertId, line::LaneKind, time::Time};
 use frontrow_service::line::SignedLineReport;
+use frontrow_signing::{LaneCounts, LineCounts};
 
 /// The routes of reports.
 pub(super) fn routes() -> Router<SharedState> {
@@ -35,14 +36,50 @@ struct CountedFact {
     count: String,
 }
 
+/// A line with its counts.
+#[derive(Debug)]
+struct CountedLine {
+    id: &'static str,
+    heading: String,
+    /// Whether any activation exceeded the cap.
+    verdict: String,
+    facts: Vec<CountedFact>,
+}
+
+impl CountedLine {
+    fn new(shell: &Shell, (id, heading): (&'static str, &str), counts: &LineCounts) -> Self {
+        let facts = [
+            ("report-entered", counts.entered),
+            ("report-drawn", counts.drawn),
+            ("report-admitted", counts.admitted),
+            ("report-paid", counts.paid),
+            ("report-missed", counts.missed),
+            ("report-passed-over", counts.passed_over),
+            ("report-left", counts.left),
+            ("report-removed", counts.removed),
+            ("report-expired", counts.expired),
+            ("report-missed-out", counts.missed_out),
+            ("report-waiting", counts.waiting_at_end),
+            ("report-active-most", counts.active_most),
+            ("report-cap-most", counts.cap_most),
+            ("report-overshoot", counts.overshoot),
+        ];
+        let facts = facts.map(|(name, count)| CountedFact { name: shell.t(name), count: shell.number(&count) });
+        let verdict = match counts.overshoot {
+            0 => shell.t("report-kept"),
+            beyond => shell.t1("report-broken", "n", beyond),
+        };
+        Self { id, heading: shell.t(heading), verdict, facts: facts.into() }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "waiting/report.html")]
 struct ReportPage {
     shell: Shell,
     head: PlaceHead,
-    /// Whether any activation exceeded the cap.
-    verdict: String,
-    facts: Vec<CountedFact>,
+    /// The general line, and the lanes beside it.
+    lines: Vec<CountedLine>,
     closed: Option<String>,
     signed: String,
     /// Where programs get it.
@@ -54,32 +91,20 @@ struct ReportPage {
 impl ReportPage {
     fn new(shell: Shell, head: PlaceHead, report: SignedLineReport, zone: &str, back: String) -> Self {
         let SignedLineReport { claims, signed } = report;
-        let facts = [
-            ("report-entered", claims.entered),
-            ("report-drawn", claims.drawn),
-            ("report-admitted", claims.admitted),
-            ("report-paid", claims.paid),
-            ("report-missed", claims.missed),
-            ("report-passed-over", claims.passed_over),
-            ("report-left", claims.left),
-            ("report-removed", claims.removed),
-            ("report-expired", claims.expired),
-            ("report-missed-out", claims.missed_out),
-            ("report-waiting", claims.waiting_at_end),
-            ("report-active-most", claims.active_most),
-            ("report-cap-most", claims.cap_most),
-            ("report-overshoot", claims.overshoot),
-        ];
-        let facts = facts.map(|(name, count)| CountedFact { name: shell.t(name), count: shell.number(&count) });
-        let verdict = match claims.overshoot {
-            0 => shell.t("report-kept"),
-            beyond => shell.t1("report-broken", "n", beyond),
-        };
+        let general = CountedLine::new(&shell, ("counts", "report-counts"), &claims.counts);
+        let lanes = claims.lanes.iter().map(|LaneCounts { lane, counts }| {
+            let names = match lane {
+                LaneKind::Invitation => ("counts-invitation", "report-counts-invitation"),
+                LaneKind::Accessibility => ("counts-accessibility", "report-counts-accessibility"),
+            };
+            CountedLine::new(&shell, names, counts)
+        });
+        let lines = std::iter::once(general).chain(lanes).collect();
         let closed = claims
             .closes_at
             .map(|at| shell.t1("report-closed", "when", shell.exact_moment(&Time::from_micros(at), zone)));
         let source = format!("/api/v1/rooms/{}/line-report", claims.room);
-        Self { head, verdict, facts: facts.into(), closed, signed, source, back, shell }
+        Self { head, lines, closed, signed, source, back, shell }
     }
 }
 
@@ -113,7 +138,7 @@ async fn of_site(
     PathText(room): PathText,
     headers: HeaderMap,
 ) -> HttpResult<Response> {
-    let room = enter::room_named(&room).filter(|room| room.is_of_site());
+    let room = enter::room_named(&room).filter(|room| room.is_of_site() && !room.is_lane());
     let room = room.ok_or_else(|| Problem::new(&codes::NOT_FOUND))?;
     let shell = shell.at(paths::site_report(room));
     let request = SharedRequest { app: &app, shell: &shell, base: &base, headers: &headers, client };
