@@ -36,3 +36,31 @@ impl Positions {
         Some(runs.into_iter().flatten().map(Position))
     }
 }
+
+/// A number for each of some ascending positions: how far the position is behind the one before, and the number.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ByPosition(Vec<(u64, i64)>);
+
+impl ByPosition {
+    pub(crate) fn of(numbers: impl Iterator<Item = (Position, i64)>) -> Self {
+        let mut before = 0;
+        let apart = |(Position(position), number)| {
+            let gap = u64::try_from(position - before).ok()?;
+            before = position;
+            Some((gap, number))
+        };
+        Self(numbers.filter_map(apart).collect())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Position, i64)> {
+        let mut before = 0_i64;
+        self.0.iter().map(move |(gap, number)| {
+            before = before.saturating_add(i64::try_from(*gap).unwrap_or(i64::MAX));
+            (Position(before), *number)
+        })
+    }
+}

@@ -80,7 +80,7 @@ pub(crate) struct LineRecord {
 
 /// Why a record is of no use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum UselessRecord {
+pub(crate) enum UselessRecord {
     #[error("its line has been renewed since")]
     OtherEpoch,
     #[error("it is too old")]
@@ -178,7 +178,8 @@ impl TakenUp {
         }
     }
 
-    fn from_saved(saved: &SavedLineRecord, line: &Line, outages: &Outages) -> Result<Self, UselessRecord> {
+    /// What this record says of a line that is taken up from its rows.
+    pub(crate) fn from_saved(saved: &SavedLineRecord, line: &Line, outages: &Outages) -> Result<Self, UselessRecord> {
         if saved.epoch != line.room.epoch {
             return Err(UselessRecord::OtherEpoch);
         }

@@ -37,6 +37,7 @@ use frontrow_domain::{
     time::{Span, Time},
 };
 use live::Live;
+pub(crate) use lowest::LowestToldWaits;
 use lowest::{LowestTold, SettingsNumber};
 use outlook::ToldForecast;
 pub(crate) use record::{RECORDED_POSITIONS, RecordAge, RecordedReturns, ViewRecord};

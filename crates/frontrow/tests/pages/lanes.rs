@@ -1,6 +1,6 @@
 //! Lanes: the sentence on every waiting page, and the forms of operators for budgets, weights, lanes and their guests.
 
-use crate::support::{browser, hidden, key, new_key, says};
+use crate::support::{browser, hidden, key, new_key, says, shown};
 use frontrow_testkit::{Browser, Server, eventually, id, items};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -34,6 +34,12 @@ async fn every_waiting_page_says_in_one_sentence_what_lanes_there_are() {
     let both = "Invited guests have a line of their own with 20% of the places, and visitors with accessibility needs one \
                 with 10%; places that one line doesn’t need go to the others.";
     says(&Browser::at(&server).open(&of_buyer).await, &[both], &[]);
+    // The concert's own page says it to all visitors.
+    eventually("the page is made anew", async || {
+        let page = Browser::at(&server).open(&hall.path()).await;
+        shown(&page).contains(both).then_some(())
+    })
+    .await;
     // The guest's own place is found from the concert.
     assert_eq!(guest.open(&path).await.leads_to(), of_guest.split('?').next().unwrap());
     server.close().await;

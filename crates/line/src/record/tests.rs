@@ -146,7 +146,7 @@ fn silent_tokens_are_silent_until_they_are_seen_and_the_others_count_as_just_see
 
 #[test]
 fn told_waits_do_not_bind_a_line_whose_share_is_another_since() {
-    let (model, view) = crate::view::tests::room_of(0, 50);
+    let (model, view) = crate::view::tests::room_of(30, 50);
     let now = START.plus(seconds(1));
     view.note_told(Position(40), ToldWait { p50: seconds(100), p90: seconds(200) }, now);
     let record = saved(&view, &[], now);

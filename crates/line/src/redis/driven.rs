@@ -8,7 +8,7 @@ use crate::{
     lines::{HeardSince, Lines, Rebuild},
     lock::lock,
     peers::{Leadership, PeerFigures, PeerStatus, Peers, PeersError},
-    record::{BesideRows, KnownHeartbeats, RecordTerms},
+    record::{BesideRows, KnownHeartbeats, RecordTerms, TakenUp},
     replicas::{ChangeOrigin, Replicas},
     view::deltas,
 };
@@ -17,6 +17,7 @@ use frontrow_domain::{
     changes::Changes,
     id::{ReservationId, RoomId, TokenId},
     line::{Fence, SilentToken, Token},
+    outage::Outages,
     policy::Policy,
     time::{Span, Time},
 };
@@ -88,6 +89,14 @@ impl DrivenInstance {
         if is_known { KnownHeartbeats::All } else { KnownHeartbeats::Some }
     }
 
+    /// Takes a line up from its rows, as they are now, and from the record that was kept of it, as an instance that starts
+    /// does.
+    pub fn take_up(&self, line: &Line, record: Option<&SavedLineRecord>) {
+        let outages = Outages::default();
+        let record = record.and_then(|saved| TakenUp::from_saved(saved, line, &outages).ok());
+        self.replicas.rebuild(line, &BesideRows { record, outages }, Rebuild::Replace, None);
+    }
+
     /// Builds a line from its rows, as they are now. Changes that come later stay applied.
     pub fn rebuild_from(&self, line: &Line) {
         let begun = self.replicas.deltas_of(line.room.room_id);
@@ -124,7 +133,7 @@ impl DrivenInstance {
     pub fn publish_heartbeats(&self) -> Option<Vec<u8>> {
         let (lines, now) = (self.replicas.lines(), self.now());
         let found = Heartbeats::unpublished(lines, now);
-        let publication = self.heartbeats.publication(&found, now);
+        let publication = self.heartbeats.publication(lines, &found, now);
         for (room, seen) in &found {
             lines.mark_published(*room, seen);
         }

@@ -4,12 +4,16 @@
 //! counts as of the moment when it is read: no two clocks are compared.
 //!
 //! Every instance reads, not just the leader, so that one that takes over knows which tokens are responsive.
+//!
+//! With the positions goes the lowest wait that each token was told, so that no instance tells a token a much longer wait
+//! than another one did.
 
 use super::{RedisInstance, keys::RedisKeys};
 use crate::{
     lines::{Lines, PUBLISHED_WITHIN, Sighting},
     lock::lock,
     positions::{POSITIONS_MAX, Positions},
+    view::LowestToldWaits,
 };
 use frontrow_domain::{
     id::{Position, RoomId},
@@ -34,7 +38,7 @@ const EXCHANGE_TTL: Duration = Duration::from_secs(8);
 /// About how many publications the stream keeps for readers that are behind.
 const STREAM_LEN: usize = 1_024;
 /// The format of a publication.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// The key of the stream of heartbeats.
 pub(super) fn stream(keys: &RedisKeys) -> String {
@@ -50,6 +54,8 @@ struct Publication {
     /// Of whose clients went away: the room, how many seconds before the publication, and the positions. A sign of life
     /// that another instance saw meanwhile is later than the parting, so its age counts.
     partings: Vec<(i64, u32, Positions)>,
+    /// What tokens of each room were told.
+    told: Vec<(i64, LowestToldWaits)>,
 }
 
 /// The exchange of heartbeats.
@@ -115,15 +121,18 @@ impl Heartbeats {
     }
 
     /// The publication at `now` of these heartbeats; none if there are none.
-    pub(super) fn publication(&self, found: &[(RoomId, Vec<Sighting>)], now: Time) -> Option<Vec<u8>> {
+    pub(super) fn publication(&self, lines: &Lines, found: &[(RoomId, Vec<Sighting>)], now: Time) -> Option<Vec<u8>> {
         if found.is_empty() {
             return None;
         }
-        let (mut rooms, mut partings) = (Vec::new(), Vec::new());
+        let (mut rooms, mut partings, mut told) = (Vec::new(), Vec::new(), Vec::new());
         for (room, seen) in found {
             let (parted, heard): (Vec<Sighting>, Vec<Sighting>) = seen.iter().partition(|seen| seen.is_parting());
             if !heard.is_empty() {
                 rooms.push((room.get(), Positions::of(heard.iter().map(|seen| seen.position))));
+                let view = lines.view(*room);
+                let waits = view.map(|view| view.lowest_told_waits(heard.iter().map(|seen| seen.position)));
+                told.extend(waits.filter(|waits| !waits.is_empty()).map(|waits| (room.get(), waits)));
             }
             let mut by_age: BTreeMap<u32, Vec<Position>> = BTreeMap::new();
             for seen in parted {
@@ -131,13 +140,14 @@ impl Heartbeats {
             }
             partings.extend(by_age.into_iter().map(|(age, of)| (room.get(), age, Positions::of(of))));
         }
-        let publication = Publication { version: VERSION, instance: self.instance, rooms, partings };
+        let publication = Publication { version: VERSION, instance: self.instance, rooms, partings, told };
         Some(postcard::to_allocvec(&publication).unwrap_or_default())
     }
 
     /// Records the heartbeats of another instance at `now`, this instance's time.
     pub(super) fn receive(&self, publication: &[u8], lines: &Lines, now: Time) {
-        let Ok(Publication { version: VERSION, instance, rooms, partings }) = postcard::from_bytes(publication) else {
+        let Ok(Publication { version: VERSION, instance, rooms, partings, told }) = postcard::from_bytes(publication)
+        else {
             tracing::debug!("another version of the program publishes heartbeats that this one cannot read");
             return self.forget();
         };
@@ -153,6 +163,11 @@ impl Heartbeats {
             let positions = positions.read(&mut budget).into_iter().flatten();
             let at = now.minus(Span::from_secs(i64::from(age)));
             lines.record_remote_partings(RoomId::new(room), positions, at);
+        }
+        for (room, told) in told {
+            if let Some(view) = lines.view(RoomId::new(room)) {
+                view.note_lowest_told(&told, Span::ZERO);
+            }
         }
     }
 }
@@ -182,7 +197,7 @@ pub(super) async fn run(instance: Arc<RedisInstance>) {
 async fn publish(instance: &RedisInstance) -> RedisResult<()> {
     let (lines, now) = (instance.follower.lines(), instance.clock.now());
     let found = Heartbeats::unpublished(lines, now);
-    let Some(publication) = instance.heartbeats.publication(&found, now) else { return Ok(()) };
+    let Some(publication) = instance.heartbeats.publication(lines, &found, now) else { return Ok(()) };
     let mut add = redis::cmd("XADD");
     add.arg(stream(&instance.keys)).arg("MAXLEN").arg("~").arg(STREAM_LEN).arg("*").arg("f").arg(publication);
     add.query_async::<()>(&mut instance.client.handle()).await?;
@@ -190,4 +205,71 @@ async fn publish(instance: &RedisInstance) -> RedisResult<()> {
         lines.mark_published(*room, seen);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        peers::Peers as _,
+        redis::driven::DrivenInstance,
+        view::tests::{START, line, room_of},
+    };
+    use frontrow_domain::{id::TokenId, line::ToldWait, model::Model};
+
+    fn instance(number: u128, model: &Model, now: Time) -> DrivenInstance {
+        let instance = DrivenInstance::new(Uuid::from_u128(number), Duration::from_secs(5), now);
+        instance.rebuild_from(&line(model, now));
+        instance
+    }
+
+    /// Tells a token that has polled an instance how long it will wait.
+    fn tell(instance: &DrivenInstance, position: i64, seconds: i64, now: Time) {
+        let id = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
+        instance.lines().record_heartbeat(id, now);
+        let told = ToldWait { p50: Span::from_secs(seconds), p90: Span::from_secs(2 * seconds) };
+        instance.lines().view(RoomId::HOUSE).unwrap().note_told(id.position, told, now);
+    }
+
+    fn lowest(instance: &DrivenInstance, position: i64) -> Option<Span> {
+        instance.lines().view(RoomId::HOUSE).unwrap().lowest_told(Position(position))
+    }
+
+    #[test]
+    fn what_one_instance_told_binds_the_others_until_the_settings_change() {
+        let now = START.plus(Span::from_secs(1));
+        let (mut model, _) = room_of(3, 50);
+        let (one, other) = (instance(1, &model, now), instance(2, &model, now));
+        model.rooms.get_mut(&RoomId::HOUSE).unwrap().max_active = 7;
+        let of_another_cap = instance(3, &model, now);
+        for (position, seconds) in [(9, 90), (40, 400), (41, 300)] {
+            tell(&one, position, seconds, now);
+        }
+        tell(&other, 41, 250, now);
+        let publication = one.publish_heartbeats().unwrap();
+        for instance in [&one, &other, &of_another_cap] {
+            instance.hear(&publication);
+        }
+        let told =
+            |instance| [9, 40, 41, 42].map(|position| lowest(instance, position).map(|told| told.millis() / 1_000));
+        assert_eq!(told(&other), [Some(90), Some(400), Some(250), None], "the lower one stays");
+        assert_eq!(told(&one), [Some(90), Some(400), Some(300), None]);
+        assert_eq!(told(&of_another_cap), [None; 4]);
+        // What was told is published with the next poll, and not before.
+        assert_eq!(one.publish_heartbeats(), None);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_positions_that_are_not_in_the_line() {
+        let now = START.plus(Span::from_secs(1));
+        let (longer, shorter) = (room_of(3, 60).0, room_of(3, 50).0);
+        let (one, other) = (instance(1, &longer, now), instance(2, &shorter, now));
+        tell(&one, 50, 500, now);
+        tell(&one, 51, 510, now);
+        other.hear(&one.publish_heartbeats().unwrap());
+        assert_eq!(
+            [50, 51].map(|position| lowest(&other, position).map(|told| told.millis() / 1_000)),
+            [Some(500), None]
+        );
+    }
 }

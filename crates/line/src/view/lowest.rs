@@ -1,13 +1,17 @@
-//! The lowest wait that each waiting token was told by this instance: no wait is told that is much longer, unless the
-//! room's settings have changed since.
+//! The lowest wait that each waiting token was told, by this instance or by another one: no wait is told that is much
+//! longer, unless the room's settings have changed since.
 
-use super::{Estimate, Place, Rest, RoomView};
-use crate::slots::Slots;
+use super::{
+    Estimate, Place, Rest, RoomView,
+    apply::{self, LinePace, LineSettings},
+};
+use crate::{positions::ByPosition, slots::Slots};
 use frontrow_domain::{
     id::Position,
     line::ToldWait,
     time::{Span, Time},
 };
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -60,7 +64,7 @@ impl LowestTold {
     }
 
     /// The lowest wait that each of these tokens was told by these settings, in whole seconds.
-    pub(super) fn of(
+    fn of(
         &self,
         positions: impl Iterator<Item = Position>,
         settings: SettingsNumber,
@@ -78,7 +82,67 @@ impl LowestTold {
     }
 }
 
+/// The lowest waits that tokens of a line were told, as other instances and records have them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LowestToldWaits {
+    /// By these settings, and at this pace.
+    settings: LineSettings,
+    pace: LinePace,
+    /// The waits in seconds: each as its difference from the one before.
+    seconds: ByPosition,
+}
+
+impl LowestToldWaits {
+    pub(super) const fn pace(&self) -> LinePace {
+        self.pace
+    }
+
+    /// Whether no token was told anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.seconds.is_empty()
+    }
+}
+
 impl RoomView {
+    /// The lowest waits that these tokens, which are ascending, were told. Of tokens that the cursor has passed none is kept.
+    pub(crate) fn lowest_told_waits(&self, positions: impl Iterator<Item = Position>) -> LowestToldWaits {
+        let beyond = positions.filter(|position| *position > self.room.cursor);
+        let mut before = 0;
+        let seconds = self.lowest_told.of(beyond, self.settings_number).map(|(position, seconds)| {
+            let change = i64::from(seconds) - before;
+            before = i64::from(seconds);
+            (position, change)
+        });
+        LowestToldWaits {
+            settings: apply::settings(&self.room),
+            pace: self.told_pace,
+            seconds: ByPosition::of(seconds),
+        }
+    }
+
+    /// Whether the line is still the one that these waits were told of.
+    pub(super) fn is_told_as(&self, told: &LowestToldWaits) -> bool {
+        self.is_told_by(told.settings, told.pace)
+    }
+
+    /// Notes what another instance told tokens, or this line's leader did before a restart; nothing if it was told of another
+    /// line. The waits may have been lower by the time that has `passed`.
+    pub(crate) fn note_lowest_told(&self, told: &LowestToldWaits, passed: Span) {
+        if !self.is_told_as(told) {
+            return;
+        }
+        let passed = passed.micros() / MICROS_PER_SECOND;
+        let (cursor, tail) = (self.room.cursor, self.tail());
+        let mut seconds = 0_i64;
+        for (position, change) in told.seconds.iter() {
+            seconds = seconds.saturating_add(change);
+            if position > cursor && position <= tail {
+                let lowest = Span::from_secs(seconds.saturating_sub(passed).max(0));
+                self.lowest_told.note(position, lowest, self.settings_number);
+            }
+        }
+    }
+
     /// The lowest wait that a token was told by the settings that hold.
     #[cfg(test)]
     pub(crate) fn lowest_told(&self, position: Position) -> Option<Span> {
@@ -86,7 +150,7 @@ impl RoomView {
     }
 
     /// How long the token at `position` is told that it will wait from `now` on: the estimate, but no more than a little
-    /// above the lowest wait that this instance has told it ([`ToldWait::bounded_by`]). A token that came back is told the
+    /// above the lowest wait that it was told ([`ToldWait::bounded_by`]). A token that came back is told the
     /// estimate: it does not stand where it stood.
     #[must_use]
     pub fn told_wait(&self, position: Position, place: &Place, rest: Option<Rest>, now: Time) -> Estimate {

@@ -12,12 +12,14 @@ use frontrow_domain::{
     changes::Changes,
     id::RoomId,
     line::Fence,
+    policy::Policy,
     time::{Span, Time},
 };
 use frontrow_line::{
     Peers,
     redis::driven::{DrivenInstance, LineReading, RedisLink},
 };
+use frontrow_storage::SavedLineRecord;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use uuid::Uuid;
@@ -101,6 +103,8 @@ pub(super) struct Cluster {
     holder: Option<(usize, Time)>,
     fence: i64,
     lost_until: Option<Time>,
+    /// What the leader kept of the line last.
+    record: Option<SavedLineRecord>,
 }
 
 impl Cluster {
@@ -114,6 +118,7 @@ impl Cluster {
             holder: None,
             fence: 0,
             lost_until: None,
+            record: None,
         };
         for _ in 0..plan.instances {
             let instance = cluster.start(rows, now);
@@ -122,11 +127,11 @@ impl Cluster {
         cluster
     }
 
-    /// A new instance, with its line as the rows have it.
+    /// A new instance, with its line as the rows and the record have it.
     fn start(&mut self, rows: &LineRows, now: Time) -> ClusterInstance {
         self.lives += 1;
         let driven = DrivenInstance::new(Uuid::from_u128(self.lives.into()), WARM_UP, now);
-        driven.rebuild_from(&rows.line(now));
+        driven.take_up(&rows.line(now), self.record.as_ref());
         let spread = i64::try_from(self.lives % 10).unwrap_or(0) * 70;
         ClusterInstance {
             life: self.lives,
@@ -137,6 +142,14 @@ impl Cluster {
             leads: None,
             alone_at: None,
             behind: BTreeSet::new(),
+        }
+    }
+
+    /// Keeps what was measured and told, as the leader of the line does.
+    pub(super) fn keep_record(&mut self, now: Time, policy: &Policy) {
+        let holder = self.holder.filter(|(_, until)| now < *until).map(|(at, _)| &self.instances[at]);
+        if let Some(one) = holder.filter(|one| one.standing == SimulatedStanding::Up) {
+            self.record = one.driven.line_record(RoomId::HOUSE, now, policy).or(self.record.take());
         }
     }
 

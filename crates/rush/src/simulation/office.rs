@@ -159,11 +159,12 @@ impl SimulatedOffice {
     }
 
     /// Keeps what was measured and told, as the leader of the line does.
-    pub(super) fn keep_record(&self, now: Time) -> Result<()> {
-        match &self.house {
-            SimulatedHouse::Sole(house) => house.keep_record(now, &self.policy),
-            SimulatedHouse::Many(_) => Ok(()),
+    pub(super) fn keep_record(&mut self, now: Time) -> Result<()> {
+        match &mut self.house {
+            SimulatedHouse::Sole(house) => house.keep_record(now, &self.policy)?,
+            SimulatedHouse::Many(cluster) => cluster.keep_record(now, &self.policy),
         }
+        Ok(())
     }
 
     pub(super) const fn max_active(&self) -> i64 {

@@ -1,8 +1,11 @@
 //! The state of a sale in words, the same on the season's page, on a concert's own and on that of its hall.
 
 use crate::html::shell::Shell;
-use frontrow_domain::time::{Span, Time};
-use frontrow_service::sale::SaleState;
+use frontrow_domain::{
+    line::LaneKind,
+    time::{Span, Time},
+};
+use frontrow_service::{line::ShownLane, sale::SaleState};
 
 /// A sale in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,17 @@ impl SaleWords {
             SaleState::Over => (shell.t("state-over"), "gone"),
         };
         Self { text, look }
+    }
+}
+
+/// What lanes there are beside a line, and their shares; none if there are none.
+pub(crate) fn lanes_beside(shell: &Shell, lanes: &[ShownLane]) -> Option<String> {
+    let percent = |kind: LaneKind| lanes.iter().find(|shown| shown.kind == kind).map(|shown| shown.share.percent());
+    match (percent(LaneKind::Invitation), percent(LaneKind::Accessibility)) {
+        (None, None) => None,
+        (Some(invited), None) => Some(shell.t1("line-lanes-invitation", "percent", invited)),
+        (None, Some(access)) => Some(shell.t1("line-lanes-accessibility", "percent", access)),
+        (Some(invited), Some(access)) => Some(shell.t2("line-lanes-both", "invited", invited, "access", access)),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
         figures,
         grade_looks::styles_of,
         paths,
-        sale_words::{SaleWords, next_step},
+        sale_words::{SaleWords, lanes_beside, next_step},
         shared::{HTML, SharedRequest, text_of},
         shell::Shell,
     },
@@ -102,6 +102,8 @@ struct ConcertPage<'a> {
     /// What became of its line, once that is over.
     report: Option<String>,
     may_join: bool,
+    /// What lanes there are beside its line, while tokens may come.
+    lanes: Option<String>,
     facts: Vec<Fact>,
     paragraphs: Vec<Vec<&'a str>>,
     grades: Vec<GradeView>,
@@ -235,18 +237,26 @@ async fn report_of(app: &SharedState, on_sale: &ConcertOnSale) -> Option<String>
     has_report.then(|| paths::line_report(concert_id))
 }
 
-/// Where else a concert's page leads to.
-struct MoreLinks {
+/// What lanes there are beside a concert's line; none once no token can come.
+fn lanes_of(app: &SharedState, shell: &Shell, on_sale: &ConcertOnSale) -> Option<String> {
+    let may_come = on_sale.state.may_join() || matches!(on_sale.state, SaleState::Opens { .. });
+    may_come.then(|| lanes_beside(shell, &app.office.lanes_beside(on_sale.concert.room_id))).flatten()
+}
+
+/// What a concert's page says beside the concert.
+struct BesideConcert {
     /// The concert in the cockpit, for those who come from there.
     cockpit: Option<String>,
     /// The draw of its lobby, while that is open.
     draw: Option<String>,
     /// The report of its line, once that is over.
     report: Option<String>,
+    /// The lanes beside its line, in a sentence.
+    lanes: Option<String>,
 }
 
 /// The page.
-fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView, links: MoreLinks) -> HttpResult<String> {
+fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView, beside: BesideConcert) -> HttpResult<String> {
     let on_sale = &view.shown.on_sale;
     let (concert, profile) = (&on_sale.concert, &view.shown.profile);
     let details = &profile.details;
@@ -277,9 +287,10 @@ fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView, links: MoreLinks) -> 
         reason: preparing.as_deref().or(concert.status_reason.as_deref()),
         next_step: next_step(shell, on_sale.state),
         countdown,
-        draw: links.draw,
-        report: links.report,
+        draw: beside.draw,
+        report: beside.report,
         may_join: on_sale.state.may_join(),
+        lanes: beside.lanes,
         facts: facts(shell, concert, details),
         paragraphs: paragraphs(details.description.as_deref()),
         grades: grades.iter().map(|one| grade(shell, one, look(one), on_sale.state)).collect(),
@@ -292,7 +303,7 @@ fn page(shell: &Shell, base: &BaseUrl, view: &ConcertView, links: MoreLinks) -> 
         event: event::json_ld(base, view).map_err(Problem::internal)?,
         when,
         path,
-        cockpit: links.cockpit,
+        cockpit: beside.cockpit,
     })
 }
 
@@ -312,12 +323,13 @@ pub(super) async fn concert(
     let request = SharedRequest { app: &app, shell: &shell, base: &base, headers: &headers, client };
     let render = async {
         let view = app.office.concert_view(id).await?;
-        let links = MoreLinks {
+        let beside = BesideConcert {
             cockpit: for_operators.then(|| format!("/operator/concerts/{id}")),
             draw: open_draw(&app, &view.shown.on_sale).await,
             report: report_of(&app, &view.shown.on_sale).await,
+            lanes: lanes_of(&app, &shell, &view.shown.on_sale),
         };
-        page(&shell, &base, &view, links)
+        page(&shell, &base, &view, beside)
     };
     request.answer(HTML, render).await
 }

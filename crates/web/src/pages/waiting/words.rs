@@ -1,6 +1,6 @@
 //! How a wait is said.
 
-use crate::html::shell::Shell;
+use crate::html::{sale_words::lanes_beside, shell::Shell};
 use frontrow_domain::line::{LaneKind, StockOutlook};
 use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
@@ -56,17 +56,7 @@ pub(super) fn lanes(shell: &Shell, line: &LineStatus) -> Vec<String> {
         LaneKind::Invitation => shell.t("line-lane-invitation"),
         LaneKind::Accessibility => shell.t("line-lane-accessibility"),
     });
-    let percent = |kind: LaneKind| {
-        let shown = line.lanes.iter().find(|shown| shown.kind == kind);
-        shown.map(|shown| shown.share.percent())
-    };
-    let all = match (percent(LaneKind::Invitation), percent(LaneKind::Accessibility)) {
-        (None, None) => None,
-        (Some(invited), None) => Some(shell.t1("line-lanes-invitation", "percent", invited)),
-        (None, Some(access)) => Some(shell.t1("line-lanes-accessibility", "percent", access)),
-        (Some(invited), Some(access)) => Some(shell.t2("line-lanes-both", "invited", invited, "access", access)),
-    };
-    own.into_iter().chain(all).collect()
+    own.into_iter().chain(lanes_beside(shell, &line.lanes)).collect()
 }
 
 /// The likely wait, or why there is none. Of a sale that is sold out it is not said: a turn would find no seat.
