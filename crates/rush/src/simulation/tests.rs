@@ -61,3 +61,13 @@ fn instances_that_die_or_stand_still_lose_no_place_and_lead_under_old_fences_in_
     assert_eq!((quiet.counts.superseded, quiet.views.map(|views| views.unaware)), (0, Some(0)), "{quiet:?}");
     assert!(report(&small("life"), 5).views.is_none());
 }
+
+#[test]
+fn no_told_wait_rises_because_another_instance_is_asked() {
+    let all = Scenario::all();
+    for name in ["cluster", "cluster_down"] {
+        let scenario = all.iter().find(|scenario| scenario.name == name).cloned().unwrap();
+        let asked = report(&scenario, 2);
+        assert!(asked.rises_percent <= 2.0, "{asked:?}");
+    }
+}
