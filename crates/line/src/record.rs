@@ -16,7 +16,7 @@ use frontrow_storage::{LINE_RECORD_BYTES_MAX, Line, SavedLineRecord, Store};
 use serde::{Deserialize, Serialize};
 
 /// The form that this version of the program writes, and the only one that it reads.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// A record from before so much time in which tokens could ask says nothing about those in line now.
 const WORKED_MAX: Span = Span::from_secs(600);
 /// In a longer one so many silent tokens may have asked that all count as just seen.

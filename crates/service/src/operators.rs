@@ -296,7 +296,8 @@ impl BoxOffice {
         key: Option<Idempotency>,
     ) -> Result<Reply<Room>, ServiceError> {
         self.view(room_id).await?;
-        let changes_shares = change.house_budget.is_some() || change.weight.is_some() || change.max_active.is_some();
+        let RoomChange { house_budget, weight, max_active, gate, .. } = &change;
+        let changes_shares = house_budget.is_some() || weight.is_some() || max_active.is_some() || gate.is_some();
         let done = self.ask(caller, Command::SetRoom { room_id, change, basis, reason }, key).await?;
         if changes_shares {
             self.share_at_once().await;

@@ -26,9 +26,9 @@ struct SharingDue {
 #[derive(Default)]
 struct SeenLines(BTreeMap<RoomId, Arc<RoomView>>);
 
-fn line_of(view: &RoomView, at: (Time, Span)) -> SharedLine {
+fn line_of(view: &RoomView, budget: Option<i64>, at: (Time, Span)) -> SharedLine {
     let counts = RoomCounts { active: view.active(), offered: view.offered(), ..RoomCounts::default() };
-    SharedLine::of(view.room(), counts, view.total_waiting(), at)
+    SharedLine::of(view.room(), counts, view.total_waiting(), budget, at)
 }
 
 impl SeenLines {
@@ -41,7 +41,7 @@ impl SeenLines {
 
     /// The sharing of these lines, if it would change something.
     fn due(&self, scope: ShareScope, budget: Option<i64>, at: (Time, Span)) -> Option<SharingDue> {
-        let mut lines: Vec<_> = self.0.values().map(|view| line_of(view, at)).collect();
+        let mut lines: Vec<_> = self.0.values().map(|view| line_of(view, budget, at)).collect();
         // Lines that have places come first.
         lines.sort_by_key(|line| (!line.takes_part(), line.room_id));
         lines.truncate(usize::try_from(ROOMS_SHARED_MAX).unwrap_or(usize::MAX));
@@ -90,7 +90,7 @@ impl BoxOffice {
         if budget.is_some() {
             let views = self.lines.rooms().into_iter().filter_map(|room| Some((room, self.lines.view(room)?)));
             let takes_part = |view: &RoomView| {
-                let line = line_of(view, at);
+                let line = line_of(view, budget, at);
                 line.waiting > 0 || line.takes_part()
             };
             let lines = SeenLines(views.filter(|(_, view)| takes_part(view)).collect());

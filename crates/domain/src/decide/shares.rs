@@ -30,7 +30,7 @@ pub(super) fn share(world: &mut World, caller: Caller, scope: ShareScope, waitin
     let mut lines = Vec::new();
     for id in world.sharing.keys().copied().filter(|id| is_of(*id)) {
         if let (Some(room), Some(counts)) = (world.rooms.get(id), world.counts_to_share(id)) {
-            lines.push(SharedLine::of(room, counts, waiting.get(&id).copied().unwrap_or(0), at));
+            lines.push(SharedLine::of(room, counts, waiting.get(&id).copied().unwrap_or(0), house.house_budget, at));
         }
     }
     // Beyond these, not all that take places were loaded.

@@ -135,6 +135,9 @@ fn give_each_one(shares: &mut [i64], claims: &[ShareClaim]) {
     }
 }
 
+/// How long before its turns begin a line gets its share of a budget: lines are shared anew once a second.
+const SHARED_BEFORE: Span = Span::from_secs(5);
+
 /// A line that shares places with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SharedLine {
@@ -159,12 +162,16 @@ pub struct SharedLine {
 }
 
 impl SharedLine {
-    /// The line of a room with these counts, in which so many tokens wait. While the line rests, none of them could use a
-    /// place: until `lead` before its sale opens, while it is paused or drawn, and after its sale.
+    /// The line of a room with these counts, in which so many tokens wait.
+    ///
+    /// If the house has a budget, they demand none of its places while the line rests: until some seconds before its turns
+    /// begin, which is `lead` before its sale opens, while it is paused or drawn, and after its sale. A line and its lanes
+    /// rest together, so what they share of their own room alone does not change by that.
     #[must_use]
-    pub fn of(room: &Room, counts: RoomCounts, waiting: i64, (now, lead): (Time, Span)) -> Self {
+    pub fn of(room: &Room, counts: RoomCounts, waiting: i64, budget: Option<i64>, (now, lead): (Time, Span)) -> Self {
         let RoomCounts { active, offered, .. } = counts;
-        let waiting = if room.may_move(now, lead) { waiting } else { 0 };
+        let demands = budget.is_none() || room.may_move(now.plus(SHARED_BEFORE), lead);
+        let waiting = if demands { waiting } else { 0 };
         Self {
             room_id: room.room_id,
             weight: room.weight,

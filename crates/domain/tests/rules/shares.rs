@@ -1,13 +1,15 @@
 //! The budget of the house and what lines share of a room.
 
 use crate::support::{
-    BOSS, CLOCK, HOUSE, JUNHO, MINJI, OWN, S, SORA, SaleModel, activate, advance, issue, leave, set_cap, set_room,
-    token_id,
+    BOSS, CLOCK, HOUSE, JUNHO, MINJI, OWN, S, SORA, START, SaleModel, activate, advance, issue, leave, set_cap,
+    set_room, token_id,
 };
 use frontrow_domain::{
-    command::{Command, RoomChange},
+    changes::RoomCounts,
+    command::{Command, LaneStep, RoomChange},
     id::RoomId,
-    line::{Gate, HOUSE_BUDGET_MAX, LaneKind, RoomWeight, ShareClaim, ShareScope, SharedLine, share_out, shares},
+    line::{Gate, HOUSE_BUDGET_MAX, LaneKind, Room, RoomWeight, ShareClaim, ShareScope, SharedLine, share_out, shares},
+    time::Span,
 };
 use proptest::prelude::*;
 
@@ -192,6 +194,36 @@ fn tokens_of_a_line_that_rests_demand_no_place_of_the_budget() {
     office.expect(BOSS, set_room(OWN, gate(Gate::Open)), "room");
     office.expect(CLOCK, share(&[(HOUSE, 2), (OWN, 1)]), "done");
     assert_eq!((office.room(HOUSE).allotment, office.room(OWN).allotment), (Some(1), Some(1)));
+}
+
+#[test]
+fn a_line_has_its_share_of_the_budget_some_seconds_before_its_turns_begin() {
+    let opens_at = START.plus(Span::from_secs(60));
+    let room = Room { opens_at: Some(opens_at), ..Room::new(OWN, 10, START) };
+    let lead = Span::from_secs(5);
+    let waiting = |before: i64, budget| {
+        let now = opens_at.minus(Span::from_secs(before));
+        SharedLine::of(&room, RoomCounts::default(), 7, budget, (now, lead)).waiting
+    };
+    assert_eq!([30, 11, 10, 5, 0].map(|before| waiting(before, Some(20))), [0, 0, 7, 7, 7]);
+    assert_eq!(waiting(30, None), 7, "a line and its lanes rest together, and share their own room as they will");
+}
+
+#[test]
+fn a_lane_keeps_its_share_of_its_room_while_the_line_is_paused() {
+    let mut office = SaleModel::new();
+    let lane = OWN.lane(LaneKind::Invitation);
+    let open = LaneStep::Open { share: 20.try_into().unwrap(), reason: Some("The sponsor’s guests.".to_owned()) };
+    let gate = |gate| RoomChange { gate: Some(gate), ..RoomChange::default() };
+    let sharing = || Command::Share { scope: ShareScope::Line(OWN), waiting: vec![(OWN, 50), (lane, 50)] };
+    office.run([
+        (0, BOSS, set_cap(OWN, 10), "room"),
+        (0, BOSS, Command::StepLane { room_id: lane, step: open }, "room"),
+        (0, CLOCK, sharing(), "done"),
+    ]);
+    assert_eq!((office.room(OWN).allotment, office.room(lane).allotment), (Some(8), Some(2)));
+    office.run([(0, BOSS, set_room(OWN, gate(Gate::Paused)), "room"), (0, CLOCK, sharing(), "done")]);
+    assert_eq!((office.room(OWN).allotment, office.room(lane).allotment), (Some(8), Some(2)));
 }
 
 #[test]

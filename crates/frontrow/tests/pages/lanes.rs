@@ -161,6 +161,8 @@ async fn the_form_of_a_room_that_shares_has_its_cap_and_sends_no_lower_one() {
     let hall = server.hall_like(1, |draft| draft.own_room_max_active = Some(200)).await;
     let operator = server.operator().await;
     let desk = browser(&server, &operator);
+    // A room has a share while tokens demand places of it.
+    server.buyer("buyer").await.enter(Some(hall.id())).await;
     let budget = json!({ "house_budget": 40, "reason": "결제사 한도" });
     operator.patch("/operator/rooms/0", &budget).await.expect(200);
     let room = format!("/operator/rooms/{}", hall.id());

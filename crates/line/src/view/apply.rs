@@ -196,7 +196,8 @@ impl RoomView {
         self.visits.pass(delta.now, (before.max_active_tokens(), active), step.left);
         let head = HeadStep {
             heads: step.first_turns + step.passed_over,
-            // Of a line that rests no head comes, so that those that leave it would be all that is counted.
+            // Of a line that rests no head comes, so that the tokens that leave it would be all that is counted. A view does
+            // not know the policy's lead: it goes by the longest one.
             left: if self.room.may_move(delta.now, OFFER_LEAD_MAX) { step.gone } else { 0 },
             turns: step.first_turns + step.later_turns,
             came: step.came,

@@ -125,10 +125,11 @@ impl RoomView {
         self.is_told_by(told.settings, told.pace)
     }
 
-    /// Notes what another instance told tokens, or this line's leader did before a restart; nothing if it was told of another
-    /// line. The waits may have been lower by the time that has `passed`.
+    /// Notes what tokens were told by another instance, or before a restart; nothing if it was told of another line, or at
+    /// another pace than what was told here: waits that go round between instances would else outlive their pace. The waits
+    /// may have been lower by the time that has `passed`.
     pub(crate) fn note_lowest_told(&self, told: &LowestToldWaits, passed: Span) {
-        if !self.is_told_as(told) {
+        if !self.is_told_as(told) || told.pace != self.told_pace {
             return;
         }
         let passed = passed.micros() / MICROS_PER_SECOND;

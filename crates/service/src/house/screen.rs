@@ -18,7 +18,7 @@ use frontrow_domain::{
     changes::AuditEntry,
     command::RoomChange,
     id::{ConcertId, Position, RoomId, UserId},
-    line::{Forecast, ForecastUnknown, Room, SalePace, TokenStatus, ToldHorizon},
+    line::{Forecast, ForecastUnknown, Gate, Room, SalePace, TokenStatus, ToldHorizon},
     refusal::{EntityKind, Refusal},
     sale::Concert,
     time::{Span, Time},
@@ -195,6 +195,16 @@ async fn entries_of_sale(store: &dyn Store, concert: ConcertId, room: RoomId) ->
     Ok(entries)
 }
 
+/// The room after a change. A line that is paused has no share of a budget, so what it will have once it is opened is not
+/// known: its cap counts.
+fn foreseen(before: &Room, change: &RoomChange) -> Room {
+    let after = change.applied(before);
+    if before.gate == Gate::Paused && after.gate == Gate::Open {
+        return Room { allotment: None, rate_share: None, ..after };
+    }
+    after
+}
+
 impl BoxOffice {
     /// The sale of a concert at this moment, for the whole house. Of a sale that is watched the last moment is shown while
     /// the database does not answer.
@@ -335,7 +345,7 @@ impl BoxOffice {
     pub async fn preview_room(&self, concert: ConcertId, change: &RoomChange) -> Result<RoomPreview, ServiceError> {
         let screen = self.sale_screen(concert).await?;
         let (now, before, measured) = (screen.at, screen.room.room, screen.measured);
-        let after = change.applied(&before);
+        let after = foreseen(&before, change);
         let forecast = Forecast::of(&after, &screen.concert, &measured, now);
         Ok(RoomPreview { concert: Some(concert), as_it_is: screen.forecast, as_changed: forecast, before, after })
     }
@@ -351,7 +361,7 @@ impl BoxOffice {
         }
         let view = self.view(room).await?;
         let before = view.room().clone();
-        let after = change.applied(&before);
+        let after = foreseen(&before, change);
         let waiting = view.total_waiting().saturating_add(view.offered());
         let last = last_second(self.peers.sharing(), self.now());
         let measured = self.house.lock().history.measured(last, (None, room), (waiting, 0));

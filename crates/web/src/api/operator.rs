@@ -13,7 +13,11 @@ pub mod search;
 pub mod seats;
 
 use crate::edge::extract::{Cursor, Limit};
-use frontrow_domain::id::UserId;
+use frontrow_domain::{
+    id::UserId,
+    policy::STATUS_REASON_LEN_MAX,
+    text::{InvalidField, checked_text},
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -29,4 +33,9 @@ pub(in crate::api) struct UserPageQuery {
     /// `next_cursor` of the page before.
     #[param(value_type = Option<String>, format = "cursor-of-users")]
     cursor: Option<Cursor<UserId>>,
+}
+
+/// The reason of a change, if one is given.
+fn checked_reason(reason: Option<&str>) -> Result<Option<String>, InvalidField> {
+    reason.map(|reason| checked_text("reason", reason, STATUS_REASON_LEN_MAX)).transpose()
 }

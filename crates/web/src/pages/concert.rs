@@ -225,11 +225,6 @@ async fn open_draw(app: &SharedState, on_sale: &ConcertOnSale) -> Option<String>
 /// Where what became of a concert's line is said; none unless the line is over.
 async fn report_of(app: &SharedState, on_sale: &ConcertOnSale) -> Option<String> {
     let Concert { concert_id, room_id, .. } = on_sale.concert;
-    let is_over = matches!(on_sale.state, SaleState::Closed | SaleState::Cancelled | SaleState::Over);
-    // The page is shown without it if the counts cannot be read.
-    if !is_over {
-        return None;
-    }
     let has_report = app.office.has_line_report(room_id).await.unwrap_or_else(|error| {
         tracing::debug!(%error, concert = %concert_id, "a page is shown without its report");
         false

@@ -130,7 +130,7 @@ fn the_format_of_an_event_is_pinned() {
     changes.tokens.inserted = vec![token(6), token(7)];
     changes.unused = vec![token(8).id, token(10).id];
     let hex = event_of(&changes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-    let expected = "091000000000000000000000000000000009070080809691c782e00601000600010105536f6f6e2e0602000180899092c782\
+    let expected = "0a1000000000000000000000000000000009070080809691c782e00601000600010105536f6f6e2e0602000180899092c782\
          e006000000020000000080809691c782e0060080809691c782e0060a80809691c782e0060180899092c782e0060204060001\
          0004000180c8e4c5d482e006010102010002809cb2cac782e006000000010402000480809691c782e0068084c5f0c782e006\
          0000010801000580899092c782e006000180809691c782e00600010a0101000000010c020100021001020101070707070707\
@@ -152,8 +152,8 @@ fn a_gap_names_unpublished_rooms_and_other_versions_are_refused() {
     let Event { instance, number, body } = read(&event).unwrap();
     assert_eq!((instance, number), (INSTANCE, 312));
     assert!(matches!(body, EventBody::Gap(read) if read == gap));
-    event[0] = 10;
-    assert_eq!(read(&event).unwrap_err(), Unreadable::Version(10));
+    event[0] = 11;
+    assert_eq!(read(&event).unwrap_err(), Unreadable::Version(11));
     assert_eq!(read(&[]).unwrap_err(), Unreadable::Broken);
     assert_eq!(read(&[VERSION, 1]).unwrap_err(), Unreadable::Broken);
 }

@@ -129,7 +129,7 @@ const LOCK_BEFORE_LANES: Statement = Statement {
     types: &[IDS],
 };
 
-/// The same rooms as [`LOCK_BEFORE_LANES`], and those of [`LOCK_SHARING`] that are no lanes: rows are locked by ascending
+/// The same rooms as [`LOCK_BEFORE_LANES`], and those of [`LOCK_SHARING`] that are no lanes (`RoomId::is_lane`): rows are locked by ascending
 /// key in whatever statement.
 const LOCK_SHARING_BEFORE_LANES: Statement = Statement {
     sql: "SELECT room_id FROM room WHERE room_id = ANY($1) OR (room_id <= 2000000000 AND room_id IN (

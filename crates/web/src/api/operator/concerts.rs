@@ -1,5 +1,6 @@
 //! Operators' calls for concerts.
 
+use super::checked_reason;
 use crate::api::shapes::ConcertShape;
 use crate::edge::{
     auth::{OperatorOnly, SaleReader},
@@ -167,7 +168,7 @@ pub(in crate::api) async fn update_concert(
     let key = key.bind(caller, &Method::PATCH, "/operator/concerts/{id}", &[&concert_id], &basis.with(&body))?;
     let text =
         |field: &str, text: Option<String>| text.map(|text| checked_text(field, &text, NAME_LEN_MAX)).transpose();
-    let reason = body.reason.map(|reason| checked_text("reason", &reason, STATUS_REASON_LEN_MAX)).transpose()?;
+    let reason = checked_reason(body.reason.as_deref())?;
     let status_reason = match body.status_reason {
         Some(Some(reason)) => Some(Some(checked_text("status_reason", &reason, STATUS_REASON_LEN_MAX)?)),
         other => other,

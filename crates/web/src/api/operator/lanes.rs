@@ -1,6 +1,6 @@
 //! Operators' calls for lanes beside a line, and for the accounts that may join them.
 
-use super::UserPageQuery;
+use super::{UserPageQuery, checked_reason};
 use crate::api::shapes::RoomShape;
 use crate::edge::{
     auth::{OperatorOnly, SaleReader},
@@ -19,8 +19,6 @@ use frontrow_domain::{
     command::{Idempotency, LaneStep},
     id::{RoomId, UserId},
     line::{LaneEntry, LaneGuest, LaneKind, LaneShare},
-    policy::STATUS_REASON_LEN_MAX,
-    text::checked_text,
     time::Time,
     user::{Caller, User},
 };
@@ -120,7 +118,7 @@ pub(in crate::api) async fn open(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/rooms/{id}/lanes", &[&room_id], &body)?;
     let LaneDraft { kind, share_percent, reason } = body;
-    let reason = checked_reason(reason)?;
+    let reason = checked_reason(reason.as_deref())?;
     let done = app.office.open_lane(caller, (room_id, kind), share_percent, reason, key).await?;
     Ok(replayed((StatusCode::CREATED, json(&RoomShape::from(done.value))).into_response(), done.replay))
 }
@@ -140,7 +138,7 @@ pub(in crate::api) async fn set(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::PATCH, "/operator/rooms/{id}/lane", &[&room_id], &body)?;
     let LanePatch { share_percent, entry, reason } = body;
-    let reason = checked_reason(reason)?;
+    let reason = checked_reason(reason.as_deref())?;
     let done = app.office.set_lane(caller, room_id, (share_percent, entry), reason, key).await?;
     Ok(replayed(json(&RoomShape::from(done.value)), done.replay))
 }
@@ -199,10 +197,6 @@ pub(in crate::api) async fn remove_guest(
     let key = key.bind(caller, &Method::POST, "/operator/rooms/{id}/guests/removals", &[&room_id], &body)?;
     let user_id = user_named(&app, &body).await?;
     change_list(&app, caller, room_id, LaneStep::RemoveGuest { user_id }, key).await
-}
-
-fn checked_reason(reason: Option<String>) -> HttpResult<Option<String>> {
-    Ok(reason.map(|reason| checked_text("reason", &reason, STATUS_REASON_LEN_MAX)).transpose()?)
 }
 
 async fn change_list(

@@ -1,5 +1,6 @@
 //! Operators' calls for waiting rooms.
 
+use super::checked_reason;
 use crate::api::shapes::RoomShape;
 use crate::edge::{
     auth::{OperatorOnly, SaleReader},
@@ -216,7 +217,7 @@ pub(in crate::api) async fn set_room(
         Some(Some(text)) => Some(Some(checked_text("message", &text, 500)?)),
         other => other,
     };
-    let reason = body.reason.map(|reason| checked_text("reason", &reason, STATUS_REASON_LEN_MAX)).transpose()?;
+    let reason = checked_reason(body.reason.as_deref())?;
     let name = body.name.map(|name| checked_text("name", &name, ROOM_NAME_LEN_MAX)).transpose()?;
     let RoomPatch { max_active, admit_per_minute, gate, opening, turn_url, weight, house_budget, .. } = body;
     let change =

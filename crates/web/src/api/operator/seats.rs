@@ -1,5 +1,6 @@
 //! Operators' calls for seats that are neither held nor sold.
 
+use super::checked_reason;
 use crate::edge::{
     auth::OperatorOnly,
     extract::{JsonBody, LargeJsonBody, PathId},
@@ -124,11 +125,6 @@ pub struct SeatPatch {
     reason: Option<String>,
 }
 
-/// The reason of a change, for the audit log.
-fn reason_of(reason: Option<&str>) -> HttpResult<Option<String>> {
-    Ok(reason.map(|reason| checked_text("reason", reason, STATUS_REASON_LEN_MAX)).transpose()?)
-}
-
 /// Adds seats.
 ///
 /// By a range of numbers or by a list. The body may be up to 16 MiB.
@@ -176,7 +172,7 @@ pub(in crate::api) async fn free_seats(
     JsonBody(body): LargeJsonBody<SeatRelease>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/seats/free", &[], &body)?;
-    let reason = reason_of(body.reason.as_deref())?;
+    let reason = checked_reason(body.reason.as_deref())?;
     Ok(set(app.office.set_seats(caller, (None, body.seat_ids), SeatAction::Free { reason }, key).await?))
 }
 
@@ -195,7 +191,7 @@ pub(in crate::api) async fn change(
     JsonBody(body): LargeJsonBody<SeatPatch>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::PATCH, "/operator/concerts/{id}/seats", &[&concert_id], &body)?;
-    let reason = reason_of(body.reason.as_deref())?;
+    let reason = checked_reason(body.reason.as_deref())?;
     let label =
         |field: &str, text: Option<String>| text.map(|text| checked_label(field, &text, LABEL_LEN_MAX)).transpose();
     let change = SeatChange {
@@ -223,7 +219,7 @@ pub(in crate::api) async fn remove(
     JsonBody(body): LargeJsonBody<SeatRemoval>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/seats/remove", &[&concert_id], &body)?;
-    let reason = reason_of(body.reason.as_deref())?;
+    let reason = checked_reason(body.reason.as_deref())?;
     Ok(set(app.office.remove_seats(caller, (concert_id, body.seat_ids), reason, key).await?))
 }
 

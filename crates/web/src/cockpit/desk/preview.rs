@@ -34,7 +34,7 @@ pub(super) fn effect(setting: &Occasion<'_>, preview: &RoomPreview, (active, wai
     let hour = |span: Option<Span>| span.filter(|span| *span < FAR).map(|span| words::hour(now.plus(span), zone));
     match (&preview.as_it_is, &preview.as_changed) {
         // What is said at once says it.
-        (_, Err(_)) if after.gate == Gate::Paused || after.max_active_tokens() <= 0 => {}
+        (_, Err(_)) if after.gate == Gate::Paused || after.max_active <= 0 => {}
         (_, Err(unknown)) => {
             let id = if preview.concert.is_some() { "desk-effect-unknown" } else { "desk-effect-line-unknown" };
             said.push(shell.t1(id, "why", words::unknown(shell, reason_of(*unknown))));
@@ -80,7 +80,7 @@ mod tests {
     use frontrow_domain::{
         command::RoomChange,
         id::{ConcertId, RoomId},
-        line::Forecast,
+        line::{Forecast, ForecastUnknown},
     };
 
     const MINUTE: i64 = 60;
@@ -106,6 +106,24 @@ mod tests {
         let fewer = "The 70 inside stay; no turns are offered until they’re fewer than 60.";
         assert_eq!(said(60, 70).as_deref(), Some(fewer));
         assert_eq!(said(0, 70).as_deref(), Some("No new turns are offered."));
+    }
+
+    #[test]
+    fn a_change_of_a_room_without_a_share_says_why_nothing_is_known() {
+        // Given a line that rests until its sale opens: it has no share of the budget yet.
+        let shell = Shell::of_test(Language::English).unwrap();
+        let now = Time::from_micros(1_795_964_400_000_000);
+        let before = Room { allotment: Some(0), ..Room::new(RoomId::HOUSE, 200, now) };
+        let after = RoomChange { max_active: Some(300), ..RoomChange::default() }.applied(&before);
+        let preview = RoomPreview {
+            concert: None,
+            as_it_is: Err(ForecastUnknown::Paused),
+            as_changed: Err(ForecastUnknown::Paused),
+            before,
+            after,
+        };
+        let said = effect(&Occasion { shell: &shell, zone: "Asia/Seoul", now }, &preview, (0, 50));
+        assert!(said.contains("isn’t known yet"), "{said}");
     }
 
     #[test]

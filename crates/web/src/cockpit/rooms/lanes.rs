@@ -157,7 +157,7 @@ impl LaneAct {
         }
     }
 
-    /// Whether the act takes something from buyers: from the general line, or from the guests of the lane.
+    /// Whether the form asks for a reason: the act may take something from buyers, which the rules decide.
     const fn asks_reason(self) -> bool {
         matches!(self, Self::Open | Self::Share | Self::End)
     }

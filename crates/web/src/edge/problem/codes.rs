@@ -121,7 +121,7 @@ definitions! {
     SEAT_HAS_HISTORY of SeatHasHistory: 409 "The seat was held or sold before" "Reservations name seat `seat_id`, so it stays. Block it.";
     SEAT_NUMBER_TAKEN of SeatNumberTaken: 409 "The seat number exists" "The concert has a seat with printed number `number` in row `row` of section `section`, or the call names it twice; no seat was added or changed.";
     TOO_MANY_SEATS of TooManySeats: 409 "Too many seats" "One user may have at most `limit` seats in a concert.";
-    LINE_NOT_OVER of LineNotOver: 409 "The line is not over" "The sale of the room is not over, or one of its tokens lives. Ask again once its sale is closed and its line has ended.";
+    LINE_NOT_OVER of LineNotOver: 409 "The line is not over" "The sale of the room has not ended, or a token of its line or of a lane beside it lives. Ask again once the sale is closed and the lines have ended.";
     DRAW_NOT_WAITING of DrawNotWaiting: 409 "The draw waits for no signature" "The lobby is not sealed yet, its entries are still counted, or the `deadline` for the round's signature has passed. Ask for the draw: it says which of these, and before the deadline the `round` whose signature is wanted.";
     BEACON_INVALID of BeaconInvalid: 422 "The signature is not the round's" "The draw waits for the signature of `round` of its beacon's chain; another one decides nothing.";
     SALE_NOT_OPEN of SaleNotOpen until opens_at: 409 "The sale has not opened" "The sale opens at `opens_at`.";
