@@ -248,8 +248,8 @@ pub enum Command {
         /// How many times seats had been held with the token before these were read.
         holds_made: u32,
     },
-    /// A heartbeat of the caller: an active token is renewed, a dormant one waits again, and an offered or active one whose
-    /// client had gone away has its time again. It is given only if [it is due](crate::line::is_wake_due).
+    /// A heartbeat of the caller: an active token is renewed, a dormant one waits again, an offered or active one whose
+    /// client had gone away has its time again, and one whose claim found the room full has the whole window again. It is given only if [it is due](crate::line::is_wake_due).
     WakeToken {
         /// The token.
         token: TokenId,

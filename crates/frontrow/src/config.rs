@@ -181,7 +181,8 @@ pub struct Config {
         help_heading = "Waiting line"
     )]
     pub draw_waits_seconds: u32,
-    /// How long before the sale opens the first turns are offered in a concert's own room, in seconds, at most 60
+    /// How long before the sale opens the first turns are offered in a concert's own room whose order is not drawn, in
+    /// seconds, at most 60
     #[arg(
         long,
         env = "FRONTROW_OFFER_LEAD_SECONDS",

@@ -16,7 +16,7 @@ mod sole;
 pub mod view;
 
 pub use advance::{NextAdvance, may_advance, next_advance};
-pub use lines::{HeardSince, Lines, Rebuild, TokenWatch, WatcherKey};
+pub use lines::{CarriedSign, HeardSince, Lines, Rebuild, TokenWatch, WatcherKey};
 pub use peers::{Down, Leadership, PeerFigures, PeerStatus, Peers, PeersError};
 pub use record::LINE_RECORD_AGE_MAX;
 pub use sole::SoleInstance;

@@ -18,7 +18,7 @@ use frontrow_domain::{
     time::{Span, Time},
 };
 use frontrow_storage::{Line, SavedLineRecord};
-pub use last_seen::HeardSince;
+pub use last_seen::{CarriedSign, HeardSince};
 pub(crate) use last_seen::{LastSeen, Sighting};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -205,6 +205,24 @@ impl Lines {
     pub fn record_heartbeat(&self, token: TokenId, now: Time) {
         if let Some(cell) = self.rooms.load().get(&token.room_id) {
             cell.last_seen.note(token.position, now);
+        }
+    }
+
+    /// What is known of the clients of these tokens, each with the position where the token goes on: for
+    /// [`Lines::carry_over`]. A draw gives entries other positions.
+    pub(crate) fn signs_of_life(
+        &self,
+        room: RoomId,
+        moves: impl Iterator<Item = (Position, Position)>,
+    ) -> Vec<CarriedSign> {
+        self.rooms.load().get(&room).map(|cell| cell.last_seen.signs(moves)).unwrap_or_default()
+    }
+
+    /// Notes at their new positions what was known of tokens, unless their clients have polled this instance there. A sign
+    /// of life that another instance saw there meanwhile is lost: it is hardly later than the one that is carried over.
+    pub fn carry_over(&self, room: RoomId, signs: &[CarriedSign]) {
+        if let Some(cell) = self.rooms.load().get(&room) {
+            cell.last_seen.carry_over(signs);
         }
     }
 

@@ -1,11 +1,11 @@
 //! The port to the other instances over the same database. It never decides, it distributes: every token is a row in
 //! the store before a client sees it, and all of this can be rebuilt from the rows.
 
-use crate::lines::{HeardSince, Lines, Rebuild};
+use crate::lines::{CarriedSign, HeardSince, Lines, Rebuild};
 use async_trait::async_trait;
 use frontrow_domain::{
     changes::Changes,
-    id::{ReservationId, RoomId, TokenId},
+    id::{Position, ReservationId, RoomId, TokenId},
     line::{Fence, SilentToken, Token},
     policy::Policy,
     time::{Span, Time},
@@ -46,6 +46,11 @@ pub trait Peers: std::fmt::Debug + Send + Sync + 'static {
     /// The unresponsive tokens from the head on, in order: see [`Lines::unresponsive`]. Empty until the heartbeats of
     /// the other instances are known: a token whose client may be polling is not made dormant.
     fn unresponsive(&self, room: RoomId, limit: u32, since: HeardSince) -> Vec<SilentToken>;
+
+    /// What is known of the clients of these tokens, each with the position where the token goes on: see
+    /// [`Lines::signs_of_life`]. Nothing of a token whose client may be polling another instance: it counts as just seen
+    /// where it goes on.
+    fn signs_of_life(&self, room: RoomId, moves: &[(Position, Position)]) -> Vec<CarriedSign>;
 
     /// What is to be kept at `now` of a line that this instance leads, for an instance that takes the line up; none of
     /// one that it does not lead. See [`SavedLineRecord`].

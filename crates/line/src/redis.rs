@@ -23,7 +23,7 @@ mod watch;
 pub use notices::Notice;
 
 use crate::{
-    lines::{HeardSince, Lines, Rebuild},
+    lines::{CarriedSign, HeardSince, Lines, Rebuild},
     lock::lock,
     peers::{Down, Leadership, PeerFigures, PeerStatus, Peers, PeersError},
     record::{KnownHeartbeats, RecordTerms},
@@ -36,7 +36,7 @@ use follower::Follower;
 use frontrow_clock::Clock;
 use frontrow_domain::{
     changes::Changes,
-    id::{ReservationId, RoomId, TokenId},
+    id::{Position, ReservationId, RoomId, TokenId},
     line::{Fence, SilentToken, Token},
     policy::Policy,
     time::{Span, Time},
@@ -273,6 +273,13 @@ impl Peers for RedisPeers {
     fn unresponsive(&self, room: RoomId, limit: u32, since: HeardSince) -> Vec<SilentToken> {
         match self.known_heartbeats(room) {
             KnownHeartbeats::All => self.lines().unresponsive(room, limit, since),
+            KnownHeartbeats::Some => Vec::new(),
+        }
+    }
+
+    fn signs_of_life(&self, room: RoomId, moves: &[(Position, Position)]) -> Vec<CarriedSign> {
+        match self.known_heartbeats(room) {
+            KnownHeartbeats::All => heartbeats::exchanged_signs(self.lines(), room, moves),
             KnownHeartbeats::Some => Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! The only instance over its database: nothing crosses processes.
 
 use crate::{
-    lines::{HeardSince, Lines, Rebuild, RoomCell},
+    lines::{CarriedSign, HeardSince, Lines, Rebuild, RoomCell},
     lock::lock,
     peers::{Leadership, PeerFigures, PeerStatus, Peers, PeersError},
     record::{BesideRows, KnownHeartbeats, RecordTerms},
@@ -122,6 +122,10 @@ impl Peers for SoleInstance {
 
     fn unresponsive(&self, room: RoomId, limit: u32, since: HeardSince) -> Vec<SilentToken> {
         self.lines.unresponsive(room, limit, since)
+    }
+
+    fn signs_of_life(&self, room: RoomId, moves: &[(Position, Position)]) -> Vec<CarriedSign> {
+        self.lines.signs_of_life(room, moves.iter().copied())
     }
 
     fn line_record(&self, room: RoomId, now: Time, policy: &Policy) -> Option<SavedLineRecord> {

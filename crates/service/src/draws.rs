@@ -294,7 +294,13 @@ impl BoxOffice {
             DrawPhase::Placing { placed, .. } => {
                 let order = self.drawn_order(room_id).await?;
                 let entries = order.next_entries(placed, ENTRIES_PER_PLACING_MAX);
-                DrawStep::Place { fence, entries }
+                let moves = entries.iter().filter_map(|entry| Some((*entry, order.position_of(*entry)?)));
+                // An entry whose client is silent stays so at its drawn place.
+                let signs = self.peers.signs_of_life(room_id, &moves.collect::<Vec<_>>());
+                let step = DrawStep::Place { fence, entries };
+                let () = self.run(Caller::System, Command::StepDraw { room_id, step }).await?;
+                self.lines.carry_over(room_id, &signs);
+                return Ok(());
             }
             DrawPhase::None | DrawPhase::Placed { .. } => return Ok(()),
         };

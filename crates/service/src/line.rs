@@ -24,7 +24,9 @@ use crate::{
 use frontrow_domain::{
     command::{Command, Idempotency, Issue, Request},
     id::{ConcertId, ReservationId, RoomId, TokenId, UserId},
-    line::{EndReason, Fence, Parting, SignOfLife, Token, TokenState, TokenStatus, is_live_token, is_wake_due},
+    line::{
+        DrawPhase, EndReason, Fence, Parting, SignOfLife, Token, TokenState, TokenStatus, is_live_token, is_wake_due,
+    },
     policy::HOLDS_PER_PARTING_MAX,
     refusal::{EntityKind, Refusal},
     sale::ReservationStatus,
@@ -219,6 +221,10 @@ impl BoxOffice {
         }
         if view.epoch() != signed.epoch {
             return Err(missing);
+        }
+        // Until an entry of a draw has its place, its client is heard of as that of the entry.
+        if matches!(view.room().draw, DrawPhase::Placing { .. }) {
+            self.lines.record_heartbeat(signed.id, self.now());
         }
         let signed = self.after_draw(signed, &view).await?;
         Ok(VerifiedToken { signed, view })

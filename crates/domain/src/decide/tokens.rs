@@ -210,6 +210,8 @@ pub(super) fn wake(world: &mut World, caller: Caller, id: TokenId) -> Decision {
     let token = match token.status() {
         TokenStatus::Active => token.renewed(now, &policy, &world.outages)?,
         TokenStatus::Dormant => token.requeued()?,
+        // A turn whose claim found the room full is kept for as long as its client is heard of.
+        TokenStatus::Offered if token.state.claimed_at().is_some() => token.claimed(now, &policy)?,
         TokenStatus::Offered if token.state.back_until().is_some() => token.back(),
         TokenStatus::Waiting | TokenStatus::Offered | TokenStatus::Missed | TokenStatus::Ended => {
             return Ok(Outcome::Token(token));

@@ -165,12 +165,12 @@ impl SharedLine {
     /// The line of a room with these counts, in which so many tokens wait.
     ///
     /// If the house has a budget, they demand none of its places while the line rests: until some seconds before its turns
-    /// begin, which is `lead` before its sale opens, while it is paused or drawn, and after its sale. A line and its lanes
-    /// rest together, so what they share of their own room alone does not change by that.
+    /// begin, which is `lead` before its sale opens, while it is paused or drawn, and after its sale. What a
+    /// line and its lanes share of their own room alone does not change by that: they open and are paused together.
     #[must_use]
     pub fn of(room: &Room, counts: RoomCounts, waiting: i64, budget: Option<i64>, (now, lead): (Time, Span)) -> Self {
         let RoomCounts { active, offered, .. } = counts;
-        let demands = budget.is_none() || room.may_move(now.plus(SHARED_BEFORE), lead);
+        let demands = budget.is_none() || room.may_move(now, lead) || room.may_move(now.plus(SHARED_BEFORE), lead);
         let waiting = if demands { waiting } else { 0 };
         Self {
             room_id: room.room_id,

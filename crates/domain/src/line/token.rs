@@ -319,14 +319,19 @@ impl SignOfLife {
     }
 }
 
-/// Whether a sign of life should wake the token: a dormant one always, and an offered one whose client had gone away; an
+/// Whether a sign of life should wake the token: a dormant one always; an offered one whose client had gone away, or
+/// whose claim found the room full and that has no more than half of the window left; an
 /// active one if the sign is of its owner, and its client had gone away or the renewal would move its deadline by a step,
 /// or to its absolute limit. A smaller gain is not worth a command. Clients
 /// poll at intervals longer than a step, so each poll renews, and one that is lost costs nothing.
 #[must_use]
 pub fn is_wake_due(state: TokenState, sign: SignOfLife, now: Time, policy: &Policy, outages: &Outages) -> bool {
     match state {
-        TokenState::Offered { back_until, .. } => back_until.is_some(),
+        TokenState::Offered { back_until: Some(_), .. } => true,
+        TokenState::Offered { claimed_at: Some(_), until, .. } => {
+            2 * until.since(now).micros() <= policy.claim_window.micros()
+        }
+        TokenState::Offered { claimed_at: None, .. } => false,
         TokenState::Active { .. } if sign == SignOfLife::ByToken => false,
         TokenState::Dormant { .. } | TokenState::Active { back_until: Some(_), .. } => true,
         TokenState::Active { since, until, .. } => {

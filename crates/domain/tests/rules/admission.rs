@@ -7,7 +7,7 @@ use crate::support::{
 use frontrow_domain::{
     command::{Command, ConcertChange, RoomChange},
     id::ConcertId,
-    line::{EndReason, Gate, TokenStatus},
+    line::{EndReason, Gate, SignOfLife, TokenStatus, is_wake_due},
     sale::ConcertStatus,
     user::Caller,
 };
@@ -182,6 +182,38 @@ fn no_more_are_active_than_the_room_takes_and_a_full_room_keeps_the_turn() {
         (110 * S, MINJI, leave(first), "ended"),
         (110 * S, JUNHO, activate(second), "active"),
     ]);
+}
+
+#[test]
+fn a_turn_whose_claim_found_the_room_full_is_kept_while_its_client_is_heard_of() {
+    let mut office = SaleModel::new();
+    let (first, second) = (token_id(OWN, 1), token_id(OWN, 2));
+    office.run([
+        (0, BOSS, set_cap(OWN, 2), "room"),
+        (0, MINJI, issue(OWN), "new"),
+        (0, JUNHO, issue(OWN), "new"),
+        (0, CLOCK, advance(OWN), "offered 2, lapsed 0"),
+        (0, BOSS, set_cap(OWN, 1), "room"),
+        (S, MINJI, activate(first), "active"),
+        (S, JUNHO, activate(second), "turn_pending"),
+    ]);
+    // A sign of life is written once half of the window has passed, and not before.
+    let is_due = |office: &SaleModel, micros: i64| {
+        let state = office.token(second).state;
+        is_wake_due(state, SignOfLife::ByToken, at(micros), &office.policy, &office.model.outages)
+    };
+    assert_eq!([2, 30, 31, 60].map(|seconds| is_due(&office, seconds * S)), [false, false, true, true]);
+    office.run([
+        (50 * S, JUNHO, wake(second), "offered"),
+        (80 * S, MINJI, wake(first), "active"),
+        (100 * S, JUNHO, wake(second), "offered"),
+        (130 * S, MINJI, wake(first), "active"),
+        (150 * S, CLOCK, advance(OWN), "offered 0, lapsed 0"),
+    ]);
+    assert_eq!(office.token(second).state.claimed_at(), Some(at(S)), "its place among the claims is the first one's");
+    // Without one it is missed.
+    office.run([(160 * S, CLOCK, advance(OWN), "offered 0, lapsed 1")]);
+    assert_eq!(office.token(second).status(), TokenStatus::Missed);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use frontrow_domain::time::Span;
 use frontrow_draw::{DrawRecord, EntryProof, leaf_of, verify_path};
 use frontrow_testkit::{START, Server, eventually};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 /// When the sale opens: ten minutes after the start.
@@ -84,6 +85,38 @@ async fn those_in_the_lobby_are_drawn_at_the_opening_and_can_prove_it() {
     }
     late.get(&format!("/queue/tokens/{}/draw", entries[0].1)).await.problem(404, "not_found");
     late.get(&format!("/queue/tokens/{}/draw", late_token["token"].as_str().unwrap())).await.problem(404, "not_found");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn an_entry_whose_client_went_away_before_the_draw_is_passed_over() {
+    let server = Server::start().await;
+    let concert = concert_with_lobby(&server).await;
+    let mut entries = Vec::new();
+    for number in 1..=12 {
+        let buyer = server.buyer(&format!("buyer{number}")).await;
+        let token = buyer.join(Some(concert)).await["token"].as_str().unwrap().to_owned();
+        entries.push((buyer, token));
+    }
+    let (away, present) = entries.split_at(10);
+    // Given that ten pages were closed a minute before the opening, and two go on asking.
+    server.advance(OPENS_SECONDS - 60);
+    for (buyer, token) in away {
+        buyer.call(Method::POST, &format!("/queue/tokens/{token}/away")).send().await.expect(204);
+    }
+    server.advance(59);
+    for (buyer, token) in present {
+        buyer.position(token).await;
+    }
+    server.advance(1);
+    // Then the two have the two turns, wherever they were drawn, and none was given to the others.
+    for (buyer, token) in present {
+        buyer.wait_for(token, "offered").await;
+    }
+    let room = server.operator().await.get(&format!("/operator/rooms/{concert}")).await.expect(200);
+    assert_eq!(room["offered"], json!(2), "{room}");
+    let highest = room["highest"].as_i64().unwrap();
+    assert!(room["cursor"].as_i64().unwrap() > highest - 10, "tokens before them were passed over: {room}");
     server.close().await;
 }
 

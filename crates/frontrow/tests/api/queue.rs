@@ -437,3 +437,29 @@ async fn a_claim_that_finds_the_room_full_keeps_its_turn() {
     assert!(!now.is_replay());
     server.close().await;
 }
+
+#[tokio::test]
+async fn a_claim_that_found_the_room_full_keeps_its_turn_for_as_long_as_it_is_polled() {
+    let server = Server::with(&[("--max-active", "2")]).await;
+    let (first, second) = (server.buyer("first").await, server.buyer("second").await);
+    let inside = first.enter(None).await;
+    let claimed = second.join(None).await["token"].as_str().unwrap().to_owned();
+    second.wait_for(&claimed, "offered").await;
+    let fewer = json!({ "max_active": 1, "reason": "The payment provider is slow." });
+    server.operator().await.patch("/operator/rooms/0", &fewer).await.expect(200);
+    second.activate(&claimed).await.expect(202);
+    // Given that it polls for two minutes, with its token alone, while the window is one.
+    for _ in 0..3 {
+        let before = second.position(&claimed).await["deadline"].clone();
+        server.advance(40);
+        eventually("the turn is kept", async || {
+            first.position(&inside).await;
+            let place = server.anonymous().position(&claimed).await;
+            (place["status"] == "offered" && place["deadline"] != before).then_some(())
+        })
+        .await;
+    }
+    first.delete(&format!("/queue/tokens/{inside}")).await.expect(204);
+    second.wait_for(&claimed, "active").await;
+    server.close().await;
+}

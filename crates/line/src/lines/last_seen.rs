@@ -31,6 +31,13 @@ pub(crate) struct Sighting {
     slot: u32,
 }
 
+/// The last sign of life of a token's client, to be carried to the position where the token goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CarriedSign {
+    to: Position,
+    slot: u32,
+}
+
 impl Sighting {
     /// Whether the token's client went away then.
     pub(crate) const fn is_parting(self) -> bool {
@@ -161,6 +168,27 @@ impl LastSeen {
         }
     }
 
+    /// What is known of the clients of these tokens, each with the position where the token goes on.
+    pub(super) fn signs(&self, moves: impl Iterator<Item = (Position, Position)>) -> Vec<CarriedSign> {
+        let slots = self.0.read();
+        let sign = |(from, to)| {
+            let slot = slots.slot(from)?.load(Ordering::Relaxed);
+            Some(CarriedSign { to, slot: slot & !UNPUBLISHED })
+        };
+        moves.filter_map(sign).collect()
+    }
+
+    /// Notes what was known of tokens at the positions where they go on, unless this instance has seen them there.
+    pub(super) fn carry_over(&self, signs: &[CarriedSign]) {
+        let slots = self.0.read();
+        for CarriedSign { to, slot: sign } in signs {
+            if let Some(slot) = slots.slot(*to) {
+                let unseen = |seen| (seen & UNPUBLISHED == 0).then_some(*sign);
+                let _ = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, unseen);
+            }
+        }
+    }
+
     /// Drops the chunks that the cursor has passed on its way from `before` to `cursor`, but for those of `returned`,
     /// which is ascending.
     pub(super) fn drop_passed(&self, before: Position, cursor: Position, returned: &[Position]) {
@@ -226,6 +254,31 @@ mod tests {
         last_seen.note(FAR, at(31));
         last_seen.record_known(std::iter::once(FAR), at(30));
         assert_eq!(unpublished(20), [FAR]);
+    }
+
+    #[test]
+    fn what_is_known_of_an_entry_goes_on_at_its_drawn_place() {
+        let last_seen = LastSeen::default();
+        for position in 1..=3 {
+            last_seen.cover(Position(position), at(10));
+        }
+        last_seen.note(Position(2), at(50));
+        last_seen.note_parting(Position(3), at(60));
+        let moves = (1..=3).map(|entry| (Position(entry), Position(10 + entry)));
+        let signs = last_seen.signs(moves.chain([(FAR, Position(14))]));
+        // The order is drawn, so each token begins to wait at its place.
+        for position in 11..=14 {
+            last_seen.cover(Position(position), at(70));
+        }
+        last_seen.note(Position(12), at(71));
+        last_seen.carry_over(&signs);
+        let silence = |position, unheard, away| {
+            last_seen.reader(HeardSince { unheard: at(unheard), away: at(away) }).silence(Position(position))
+        };
+        assert_eq!(silence(11, 11, 0), Some(Silence::Unheard));
+        assert_eq!(silence(12, 71, 0), None, "it was seen at its new place");
+        assert_eq!((silence(13, 60, 60), silence(13, 60, 61)), (None, Some(Silence::Away)));
+        assert_eq!(silence(14, 70, 0), None, "nothing is known of an entry without a slot: it counts as just seen");
     }
 
     #[test]

@@ -2,10 +2,10 @@
 //! instance over Redis. What Redis does between the instances is done by the caller, message by message and in the
 //! caller's time. For simulations.
 
-use super::heartbeats::Heartbeats;
+use super::heartbeats::{self, Heartbeats};
 pub use crate::replicas::LineReading;
 use crate::{
-    lines::{HeardSince, Lines, Rebuild},
+    lines::{CarriedSign, HeardSince, Lines, Rebuild},
     lock::lock,
     peers::{Leadership, PeerFigures, PeerStatus, Peers, PeersError},
     record::{BesideRows, KnownHeartbeats, RecordTerms, TakenUp},
@@ -15,7 +15,7 @@ use crate::{
 use async_trait::async_trait;
 use frontrow_domain::{
     changes::Changes,
-    id::{ReservationId, RoomId, TokenId},
+    id::{Position, ReservationId, RoomId, TokenId},
     line::{Fence, SilentToken, Token},
     outage::Outages,
     policy::Policy,
@@ -185,6 +185,13 @@ impl Peers for DrivenInstance {
     fn unresponsive(&self, room: RoomId, limit: u32, since: HeardSince) -> Vec<SilentToken> {
         match self.known_heartbeats(room) {
             KnownHeartbeats::All => self.lines().unresponsive(room, limit, since),
+            KnownHeartbeats::Some => Vec::new(),
+        }
+    }
+
+    fn signs_of_life(&self, room: RoomId, moves: &[(Position, Position)]) -> Vec<CarriedSign> {
+        match self.known_heartbeats(room) {
+            KnownHeartbeats::All => heartbeats::exchanged_signs(self.lines(), room, moves),
             KnownHeartbeats::Some => Vec::new(),
         }
     }

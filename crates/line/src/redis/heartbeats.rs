@@ -10,7 +10,7 @@
 
 use super::{RedisInstance, keys::RedisKeys};
 use crate::{
-    lines::{Lines, PUBLISHED_WITHIN, Sighting},
+    lines::{CarriedSign, Lines, PUBLISHED_WITHIN, Sighting},
     lock::lock,
     positions::{POSITIONS_MAX, Positions},
     view::LowestToldWaits,
@@ -56,6 +56,13 @@ struct Publication {
     partings: Vec<(i64, u32, Positions)>,
     /// What tokens of each room were told.
     told: Vec<(i64, LowestToldWaits)>,
+}
+
+/// What is known of the clients of these tokens, for [`Lines::carry_over`]: of those whose heartbeats are exchanged.
+pub(super) fn exchanged_signs(lines: &Lines, room: RoomId, moves: &[(Position, Position)]) -> Vec<CarriedSign> {
+    let Some(view) = lines.view(room) else { return Vec::new() };
+    let reach = view.cursor().0.saturating_add(NEAR_HEAD);
+    lines.signs_of_life(room, moves.iter().copied().filter(|(from, _)| from.0 <= reach))
 }
 
 /// The exchange of heartbeats.

@@ -64,7 +64,8 @@ pub struct RoomPatch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     weight: Option<RoomWeight>,
     /// How many tokens may be active in all rooms together: for the house room, whose number is 0; null takes the limit
-    /// away. The rooms in which tokens wait or are active share it by weight; none of them gets more than its cap.
+    /// away. The rooms in demand share it by weight; none of them gets more than its cap. A line that is paused or has not
+    /// opened demands no place for its waiting tokens.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000, example = 1_000)]
     house_budget: Option<Option<i64>>,
