@@ -84,10 +84,10 @@ impl Command {
             | Self::BlockFromLine(NewBlock { reason, .. }) => texts([reason.as_str()]),
             Self::WindUp { seat_ids, payment_ids, .. } => wound_up(seat_ids, payment_ids),
             Self::SetRoom { .. } | Self::CreateRoom(_) | Self::CloseRoom { .. } => room_texts(self),
-            Self::Refund { reason, .. } | Self::CancelReservation { reason, .. } | Self::LockUser { reason, .. } => {
-                texts(reason.as_deref())
-            }
-            Self::StepLane { step: LaneStep::Open { reason, .. } | LaneStep::Set { reason, .. }, .. } => {
+            Self::Refund { reason, .. }
+            | Self::CancelReservation { reason, .. }
+            | Self::LockUser { reason, .. }
+            | Self::StepLane { step: LaneStep::Open { reason, .. } | LaneStep::Set { reason, .. }, .. } => {
                 texts(reason.as_deref())
             }
             Self::RenameUser { name, .. } => texts([name.as_str()]),

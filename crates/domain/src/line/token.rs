@@ -327,19 +327,22 @@ impl SignOfLife {
 #[must_use]
 pub fn is_wake_due(state: TokenState, sign: SignOfLife, now: Time, policy: &Policy, outages: &Outages) -> bool {
     match state {
-        TokenState::Offered { back_until: Some(_), .. } => true,
-        TokenState::Offered { claimed_at: Some(_), until, .. } => {
-            2 * until.since(now).micros() <= policy.claim_window.micros()
-        }
-        TokenState::Offered { claimed_at: None, .. } => false,
         TokenState::Active { .. } if sign == SignOfLife::ByToken => false,
-        TokenState::Dormant { .. } | TokenState::Active { back_until: Some(_), .. } => true,
+        TokenState::Dormant { .. }
+        | TokenState::Offered { back_until: Some(_), .. }
+        | TokenState::Active { back_until: Some(_), .. } => true,
+        TokenState::Offered { claimed_at: Some(_), until, .. } => {
+            until.since(now).micros() <= policy.claim_window.micros() / 2
+        }
         TokenState::Active { since, until, .. } => {
             let limit = outages.limit_of(since, policy);
             let renewed = now.plus(policy.idle_span()).min(limit);
             renewed > until && (renewed == limit || renewed.since(until) >= policy.renew_step())
         }
-        TokenState::Waiting | TokenState::Missed { .. } | TokenState::Ended { .. } => false,
+        TokenState::Waiting
+        | TokenState::Offered { claimed_at: None, .. }
+        | TokenState::Missed { .. }
+        | TokenState::Ended { .. } => false,
     }
 }
 

@@ -85,7 +85,8 @@ fn a_step_of_a_lane_that_takes_something_from_buyers_needs_a_reason() {
         reason: reason.map(str::to_owned),
     };
     let (ended, reopened) = (Some(LaneEntry::Ended), Some(LaneEntry::Open));
-    let why = Some("The sponsor’s guests come.");
+    let reason = "The sponsor’s guests come.";
+    let why = Some(reason);
     let ask = |office: &mut SaleModel, step: LaneStep, expected: &str| {
         office.expect(BOSS, Command::StepLane { room_id: INVITED, step }, expected);
     };
@@ -107,7 +108,7 @@ fn a_step_of_a_lane_that_takes_something_from_buyers_needs_a_reason() {
         assert_eq!(rows(&office.model), rows(&before), "nothing has changed");
         ask(&mut office, told, "room");
         let entry = office.model.audit.iter().rfind(|entry| entry.action == "lane.set").unwrap();
-        assert_eq!(entry.detail["reason"], why.unwrap());
+        assert_eq!(entry.detail["reason"], reason);
     }
     // What gives back, or changes nothing, needs none.
     for step in [

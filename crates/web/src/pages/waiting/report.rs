@@ -92,19 +92,19 @@ impl ReportPage {
     fn new(shell: Shell, head: PlaceHead, report: SignedLineReport, zone: &str, back: String) -> Self {
         let SignedLineReport { claims, signed } = report;
         let general = CountedLine::new(&shell, ("counts", "report-counts"), &claims.counts);
-        let lanes = claims.lanes.iter().map(|LaneCounts { lane, counts }| {
+        let beside = claims.lanes.iter().map(|LaneCounts { lane, counts }| {
             let names = match lane {
                 LaneKind::Invitation => ("counts-invitation", "report-counts-invitation"),
                 LaneKind::Accessibility => ("counts-accessibility", "report-counts-accessibility"),
             };
             CountedLine::new(&shell, names, counts)
         });
-        let lines = std::iter::once(general).chain(lanes).collect();
+        let lines = std::iter::once(general).chain(beside).collect();
         let closed = claims
             .closes_at
             .map(|at| shell.t1("report-closed", "when", shell.exact_moment(&Time::from_micros(at), zone)));
         let source = format!("/api/v1/rooms/{}/line-report", claims.room);
-        Self { head, lines, closed, signed, source, back, shell }
+        Self { shell, head, lines, closed, signed, source, back }
     }
 }
 
