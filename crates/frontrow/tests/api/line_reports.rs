@@ -172,6 +172,9 @@ async fn a_report_has_the_lanes_beside_the_line_and_comes_once_they_are_empty_to
     assert_eq!((lanes.len(), &lanes[0]["lane"]), (1, &json!("invitation")), "{report}");
     assert_eq!((number(&lanes[0], "entered"), number(&lanes[0], "admitted")), (1, 1), "{report}");
     adds_up(&lanes[0]);
+    // How near the told waits came is beside it, for whatever this instance has told.
+    let told = report["told_waits"].as_array().unwrap();
+    assert_eq!((told.len(), &told[0]["horizon"], &told[0]["judged"]), (6, &json!("first"), &json!(0)), "{report}");
     server.anonymous().get(&format!("/rooms/{lane}/line-report")).await.problem(404, "not_found");
     server.close().await;
 }

@@ -7,6 +7,7 @@ use frontrow_domain::{
     refusal::{EntityKind, Refusal},
     time::Time,
 };
+use frontrow_line::view::ToldTally;
 use frontrow_signing::{LaneCounts, LineCounts, LineReportClaims};
 use frontrow_storage::RoomTally;
 
@@ -17,6 +18,9 @@ pub struct SignedLineReport {
     pub claims: LineReportClaims,
     /// The text that anybody verifies by the public keys.
     pub signed: String,
+    /// How near the waits that this instance told tokens of the general line were to those that came, by horizon. Not
+    /// signed: each instance knows of its own, since its start.
+    pub told: Vec<ToldTally>,
 }
 
 fn counts_of(RoomTally { room, counts }: &RoomTally) -> LineCounts {
@@ -72,7 +76,8 @@ impl BoxOffice {
         };
         let signed = self.keyring.sign_line_report(&claims);
         let signed = signed.map_err(|_| ServiceError::Internal("a report cannot be signed"))?;
-        Ok(SignedLineReport { claims, signed })
+        let told = self.lines.view(room_id).map(|view| view.told_waits().into()).unwrap_or_default();
+        Ok(SignedLineReport { claims, signed, told })
     }
 
     /// Refuses unless the line of a room is over, with its lanes, as this instance sees it.

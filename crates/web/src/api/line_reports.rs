@@ -1,5 +1,6 @@
 //! Reports of lines that are over.
 
+use crate::api::operator::rooms::ToldWaitsBody;
 use crate::edge::{
     auth::PublicRead, base_url::BaseUrl, extract::PathId, problem::HttpResult, reply::json, state::SharedState,
 };
@@ -29,6 +30,9 @@ pub struct ReportBody {
     counts: CountsBody,
     /// The lanes beside it, each with the same counts; none if there were none.
     lanes: Vec<LaneCountsBody>,
+    /// How near the told waits of the general line were to those that came, by the horizon at which they were told: of a
+    /// sample of the tokens, as far as the instance that answers told them since its start. Not in the signed report.
+    told_waits: Vec<ToldWaitsBody>,
 }
 
 /// What became of the tokens of one line.
@@ -113,7 +117,7 @@ impl From<LineCounts> for CountsBody {
 }
 
 impl From<SignedLineReport> for ReportBody {
-    fn from(SignedLineReport { claims, signed }: SignedLineReport) -> Self {
+    fn from(SignedLineReport { claims, signed, told }: SignedLineReport) -> Self {
         Self {
             report: signed,
             room_id: RoomId::new(claims.room),
@@ -125,6 +129,7 @@ impl From<SignedLineReport> for ReportBody {
                 .into_iter()
                 .map(|LaneCounts { lane, counts }| LaneCountsBody { lane, counts: counts.into() })
                 .collect(),
+            told_waits: told.into_iter().map(ToldWaitsBody::from).collect(),
         }
     }
 }

@@ -26,3 +26,4 @@ report-signed-show = 서명된 보고 보기
 report-source = 프로그램용 보고
 report-back = 돌아가기
 report-link = 대기열 결과 보고
+report-told = 처음 안내한 대기 시간은 실제와 중앙값으로 { $error }% 차이가 났고, 실제 대기의 { $within }%가 안내한 최대 시간 안에 끝났습니다. 일부 순번을 골라 잰 값이며 서명한 보고에는 들어 있지 않습니다.

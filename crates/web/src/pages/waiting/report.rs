@@ -17,7 +17,8 @@ use crate::{
 };
 use askama::Template;
 use axum::{Router, extract::State, http::HeaderMap, response::Response, routing::get};
-use frontrow_domain::{id::ConcertId, line::LaneKind, time::Time};
+use frontrow_domain::{id::ConcertId, line::{LaneKind, ToldHorizon}, time::Time};
+use frontrow_line::view::ToldTally;
 use frontrow_service::line::SignedLineReport;
 use frontrow_signing::{LaneCounts, LineCounts};
 
@@ -81,6 +82,8 @@ struct ReportPage {
     /// The general line, and the lanes beside it.
     lines: Vec<CountedLine>,
     closed: Option<String>,
+    /// How near the waits were that tokens were told first; none if this instance told none.
+    told: Option<String>,
     signed: String,
     /// Where programs get it.
     source: String,
@@ -88,9 +91,16 @@ struct ReportPage {
     back: String,
 }
 
+/// How near the waits that tokens were told first were to those that came.
+fn told_words(shell: &Shell, told: &[ToldTally]) -> Option<String> {
+    let first = told.iter().find(|tally| tally.horizon == ToldHorizon::First)?;
+    let within = i64::try_from(first.within_percent()?).ok()?;
+    Some(shell.t2("report-told", "error", first.error_percent?, "within", within))
+}
+
 impl ReportPage {
     fn new(shell: Shell, head: PlaceHead, report: SignedLineReport, zone: &str, back: String) -> Self {
-        let SignedLineReport { claims, signed } = report;
+        let SignedLineReport { claims, signed, told } = report;
         let general = CountedLine::new(&shell, ("counts", "report-counts"), &claims.counts);
         let beside = claims.lanes.iter().map(|LaneCounts { lane, counts }| {
             let names = match lane {
@@ -104,7 +114,8 @@ impl ReportPage {
             .closes_at
             .map(|at| shell.t1("report-closed", "when", shell.exact_moment(&Time::from_micros(at), zone)));
         let source = format!("/api/v1/rooms/{}/line-report", claims.room);
-        Self { shell, head, lines, closed, signed, source, back }
+        let told = told_words(&shell, &told);
+        Self { shell, head, lines, closed, told, signed, source, back }
     }
 }
 
