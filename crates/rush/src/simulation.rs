@@ -246,7 +246,7 @@ impl SimulatedSale {
         self.record.meters.turnouts += 1;
         match self.scenario.turnouts[number].1.clone() {
             Turnout::Change(change) => {
-                self.record.meters.changes += 1;
+                self.record.meters.change_settings(self.now);
                 self.office.set_room(self.now, change)
             }
             Turnout::Restart => {
@@ -315,7 +315,8 @@ impl SimulatedSale {
             self.record.meters.poll_ms += answer.poll_after_ms;
             let told = match answer.wait {
                 Estimate::Known { p50, p90 } => {
-                    Some(Told { at: self.now, p50, p90, turnouts: self.record.meters.turnouts })
+                    let is_settled = self.record.meters.is_settled(self.now);
+                    Some(Told { at: self.now, p50, p90, turnouts: self.record.meters.turnouts, is_settled })
                 }
                 Estimate::Unknown(_) => None,
             };

@@ -44,6 +44,8 @@ pub(super) struct Told {
     pub(super) p90: Span,
     /// How many of the scenario's turnouts had been before.
     pub(super) turnouts: u32,
+    /// Whether the settings of the room had been changed before, and not within the last minute.
+    pub(super) is_settled: bool,
 }
 
 /// What somebody was told about the wait so far.

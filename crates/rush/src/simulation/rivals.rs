@@ -196,6 +196,7 @@ impl RivalSale {
                     came: Span::from_micros(turn.micros() - told.0.micros()),
                     shown: Span::ZERO,
                     is_undisturbed: true,
+                    is_settled: false,
                 })
             })
         });

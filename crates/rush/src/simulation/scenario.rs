@@ -166,6 +166,24 @@ impl Scenario {
         }
     }
 
+    /// A small room, with and without three times as many accounts as it has places.
+    fn small() -> [Self; 4] {
+        let small = |name, admit_per_minute, hoarders| Self {
+            name,
+            people: 150,
+            max_active: 10,
+            admit_per_minute,
+            hoarders,
+            ..Self::life()
+        };
+        [
+            small("small", None, Hoarders::None),
+            small("small_unclaimed", None, Hoarders::NeverClaim(30)),
+            small("small_rate", Some(60), Hoarders::None),
+            small("small_rate_unclaimed", Some(60), Hoarders::NeverClaim(30)),
+        ]
+    }
+
     fn base() -> Self {
         Self {
             name: "base",
@@ -251,6 +269,6 @@ impl Scenario {
                 ..Self::life()
             },
         ];
-        single.into_iter().chain(Self::curves()).chain(Self::clusters()).collect()
+        single.into_iter().chain(Self::small()).chain(Self::curves()).chain(Self::clusters()).collect()
     }
 }
