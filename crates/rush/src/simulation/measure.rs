@@ -330,7 +330,7 @@ pub(super) struct Prediction {
 }
 
 impl Prediction {
-    fn of(person: &CrowdMember) -> Vec<Self> {
+    pub(super) fn of(person: &CrowdMember) -> Vec<Self> {
         let Some(offered_at) = person.offered_at.filter(|_| person.is_always_there()) else { return Vec::new() };
         let told: Vec<_> = person.told.all.iter().filter(|told| told.at < offered_at).collect();
         let next = told.iter().skip(1).map(|told| told.at).chain([offered_at]);

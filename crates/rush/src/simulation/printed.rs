@@ -28,7 +28,7 @@ pub(crate) fn simulate(options: &SimulateOptions) -> Result<Vec<String>> {
         Some("floor") => {
             let told = ["life", "base", "plain_free", "ghosts_free", "real"];
             let scenarios = Scenario::all().into_iter().filter(|scenario| told.contains(&scenario.name));
-            return Ok(scenarios.map(|scenario| floor_line(&scenario, options.seed)).collect());
+            return scenarios.map(|scenario| floor_line(&scenario, options.seed)).collect();
         }
         Some("million") => return run_all(vec![Scenario::million()], &seeds),
         _ => {}
