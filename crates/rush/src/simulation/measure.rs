@@ -2,7 +2,7 @@
 
 use super::{
     office::AnswerSource,
-    people::{CrowdMember, Fate, Told},
+    people::{CrowdMember, Fate, Told, WayIn},
 };
 use frontrow_domain::{
     id::Position,
@@ -137,6 +137,8 @@ pub(super) struct Counts {
     pub(super) offered_to_ghosts: u64,
     /// The same in the two minutes after the server had started again.
     pub(super) ghosts_woken: u64,
+    /// Those of people who came into a lobby.
+    pub(super) ghosts_of_lobby: u64,
     /// Turns that nobody claimed in time.
     pub(super) missed: u64,
     /// Those of people who asked all the time and claimed at once.
@@ -186,6 +188,11 @@ impl Meters {
         }
     }
 
+    /// The sale opens at this moment, and not at the first one.
+    pub(super) const fn open_at(&mut self, opens_at: Time) {
+        self.opened = opens_at;
+    }
+
     /// The server starts again.
     pub(super) const fn restart(&mut self, now: Time) {
         self.restarted = Some(now);
@@ -209,6 +216,7 @@ impl Meters {
             let is_after = self.restarted.is_some_and(|at| now.since(at) < AFTER_RESTART);
             self.counts.offered_to_ghosts += 1;
             self.counts.ghosts_woken += u64::from(is_after);
+            self.counts.ghosts_of_lobby += u64::from(person.way_in == WayIn::Lobby);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Small sales of each scenario.
 
 mod goals;
+mod lobby;
 
 use super::*;
 
@@ -24,7 +25,8 @@ fn order_and_cap_hold_in_a_small_sale_of_each_scenario() {
     for scenario in Scenario::all().into_iter().chain([Scenario::million()]) {
         let people = scenario.people.min(200);
         let turnouts = scenario.turnouts.last().map_or(0, |(at, _)| at.micros());
-        let lasts = Span::from_micros(turnouts + 150_000_000);
+        let lobby = scenario.lobby.map_or(0, Span::micros);
+        let lasts = Span::from_micros(turnouts + lobby + 150_000_000);
         let small = Scenario { people, lasts, max_active: scenario.max_active.min(20), ..scenario };
         let SimulationReport { scenario, counts, .. } = report(&small, 3);
         assert!(counts.activated > 0, "{scenario}: {counts:?}");

@@ -1,12 +1,12 @@
 //! What whole sales of a few seeds come to, beside the goals. A sale in virtual time is the same each time, so the
 //! bounds are near what is measured: a change that makes a figure worse fails here.
 
-use super::{SimulationReport, of, report};
+use super::{Scenario, SimulationReport, Span, of, report};
 use crate::simulation::measure::Accuracy;
 use std::ops::RangeInclusive;
 
 const SEEDS: RangeInclusive<u64> = 1..=5;
-/// Of a large sale.
+/// Of sales that take longer.
 const FEW_SEEDS: RangeInclusive<u64> = 1..=3;
 /// How often a wait should be no longer than the told p90, in per cent.
 const COVERED_GOAL: RangeInclusive<f64> = 88.0..=96.0;
@@ -66,6 +66,12 @@ fn base_uses_the_room_and_tells_waits_as_near_as_before() {
     check("base", FEW_SEEDS, &Bounds { idle: 4.0, off_by: 17.0, covered: COVERED_GOAL });
 }
 
+/// The goals of 2 % idle and of the p90 are reached behind a draw, too.
+#[test]
+fn lobby_uses_the_room_and_tells_waits_as_near_as_before() {
+    check("lobby", SEEDS, &Bounds { idle: 1.2, off_by: 17.0, covered: COVERED_GOAL });
+}
+
 #[test]
 fn plain_free_reaches_every_goal() {
     check("plain_free", SEEDS, &Bounds { idle: 2.0, off_by: 10.0, covered: COVERED_GOAL });
@@ -98,6 +104,11 @@ fn a_wait_is_settled_a_minute_after_a_change_and_not_before_the_first() {
     assert_eq!(undisturbed.settled.told, 0);
 }
 
+/// The small room for so many seconds.
+fn small(name: &str, seconds: i64) -> Vec<SimulationReport> {
+    FEW_SEEDS.map(|seed| report(&Scenario { lasts: Span::from_secs(seconds), ..of(name) }, seed)).collect()
+}
+
 /// How many people came in, in all seeds.
 fn sum(reports: &[SimulationReport], of: fn(&SimulationReport) -> f64) -> f64 {
     reports.iter().map(of).sum()
@@ -105,7 +116,7 @@ fn sum(reports: &[SimulationReport], of: fn(&SimulationReport) -> f64) -> f64 {
 
 #[test]
 fn in_a_small_room_accounts_that_never_claim_keep_hardly_anybody_out() {
-    let [with, without] = ["small_unclaimed", "small"].map(|name| sum(&reports(name, SEEDS), |report| report.served));
+    let [with, without] = ["small_unclaimed", "small"].map(|name| sum(&small(name, 600), |report| report.served));
     assert!(with >= without * SERVED_GOAL, "{with} of {without} within ten minutes");
 }
 
@@ -113,9 +124,9 @@ fn in_a_small_room_accounts_that_never_claim_keep_hardly_anybody_out() {
 /// as many come in at last.
 #[test]
 fn in_a_small_room_with_a_rate_accounts_that_never_claim_cost_time_and_keep_nobody_out() {
-    let [with, without] = ["small_rate_unclaimed", "small_rate"].map(|name| reports(name, SEEDS));
+    let [with, without] = ["small_rate_unclaimed", "small_rate"].map(|name| small(name, 1_500));
     let served = [&with, &without].map(|reports| sum(reports, |report| report.served));
-    assert!(served[0] >= served[1] * 0.92, "{served:?} within ten minutes");
+    assert!(served[0] >= served[1] * 0.9, "{served:?} within ten minutes");
     let in_all = [&with, &without].map(|reports| sum(reports, |report| report.served_in_all));
     assert!(in_all[0] >= in_all[1], "{in_all:?} in all");
 }
