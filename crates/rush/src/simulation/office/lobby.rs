@@ -77,14 +77,8 @@ impl SimulatedOffice {
         let ranked = (1_i64..).zip(order).skip(usize::try_from(placed)?).take(ENTRIES_PER_PLACING_MAX);
         let moves: Vec<_> = ranked.map(|(rank, entry)| (entry, drawn_position(last, rank))).collect();
         let entries = moves.iter().map(|(entry, _)| *entry).collect();
-        let changes = self.take_step(now, DrawStep::Place { fence, entries })?;
-        self.carry_over(&moves);
-        Ok(changes)
+        // What was heard of the clients of the entries is to go on at their places: to be read from the instance before this
+        // step by `moves`, and noted after it. Until then each place counts as just heard of.
+        self.take_step(now, DrawStep::Place { fence, entries })
     }
-
-    /// Notes at the drawn places what was heard of the clients of the entries.
-    // Here the signs of life of `moves` (from, to) are to be carried over by `self.peers().lines()`, as the service does
-    // when it places entries. Until then each drawn place counts as just heard of.
-    #[expect(clippy::unused_self, reason = "the lines of the instance are to be told")]
-    const fn carry_over(&self, _moves: &[(Position, Position)]) {}
 }
