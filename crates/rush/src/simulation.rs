@@ -27,7 +27,8 @@ use anyhow::Result;
 use frontrow_domain::{
     changes::Changes,
     command::RoomChange,
-    line::{Token, TokenStatus},
+    id::UserId,
+    line::{EndReason, Token, TokenStatus},
     policy::Policy,
     time::{Span, Time},
 };
@@ -39,12 +40,15 @@ pub use over_http::{
     InstanceChoice, LineCrowd, LineFigures, LinePlan,
     freshness::{FreshnessProbe, ViewDelays},
 };
-use people::{PersonStep, Told, VisitEnd, crowd};
+use people::{PersonStep, Told, VisitEnd, WayIn, crowd};
 pub(crate) use printed::simulate;
 use rand::{SeedableRng, rngs::StdRng};
 use record::{SaleRecord, SeenChange};
 use scenario::{Keeping, Scenario, Turnout};
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+};
 
 const START: Time = Time::from_micros(1_900_000_000_000_000);
 /// How often the leader looks at a line in which nothing happened.
@@ -100,8 +104,8 @@ struct SimulatedSale {
     scenario: Scenario,
     office: SimulatedOffice,
     record: SaleRecord,
-    /// The person at each position, from the first on.
-    places: Vec<usize>,
+    /// Who each account is.
+    users: HashMap<UserId, usize>,
     now: Time,
     events: BinaryHeap<Reverse<(Time, u64, SaleEvent)>>,
     /// Events of one moment happen in the order in which they were planned.
@@ -116,6 +120,10 @@ impl SimulatedSale {
         let mut rng = StdRng::seed_from_u64(seed);
         let arrivals = crowd(&scenario, &mut rng);
         let mut office = SimulatedOffice::open(scenario.max_active, Policy::default(), START)?;
+        let opens_at = scenario.lobby.map(|lasts| START.plus(lasts));
+        if let Some(opens_at) = opens_at {
+            office = office.with_lobby(opens_at, seed, START)?;
+        }
         if scenario.admit_per_minute.is_some() {
             let change = RoomChange { admit_per_minute: Some(scenario.admit_per_minute), ..RoomChange::default() };
             office.set_room(START, change)?;
@@ -126,7 +134,7 @@ impl SimulatedSale {
         let mut sale = Self {
             office,
             record: SaleRecord::open(START, Vec::with_capacity(arrivals.len())),
-            places: Vec::with_capacity(arrivals.len()),
+            users: HashMap::with_capacity(arrivals.len()),
             now: START,
             events: BinaryHeap::new(),
             planned: 0,
@@ -134,7 +142,11 @@ impl SimulatedSale {
             down_until: None,
             scenario,
         };
+        if let Some(opens_at) = opens_at {
+            sale.record.meters.open_at(opens_at);
+        }
         for (person, (arrives, one)) in arrivals.into_iter().enumerate() {
+            sale.users.insert(one.user, person);
             sale.record.enter(one);
             sale.plan(arrives, SaleEvent::Arrive(person));
         }
@@ -162,8 +174,8 @@ impl SimulatedSale {
             && at <= end
         {
             let places = (self.office.max_active(), self.office.active());
-            // While the gate is paused no place is to be taken.
-            let waiting = if self.office.may_move() { self.record.waiting } else { 0 };
+            // While the gate is paused, or the sale is not open, no place is to be taken.
+            let waiting = if self.office.may_move(self.now) { self.record.waiting } else { 0 };
             self.record.meters.pass(at, places, waiting);
             self.now = at;
             self.happen(event)?;
@@ -246,7 +258,7 @@ impl SimulatedSale {
         self.record.meters.turnouts += 1;
         match self.scenario.turnouts[number].1.clone() {
             Turnout::Change(change) => {
-                self.record.meters.changes += 1;
+                self.record.meters.change_settings(self.now);
                 self.office.set_room(self.now, change)
             }
             Turnout::Restart => {
@@ -280,8 +292,12 @@ impl SimulatedSale {
 
     fn see(&mut self, token: &Token) {
         let position = token.id.position;
-        let at = usize::try_from(position.0 - 1).unwrap_or(usize::MAX);
-        let Some(person) = self.places.get(at).copied() else { return };
+        // An entry goes on at its drawn place.
+        if token.end_reason() == Some(EndReason::Drawn) {
+            return;
+        }
+        let Some(person) = self.users.get(&token.user_id).copied() else { return };
+        self.record.people[person].position = Some(position);
         if self.record.see(person, position, token.status(), self.now) == SeenChange::CameIn {
             self.plan(self.record.people[person].visit, SaleEvent::Finish(person));
         }
@@ -296,8 +312,10 @@ impl SimulatedSale {
 
     fn arrive(&mut self, person: usize) -> Result<()> {
         let (position, changes) = self.office.join(self.now, self.record.people[person].user)?;
-        self.places.push(person);
         self.record.join(person, position);
+        if self.office.is_undrawn(position) {
+            self.record.people[person].way_in = WayIn::Lobby;
+        }
         self.absorb(&changes);
         self.poll(person)
     }
@@ -311,17 +329,28 @@ impl SimulatedSale {
         if self.scenario.cluster.is_some() {
             self.record.meters.views.note(answer.source);
         }
-        if answer.status == TokenStatus::Waiting {
+        let is_undrawn = self.office.is_undrawn(position);
+        if answer.status == TokenStatus::Waiting && !is_undrawn {
             self.record.meters.poll_ms += answer.poll_after_ms;
             let told = match answer.wait {
                 Estimate::Known { p50, p90 } => {
-                    Some(Told { at: self.now, p50, p90, turnouts: self.record.meters.turnouts })
+                    let is_settled = self.record.meters.is_settled(self.now);
+                    Some(Told { at: self.now, p50, p90, turnouts: self.record.meters.turnouts, is_settled })
                 }
                 Estimate::Unknown(_) => None,
             };
             self.record.hear(person, (answer.ahead, answer.source.life), told, self.now);
         }
-        match self.record.people[person].next_step(answer.status, answer.ahead) {
+        let step = match self.scenario.lobby {
+            Some(lasts) if is_undrawn && answer.status == TokenStatus::Waiting => {
+                let (came, opens_at) = (self.office.issued_at(position), START.plus(lasts));
+                // By the next poll, so that each person who stops asking on the way does so before the opening.
+                let passed = self.now.plus(next).since(came).micros();
+                self.record.people[person].wait_in_lobby(passed, opens_at.since(came).micros())
+            }
+            _ => self.record.people[person].next_step(answer.status, answer.ahead),
+        };
+        match step {
             PersonStep::Ask => self.plan(next, SaleEvent::Poll(person)),
             PersonStep::Claim { after } => {
                 self.plan(after, SaleEvent::Claim(person));

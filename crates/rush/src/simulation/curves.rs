@@ -13,12 +13,14 @@ pub(super) enum ArrivalCurve {
     Spike { share: f64, lasts: Span, mean: Span },
     /// All come evenly over this time.
     Steady(Span),
+    /// So many of a hundred come evenly before the opening, into a lobby, the others evenly over the spread after it.
+    Lobby { share: f64, lasts: Span, spread: Span },
     /// So many of a hundred come about the first moment, the others about the second, most of them within the deviation.
     Waves { share: f64, at: [Span; 2], deviation: Span },
 }
 
 impl ArrivalCurve {
-    /// When a person comes, after the opening.
+    /// When a person comes, after the opening; after that of the lobby if there is one.
     pub(super) fn draw(&self, rng: &mut StdRng) -> Span {
         match *self {
             Self::Rush { share, lasts, spread } => {
@@ -31,6 +33,15 @@ impl ArrivalCurve {
                 if is_early { scaled(lasts, chance) } else { scaled(mean, -(1.0 - chance).ln()) }
             }
             Self::Steady(over) => scaled(over, rng.random::<f64>()),
+            Self::Lobby { share, lasts, spread } => {
+                let is_early = rng.random::<f64>() * 100.0 < share;
+                let chance = rng.random::<f64>();
+                if is_early {
+                    scaled(lasts, chance)
+                } else {
+                    Span::from_micros(lasts.micros().saturating_add(scaled(spread, chance).micros()))
+                }
+            }
             Self::Waves { share, at: [first, second], deviation } => {
                 let middle = if rng.random::<f64>() * 100.0 < share { first } else { second };
                 let off = scaled(deviation, normal(rng));

@@ -2,7 +2,7 @@
 
 use super::{
     office::AnswerSource,
-    people::{CrowdMember, Fate, Told},
+    people::{CrowdMember, Fate, Told, WayIn},
 };
 use frontrow_domain::{
     id::Position,
@@ -18,6 +18,8 @@ const RISE_MIN: Span = Span::from_secs(30);
 const KNOWN_AFTER: Span = Span::from_secs(30);
 /// How long after a restart the turns of ghosts are counted apart.
 const AFTER_RESTART: Span = Span::from_secs(120);
+/// How long after a change of the settings of the room told waits should be near again.
+const SETTLED_AFTER: Span = Span::from_secs(60);
 /// The horizons, in seconds, at which predictions are compared with what came.
 const HORIZONS: [i64; 7] = [600, 300, 180, 120, 60, 30, 8];
 
@@ -44,7 +46,9 @@ pub(super) struct Meters {
     pub(super) entries: Vec<Time>,
     opened: Time,
     /// How often the settings of the room were changed.
-    pub(super) changes: u32,
+    changes: u32,
+    /// When they were changed last.
+    changed: Option<Time>,
     /// When the server started again last.
     restarted: Option<Time>,
     /// How many of the scenario's turnouts have been, and returns of the server.
@@ -133,6 +137,8 @@ pub(super) struct Counts {
     pub(super) offered_to_ghosts: u64,
     /// The same in the two minutes after the server had started again.
     pub(super) ghosts_woken: u64,
+    /// Those of people who came into a lobby.
+    pub(super) ghosts_of_lobby: u64,
     /// Turns that nobody claimed in time.
     pub(super) missed: u64,
     /// Those of people who asked all the time and claimed at once.
@@ -174,6 +180,7 @@ impl Meters {
             entries: Vec::new(),
             opened: now,
             changes: 0,
+            changed: None,
             restarted: None,
             turnouts: 0,
             poll_ms: 0,
@@ -181,9 +188,25 @@ impl Meters {
         }
     }
 
+    /// The sale opens at this moment, and not at the first one.
+    pub(super) const fn open_at(&mut self, opens_at: Time) {
+        self.opened = opens_at;
+    }
+
     /// The server starts again.
     pub(super) const fn restart(&mut self, now: Time) {
         self.restarted = Some(now);
+    }
+
+    /// An operator changes the settings of the room.
+    pub(super) const fn change_settings(&mut self, now: Time) {
+        self.changes += 1;
+        self.changed = Some(now);
+    }
+
+    /// Whether the settings of the room have been changed, and not within the last minute.
+    pub(super) fn is_settled(&self, now: Time) -> bool {
+        self.changed.is_some_and(|at| now.since(at) >= SETTLED_AFTER)
     }
 
     /// A turn is offered to a person.
@@ -193,6 +216,7 @@ impl Meters {
             let is_after = self.restarted.is_some_and(|at| now.since(at) < AFTER_RESTART);
             self.counts.offered_to_ghosts += 1;
             self.counts.ghosts_woken += u64::from(is_after);
+            self.counts.ghosts_of_lobby += u64::from(person.way_in == WayIn::Lobby);
         }
     }
 
@@ -271,11 +295,13 @@ impl Meters {
             known_percent: ratio(self.polls_known.into(), self.polls_to_know.into()),
             wait: Accuracy::of(None, predictions.iter()),
             undisturbed: Accuracy::of(None, predictions.iter().filter(|one| one.is_undisturbed)),
+            settled: Accuracy::of(None, predictions.iter().filter(|one| one.is_undisturbed && one.is_settled)),
             by_time: weighted_bias(&predictions),
             by_horizon: HORIZONS.map(|seconds| Accuracy::near(seconds, &predictions)).into(),
             rises_percent: ratio(wide(rises), wide(told.count())),
             idle_over_time: self.over_time.iter().map(|part| part.percent()).collect(),
             served: real(self.entries.iter().filter(|at| at.since(self.opened) <= SERVED_BY).count()),
+            served_in_all: real(self.entries.len()),
             views: self.views.report(),
             stale_ms: self.poll_ms / i64::try_from(self.polls.max(1)).unwrap_or(i64::MAX) / 2,
         }
@@ -307,10 +333,12 @@ pub(super) struct Prediction {
     pub(super) shown: Span,
     /// Whether nothing happened to the room or the server between.
     pub(super) is_undisturbed: bool,
+    /// Whether it was told when the settings of the room had been changed, a minute ago or earlier.
+    pub(super) is_settled: bool,
 }
 
 impl Prediction {
-    fn of(person: &CrowdMember) -> Vec<Self> {
+    pub(super) fn of(person: &CrowdMember) -> Vec<Self> {
         let Some(offered_at) = person.offered_at.filter(|_| person.is_always_there()) else { return Vec::new() };
         let told: Vec<_> = person.told.all.iter().filter(|told| told.at < offered_at).collect();
         let next = told.iter().skip(1).map(|told| told.at).chain([offered_at]);
@@ -320,6 +348,7 @@ impl Prediction {
             came: offered_at.since(told.at),
             shown: next.since(told.at),
             is_undisturbed: told.turnouts == person.offered_after,
+            is_settled: told.is_settled,
         });
         told.collect()
     }
@@ -410,6 +439,8 @@ pub(super) struct SimulationReport {
     pub(super) wait: Accuracy,
     /// Of the waits that were told after the last turnout before their end alone.
     pub(super) undisturbed: Accuracy,
+    /// Of these, the waits that were told a minute or more after a change of the settings of the room.
+    pub(super) settled: Accuracy,
     /// The bias if each told wait counts for as long as it was shown: people who are told less ask more often.
     pub(super) by_time: f64,
     pub(super) by_horizon: Vec<Accuracy>,
@@ -419,6 +450,8 @@ pub(super) struct SimulationReport {
     pub(super) idle_over_time: Vec<f64>,
     /// How many of those who mean no harm were in after ten minutes.
     pub(super) served: f64,
+    /// How many of them were in at the end.
+    pub(super) served_in_all: f64,
     /// How old the number that a person sees is on average, in milliseconds: half the time between two polls.
     pub(super) stale_ms: i64,
     /// How old views were, of several instances.

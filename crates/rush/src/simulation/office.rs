@@ -1,5 +1,7 @@
 //! The box office of a simulation: the rules decide, and people are told what the view of the instance says that they ask.
 
+mod lobby;
+
 use super::{
     cluster::{Cluster, ClusterFailure, ClusterPlan},
     rows::{LineRows, token_at},
@@ -10,7 +12,7 @@ use frontrow_domain::{
     changes::Changes,
     command::{Command, Outcome, Request, RoomChange},
     id::{Position, RoomId, UserId},
-    line::{Fence, Gate, Room, SignOfLife, Token, TokenState, TokenStatus, ToldWait, is_wake_due},
+    line::{Fence, Room, SignOfLife, Token, TokenState, TokenStatus, ToldWait, is_wake_due},
     outage::Outage,
     policy::Policy,
     time::{Span, Time},
@@ -171,9 +173,14 @@ impl SimulatedOffice {
         self.rows.room().max_active
     }
 
-    /// Whether the gate is open.
-    pub(super) fn may_move(&self) -> bool {
-        self.rows.room().gate == Gate::Open
+    /// Whether the gate is open, and the sale as well, behind its draw.
+    pub(super) fn may_move(&self, now: Time) -> bool {
+        self.rows.room().may_move(now, Span::ZERO)
+    }
+
+    /// When the token at this position was issued: an entry's token and the one at its drawn place at the same time.
+    pub(super) fn issued_at(&self, position: Position) -> Time {
+        self.rows.issued_at(position)
     }
 
     pub(super) const fn active(&self) -> i64 {
@@ -309,6 +316,7 @@ impl SimulatedOffice {
         }
         for (instance, fence) in leaders {
             self.door = instance;
+            all.extend(self.step_draw(now, fence)?);
             while let Some(next) = next_advance(self.peers(), RoomId::HOUSE, now, &self.policy) {
                 let Some(changes) = self.advance(now, fence, next)? else { break };
                 all.push(changes);

@@ -120,6 +120,7 @@ impl LinePlan {
                 spread: span(self.spread),
             },
             cluster: None,
+            lobby: None,
             max_active: self.max_active,
             admit_per_minute: self.admit_per_minute,
             visit: (span(self.visit), 0.6),

@@ -27,6 +27,15 @@ pub(super) enum Fate {
     Leaver { after: f64 },
 }
 
+/// Where somebody's way begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WayIn {
+    /// At the end of the line.
+    Line,
+    /// In the lobby of a draw, before the opening.
+    Lobby,
+}
+
 /// How a visit ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum VisitEnd {
@@ -44,6 +53,8 @@ pub(super) struct Told {
     pub(super) p90: Span,
     /// How many of the scenario's turnouts had been before.
     pub(super) turnouts: u32,
+    /// Whether the settings of the room had been changed before, and not within the last minute.
+    pub(super) is_settled: bool,
 }
 
 /// What somebody was told about the wait so far.
@@ -85,6 +96,7 @@ pub(super) struct CrowdMember {
     pub(super) status: TokenStatus,
     /// Whether the page is open: it asks.
     pub(super) is_present: bool,
+    pub(super) way_in: WayIn,
     /// How many were ahead at first.
     pub(super) first_ahead: i64,
     /// The fewest that were ahead so far, and which start of an instance said so.
@@ -147,7 +159,16 @@ impl CrowdMember {
 
     fn wait(&mut self, ahead: i64) -> PersonStep {
         self.first_ahead = self.first_ahead.max(ahead);
-        let passed = fraction(self.first_ahead - ahead, self.first_ahead);
+        self.go_on(fraction(self.first_ahead - ahead, self.first_ahead))
+    }
+
+    /// What it does in a lobby, whose way is the time until the opening, with so many microseconds of it behind.
+    pub(super) fn wait_in_lobby(&mut self, passed: i64, way: i64) -> PersonStep {
+        self.go_on(fraction(passed, way))
+    }
+
+    /// What it does with this share of the way behind.
+    fn go_on(&mut self, passed: f64) -> PersonStep {
         match self.fate {
             Fate::Ghost { after } if passed >= after => PersonStep::FallSilent,
             Fate::Sleeper { after, rest } if passed >= after && !self.has_returned => {
@@ -212,6 +233,7 @@ fn plain(number: u128) -> CrowdMember {
         position: None,
         status: TokenStatus::Ended,
         is_present: false,
+        way_in: WayIn::Line,
         first_ahead: 0,
         lowest_ahead: None,
         offered_at: None,

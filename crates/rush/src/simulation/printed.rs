@@ -4,7 +4,7 @@ use super::{
     SimulatedSale,
     draws::{DRAWS, draw_many},
     floor::floor_line,
-    measure::SimulationReport,
+    measure::{Accuracy, SimulationReport},
     people::Fate,
     plots,
     rivals::{RivalKind, RivalReport, run_rival},
@@ -28,7 +28,7 @@ pub(crate) fn simulate(options: &SimulateOptions) -> Result<Vec<String>> {
         Some("floor") => {
             let told = ["life", "base", "plain_free", "ghosts_free", "real"];
             let scenarios = Scenario::all().into_iter().filter(|scenario| told.contains(&scenario.name));
-            return Ok(scenarios.map(|scenario| floor_line(&scenario, options.seed)).collect());
+            return scenarios.map(|scenario| floor_line(&scenario, options.seed)).collect();
         }
         Some("million") => return run_all(vec![Scenario::million()], &seeds),
         _ => {}
@@ -62,7 +62,7 @@ fn medians_of(reports: &[SimulationReport]) -> String {
     let never = |of: fn(&SimulationReport) -> u64| reports.iter().map(of).sum::<u64>();
     format!(
         "{:<14} {} seeds  idle {:>5.1} % ({:>4.1} % once full)  known {:>5.1} %  wait {:>5.1} % off ({:>+5.1} %, by time {:>+5.1} %), p90 {:>5.1} %  \
-         undisturbed {:>5.1} % off, p90 {:>5.1} %  rises {:>5.1} %  served by 600 s {}  ghosts offered {} ({} after a restart)  inversions {} overtaken {} beyond the cap {} passed over {} missed {} rises of ahead {}{}",
+         undisturbed {:>5.1} % off, p90 {:>5.1} %  {}rises {:>5.1} %  served by 600 s {} ({} in all)  ghosts offered {} ({} after a restart, {} of a lobby)  inversions {} overtaken {} beyond the cap {} passed over {} missed {} rises of ahead {}{}",
         reports.first().map_or("", |report| report.scenario.as_str()),
         reports.len(),
         median(|report| report.idle_percent),
@@ -74,10 +74,13 @@ fn medians_of(reports: &[SimulationReport]) -> String {
         median(|report| report.wait.covered_percent),
         median(|report| report.undisturbed.error_percent),
         median(|report| report.undisturbed.covered_percent),
+        settled_of(reports),
         median(|report| report.rises_percent),
         median(|report| report.served),
+        median(|report| report.served_in_all),
         median(|report| count(report.counts.offered_to_ghosts)),
         median(|report| count(report.counts.ghosts_woken)),
+        median(|report| count(report.counts.ghosts_of_lobby)),
         never(|report| report.counts.inversions),
         never(|report| report.counts.overtaken),
         never(|report| report.counts.overshoot.unsigned_abs()),
@@ -85,6 +88,21 @@ fn medians_of(reports: &[SimulationReport]) -> String {
         never(|report| report.counts.missed_present),
         never(|report| report.counts.ahead_rises),
         views_of(reports),
+    )
+}
+
+/// The waits that were told a minute or more after a change of the settings of the room: medians, if there are any.
+fn settled_of(reports: &[SimulationReport]) -> String {
+    let settled: Vec<_> = reports.iter().map(|report| report.settled).filter(|settled| settled.told > 0).collect();
+    if settled.is_empty() {
+        return String::new();
+    }
+    let median = |of: fn(&Accuracy) -> f64| middle(settled.iter().map(of).collect());
+    format!(
+        "settled {:>5.1} % off ({:>+5.1} %), p90 {:>5.1} %  ",
+        median(|settled| settled.error_percent),
+        median(|settled| settled.bias_percent),
+        median(|settled| settled.covered_percent),
     )
 }
 
@@ -165,7 +183,7 @@ fn seconds_of(millis: i64) -> f64 {
 }
 
 fn line_of(report: &SimulationReport) -> String {
-    let SimulationReport { scenario, seconds, counts, known_percent, wait, rises_percent, .. } = report;
+    let SimulationReport { scenario, seconds, counts, known_percent, wait, undisturbed, rises_percent, .. } = report;
     let (idle, once_full) = (report.idle_percent, report.idle_once_full_percent);
     let horizons = report.by_horizon.iter().map(|near| {
         let (horizon, told) = (near.horizon.unwrap_or_default(), near.told);
@@ -174,8 +192,13 @@ fn line_of(report: &SimulationReport) -> String {
     });
     let head = format!(
         "{scenario:<13} {seconds:>6} s  idle {idle:>6.2} % ({once_full:>5.2} % once full)  known {known_percent:>6.2} %  wait {:>7.2} % off \
-         ({:>+7.2} %), p90 {:>6.2} %  rises {rises_percent:>6.2} %  {counts:?}",
-        wait.error_percent, wait.bias_percent, wait.covered_percent
+         ({:>+7.2} %), p90 {:>6.2} %  undisturbed {:>5.1} % off, p90 {:>5.1} %  {}rises {rises_percent:>6.2} %  {counts:?}",
+        wait.error_percent,
+        wait.bias_percent,
+        wait.covered_percent,
+        undisturbed.error_percent,
+        undisturbed.covered_percent,
+        settled_of(std::slice::from_ref(report)),
     );
     std::iter::once(head).chain(horizons).collect::<Vec<_>>().join("\n") + &views_of(std::slice::from_ref(report))
 }

@@ -196,6 +196,7 @@ impl RivalSale {
                     came: Span::from_micros(turn.micros() - told.0.micros()),
                     shown: Span::ZERO,
                     is_undisturbed: true,
+                    is_settled: false,
                 })
             })
         });
@@ -380,17 +381,28 @@ fn slope(samples: &VecDeque<i64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulation::printed::rivals_of;
 
     #[test]
     fn each_rival_fails_where_its_algorithm_does() {
-        let scenario = Scenario { people: 300, ..Scenario::life() };
-        let report = |kind| run_rival(kind, &scenario, 1);
-        // A cursor sticks: of those who never come none is missed, and places go with each.
-        assert!(report(RivalKind::Cursor).idle_percent > 30.0, "{:?}", report(RivalKind::Cursor));
-        assert!(report(RivalKind::MinuteBuckets).overshoot <= 0);
-        for kind in RivalKind::ALL {
-            let report = report(kind);
-            assert!((0.0..=100.0).contains(&report.idle_percent), "{report:?}");
+        let reports = rivals_of(&Scenario::life(), 1).unwrap();
+        let of = |name: &str| reports.iter().find(|report| report.name == name).unwrap();
+        let own = of("Frontrow");
+        // A cursor sticks: of the people who never come none is missed, and places go with each.
+        assert!(of("cursor").idle_percent > 80.0 && of("cursor").most_in.is_none(), "{reports:?}");
+        // A bucket waits for its last people until they expire, and a page asks every twenty seconds.
+        assert!(of("minute buckets").idle_percent > 6.0 * own.idle_percent, "{reports:?}");
+        assert_eq!(of("minute buckets").stale_ms, 10_000);
+        assert!(of("minute buckets").stale_ms > 3 * own.stale_ms, "{reports:?}");
+        // Ghosts spend the turns of a rate, and nothing else moves the line: the wait is exact.
+        for name in ["rate only", "sorted set"] {
+            assert!(of(name).idle_percent > 5.0 * own.idle_percent, "{reports:?}");
+            assert!(of(name).error_percent < own.error_percent, "{reports:?}");
         }
+        for report in &reports {
+            assert!(report.overshoot <= 0, "{report:?}");
+        }
+        let latest = reports.iter().skip(1).map(|report| report.most_in.unwrap_or(i64::MAX)).min();
+        assert!(own.most_in.unwrap() < latest.unwrap(), "{reports:?}");
     }
 }

@@ -6,7 +6,7 @@ use frontrow_domain::{
     decide::decide_all,
     footprint::Footprint,
     id::{Position, RoomId, TokenId, UserId},
-    line::{Room, Token, TokenStatus, first_claimed, first_due, is_live_token},
+    line::{Draw, Room, Token, TokenStatus, first_claimed, first_due, is_live_token},
     outage::{Outage, Outages},
     policy::Policy,
     time::Time,
@@ -29,6 +29,7 @@ pub(super) struct LineRows {
     /// Those whose claims found the room full.
     claimed: BTreeSet<Position>,
     outages: Outages,
+    draw: Option<Draw>,
 }
 
 impl LineRows {
@@ -45,6 +46,7 @@ impl LineRows {
             deadlines: BTreeSet::new(),
             claimed: BTreeSet::new(),
             outages: Outages::default(),
+            draw: None,
         }
     }
 
@@ -64,6 +66,16 @@ impl LineRows {
     /// The row of a token.
     pub(super) fn token(&self, position: Position) -> Option<&Token> {
         self.tokens.get(&position)
+    }
+
+    /// The draw of the line, if it has begun.
+    pub(super) const fn draw(&self) -> Option<&Draw> {
+        self.draw.as_ref()
+    }
+
+    /// The waiting tokens up to this position, in order.
+    pub(super) fn waiting_up_to(&self, last: Position) -> impl Iterator<Item = &Token> {
+        self.waiting.range(..=last).filter_map(|position| self.tokens.get(position))
     }
 
     /// The line without the waiting tokens beyond the cursor, as an instance reads it to refresh its view.
@@ -99,6 +111,11 @@ impl LineRows {
         if !keys.rooms.is_empty() {
             world.rooms.load(self.room.room_id, self.room.clone());
             world.highest.insert(self.room.room_id, self.highest);
+        }
+        for room in &keys.draws {
+            if let Some(draw) = &self.draw {
+                world.draws.load(*room, draw.clone());
+            }
         }
         for id in &keys.tokens {
             if let Some(token) = self.tokens.get(&id.position) {
@@ -161,6 +178,9 @@ impl LineRows {
         self.next_ids = changes.next_ids.clone();
         for room in changes.rooms.iter() {
             self.room = room.clone();
+        }
+        for draw in changes.draws.iter() {
+            self.draw = Some(draw.clone());
         }
         for highest in changes.highest.values() {
             self.highest = *highest;

@@ -72,6 +72,8 @@ pub(super) struct Scenario {
     pub(super) arrivals: ArrivalCurve,
     /// The instances, if there are several.
     pub(super) cluster: Option<ClusterPlan>,
+    /// How long a lobby is open before the sale opens, which begins with a draw then; none if it is open at once.
+    pub(super) lobby: Option<Span>,
     pub(super) max_active: i64,
     pub(super) admit_per_minute: Option<i64>,
     /// The median time inside, and the deviation of its logarithm.
@@ -155,6 +157,7 @@ impl Scenario {
             people: 600,
             arrivals: Self::rush(50.0, 10, 300),
             cluster: None,
+            lobby: None,
             max_active: 60,
             admit_per_minute: Some(120),
             visit: (Span::from_secs(75), 0.6),
@@ -164,6 +167,31 @@ impl Scenario {
             keeping: Keeping::Records,
             lasts: Span::from_secs(7_200),
         }
+    }
+
+    /// A small room, with and without three times as many accounts as it has places.
+    fn small() -> [Self; 4] {
+        let small = |name, admit_per_minute, hoarders| Self {
+            name,
+            people: 150,
+            max_active: 10,
+            admit_per_minute,
+            hoarders,
+            ..Self::life()
+        };
+        [
+            small("small", None, Hoarders::None),
+            small("small_unclaimed", None, Hoarders::NeverClaim(30)),
+            small("small_rate", Some(60), Hoarders::None),
+            small("small_rate_unclaimed", Some(60), Hoarders::NeverClaim(30)),
+        ]
+    }
+
+    /// The sale `life` behind a lobby, into which seven of ten people come.
+    fn lobby() -> Self {
+        let lasts = Span::from_secs(600);
+        let arrivals = ArrivalCurve::Lobby { share: 70.0, lasts, spread: Span::from_secs(300) };
+        Self { name: "lobby", arrivals, lobby: Some(lasts), ..Self::life() }
     }
 
     fn base() -> Self {
@@ -224,6 +252,7 @@ impl Scenario {
             Self { name: "down_forgets", keeping: Keeping::Nothing, ..Self::down() },
             Self { name: "life_unclaimed", hoarders: Hoarders::NeverClaim(30), ..Self::life() },
             Self { name: "life_sitters", hoarders: Hoarders::Sit(30), ..Self::life() },
+            Self::lobby(),
             Self::base(),
             Self::plain("plain_rate", Some(60)),
             Self::plain("plain_free", None),
@@ -251,6 +280,6 @@ impl Scenario {
                 ..Self::life()
             },
         ];
-        single.into_iter().chain(Self::curves()).chain(Self::clusters()).collect()
+        single.into_iter().chain(Self::small()).chain(Self::curves()).chain(Self::clusters()).collect()
     }
 }

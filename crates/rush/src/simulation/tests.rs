@@ -1,9 +1,16 @@
 //! Small sales of each scenario.
 
+mod goals;
+mod lobby;
+
 use super::*;
 
 fn report(scenario: &Scenario, seed: u64) -> SimulationReport {
     SimulatedSale::open(scenario.clone(), seed).unwrap().run().unwrap()
+}
+
+fn of(name: &str) -> Scenario {
+    Scenario::all().into_iter().find(|scenario| scenario.name == name).unwrap()
 }
 
 #[test]
@@ -18,7 +25,8 @@ fn order_and_cap_hold_in_a_small_sale_of_each_scenario() {
     for scenario in Scenario::all().into_iter().chain([Scenario::million()]) {
         let people = scenario.people.min(200);
         let turnouts = scenario.turnouts.last().map_or(0, |(at, _)| at.micros());
-        let lasts = Span::from_micros(turnouts + 150_000_000);
+        let lobby = scenario.lobby.map_or(0, Span::micros);
+        let lasts = Span::from_micros(turnouts + lobby + 150_000_000);
         let small = Scenario { people, lasts, max_active: scenario.max_active.min(20), ..scenario };
         let SimulationReport { scenario, counts, .. } = report(&small, 3);
         assert!(counts.activated > 0, "{scenario}: {counts:?}");
@@ -48,8 +56,6 @@ fn accounts_that_never_claim_keep_hardly_anybody_out() {
 
 #[test]
 fn instances_that_die_or_stand_still_lose_no_place_and_lead_under_old_fences_in_vain() {
-    let all = Scenario::all();
-    let of = |name: &str| all.iter().find(|scenario| scenario.name == name).cloned().unwrap();
     let small = |name: &str| Scenario { people: 200, max_active: 20, lasts: Span::from_secs(420), ..of(name) };
     let down = report(&small("cluster_down"), 5);
     assert!(down.counts.superseded > 0, "the one that stood still: {:?}", down.counts);
@@ -64,10 +70,8 @@ fn instances_that_die_or_stand_still_lose_no_place_and_lead_under_old_fences_in_
 
 #[test]
 fn no_told_wait_rises_because_another_instance_is_asked() {
-    let all = Scenario::all();
     for name in ["cluster", "cluster_down"] {
-        let scenario = all.iter().find(|scenario| scenario.name == name).cloned().unwrap();
-        let asked = report(&scenario, 2);
+        let asked = report(&of(name), 2);
         assert!(asked.rises_percent <= 2.0, "{asked:?}");
     }
 }

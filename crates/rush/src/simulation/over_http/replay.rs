@@ -69,7 +69,7 @@ fn notes_of(story: &PersonStory, claim_window: Span) -> (Vec<(Time, NotedStep)>,
             Sight::Joined(position) => notes.push((at, NotedStep::Joined(*position))),
             Sight::Heard(heard) => {
                 if heard.status == TokenStatus::Waiting && last == TokenStatus::Waiting && !is_past(at) {
-                    let told = heard.wait.map(|(p50, p90)| Told { at, p50, p90, turnouts: 0 });
+                    let told = heard.wait.map(|(p50, p90)| Told { at, p50, p90, turnouts: 0, is_settled: false });
                     notes.push((at, NotedStep::Heard { ahead: heard.ahead, told, poll_after_ms: heard.poll_after_ms }));
                 }
                 let from = match heard.status {
