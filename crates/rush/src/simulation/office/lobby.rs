@@ -77,8 +77,9 @@ impl SimulatedOffice {
         let ranked = (1_i64..).zip(order).skip(usize::try_from(placed)?).take(ENTRIES_PER_PLACING_MAX);
         let moves: Vec<_> = ranked.map(|(rank, entry)| (entry, drawn_position(last, rank))).collect();
         let entries = moves.iter().map(|(entry, _)| *entry).collect();
-        // What was heard of the clients of the entries is to go on at their places: to be read from the instance before this
-        // step by `moves`, and noted after it. Until then each place counts as just heard of.
-        self.take_step(now, DrawStep::Place { fence, entries })
+        let signs = self.peers().signs_of_life(RoomId::HOUSE, &moves);
+        let changes = self.take_step(now, DrawStep::Place { fence, entries })?;
+        self.peers().lines().carry_over(RoomId::HOUSE, &signs);
+        Ok(changes)
     }
 }

@@ -8,7 +8,7 @@ use crate::simulation::{
 use frontrow_domain::time::Time;
 
 /// The most turns for people who stopped asking in the lobby, by a hundred of them.
-const GHOSTS_WOKEN_MAX: usize = 36;
+const GHOSTS_WOKEN_MAX: usize = 12;
 
 /// The first turns of the people who ask all the time, in the order of coming.
 fn first_turns(people: &[CrowdMember], way_in: WayIn) -> Vec<Time> {

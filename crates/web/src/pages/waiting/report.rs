@@ -17,7 +17,11 @@ use crate::{
 };
 use askama::Template;
 use axum::{Router, extract::State, http::HeaderMap, response::Response, routing::get};
-use frontrow_domain::{id::ConcertId, line::{LaneKind, ToldHorizon}, time::Time};
+use frontrow_domain::{
+    id::ConcertId,
+    line::{LaneKind, ToldHorizon},
+    time::Time,
+};
 use frontrow_line::view::ToldTally;
 use frontrow_service::line::SignedLineReport;
 use frontrow_signing::{LaneCounts, LineCounts};
