@@ -56,7 +56,9 @@ async fn a_receipt_of_a_drawn_place_says_how_the_place_was_given_and_what_became
     assert_eq!((&out_of_lobby["opening"], &out_of_lobby["entry"]), (&json!("draw"), &json!(3)));
     assert_eq!((&out_of_lobby["end_reason"], &out_of_lobby["position"]), (&json!("left"), &json!(null)));
 
-    server.advance(600);
+    server.advance(590);
+    buyer.position(joined["token"].as_str().unwrap()).await;
+    server.advance(10);
     eventually("the buyer has the turn", async || {
         (buyer.get(&path).await.expect(200)["status"] == "offered").then_some(())
     })
