@@ -78,7 +78,7 @@ pub struct Policy {
     /// How long before the sale opens the first turns are offered in a concert's own room, at most
     /// [`OFFER_LEAD_MAX`].
     pub offer_lead: Span,
-    /// The order of those who come before the opening of a scheduled sale with a room of its own, unless an operator
+    /// The order of tokens that come before the opening of a scheduled sale with a room of its own, unless an operator
     /// sets another.
     pub opening: OpeningOrder,
     /// How many turns a token may let pass, unclaimed or unresponsive; with the last of them it ends.

@@ -160,7 +160,7 @@ pub struct Config {
         help_heading = "Waiting line"
     )]
     pub holds_per_turn: u32,
-    /// The order of those who come before the opening of a scheduled sale with a room of its own, unless an operator
+    /// The order of tokens that come before the opening of a scheduled sale with a room of its own, unless an operator
     /// sets another
     #[arg(
         long,
@@ -457,7 +457,7 @@ pub struct Config {
     pub settings: Vec<Setting>,
 }
 
-/// The order of those who come before the opening of a sale.
+/// The order of tokens that come before the opening of a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OpeningOrderName {
     /// They wait in a lobby, and their order is drawn at the opening

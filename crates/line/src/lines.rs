@@ -219,7 +219,7 @@ impl Lines {
     }
 
     /// Notes at their new positions what was known of tokens, unless their clients have polled this instance there. A sign
-    /// of life that another instance saw there meanwhile is lost: it is hardly later than the one that is carried over.
+    /// of life that another instance saw there meanwhile is lost: it is later by a poll at most.
     pub fn carry_over(&self, room: RoomId, signs: &[CarriedSign]) {
         if let Some(cell) = self.rooms.load().get(&room) {
             cell.last_seen.carry_over(signs);

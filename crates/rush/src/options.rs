@@ -84,7 +84,7 @@ pub(crate) struct LineOptions {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=7_200))]
     pub(crate) duration: Option<u32>,
     /// The server's `claim_window_seconds`, if it is not the default.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(10..=3_600))]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(20..=3_600))]
     pub(crate) claim_window: Option<u32>,
     /// The seed of the people's choices.
     #[arg(long, default_value_t = 1)]

@@ -24,9 +24,7 @@ use crate::{
 use frontrow_domain::{
     command::{Command, Idempotency, Issue, Request},
     id::{ConcertId, ReservationId, RoomId, TokenId, UserId},
-    line::{
-        DrawPhase, EndReason, Fence, Parting, SignOfLife, Token, TokenState, TokenStatus, is_live_token, is_wake_due,
-    },
+    line::{EndReason, Fence, Parting, SignOfLife, Token, TokenState, TokenStatus, is_live_token, is_wake_due},
     policy::HOLDS_PER_PARTING_MAX,
     refusal::{EntityKind, Refusal},
     sale::ReservationStatus,
@@ -81,6 +79,8 @@ pub struct TokenPlace {
 #[derive(Debug)]
 pub struct VerifiedToken {
     signed: SignedToken,
+    /// The token before a draw gave it another position, if one did.
+    as_issued: TokenId,
     view: Arc<RoomView>,
 }
 
@@ -222,12 +222,9 @@ impl BoxOffice {
         if view.epoch() != signed.epoch {
             return Err(missing);
         }
-        // Until an entry of a draw has its place, its client is heard of as that of the entry.
-        if matches!(view.room().draw, DrawPhase::Placing { .. }) {
-            self.lines.record_heartbeat(signed.id, self.now());
-        }
+        let as_issued = signed.id;
         let signed = self.after_draw(signed, &view).await?;
-        Ok(VerifiedToken { signed, view })
+        Ok(VerifiedToken { signed, as_issued, view })
     }
 
     /// The room of a token whose signature is ours and whose line was renewed since: the place is still there, and its
@@ -259,15 +256,19 @@ impl BoxOffice {
     /// counts as a heartbeat, so rate limits must be checked before. `caller` is who has proved to ask, if anybody has:
     /// an active token is renewed by its own user alone.
     pub async fn position(&self, token: &VerifiedToken, caller: Option<Caller>) -> LineStatus {
-        let VerifiedToken { signed, view } = token;
+        let VerifiedToken { signed, as_issued, view } = token;
         let found = self.standing(signed, view).await;
         let now = self.now();
-        self.note_sign_of_life(signed, SignOfLife::of(caller, signed.user_id), found.place.state, now);
+        self.note_sign_of_life(signed, view, SignOfLife::of(caller, signed.user_id), found.place.state);
+        // While entries are placed, an entry's client is heard of as that of the entry.
+        if *as_issued != signed.id {
+            self.lines.record_heartbeat(*as_issued, now);
+        }
         self.line_status(signed.id.position, found, view, now)
     }
 
     /// As [`BoxOffice::position`], without counting as a heartbeat.
-    pub async fn glance_at(&self, VerifiedToken { signed, view }: &VerifiedToken) -> LineStatus {
+    pub async fn glance_at(&self, VerifiedToken { signed, view, .. }: &VerifiedToken) -> LineStatus {
         self.place_in(signed, view).await
     }
 
@@ -285,12 +286,13 @@ impl BoxOffice {
     }
 
     /// Counts a sign of life of a token's client: a heartbeat, which wakes the token if that is due in this state.
-    fn note_sign_of_life(&self, signed: &SignedToken, sign: SignOfLife, state: Option<TokenState>, now: Time) {
+    fn note_sign_of_life(&self, signed: &SignedToken, view: &RoomView, sign: SignOfLife, state: Option<TokenState>) {
+        let now = self.now();
         self.lines.record_heartbeat(signed.id, now);
         // Most polled tokens are waiting and have no turn to renew: for them the outages are not read.
         if let Some(state) = state
             && state != TokenState::Waiting
-            && is_wake_due(state, sign, now, &self.policy, &self.store.outages())
+            && is_wake_due(state, sign, view.room(), now, &self.policy, &self.store.outages())
         {
             let command = Command::WakeToken { token: signed.id };
             let caller = Caller::Buyer(signed.user_id);
@@ -318,7 +320,7 @@ impl BoxOffice {
     /// # Errors
     /// [`Refusal::NotFound`] if it is not the caller's.
     pub async fn token(&self, caller: Caller, token: &str) -> Result<TokenPlace, ServiceError> {
-        let VerifiedToken { signed, view } = self.verified(token).await?;
+        let VerifiedToken { signed, view, .. } = self.verified(token).await?;
         let missing = Refusal::NotFound { what: EntityKind::Token };
         if !caller.may_act_for(signed.user_id) {
             return Err(missing.into());
@@ -388,7 +390,7 @@ impl BoxOffice {
     pub async fn go_away(
         &self,
         caller: Caller,
-        VerifiedToken { signed, view }: &VerifiedToken,
+        VerifiedToken { signed, as_issued, view }: &VerifiedToken,
     ) -> Result<(), ServiceError> {
         let (token, now) = (signed.id, self.now());
         if SignOfLife::of(Some(caller), signed.user_id) != SignOfLife::ByOwner {
@@ -399,6 +401,9 @@ impl BoxOffice {
             Parting::Nothing => Ok(()),
             Parting::Silent => {
                 self.lines.record_parting(token, now);
+                if *as_issued != token {
+                    self.lines.record_parting(*as_issued, now);
+                }
                 Ok(())
             }
             Parting::Shortened => {

@@ -237,7 +237,7 @@ pub struct RoomChange {
     pub gate: Option<Gate>,
     /// The message to all clients in line; `Some(None)` removes it.
     pub message: Option<Option<String>>,
-    /// The order of those who come before the opening. It may change until the line has begun to move.
+    /// The order of tokens that come before the opening. It may change until the line has begun to move.
     pub opening: Option<OpeningOrder>,
     /// The name of the site, if the room stands in front of one.
     pub name: Option<String>,

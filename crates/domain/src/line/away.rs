@@ -1,7 +1,8 @@
 //! Clients that go away, such as a page that is closed: what becomes of their tokens, until they are heard of again.
 //!
 //! To go away is not to leave. A token whose client has gone away keeps its place, and what it had of its time is written
-//! beside its shorter deadline: so coming back gives it neither less nor more than it would have had.
+//! beside its shorter deadline: so coming back gives it neither less nor more than it would have had; a turn whose claim found the room full has the
+//! whole window again, as with any sign of life.
 
 use super::{Token, TokenState};
 use crate::{

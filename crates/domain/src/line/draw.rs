@@ -131,7 +131,7 @@ impl DrawPhase {
         }
     }
 
-    /// The order of those who come before the opening.
+    /// The order of tokens that come before the opening.
     #[must_use]
     pub const fn opening_order(&self) -> OpeningOrder {
         match self {

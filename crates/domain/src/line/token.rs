@@ -1,6 +1,6 @@
 //! A token: a place in the line of a room.
 
-use super::{EndReason, TokenColumns, TokenState, TokenStatus, WrongState};
+use super::{EndReason, Room, TokenColumns, TokenState, TokenStatus, WrongState};
 use crate::{
     id::{Position, TokenId, UserId},
     outage::{Outage, Outages},
@@ -302,8 +302,8 @@ pub fn is_live_token(token: &Token) -> bool {
 pub enum SignOfLife {
     /// The token's own user, or another shop's server for the user: an active token is renewed.
     ByOwner,
-    /// A client that has shown the token and nothing else. It keeps a place in line awake. An active token it does not
-    /// renew: else a program could keep bought or forgotten tokens active without their users.
+    /// A client that has shown the token and nothing else. It keeps a place in line awake, and a turn whose claim found the
+    /// room full. An active token it does not renew: else a program could keep bought or forgotten tokens active without their users.
     ByToken,
 }
 
@@ -325,14 +325,22 @@ impl SignOfLife {
 /// or to its absolute limit. A smaller gain is not worth a command. Clients
 /// poll at intervals longer than a step, so each poll renews, and one that is lost costs nothing.
 #[must_use]
-pub fn is_wake_due(state: TokenState, sign: SignOfLife, now: Time, policy: &Policy, outages: &Outages) -> bool {
+pub fn is_wake_due(
+    state: TokenState,
+    sign: SignOfLife,
+    room: &Room,
+    now: Time,
+    policy: &Policy,
+    outages: &Outages,
+) -> bool {
     match state {
         TokenState::Active { .. } if sign == SignOfLife::ByToken => false,
         TokenState::Dormant { .. }
         | TokenState::Offered { back_until: Some(_), .. }
         | TokenState::Active { back_until: Some(_), .. } => true,
+        // Once the sale is over no place is given to a claim: it ends by its deadline.
         TokenState::Offered { claimed_at: Some(_), until, .. } => {
-            until.since(now).micros() <= policy.claim_window.micros() / 2
+            !room.is_sale_over(now) && until.since(now).micros() <= policy.claim_window.micros() / 2
         }
         TokenState::Active { since, until, .. } => {
             let limit = outages.limit_of(since, policy);
@@ -364,6 +372,10 @@ mod tests {
     use crate::{id::RoomId, line::ContradictoryColumns, time::Span};
 
     const START: Time = Time::from_micros(1_000_000_000);
+
+    fn room() -> Room {
+        Room::new(RoomId::HOUSE, 1, START)
+    }
 
     fn token() -> Token {
         let id = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
@@ -446,7 +458,7 @@ mod tests {
                 let mut last = START;
                 for at in [first, second].map(|seconds| START.plus(Span::from_secs(seconds))) {
                     if token.is_active(at) {
-                        if is_wake_due(token.state, SignOfLife::ByOwner, at, &policy, &Outages::default()) {
+                        if is_wake_due(token.state, SignOfLife::ByOwner, &room(), at, &policy, &Outages::default()) {
                             token = token.renewed(at, &policy, &Outages::default()).unwrap();
                         }
                         last = at;
@@ -469,7 +481,7 @@ mod tests {
         for round in 1..16 {
             now = now.plus(poll);
             assert!(active.is_active(now), "poll {round}");
-            let is_due = is_wake_due(active.state, SignOfLife::ByOwner, now, &policy, &Outages::default());
+            let is_due = is_wake_due(active.state, SignOfLife::ByOwner, &room(), now, &policy, &Outages::default());
             if round % 2 == 1 && is_due {
                 active = active.renewed(now, &policy, &Outages::default()).unwrap();
             }
@@ -479,7 +491,8 @@ mod tests {
     #[test]
     fn a_token_is_woken_when_that_would_change_something() {
         let policy = Policy::default();
-        let due_by = |sign, token: &Token, now| is_wake_due(token.state, sign, now, &policy, &Outages::default());
+        let due_by =
+            |sign, token: &Token, now| is_wake_due(token.state, sign, &room(), now, &policy, &Outages::default());
         let due = |token: &Token, now| due_by(SignOfLife::ByOwner, token, now);
         let active = active(&policy);
         let step = START.plus(policy.renew_step());

@@ -7,7 +7,7 @@ use crate::support::{
 use frontrow_domain::{
     command::{Command, ConcertChange, RoomChange},
     id::ConcertId,
-    line::{EndReason, Gate, SignOfLife, TokenStatus, is_wake_due},
+    line::{EndReason, Gate, Room, SignOfLife, TokenStatus, is_wake_due},
     sale::ConcertStatus,
     user::Caller,
 };
@@ -200,7 +200,7 @@ fn a_turn_whose_claim_found_the_room_full_is_kept_while_its_client_is_heard_of()
     // A sign of life is written once half of the window has passed, and not before.
     let is_due = |office: &SaleModel, micros: i64| {
         let state = office.token(second).state;
-        is_wake_due(state, SignOfLife::ByToken, at(micros), &office.policy, &office.model.outages)
+        is_wake_due(state, SignOfLife::ByToken, office.room(OWN), at(micros), &office.policy, &office.model.outages)
     };
     assert_eq!([2, 30, 31, 60].map(|seconds| is_due(&office, seconds * S)), [false, false, true, true]);
     office.run([
@@ -211,7 +211,10 @@ fn a_turn_whose_claim_found_the_room_full_is_kept_while_its_client_is_heard_of()
         (150 * S, CLOCK, advance(OWN), "offered 0, lapsed 0"),
     ]);
     assert_eq!(office.token(second).state.claimed_at(), Some(at(S)), "its place among the claims is the first one's");
-    // Without one it is missed.
+    // Without one it is missed, and none keeps it once the sale is over.
+    let over = Room { closes_at: Some(at(0)), ..office.room(OWN).clone() };
+    let state = office.token(second).state;
+    assert!(!is_wake_due(state, SignOfLife::ByToken, &over, at(150 * S), &office.policy, &office.model.outages));
     office.run([(160 * S, CLOCK, advance(OWN), "offered 0, lapsed 1")]);
     assert_eq!(office.token(second).status(), TokenStatus::Missed);
 }

@@ -8,6 +8,8 @@ use std::fmt;
 const SILENCE_MIN_SECONDS: u32 = 40;
 /// The least time in which a person sees something and does it.
 const HUMAN_MIN_SECONDS: u32 = 10;
+/// A client that reads a stream is heard of every 15 seconds, and its claim is kept from half of the window on.
+const CLAIM_WINDOW_MIN_SECONDS: u32 = 20;
 /// The least time in which a missed turn can be recalled.
 const RECALL_MIN_SECONDS: u32 = 60;
 /// The longest time to claim a turn.
@@ -130,9 +132,9 @@ impl Config {
             "hold_seconds must be at least 10: a person could not pay for a seat before its hold ends",
         );
         must(
-            (HUMAN_MIN_SECONDS..=CLAIM_WINDOW_MAX_SECONDS).contains(&self.claim_window_seconds),
-            "claim_window_seconds must be from 10, in which a person can see a turn and take it, to 3600: unclaimed turns \
-             keep others waiting that long",
+            (CLAIM_WINDOW_MIN_SECONDS..=CLAIM_WINDOW_MAX_SECONDS).contains(&self.claim_window_seconds),
+            "claim_window_seconds must be from 20, in which a person can see a turn and take it, and a stream shows that its \
+             client is there, to 3600: unclaimed turns keep others waiting that long",
         );
         must(
             self.recall_window_seconds >= RECALL_MIN_SECONDS,

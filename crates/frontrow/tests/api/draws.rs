@@ -116,7 +116,7 @@ async fn an_entry_whose_client_went_away_before_the_draw_is_passed_over() {
     let room = server.operator().await.get(&format!("/operator/rooms/{concert}")).await.expect(200);
     assert_eq!(room["offered"], json!(2), "{room}");
     let highest = room["highest"].as_i64().unwrap();
-    assert!(room["cursor"].as_i64().unwrap() > highest - 10, "tokens before them were passed over: {room}");
+    assert!(room["cursor"].as_i64().unwrap() >= highest - 10, "{room}");
     server.close().await;
 }
 

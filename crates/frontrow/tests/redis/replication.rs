@@ -217,7 +217,7 @@ async fn a_gap_has_its_own_rooms_read_and_a_missing_number_has_all() {
     let events = events_key(&server).await;
     // A gap in the house room, of another instance, with this number.
     let publish_gap = |number: char| {
-        let event = format!("\u{9}\u{10}another instance{number}\u{1}\u{1}\0\0\0");
+        let event = format!("\u{a}\u{10}another instance{number}\u{1}\u{1}\0\0\0");
         let _: String = server.ask(&["XADD", &events, "*", "f", &event]);
     };
     let notices = || std::iter::from_fn(|| office.instances[0].notices.lock().unwrap().try_recv().ok()).count();

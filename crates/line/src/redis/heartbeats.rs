@@ -13,7 +13,7 @@ use crate::{
     lines::{CarriedSign, Lines, PUBLISHED_WITHIN, Sighting},
     lock::lock,
     positions::{POSITIONS_MAX, Positions},
-    view::LowestToldWaits,
+    view::{LowestToldWaits, RoomView},
 };
 use frontrow_domain::{
     id::{Position, RoomId},
@@ -71,7 +71,7 @@ pub(super) struct Heartbeats {
     instance: Uuid,
     /// No token is called unresponsive before the other instances had this long to publish their heartbeats.
     warm_up: Duration,
-    /// For each room that needs a leader, since when publishing has worked there without a break.
+    /// For each room that needs a leader or has a draw to come, since when publishing has worked there without a break.
     published: Mutex<HashMap<RoomId, Instant>>,
     /// When the stream was last read to its end.
     read: Mutex<Option<Instant>>,
@@ -97,10 +97,12 @@ impl Heartbeats {
         lock(&self.published).clear();
     }
 
-    /// Notes at an instant that publishing works, and the rooms that need a leader at that moment.
+    /// Notes at an instant that publishing works, and the rooms in which tokens may be judged at that moment or soon.
     pub(super) fn note_published(&self, lines: &Lines, at: Time, now: Instant) {
-        let needs_leader = |room: &RoomId| lines.view(*room).is_some_and(|view| view.needs_leader(at));
-        let rooms: BTreeSet<_> = lines.busy_rooms().into_iter().filter(needs_leader).collect();
+        // A lobby needs no leader before its opening, and who is silent then is asked at once when it opens.
+        let is_led = |view: &RoomView| view.needs_leader(at) || view.room().draw.is_pending();
+        let is_judged = |room: &RoomId| lines.view(*room).is_some_and(|view| is_led(&view));
+        let rooms: BTreeSet<_> = lines.busy_rooms().into_iter().filter(is_judged).collect();
         let mut published = lock(&self.published);
         published.retain(|room, _| rooms.contains(room));
         for room in rooms {
@@ -222,7 +224,11 @@ mod tests {
         redis::driven::DrivenInstance,
         view::tests::{START, line, room_of},
     };
-    use frontrow_domain::{id::TokenId, line::ToldWait, model::Model};
+    use frontrow_domain::{
+        id::TokenId,
+        line::{DrawPhase, ToldWait},
+        model::Model,
+    };
 
     fn instance(number: u128, model: &Model, now: Time) -> DrivenInstance {
         let instance = DrivenInstance::new(Uuid::from_u128(number), Duration::from_secs(5), now);
@@ -264,6 +270,31 @@ mod tests {
         assert_eq!(told(&of_another_cap), [None; 4]);
         // What was told is published with the next poll, and not before.
         assert_eq!(one.publish_heartbeats(), None);
+    }
+
+    #[test]
+    fn who_is_silent_in_a_lobby_is_known_when_it_opens() {
+        let opens_at = START.plus(Span::from_secs(600));
+        let (mut model, _) = room_of(3, 4);
+        let room = model.rooms.get_mut(&RoomId::HOUSE).unwrap();
+        (room.draw, room.opens_at) = (DrawPhase::Lobby, Some(opens_at));
+        let (one, other) = (instance(1, &model, START), instance(2, &model, START));
+        let moves = [(Position(1), Position(11)), (Position(2), Position(12))];
+        let signs = || one.signs_of_life(RoomId::HOUSE, &moves);
+        assert_eq!(signs(), [], "nothing is known of the other instance yet");
+        for seconds in 1..=20 {
+            let now = START.plus(Span::from_secs(seconds));
+            for instance in [&one, &other] {
+                instance.set_time(now);
+                instance.confirm();
+            }
+            tell(&other, 2, 500, now);
+            if let Some(publication) = other.publish_heartbeats() {
+                one.hear(&publication);
+            }
+            assert_eq!(one.publish_heartbeats(), None);
+        }
+        assert_eq!(signs().len(), 2, "the lobby needs no leader yet, and who is silent is known");
     }
 
     #[test]

@@ -241,7 +241,8 @@ impl SimulatedOffice {
             poll_after_ms: view.poll_after_ms(&place, seed, rest, now),
             source: self.source(&view, now),
         };
-        let is_due = |state| is_wake_due(state, SignOfLife::ByOwner, now, &self.policy, self.rows.outages());
+        let is_due =
+            |state| is_wake_due(state, SignOfLife::ByOwner, self.rows.room(), now, &self.policy, self.rows.outages());
         if place.state.is_some_and(is_due) {
             let command = Command::WakeToken { token: token_at(position) };
             let batch = [Request { caller: Caller::Buyer(user), command, idempotency: None }];

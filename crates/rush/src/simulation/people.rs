@@ -27,7 +27,7 @@ pub(super) enum Fate {
     Leaver { after: f64 },
 }
 
-/// Where somebody's way begins.
+/// Where a person's way begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WayIn {
     /// At the end of the line.

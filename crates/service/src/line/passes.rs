@@ -45,7 +45,7 @@ impl BoxOffice {
     /// # Errors
     /// [`Refusal::NotFound`] if the token is not the caller's; the refusal that says what is missing if it is not active.
     pub async fn issue_pass(&self, caller: Caller, token: &str, issuer: &str) -> Result<SignedPass, ServiceError> {
-        let super::VerifiedToken { signed, view } = self.verified(token).await?;
+        let super::VerifiedToken { signed, view, .. } = self.verified(token).await?;
         self.pass(caller, signed.id, view.epoch(), issuer).await
     }
 

@@ -29,7 +29,7 @@ impl BoxOffice {
     /// # Errors
     /// [`Refusal::NotFound`] if the token is not the caller's, or its row is not kept any more.
     pub async fn line_receipt(&self, caller: Caller, token: &str, issuer: &str) -> Result<SignedReceipt, ServiceError> {
-        let super::VerifiedToken { signed, view } = self.verified(token).await?;
+        let super::VerifiedToken { signed, view, .. } = self.verified(token).await?;
         let missing = Refusal::NotFound { what: EntityKind::Token };
         let row = self.row_of_place(signed.id).await?.filter(|row| caller.may_act_for(row.user_id)).ok_or(missing)?;
         let draw = view.room().draw;

@@ -52,7 +52,7 @@ pub struct LineStatus {
     pub position: Position,
     /// How many live tokens are in front.
     pub ahead: i64,
-    /// The order of those who come before the opening.
+    /// The order of tokens that come before the opening.
     pub opening: OpeningOrder,
     /// How many places there were in front of it when it got its own.
     pub ahead_at_start: i64,

@@ -109,7 +109,7 @@ impl LineStream {
     pub fn note_taken(&self) {
         if let Some(view) = self.office.lines.view(self.signed.id.room_id) {
             let state = view.place(self.signed.id.position).state;
-            self.office.note_sign_of_life(&self.signed, self.sign, state, self.office.now());
+            self.office.note_sign_of_life(&self.signed, &view, self.sign, state);
         }
     }
 }

@@ -98,7 +98,7 @@ fn a_minute_after_a_change_of_the_cap_told_waits_are_nearly_as_good_as_without()
 }
 
 #[test]
-fn a_wait_is_settled_a_minute_after_a_change_and_not_before_the_first() {
+fn no_wait_is_settled_in_a_sale_whose_settings_do_not_change() {
     let undisturbed = report(&of("plain_free"), 1);
     assert!(undisturbed.undisturbed.told > 0);
     assert_eq!(undisturbed.settled.told, 0);
@@ -120,7 +120,7 @@ fn in_a_small_room_accounts_that_never_claim_keep_hardly_anybody_out() {
     assert!(with >= without * SERVED_GOAL, "{with} of {without} within ten minutes");
 }
 
-/// Their turns cost half a minute of the rate, in which nobody else comes in: the goal is missed by ten minutes, and
+/// Their turns cost half a minute of the rate, in which no other account comes in: the goal is missed by ten minutes, and
 /// as many come in at last.
 #[test]
 fn in_a_small_room_with_a_rate_accounts_that_never_claim_cost_time_and_keep_nobody_out() {

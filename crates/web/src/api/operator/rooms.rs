@@ -49,7 +49,7 @@ pub struct RoomPatch {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "Doors open at 20:00.")]
     message: Option<Option<String>>,
-    /// The order of those who come before the opening. It may change until the sale opens.
+    /// The order of tokens that come before the opening. It may change until the sale opens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     opening: Option<OpeningOrder>,
     /// The name of the other site, 1 to 100 characters: for a room without a concert.

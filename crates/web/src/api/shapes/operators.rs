@@ -44,7 +44,7 @@ pub(in crate::api) struct RoomShape {
     /// When that sale is over: it closes, or was stopped before; or when a room without a concert was closed. None for the
     /// house room.
     closes_at: Option<Time>,
-    /// The order of those who come before the opening.
+    /// The order of tokens that come before the opening.
     opening: OpeningOrder,
     /// The name of the other site; none unless the room stands in front of one, without a concert.
     #[schema(example = "Shop")]
