@@ -47,8 +47,8 @@ pub trait Peers: std::fmt::Debug + Send + Sync + 'static {
     /// the other instances are known: a token whose client may be polling is not made dormant.
     fn unresponsive(&self, room: RoomId, limit: u32, since: HeardSince) -> Vec<SilentToken>;
 
-    /// What is known of the clients of these tokens, each with the position where the token goes on: see
-    /// [`Lines::signs_of_life`]. Nothing of a token whose client may be polling another instance: it counts as just seen
+    /// What is known of the clients of these tokens, each with the position where the token goes on, for
+    /// [`Lines::carry_over`]: a draw gives entries other positions. Nothing of a token whose client may be polling another instance: it counts as just seen
     /// where it goes on.
     fn signs_of_life(&self, room: RoomId, moves: &[(Position, Position)]) -> Vec<CarriedSign>;
 
