@@ -165,7 +165,7 @@ pub(crate) fn flags(database: &str, redis: &str) -> Vec<String> {
         ("--hold-seconds", "10"),
         // The last seats of a sale are those that were given back.
         ("--seat-cooldown-seconds", "1"),
-        ("--claim-window-seconds", "10"),
+        ("--claim-window-seconds", "20"),
         ("--dormant-after-seconds", "40"),
         ("--idle-seconds", "40"),
         ("--active-limit-seconds", "40"),

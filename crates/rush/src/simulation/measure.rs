@@ -32,7 +32,7 @@ pub(super) struct Meters {
     idle_once_full: IdlePlaces,
     was_full: bool,
     first_offer: Option<Time>,
-    furthest_offered: Position,
+    furthest_offered: (Position, Time),
     polls: u64,
     polls_to_know: u64,
     polls_known: u64,
@@ -149,6 +149,8 @@ pub(super) struct Counts {
     pub(super) overtaken: u64,
     /// People who asked all the time, and got their first offer after somebody who stood behind them and did so, too.
     pub(super) inversions: u64,
+    /// By how many milliseconds their offers came later than that one, at most.
+    pub(super) inverted_by_ms: i64,
     /// The most that were inside beyond the cap, but for those who were inside when it was lowered.
     pub(super) overshoot: i64,
     /// Times that the number ahead rose for a person at one instance.
@@ -169,7 +171,7 @@ impl Meters {
             idle_once_full: IdlePlaces::default(),
             was_full: false,
             first_offer: None,
-            furthest_offered: Position(0),
+            furthest_offered: (Position(0), now),
             polls: 0,
             polls_to_know: 0,
             polls_known: 0,
@@ -252,8 +254,13 @@ impl Meters {
     pub(super) fn offer(&mut self, person: &CrowdMember, position: Position, now: Time) {
         self.first_offer.get_or_insert(now);
         if person.is_always_there() {
-            self.counts.inversions += u64::from(position < self.furthest_offered);
-            self.furthest_offered = self.furthest_offered.max(position);
+            let (furthest, at) = self.furthest_offered;
+            if position < furthest {
+                self.counts.inversions += 1;
+                self.counts.inverted_by_ms = self.counts.inverted_by_ms.max(now.since(at).millis());
+            } else {
+                self.furthest_offered = (position, now);
+            }
         }
     }
 
