@@ -26,4 +26,4 @@ report-signed-show = Show the signed report
 report-source = The report for programs
 report-back = Back
 report-link = What became of the line
-report-told = The waits that were shown first differed from those that came by { $error }% in the median, and { $within }% of the waits were no longer than the longest that was shown. This is counted for a sample of the places and is not in the signed report.
+report-told = The waits that were shown first differed from those that came by { $error }% in the median, and { $within }% of the waits were no longer than the longest that was shown. This is counted for a sample of the places and isn’t in the signed report.
