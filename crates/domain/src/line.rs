@@ -16,6 +16,7 @@ mod measures;
 mod pass;
 mod room;
 mod share;
+mod sign_of_life;
 mod state;
 mod stock;
 mod tally;
@@ -44,12 +45,13 @@ pub use room::{Fence, Gate, Room, RoomSite, Turn};
 pub use share::{
     HOUSE_BUDGET_MAX, LineShare, ROOMS_SHARED_MAX, RoomWeight, ShareClaim, ShareScope, SharedLine, share_out, shares,
 };
+pub use sign_of_life::{SignOfLife, is_wake_due};
 pub use state::{ContradictoryColumns, EndReason, TokenState, TokenStatus, WrongState};
 pub use stock::{InFront, StockOutlook, StockPace};
 pub use tally::{CountedFrom, LinePeaks, TALLY_LEN, TokenTally};
 pub use token::{
-    DEADLINE_ORDER, SignOfLife, Token, first_claimed, first_due, hold_until, is_last_turn, is_live_token,
-    is_valid_position, is_wake_due, next_position,
+    DEADLINE_ORDER, Token, first_claimed, first_due, hold_until, is_last_turn, is_live_token, is_valid_position,
+    next_position,
 };
 pub use token_columns::TokenColumns;
 pub use told::{TOLD_ERROR_PERCENT_MAX, TOLD_RISE_MAX, ToldHorizon, ToldJudgement, ToldWait};

@@ -278,10 +278,7 @@ impl Peers for RedisPeers {
     }
 
     fn signs_of_life(&self, room: RoomId, moves: &[(Position, Position)]) -> Vec<CarriedSign> {
-        match self.known_heartbeats(room) {
-            KnownHeartbeats::All => heartbeats::exchanged_signs(self.lines(), room, moves),
-            KnownHeartbeats::Some => Vec::new(),
-        }
+        heartbeats::exchanged_signs(self.known_heartbeats(room), self.lines(), room, moves)
     }
 
     fn line_record(&self, room: RoomId, now: Time, policy: &Policy) -> Option<SavedLineRecord> {

@@ -6,7 +6,7 @@ use crate::support::{
 };
 use frontrow_domain::{
     command::{Command, ConcertChange, RoomChange},
-    id::ConcertId,
+    id::{ConcertId, TokenId},
     line::{EndReason, Gate, Room, SignOfLife, TokenStatus, is_wake_due},
     sale::ConcertStatus,
     user::Caller,
@@ -164,8 +164,8 @@ fn a_token_that_let_its_turns_pass_ends_and_its_user_joins_at_the_end() {
     assert_eq!(office.token(token_id(OWN, 3)).end_reason(), Some(EndReason::Missed));
 }
 
-#[test]
-fn no_more_are_active_than_the_room_takes_and_a_full_room_keeps_the_turn() {
+/// The room of one place with an active token in it, and a second token that has a turn from before its cap was lowered.
+fn full_with_a_turn_out() -> (SaleModel, TokenId, TokenId) {
     let mut office = SaleModel::new();
     let (first, second) = (token_id(OWN, 1), token_id(OWN, 2));
     office.run([
@@ -175,6 +175,14 @@ fn no_more_are_active_than_the_room_takes_and_a_full_room_keeps_the_turn() {
         (0, CLOCK, advance(OWN), "offered 2, lapsed 0"),
         (0, BOSS, set_cap(OWN, 1), "room"),
         (S, MINJI, activate(first), "active"),
+    ]);
+    (office, first, second)
+}
+
+#[test]
+fn no_more_are_active_than_the_room_takes_and_a_full_room_keeps_the_turn() {
+    let (mut office, first, second) = full_with_a_turn_out();
+    office.run([
         (50 * S, JUNHO, activate(second), "turn_pending"),
         // The turn would have ended at 60 s; asking has kept it for another minute.
         (80 * S, MINJI, wake(first), "active"),
@@ -186,17 +194,8 @@ fn no_more_are_active_than_the_room_takes_and_a_full_room_keeps_the_turn() {
 
 #[test]
 fn a_turn_whose_claim_found_the_room_full_is_kept_while_its_client_is_heard_of() {
-    let mut office = SaleModel::new();
-    let (first, second) = (token_id(OWN, 1), token_id(OWN, 2));
-    office.run([
-        (0, BOSS, set_cap(OWN, 2), "room"),
-        (0, MINJI, issue(OWN), "new"),
-        (0, JUNHO, issue(OWN), "new"),
-        (0, CLOCK, advance(OWN), "offered 2, lapsed 0"),
-        (0, BOSS, set_cap(OWN, 1), "room"),
-        (S, MINJI, activate(first), "active"),
-        (S, JUNHO, activate(second), "turn_pending"),
-    ]);
+    let (mut office, first, second) = full_with_a_turn_out();
+    office.expect(JUNHO, activate(second), "turn_pending");
     // A sign of life is written once half of the window has passed, and not before.
     let is_due = |office: &SaleModel, micros: i64| {
         let state = office.token(second).state;

@@ -190,10 +190,7 @@ impl Peers for DrivenInstance {
     }
 
     fn signs_of_life(&self, room: RoomId, moves: &[(Position, Position)]) -> Vec<CarriedSign> {
-        match self.known_heartbeats(room) {
-            KnownHeartbeats::All => heartbeats::exchanged_signs(self.lines(), room, moves),
-            KnownHeartbeats::Some => Vec::new(),
-        }
+        heartbeats::exchanged_signs(self.known_heartbeats(room), self.lines(), room, moves)
     }
 
     /// Of any line: who leads is the caller's affair.

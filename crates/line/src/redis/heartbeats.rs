@@ -13,6 +13,7 @@ use crate::{
     lines::{CarriedSign, Lines, PUBLISHED_WITHIN, Sighting},
     lock::lock,
     positions::{POSITIONS_MAX, Positions},
+    record::KnownHeartbeats,
     view::{LowestToldWaits, RoomView},
 };
 use frontrow_domain::{
@@ -58,9 +59,15 @@ struct Publication {
     told: Vec<(i64, LowestToldWaits)>,
 }
 
-/// What is known of the clients of these tokens, for [`Lines::carry_over`]: of those whose heartbeats are exchanged.
-pub(super) fn exchanged_signs(lines: &Lines, room: RoomId, moves: &[(Position, Position)]) -> Vec<CarriedSign> {
-    let Some(view) = lines.view(room) else { return Vec::new() };
+/// What is known of the clients of these tokens, for [`Lines::carry_over`]: of those whose heartbeats are exchanged, if all
+/// of them are known.
+pub(super) fn exchanged_signs(
+    known: KnownHeartbeats,
+    lines: &Lines,
+    room: RoomId,
+    moves: &[(Position, Position)],
+) -> Vec<CarriedSign> {
+    let Some(view) = lines.view(room).filter(|_| known == KnownHeartbeats::All) else { return Vec::new() };
     let reach = view.cursor().0.saturating_add(NEAR_HEAD);
     lines.signs_of_life(room, moves.iter().copied().filter(|(from, _)| from.0 <= reach))
 }

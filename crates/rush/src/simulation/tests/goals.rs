@@ -115,7 +115,7 @@ fn sum(reports: &[SimulationReport], of: fn(&SimulationReport) -> f64) -> f64 {
 }
 
 #[test]
-fn in_a_small_room_accounts_that_never_claim_keep_hardly_anybody_out() {
+fn in_a_small_room_accounts_that_never_claim_keep_few_others_out() {
     let [with, without] = ["small_unclaimed", "small"].map(|name| sum(&small(name, 600), |report| report.served));
     assert!(with >= without * SERVED_GOAL, "{with} of {without} within ten minutes");
 }
@@ -123,7 +123,7 @@ fn in_a_small_room_accounts_that_never_claim_keep_hardly_anybody_out() {
 /// Their turns cost half a minute of the rate, in which no other account comes in: the goal is missed by ten minutes, and
 /// as many come in at last.
 #[test]
-fn in_a_small_room_with_a_rate_accounts_that_never_claim_cost_time_and_keep_nobody_out() {
+fn in_a_small_room_with_a_rate_accounts_that_never_claim_cost_time_alone() {
     let [with, without] = ["small_rate_unclaimed", "small_rate"].map(|name| small(name, 1_500));
     let served = [&with, &without].map(|reports| sum(reports, |report| report.served));
     assert!(served[0] >= served[1] * 0.9, "{served:?} within ten minutes");
