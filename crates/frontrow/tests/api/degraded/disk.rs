@@ -1,6 +1,6 @@
 //! The API on a disk that fails.
 
-use super::{readiness, until_ready, until_refused};
+use super::{until_ready, until_refused_and_not_ready};
 
 use frontrow_testkit::{Client, Server};
 use reqwest::Method;
@@ -144,8 +144,7 @@ async fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
             chunk /= 2;
         }
     }
-    let topped_up = 1 + until_refused(&buyer).await;
-    assert_eq!(readiness(&buyer).await, 503);
+    let topped_up = 1 + until_refused_and_not_ready(&buyer).await;
     assert_eq!(buyer.balance().await, topped_up);
     std::fs::remove_file(&filler).unwrap();
     drop(file);
