@@ -35,9 +35,9 @@ pub use draw::{
     BeaconWait, Draw, DrawPhase, DrawResult, DrawStatus, ENTRIES_PER_PLACING_MAX, EntrySet, OpeningOrder,
     ReservedPositions, SealedEntries, drawn_position, drawn_token,
 };
-pub use expectation::{ClaimMeasures, ClaimRecord, TurnOutlook};
+pub use expectation::{ClaimChances, ClaimMeasures, ClaimRecord, TurnAge, TurnOutlook};
 pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
-pub use heads::{HeadMeasures, HeadRecord, HeadStep};
+pub use heads::{HeadMeasures, HeadRecord, HeadStep, HeadWeight};
 pub use lane::{LANE_SHARES_MAX, LaneEntry, LaneGuest, LaneKind, LaneOf, LaneShare};
 pub use measures::ImpossibleMeasure;
 pub use pass::{PASS_LIFE, Pass};

@@ -259,21 +259,14 @@ impl RoomView {
     /// What is expected of the turns at `now`, by how those before them were claimed.
     #[must_use]
     pub fn turn_outlook(&self, now: Time) -> TurnOutlook {
+        let turns: Vec<_> = self.live.turns().map(|turn| turn.age(now)).collect();
+        let chances = self.claims.chances(&turns);
         TurnOutlook {
             turns: self.offered,
-            coming_ppm: self.coming_ppm(&self.claims, now),
-            shows_ppm: self.claims.chance_ppm(Span::ZERO),
+            coming_ppm: turns.iter().map(|turn| chances.of(*turn)).sum(),
+            shows_ppm: chances.of_new(),
             leaving_ppm: self.visits.ends_within(self.claims.delay(), now, self.active),
         }
-    }
-
-    /// How many of the turns that are out will be claimed by this record, in millionths.
-    fn coming_ppm(&self, claims: &ClaimRecord, now: Time) -> i64 {
-        let coming = self.live.turns().map(|turn| match turn.claimed_at {
-            Some(_) => ALL_PPM,
-            None => claims.chance_ppm(now.since(turn.since)),
-        });
-        coming.sum()
     }
 
     /// How long a visit that began at `since` has lasted, but for the time in which the box office was down: no visitor
@@ -469,7 +462,7 @@ impl RoomView {
             inside: self.active.saturating_add(self.offered),
             // Those who come back are served first.
             waiting: ahead.saturating_add(i64::try_from(self.returned.len()).unwrap_or(i64::MAX)),
-            comes_ppm: self.heads.comes_ppm(self.offered.saturating_mul(self.claims.chance_ppm(Span::ZERO))),
+            comes_ppm: self.heads.comes_ppm(self.offered.saturating_mul(self.claims.claimed_ppm())),
         }
     }
 
@@ -479,7 +472,7 @@ impl RoomView {
         let leaving = self.visits.ends_within(self.claims.delay(), now, self.active);
         let leaving = leaving.min(self.room.leaving_max_ppm());
         // Each turn as a new one: a poll does not look at all of them.
-        let coming = self.offered.saturating_mul(self.claims.chance_ppm(Span::ZERO));
+        let coming = self.offered.saturating_mul(self.claims.claimed_ppm());
         let free = self.room.max_active_tokens().saturating_sub(self.active).max(0).saturating_mul(ALL_PPM);
         free.saturating_add(leaving).saturating_sub(coming).max(0)
     }

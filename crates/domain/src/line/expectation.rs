@@ -1,31 +1,35 @@
 //! How many of the turns that are offered will be claimed.
 //!
-//! An unclaimed turn stands for the whole time to claim it, and most claims come within seconds. So a turn counts for what the claims of the line let expect of one of its age: at first nearly a place, and
-//! nothing long before its end. New turns are offered for the places that are left, and for those that become free
-//! while a claim is on its way. A claim never exceeds the cap, whatever was expected: it waits for a place, and keeps
-//! its order.
+//! An unclaimed turn stands for the whole time to claim it, and most claims come within seconds. So a turn counts for
+//! what the claims of the line let expect of one of its age: at first nearly a place, and nothing long before its end.
+//! New turns are offered for the places that are left, and for those that become free while a claim is on its way. A
+//! claim never exceeds the cap, whatever was expected: it waits for a place, and keeps its order.
+//!
+//! What is expected comes from a life table of turns (the product-limit estimate of Kaplan and Meier): of the turns that
+//! were unclaimed at the beginning of a class of age, the share that is claimed in it. A turn that is out counts for the
+//! ages that it has reached, so that a crowd that does not claim is known before the first turn has passed.
 
-use super::measures::ImpossibleMeasure;
+use super::measures::{ImpossibleMeasure, part_of};
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
 
 /// The whole, in millionths.
 const ONE_PPM: i64 = 1_000_000;
 /// The ages, in milliseconds, between which claims are counted apart.
-const AGES_MS: [i64; 7] = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, i64::MAX];
-/// After so many turns an old one counts a third: a crowd changes in minutes.
+const AGES_MS: [i64; CLASSES] = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, i64::MAX];
+const CLASSES: usize = 7;
+/// After so many turns an old one counts a third, or after as many as the room has places: a crowd changes in minutes,
+/// and the turns that are out are to be compared with the claims of the same time.
 const MEMORY: i64 = 128;
 /// What is taken for measured before the first turn: of ten turns nine are claimed, most of them in two seconds.
-const FIRST_CLAIMS_PPM: [i64; 7] = [3_000_000, 3_000_000, 2_000_000, 500_000, 250_000, 150_000, 100_000];
-/// How often what is expected of the turns that are out is worked out from itself.
-const FORESEEN_ROUNDS: u32 = 3;
+const FIRST_CLAIMS_PPM: [i64; CLASSES] = [3_000_000, 3_000_000, 2_000_000, 500_000, 250_000, 150_000, 100_000];
 const FIRST_PASSED_PPM: i64 = 1_000_000;
 
 /// The turns of a line, by how long it took to claim them; old ones count less and less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimRecord {
     /// Turns that were claimed, by their age then, in millionths.
-    claimed: [i64; 7],
+    claimed: [i64; CLASSES],
     /// Turns that were not.
     passed: i64,
     /// The sum of the ages at the claims, in microseconds, each weighted as the claim is.
@@ -36,7 +40,7 @@ pub struct ClaimRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimMeasures {
     /// Turns that were claimed, by their age then, in millionths.
-    pub claimed: [i64; 7],
+    pub claimed: [i64; CLASSES],
     /// Turns that were not, in millionths.
     pub passed: i64,
     /// The sum of the ages at the claims, in microseconds, each weighted as the claim is.
@@ -72,89 +76,102 @@ impl Default for ClaimRecord {
     }
 }
 
-const fn faded(count: i64) -> i64 {
-    count.saturating_sub(count.saturating_div(MEMORY))
+fn class_of(age: Span) -> usize {
+    AGES_MS.partition_point(|bound| *bound <= age.millis()).min(CLASSES - 1)
 }
 
-fn class_of(age: Span) -> usize {
-    AGES_MS.partition_point(|bound| *bound <= age.millis())
+/// A turn that is out, by its age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnAge {
+    /// It was offered so long ago and is not claimed.
+    Unclaimed(Span),
+    /// It was claimed so long after its offer, and waits for a place.
+    Claimed(Span),
+}
+
+/// How likely turns are claimed at last, by their age, in millionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimChances([i64; CLASSES]);
+
+impl ClaimChances {
+    /// The chance of a turn that is out.
+    #[must_use]
+    pub fn of(&self, turn: TurnAge) -> i64 {
+        match turn {
+            TurnAge::Claimed(_) => ONE_PPM,
+            TurnAge::Unclaimed(age) => self.0.get(class_of(age)).copied().unwrap_or(0),
+        }
+    }
+
+    /// The chance of a turn that is offered now.
+    #[must_use]
+    pub fn of_new(&self) -> i64 {
+        self.of(TurnAge::Unclaimed(Span::ZERO))
+    }
 }
 
 impl ClaimRecord {
-    /// Notes a claim of a turn of this age.
-    pub fn note_claim(&mut self, age: Span) {
-        self.fade();
+    /// Notes a claim of a turn of this age, in a room of so many places.
+    pub fn note_claim(&mut self, age: Span, places: i64) {
+        self.fade(places);
         if let Some(count) = self.claimed.get_mut(class_of(age)) {
             *count = count.saturating_add(ONE_PPM);
         }
         self.delays = self.delays.saturating_add(age.micros().max(0));
     }
 
-    /// Notes a turn that was not claimed.
-    pub fn note_pass(&mut self) {
-        self.fade();
+    /// Notes a turn that was not claimed, in a room of so many places.
+    pub fn note_pass(&mut self, places: i64) {
+        self.fade(places);
         self.passed = self.passed.saturating_add(ONE_PPM);
     }
 
-    /// The record as it will be, as far as can be said, once the turns that are out at these ages are claimed or not: one
-    /// that is out for long counts for what is left to expect of it, long before its time is over.
-    #[must_use]
-    pub fn foreseen(&self, ages: &[Span]) -> Self {
-        let mut record = *self;
-        // Turns that are out count as far as the record has room: of a fast line it remembers fewer turns than are out,
-        // and those that are not claimed would outweigh the claims that came beside them.
-        let known = self.claimed.iter().sum::<i64>().saturating_add(self.passed);
-        let out = i64::try_from(ages.len()).unwrap_or(i64::MAX).max(1);
-        let room = MEMORY.saturating_mul(ONE_PPM).saturating_sub(known).max(0);
-        let weight = room.checked_div(out.max(MEMORY)).unwrap_or(0).min(ONE_PPM);
-        // What is expected of a turn depends on what is expected of the others.
-        for _ in 0..FORESEEN_ROUNDS {
-            let expected = record;
-            record = *self;
-            for age in ages.iter().copied() {
-                let (from, chance) = (class_of(age), expected.chance_ppm(age));
-                record.passed = record.passed.saturating_add(share_of(weight, ONE_PPM.saturating_sub(chance), ONE_PPM));
-                let later: i64 = expected.claimed.iter().skip(from).sum();
-                let claims = share_of(weight, chance, ONE_PPM);
-                for (count, part) in record.claimed.iter_mut().zip(expected.claimed).skip(from) {
-                    *count = count.saturating_add(share_of(claims, part, later));
-                }
-            }
-        }
-        record
-    }
-
-    fn fade(&mut self) {
+    fn fade(&mut self, places: i64) {
+        let memory = MEMORY.max(places);
+        let faded = |count: i64| count.saturating_sub(count.checked_div(memory).unwrap_or(0));
         self.claimed = self.claimed.map(faded);
         self.passed = faded(self.passed);
         self.delays = faded(self.delays);
     }
 
-    /// How likely a turn of this age, which is not claimed yet, is claimed at last, in millionths.
+    /// How likely turns are claimed at last while these are out.
     #[must_use]
-    pub fn chance_ppm(&self, age: Span) -> i64 {
-        let coming: i64 = self.claimed.iter().skip(class_of(age)).sum();
-        share_ppm(coming, coming.saturating_add(self.passed))
+    pub fn chances(&self, turns: &[TurnAge]) -> ClaimChances {
+        let (mut claimed, mut unclaimed) = (self.claimed, [0; CLASSES]);
+        for turn in turns {
+            let (counts, age) = match turn {
+                TurnAge::Claimed(age) => (&mut claimed, *age),
+                TurnAge::Unclaimed(age) => (&mut unclaimed, *age),
+            };
+            if let Some(count) = counts.get_mut(class_of(age)) {
+                *count = count.saturating_add(ONE_PPM);
+            }
+        }
+        let (mut older, mut never) = (self.passed, ONE_PPM);
+        let mut chances = [0; CLASSES];
+        for (chance, (claims, out)) in chances.iter_mut().zip(claimed.into_iter().zip(unclaimed)).rev() {
+            // Those that are out have been in their class for half of it, on average.
+            let at_risk = older.saturating_add(claims).saturating_add(out.saturating_div(2));
+            never = part_of(never, at_risk.saturating_sub(claims), at_risk).unwrap_or(0);
+            older = older.saturating_add(claims).saturating_add(out);
+            *chance = ONE_PPM.saturating_sub(never);
+        }
+        ClaimChances(chances)
+    }
+
+    /// The share of the turns before that was claimed, in millionths.
+    #[must_use]
+    pub fn claimed_ppm(&self) -> i64 {
+        let claimed: i64 = self.claimed.iter().sum();
+        part_of(ONE_PPM, claimed, claimed.saturating_add(self.passed)).unwrap_or(ONE_PPM)
     }
 
     /// The mean time from an offer to its claim.
     #[must_use]
     pub fn delay(&self) -> Span {
         let claims: i64 = self.claimed.iter().sum();
-        let micros = i128::from(self.delays).saturating_mul(i128::from(ONE_PPM)).checked_div(i128::from(claims));
-        Span::from_micros(micros.and_then(|micros| i64::try_from(micros).ok()).unwrap_or(0))
+        Span::from_micros(part_of(self.delays, ONE_PPM, claims).unwrap_or(0))
     }
-}
-
-/// `part` ÷ `whole` of an amount; 0 of nothing.
-fn share_of(amount: i64, part: i64, whole: i64) -> i64 {
-    let share = i128::from(amount).saturating_mul(i128::from(part)).checked_div(i128::from(whole));
-    share.and_then(|share| i64::try_from(share).ok()).unwrap_or(0)
-}
-
-fn share_ppm(part: i64, whole: i64) -> i64 {
-    let share = i128::from(part).saturating_mul(i128::from(ONE_PPM)).checked_div(i128::from(whole));
-    share.and_then(|share| i64::try_from(share).ok()).unwrap_or(ONE_PPM)
 }
 
 /// What the leader of a line expects of its turns.
@@ -175,16 +192,26 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const PLACES: i64 = 20;
+
+    fn unclaimed(seconds: i64) -> TurnAge {
+        TurnAge::Unclaimed(Span::from_secs(seconds))
+    }
+
+    fn chance(record: &ClaimRecord, seconds: i64) -> i64 {
+        record.chances(&[]).of(unclaimed(seconds))
+    }
+
     #[test]
     fn a_turn_counts_less_the_longer_it_is_unclaimed() {
         // Given a line in which two of three turns are claimed, each after a second and a half.
         let mut record = ClaimRecord::default();
         for turn in 0..3_000 {
-            if turn % 3 == 0 { record.note_pass() } else { record.note_claim(Span::from_millis(1_500)) }
+            if turn % 3 == 0 { record.note_pass(PLACES) } else { record.note_claim(Span::from_millis(1_500), PLACES) }
         }
-        let chance = |seconds| record.chance_ppm(Span::from_secs(seconds));
+        let chance = |seconds| chance(&record, seconds);
         assert!((640_000..690_000).contains(&chance(0)), "{}", chance(0));
-        assert_eq!(chance(1), chance(0), "no claim comes in the first second");
+        assert!(chance(0).abs_diff(chance(1)) < 10, "no claim comes in the first second");
         assert!(chance(2) < 1_000, "{}", chance(2));
         let delay = record.delay().millis();
         assert!((1_450..=1_550).contains(&delay), "{delay}");
@@ -193,19 +220,69 @@ mod tests {
     #[test]
     fn at_first_most_turns_are_taken_to_be_claimed_soon() {
         let record = ClaimRecord::default();
-        let chances = [0, 2, 8, 60].map(|seconds| record.chance_ppm(Span::from_secs(seconds)));
+        let chances = [0, 2, 8, 60].map(|seconds| chance(&record, seconds));
         assert!(chances[0] >= 900_000 && chances.is_sorted_by(|one, next| one > next), "{chances:?}");
         assert_eq!(record.delay(), Span::from_secs(2));
     }
 
+    #[test]
+    fn turns_that_are_out_show_a_crowd_that_does_not_claim_before_the_first_of_them_has_passed() {
+        // Given a room that filled at once: all claimed after three seconds.
+        let mut record = ClaimRecord::default();
+        for _ in 0..500 {
+            record.note_claim(Span::from_secs(3), PLACES);
+        }
+        assert!(chance(&record, 3) > 950_000, "of turns that are not claimed nothing is known yet");
+        // When every other token behind them does not come, twenty seconds after their turns.
+        let chances = record.chances(&[unclaimed(20); 120]);
+        assert!((500_000..600_000).contains(&chances.of_new()), "{chances:?}");
+        assert!(chances.of(unclaimed(20)) < 120_000, "{chances:?}");
+    }
+
+    #[test]
+    fn a_claim_that_waits_for_a_place_counts_as_a_claim() {
+        let record = ClaimRecord::default();
+        let waits = TurnAge::Claimed(Span::from_secs(3));
+        let (before, after) = (record.chances(&[]), record.chances(&[waits; 40]));
+        assert_eq!(after.of(waits), ONE_PPM);
+        assert!(after.of_new() > before.of_new(), "{after:?}, {before:?}");
+    }
+
+    #[test]
+    fn a_large_room_remembers_as_many_turns_as_it_has_places() {
+        let noted = |places| {
+            let mut record = ClaimRecord::default();
+            (0..2_000).for_each(|_| record.note_claim(Span::from_secs(3), places));
+            (0..128).for_each(|_| record.note_pass(places));
+            record.claimed_ppm()
+        };
+        let (small, large) = (noted(20), noted(1_000));
+        assert!((330_000..410_000).contains(&small), "{small}");
+        assert!((840_000..900_000).contains(&large), "{large}");
+    }
+
     proptest! {
+        #[test]
+        fn chances_are_shares_and_fall_with_the_age_at_which_nothing_was_claimed(
+            turns in proptest::collection::vec((0..2_u8, 0..70_i64), 0..400),
+        ) {
+            let turns: Vec<_> = turns
+                .into_iter()
+                .map(|(kind, age)| if kind == 0 { unclaimed(age) } else { TurnAge::Claimed(Span::from_secs(age)) })
+                .collect();
+            let chances = ClaimRecord::default().chances(&turns);
+            let by_age = [0, 1, 2, 4, 8, 16, 32].map(|age| chances.of(unclaimed(age)));
+            prop_assert!(by_age.is_sorted_by(|one, next| one >= next), "{:?}", by_age);
+            prop_assert!(by_age.iter().all(|chance| (0..=ONE_PPM).contains(chance)), "{:?}", by_age);
+        }
+
         #[test]
         fn a_record_is_the_same_after_it_was_kept(turns in proptest::collection::vec((0..2_u8, 0..100_000_i64), 0..400)) {
             let mut record = ClaimRecord::default();
             for (kind, number) in turns {
                 match kind {
-                    0 => record.note_pass(),
-                    _ => record.note_claim(Span::from_millis(number)),
+                    0 => record.note_pass(PLACES),
+                    _ => record.note_claim(Span::from_millis(number), PLACES),
                 }
             }
             prop_assert_eq!(ClaimRecord::try_from(ClaimMeasures::from(record)), Ok(record));
@@ -226,8 +303,8 @@ mod tests {
                 delays: delays & 0xff_ffff_ffff,
             };
             let mut record = ClaimRecord::try_from(positive).unwrap();
-            record.note_claim(Span::from_secs(age));
-            prop_assert!((0..=ONE_PPM).contains(&record.chance_ppm(Span::from_secs(age))));
+            record.note_claim(Span::from_secs(age), PLACES);
+            prop_assert!((0..=ONE_PPM).contains(&chance(&record, age)));
         }
     }
 
@@ -243,13 +320,13 @@ mod tests {
     fn a_crowd_that_changes_is_known_after_some_turns() {
         let mut record = ClaimRecord::default();
         for _ in 0..10_000 {
-            record.note_pass();
+            record.note_pass(PLACES);
         }
-        assert!(record.chance_ppm(Span::ZERO) < 1_000);
+        assert!(record.chances(&[]).of_new() < 1_000);
         for _ in 0..256 {
-            record.note_claim(Span::from_secs(3));
+            record.note_claim(Span::from_secs(3), PLACES);
         }
-        assert!(record.chance_ppm(Span::ZERO) > 800_000, "{}", record.chance_ppm(Span::ZERO));
-        assert!(record.chance_ppm(Span::from_secs(5)) < record.chance_ppm(Span::from_secs(3)));
+        assert!(record.chances(&[]).of_new() > 800_000, "{}", record.chances(&[]).of_new());
+        assert!(chance(&record, 5) < chance(&record, 3));
     }
 }

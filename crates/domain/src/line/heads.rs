@@ -3,8 +3,12 @@
 //! The share that is heard of, times the share of turns that is claimed, is not that: a turn that is not claimed is known
 //! as such a minute later, and a token that is not heard of a minute and a half later, so that the two shares are of
 //! different tokens whenever the crowd changes. Here the tokens that came in are counted beside the heads of the same time.
+//!
+//! Tokens that hardly waited come in more often than those that waited, and say little of them: at the opening of a sale
+//! they are the first that are measured. So a token counts by how long it had waited ([`HeadWeight`]).
 
-use super::measures::ImpossibleMeasure;
+use super::measures::{ImpossibleMeasure, part_of};
+use crate::time::Span;
 use serde::{Deserialize, Serialize};
 
 /// One token, in millionths.
@@ -21,18 +25,50 @@ const FIRST_CAME_PPM: i64 = 4_500_000;
 const LEFT_PPM: i64 = 500_000;
 /// At least this share of the tokens in front is taken to come in, in millionths.
 const COMES_MIN_PPM: i64 = 100_000;
+/// A token counts in full after a wait of so long. Found by simulated sales: after less, rooms that fill at once tell too
+/// long a wait, and after more, lines of short waits too short a one.
+const FULL_WAIT: Span = Span::from_secs(40);
+
+/// How much tokens count at the head of the line, by how long they had waited when their turn first came. One that had
+/// waited for forty seconds or more counts as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeadWeight(i64);
+
+impl HeadWeight {
+    /// A token that counts in full.
+    pub const FULL: Self = Self(ONE_PPM);
+
+    /// A token whose turn came after so long a wait.
+    #[must_use]
+    pub fn after(waited: Span) -> Self {
+        let waited = waited.micros().clamp(0, FULL_WAIT.micros());
+        Self(waited.saturating_mul(ONE_PPM).checked_div(FULL_WAIT.micros()).unwrap_or(ONE_PPM))
+    }
+
+    /// This part of a number of millionths.
+    #[must_use]
+    pub fn of_ppm(self, ppm: i64) -> i64 {
+        part_of(ppm, self.0, ONE_PPM).unwrap_or(0)
+    }
+}
+
+impl std::ops::AddAssign for HeadWeight {
+    fn add_assign(&mut self, other: Self) {
+        self.0 = self.0.saturating_add(other.0);
+    }
+}
 
 /// What happened at the head of a line in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HeadStep {
     /// Tokens whose turn came for the first time, whether they were offered it or passed over.
-    pub heads: i64,
+    pub heads: HeadWeight,
     /// Tokens that left the line before their turn came.
     pub left: i64,
     /// Turns that were offered, those of tokens that came back among them.
-    pub turns: i64,
+    pub turns: HeadWeight,
     /// Tokens that came in.
-    pub came: i64,
+    pub came: HeadWeight,
 }
 
 /// The tokens whose turn came, and those that came in; old ones count less and less.
@@ -80,21 +116,22 @@ impl HeadRecord {
     /// Notes a step in a room of so many places.
     pub fn note(&mut self, step: HeadStep, places: i64) {
         let memory = MEMORY.max(places.saturating_mul(MEMORY_PER_PLACE));
+        let (whole, part) = (step.heads.0.saturating_div(ONE_PPM), step.heads.0 % ONE_PPM);
+        let of_memory = |count: i64| count.checked_div(memory).unwrap_or(0);
         let noted = |count: i64, new: i64| {
-            let fade = |count: i64, _| count.saturating_sub(count.checked_div(memory).unwrap_or(0));
-            (0..step.heads.min(memory)).fold(count, fade).saturating_add(new)
+            let count = (0..whole.min(memory)).fold(count, |count, _| count.saturating_sub(of_memory(count)));
+            count.saturating_sub(part_of(of_memory(count), part, ONE_PPM).unwrap_or(0)).saturating_add(new)
         };
-        let whole = |count: i64| count.saturating_mul(ONE_PPM);
         *self = Self {
-            heads: noted(self.heads, whole(step.heads).saturating_add(step.left.saturating_mul(LEFT_PPM))),
-            turns: noted(self.turns, whole(step.turns)),
-            came: noted(self.came, whole(step.came)),
+            heads: noted(self.heads, step.heads.0.saturating_add(step.left.saturating_mul(LEFT_PPM))),
+            turns: noted(self.turns, step.turns.0),
+            came: noted(self.came, step.came.0),
         };
     }
 
     /// How many tokens come in for each one whose turn comes first, in millionths, if so many of the turns that are out
-    /// will be claimed, in millionths: tokens that come back later count, too. Of turns that were offered before the record
-    /// began none counts.
+    /// will be claimed, in millionths and by the weights of their tokens: tokens that come back later count, too. Of turns
+    /// that were offered before the record began none counts.
     #[must_use]
     pub fn comes_ppm(&self, coming_ppm: i64) -> i64 {
         let coming_ppm = coming_ppm.clamp(0, self.turns.saturating_sub(self.came).max(0));
@@ -116,8 +153,7 @@ impl HeadRecord {
 }
 
 fn share_ppm(part: i64, whole: i64) -> i64 {
-    let share = i128::from(part).saturating_mul(i128::from(ONE_PPM)).checked_div(i128::from(whole));
-    share.and_then(|share| i64::try_from(share).ok()).unwrap_or(ONE_PPM)
+    part_of(ONE_PPM, part, whole).unwrap_or(ONE_PPM)
 }
 
 #[cfg(test)]
@@ -125,7 +161,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Tokens that have all waited for long.
     fn step(heads: i64, turns: i64, came: i64) -> HeadStep {
+        let [heads, turns, came] = [heads, turns, came].map(|count| HeadWeight(count * ONE_PPM));
         HeadStep { heads, left: 0, turns, came }
     }
 
@@ -180,6 +218,25 @@ mod tests {
     }
 
     #[test]
+    fn tokens_that_hardly_waited_say_little_of_those_that_wait() {
+        // Given a room that fills at once: all come in, after a second at most.
+        let mut record = HeadRecord::default();
+        let at_once = HeadWeight::after(Span::from_secs(1));
+        for _ in 0..500 {
+            record.note(HeadStep { heads: at_once, left: 0, turns: at_once, came: at_once }, 20);
+        }
+        assert_eq!(record.heads(), 16, "as many as twelve and a half that waited, and those from before the first");
+        // When of the tokens behind them every other one comes in, fifty turns show it.
+        for _ in 0..25 {
+            record.note(step(2, 2, 1), 20);
+        }
+        assert!((570_000..640_000).contains(&record.comes_ppm(0)), "{}", record.comes_ppm(0));
+        let full = [40, 3_600].map(|seconds| HeadWeight::after(Span::from_secs(seconds)));
+        assert_eq!(full, [HeadWeight::FULL; 2]);
+        assert_eq!(HeadWeight::after(Span::from_secs(-1)), HeadWeight::default());
+    }
+
+    #[test]
     fn turns_from_before_the_record_count_for_nothing() {
         let record = HeadRecord::default();
         assert_eq!(record.comes_ppm(40 * ONE_PPM), ONE_PPM);
@@ -193,7 +250,7 @@ mod tests {
         ) {
             let mut record = HeadRecord::default();
             for (heads, left, turns, came) in steps {
-                record.note(HeadStep { heads, left, turns, came }, 20);
+                record.note(HeadStep { left, ..step(heads, turns, came) }, 20);
             }
             prop_assert_eq!(HeadRecord::try_from(HeadMeasures::from(record)), Ok(record));
         }

@@ -20,3 +20,9 @@ impl ImpossibleMeasure {
         impossible.map_or(Ok(()), |number| Err(Self(*number)))
     }
 }
+
+/// `part` ÷ `whole` of an amount; none of nothing.
+pub(super) fn part_of(amount: i64, part: i64, whole: i64) -> Option<i64> {
+    let share = i128::from(amount).saturating_mul(i128::from(part)).checked_div(i128::from(whole))?;
+    i64::try_from(share).ok()
+}

@@ -10,7 +10,10 @@ use super::{
 use frontrow_domain::{
     changes::Changes,
     id::{Position, RoomId, TokenId},
-    line::{ClaimRecord, DrawStatus, EndReason, Gate, HeadRecord, HeadStep, Room, Token, TokenState, TokenStatus},
+    line::{
+        ClaimRecord, DrawStatus, EndReason, Gate, HeadRecord, HeadStep, HeadWeight, Room, Token, TokenState,
+        TokenStatus,
+    },
     outage::Outages,
     policy::OFFER_LEAD_MAX,
     time::Time,
@@ -134,11 +137,13 @@ impl RoomView {
         view.returned_at = Arc::new(vec![Time::MAX; returned.len()]);
         let mut known = Live::default();
         for position in returned {
-            // When it came back is not in its row.
-            known.put(Entry { position: *position, state: TokenState::Waiting, since: Time::MAX, turns_passed: 0 });
+            // When it came back is not in its row. It had waited to be passed over, or for the time of a turn.
+            let (state, since, weight) = (TokenState::Waiting, Time::MAX, HeadWeight::FULL);
+            known.put(Entry { position: *position, state, since, turns_passed: 0, weight });
         }
         for token in &line.others {
-            known.put(entry_of(token, line.now));
+            // When its turn first came is not in its row.
+            known.put(entry_of(token, line.now, HeadWeight::after(line.now.since(token.issued_at))));
             view.count(&token.state, 1);
         }
         view.live = Arc::new(known);
@@ -171,11 +176,8 @@ impl RoomView {
             old_tail,
             departed: unused,
             restored: Vec::new(),
-            first_turns: 0,
-            later_turns: 0,
-            passed_over: 0,
+            head: HeadStep::default(),
             joined: 0,
-            came: 0,
             gone: 0,
             left: 0,
             now: delta.now,
@@ -195,12 +197,10 @@ impl RoomView {
         self.lowest_told.drop_passed(before.cursor, self.room.cursor);
         self.visits.pass(delta.now, (before.max_active_tokens(), active), step.left);
         let head = HeadStep {
-            heads: step.first_turns + step.passed_over,
             // Of a line that rests no head comes, so that the tokens that leave it would be all that is counted. A view does
             // not know the policy's lead: it goes by the longest one.
             left: if self.room.may_move(delta.now, OFFER_LEAD_MAX) { step.gone } else { 0 },
-            turns: step.first_turns + step.later_turns,
-            came: step.came,
+            ..step.head
         };
         self.heads.note(head, self.room.max_active_tokens());
         let frees = self.active + self.offered < active + offered;
@@ -267,20 +267,21 @@ impl RoomView {
     fn apply_token(&mut self, token: &Token, step: &mut AppliedTokens) {
         let position = token.id.position;
         let beyond = position > self.room.cursor;
-        let since = self.in_state_since(token, step.now);
-        let entry = entry_of(token, since);
+        let before = self.live.get(position).copied();
+        // A claim that must wait for a place does not begin the turn anew.
+        let since =
+            before.filter(|before| before.state.status() == token.status()).map_or(step.now, |before| before.since);
+        let weight = before.map_or_else(|| HeadWeight::after(step.now.since(token.issued_at)), |before| before.weight);
         let in_live = match token.status() {
             TokenStatus::Ended => false,
             TokenStatus::Waiting => !beyond,
             TokenStatus::Offered | TokenStatus::Active | TokenStatus::Missed | TokenStatus::Dormant => true,
         };
-        let before = if in_live {
-            Arc::make_mut(&mut self.live).put(entry)
-        } else if self.live.get(position).is_some() {
-            Arc::make_mut(&mut self.live).remove(position)
-        } else {
-            None
-        };
+        if in_live {
+            Arc::make_mut(&mut self.live).put(entry_of(token, since, weight));
+        } else if before.is_some() {
+            Arc::make_mut(&mut self.live).remove(position);
+        }
         if let Some(before) = before {
             self.count(&before.state, -1);
             self.measure(&before, token, step);
@@ -302,14 +303,17 @@ impl RoomView {
             _ => self.told.forget(position),
         }
         match token.status() {
-            TokenStatus::Offered if before.is_none() => step.first_turns += 1,
-            TokenStatus::Offered if had_returned.is_some() => step.later_turns += 1,
-            TokenStatus::Dormant if before.is_none() => step.passed_over += 1,
+            TokenStatus::Offered if before.is_none() => {
+                step.head.heads += weight;
+                step.head.turns += weight;
+            }
+            TokenStatus::Offered if had_returned.is_some() => step.head.turns += weight,
+            TokenStatus::Dormant if before.is_none() => step.head.heads += weight,
             // A line that lets no turn pass ends the token at once.
             TokenStatus::Ended
                 if before.is_none() && matches!(token.state, TokenState::Ended { reason: EndReason::Missed, .. }) =>
             {
-                step.passed_over += 1;
+                step.head.heads += weight;
             }
             // A drawn entry goes on at its place.
             TokenStatus::Ended
@@ -334,23 +338,18 @@ impl RoomView {
         }
     }
 
-    /// When the token was offered its turn, or came back: a claim that must wait for a place does not begin the turn anew.
-    fn in_state_since(&self, token: &Token, now: Time) -> Time {
-        let before = self.live.get(token.id.position).filter(|before| before.state.status() == token.status());
-        before.map_or(now, |before| before.since)
-    }
-
     /// Measures what became of a turn or a visit.
     fn measure(&mut self, before: &Entry, token: &Token, step: &mut AppliedTokens) {
         match (before.state, token.status()) {
             (TokenState::Offered { claimed_at, .. }, TokenStatus::Active) => {
-                step.came += 1;
-                self.claims.note_claim(claimed_at.unwrap_or(step.now).since(before.since));
+                step.head.came += before.weight;
+                let age = claimed_at.unwrap_or(step.now).since(before.since);
+                self.claims.note_claim(age, self.room.max_active_tokens());
             }
             (
                 TokenState::Offered { claimed_at: None, .. },
                 TokenStatus::Missed | TokenStatus::Waiting | TokenStatus::Ended,
-            ) => self.claims.note_pass(),
+            ) => self.claims.note_pass(self.room.max_active_tokens()),
             (TokenState::Active { since, .. }, TokenStatus::Ended) => {
                 step.left += 1;
                 let age = self.visited(since, step.now);
@@ -422,15 +421,9 @@ struct AppliedTokens {
     old_tail: Position,
     departed: Vec<Position>,
     restored: Vec<Position>,
-    /// Tokens whose turn came for the first time.
-    first_turns: i64,
-    /// Tokens that got a turn after they had come back.
-    later_turns: i64,
-    /// Tokens that were passed over then, since nothing was heard of them.
-    passed_over: i64,
+    /// What happened at the head, but for the tokens that left.
+    head: HeadStep,
     joined: i64,
-    /// Tokens that came in.
-    came: i64,
     /// Tokens that left the line before their turn came.
     gone: i64,
     /// Active tokens that ended.
@@ -438,9 +431,9 @@ struct AppliedTokens {
     now: Time,
 }
 
-fn entry_of(token: &Token, since: Time) -> Entry {
+fn entry_of(token: &Token, since: Time, weight: HeadWeight) -> Entry {
     let Token { id, state, turns_passed, .. } = *token;
     // The rows of waiting tokens are read without it.
     let turns_passed = if state == TokenState::Waiting { 0 } else { turns_passed };
-    Entry { position: id.position, state, since, turns_passed }
+    Entry { position: id.position, state, since, turns_passed, weight }
 }

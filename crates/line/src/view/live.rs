@@ -2,7 +2,7 @@
 
 use frontrow_domain::{
     id::Position,
-    line::{TokenState, TokenStatus},
+    line::{HeadWeight, TokenState, TokenStatus, TurnAge},
     time::Time,
 };
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub(super) struct Entry {
     pub(super) since: Time,
     /// How many turns it let pass; 0 while it waits.
     pub(super) turns_passed: u32,
+    /// By how long it had waited when its turn first came.
+    pub(super) weight: HeadWeight,
 }
 
 /// A turn that is offered.
@@ -30,7 +32,19 @@ pub(super) struct OutstandingTurn {
     /// When it was offered, as far as this view knows.
     pub(super) since: Time,
     /// When it was claimed while the room was full.
-    pub(super) claimed_at: Option<Time>,
+    claimed_at: Option<Time>,
+    /// That of its token.
+    pub(super) weight: HeadWeight,
+}
+
+impl OutstandingTurn {
+    /// Its age at `now`.
+    pub(super) fn age(&self, now: Time) -> TurnAge {
+        match self.claimed_at {
+            Some(at) => TurnAge::Claimed(at.since(self.since)),
+            None => TurnAge::Unclaimed(now.since(self.since)),
+        }
+    }
 }
 
 /// A map whose clone shares all shards; changing a token copies its shard alone. Before the first token it has no
@@ -52,29 +66,31 @@ impl Live {
         Some(&shard[at])
     }
 
-    /// Puts a token and returns its entry from before.
-    pub(super) fn put(&mut self, entry: Entry) -> Option<Entry> {
+    /// Puts a token, in place of its entry from before.
+    pub(super) fn put(&mut self, entry: Entry) {
         if self.shards.is_empty() {
             self.shards.resize(SHARDS, Arc::default());
         }
         let shard = Arc::make_mut(&mut self.shards[shard(entry.position)]);
         match shard.binary_search_by_key(&entry.position, |entry| entry.position) {
-            Ok(at) => Some(std::mem::replace(&mut shard[at], entry)),
+            Ok(at) => shard[at] = entry,
             Err(at) => {
                 shard.insert(at, entry);
                 self.len += 1;
-                None
             }
         }
     }
 
-    /// Takes over when turns were offered that were out before, and when tokens came back that waited before.
+    /// Takes over when turns were offered that were out before, and when tokens came back that waited before, with the
+    /// weights of both.
     pub(super) fn keep_since(&mut self, before: &Self) {
         for entry in self.shards.iter_mut().flat_map(|shard| Arc::make_mut(shard).iter_mut()) {
             let status = entry.state.status();
             let earlier = before.get(entry.position).filter(|earlier| earlier.state.status() == status);
             match (status, earlier) {
-                (TokenStatus::Offered | TokenStatus::Waiting, Some(earlier)) => entry.since = earlier.since,
+                (TokenStatus::Offered | TokenStatus::Waiting, Some(earlier)) => {
+                    (entry.since, entry.weight) = (earlier.since, earlier.weight);
+                }
                 (TokenStatus::Waiting, None) => entry.since = Time::MAX,
                 _ => {}
             }
@@ -104,12 +120,13 @@ impl Live {
         }
     }
 
-    /// Removes a token and returns its entry.
-    pub(super) fn remove(&mut self, position: Position) -> Option<Entry> {
-        let shard = self.shards.get_mut(shard(position))?;
-        let at = shard.binary_search_by_key(&position, |entry| entry.position).ok()?;
-        self.len -= 1;
-        Some(Arc::make_mut(shard).remove(at))
+    /// Removes a token that is in it.
+    pub(super) fn remove(&mut self, position: Position) {
+        let Some(shard) = self.shards.get_mut(shard(position)) else { return };
+        if let Ok(at) = shard.binary_search_by_key(&position, |entry| entry.position) {
+            self.len -= 1;
+            Arc::make_mut(shard).remove(at);
+        }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -119,7 +136,9 @@ impl Live {
     /// The turns that are offered, in no order.
     pub(super) fn turns(&self) -> impl Iterator<Item = OutstandingTurn> {
         self.shards.iter().flat_map(|shard| shard.iter()).filter_map(|entry| match entry.state {
-            TokenState::Offered { claimed_at, .. } => Some(OutstandingTurn { since: entry.since, claimed_at }),
+            TokenState::Offered { claimed_at, .. } => {
+                Some(OutstandingTurn { since: entry.since, claimed_at, weight: entry.weight })
+            }
             _ => None,
         })
     }

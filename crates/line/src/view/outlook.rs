@@ -49,19 +49,20 @@ impl RoomView {
 
     /// The room at `now`, as its wait is told from it.
     fn moment(&self, now: Time) -> RoomMoment {
-        let unclaimed = self.live.turns().filter(|turn| turn.claimed_at.is_none());
-        let ages: Vec<_> = unclaimed.map(|turn| now.since(turn.since)).collect();
-        let coming_ppm = self.coming_ppm(&self.claims.foreseen(&ages), now);
+        let turns: Vec<_> = self.live.turns().map(|turn| (turn.age(now), turn.weight)).collect();
+        let ages: Vec<_> = turns.iter().map(|(age, _)| *age).collect();
+        let chances = self.claims.chances(&ages);
+        let weighed_ppm = turns.iter().map(|(age, weight)| weight.of_ppm(chances.of(*age))).sum();
         RoomMoment {
             visits: *self.visits.table(),
             ages: self.live.active_since().map(|since| self.visited(since, now)).collect(),
             memory: self.visits.memory(now, (self.room.max_active_tokens(), self.active)),
             cap: self.room.max_active_tokens(),
             used_ppm: self.visits.used_ppm().max(USED_MIN_PPM),
-            coming_ppm,
+            coming_ppm: ages.iter().map(|age| chances.of(*age)).sum(),
             delay: self.claims.delay(),
             turns_ppm: self.heads.turns_ppm(),
-            comes_ppm: self.heads.comes_ppm(coming_ppm),
+            comes_ppm: self.heads.comes_ppm(weighed_ppm),
             heads: self.heads.heads(),
             admit_per_minute: self.room.turns_per_minute(),
         }

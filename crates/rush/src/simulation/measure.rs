@@ -40,6 +40,8 @@ pub(super) struct Meters {
     cap: i64,
     /// How many are inside beyond the cap because it was lowered.
     beyond_lowered: i64,
+    /// How long claims that had found the room full waited for their place.
+    pub(super) places_awaited: Vec<Span>,
     /// Places idle in each part of the sale.
     over_time: Vec<IdlePlaces>,
     /// When somebody came in: the moment, and whether it asks all the way.
@@ -107,6 +109,16 @@ pub(super) struct ViewAgeReport {
     pub(super) stale_percent: f64,
     /// Answers from a view that was more than a second old, and did not say so.
     pub(super) unaware: u64,
+}
+
+/// Claims that found the room full, and were let in when a place was free.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct AwaitedPlaces {
+    /// Of all who came in.
+    pub(super) percent: f64,
+    /// How long half of them waited for their place, and nine tenths, at most.
+    pub(super) p50_ms: i64,
+    pub(super) p90_ms: i64,
 }
 
 /// Places that stood idle while people waited who would have come in, of all places in that time.
@@ -178,6 +190,7 @@ impl Meters {
             counts: Counts::default(),
             cap: 0,
             beyond_lowered: 0,
+            places_awaited: Vec::new(),
             over_time: Vec::new(),
             entries: Vec::new(),
             opened: now,
@@ -287,6 +300,15 @@ impl Meters {
         Some(at.since(self.opened).micros() / 1_000_000)
     }
 
+    fn awaited(&self) -> AwaitedPlaces {
+        let mut waits = self.places_awaited.clone();
+        waits.sort_unstable();
+        let count = waits.len();
+        let part =
+            |of_hundred: usize| waits.get(count.saturating_sub(1) * of_hundred / 100).map_or(0, |wait| wait.millis());
+        AwaitedPlaces { percent: ratio(wide(count), self.counts.activated.into()), p50_ms: part(50), p90_ms: part(90) }
+    }
+
     /// What came of it.
     pub(super) fn report(&self, scenario: &str, people: &[CrowdMember], ended: Span) -> SimulationReport {
         let predictions: Vec<Prediction> = people.iter().flat_map(Prediction::of).collect();
@@ -310,6 +332,7 @@ impl Meters {
             served: real(self.entries.iter().filter(|at| at.since(self.opened) <= SERVED_BY).count()),
             served_in_all: real(self.entries.len()),
             views: self.views.report(),
+            awaited: self.awaited(),
             stale_ms: self.poll_ms / i64::try_from(self.polls.max(1)).unwrap_or(i64::MAX) / 2,
         }
     }
@@ -459,6 +482,8 @@ pub(super) struct SimulationReport {
     pub(super) served: f64,
     /// How many of them were in at the end.
     pub(super) served_in_all: f64,
+    /// The claims that found the room full.
+    pub(super) awaited: AwaitedPlaces,
     /// How old the number that a person sees is on average, in milliseconds: half the time between two polls.
     pub(super) stale_ms: i64,
     /// How old views were, of several instances.

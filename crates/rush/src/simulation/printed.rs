@@ -62,7 +62,7 @@ fn medians_of(reports: &[SimulationReport]) -> String {
     let never = |of: fn(&SimulationReport) -> u64| reports.iter().map(of).sum::<u64>();
     format!(
         "{:<14} {} seeds  idle {:>5.1} % ({:>4.1} % once full)  known {:>5.1} %  wait {:>5.1} % off ({:>+5.1} %, by time {:>+5.1} %), p90 {:>5.1} %  \
-         undisturbed {:>5.1} % off, p90 {:>5.1} %  {}rises {:>5.1} %  served by 600 s {} ({} in all)  ghosts offered {} ({} after a restart, {} of a lobby)  inversions {} overtaken {} beyond the cap {} passed over {} missed {} rises of ahead {}{}",
+         undisturbed {:>5.1} % off, p90 {:>5.1} %  {}rises {:>5.1} %  served by 600 s {} ({} in all)  {:.0} % after a full room ({:.1} s, p90 {:.1} s)  ghosts offered {} ({} after a restart, {} of a lobby)  inversions {} overtaken {} beyond the cap {} passed over {} missed {} rises of ahead {}{}",
         reports.first().map_or("", |report| report.scenario.as_str()),
         reports.len(),
         median(|report| report.idle_percent),
@@ -78,6 +78,9 @@ fn medians_of(reports: &[SimulationReport]) -> String {
         median(|report| report.rises_percent),
         median(|report| report.served),
         median(|report| report.served_in_all),
+        median(|report| report.awaited.percent),
+        median(|report| seconds_of(report.awaited.p50_ms)),
+        median(|report| seconds_of(report.awaited.p90_ms)),
         median(|report| count(report.counts.offered_to_ghosts)),
         median(|report| count(report.counts.ghosts_woken)),
         median(|report| count(report.counts.ghosts_of_lobby)),

@@ -93,6 +93,7 @@ impl SaleRecord {
                 }
                 if let Some(since) = self.people[person].pending_since.take() {
                     self.pending.remove(&(since, person));
+                    self.meters.places_awaited.push(now.since(since));
                 }
                 self.let_in.push(self.people[person].claimed_at.take().unwrap_or(now));
                 seen = SeenChange::CameIn;

@@ -242,6 +242,19 @@ impl Scenario {
         Self { name: "life_down", turnouts: vec![down], ..Self::life() }
     }
 
+    /// A large room that half of the people fill within ten seconds, without a rate: the sale that comes over HTTP, too.
+    fn crowd() -> Self {
+        Self {
+            name: "crowd",
+            people: 5_000,
+            arrivals: Self::rush(50.0, 10, 120),
+            max_active: 500,
+            admit_per_minute: None,
+            visit: (Span::from_secs(20), 0.6),
+            ..Self::life()
+        }
+    }
+
     /// All scenarios but that of a million, which takes minutes.
     pub(super) fn all() -> Vec<Self> {
         let single = vec![
@@ -279,6 +292,7 @@ impl Scenario {
                 lasts: Span::from_secs(14_400),
                 ..Self::life()
             },
+            Self::crowd(),
         ];
         single.into_iter().chain(Self::small()).chain(Self::curves()).chain(Self::clusters()).collect()
     }

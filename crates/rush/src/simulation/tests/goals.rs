@@ -57,13 +57,13 @@ fn check_told(name: &str, reports: &[SimulationReport], of: fn(&SimulationReport
 /// The goal of 2 % idle is reached, that of a tenth is not: no estimate comes nearer than 11 %.
 #[test]
 fn life_uses_the_room_and_tells_waits_as_near_as_before() {
-    check("life", SEEDS, &GoalBounds { idle: 1.2, off_by: 16.0, covered: 94.0..=98.0 });
+    check("life", SEEDS, &GoalBounds { idle: 1.2, off_by: 16.0, covered: COVERED_GOAL });
 }
 
 /// The goal of 5 % idle is reached, that of a tenth is not.
 #[test]
 fn base_uses_the_room_and_tells_waits_as_near_as_before() {
-    check("base", FEW_SEEDS, &GoalBounds { idle: 4.0, off_by: 17.0, covered: COVERED_GOAL });
+    check("base", FEW_SEEDS, &GoalBounds { idle: 2.8, off_by: 17.0, covered: COVERED_GOAL });
 }
 
 /// The goals of 2 % idle and of the p90 are reached behind a draw, too.
@@ -85,7 +85,17 @@ fn plain_rate_tells_waits_within_a_tenth() {
 
 #[test]
 fn ghosts_free_uses_the_room_and_tells_waits_as_near_as_before() {
-    check("ghosts_free", SEEDS, &GoalBounds { idle: 2.0, off_by: 18.0, covered: 94.0..=99.5 });
+    check("ghosts_free", SEEDS, &GoalBounds { idle: 2.0, off_by: 16.0, covered: 94.0..=99.5 });
+}
+
+/// The first who come in have hardly waited, and those behind them come in less often: that is known before their turns
+/// have passed.
+#[test]
+fn a_large_room_that_fills_at_once_is_used_from_the_beginning() {
+    let reports = reports("crowd", FEW_SEEDS);
+    check_told("crowd", &reports, |report| report.wait, &GoalBounds { idle: 0.0, off_by: 20.0, covered: 84.0..=98.0 });
+    let idle = median(&reports, |report| report.idle_percent);
+    assert!(idle <= 5.0, "{idle} % idle in the whole sale");
 }
 
 /// A tenth is not reached: without any change of the cap (`base`) it is not either.
@@ -93,7 +103,7 @@ fn ghosts_free_uses_the_room_and_tells_waits_as_near_as_before() {
 fn a_minute_after_a_change_of_the_cap_told_waits_are_nearly_as_good_as_without() {
     let reports = reports("caps", SEEDS);
     assert!(reports.iter().all(|report| report.settled.told > 1_000), "{reports:?}");
-    let bounds = GoalBounds { idle: 0.0, off_by: 20.0, covered: COVERED_GOAL };
+    let bounds = GoalBounds { idle: 0.0, off_by: 22.0, covered: 80.0..=98.0 };
     check_told("caps", &reports, |report| report.settled, &bounds);
 }
 
