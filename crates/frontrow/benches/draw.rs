@@ -63,6 +63,12 @@ impl Lobby {
     }
 }
 
+/// How many bytes this process has written to files; 0 if the machine does not say.
+fn written() -> u64 {
+    let counts = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    counts.lines().find_map(|line| line.strip_prefix("wchar: ")).and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
 async fn measure(entries: u128) {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(START);
@@ -99,6 +105,7 @@ async fn measure(entries: u128) {
     let sealed = lap();
     lobby.count(last).await;
     let counted = lap();
+    let written_before = written();
     let order = lobby.store.draw(room_id).await.unwrap().unwrap().order().unwrap();
     let drawn = lap();
     for next in order.chunks(ENTRIES_PER_PLACING_MAX) {
@@ -107,18 +114,19 @@ async fn measure(entries: u128) {
     let placed = lap();
     let ms = |span: Duration| span.as_millis();
     println!(
-        "{entries:>9}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}",
+        "{entries:>9}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}  {:>18}",
         ms(sealed),
         ms(counted),
         ms(drawn),
         ms(placed),
-        ms(sealed + counted + drawn + placed)
+        ms(sealed + counted + drawn + placed),
+        written().saturating_sub(written_before) / (1 << 20)
     );
 }
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    println!("  entries      seal     count      draw     place     total, ms");
+    println!("  entries      seal     count      draw     place     total, ms  placing wrote, MiB");
     for entries in [1_000, 10_000, 100_000, 1_000_000] {
         runtime.block_on(measure(entries));
     }

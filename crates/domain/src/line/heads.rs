@@ -25,10 +25,6 @@ const FIRST_CAME_PPM: i64 = 4_500_000;
 const LEFT_PPM: i64 = 500_000;
 /// At least this share of the tokens in front is taken to come in, in millionths.
 const COMES_MIN_PPM: i64 = 100_000;
-/// A token counts in full after a wait of so long. Found by simulated sales: after less, rooms that fill at once tell too
-/// long a wait, and after more, lines of short waits too short a one.
-const FULL_WAIT: Span = Span::from_secs(40);
-
 /// How much tokens count at the head of the line, by how long they had waited when their turn first came. One that had
 /// waited for forty seconds or more counts as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,12 +33,15 @@ pub struct HeadWeight(i64);
 impl HeadWeight {
     /// A token that counts in full.
     pub const FULL: Self = Self(ONE_PPM);
+    /// A token counts in full after a wait of so long. Found by simulated sales: after less, rooms that fill at once tell
+    /// too long a wait, and after more, lines of short waits too short a one.
+    pub const FULL_WAIT: Span = Span::from_secs(40);
 
     /// A token whose turn came after so long a wait.
     #[must_use]
     pub fn after(waited: Span) -> Self {
-        let waited = waited.micros().clamp(0, FULL_WAIT.micros());
-        Self(waited.saturating_mul(ONE_PPM).checked_div(FULL_WAIT.micros()).unwrap_or(ONE_PPM))
+        let waited = waited.micros().clamp(0, Self::FULL_WAIT.micros());
+        Self(waited.saturating_mul(ONE_PPM).checked_div(Self::FULL_WAIT.micros()).unwrap_or(ONE_PPM))
     }
 
     /// This part of a number of millionths.

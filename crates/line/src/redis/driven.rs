@@ -2,7 +2,10 @@
 //! instance over Redis. What Redis does between the instances is done by the caller, message by message and in the
 //! caller's time. For simulations.
 
-use super::heartbeats::{self, Heartbeats};
+use super::{
+    events::{self, BatchChanges, Gap},
+    heartbeats::{self, Heartbeats},
+};
 pub use crate::replicas::LineReading;
 use crate::{
     lines::{CarriedSign, HeardSince, Lines, Rebuild},
@@ -111,11 +114,14 @@ impl DrivenInstance {
         self.replicas.reconcile(line, begun, self.now())
     }
 
-    /// Applies the changes of a batch that another instance committed. Returns how the rows of a line are to be read, if
-    /// its view cannot be true without them.
+    /// Applies what it reads of the changes of a batch that another instance committed. Returns how the rows of a line are
+    /// to be read, if its view cannot be true without them.
     #[must_use]
     pub fn receive(&self, changes: &Changes) -> Vec<(RoomId, LineReading)> {
-        let deltas = deltas(changes).into_iter();
+        let Ok(BatchChanges { changes, .. }) = events::as_read(changes) else {
+            return Gap::of(changes).rooms.into_iter().map(|room| (room, LineReading::Rebuild)).collect();
+        };
+        let deltas = deltas(&changes).into_iter();
         let readings = deltas.filter_map(|(room, delta)| {
             self.replicas.apply(room, &delta, ChangeOrigin::Remote).map(|reading| (room, reading))
         });

@@ -5,15 +5,15 @@ use crate::positions::{POSITIONS_MAX, Positions};
 use frontrow_domain::{
     changes::Changes,
     id::{ConcertId, RoomId, TokenId, UserId},
-    line::{Fence, LinePeaks, Room, Token, TokenState},
-    time::Time,
+    line::{Fence, HeadWeight, LinePeaks, Room, Token, TokenState},
+    time::{Span, Time},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// The format that this version of the program writes, and the only one that it reads.
-const VERSION: u8 = 10;
+const VERSION: u8 = 11;
 
 /// The content of an event.
 #[derive(Debug, Clone)]
@@ -143,12 +143,14 @@ struct WrittenChanges {
     concerts: Vec<ConcertId>,
 }
 
-/// Tokens of one room in the same state that let as many turns pass.
+/// Tokens of one room in the same state that let as many turns pass and have waited for about as long.
 #[derive(Serialize, Deserialize)]
 struct WrittenTokens {
     room: RoomId,
     state: TokenState,
     turns_passed: u32,
+    /// Since their issue, in whole seconds: as far as views tell waits apart ([`HeadWeight`]).
+    waited_secs: u8,
     positions: Positions,
 }
 
@@ -171,13 +173,21 @@ pub(super) fn of_changes(changes: &Changes) -> Vec<u8> {
         now: changes.now,
         updated_rooms: changes.rooms.updated.iter().map(WrittenRoom::of).collect(),
         inserted_rooms: changes.rooms.inserted.iter().map(WrittenRoom::of).collect(),
-        updated_tokens: WrittenTokens::of(&changes.tokens.updated),
-        inserted_tokens: WrittenTokens::of(&changes.tokens.inserted),
+        updated_tokens: WrittenTokens::of(&changes.tokens.updated, changes.now),
+        inserted_tokens: WrittenTokens::of(&changes.tokens.inserted, changes.now),
         unused: unused.map(|ids| (ids[0].room_id, Positions::of(ids.iter().map(|id| id.position)))).collect(),
         closed_sessions: changes.closed_sessions.clone(),
         roles: changes.users.iter().map(|user| user.user_id.0).collect(),
         concerts: changes.concerts.iter().map(|concert| concert.concert_id).collect(),
     }))
+}
+
+/// What another instance reads of these changes.
+pub(super) fn as_read(changes: &Changes) -> Result<BatchChanges, Unreadable> {
+    match read(&event(Uuid::nil(), 1, &of_changes(changes)))?.body {
+        EventBody::Changes(batch) => Ok(*batch),
+        EventBody::Gap(_) => Err(Unreadable::Broken),
+    }
 }
 
 /// The body of a gap's event.
@@ -228,28 +238,33 @@ impl WrittenChanges {
 }
 
 impl WrittenTokens {
-    fn of(tokens: &[Token]) -> Vec<Self> {
-        let group = |token: &Token| (token.id.room_id, token.state, token.turns_passed);
-        let groups = tokens.chunk_by(|one, other| group(one) == group(other)).map(|tokens| Self {
-            room: tokens[0].id.room_id,
-            state: tokens[0].state,
-            turns_passed: tokens[0].turns_passed,
-            positions: Positions::of(tokens.iter().map(|token| token.id.position)),
+    fn of(tokens: &[Token], now: Time) -> Vec<Self> {
+        let group = |token: &Token| (token.id.room_id, token.state, token.turns_passed, waited_secs(token, now));
+        let groups = tokens.chunk_by(|one, other| group(one) == group(other)).map(|tokens| {
+            let (room, state, turns_passed, waited_secs) = group(&tokens[0]);
+            let positions = Positions::of(tokens.iter().map(|token| token.id.position));
+            Self { room, state, turns_passed, waited_secs, positions }
         });
         groups.collect()
     }
 
     fn read(groups: Vec<Self>, now: Time, budget: &mut u64) -> Option<Vec<Token>> {
         let mut tokens = Vec::new();
-        for Self { room: room_id, state, turns_passed, positions } in groups {
+        for Self { room: room_id, state, turns_passed, waited_secs, positions } in groups {
+            let issued_at = now.minus(Span::from_secs(waited_secs.into()));
             tokens.extend(positions.read(budget)?.map(|position| Token {
                 state,
                 turns_passed,
-                ..Token::issued(TokenId { room_id, position }, UserId(Uuid::nil()), now)
+                ..Token::issued(TokenId { room_id, position }, UserId(Uuid::nil()), issued_at)
             }));
         }
         Some(tokens)
     }
+}
+
+fn waited_secs(token: &Token, now: Time) -> u8 {
+    let waited = now.since(token.issued_at).min(HeadWeight::FULL_WAIT);
+    u8::try_from(waited.millis() / 1_000).unwrap_or(0)
 }
 
 impl WrittenRoom {

@@ -62,7 +62,7 @@ fn medians_of(reports: &[SimulationReport]) -> String {
     let never = |of: fn(&SimulationReport) -> u64| reports.iter().map(of).sum::<u64>();
     format!(
         "{:<14} {} seeds  idle {:>5.1} % ({:>4.1} % once full)  known {:>5.1} %  wait {:>5.1} % off ({:>+5.1} %, by time {:>+5.1} %), p90 {:>5.1} %  \
-         undisturbed {:>5.1} % off, p90 {:>5.1} %  {}rises {:>5.1} %  served by 600 s {} ({} in all)  {:.0} % after a full room ({:.1} s, p90 {:.1} s)  ghosts offered {} ({} after a restart, {} of a lobby)  inversions {} overtaken {} beyond the cap {} passed over {} missed {} rises of ahead {}{}",
+         undisturbed {:>5.1} % off, p90 {:>5.1} %  {}rises {:>5.1} %  {}  ghosts offered {} ({} after a restart, {} of a lobby)  inversions {} overtaken {} beyond the cap {} passed over {} missed {} rises of ahead {}{}",
         reports.first().map_or("", |report| report.scenario.as_str()),
         reports.len(),
         median(|report| report.idle_percent),
@@ -76,11 +76,7 @@ fn medians_of(reports: &[SimulationReport]) -> String {
         median(|report| report.undisturbed.covered_percent),
         settled_of(reports),
         median(|report| report.rises_percent),
-        median(|report| report.served),
-        median(|report| report.served_in_all),
-        median(|report| report.awaited.percent),
-        median(|report| seconds_of(report.awaited.p50_ms)),
-        median(|report| seconds_of(report.awaited.p90_ms)),
+        served_of(reports),
         median(|report| count(report.counts.offered_to_ghosts)),
         median(|report| count(report.counts.ghosts_woken)),
         median(|report| count(report.counts.ghosts_of_lobby)),
@@ -91,6 +87,19 @@ fn medians_of(reports: &[SimulationReport]) -> String {
         never(|report| report.counts.missed_present),
         never(|report| report.counts.ahead_rises),
         views_of(reports),
+    )
+}
+
+/// How many came in, and which part of them after a claim that had found the room full: medians.
+fn served_of(reports: &[SimulationReport]) -> String {
+    let median = |of: fn(&SimulationReport) -> f64| middle(reports.iter().map(of).collect());
+    format!(
+        "served by 600 s {} ({} in all)  {:.0} % after a full room ({:.1} s, p90 {:.1} s)",
+        median(|report| report.served),
+        median(|report| report.served_in_all),
+        median(|report| report.awaited.percent),
+        median(|report| seconds_of(report.awaited.p50_ms)),
+        median(|report| seconds_of(report.awaited.p90_ms)),
     )
 }
 
@@ -195,13 +204,14 @@ fn line_of(report: &SimulationReport) -> String {
     });
     let head = format!(
         "{scenario:<13} {seconds:>6} s  idle {idle:>6.2} % ({once_full:>5.2} % once full)  known {known_percent:>6.2} %  wait {:>7.2} % off \
-         ({:>+7.2} %), p90 {:>6.2} %  undisturbed {:>5.1} % off, p90 {:>5.1} %  {}rises {rises_percent:>6.2} %  {counts:?}",
+         ({:>+7.2} %), p90 {:>6.2} %  undisturbed {:>5.1} % off, p90 {:>5.1} %  {}rises {rises_percent:>6.2} %  {}  {counts:?}",
         wait.error_percent,
         wait.bias_percent,
         wait.covered_percent,
         undisturbed.error_percent,
         undisturbed.covered_percent,
         settled_of(std::slice::from_ref(report)),
+        served_of(std::slice::from_ref(report)),
     );
     std::iter::once(head).chain(horizons).collect::<Vec<_>>().join("\n") + &views_of(std::slice::from_ref(report))
 }

@@ -13,10 +13,13 @@ const INSTANCE: Uuid = Uuid::from_u128(9);
 
 /// Tokens with only what a view needs of them.
 fn bare(tokens: &[Token], now: Time) -> Vec<Token> {
-    let bare = |token: &Token| Token {
-        state: token.state,
-        turns_passed: token.turns_passed,
-        ..Token::issued(token.id, UserId(Uuid::nil()), now)
+    let bare = |token: &Token| {
+        let waited = Span::from_secs((now.since(token.issued_at).millis() / 1_000).min(40));
+        Token {
+            state: token.state,
+            turns_passed: token.turns_passed,
+            ..Token::issued(token.id, UserId(Uuid::nil()), now.minus(waited))
+        }
     };
     tokens.iter().map(bare).collect()
 }
@@ -103,6 +106,11 @@ fn a_batch_is_published_in_few_bytes() {
     let mut ended = claims.clone();
     let end = |at: i64| activated(700_000 + at * 3).ended(START, EndReason::Paid).unwrap();
     ended.tokens.updated = (0..500).map(end).collect();
+    // Those that had waited for less than forty seconds are told apart by the second.
+    let mut waited = Changes { now: START, ..Changes::default() };
+    let issued = |at: i64| Token { issued_at: START.minus(Span::from_millis(200 * (500 - at))), ..token(700_000 + at) };
+    waited.tokens.updated = (0..500).map(|at| issued(at).offered(START, &policy).unwrap()).collect();
+    assert!(event_of(&waited).len() < 1_000, "{}", event_of(&waited).len());
     let bytes = |changes: &Changes| event_of(changes).len();
     let sizes = [&issues, &claims, &scattered, &ended].map(bytes);
     assert!(sizes[0] < 64 && sizes[1] < 64 && sizes[2] < 1_600 && sizes[3] < 1_600, "{sizes:?}");
@@ -121,7 +129,7 @@ fn the_format_of_an_event_is_pinned() {
     let house = Room { peaks, shared_at: Some(later), ..Room::new(RoomId::HOUSE, 3, START) };
     changes.rooms.updated = vec![Room { gate, opens_at, fence, message, cursor, ..house }];
     changes.tokens.updated = vec![
-        token(1).made_dormant(START, &policy).unwrap(),
+        Token { issued_at: START.minus(Span::from_millis(30_900)), ..token(1) }.made_dormant(START, &policy).unwrap(),
         offered(2),
         offered(3).after_deadline(later, &policy),
         active(4),
@@ -130,11 +138,11 @@ fn the_format_of_an_event_is_pinned() {
     changes.tokens.inserted = vec![token(6), token(7)];
     changes.unused = vec![token(8).id, token(10).id];
     let hex = event_of(&changes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-    let expected = "0a1000000000000000000000000000000009070080809691c782e00601000600010105536f6f6e2e0602000180899092c782\
+    let expected = "0b1000000000000000000000000000000009070080809691c782e00601000600010105536f6f6e2e0602000180899092c782\
          e006000000020000000080809691c782e0060080809691c782e0060a80809691c782e0060180899092c782e0060204060001\
-         0004000180c8e4c5d482e006010102010002809cb2cac782e006000000010402000480809691c782e0068084c5f0c782e006\
-         0000010801000580899092c782e006000180809691c782e00600010a0101000000010c020100021001020101070707070707\
-         07070707070707070707070707070707070707070707070707070000";
+         0004000180c8e4c5d482e006011e0102010002809cb2cac782e00600000000010402000480809691c782e0068084c5f0c782\
+         e006000000010801000580899092c782e006000180809691c782e0060000010a010100000000010c02010002100102010107\
+         070707070707070707070707070707070707070707070707070707070707070000";
     assert_eq!(hex, expected);
     let gap = Gap { rooms: [RoomId::new(7)].into(), caches: CacheValidity::Stale, numbers: 3 };
     assert_eq!(of_gap(&gap), [1, 1, 14, 1, 3]);
@@ -152,8 +160,8 @@ fn a_gap_names_unpublished_rooms_and_other_versions_are_refused() {
     let Event { instance, number, body } = read(&event).unwrap();
     assert_eq!((instance, number), (INSTANCE, 312));
     assert!(matches!(body, EventBody::Gap(read) if read == gap));
-    event[0] = 11;
-    assert_eq!(read(&event).unwrap_err(), Unreadable::Version(11));
+    event[0] = VERSION + 1;
+    assert_eq!(read(&event).unwrap_err(), Unreadable::Version(VERSION + 1));
     assert_eq!(read(&[]).unwrap_err(), Unreadable::Broken);
     assert_eq!(read(&[VERSION, 1]).unwrap_err(), Unreadable::Broken);
 }

@@ -60,6 +60,12 @@ fn life_uses_the_room_and_tells_waits_as_near_as_before() {
     check("life", SEEDS, &GoalBounds { idle: 1.2, off_by: 16.0, covered: COVERED_GOAL });
 }
 
+/// Three instances tell what one does: each learns of the others' changes by what their events say of them.
+#[test]
+fn three_instances_use_the_room_and_tell_waits_as_near_as_one() {
+    check("cluster", FEW_SEEDS, &GoalBounds { idle: 1.2, off_by: 18.0, covered: COVERED_GOAL });
+}
+
 /// The goal of 5 % idle is reached, that of a tenth is not.
 #[test]
 fn base_uses_the_room_and_tells_waits_as_near_as_before() {
