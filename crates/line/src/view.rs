@@ -263,8 +263,8 @@ impl RoomView {
         let chances = self.claims.chances(&turns);
         TurnOutlook {
             turns: self.offered,
-            coming_ppm: turns.iter().map(|turn| chances.of(*turn)).sum(),
-            shows_ppm: chances.of_new(),
+            coming_ppm: turns.iter().map(|turn| chances.ppm_of(*turn)).sum(),
+            shows_ppm: chances.ppm_of_new(),
             leaving_ppm: self.visits.ends_within(self.claims.delay(), now, self.active),
         }
     }
@@ -455,14 +455,14 @@ impl RoomView {
         self.room.rests_until(now, lead).map(|begins| Rest::For(begins.since(now)))
     }
 
-    /// Who is to have a turn before a token with `ahead` living tokens in front of it, beyond the cursor.
+    /// Who is to have a turn before a token with `ahead` living tokens in front of it, beyond the cursor, at `now`.
     #[must_use]
-    pub fn in_front(&self, ahead: i64) -> InFront {
+    pub fn in_front(&self, ahead: i64, now: Time) -> InFront {
         InFront {
             inside: self.active.saturating_add(self.offered),
             // Those who come back are served first.
             waiting: ahead.saturating_add(i64::try_from(self.returned.len()).unwrap_or(i64::MAX)),
-            comes_ppm: self.heads.comes_ppm(self.offered.saturating_mul(self.claims.claimed_ppm())),
+            comes_ppm: self.told_forecast(now).comes_ppm(),
         }
     }
 

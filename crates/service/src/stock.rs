@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use frontrow_domain::{
     id::{ConcertId, RoomId},
     line::{StockOutlook, StockPace, TokenStatus},
+    time::Time,
 };
 use frontrow_line::view::{Place, Rest, RoomView};
 use std::collections::HashMap;
@@ -31,7 +32,13 @@ impl Stocks {
 impl BoxOffice {
     /// Whether seats are likely to be left for a token at this place. None for a token that is in or over, for a line that
     /// leads to several concerts or rests, and before enough was measured.
-    pub(crate) fn outlook(&self, view: &RoomView, place: &Place, rest: Option<Rest>) -> Option<StockOutlook> {
+    pub(crate) fn outlook(
+        &self,
+        view: &RoomView,
+        place: &Place,
+        rest: Option<Rest>,
+        now: Time,
+    ) -> Option<StockOutlook> {
         match place.status() {
             TokenStatus::Waiting | TokenStatus::Offered | TokenStatus::Missed | TokenStatus::Dormant => {}
             TokenStatus::Active | TokenStatus::Ended => return None,
@@ -40,7 +47,7 @@ impl BoxOffice {
             return None;
         }
         let stock = self.stocks.get(view.room().room_id)?;
-        StockOutlook::of(&stock, &view.in_front(place.ahead_in_line()))
+        StockOutlook::of(&stock, &view.in_front(place.ahead_in_line(), now))
     }
 
     /// Counts the seats left behind each busy line, and wakes the streams of a line whose seats are all sold now, or no

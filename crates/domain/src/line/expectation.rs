@@ -5,9 +5,11 @@
 //! New turns are offered for the places that are left, and for those that become free while a claim is on its way. A
 //! claim never exceeds the cap, whatever was expected: it waits for a place, and keeps its order.
 //!
-//! What is expected comes from a life table of turns (the product-limit estimate of Kaplan and Meier): of the turns that
+//! What is expected comes from a life table of turns, by the product-limit formula of Kaplan and Meier: of the turns that
 //! were unclaimed at the beginning of a class of age, the share that is claimed in it. A turn that is out counts for the
-//! ages that it has reached, so that a crowd that does not claim is known before the first turn has passed.
+//! ages that it has reached, so that a crowd that does not claim is known before the first turn has passed. Turns that
+//! are out count in full beside older ones that fade, so a little less is expected than comes: a room is full rather than
+//! a place idle, and a claim waits for a second.
 
 use super::measures::{ImpossibleMeasure, part_of};
 use crate::time::Span;
@@ -24,6 +26,9 @@ const MEMORY: i64 = 128;
 /// What is taken for measured before the first turn: of ten turns nine are claimed, most of them in two seconds.
 const FIRST_CLAIMS_PPM: [i64; CLASSES] = [3_000_000, 3_000_000, 2_000_000, 500_000, 250_000, 150_000, 100_000];
 const FIRST_PASSED_PPM: i64 = 1_000_000;
+/// At least a tenth of a turn is taken to have passed: after many claims the record has forgotten that turns pass, and
+/// half of those that are older than any claim would be expected.
+const PASSED_MIN_PPM: i64 = 100_000;
 
 /// The turns of a line, by how long it took to claim them; old ones count less and less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,24 +94,24 @@ pub enum TurnAge {
     Claimed(Span),
 }
 
-/// How likely turns are claimed at last, by their age, in millionths.
+/// How likely turns are claimed at last, by their age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimChances([i64; CLASSES]);
 
 impl ClaimChances {
-    /// The chance of a turn that is out.
+    /// The chance of a turn that is out, in millionths.
     #[must_use]
-    pub fn of(&self, turn: TurnAge) -> i64 {
+    pub fn ppm_of(&self, turn: TurnAge) -> i64 {
         match turn {
             TurnAge::Claimed(_) => ONE_PPM,
             TurnAge::Unclaimed(age) => self.0.get(class_of(age)).copied().unwrap_or(0),
         }
     }
 
-    /// The chance of a turn that is offered now.
+    /// The chance of a turn that is offered now, in millionths.
     #[must_use]
-    pub fn of_new(&self) -> i64 {
-        self.of(TurnAge::Unclaimed(Span::ZERO))
+    pub fn ppm_of_new(&self) -> i64 {
+        self.ppm_of(TurnAge::Unclaimed(Span::ZERO))
     }
 }
 
@@ -147,19 +152,19 @@ impl ClaimRecord {
                 *count = count.saturating_add(ONE_PPM);
             }
         }
-        let (mut older, mut never) = (self.passed, ONE_PPM);
+        let (mut older, mut never) = (self.passed.max(PASSED_MIN_PPM), ONE_PPM);
         let mut chances = [0; CLASSES];
         for (chance, (claims, out)) in chances.iter_mut().zip(claimed.into_iter().zip(unclaimed)).rev() {
             // Those that are out have been in their class for half of it, on average.
             let at_risk = older.saturating_add(claims).saturating_add(out.saturating_div(2));
-            never = part_of(never, at_risk.saturating_sub(claims), at_risk).unwrap_or(0);
+            never = part_of(never, at_risk.saturating_sub(claims), at_risk).unwrap_or(never);
             older = older.saturating_add(claims).saturating_add(out);
             *chance = ONE_PPM.saturating_sub(never);
         }
         ClaimChances(chances)
     }
 
-    /// The share of the turns before that was claimed, in millionths.
+    /// The share of the turns in the record that was claimed, in millionths.
     #[must_use]
     pub fn claimed_ppm(&self) -> i64 {
         let claimed: i64 = self.claimed.iter().sum();
@@ -199,7 +204,7 @@ mod tests {
     }
 
     fn chance(record: &ClaimRecord, seconds: i64) -> i64 {
-        record.chances(&[]).of(unclaimed(seconds))
+        record.chances(&[]).ppm_of(unclaimed(seconds))
     }
 
     #[test]
@@ -235,8 +240,8 @@ mod tests {
         assert!(chance(&record, 3) > 950_000, "of turns that are not claimed nothing is known yet");
         // When every other token behind them does not come, twenty seconds after their turns.
         let chances = record.chances(&[unclaimed(20); 120]);
-        assert!((500_000..600_000).contains(&chances.of_new()), "{chances:?}");
-        assert!(chances.of(unclaimed(20)) < 120_000, "{chances:?}");
+        assert!((500_000..600_000).contains(&chances.ppm_of_new()), "{chances:?}");
+        assert!(chances.ppm_of(unclaimed(20)) < 120_000, "{chances:?}");
     }
 
     #[test]
@@ -244,8 +249,8 @@ mod tests {
         let record = ClaimRecord::default();
         let waits = TurnAge::Claimed(Span::from_secs(3));
         let (before, after) = (record.chances(&[]), record.chances(&[waits; 40]));
-        assert_eq!(after.of(waits), ONE_PPM);
-        assert!(after.of_new() > before.of_new(), "{after:?}, {before:?}");
+        assert_eq!(after.ppm_of(waits), ONE_PPM);
+        assert!(after.ppm_of_new() > before.ppm_of_new(), "{after:?}, {before:?}");
     }
 
     #[test]
@@ -261,6 +266,28 @@ mod tests {
         assert!((840_000..900_000).contains(&large), "{large}");
     }
 
+    #[test]
+    fn a_turn_that_is_out_counts_for_half_of_the_age_that_it_is_in() {
+        // Given sixteen claims of five seconds, and no turn that passed but the tenth that is always taken to have.
+        let claimed = [0, 0, 0, 16 * ONE_PPM, 0, 0, 0];
+        let kept = ClaimMeasures { claimed, passed: 0, delays: 80 * ONE_PPM };
+        let record = ClaimRecord::try_from(kept).unwrap();
+        // When eight turns are out for as long, 16 of 20.1 are claimed at that age.
+        let chances = record.chances(&[unclaimed(5); 8]);
+        assert_eq!((chances.ppm_of(unclaimed(5)), chances.ppm_of_new()), (796_020, 796_020), "{chances:?}");
+        // A class later, all eight were there, and none was claimed: 16 of 24.1.
+        assert_eq!(record.chances(&[unclaimed(9); 8]).ppm_of_new(), 663_901);
+    }
+
+    #[test]
+    fn after_many_claims_a_turn_that_is_older_than_any_of_them_is_not_expected() {
+        let mut record = ClaimRecord::default();
+        for _ in 0..5_000 {
+            record.note_claim(Span::from_secs(3), PLACES);
+        }
+        assert!(chance(&record, 20) < 10_000, "{}", chance(&record, 20));
+    }
+
     proptest! {
         #[test]
         fn chances_are_shares_and_fall_with_the_age_at_which_nothing_was_claimed(
@@ -271,7 +298,7 @@ mod tests {
                 .map(|(kind, age)| if kind == 0 { unclaimed(age) } else { TurnAge::Claimed(Span::from_secs(age)) })
                 .collect();
             let chances = ClaimRecord::default().chances(&turns);
-            let by_age = [0, 1, 2, 4, 8, 16, 32].map(|age| chances.of(unclaimed(age)));
+            let by_age = [0, 1, 2, 4, 8, 16, 32].map(|age| chances.ppm_of(unclaimed(age)));
             prop_assert!(by_age.is_sorted_by(|one, next| one >= next), "{:?}", by_age);
             prop_assert!(by_age.iter().all(|chance| (0..=ONE_PPM).contains(chance)), "{:?}", by_age);
         }
@@ -322,11 +349,11 @@ mod tests {
         for _ in 0..10_000 {
             record.note_pass(PLACES);
         }
-        assert!(record.chances(&[]).of_new() < 1_000);
+        assert!(record.chances(&[]).ppm_of_new() < 1_000);
         for _ in 0..256 {
             record.note_claim(Span::from_secs(3), PLACES);
         }
-        assert!(record.chances(&[]).of_new() > 800_000, "{}", record.chances(&[]).of_new());
+        assert!(record.chances(&[]).ppm_of_new() > 800_000, "{}", record.chances(&[]).ppm_of_new());
         assert!(chance(&record, 5) < chance(&record, 3));
     }
 }

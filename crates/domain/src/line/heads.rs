@@ -25,6 +25,7 @@ const FIRST_CAME_PPM: i64 = 4_500_000;
 const LEFT_PPM: i64 = 500_000;
 /// At least this share of the tokens in front is taken to come in, in millionths.
 const COMES_MIN_PPM: i64 = 100_000;
+
 /// How much tokens count at the head of the line, by how long they had waited when their turn first came. One that had
 /// waited for forty seconds or more counts as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,11 +38,17 @@ impl HeadWeight {
     /// too long a wait, and after more, lines of short waits too short a one.
     pub const FULL_WAIT: Span = Span::from_secs(40);
 
-    /// A token whose turn came after so long a wait.
+    /// A token whose turn came after so long a wait, of which whole seconds count: instances tell each other no more.
     #[must_use]
     pub fn after(waited: Span) -> Self {
-        let waited = waited.micros().clamp(0, Self::FULL_WAIT.micros());
-        Self(waited.saturating_mul(ONE_PPM).checked_div(Self::FULL_WAIT.micros()).unwrap_or(ONE_PPM))
+        let [waited, full] = [waited, Self::FULL_WAIT].map(|span| span.millis().saturating_div(1_000));
+        Self(part_of(ONE_PPM, waited.clamp(0, full), full).unwrap_or(ONE_PPM))
+    }
+
+    /// A token that left after so long a wait: it had come half of its way, on average.
+    #[must_use]
+    pub fn of_leaver(waited: Span) -> Self {
+        Self::after(Span::from_micros(waited.micros().saturating_mul(2)))
     }
 
     /// This part of a number of millionths.
@@ -57,13 +64,13 @@ impl std::ops::AddAssign for HeadWeight {
     }
 }
 
-/// What happened at the head of a line in one step.
+/// What happened at the head of a line in one step, in tokens by their weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HeadStep {
     /// Tokens whose turn came for the first time, whether they were offered it or passed over.
     pub heads: HeadWeight,
     /// Tokens that left the line before their turn came.
-    pub left: i64,
+    pub left: HeadWeight,
     /// Turns that were offered, those of tokens that came back among them.
     pub turns: HeadWeight,
     /// Tokens that came in.
@@ -122,7 +129,7 @@ impl HeadRecord {
             count.saturating_sub(part_of(of_memory(count), part, ONE_PPM).unwrap_or(0)).saturating_add(new)
         };
         *self = Self {
-            heads: noted(self.heads, step.heads.0.saturating_add(step.left.saturating_mul(LEFT_PPM))),
+            heads: noted(self.heads, step.heads.0.saturating_add(step.left.of_ppm(LEFT_PPM))),
             turns: noted(self.turns, step.turns.0),
             came: noted(self.came, step.came.0),
         };
@@ -144,7 +151,7 @@ impl HeadRecord {
         share_ppm(self.turns, self.heads)
     }
 
-    /// From how many tokens these shares are known.
+    /// From how many tokens these shares are known, by their weights.
     #[must_use]
     pub const fn heads(&self) -> i64 {
         self.heads.saturating_div(ONE_PPM)
@@ -163,7 +170,7 @@ mod tests {
     /// Tokens that have all waited for long.
     fn step(heads: i64, turns: i64, came: i64) -> HeadStep {
         let [heads, turns, came] = [heads, turns, came].map(|count| HeadWeight(count * ONE_PPM));
-        HeadStep { heads, left: 0, turns, came }
+        HeadStep { heads, left: HeadWeight::default(), turns, came }
     }
 
     #[test]
@@ -211,7 +218,7 @@ mod tests {
     fn tokens_that_leave_before_their_turn_are_half_gone() {
         let mut record = HeadRecord::default();
         for _ in 0..1_000 {
-            record.note(HeadStep { left: 2, ..step(9, 9, 9) }, 20);
+            record.note(HeadStep { left: HeadWeight(2 * ONE_PPM), ..step(9, 9, 9) }, 20);
         }
         assert!((890_000..=910_000).contains(&record.comes_ppm(0)), "{}", record.comes_ppm(0));
     }
@@ -222,7 +229,7 @@ mod tests {
         let mut record = HeadRecord::default();
         let at_once = HeadWeight::after(Span::from_secs(1));
         for _ in 0..500 {
-            record.note(HeadStep { heads: at_once, left: 0, turns: at_once, came: at_once }, 20);
+            record.note(HeadStep { heads: at_once, left: HeadWeight::default(), turns: at_once, came: at_once }, 20);
         }
         assert_eq!(record.heads(), 16, "as many as twelve and a half that waited, and those from before the first");
         // When of the tokens behind them every other one comes in, fifty turns show it.
@@ -249,7 +256,7 @@ mod tests {
         ) {
             let mut record = HeadRecord::default();
             for (heads, left, turns, came) in steps {
-                record.note(HeadStep { left, ..step(heads, turns, came) }, 20);
+                record.note(HeadStep { left: HeadWeight(left * ONE_PPM), ..step(heads, turns, came) }, 20);
             }
             prop_assert_eq!(HeadRecord::try_from(HeadMeasures::from(record)), Ok(record));
         }

@@ -21,7 +21,7 @@ impl ImpossibleMeasure {
     }
 }
 
-/// `part` ÷ `whole` of an amount; none of nothing.
+/// `part` ÷ `whole` of an amount; none of nothing, and if it is more than a number holds.
 pub(super) fn part_of(amount: i64, part: i64, whole: i64) -> Option<i64> {
     let share = i128::from(amount).saturating_mul(i128::from(part)).checked_div(i128::from(whole))?;
     i64::try_from(share).ok()

@@ -76,7 +76,7 @@ pub struct WaitForecast {
     /// Places that are given in a second after the last step.
     pace: f64,
     delay: f64,
-    comes: f64,
+    comes_ppm: i64,
     heads: f64,
     ends: f64,
     /// By how many places a turn is offered earlier at most.
@@ -140,7 +140,8 @@ impl WaitForecast {
             }
         }
         let turns = fraction(room.turns_ppm, ONE_PPM).max(0.01);
-        let comes = fraction(room.comes_ppm, ONE_PPM);
+        let comes_ppm = room.comes_ppm;
+        let comes = fraction(comes_ppm, ONE_PPM);
         let by_rate = room.admit_per_minute.map(|rate| figure(rate.max(1)) / 60.0 * comes / turns);
         let delay = seconds(room.delay);
         let mut coming = fraction(room.coming_ppm, ONE_PPM);
@@ -177,7 +178,7 @@ impl WaitForecast {
         }
         let pace = if ends > 0.0 { (cap / mean).min(by_rate.unwrap_or(f64::MAX)) } else { 0.0 };
         let lead = LEAD.min(LEAD_OF_PLACES * figure(room.cap.max(0)));
-        Self { given, step, pace, delay, comes, heads: figure(room.heads), ends, lead, spread }
+        Self { given, step, pace, delay, comes_ppm, heads: figure(room.heads), ends, lead, spread }
     }
 
     /// When so many places will have been given, in seconds; none if that cannot be said.
@@ -192,9 +193,19 @@ impl WaitForecast {
         }
     }
 
+    /// The share of the tokens in front that will come in, in millionths.
+    #[must_use]
+    pub const fn comes_ppm(&self) -> i64 {
+        self.comes_ppm
+    }
+
+    fn comes(&self) -> f64 {
+        fraction(self.comes_ppm, ONE_PPM)
+    }
+
     /// How many places those in front take, and the token itself about.
     fn places(&self, ahead: i64) -> f64 {
-        figure(ahead.max(0)) * self.comes + 0.5
+        figure(ahead.max(0)) * self.comes() + 0.5
     }
 }
 
@@ -220,10 +231,10 @@ pub fn estimated_wait(ahead: i64, forecast: &WaitForecast) -> Option<Span> {
 #[must_use]
 pub fn estimated_wait_p90(ahead: i64, forecast: &WaitForecast) -> Option<Span> {
     let (places, front) = (forecast.places(ahead), figure(ahead.max(0)));
-    let of_comes = forecast.comes * (1.0 - forecast.comes);
+    let of_comes = forecast.comes() * (1.0 - forecast.comes());
     let of_front = front * of_comes + front * front * of_comes / forecast.heads.max(1.0);
     let of_ends = places * forecast.spread + places * places * forecast.spread / forecast.ends.max(1.0);
-    let change = [places * CHANGE, front * (1.0 - forecast.comes) * ABSENCE_CHANGE];
+    let change = [places * CHANGE, front * (1.0 - forecast.comes()) * ABSENCE_CHANGE];
     let of_change: f64 = change.iter().map(|deviation| deviation * deviation).sum();
     let deviation = (of_front + of_ends + of_change).sqrt();
     let estimate = estimated_wait(ahead, forecast)?;

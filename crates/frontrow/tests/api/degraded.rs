@@ -196,8 +196,8 @@ async fn until_refused(buyer: &Client) -> i64 {
     panic!("the database never became full");
 }
 
-/// The same until the server says that it is not ready. A refusal alone does not show it for long: a probe is smaller
-/// than a change, so that it may still find room right after one was refused.
+/// The same until the server is not ready either: a probe is smaller than a change, so one refused change does not mean
+/// that the probe fails.
 async fn until_refused_and_not_ready(buyer: &Client) -> i64 {
     let mut done = 0;
     for _ in 0..50 {

@@ -1,5 +1,5 @@
-//! An instance of many that is driven from outside: its lines, the order of changes and its heartbeats are those of an
-//! instance over Redis. What Redis does between the instances is done by the caller, message by message and in the
+//! An instance of many that is driven from outside: its lines, the order of changes, what it reads of an event and its
+//! heartbeats are those of an instance over Redis. What Redis does between the instances is done by the caller, message by message and in the
 //! caller's time. For simulations.
 
 use super::{
@@ -118,6 +118,7 @@ impl DrivenInstance {
     /// to be read, if its view cannot be true without them.
     #[must_use]
     pub fn receive(&self, changes: &Changes) -> Vec<(RoomId, LineReading)> {
+        // As an instance does that meets an event that it cannot read.
         let Ok(BatchChanges { changes, .. }) = events::as_read(changes) else {
             return Gap::of(changes).rooms.into_iter().map(|room| (room, LineReading::Rebuild)).collect();
         };

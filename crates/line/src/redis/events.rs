@@ -264,7 +264,7 @@ impl WrittenTokens {
 
 fn waited_secs(token: &Token, now: Time) -> u8 {
     let waited = now.since(token.issued_at).min(HeadWeight::FULL_WAIT);
-    u8::try_from(waited.millis() / 1_000).unwrap_or(0)
+    u8::try_from(waited.millis().max(0) / 1_000).unwrap_or(u8::MAX)
 }
 
 impl WrittenRoom {

@@ -11,7 +11,7 @@ use frontrow_domain::{
 use frontrow_storage::{COMMIT_VISIBILITY_MAX, Line};
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
 };
 
 /// Changes are compared with those that were decided up to this long before or after them. A change that comes later
@@ -183,7 +183,7 @@ impl ChangeOrder {
             let Place { state, turns_passed, .. } = present.place(position);
             let state = state.unwrap_or(ENDED);
             let comes_back = state.status() != TokenStatus::Ended && has_ended(rebuilt, position);
-            (!comes_back).then(|| Token { turns_passed, ..stub(TokenId { room_id, position }, state) })
+            (!comes_back).then(|| Token { turns_passed, ..stub(TokenId { room_id, position }, state, line.now) })
         });
         let unused = line.in_flight.iter().filter(|position| present.has_departed(**position));
         let unused = unused.map(|position| TokenId { room_id, position: *position });
@@ -201,12 +201,12 @@ impl ChangeOrder {
         may_wait: impl Fn(Position, Time) -> bool,
     ) {
         let passed = view.cursor().0 + 1..=cursor.0;
-        let mut kept = HashSet::new();
+        let mut kept = HashMap::new();
         for (now, first, last) in &self.joined {
             for position in (first.0.max(*passed.start())..=last.0.min(*passed.end())).map(Position) {
                 let is_last = self.seen(position).is_none_or(|seen| seen.now <= *now);
                 if is_last && !view.has_departed(position) && !view.is_live(position) && may_wait(position, *now) {
-                    kept.insert(position);
+                    kept.insert(position, *now);
                 }
             }
         }
@@ -217,7 +217,8 @@ impl ChangeOrder {
             kept.remove(&token.id.position);
         }
         let room_id = view.room().room_id;
-        let waiting = kept.into_iter().map(|position| stub(TokenId { room_id, position }, TokenState::Waiting));
+        let waiting =
+            kept.into_iter().map(|(position, joined)| stub(TokenId { room_id, position }, TokenState::Waiting, joined));
         updated.to_mut().extend(waiting);
         updated.to_mut().sort_unstable_by_key(|token| token.id);
     }
@@ -275,7 +276,7 @@ impl ChangeOrder {
         let room_id = line.room.room_id;
         let waiting = line.waiting.iter().map(|position| {
             let position = *position;
-            stub(TokenId { room_id, position }, TokenState::Waiting)
+            stub(TokenId { room_id, position }, TokenState::Waiting, line.now)
         });
         let rows: BTreeMap<Position, Token> =
             waiting.chain(line.others.iter().copied()).map(|token| (token.id.position, token)).collect();
@@ -289,7 +290,7 @@ impl ChangeOrder {
         }
         for position in view.live_positions() {
             if !rows.contains_key(&position) && !self.changed_since(position, begun) {
-                news.push(stub(TokenId { room_id, position }, ENDED));
+                news.push(stub(TokenId { room_id, position }, ENDED, line.now));
             }
         }
         news.sort_unstable_by_key(|token| token.id);
@@ -309,9 +310,9 @@ impl ChangeOrder {
 const ENDED: TokenState =
     TokenState::Ended { at: Time::from_micros(0), reason: EndReason::Expired, activated_at: None };
 
-/// A token with only what a view keeps of it.
-fn stub(id: TokenId, state: TokenState) -> Token {
-    Token { state, ..Token::issued(id, UserId(uuid::Uuid::nil()), Time::default()) }
+/// A token with only what a view needs of it. One whose issue is not known counts as issued when its rows were read.
+fn stub(id: TokenId, state: TokenState, issued_at: Time) -> Token {
+    Token { state, ..Token::issued(id, UserId(uuid::Uuid::nil()), issued_at) }
 }
 
 fn highest(delta: &Delta<'_>) -> Position {

@@ -137,7 +137,7 @@ impl RoomView {
         view.returned_at = Arc::new(vec![Time::MAX; returned.len()]);
         let mut known = Live::default();
         for position in returned {
-            // When it came back is not in its row. It had waited to be passed over, or for the time of a turn.
+            // Neither when its turn first came nor when it came back is in its row.
             let (state, since, weight) = (TokenState::Waiting, Time::MAX, HeadWeight::FULL);
             known.put(Entry { position: *position, state, since, turns_passed: 0, weight });
         }
@@ -178,7 +178,7 @@ impl RoomView {
             restored: Vec::new(),
             head: HeadStep::default(),
             joined: 0,
-            gone: 0,
+            gone: HeadWeight::default(),
             left: 0,
             now: delta.now,
         };
@@ -199,7 +199,7 @@ impl RoomView {
         let head = HeadStep {
             // Of a line that rests no head comes, so that the tokens that leave it would be all that is counted. A view does
             // not know the policy's lead: it goes by the longest one.
-            left: if self.room.may_move(delta.now, OFFER_LEAD_MAX) { step.gone } else { 0 },
+            left: if self.room.may_move(delta.now, OFFER_LEAD_MAX) { step.gone } else { HeadWeight::default() },
             ..step.head
         };
         self.heads.note(head, self.room.max_active_tokens());
@@ -321,7 +321,7 @@ impl RoomView {
                     && beyond
                     && !matches!(token.state, TokenState::Ended { reason: EndReason::Drawn, .. }) =>
             {
-                step.gone += 1;
+                step.gone += HeadWeight::of_leaver(step.now.since(token.issued_at));
             }
             _ => {}
         }
@@ -425,7 +425,7 @@ struct AppliedTokens {
     head: HeadStep,
     joined: i64,
     /// Tokens that left the line before their turn came.
-    gone: i64,
+    gone: HeadWeight,
     /// Active tokens that ended.
     left: i64,
     now: Time,

@@ -167,7 +167,8 @@ fn neither_a_draw_nor_leaving_the_lobby_says_that_fewer_tokens_will_come() {
         drawn.step();
     }
     assert_eq!(drawn.view.heads, before);
-    // A token that leaves the line once that moves is counted.
+    // A token that leaves the line once that moves, and has waited for a while, is counted.
+    drawn.now = drawn.now.plus(Span::from_secs(30));
     drawn.join_or_leave(40);
     assert_ne!(drawn.view.heads, before);
 }

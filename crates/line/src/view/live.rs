@@ -22,7 +22,7 @@ pub(super) struct Entry {
     pub(super) since: Time,
     /// How many turns it let pass; 0 while it waits.
     pub(super) turns_passed: u32,
-    /// By how long it had waited when its turn first came.
+    /// Its weight as a head, by how long it had waited when its turn first came.
     pub(super) weight: HeadWeight,
 }
 
@@ -81,16 +81,16 @@ impl Live {
         }
     }
 
-    /// Takes over when turns were offered that were out before, and when tokens came back that waited before, with the
-    /// weights of both.
+    /// Takes over what is not in the rows: the weights, when turns were offered that were out before, and when tokens
+    /// came back that waited before.
     pub(super) fn keep_since(&mut self, before: &Self) {
         for entry in self.shards.iter_mut().flat_map(|shard| Arc::make_mut(shard).iter_mut()) {
             let status = entry.state.status();
-            let earlier = before.get(entry.position).filter(|earlier| earlier.state.status() == status);
+            let earlier = before.get(entry.position);
+            entry.weight = earlier.map_or(entry.weight, |earlier| earlier.weight);
+            let earlier = earlier.filter(|earlier| earlier.state.status() == status);
             match (status, earlier) {
-                (TokenStatus::Offered | TokenStatus::Waiting, Some(earlier)) => {
-                    (entry.since, entry.weight) = (earlier.since, earlier.weight);
-                }
+                (TokenStatus::Offered | TokenStatus::Waiting, Some(earlier)) => entry.since = earlier.since,
                 (TokenStatus::Waiting, None) => entry.since = Time::MAX,
                 _ => {}
             }

@@ -52,14 +52,14 @@ impl RoomView {
         let turns: Vec<_> = self.live.turns().map(|turn| (turn.age(now), turn.weight)).collect();
         let ages: Vec<_> = turns.iter().map(|(age, _)| *age).collect();
         let chances = self.claims.chances(&ages);
-        let weighed_ppm = turns.iter().map(|(age, weight)| weight.of_ppm(chances.of(*age))).sum();
+        let weighed_ppm = turns.iter().map(|(age, weight)| weight.of_ppm(chances.ppm_of(*age))).sum();
         RoomMoment {
             visits: *self.visits.table(),
             ages: self.live.active_since().map(|since| self.visited(since, now)).collect(),
             memory: self.visits.memory(now, (self.room.max_active_tokens(), self.active)),
             cap: self.room.max_active_tokens(),
             used_ppm: self.visits.used_ppm().max(USED_MIN_PPM),
-            coming_ppm: ages.iter().map(|age| chances.of(*age)).sum(),
+            coming_ppm: ages.iter().map(|age| chances.ppm_of(*age)).sum(),
             delay: self.claims.delay(),
             turns_ppm: self.heads.turns_ppm(),
             comes_ppm: self.heads.comes_ppm(weighed_ppm),

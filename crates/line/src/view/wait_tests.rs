@@ -4,7 +4,7 @@ use super::tests::{LineEvent, START, apply, line, request, room_of};
 use super::*;
 use frontrow_domain::{
     command::{Command, Request},
-    id::RoomId,
+    id::{RoomId, UserId},
     model::Model,
     outage::Outage,
     policy::Policy,
@@ -108,6 +108,34 @@ fn tokens_in_front_that_will_not_come_are_not_waited_for() {
     let now = move_on(&mut model, &mut view, 200, |position| position.0 % 2 == 0);
     let (p50, _) = wait_of(&view, 99, now);
     assert!((43..=57).contains(&p50), "{p50}");
+}
+
+#[test]
+fn turns_that_come_at_once_say_nothing_of_those_that_wait_even_if_the_rows_are_read_again() {
+    // Given tokens that are offered their turns as they join.
+    let mut model = Model::new(10, START);
+    let mut view = RoomView::from_rows(&line(&model, START));
+    let buyers: Vec<_> = (1..=10).map(|user| Caller::Buyer(UserId(uuid::Uuid::from_u128(user)))).collect();
+    let join = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
+    let joins = buyers.iter().map(|caller| Request { caller: *caller, command: join.clone(), idempotency: None });
+    let ask = |model: &mut Model, view: &mut RoomView, now: Time, requests: Vec<Request>| {
+        let (_, changes) = model.transact(now, Policy::default(), &requests);
+        apply(view, &changes);
+    };
+    ask(&mut model, &mut view, START, joins.collect());
+    let advance = request(&model, &LineEvent::Advance(Vec::new())).unwrap();
+    ask(&mut model, &mut view, START, vec![advance]);
+    assert_eq!((view.offered(), view.heads), (10, HeadRecord::default()));
+    // When the rows are read again after half a minute, and they come in.
+    let later = START.plus(Span::from_secs(30));
+    let mut view = RoomView::from_rows(&line(&model, later)).with_measurements_of(&view, later);
+    let claims = model.tokens.values().map(|token| {
+        let command = Command::ActivateToken { token: token.id };
+        Request { caller: Caller::Buyer(token.user_id), command, idempotency: None }
+    });
+    let claims = claims.collect();
+    ask(&mut model, &mut view, later, claims);
+    assert_eq!((view.active(), view.heads), (10, HeadRecord::default()));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Several instances over the same rows: each has a view of its own, and learns late of what the others committed. One
 //! leads the line at a time, by a lease.
 //!
-//! The views, the order of changes and the heartbeats are those of the program ([`DrivenInstance`]); Redis is played here:
+//! The views, the order of changes, what an event says and the heartbeats are those of the program
+//! ([`DrivenInstance`]); Redis is played here:
 //! the stream of events and heartbeats with its delays (`post.rs`), the lease and its fence, and the loss of all of it.
 
 use super::{

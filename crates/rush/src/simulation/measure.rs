@@ -86,11 +86,10 @@ impl ViewAges {
         let mut ages = self.ages.clone();
         ages.sort_unstable();
         let count = ages.len();
-        let part = |of_hundred: usize| ages.get(count.saturating_sub(1) * of_hundred / 100).map(|age| age.millis());
         Some(ViewAgeReport {
             behind_percent: ratio(wide(ages.iter().filter(|age| **age > Span::ZERO).count()), wide(count)),
-            p99_ms: part(99)?,
-            most_ms: part(100)?,
+            p99_ms: reached_by(&ages, 99)?.millis(),
+            most_ms: reached_by(&ages, 100)?.millis(),
             stale_percent: ratio(self.stale.into(), wide(count)),
             unaware: self.unaware,
         })
@@ -303,10 +302,8 @@ impl Meters {
     fn awaited(&self) -> AwaitedPlaces {
         let mut waits = self.places_awaited.clone();
         waits.sort_unstable();
-        let count = waits.len();
-        let part =
-            |of_hundred: usize| waits.get(count.saturating_sub(1) * of_hundred / 100).map_or(0, |wait| wait.millis());
-        AwaitedPlaces { percent: ratio(wide(count), self.counts.activated.into()), p50_ms: part(50), p90_ms: part(90) }
+        let [p50_ms, p90_ms] = [50, 90].map(|percent| reached_by(&waits, percent).map_or(0, Span::millis));
+        AwaitedPlaces { percent: ratio(wide(waits.len()), self.counts.activated.into()), p50_ms, p90_ms }
     }
 
     /// What came of it.
@@ -345,6 +342,11 @@ fn real(count: usize) -> f64 {
 
 fn wide(count: usize) -> i128 {
     i128::try_from(count).unwrap_or(i128::MAX)
+}
+
+/// What so many of a hundred ascending spans do not exceed, by the nearest rank; none of none.
+fn reached_by(ascending: &[Span], percent: usize) -> Option<Span> {
+    ascending.get((ascending.len() * percent).div_ceil(100).checked_sub(1)?).copied()
 }
 
 /// A share in per cent, to the hundredth; 0 of nothing.

@@ -84,6 +84,9 @@ impl SaleRecord {
             }
             (TokenStatus::Offered, TokenStatus::Missed) => {
                 self.meters.counts.missed += 1;
+                if let Some(since) = self.people[person].pending_since.take() {
+                    self.pending.remove(&(since, person));
+                }
                 self.meters.counts.missed_present += u64::from(self.people[person].fate == Fate::Plain);
             }
             (TokenStatus::Offered, TokenStatus::Active) => {

@@ -148,7 +148,7 @@ impl BoxOffice {
             ahead_at_start: view.room().draw.in_front_of(position),
             total_waiting: view.total_waiting(),
             wait,
-            outlook: self.outlook(view, &place, rest),
+            outlook: self.outlook(view, &place, rest, now),
             deadline: place.deadline(),
             hold_until: match place.state {
                 Some(state @ TokenState::Active { .. }) => hold_until(state, &self.policy, &self.store.outages()),

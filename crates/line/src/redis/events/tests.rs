@@ -2,7 +2,7 @@ use super::*;
 use crate::view::tests::{START, event, request};
 use frontrow_domain::{
     id::Position,
-    line::{CountedFrom, EndReason, Gate, LinePeaks},
+    line::{CountedFrom, EndReason, Gate, HeadWeight, LinePeaks},
     model::Model,
     policy::Policy,
     time::Span,
@@ -14,7 +14,8 @@ const INSTANCE: Uuid = Uuid::from_u128(9);
 /// Tokens with only what a view needs of them.
 fn bare(tokens: &[Token], now: Time) -> Vec<Token> {
     let bare = |token: &Token| {
-        let waited = Span::from_secs((now.since(token.issued_at).millis() / 1_000).min(40));
+        let waited = now.since(token.issued_at).min(HeadWeight::FULL_WAIT);
+        let waited = Span::from_secs(waited.millis() / 1_000);
         Token {
             state: token.state,
             turns_passed: token.turns_passed,
@@ -47,7 +48,7 @@ proptest! {
         let mut model = Model::new(3, START);
         let mut now = START;
         for batch in batches {
-            now = now.plus(Span::from_millis(700));
+            now = now.plus(Span::from_millis(3_700));
             let requests: Vec<_> = batch.iter().filter_map(|event| request(&model, event)).collect();
             let (_, mut changes) = model.transact(now, Policy { dormant_after: Span::ZERO, ..Policy::default() }, &requests);
             changes.closed_sessions.push(session);
@@ -108,8 +109,9 @@ fn a_batch_is_published_in_few_bytes() {
     ended.tokens.updated = (0..500).map(end).collect();
     // Those that had waited for less than forty seconds are told apart by the second.
     let mut waited = Changes { now: START, ..Changes::default() };
-    let issued = |at: i64| Token { issued_at: START.minus(Span::from_millis(200 * (500 - at))), ..token(700_000 + at) };
-    waited.tokens.updated = (0..500).map(|at| issued(at).offered(START, &policy).unwrap()).collect();
+    let earlier =
+        |at: i64| Token { issued_at: START.minus(Span::from_millis(200 * (500 - at))), ..token(700_000 + at) };
+    waited.tokens.updated = (0..500).map(|at| earlier(at).offered(START, &policy).unwrap()).collect();
     assert!(event_of(&waited).len() < 1_000, "{}", event_of(&waited).len());
     let bytes = |changes: &Changes| event_of(changes).len();
     let sizes = [&issues, &claims, &scattered, &ended].map(bytes);

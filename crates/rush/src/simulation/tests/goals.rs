@@ -44,14 +44,20 @@ fn check(name: &str, seeds: RangeInclusive<u64>, bounds: &GoalBounds) {
     }
     let idle = median(&reports, |report| report.idle_once_full_percent);
     assert!(idle <= bounds.idle, "{name}: {idle} % idle once full");
-    check_told(name, &reports, |report| report.wait, bounds);
+    check_told(name, &reports, |report| report.wait, bounds.off_by, &bounds.covered);
 }
 
-fn check_told(name: &str, reports: &[SimulationReport], of: fn(&SimulationReport) -> Accuracy, bounds: &GoalBounds) {
+fn check_told(
+    name: &str,
+    reports: &[SimulationReport],
+    of: fn(&SimulationReport) -> Accuracy,
+    off_by_max: f64,
+    covered_bounds: &RangeInclusive<f64>,
+) {
     let off_by = median(reports, |report| of(report).error_percent);
-    assert!(off_by <= bounds.off_by, "{name}: told waits are off by {off_by} %");
+    assert!(off_by <= off_by_max, "{name}: told waits are off by {off_by} %");
     let covered = median(reports, |report| of(report).covered_percent);
-    assert!(bounds.covered.contains(&covered), "{name}: {covered} % of the waits were within the p90");
+    assert!(covered_bounds.contains(&covered), "{name}: {covered} % of the waits were within the p90");
 }
 
 /// The goal of 2 % idle is reached, that of a tenth is not: no estimate comes nearer than 11 %.
@@ -99,18 +105,17 @@ fn ghosts_free_uses_the_room_and_tells_waits_as_near_as_before() {
 #[test]
 fn a_large_room_that_fills_at_once_is_used_from_the_beginning() {
     let reports = reports("crowd", FEW_SEEDS);
-    check_told("crowd", &reports, |report| report.wait, &GoalBounds { idle: 0.0, off_by: 20.0, covered: 84.0..=98.0 });
+    check_told("crowd", &reports, |report| report.wait, 20.0, &COVERED_GOAL);
     let idle = median(&reports, |report| report.idle_percent);
     assert!(idle <= 5.0, "{idle} % idle in the whole sale");
 }
 
-/// A tenth is not reached: without any change of the cap (`base`) it is not either.
+/// A tenth is not reached: without any change of the cap (`base`) it is not either. Nor is the goal of the p90, by four.
 #[test]
-fn a_minute_after_a_change_of_the_cap_told_waits_are_nearly_as_good_as_without() {
+fn a_minute_after_a_change_of_the_cap_told_waits_are_off_by_little_more_than_without() {
     let reports = reports("caps", SEEDS);
     assert!(reports.iter().all(|report| report.settled.told > 1_000), "{reports:?}");
-    let bounds = GoalBounds { idle: 0.0, off_by: 22.0, covered: 80.0..=98.0 };
-    check_told("caps", &reports, |report| report.settled, &bounds);
+    check_told("caps", &reports, |report| report.settled, 22.0, &(83.0..=96.0));
 }
 
 #[test]
