@@ -38,7 +38,7 @@ impl HeadWeight {
     /// too long a wait, and after more, lines of short waits too short a one.
     pub const FULL_WAIT: Span = Span::from_secs(40);
 
-    /// A token whose turn came after so long a wait, of which whole seconds count: instances tell each other no more.
+    /// A token whose turn came after so long a wait, in whole seconds: an event says no more of it.
     #[must_use]
     pub fn after(waited: Span) -> Self {
         let [waited, full] = [waited, Self::FULL_WAIT].map(|span| span.millis().saturating_div(1_000));
