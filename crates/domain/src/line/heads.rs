@@ -41,14 +41,18 @@ impl HeadWeight {
     /// A token whose turn came after so long a wait, in whole seconds: an event says no more of it.
     #[must_use]
     pub fn after(waited: Span) -> Self {
-        let [waited, full] = [waited, Self::FULL_WAIT].map(|span| span.millis().saturating_div(1_000));
-        Self(part_of(ONE_PPM, waited.clamp(0, full), full).unwrap_or(ONE_PPM))
+        Self::of_seconds(whole_seconds(waited))
     }
 
     /// A token that left after so long a wait: it had come half of its way, on average.
     #[must_use]
     pub fn of_leaver(waited: Span) -> Self {
-        Self::after(Span::from_micros(waited.micros().saturating_mul(2)))
+        Self::of_seconds(whole_seconds(waited).saturating_mul(2))
+    }
+
+    fn of_seconds(waited: i64) -> Self {
+        let full = whole_seconds(Self::FULL_WAIT);
+        Self(part_of(ONE_PPM, waited.clamp(0, full), full).unwrap_or(ONE_PPM))
     }
 
     /// This part of a number of millionths.
@@ -158,6 +162,10 @@ impl HeadRecord {
     }
 }
 
+const fn whole_seconds(span: Span) -> i64 {
+    span.millis().saturating_div(1_000)
+}
+
 fn share_ppm(part: i64, whole: i64) -> i64 {
     part_of(ONE_PPM, part, whole).unwrap_or(ONE_PPM)
 }
@@ -240,6 +248,8 @@ mod tests {
         let full = [40, 3_600].map(|seconds| HeadWeight::after(Span::from_secs(seconds)));
         assert_eq!(full, [HeadWeight::FULL; 2]);
         assert_eq!(HeadWeight::after(Span::from_secs(-1)), HeadWeight::default());
+        let left = [10_000, 10_700].map(|millis| HeadWeight::of_leaver(Span::from_millis(millis)));
+        assert_eq!(left, [HeadWeight::after(Span::from_secs(20)); 2], "an event says whole seconds");
     }
 
     #[test]

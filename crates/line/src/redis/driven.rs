@@ -1,6 +1,6 @@
 //! An instance of many that is driven from outside: its lines, the order of changes, what it reads of an event and its
-//! heartbeats are those of an instance over Redis. What Redis does between the instances is done by the caller, message by message and in the
-//! caller's time. For simulations.
+//! heartbeats are those of an instance over Redis. What Redis does between the instances is done by the caller, message
+//! by message and in the caller's time. For simulations.
 
 use super::{
     events::{self, BatchChanges, Gap},

@@ -2,8 +2,8 @@
 //! leads the line at a time, by a lease.
 //!
 //! The views, the order of changes, what an event says and the heartbeats are those of the program
-//! ([`DrivenInstance`]); Redis is played here:
-//! the stream of events and heartbeats with its delays (`post.rs`), the lease and its fence, and the loss of all of it.
+//! ([`DrivenInstance`]); Redis is played here: the stream of events and heartbeats with its delays (`post.rs`), the lease
+//! and its fence, and the loss of all of it.
 
 use super::{
     post::{LetterContent, Post, SimulatedMessage},

@@ -84,6 +84,8 @@ impl SaleRecord {
             }
             (TokenStatus::Offered, TokenStatus::Missed) => {
                 self.meters.counts.missed += 1;
+                // A later claim is another one.
+                self.people[person].claimed_at = None;
                 if let Some(since) = self.people[person].pending_since.take() {
                     self.pending.remove(&(since, person));
                 }
