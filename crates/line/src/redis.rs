@@ -20,6 +20,7 @@ mod seeding;
 pub mod tokens;
 mod watch;
 
+pub use events::VERSION as EVENT_VERSION;
 pub use notices::Notice;
 
 use crate::{

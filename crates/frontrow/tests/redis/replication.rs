@@ -9,7 +9,10 @@ use frontrow_domain::{
     time::{Span, Time},
     user::{Caller, Role, User, UserStatus},
 };
-use frontrow_line::{Leadership, Peers, Rebuild, redis::Notice};
+use frontrow_line::{
+    Leadership, Peers, Rebuild,
+    redis::{EVENT_VERSION, Notice},
+};
 use frontrow_storage::Store;
 use frontrow_testkit::{PATIENCE, servers::redis::RedisServer};
 use std::time::Duration;
@@ -217,7 +220,7 @@ async fn a_gap_has_its_own_rooms_read_and_a_missing_number_has_all() {
     let events = events_key(&server).await;
     // A gap in the house room, of another instance, with this number.
     let publish_gap = |number: char| {
-        let event = format!("\u{a}\u{10}another instance{number}\u{1}\u{1}\0\0\0");
+        let event = format!("{}\u{10}another instance{number}\u{1}\u{1}\0\0\0", char::from(EVENT_VERSION));
         let _: String = server.ask(&["XADD", &events, "*", "f", &event]);
     };
     let notices = || std::iter::from_fn(|| office.instances[0].notices.lock().unwrap().try_recv().ok()).count();

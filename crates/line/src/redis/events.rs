@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// The format that this version of the program writes, and the only one that it reads.
-const VERSION: u8 = 11;
+pub const VERSION: u8 = 11;
 
 /// The content of an event.
 #[derive(Debug, Clone)]
