@@ -259,12 +259,11 @@ impl RoomView {
     /// What is expected of the turns at `now`, by how those before them were claimed.
     #[must_use]
     pub fn turn_outlook(&self, now: Time) -> TurnOutlook {
-        let turns: Vec<_> = self.live.turns().map(|turn| turn.age(now)).collect();
-        let chances = self.claims.chances(&turns);
+        let expected = self.expected_claims(now);
         TurnOutlook {
             turns: self.offered,
-            coming_ppm: turns.iter().map(|turn| chances.ppm_of(*turn)).sum(),
-            shows_ppm: chances.ppm_of_new(),
+            coming_ppm: expected.coming,
+            shows_ppm: expected.shows,
             leaving_ppm: self.visits.ends_within(self.claims.delay(), now, self.active),
         }
     }

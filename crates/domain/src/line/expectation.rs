@@ -141,12 +141,12 @@ impl ClaimRecord {
 
     /// How likely turns are claimed at last while these are out.
     #[must_use]
-    pub fn chances(&self, turns: &[TurnAge]) -> ClaimChances {
+    pub fn chances(&self, turns: impl IntoIterator<Item = TurnAge>) -> ClaimChances {
         let (mut claimed, mut unclaimed) = (self.claimed, [0; CLASSES]);
         for turn in turns {
             let (counts, age) = match turn {
-                TurnAge::Claimed(age) => (&mut claimed, *age),
-                TurnAge::Unclaimed(age) => (&mut unclaimed, *age),
+                TurnAge::Claimed(age) => (&mut claimed, age),
+                TurnAge::Unclaimed(age) => (&mut unclaimed, age),
             };
             if let Some(count) = counts.get_mut(class_of(age)) {
                 *count = count.saturating_add(ONE_PPM);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     fn chance(record: &ClaimRecord, seconds: i64) -> i64 {
-        record.chances(&[]).ppm_of(unclaimed(seconds))
+        record.chances([]).ppm_of(unclaimed(seconds))
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
         }
         assert!(chance(&record, 3) > 950_000, "of turns that are not claimed nothing is known yet");
         // When every other token behind them does not come, twenty seconds after their turns.
-        let chances = record.chances(&[unclaimed(20); 120]);
+        let chances = record.chances([unclaimed(20); 120]);
         assert!((500_000..600_000).contains(&chances.ppm_of_new()), "{chances:?}");
         assert!(chances.ppm_of(unclaimed(20)) < 120_000, "{chances:?}");
     }
@@ -248,7 +248,7 @@ mod tests {
     fn a_claim_that_waits_for_a_place_counts_as_a_claim() {
         let record = ClaimRecord::default();
         let waits = TurnAge::Claimed(Span::from_secs(3));
-        let (before, after) = (record.chances(&[]), record.chances(&[waits; 40]));
+        let (before, after) = (record.chances([]), record.chances([waits; 40]));
         assert_eq!(after.ppm_of(waits), ONE_PPM);
         assert!(after.ppm_of_new() > before.ppm_of_new(), "{after:?}, {before:?}");
     }
@@ -273,10 +273,10 @@ mod tests {
         let kept = ClaimMeasures { claimed, passed: 0, delays: 80 * ONE_PPM };
         let record = ClaimRecord::try_from(kept).unwrap();
         // When eight turns are out for as long, 16 of 20.1 are claimed at that age.
-        let chances = record.chances(&[unclaimed(5); 8]);
+        let chances = record.chances([unclaimed(5); 8]);
         assert_eq!((chances.ppm_of(unclaimed(5)), chances.ppm_of_new()), (796_020, 796_020), "{chances:?}");
         // A class later, all eight were there, and none was claimed: 16 of 24.1.
-        assert_eq!(record.chances(&[unclaimed(9); 8]).ppm_of_new(), 663_901);
+        assert_eq!(record.chances([unclaimed(9); 8]).ppm_of_new(), 663_901);
     }
 
     #[test]
@@ -297,7 +297,7 @@ mod tests {
                 .into_iter()
                 .map(|(kind, age)| if kind == 0 { unclaimed(age) } else { TurnAge::Claimed(Span::from_secs(age)) })
                 .collect();
-            let chances = ClaimRecord::default().chances(&turns);
+            let chances = ClaimRecord::default().chances(turns);
             let by_age = [0, 1, 2, 4, 8, 16, 32].map(|age| chances.ppm_of(unclaimed(age)));
             prop_assert!(by_age.is_sorted_by(|one, next| one >= next), "{:?}", by_age);
             prop_assert!(by_age.iter().all(|chance| (0..=ONE_PPM).contains(chance)), "{:?}", by_age);
@@ -349,11 +349,11 @@ mod tests {
         for _ in 0..10_000 {
             record.note_pass(PLACES);
         }
-        assert!(record.chances(&[]).ppm_of_new() < 1_000);
+        assert!(record.chances([]).ppm_of_new() < 1_000);
         for _ in 0..256 {
             record.note_claim(Span::from_secs(3), PLACES);
         }
-        assert!(record.chances(&[]).ppm_of_new() > 800_000, "{}", record.chances(&[]).ppm_of_new());
+        assert!(record.chances([]).ppm_of_new() > 800_000, "{}", record.chances([]).ppm_of_new());
         assert!(chance(&record, 5) < chance(&record, 3));
     }
 }

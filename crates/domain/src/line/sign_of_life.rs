@@ -9,7 +9,8 @@ pub enum SignOfLife {
     /// The token's own user, or another shop's server for the user: an active token is renewed.
     ByOwner,
     /// A client that has shown the token and nothing else. It keeps a place in line awake, and a turn whose claim found the
-    /// room full. An active token it does not renew: else a program could keep bought or forgotten tokens active without their users.
+    /// room full. An active token it does not renew: else a program could keep bought or forgotten tokens active without
+    /// their users.
     ByToken,
 }
 
@@ -26,10 +27,10 @@ impl SignOfLife {
 }
 
 /// Whether a sign of life should wake the token: a dormant one always; an offered one whose client had gone away, or
-/// whose claim found the room full and that has no more than half of the window left; an
-/// active one if the sign is of its owner, and its client had gone away or the renewal would move its deadline by a step,
-/// or to its absolute limit. A smaller gain is not worth a command. Clients
-/// poll at intervals longer than a step, so each poll renews, and one that is lost costs nothing.
+/// whose claim found the room full and that has no more than half of the window left; an active one if the sign is of its
+/// owner, and its client had gone away or the renewal would move its deadline by a step, or to its absolute limit. A
+/// smaller gain is not worth a command. Clients poll at intervals longer than a step, so each poll renews, and one that
+/// is lost costs nothing.
 #[must_use]
 pub fn is_wake_due(
     state: TokenState,

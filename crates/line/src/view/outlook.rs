@@ -47,26 +47,46 @@ impl RoomView {
         SharedForecast(forecasted)
     }
 
+    /// What is expected at `now` of the turns that are out.
+    pub(super) fn expected_claims(&self, now: Time) -> ExpectedClaims {
+        let turns: Vec<_> = self.live.turns().map(|turn| (turn.age(now), turn.weight)).collect();
+        let chances = self.claims.chances(turns.iter().map(|(age, _)| *age));
+        let mut expected = ExpectedClaims { coming: 0, weighed: 0, shows: chances.ppm_of_new() };
+        for (age, weight) in turns {
+            let chance = chances.ppm_of(age);
+            expected.coming += chance;
+            expected.weighed += weight.of_ppm(chance);
+        }
+        expected
+    }
+
     /// The room at `now`, as its wait is told from it.
     fn moment(&self, now: Time) -> RoomMoment {
-        let turns: Vec<_> = self.live.turns().map(|turn| (turn.age(now), turn.weight)).collect();
-        let ages: Vec<_> = turns.iter().map(|(age, _)| *age).collect();
-        let chances = self.claims.chances(&ages);
-        let weighed_ppm = turns.iter().map(|(age, weight)| weight.of_ppm(chances.ppm_of(*age))).sum();
+        let expected = self.expected_claims(now);
         RoomMoment {
             visits: *self.visits.table(),
             ages: self.live.active_since().map(|since| self.visited(since, now)).collect(),
             memory: self.visits.memory(now, (self.room.max_active_tokens(), self.active)),
             cap: self.room.max_active_tokens(),
             used_ppm: self.visits.used_ppm().max(USED_MIN_PPM),
-            coming_ppm: ages.iter().map(|age| chances.ppm_of(*age)).sum(),
+            coming_ppm: expected.coming,
             delay: self.claims.delay(),
             turns_ppm: self.heads.turns_ppm(),
-            comes_ppm: self.heads.comes_ppm(weighed_ppm),
+            comes_ppm: self.heads.comes_ppm(expected.weighed),
             heads: self.heads.heads(),
             admit_per_minute: self.room.turns_per_minute(),
         }
     }
+}
+
+/// How many claims are expected, in millionths.
+pub(super) struct ExpectedClaims {
+    /// Of the turns that are out.
+    pub(super) coming: i64,
+    /// The same by the weights of their tokens.
+    weighed: i64,
+    /// Of a turn that is offered now.
+    pub(super) shows: i64,
 }
 
 /// A forecast that is told.
