@@ -23,7 +23,7 @@ use frontrow_service::{
     concert_import, demo, drafts,
     first_operator::FIRST_OPERATOR_PATH,
     office::{BoxOffice, ServiceError},
-    rehearsal::RehearsalProgram,
+    rehearsal::{RehearsalProgram, scratch},
     validate::{Email, Password, USER_NAME_LEN_MAX},
 };
 use frontrow_storage::{postgres::admin::AdminConnection, sqlite_to_postgres};
@@ -254,7 +254,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
 /// Lets operators rehearse with this program.
 fn offer_rehearsals(config: &Config, office: &BoxOffice) {
     let folder = rehearse::scratch_folder(config);
-    rehearse::sweep(&folder);
+    scratch::sweep(&folder);
     match std::env::current_exe() {
         Ok(program) => office.offer_rehearsals(RehearsalProgram { program, folder }),
         Err(error) => tracing::warn!(%error, "no rehearsals: this program's file is not known"),

@@ -2,7 +2,7 @@
 //! knows of the real box office but the plan.
 
 mod guard;
-mod scratch;
+mod settings;
 mod summary;
 
 use crate::{
@@ -26,6 +26,7 @@ use frontrow_service::{
             RehearsalNews, RehearsalPhase, RehearsalProgress, RehearsalReport, RehearsedSecond, SaleRest, SellOut,
             TimeSpread,
         },
+        scratch,
         stage::{self, CrowdAccount},
     },
 };
@@ -82,16 +83,6 @@ pub fn scratch_folder(config: &Config) -> PathBuf {
     }
 }
 
-/// Removes what a rehearsal that was killed has left, unless one is running.
-pub fn sweep(folder: &Path) {
-    if folder.symlink_metadata().is_ok()
-        && let Ok(lock) = scratch::take(folder)
-        && let Err(error) = lock.remove()
-    {
-        tracing::warn!(%error, folder = %folder.display(), "what a rehearsal left cannot be removed");
-    }
-}
-
 /// Runs a rehearsal, and writes its report.
 ///
 /// # Errors
@@ -113,11 +104,11 @@ async fn rehearse(config: &Config, options: &RehearseOptions, reader: NewsReader
     };
     plan.setup = options.applied_to(plan.setup);
     let folder = options.scratch.clone().unwrap_or_else(|| scratch_folder(config));
-    let scratch_config = scratch::settings(config, &folder, &plan.rules);
+    let scratch_config = settings::of_scratch(config, &folder, &plan.rules);
     scratch_config.validate()?;
     check(&plan.setup, &scratch_config)?;
     let scratch = scratch::take(&folder)?;
-    let guard = RehearsalGuard::watch(&folder, &plan.setup, reader)?;
+    let guard = RehearsalGuard::watch(&plan.setup, reader)?;
     let report = in_scratch(&scratch_config, &plan, reader).await;
     drop(guard);
     scratch.remove().with_context(|| format!("{} cannot be removed", folder.display()))?;
@@ -211,7 +202,8 @@ async fn sell(
     let opens_at = office.now().plus(lead).plus(Span::from_secs(SETTING_UP_SECONDS));
     let concert = stage::make_copy(office, plan, opens_at).await?;
     let seats = stage::seats_for_sale(office, concert.concert_id).await?;
-    let until_opening = Duration::from_micros(u64::try_from(opens_at.since(office.now()).micros())?);
+    // Many seats may take longer than was set aside: then the sale is open already.
+    let until_opening = Duration::from_micros(u64::try_from(opens_at.since(office.now()).micros().max(0))?);
     let dormant_after = Duration::from_secs(u64::from(plan.rules.dormant_after_seconds));
     let crowd = RehearsalCrowd {
         address,

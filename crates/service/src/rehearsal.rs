@@ -5,6 +5,7 @@ pub mod machine;
 pub mod plan;
 mod process;
 pub mod report;
+pub mod scratch;
 pub mod stage;
 
 use crate::office::{BoxOffice, Reply, ServiceError};

@@ -1,14 +1,13 @@
 //! Keeps a rehearsal small: its process steps back behind all others, ends with the one that started it, and takes no
 //! more time and memory than it may.
 
-use super::{NewsReader, scratch};
+use super::NewsReader;
 use anyhow::Context as _;
 use frontrow_domain::sale::RehearsalSetup;
 use frontrow_service::rehearsal::machine;
 use rustix::time::{ClockId, clock_gettime};
 use std::{
     fs, io,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -39,32 +38,31 @@ pub(super) struct RehearsalGuard(Arc<AtomicBool>);
 
 impl RehearsalGuard {
     /// Ends the process once its time is over, it has more memory than the machine was asked for, or, if a server reads
-    /// it, its standard input ends. The folder is removed then, too.
+    /// it, its standard input ends. The folder stays: other threads may still be writing into it. The server removes it,
+    /// or the next rehearsal does.
     ///
     /// # Errors
     /// No thread can be started.
-    pub(super) fn watch(folder: &Path, setup: &RehearsalSetup, reader: NewsReader) -> anyhow::Result<Self> {
+    pub(super) fn watch(setup: &RehearsalSetup, reader: NewsReader) -> anyhow::Result<Self> {
         let is_over = Arc::new(AtomicBool::new(false));
         let until = Instant::now() + Duration::from_mins(u64::from(setup.minutes)) + SIDE_WORK_MAX;
         // Twice of what is asked for before it begins: that is an estimate.
         let memory_max = machine::memory_needed(setup.people).saturating_mul(2);
-        let (place, over) = (folder.to_owned(), Arc::clone(&is_over));
+        let over = Arc::clone(&is_over);
         let look = move || {
             while !over.load(Ordering::Relaxed) {
                 if Instant::now() >= until {
-                    end(&place, "it took too long");
+                    end("it took too long");
                 }
                 if memory_now().is_some_and(|memory| memory > memory_max) {
-                    end(&place, "it took more memory than it may");
+                    end("it took more memory than it may");
                 }
                 thread::sleep(TICK);
             }
         };
         thread::Builder::new().name("guard".to_owned()).spawn(look).context("no thread for the guard")?;
         if reader == NewsReader::Server {
-            let place = folder.to_owned();
-            let listen = move || ended_input(&place);
-            thread::Builder::new().name("input".to_owned()).spawn(listen).context("no thread for the input")?;
+            thread::Builder::new().name("input".to_owned()).spawn(ended_input).context("no thread for the input")?;
         }
         Ok(Self(is_over))
     }
@@ -76,16 +74,14 @@ impl Drop for RehearsalGuard {
     }
 }
 
-fn ended_input(folder: &Path) {
+fn ended_input() {
     // What comes is nothing; what counts is its end.
     let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-    end(folder, "it was stopped");
+    end("it was stopped");
 }
 
-/// Removes the folder and ends the process. What was written into it is of no worth.
-fn end(folder: &Path, reason: &str) -> ! {
+fn end(reason: &str) -> ! {
     eprintln!("frontrow: {reason}");
-    let _ = scratch::remove(folder);
     std::process::exit(CUT_SHORT)
 }
 

@@ -5,6 +5,7 @@ use super::{
     BoxOffice, RehearsalEnd, RehearsalProgram, Rehearsals,
     plan::RehearsalPlan,
     report::{RehearsalNews, RehearsalReport},
+    scratch,
 };
 use frontrow_clock::Ids;
 use frontrow_domain::{
@@ -13,6 +14,7 @@ use frontrow_domain::{
 };
 use std::{
     io::{self, BufRead as _, BufReader, Read, Write as _},
+    path::PathBuf,
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio},
     sync::{Arc, Weak},
     thread,
@@ -79,6 +81,8 @@ impl ProcessEnd {
 #[derive(Debug)]
 pub(super) struct RehearsalProcess {
     child: Child,
+    /// The scratch box office, which is removed after the end.
+    folder: PathBuf,
     /// Closed to end it.
     input: ChildStdin,
     /// What it is given first.
@@ -109,7 +113,7 @@ impl RehearsalProcess {
         let (told, news) = mpsc::channel(NEWS_WAITING_MAX);
         thread::Builder::new().name("rehearsal-news".to_owned()).spawn(move || read_news(output, &told))?;
         let words = thread::Builder::new().name("rehearsal-words".to_owned()).spawn(move || last_words(errors))?;
-        Ok(Self { child, input, plan, news, words })
+        Ok(Self { child, folder: program.folder.clone(), input, plan, news, words })
     }
 
     /// The number of the process.
@@ -143,7 +147,7 @@ impl RehearsalProcess {
         until: Instant,
         mut stopped: watch::Receiver<bool>,
     ) -> ProcessEnd {
-        let Self { mut child, input, plan, mut news, words } = self;
+        let Self { mut child, folder, input, plan, mut news, words } = self;
         let (close, closed) = watch::channel(false);
         tokio::spawn(hold(input, plan, closed));
         let near = sale_near(office);
@@ -174,6 +178,7 @@ impl RehearsalProcess {
         }
         let _ = close.send(true);
         wait_for_end(&mut child).await;
+        let _ = tokio::task::spawn_blocking(move || scratch::sweep(&folder)).await;
         if let Some(end) = end {
             return end;
         }

@@ -265,6 +265,7 @@ async fn a_rehearsal_is_stopped_by_an_operator_and_by_a_sale_that_comes_near() {
     tokio::join!(stop(), stop(), stop(), stop());
     stop().await;
     says(&house.at_the_end().await, "중지되었습니다");
+    assert!(!house.folder().exists());
     assert_eq!(house.noted("rehearsal.stop").await, 1);
     let acts: Vec<_> = house.log().await.iter().map(|line| line["action"].as_str().unwrap().to_owned()).collect();
     assert_eq!(acts[..2], ["rehearsal.stop", "rehearsal.begin"]);
@@ -355,6 +356,7 @@ async fn a_rehearsal_that_is_killed_has_failed_and_one_ends_with_its_server() {
     // The log has the reason, under an id that the page names.
     says(&failed, "서버 로그");
     assert!(!failed.html.contains("ended without a word"), "{}", failed.html);
+    assert!(!house.folder().exists(), "the server removes what it left");
 
     house.begin("a-second-rehearsal-0001", &long()).await;
     let folder = house.folder();

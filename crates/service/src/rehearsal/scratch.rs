@@ -1,15 +1,11 @@
-//! The folder of a rehearsal, and the settings of the box office in it.
+//! The folder of a rehearsal.
 
-use crate::config::{Config, Servers, TopUpPolicyName, WorkPolicyName};
 use anyhow::{Context as _, anyhow, ensure};
-use frontrow_domain::money::Money;
-use frontrow_service::rehearsal::plan::PlannedRules;
 use frontrow_storage::lock::FolderLock;
 use std::{
     ffi::OsStr,
     fs::{self, DirBuilder},
     io,
-    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -20,7 +16,7 @@ const MARK: &str = "rehearsal.mark";
 
 /// A folder that this process alone uses for a rehearsal.
 #[derive(Debug)]
-pub(super) struct ScratchFolder {
+pub struct ScratchFolder {
     folder: PathBuf,
     _lock: FolderLock,
 }
@@ -30,7 +26,7 @@ pub(super) struct ScratchFolder {
 ///
 /// # Errors
 /// Another rehearsal runs in it, or it cannot be used.
-pub(super) fn take(folder: &Path) -> anyhow::Result<ScratchFolder> {
+pub fn take(folder: &Path) -> anyhow::Result<ScratchFolder> {
     let cannot_use = || format!("no rehearsal: the folder {} cannot be used", folder.display());
     make(folder).with_context(cannot_use)?;
     check(folder).with_context(cannot_use)?;
@@ -48,7 +44,7 @@ impl ScratchFolder {
     ///
     /// # Errors
     /// Something cannot be removed.
-    pub(super) fn remove(self) -> io::Result<()> {
+    pub fn remove(self) -> io::Result<()> {
         remove(&self.folder)
     }
 }
@@ -99,19 +95,21 @@ fn is_of_rehearsal(name: &OsStr) -> bool {
     name == LOCK || name == MARK || starts("frontrow.db") || starts("keys.")
 }
 
-/// Removes a folder, even one that a server is still writing into.
-///
-/// # Errors
-/// Something cannot be removed.
-pub(super) fn remove(folder: &Path) -> io::Result<()> {
-    let remove = || {
-        remove_files(folder, |name| name != MARK)?;
-        // The last: without it the rest would be left for ever.
-        remove_files(folder, |name| name == MARK)?;
-        fs::remove_dir(folder)
-    };
-    // A file that appears meanwhile keeps the folder: once more.
-    remove().or_else(|_| remove())
+/// Removes what a rehearsal that has ended has left, unless another one runs.
+pub fn sweep(folder: &Path) {
+    if folder.symlink_metadata().is_ok()
+        && let Ok(scratch) = take(folder)
+        && let Err(error) = scratch.remove()
+    {
+        tracing::warn!(%error, folder = %folder.display(), "what a rehearsal left cannot be removed");
+    }
+}
+
+/// Removes a folder of a rehearsal. One that cannot be removed keeps its mark: no rehearsal uses a folder without it.
+fn remove(folder: &Path) -> io::Result<()> {
+    remove_files(folder, |name| name != MARK)?;
+    remove_files(folder, |name| name == MARK)?;
+    fs::remove_dir(folder).inspect_err(|_| drop(fs::write(folder.join(MARK), "")))
 }
 
 /// Removes those files of a rehearsal whose name is wanted.
@@ -127,62 +125,6 @@ fn remove_files(folder: &Path, is_wanted: impl Fn(&OsStr) -> bool) -> io::Result
         }
     }
     Ok(())
-}
-
-/// The settings of the scratch box office: the rules of the plan, a file, this machine's own address, no other server,
-/// and none of the limits that one address has, since the whole crowd has the same.
-pub(super) fn settings(config: &Config, folder: &Path, rules: &PlannedRules) -> Config {
-    let mut scratch = Config {
-        config_file: None,
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        metrics_listen: None,
-        data: folder.to_owned(),
-        key_file: None,
-        theme: None,
-        demo: false,
-        servers: Servers {
-            database_url: None,
-            database_ca_file: None,
-            database_replica_url: None,
-            redis_url: None,
-            redis_ca_file: None,
-            ..config.servers.clone()
-        },
-        hold_seconds: rules.hold_seconds,
-        pay_grace_seconds: rules.pay_grace_seconds,
-        max_seats_per_user: rules.max_seats_per_user,
-        seat_cooldown_seconds: rules.seat_cooldown_seconds,
-        holds_per_turn: rules.holds_per_turn,
-        offer_lead_seconds: rules.offer_lead_seconds,
-        missed_turns_max: rules.missed_turns_max,
-        claim_window_seconds: rules.claim_window_seconds,
-        recall_window_seconds: rules.recall_window_seconds,
-        dormant_after_seconds: rules.dormant_after_seconds,
-        dormant_limit_seconds: rules.dormant_limit_seconds,
-        idle_seconds: rules.idle_seconds,
-        active_limit_seconds: rules.active_limit_seconds,
-        top_up_policy: Some(TopUpPolicyName::Operator),
-        top_up_min: 1,
-        top_up_max: Money::MAX.get(),
-        balance_max: Money::MAX.get(),
-        service_key: None,
-        service_key_file: None,
-        trusted_proxies: Vec::new(),
-        allowed_origins: Vec::new(),
-        public_url: None,
-        turn_url: None,
-        max_connections_per_address: 0,
-        otlp_endpoint: None,
-        settings: Vec::new(),
-        ..config.clone()
-    };
-    scratch.rates.reads_per_second_per_address = 1_000_000;
-    scratch.rates.joins_per_address = 0;
-    scratch.rates.joins_per_network = 0;
-    scratch.joins.proof_of_work = WorkPolicyName::Off;
-    scratch.joins.join_check_url = None;
-    scratch.joins.join_check_secret = None;
-    scratch
 }
 
 #[cfg(test)]
@@ -214,6 +156,20 @@ mod tests {
         fs::write(place.join(MARK), "").unwrap();
         fs::write(place.join("notes.txt"), "").unwrap();
         refused("notes.txt is in it");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_removed_stays_one_of_a_rehearsal() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("scratch");
+        let taken = take(&place).unwrap();
+        let notes = place.join("notes.txt");
+        fs::write(&notes, "").unwrap();
+        taken.remove().unwrap_err();
+        fs::remove_file(notes).unwrap();
+        fs::write(place.join("frontrow.db"), "").unwrap();
+        sweep(&place);
+        assert!(!place.exists());
     }
 
     #[cfg(unix)]
