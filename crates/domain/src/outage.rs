@@ -6,8 +6,12 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// A shorter pause is no outage: the box office notes every ten seconds that it works, and a little later under load.
-pub const OUTAGE_MIN: Span = Span::from_secs(15);
+/// A shorter stop or failure is not counted. It is hardly noticed, and an outage costs a reading of all lines.
+pub const OUTAGE_MIN: Span = Span::from_secs(2);
+
+/// A shorter time between two notes of a server that runs, in which nothing failed, is no outage: the box office notes
+/// every two seconds that it works, and later under load.
+pub const SILENCE_MIN: Span = Span::from_secs(15);
 
 /// A time in which no batch could commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +25,8 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// The outage between two notes that the box office works; none if they are close together, or if the policy allows
-    /// no extension.
+    /// The outage between two moments at which the box office worked; none if it was shorter than [`OUTAGE_MIN`], or if
+    /// the policy allows no extension.
     #[must_use]
     pub fn between(from: Time, to: Time, policy: &Policy) -> Option<Self> {
         let lasted = to.since(from);
@@ -35,8 +39,9 @@ impl Outage {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outages(Arc<[Outage]>);
 
-/// How many outages are loaded: earlier ones cannot have affected a token that is still active.
-pub const OUTAGES_MAX: u32 = 100;
+/// How many outages are loaded. So many, each of the shortest length, take longer than the ten minutes of an active
+/// token.
+pub const OUTAGES_MAX: u32 = 500;
 
 impl Outages {
     /// A list of outages.
@@ -104,11 +109,11 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_of_15_seconds_is_an_outage_and_extends_at_most_by_the_grace() {
+    fn a_stop_of_two_seconds_is_an_outage_and_extends_at_most_by_the_grace() {
         let policy = Policy::default();
-        assert_eq!(Outage::between(at(0), at(14), &policy), None);
+        assert_eq!(Outage::between(at(0), at(1), &policy), None);
         assert_eq!(Outage::between(at(20), at(0), &policy), None);
-        assert_eq!(outage(0, 15).grace, Span::from_secs(15));
+        assert_eq!(outage(0, 2).grace, Span::from_secs(2));
         assert_eq!(outage(0, 100_000).grace, policy.outage_grace);
         let off = Policy { outage_grace: Span::ZERO, ..policy };
         assert_eq!(Outage::between(at(0), at(100), &off), None);

@@ -143,24 +143,27 @@ async fn a_server_that_was_frozen_for_a_while_costs_no_turn_and_no_hold() {
 
 #[tokio::test]
 async fn a_server_that_was_stopped_for_a_while_costs_no_turn_and_no_hold() {
-    let server = Server::with(&[("--max-active", "2")]).await;
+    let mut server = Server::with(&[("--max-active", "2")]).await;
     let hall = server.hall(2).await;
     let shopper = server.buyer_with("shopper", PRICE).await;
     let token = shopper.enter(None).await;
     let held = shopper.hold(&token, hall.seats[0]).await.expect(201);
-    let idle = server.buyer("idle").await;
+    let mut idle = server.buyer("idle").await;
     let idle_token = idle.enter(None).await;
-    let before = idle.position(&idle_token).await["deadline"].clone();
-    let (config, clock) = (server.config.clone(), server.clock.clone());
-    let folder = server.stop().await;
-
-    clock.advance(frontrow_domain::time::Span::from_secs(400));
-    let server = Server::over(folder, config, clock).await;
-    let idle = server.with_secret(idle.secret());
-    let after = idle.position(&idle_token).await;
-    assert_eq!(after["status"], "active");
     let micros = |at: &serde_json::Value| at.as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_microsecond();
-    assert_eq!(micros(&after["deadline"]) - micros(&before), 400_000_000, "it has as long left as before");
+    // A restart, and a long outage.
+    for seconds in [3, 400] {
+        let before = idle.position(&idle_token).await["deadline"].clone();
+        let (config, clock) = (server.config.clone(), server.clock.clone());
+        let folder = server.stop().await;
+        clock.advance(frontrow_domain::time::Span::from_secs(seconds));
+        server = Server::over(folder, config, clock).await;
+        idle = server.with_secret(idle.secret());
+        let after = idle.position(&idle_token).await;
+        assert_eq!(after["status"], "active");
+        let later = micros(&after["deadline"]) - micros(&before);
+        assert_eq!(later, seconds * 1_000_000, "it has as long left as before");
+    }
     let shopper = server.with_secret(shopper.secret());
     shopper.pay(&token, held["reservation_id"].as_i64().unwrap()).await.expect(201);
     // A token without a poll has no more time than before.

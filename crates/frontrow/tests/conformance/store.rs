@@ -184,7 +184,8 @@ macro_rules! conformance {
                 an_outage_lengthens_once_what_was_live_when_it_began,
                 a_hold_that_was_live_when_an_outage_began_can_be_paid,
                 the_absolute_limit_of_an_active_token_moves_by_the_outage,
-                a_short_silence_lengthens_nothing,
+                a_stop_of_some_seconds_is_an_outage_and_a_shorter_one_lengthens_nothing,
+                a_pause_of_some_seconds_in_which_nothing_failed_refuses_no_batch,
                 a_silence_in_which_nothing_failed_is_an_outage_too,
             },
         }

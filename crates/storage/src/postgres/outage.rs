@@ -1,6 +1,6 @@
 //! Outages: the database notes when the box office last worked; after an outage, deadlines are lengthened.
 //!
-//! Every instance notes that the box office works, in the one row of `office`: every ten seconds, and before a batch if
+//! Every instance notes that the box office works, in the one row of `office`: every two seconds, and before a batch if
 //! the last note is old. A batch that waited for its rows until its note is too old is thrown away. So no batch decides
 //! anything long after the last note, and none treats as over what an outage lengthens. After a failure, and when it
 //! starts, an instance locks that row before it decides anything. The first to get the lock lengthens the deadlines
@@ -15,7 +15,7 @@ use super::{
 use crate::StoreError;
 use arc_swap::ArcSwap;
 use frontrow_domain::{
-    outage::{OUTAGE_MIN, OUTAGES_MAX, Outage, Outages},
+    outage::{OUTAGES_MAX, Outage, Outages, SILENCE_MIN},
     policy::Policy,
     time::{Span, Time},
 };
@@ -41,7 +41,7 @@ const UNBOUNDED: &str = "SELECT set_config(name, '0', true) FROM pg_settings
     WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout')";
 
 const LOCK_OFFICE: Statement = Statement { sql: "SELECT alive_at FROM office FOR NO KEY UPDATE", types: &[] };
-/// Updates no row after an outage: a note that was sent before the outage and arrives after it must not hide it.
+/// Updates no row after a long silence: a note that was sent before an outage and arrives after it must not hide it.
 const NOTE_ALIVE: Statement = Statement {
     sql: "UPDATE office SET alive_at = greatest(alive_at, now.micros)
           FROM (SELECT coalesce($1, clock_micros()) AS micros) AS now
@@ -277,7 +277,7 @@ impl Pulse {
     /// if another instance has resumed it after an outage unknown here: the caches then show old deadlines.
     pub(super) async fn note(&self, session: &PooledConnection<'_>, given: Option<i64>) -> Result<bool, Error> {
         let sent = Moment::now(given);
-        let Some(noted) = session.query_opt(&NOTE_ALIVE, &[&given, &OUTAGE_MIN.micros()]).await? else {
+        let Some(noted) = session.query_opt(&NOTE_ALIVE, &[&given, &SILENCE_MIN.micros()]).await? else {
             return Ok(false);
         };
         let alive_at = time(&noted)?;
@@ -337,7 +337,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_stop_before_the_shortest_outage() {
+    fn batches_stop_before_an_outage_begins() {
         let noted = Time::from_micros(1_800_000_000_000_000);
         let pulse = Pulse::new(Outages::default(), Duration::MAX);
         assert!(pulse.covers(Time::MAX), "a tool notes nothing");

@@ -137,16 +137,32 @@ pub(super) async fn the_absolute_limit_of_an_active_token_moves_by_the_outage(of
     assert_eq!((row.status(), row.expired_at()), (TokenStatus::Ended, Some(at(600).plus(grace))));
 }
 
-pub(super) async fn a_short_silence_lengthens_nothing(office: &Fixture) {
+pub(super) async fn a_stop_of_some_seconds_is_an_outage_and_a_shorter_one_lengthens_nothing(office: &Fixture) {
     office.store.resume().await.unwrap();
     let user = office.register().await;
     let id = office.activate(user).await;
     let before = token(&office.store, id).await;
-    office.advance(14);
+    office.advance(1);
     let store = office.reopened().await;
     assert_eq!(store.resume().await.unwrap(), None);
     assert_eq!(token(&store, id).await, before);
     assert_eq!(store.outages().iter().count(), 0);
+
+    office.advance(8);
+    let outage = office.reopened().await.resume().await.unwrap().unwrap();
+    assert!((at(1)..=at(6)).contains(&outage.from) && outage.to == at(9), "{outage:?}");
+    assert_eq!(Some(token(&office.store, id).await), before.extended_by(&outage));
+}
+
+pub(super) async fn a_pause_of_some_seconds_in_which_nothing_failed_refuses_no_batch(office: &Fixture) {
+    office.store.resume().await.unwrap();
+    let user = office.register().await;
+    let id = office.activate(user).await;
+    office.clock.stall(Span::from_secs(14));
+    let wake = request(Caller::Buyer(user), Command::WakeToken { token: id });
+    let (answers, _) = office.batch(vec![wake]).await;
+    assert!(answers[0].decision.is_ok(), "{answers:?}");
+    assert_eq!(office.store.outages().iter().count(), 0);
 }
 
 pub(super) async fn a_silence_in_which_nothing_failed_is_an_outage_too(office: &Fixture) {
