@@ -106,10 +106,14 @@ impl RoomCell {
         Self::new(view_of(line, beside), last_seen_of(line, beside))
     }
 
-    /// A line as its rows have it, with what these lack: how it was measured to move.
-    pub(crate) fn from_rows_after(line: &Line, before: &RoomView, beside: &BesideRows) -> Arc<Self> {
-        let view = view_of(line, beside).with_measurements_of(before, line.now);
-        Self::new(view, LastSeen::seen_at(&line.waiting, line.now))
+    /// The same line as its rows have it now, with what these lack: how it was measured to move, and when its tokens
+    /// were last seen.
+    pub(crate) fn read_again(&self, line: &Line, beside: &BesideRows) -> Arc<Self> {
+        let view = view_of(line, beside).with_measurements_of(&self.view(), line.now);
+        let last_seen = LastSeen::seen_at(&line.waiting, line.now);
+        let new = line.waiting.partition_point(|position| *position <= self.view().tail());
+        last_seen.keep(&self.last_seen, &line.waiting[..new], line.now, &beside.outages);
+        Self::new(view, last_seen)
     }
 
     pub(crate) fn view(&self) -> Arc<RoomView> {
@@ -248,6 +252,11 @@ impl Lines {
         if let Some(cell) = self.rooms.load().get(&room) {
             cell.last_seen.mark_published(published);
         }
+    }
+
+    /// The cell of a room that is loaded.
+    pub(crate) fn cell(&self, room: RoomId) -> Option<Arc<RoomCell>> {
+        self.rooms.load().get(&room).map(Arc::clone)
     }
 
     /// Takes over which heartbeats of a room at `now` are not published, into the line that is to replace it.

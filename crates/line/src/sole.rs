@@ -81,8 +81,8 @@ impl Peers for SoleInstance {
 
     async fn rebuild(&self, line: Line, rebuild: Rebuild) {
         self.drop_gaps_later(&line);
-        let cell = match self.lines.view(line.room.room_id) {
-            Some(present) => RoomCell::from_rows_after(&line, &present, &BesideRows::loaded(&*self.store)),
+        let cell = match self.lines.cell(line.room.room_id) {
+            Some(present) => present.read_again(&line, &BesideRows::loaded(&*self.store)),
             None => RoomCell::taken_up(&line, &BesideRows::taken_up(&*self.store, &line).await),
         };
         self.lines.put(&cell, rebuild);

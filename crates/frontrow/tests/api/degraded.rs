@@ -142,6 +142,27 @@ async fn a_server_that_was_frozen_for_a_while_costs_no_turn_and_no_hold() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_silent_before_an_outage_is_silent_after_it() {
+    let server = Server::with(&[("--max-active", "1")]).await;
+    let (first, ghost, last) = (server.buyer("first").await, server.buyer("ghost").await, server.buyer("last").await);
+    let inside = first.enter(None).await;
+    let gone = ghost.join(None).await["token"].as_str().unwrap().to_owned();
+    let waits = last.join(None).await["token"].as_str().unwrap().to_owned();
+    for _ in 0..10 {
+        server.advance(10);
+        first.position(&inside).await;
+        last.position(&waits).await;
+    }
+    server.clock.stall(frontrow_domain::time::Span::from_secs(100));
+    let leave = async || (first.delete(&format!("/queue/tokens/{inside}")).await.status == 204).then_some(());
+    eventually("the box office has gone on", leave).await;
+    last.wait_for(&waits, "offered").await;
+    let row = ghost.get(&format!("/queue/tokens/{gone}")).await.expect(200);
+    assert_eq!(row["status"], "dormant");
+    server.close().await;
+}
+
+#[tokio::test]
 async fn a_server_that_was_stopped_for_a_while_costs_no_turn_and_no_hold() {
     let mut server = Server::with(&[("--max-active", "2")]).await;
     let hall = server.hall(2).await;

@@ -5,6 +5,7 @@ use crate::slots::{SlotReader, Slots};
 use frontrow_domain::{
     id::Position,
     line::Silence,
+    outage::Outages,
     policy::{AWAY_GRACE, Policy},
     time::Time,
 };
@@ -86,6 +87,13 @@ fn slot_at(at: Time) -> u32 {
     u32::try_from(seconds.clamp(0, i64::from(u32::MAX >> MARKS))).unwrap_or(0) << MARKS
 }
 
+/// The same sign of life at `now`, without the time since in which the box office was down.
+fn put_off(slot: u32, now: Time, outages: &Outages) -> u32 {
+    let (seconds, marks) = (slot >> MARKS, slot & (AWAY | UNPUBLISHED));
+    let at = Time::from_micros((FIRST_SECOND + i64::from(seconds)) * MICROS_PER_SECOND);
+    slot_at(at.plus(outages.down_between(at, now))) | marks
+}
+
 impl LastSeen {
     /// Slots for these positions, ascending, all seen at `now`.
     pub(crate) fn seen_at(places: &[Position], now: Time) -> Self {
@@ -97,6 +105,17 @@ impl LastSeen {
         let slots = self.0.read();
         for slot in positions.iter().filter_map(|position| slots.slot(*position)) {
             slot.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes over when these tokens were last seen `before`. The time since in which the box office was down makes no
+    /// token silent: nothing could be heard of it then.
+    pub(super) fn keep(&self, before: &Self, positions: &[Position], now: Time, outages: &Outages) {
+        let (slots, old_slots) = (self.0.read(), before.0.read());
+        for position in positions {
+            if let (Some(slot), Some(old)) = (slots.slot(*position), old_slots.slot(*position)) {
+                slot.store(put_off(old.load(Ordering::Relaxed), now, outages), Ordering::Relaxed);
+            }
         }
     }
 
@@ -216,6 +235,7 @@ impl LastSeenReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use frontrow_domain::{outage::Outage, time::Span};
 
     fn at(seconds: i64) -> Time {
         Time::from_micros((FIRST_SECOND + seconds) * MICROS_PER_SECOND)
@@ -303,6 +323,25 @@ mod tests {
         let unpublished = rebuilt.unpublished(places.into_iter(), at(30));
         assert_eq!(unpublished.iter().map(|seen| seen.position).collect::<Vec<_>>(), [FAR], "the other is long ago");
         assert!(rebuilt.reader(HeardSince::any(at(50))).silence(Position(1)).is_none());
+    }
+
+    #[test]
+    fn a_line_that_is_read_again_knows_who_was_silent_and_counts_no_time_in_which_nothing_was_heard() {
+        let places = [1, 2, 3, 4, 5].map(Position);
+        let before = LastSeen::seen_at(&places, at(100));
+        before.note(Position(2), at(160));
+        before.note_parting(Position(3), at(160));
+        before.silence(&[Position(4)]);
+        let down = Outage { from: at(170), to: at(400), grace: Span::from_secs(230) };
+        let again = LastSeen::seen_at(&places, at(410));
+        again.keep(&before, &places[..4], at(410), &Outages::new(vec![down]));
+        let silence =
+            |position, now| again.reader(HeardSince::at(at(now), &Policy::default())).silence(Position(position));
+        assert_eq!((silence(1, 420), silence(1, 421)), (None, Some(Silence::Unheard)), "heard of 70 seconds before");
+        assert_eq!((silence(2, 480), silence(2, 481)), (None, Some(Silence::Unheard)), "10 seconds before");
+        assert_eq!((silence(3, 405), silence(3, 406)), (None, Some(Silence::Away)), "it had gone away");
+        assert_eq!(silence(4, 410), Some(Silence::Unheard));
+        assert_eq!((silence(5, 500), silence(5, 501)), (None, Some(Silence::Unheard)), "nothing was known of it");
     }
 
     #[test]
