@@ -243,6 +243,10 @@ async fn effects_match(sent: &[Sent], clients: &[Client], address: SocketAddr) {
     }
 }
 
+fn micros(time: &Value) -> Option<i64> {
+    Some(time.as_str()?.parse::<jiff::Timestamp>().unwrap().as_microsecond())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_costs_no_place_no_turn_and_no_hold() {
     let flags = [("--max-active", "3")];
@@ -258,27 +262,35 @@ async fn a_kill_costs_no_place_no_turn_and_no_hold() {
     let reservation = before[0].hold(&tokens[0], hall.seats[0]).await.expect(201);
     let reservation_path = format!("/reservations/{}", id(&reservation, "reservation_id"));
     before[4].delete(&format!("/queue/tokens/{}", tokens[4])).await.expect(204);
+    // Rows, and the times at which their turns and holds end: none if they have no such time.
     let look = async |clients: &[Client]| {
-        let mut rows = Vec::new();
+        let mut rows = vec![clients[0].get(&reservation_path).await.expect(200)];
+        let mut ends = vec![micros(&rows[0]["expires_at"].take())];
         for (client, token) in clients.iter().zip(&tokens) {
             let mut row = client.get(&format!("/queue/tokens/{token}")).await.expect(200);
             let queue = row["queue"].take();
-            row["queue"] = json!([queue["status"], queue["ahead"], queue["total_waiting"], queue["deadline"]]);
+            ends.push(micros(&queue["deadline"]));
+            row["queue"] = json!([queue["status"], queue["ahead"], queue["total_waiting"]]);
             rows.push(row);
         }
-        rows
+        (rows, ends)
     };
-    let rows = look(&before).await;
-    let statuses: Vec<_> = rows.iter().map(|row| row["status"].as_str().unwrap()).collect();
+    let (rows, ends) = look(&before).await;
+    let statuses: Vec<_> = rows[1..].iter().map(|row| row["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["active", "active", "offered", "waiting", "ended", "waiting", "waiting"]);
-    let in_front: Vec<_> = [3, 5, 6].iter().map(|at: &usize| rows[*at]["queue"][1].as_i64().unwrap()).collect();
+    let in_front: Vec<_> = [4, 6, 7].iter().map(|at: &usize| rows[*at]["queue"][1].as_i64().unwrap()).collect();
     assert_eq!(in_front, [0, 1, 2]);
     process.kill();
 
     let process = PROGRAM.start(folder.path(), &flags);
     let after = at(process.address);
-    assert_eq!(look(&after).await, rows, "places, turns, deadlines and their order");
-    assert_eq!(after[0].get(&reservation_path).await.expect(200), reservation, "the hold and its remaining time");
+    let (rows_after, ends_after) = look(&after).await;
+    assert_eq!(rows_after, rows, "the hold, places, turns and their order");
+    // A start that takes two seconds makes up for them.
+    let later: Vec<_> = ends.iter().zip(&ends_after).map(|(end, after)| after.zip(*end).map(|(a, b)| a - b)).collect();
+    let has_end: Vec<_> = later.iter().map(Option::is_some).collect();
+    assert_eq!(has_end, [true, true, true, true, false, false, false, false], "{ends:?} {ends_after:?}");
+    assert!(later[0] >= Some(0) && later[1..4].iter().all(|one| *one == later[0]), "remaining times: {later:?}");
     after[0].sees(&hall, hall.seats[0], "held").await;
     // The line goes on from where it was.
     after[2].activate(&tokens[2]).await.expect(200);
