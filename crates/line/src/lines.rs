@@ -346,6 +346,13 @@ impl Lines {
         self.note_life(room, &view);
         self.wake(room);
         self.watchers.stir(room);
+        if room.is_lane() {
+            self.stir_beside(room);
+        }
+    }
+
+    fn stir_beside(&self, lane: RoomId) {
+        lane.with_lanes().into_iter().for_each(|line| self.watchers.stir(line));
     }
 
     /// Adds quiet rooms that are missing, each with the view of its rows. Returns those whose views disagree with the
@@ -388,6 +395,9 @@ impl Lines {
                 if effects.shows_all {
                     self.watchers.stir(room);
                 }
+                if effects.shows_beside {
+                    self.stir_beside(room);
+                }
             }
         }
     }
@@ -408,7 +418,10 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frontrow_domain::{line::Room, time::Span};
+    use frontrow_domain::{
+        line::{LaneEntry, LaneKind, LaneOf, LaneShare, Room},
+        time::Span,
+    };
 
     const START: Time = Time::from_micros(1_900_000_000_000_000);
 
@@ -436,5 +449,29 @@ mod tests {
         assert_eq!(published, [3, 40_000, 50_001, 51_000].map(Position));
         lines.mark_published(RoomId::HOUSE, &sightings());
         assert_eq!(unpublished(), []);
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_is_opened_or_changed_is_shown_at_once_to_the_line_and_the_lanes_beside_it() {
+        let lines = Lines::default();
+        let general = RoomId::HOUSE;
+        let [lane, other] = [LaneKind::Invitation, LaneKind::Accessibility].map(|kind| general.lane(kind));
+        for room in [general, other] {
+            lines.put(&RoomCell::empty(RoomView::empty(&Room::new(room, 3, START))), Rebuild::Replace);
+        }
+        let _watch = lines.watch(TokenId { room_id: general, position: Position(1) });
+        let shares = [20, 30].map(|share| LaneShare::try_from(share).unwrap());
+        let opened = |share| Room {
+            lane: Some(LaneOf { room: general, kind: LaneKind::Invitation, share, entry: LaneEntry::Open }),
+            ..Room::new(lane, 3, START)
+        };
+        let all = [general, lane, other];
+        lines.put(&RoomCell::empty(RoomView::empty(&opened(shares[0]))), Rebuild::IfMissing);
+        assert_eq!(lines.stirred().await, all, "opened");
+        let change = |room: &Room| lines.apply(lane, &Delta { room: Some(room), ..Delta::none(START) });
+        change(&opened(shares[1]));
+        assert_eq!(lines.stirred().await, all, "another share");
+        change(&Room { message: Some("Soon.".to_owned()), ..opened(shares[1]) });
+        assert_eq!(lines.stirred().await, [lane], "what only its own tokens are shown");
     }
 }

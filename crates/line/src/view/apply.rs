@@ -61,6 +61,8 @@ pub struct Effects {
     pub may_move: bool,
     /// What every token of the room is shown has changed: its message, or why the line moves or rests.
     pub shows_all: bool,
+    /// The share or the entry of this lane has changed: every token of its line and of the lanes beside it is shown them.
+    pub shows_beside: bool,
 }
 
 /// The changes of a batch, room by room.
@@ -157,7 +159,7 @@ impl RoomView {
             return Effects {
                 must_publish: false,
                 may_move: !delta.inserted.is_empty() && self.may_have_places(delta.now),
-                shows_all: false,
+                ..Effects::default()
             };
         }
         let (active, offered) = (self.active, self.offered);
@@ -169,6 +171,7 @@ impl RoomView {
             self.forget_told(delta.now);
         }
         let shows_all = is_set_anew || (&before.message, before.epoch) != (&self.room.message, self.room.epoch);
+        let shows_beside = before.lane != self.room.lane;
         let old_tail = self.tail();
         self.raise_tail(delta);
         let unused = self.apply_draw(&before);
@@ -205,7 +208,7 @@ impl RoomView {
         self.heads.note(head, self.room.max_active_tokens());
         let frees = self.active + self.offered < active + offered;
         may_move |= frees || (step.joined > 0 && self.may_have_places(delta.now));
-        Effects { must_publish: true, may_move, shows_all }
+        Effects { must_publish: true, may_move, shows_all, shows_beside }
     }
 
     /// Whether waits that were told by these settings and this pace are true of the line as it is.
