@@ -8,7 +8,7 @@ use crate::{
     lock::lock,
     positions::Positions,
     record::{BesideRows, LineRecord, RecordTerms},
-    view::{Delta, Effects, POLL_GIVEN_MS, RECORDED_POSITIONS, RoomView},
+    view::{Delta, Effects, POLL_GIVEN_MS, RECORDED_POSITIONS, RoomView, ShownTo},
 };
 use arc_swap::ArcSwap;
 use frontrow_domain::{
@@ -345,10 +345,7 @@ impl Lines {
         });
         self.note_life(room, &view);
         self.wake(room);
-        self.watchers.stir(room);
-        if room.is_lane() {
-            self.stir_beside(room);
-        }
+        if room.is_lane() { self.stir_beside(room) } else { self.watchers.stir(room) }
     }
 
     fn stir_beside(&self, lane: RoomId) {
@@ -392,11 +389,10 @@ impl Lines {
             }
             if self.watchers.is_any() {
                 self.watchers.wake_tokens(room, delta.updated);
-                if effects.shows_all {
-                    self.watchers.stir(room);
-                }
-                if effects.shows_beside {
-                    self.stir_beside(room);
+                match effects.shown_to {
+                    ShownTo::Changed => {}
+                    ShownTo::Line => self.watchers.stir(room),
+                    ShownTo::LinesBeside => self.stir_beside(room),
                 }
             }
         }

@@ -21,7 +21,7 @@ mod visits;
 #[cfg(test)]
 mod wait_tests;
 
-pub use apply::{Delta, Effects, deltas};
+pub use apply::{Delta, Effects, ShownTo, deltas};
 pub use pacing::POLL_GIVEN_MS;
 pub use told::{RATIO_BOUNDS_PPM, ToldTally};
 

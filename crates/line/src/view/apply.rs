@@ -59,10 +59,20 @@ pub struct Effects {
     pub must_publish: bool,
     /// The line may be able to move now.
     pub may_move: bool,
-    /// What every token of the room is shown has changed: its message, or why the line moves or rests.
-    pub shows_all: bool,
-    /// The share or the entry of this lane has changed: every token of its line and of the lanes beside it is shown them.
-    pub shows_beside: bool,
+    /// Which tokens are shown something else than before.
+    pub shown_to: ShownTo,
+}
+
+/// Which tokens are shown something that has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ShownTo {
+    /// Those alone that have changed.
+    #[default]
+    Changed,
+    /// Every token of the line: its message, or why the line moves or rests.
+    Line,
+    /// Every token of the line and of those beside it: the share or the entry of this lane.
+    LinesBeside,
 }
 
 /// The changes of a batch, room by room.
@@ -170,8 +180,13 @@ impl RoomView {
         if !self.is_told_by(settings(&before), self.told_pace) {
             self.forget_told(delta.now);
         }
-        let shows_all = is_set_anew || (&before.message, before.epoch) != (&self.room.message, self.room.epoch);
-        let shows_beside = before.lane != self.room.lane;
+        let shown_to = if before.lane != self.room.lane {
+            ShownTo::LinesBeside
+        } else if is_set_anew || (&before.message, before.epoch) != (&self.room.message, self.room.epoch) {
+            ShownTo::Line
+        } else {
+            ShownTo::Changed
+        };
         let old_tail = self.tail();
         self.raise_tail(delta);
         let unused = self.apply_draw(&before);
@@ -208,7 +223,7 @@ impl RoomView {
         self.heads.note(head, self.room.max_active_tokens());
         let frees = self.active + self.offered < active + offered;
         may_move |= frees || (step.joined > 0 && self.may_have_places(delta.now));
-        Effects { must_publish: true, may_move, shows_all, shows_beside }
+        Effects { must_publish: true, may_move, shown_to }
     }
 
     /// Whether waits that were told by these settings and this pace are true of the line as it is.
