@@ -7,6 +7,7 @@ mod admission;
 mod away;
 mod block;
 mod draw;
+mod entries;
 mod expectation;
 mod figure;
 mod forecast;
@@ -32,9 +33,10 @@ pub use admission::{can_be_activated, check_may_use, may_activate};
 pub use away::{Parting, Silence, SilentToken};
 pub use block::LineBlock;
 pub use draw::{
-    BeaconWait, Draw, DrawPhase, DrawResult, DrawStatus, ENTRIES_PER_PLACING_MAX, EntrySet, OpeningOrder,
-    ReservedPositions, SealedEntries, drawn_position, drawn_token,
+    BeaconWait, Draw, DrawPhase, DrawResult, DrawStatus, ENTRIES_PER_PLACING_MAX, OpeningOrder, ReservedPositions,
+    SealedEntries, drawn_position, drawn_token,
 };
+pub use entries::{EntryCount, EntrySet};
 pub use expectation::{ClaimChances, ClaimMeasures, ClaimRecord, TurnAge, TurnOutlook};
 pub use forecast::{Forecast, ForecastUnknown, SalePace, VISITS_MIN};
 pub use heads::{HeadMeasures, HeadRecord, HeadStep, HeadWeight};

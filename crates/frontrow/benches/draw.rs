@@ -10,12 +10,12 @@ use frontrow_domain::{
     command::{Command, DrawStep, NewConcert, Outcome, Request},
     decide::decide_all,
     id::{Position, RoomId, UserId},
-    line::{BeaconWait, DrawPhase, ENTRIES_PER_PLACING_MAX, EntrySet, Fence},
+    line::{BeaconWait, DrawPhase, ENTRIES_PER_PLACING_MAX, EntryCount, Fence},
     policy::Policy,
     time::Span,
     user::{Caller, NewUser, Role},
 };
-use frontrow_draw::{Chain, DrawSecret, RootBuilder, entry_text, leaf_of};
+use frontrow_draw::{Chain, DrawSecret};
 use frontrow_storage::{Page, Store, sqlite::SqliteStore};
 use frontrow_testkit::{START, fixture::new_concert};
 use std::time::{Duration, Instant};
@@ -47,19 +47,15 @@ impl Lobby {
     }
 
     async fn count(&self, last: Position) -> DrawPhase {
-        let (mut entered, mut root, mut after) = (EntrySet::default(), RootBuilder::new(), Position(0));
+        let (mut count, mut after) = (EntryCount::default(), Position(0));
         loop {
             let page = Page { after: Some(after), limit: 5_000 };
             let tokens = self.store.tokens_up_to(self.room_id, last, page).await.unwrap();
             let Some(highest) = tokens.last() else { break };
             after = highest.id.position;
-            for token in &tokens {
-                entered.add(token.id.position);
-                let (number, user) = (token.id.position.0, token.user_id.0);
-                root.push(leaf_of(&entry_text(self.room_id.get(), number, user, token.issued_at.micros())));
-            }
+            count.add(&tokens);
         }
-        self.step(DrawStep::Count { fence: FENCE, entered, tree: root.root() }).await
+        self.step(count.into_step(FENCE)).await
     }
 }
 

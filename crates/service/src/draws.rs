@@ -10,13 +10,12 @@ use crate::office::{BoxOffice, ServiceError};
 use frontrow_domain::{
     command::{Command, DrawStep},
     id::{Position, RoomId, TokenId},
-    line::{BeaconWait, Draw, DrawPhase, ENTRIES_PER_PLACING_MAX, EndReason, EntrySet, Fence, Room, Token, TokenState},
+    line::{BeaconWait, Draw, DrawPhase, ENTRIES_PER_PLACING_MAX, EndReason, EntryCount, Fence, Room, Token},
     refusal::{EntityKind, Refusal},
     user::Caller,
 };
 use frontrow_draw::{
-    BeaconSignature, Digest, DrawFacts, DrawRecord, DrawSecret, EntryProof, MerkleTree, ProvedEntry, RootBuilder,
-    SealedDraw, entry_text, leaf_of,
+    BeaconSignature, Digest, DrawFacts, DrawRecord, DrawSecret, EntryProof, MerkleTree, ProvedEntry, SealedDraw,
 };
 use frontrow_line::view::RoomView;
 use frontrow_signing::SignedToken;
@@ -46,12 +45,6 @@ pub enum DrawProof {
     NotDrawn(Box<DrawStanding>),
     /// The proof.
     Proved(Box<EntryProof>),
-}
-
-/// The leaf of an entry in the tree: what was known of it when it came.
-fn text_of(token: &Token) -> String {
-    let TokenId { room_id, position } = token.id;
-    entry_text(room_id.get(), position.0, token.user_id.0, token.issued_at.micros())
 }
 
 /// The facts of a draw that was decided; none before.
@@ -184,7 +177,7 @@ impl BoxOffice {
         let entry = order.entry_at(token.id.position).ok_or_else(|| missing.clone())?;
         let id = TokenId { position: entry, ..token.id };
         let row = self.store.token(id).await?.filter(|row| row.user_id == token.user_id);
-        let text = text_of(&row.ok_or_else(|| missing.clone())?);
+        let text = row.ok_or_else(|| missing.clone())?.entry_text();
         let tree = self.entry_tree(&standing.draw).await?;
         let index = order.index_of(entry);
         let path = tree.path(index).ok_or(missing)?;
@@ -236,7 +229,7 @@ impl BoxOffice {
             let Some(highest) = tokens.last() else { return Ok(leaves) };
             after = highest.id.position;
             let entries = tokens.iter().filter(|token| sealed.entered.contains(token.id.position));
-            leaves.extend(entries.map(|token| (token.id.position.0, leaf_of(&text_of(token)))));
+            leaves.extend(entries.map(|token| (token.id.position.0, token.entry_leaf())));
         }
     }
 
@@ -287,8 +280,7 @@ impl BoxOffice {
                     }
                     DrawStep::GiveUp { fence }
                 } else {
-                    let (entered, tree) = self.count_entries(room_id, last).await?;
-                    DrawStep::Count { fence, entered, tree }
+                    self.count_entries(room_id, last).await?.into_step(fence)
                 }
             }
             DrawPhase::Placing { placed, .. } => {
@@ -307,19 +299,15 @@ impl BoxOffice {
         self.run(Caller::System, Command::StepDraw { room_id, step }).await
     }
 
-    /// The entries of a sealed lobby, and the root of their tree.
-    async fn count_entries(&self, room_id: RoomId, last: Position) -> Result<(EntrySet, Digest), ServiceError> {
-        let (mut entered, mut root) = (EntrySet::default(), RootBuilder::new());
-        let mut after = Position(0);
+    /// Counts the entries of a sealed lobby.
+    async fn count_entries(&self, room_id: RoomId, last: Position) -> Result<EntryCount, ServiceError> {
+        let (mut count, mut after) = (EntryCount::default(), Position(0));
         loop {
             let page = Page { after: Some(after), limit: ENTRIES_PER_PAGE };
             let tokens = self.store.tokens_up_to(room_id, last, page).await?;
-            let Some(highest) = tokens.last() else { return Ok((entered, root.root())) };
+            let Some(highest) = tokens.last() else { return Ok(count) };
             after = highest.id.position;
-            for token in tokens.iter().filter(|token| token.state == TokenState::Waiting) {
-                entered.add(token.id.position);
-                root.push(leaf_of(&text_of(token)));
-            }
+            count.add(&tokens);
         }
     }
 

@@ -7,6 +7,7 @@
 //! beacon, a value that did not exist before the lobby was sealed. Each entry's token then ends, and a new token waits
 //! at the reserved position of its rank. So tokens that come after the seal wait behind all who were there before.
 
+use super::EntrySet;
 use crate::{
     id::{Position, RoomId, TokenId},
     time::{Span, Time},
@@ -221,83 +222,13 @@ pub struct ReservedPositions {
     pub end: Position,
 }
 
-/// The numbers of the entries of a sealed lobby: a bit for each position.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct EntrySet(Vec<u8>);
-
-impl EntrySet {
-    /// The set in its stored form: the lowest bit of the first byte is position 1.
-    #[must_use]
-    pub const fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-
-    /// The stored form.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    fn place(position: Position) -> Option<(usize, u8)> {
-        let at = usize::try_from(position.0.checked_sub(1)?).ok()?;
-        Some((at / 8, 1 << (at % 8)))
-    }
-
-    /// Adds an entry.
-    pub fn add(&mut self, position: Position) {
-        let Some((byte, bit)) = Self::place(position) else { return };
-        if byte >= self.0.len() {
-            self.0.resize(byte.saturating_add(1), 0);
-        }
-        if let Some(bits) = self.0.get_mut(byte) {
-            *bits |= bit;
-        }
-    }
-
-    /// Whether it has this entry.
-    #[must_use]
-    pub fn contains(&self, position: Position) -> bool {
-        Self::place(position).and_then(|(byte, bit)| Some(self.0.get(byte)? & bit != 0)).unwrap_or(false)
-    }
-
-    /// How many entries it has.
-    #[must_use]
-    pub fn len(&self) -> i64 {
-        self.0.iter().map(|byte| i64::from(byte.count_ones())).sum()
-    }
-
-    /// Whether it has none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|byte| *byte == 0)
-    }
-
-    /// The entries, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = Position> {
-        (1_i64..)
-            .zip(self.0.iter().flat_map(|byte| (0..8).map(move |bit| byte & (1 << bit) != 0)))
-            .filter_map(|(position, is_in)| is_in.then_some(Position(position)))
-    }
-}
-
-impl FromIterator<Position> for EntrySet {
-    fn from_iter<I: IntoIterator<Item = Position>>(positions: I) -> Self {
-        let mut set = Self::default();
-        for position in positions {
-            set.add(position);
-        }
-        set
-    }
-}
-
 /// The beacon of a draw, and how long the draw waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BeaconWait {
     /// The chain whose round counts.
     pub chain: Chain,
-    /// How long the draw waits for the round's signature, from the moment on at which the
-    /// entries are fixed. Then the secret alone decides; at once if it
-    /// is zero.
+    /// How long the draw waits for the round's signature, from the moment on at which the entries are fixed. Then the
+    /// secret alone decides; at once if it is zero.
     pub patience: Span,
 }
 
@@ -375,7 +306,8 @@ impl Draw {
     }
 
     /// Whether these entries are the next ones in the drawn order behind `placed`, the last placed one (0 before the
-    /// first): each is in the draw, and the hashes that order them rise from that of the last placed one on. Since the entries are as many as the ranks, no other order passes.
+    /// first): each is in the draw, and the hashes that order them rise from that of the last placed one on. Since the
+    /// entries are as many as the ranks, no other order passes.
     #[must_use]
     pub fn are_next(&self, placed: Position, entries: &[Position]) -> bool {
         let (Some(sealed), Some(result)) = (&self.sealed, &self.result) else { return false };

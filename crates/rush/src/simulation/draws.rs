@@ -7,12 +7,12 @@ use frontrow_domain::{
     command::{Command, DrawStep, NewRoom, Outcome, Request, RoomChange},
     decide::decide_all,
     id::{Position, RoomId, UserId},
-    line::{BeaconWait, EntrySet, Fence, OpeningOrder, RoomSite, Token, TokenState},
+    line::{BeaconWait, EntryCount, Fence, OpeningOrder, RoomSite, Token, TokenState},
     policy::Policy,
     time::Span,
     user::Caller,
 };
-use frontrow_draw::{Chain, DrawSecret, RootBuilder, entry_text, leaf_of};
+use frontrow_draw::{Chain, DrawSecret};
 use frontrow_storage::{Page, Store as _, memory::MemoryStore};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use std::sync::Arc;
@@ -107,13 +107,9 @@ async fn draw_one(rng: &mut StdRng) -> Result<Vec<usize>> {
     }
     lobby.clock.advance(OPENS_AFTER);
     lobby.step(room_id, DrawStep::Seal { fence: FENCE }).await?;
-    let (mut entered, mut tree) = (EntrySet::default(), RootBuilder::new());
-    for token in lobby.waiting(room_id).await? {
-        entered.add(token.id.position);
-        let Token { id, user_id, issued_at, .. } = token;
-        tree.push(leaf_of(&entry_text(room_id.get(), id.position.0, user_id.0, issued_at.micros())));
-    }
-    lobby.step(room_id, DrawStep::Count { fence: FENCE, entered, tree: tree.root() }).await?;
+    let mut count = EntryCount::default();
+    count.add(&lobby.waiting(room_id).await?);
+    lobby.step(room_id, count.into_step(FENCE)).await?;
     let order: Option<Vec<Position>> = lobby.store.draw(room_id).await?.and_then(|draw| draw.order());
     let Some(entries) = order else { bail!("nothing was drawn") };
     lobby.step(room_id, DrawStep::Place { fence: FENCE, entries }).await?;

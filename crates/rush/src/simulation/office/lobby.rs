@@ -7,13 +7,11 @@ use frontrow_domain::{
     changes::Changes,
     command::{Command, DrawStep},
     id::{Position, RoomId},
-    line::{
-        BeaconWait, Draw, DrawPhase, ENTRIES_PER_PLACING_MAX, EntrySet, Fence, Room, Token, TokenStatus, drawn_position,
-    },
+    line::{BeaconWait, Draw, DrawPhase, ENTRIES_PER_PLACING_MAX, EntryCount, Fence, Room, drawn_position},
     time::{Span, Time},
     user::Caller,
 };
-use frontrow_draw::{Chain, Digest, DrawSecret, RootBuilder, entry_text, leaf_of};
+use frontrow_draw::{Chain, DrawSecret};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 /// Sets the secret apart from what is drawn of the crowd.
@@ -48,8 +46,9 @@ impl SimulatedOffice {
             match room.draw {
                 DrawPhase::Lobby if room.may_seal(now) => all.push(self.take_step(now, DrawStep::Seal { fence })?),
                 DrawPhase::Sealed { last } => {
-                    let (entered, tree) = self.count_entries(last);
-                    all.push(self.take_step(now, DrawStep::Count { fence, entered, tree })?);
+                    let mut count = EntryCount::default();
+                    count.add(self.rows.waiting_up_to(last));
+                    all.push(self.take_step(now, count.into_step(fence))?);
                 }
                 DrawPhase::Placing { last, placed, .. } => all.push(self.place_next(now, fence, (last, placed))?),
                 DrawPhase::None | DrawPhase::Lobby | DrawPhase::Placed { .. } => return Ok(all),
@@ -59,16 +58,6 @@ impl SimulatedOffice {
 
     fn take_step(&mut self, now: Time, step: DrawStep) -> Result<Changes> {
         Ok(self.ask(now, Caller::System, Command::StepDraw { room_id: RoomId::HOUSE, step })?.1)
-    }
-
-    fn count_entries(&self, last: Position) -> (EntrySet, Digest) {
-        let (mut entered, mut tree) = (EntrySet::default(), RootBuilder::new());
-        for token in self.rows.waiting_up_to(last).filter(|token| token.status() == TokenStatus::Waiting) {
-            let Token { id, user_id, issued_at, .. } = *token;
-            entered.add(id.position);
-            tree.push(leaf_of(&entry_text(id.room_id.get(), id.position.0, user_id.0, issued_at.micros())));
-        }
-        (entered, tree.root())
     }
 
     /// Gives the next entries in the drawn order their places, of which so many have theirs.
