@@ -26,7 +26,7 @@ every_queue!(
     a_missed_turn_can_be_recalled,
     unresponsive_tokens_are_found_and_responsive_ones_are_not,
     a_token_whose_client_went_away_is_unresponsive_after_the_grace,
-    building_a_room_counts_every_token_as_just_seen,
+    taking_up_a_room_counts_every_token_as_just_seen,
     a_due_hold_is_handed_out_once,
     a_hold_that_was_cancelled_or_paid_is_never_due,
     settings_reach_the_view,
@@ -141,9 +141,9 @@ pub(crate) async fn a_missed_turn_can_be_recalled(queue: &dyn Peers) {
 
 /// How many of the first twenty in line are silent, once the queue can judge: of a room that was quiet it first fetches
 /// the heartbeats of the other instances.
-async fn silent(queue: &dyn Peers, since: Time) -> usize {
+async fn silent(queue: &dyn Peers, room: RoomId, since: Time) -> usize {
     for _ in 0..2_000 {
-        let silent = queue.unresponsive(HOUSE, 20, HeardSince::any(since)).len();
+        let silent = queue.unresponsive(room, 20, HeardSince::any(since)).len();
         if silent > 0 {
             return silent;
         }
@@ -157,7 +157,7 @@ pub(crate) async fn unresponsive_tokens_are_found_and_responsive_ones_are_not(qu
     office.join(1..=20);
     let later = START.plus(Span::from_secs(60));
     assert_eq!(queue.unresponsive(HOUSE, 20, HeardSince::any(START)), [], "who was just issued a token is awake");
-    assert_eq!(silent(queue, later).await, 20);
+    assert_eq!(silent(queue, HOUSE, later).await, 20);
     for awake in [3, 5, 6, 9] {
         queue.lines().record_heartbeat(at(awake), later);
     }
@@ -182,7 +182,7 @@ pub(crate) async fn a_token_whose_client_went_away_is_unresponsive_after_the_gra
         queue.lines().record_parting(at(parted), away);
     }
     // The queue can judge.
-    assert_eq!(silent(queue, START.plus(Span::from_secs(60))).await, 20);
+    assert_eq!(silent(queue, HOUSE, START.plus(Span::from_secs(60))).await, 20);
     let unresponsive =
         |now: Time| queue.unresponsive(HOUSE, 20, HeardSince { unheard: START, away: now.minus(AWAY_GRACE) });
     let gone = |of: &[i64]| {
@@ -197,13 +197,16 @@ pub(crate) async fn a_token_whose_client_went_away_is_unresponsive_after_the_gra
     assert_eq!(unresponsive(later), gone(&[2]), "the other is back");
 }
 
-pub(crate) async fn building_a_room_counts_every_token_as_just_seen(queue: &dyn Peers) {
+pub(crate) async fn taking_up_a_room_counts_every_token_as_just_seen(queue: &dyn Peers) {
     let mut office = QueueFixture::open(queue, 0).await;
     office.join(1..=20);
     office.later(Span::from_secs(600));
-    assert_eq!(silent(queue, office.now).await, 20);
-    queue.rebuild(office.line(), Rebuild::Replace).await;
-    assert_eq!(queue.unresponsive(HOUSE, 20, HeardSince::any(office.now)), []);
+    let room = RoomId::new(9);
+    let mut line = office.line();
+    line.room.room_id = room;
+    queue.rebuild(line, Rebuild::Replace).await;
+    assert_eq!(silent(queue, room, office.now.plus(Span::from_secs(1))).await, 20);
+    assert_eq!(queue.unresponsive(room, 20, HeardSince::any(office.now)), []);
 }
 
 pub(crate) async fn a_due_hold_is_handed_out_once(queue: &dyn Peers) {

@@ -62,6 +62,13 @@ impl SoleHouse {
 
     fn note_works(&self, now: Time) -> Result<()> {
         self.clock.advance(now.since(self.clock.now()));
+        self.runtime.block_on(self.store.check_writable())?;
+        Ok(())
+    }
+
+    /// Begins to serve: the time since the last note that the box office worked is an outage.
+    fn resume(&self, now: Time) -> Result<()> {
+        self.clock.advance(now.since(self.clock.now()));
         self.runtime.block_on(self.store.resume())?;
         Ok(())
     }
@@ -102,7 +109,7 @@ impl SimulatedOffice {
             runtime: tokio::runtime::Builder::new_current_thread().build()?,
         };
         let rows = LineRows::new(room, policy);
-        house.note_works(now)?;
+        house.resume(now)?;
         house.load(&rows, now);
         Ok(Self { policy, rows, house: SimulatedHouse::Sole(house), door: 0, superseded: 0 })
     }
@@ -152,7 +159,7 @@ impl SimulatedOffice {
         AnswerSource { life, age, says_stale: view.is_stale(now) }
     }
 
-    /// Notes that the box office works, as a server does: a silence before it is an outage.
+    /// Notes that the box office works, as a server does.
     pub(super) fn note_works(&self, now: Time) -> Result<()> {
         match &self.house {
             SimulatedHouse::Sole(house) => house.note_works(now),
@@ -283,10 +290,16 @@ impl SimulatedOffice {
         Ok(())
     }
 
-    /// Starts the server again: what it had in memory is read from the rows, and from the record that it kept last.
+    /// Stops the server in good order, and starts it again.
     pub(super) fn restart(&mut self, now: Time) -> Result<()> {
+        self.note_works(now)?;
+        self.start(now)
+    }
+
+    /// Starts the server: what it had in memory is read from the rows, and from the record that it kept last.
+    fn start(&mut self, now: Time) -> Result<()> {
         if let SimulatedHouse::Sole(house) = &mut self.house {
-            house.note_works(now)?;
+            house.resume(now)?;
             house.peers = SoleInstance::new(Arc::<MemoryStore>::clone(&house.store));
             house.load(&self.rows, now);
         }
@@ -298,7 +311,7 @@ impl SimulatedOffice {
         if let Some(outage) = Outage::between(from, now, &self.policy) {
             self.rows.lengthen(outage);
         }
-        self.restart(now)
+        self.start(now)
     }
 
     /// Moves the line as its leader does; the changes of each advance.
