@@ -9,9 +9,9 @@ use std::sync::Arc;
 /// A shorter stop or failure is not counted. It is hardly noticed, and an outage costs a reading of all lines.
 pub const OUTAGE_MIN: Span = Span::from_secs(2);
 
-/// A shorter time between two notes of a server that runs, in which nothing failed, is no outage: the box office notes
-/// every two seconds that it works, and later under load.
-pub const SILENCE_MIN: Span = Span::from_secs(15);
+/// A shorter pause between two notes, in which nothing failed, is no outage: a server notes every two seconds that it
+/// works, and later under load.
+pub const PAUSE_MIN: Span = Span::from_secs(15);
 
 /// A time in which no batch could commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +39,8 @@ impl Outage {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outages(Arc<[Outage]>);
 
-/// How many outages are loaded. So many, each of the shortest length, take longer than the ten minutes of an active
-/// token.
+/// How many outages are loaded, the latest. Of a token that met more of them while it was active, the earlier ones move
+/// the limit no more.
 pub const OUTAGES_MAX: u32 = 500;
 
 impl Outages {

@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
     line::{SilentToken, TokenStatus},
+    outage::Outages,
     policy::TOKENS_PER_ADVANCE_MAX,
     time::{Span, Time},
 };
@@ -106,14 +107,18 @@ impl RoomCell {
         Self::new(view_of(line, beside), last_seen_of(line, beside))
     }
 
-    /// The same line as its rows have it now, with what these lack: how it was measured to move, and when its tokens
-    /// were last seen.
+    /// The same line as its rows have it now, with what these lack: how it was measured to move.
     pub(crate) fn read_again(&self, line: &Line, beside: &BesideRows) -> Arc<Self> {
         let view = view_of(line, beside).with_measurements_of(&self.view(), line.now);
-        let last_seen = LastSeen::seen_at(&line.waiting, line.now);
-        let new = line.waiting.partition_point(|position| *position <= self.view().tail());
-        last_seen.keep(&self.last_seen, &line.waiting[..new], line.now, &beside.outages);
-        Self::new(view, last_seen)
+        Self::new(view, LastSeen::seen_at(&line.waiting, line.now))
+    }
+
+    /// Takes over when the tokens that waited in the line before it was read again were last seen.
+    pub(crate) fn keep_signs_of(&self, before: &Self, outages: &Outages) {
+        let view = before.view();
+        let draw = view.room().draw;
+        let waited = view.waiting_from_head(usize::MAX).filter(|position| !draw.awaits_token(*position));
+        self.last_seen.keep(&before.last_seen, waited, outages);
     }
 
     pub(crate) fn view(&self) -> Arc<RoomView> {

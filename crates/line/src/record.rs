@@ -8,7 +8,7 @@ use crate::{
 };
 use frontrow_domain::{
     id::Position,
-    outage::{Outages, SILENCE_MIN},
+    outage::{Outages, PAUSE_MIN},
     policy::Policy,
     time::{Span, Time},
 };
@@ -198,10 +198,10 @@ impl TakenUp {
 }
 
 /// For how long the box office worked from `at` to `now`, at most: an outage begins with the last note that it works, at
-/// most [`SILENCE_MIN`] before it is down.
+/// most [`PAUSE_MIN`] before it is down.
 fn worked_since(at: Time, now: Time, outages: &Outages) -> Span {
     outages.parts_between(at, now).fold(now.since(at), |worked, down| {
-        let down = down.micros().saturating_sub(SILENCE_MIN.micros()).max(0);
+        let down = down.micros().saturating_sub(PAUSE_MIN.micros()).max(0);
         Span::from_micros(worked.micros().saturating_sub(down))
     })
 }

@@ -81,11 +81,15 @@ impl Peers for SoleInstance {
 
     async fn rebuild(&self, line: Line, rebuild: Rebuild) {
         self.drop_gaps_later(&line);
-        let cell = match self.lines.cell(line.room.room_id) {
-            Some(present) => present.read_again(&line, &BesideRows::loaded(&*self.store)),
-            None => RoomCell::taken_up(&line, &BesideRows::taken_up(&*self.store, &line).await),
+        let Some(before) = self.lines.cell(line.room.room_id) else {
+            let cell = RoomCell::taken_up(&line, &BesideRows::taken_up(&*self.store, &line).await);
+            return self.lines.put(&cell, rebuild);
         };
+        let beside = BesideRows::loaded(&*self.store);
+        let cell = before.read_again(&line, &beside);
         self.lines.put(&cell, rebuild);
+        // Afterwards: a sign of life that comes meanwhile is noted in one of the two.
+        cell.keep_signs_of(&before, &beside.outages);
     }
 
     fn load_quiet_rooms(&self, lines: &[Line]) -> Vec<RoomId> {

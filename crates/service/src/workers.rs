@@ -35,11 +35,10 @@ use tokio::{
 const ROOMS_TICK: Duration = Duration::from_secs(5);
 /// How often the store is probed while it fails.
 const PROBE_TICK: Duration = Duration::from_secs(1);
-/// In which ticks a store that works is probed, too: each probe notes that the box office works, so a crash makes an
-/// outage longer by no more than this.
-const PROBED_EVERY: u32 = 2;
-/// In which ticks clocks are compared and other instances looked for.
-const INSTANCES_CHECKED_EVERY: u32 = 10;
+/// After how many ticks a store that works notes so: a crash makes an outage longer by no more than this.
+const NOTED_EVERY: u32 = 2;
+/// After how many ticks a store that works is probed.
+const PROBED_EVERY: u32 = 10;
 /// How often wrong passwords and codes for accounts of operators and viewers are written into the audit log.
 const FAILED_PROOFS_TICK: Duration = Duration::from_mins(1);
 
@@ -127,10 +126,10 @@ async fn probe_store(office: Arc<BoxOffice>) {
         let is_due = |every| office.engine.health() != Health::Sound || rounds.is_multiple_of(every);
         // Such as an instance that is being replaced by this one, and about to end.
         let is_conflicting = matches!(office.check_ready(), Err(NotReady::Conflicting(_)));
-        if is_due(PROBED_EVERY) {
-            let checks_instances = is_due(INSTANCES_CHECKED_EVERY) || is_conflicting;
-            let probe = office.store.check_writable().await;
-            if probe.is_ok() && checks_instances && office.store.sharing() == Sharing::Shared {
+        if is_due(NOTED_EVERY) {
+            let is_probe = is_due(PROBED_EVERY);
+            let probe = if is_probe { office.store.check_writable().await } else { office.store.note_works().await };
+            if probe.is_ok() && (is_probe || is_conflicting) && office.store.sharing() == Sharing::Shared {
                 office.compare_clocks().await;
                 office.check_instances().await;
             }

@@ -575,7 +575,7 @@ impl Store for MemoryStore {
         Ok(u64::try_from(removed).unwrap_or(u64::MAX))
     }
 
-    /// This store cannot fail: it is silent only while it is unused.
+    /// This store cannot fail, so it is resumed at a start alone: since the last note the box office was closed.
     async fn resume(&self) -> Result<Option<Outage>, StoreError> {
         let mut state = self.state();
         let worked = self.clock.worked();

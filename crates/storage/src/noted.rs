@@ -3,7 +3,7 @@
 use crate::StoreError;
 use frontrow_clock::Clock;
 use frontrow_domain::{
-    outage::SILENCE_MIN,
+    outage::PAUSE_MIN,
     time::{Span, Time},
 };
 
@@ -31,7 +31,7 @@ impl Noted {
     pub(super) fn silent_since(self, now: Time, clock: &Clock) -> Option<Time> {
         let worked = clock.worked().micros().saturating_sub(self.worked.micros());
         let since = self.at.plus(Span::from_micros(worked));
-        (now.since(since) >= SILENCE_MIN).then_some(since)
+        (now.since(since) >= PAUSE_MIN).then_some(since)
     }
 }
 

@@ -208,6 +208,10 @@ impl Store for SqliteStore {
         Ok(())
     }
 
+    async fn note_works(&self) -> Result<(), StoreError> {
+        self.write(Writer::check_writable).await
+    }
+
     fn damage(&self) -> Option<Damage> {
         self.files.damage()
     }

@@ -50,8 +50,17 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         self.now().await.map(|_| ())
     }
 
-    /// Whether the store can save now. Leaves no lasting change.
+    /// Whether the store can save now, and read what it has. Leaves no lasting change but [`Self::note_works`].
     async fn check_writable(&self) -> Result<(), StoreError>;
+
+    /// Notes that the box office works, as each batch does. The less time passes between two notes, the better it is known
+    /// when an outage began.
+    ///
+    /// # Errors
+    /// Why the store cannot save, or that [`Store::resume`] comes first.
+    async fn note_works(&self) -> Result<(), StoreError> {
+        self.check_writable().await
+    }
 
     /// The damage, if any was found, for which the store commits nothing until a restart. Does not access the database.
     fn damage(&self) -> Option<Damage> {

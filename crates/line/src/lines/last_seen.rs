@@ -23,7 +23,11 @@ const MARKS: u32 = 2;
 
 /// Four times the whole seconds, [`AWAY`] and [`UNPUBLISHED`], by position; chunks without a waiting token are dropped.
 #[derive(Debug, Default)]
-pub(crate) struct LastSeen(Slots);
+pub(crate) struct LastSeen {
+    slots: Slots,
+    /// When the line was read from its rows: what was known of its tokens then has been put off by earlier outages.
+    read_at: Time,
+}
 
 /// A token that this instance saw, and what its slot said then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,54 +91,58 @@ fn slot_at(at: Time) -> u32 {
     u32::try_from(seconds.clamp(0, i64::from(u32::MAX >> MARKS))).unwrap_or(0) << MARKS
 }
 
-/// The same sign of life at `now`, without the time since in which the box office was down.
-fn put_off(slot: u32, now: Time, outages: &Outages) -> u32 {
-    let (seconds, marks) = (slot >> MARKS, slot & (AWAY | UNPUBLISHED));
-    let at = Time::from_micros((FIRST_SECOND + i64::from(seconds)) * MICROS_PER_SECOND);
-    slot_at(at.plus(outages.down_between(at, now))) | marks
+fn time_of(slot: u32) -> Time {
+    Time::from_micros((FIRST_SECOND + i64::from(slot >> MARKS)) * MICROS_PER_SECOND)
 }
 
 impl LastSeen {
     /// Slots for these positions, ascending, all seen at `now`.
     pub(crate) fn seen_at(places: &[Position], now: Time) -> Self {
-        Self(Slots::with_value(places, slot_at(now)))
+        Self { slots: Slots::with_value(places, slot_at(now)), read_at: now }
     }
 
     /// Notes that nothing is heard of these tokens until they are seen again; nothing of those without a slot.
     pub(crate) fn silence(&self, positions: &[Position]) {
-        let slots = self.0.read();
+        let slots = self.slots.read();
         for slot in positions.iter().filter_map(|position| slots.slot(*position)) {
             slot.store(0, Ordering::Relaxed);
         }
     }
 
-    /// Takes over when these tokens were last seen `before`. The time since in which the box office was down makes no
-    /// token silent: nothing could be heard of it then.
-    pub(super) fn keep(&self, before: &Self, positions: &[Position], now: Time, outages: &Outages) {
-        let (slots, old_slots) = (self.0.read(), before.0.read());
+    /// Takes over when these tokens were last seen in the line `before`, unless they were seen since this one was read.
+    /// The time in which the box office was down makes no token silent: nothing could be heard of it then.
+    pub(super) fn keep(&self, before: &Self, positions: impl Iterator<Item = Position>, outages: &Outages) {
+        let (slots, old_slots) = (self.slots.read(), before.slots.read());
+        let just_read = slot_at(self.read_at);
+        let later = outages.iter().filter(|outage| outage.to > before.read_at).copied();
+        let later = Outages::new(later.collect());
         for position in positions {
-            if let (Some(slot), Some(old)) = (slots.slot(*position), old_slots.slot(*position)) {
-                slot.store(put_off(old.load(Ordering::Relaxed), now, outages), Ordering::Relaxed);
+            if let (Some(slot), Some(old)) = (slots.slot(position), old_slots.slot(position)) {
+                let old = old.load(Ordering::Relaxed);
+                let at = time_of(old);
+                let down = later.down_between(at.max(before.read_at), self.read_at);
+                let put_off = slot_at(at.plus(down)) | old & (AWAY | UNPUBLISHED);
+                let _ = slot.compare_exchange(just_read, put_off, Ordering::Relaxed, Ordering::Relaxed);
             }
         }
     }
 
     /// Notes that a token began to wait, and makes its slot if there is none.
     pub(super) fn cover(&self, position: Position, now: Time) {
-        self.0.cover(position);
+        self.slots.cover(position);
         self.record_known(std::iter::once(position), now);
     }
 
     /// Notes that this instance saw a token. One store; nothing if it has no slot.
     pub(super) fn note(&self, position: Position, now: Time) {
-        if let Some(slot) = self.0.read().slot(position) {
+        if let Some(slot) = self.slots.read().slot(position) {
             slot.store(slot_at(now) | UNPUBLISHED, Ordering::Relaxed);
         }
     }
 
     /// Notes that the client of a token told this instance that it goes away. One store; nothing if it has no slot.
     pub(super) fn note_parting(&self, position: Position, now: Time) {
-        if let Some(slot) = self.0.read().slot(position) {
+        if let Some(slot) = self.slots.read().slot(position) {
             slot.store(slot_at(now) | AWAY | UNPUBLISHED, Ordering::Relaxed);
         }
     }
@@ -150,7 +158,7 @@ impl LastSeen {
     }
 
     fn record(&self, positions: impl Iterator<Item = Position>, seen: u32) {
-        let slots = self.0.read();
+        let slots = self.slots.read();
         for slot in positions.filter_map(|position| slots.slot(position)) {
             slot.fetch_max(seen, Ordering::Relaxed);
         }
@@ -158,7 +166,7 @@ impl LastSeen {
 
     /// Of these positions, those whose tokens this instance saw since `since` and has not published.
     pub(super) fn unpublished(&self, positions: impl Iterator<Item = Position>, since: Time) -> Vec<Sighting> {
-        let (slots, since) = (self.0.read(), slot_at(since));
+        let (slots, since) = (self.slots.read(), slot_at(since));
         let sighting = |position| {
             let seen = slots.slot(position)?.load(Ordering::Relaxed);
             (seen & UNPUBLISHED != 0 && seen >= since).then_some(Sighting { position, slot: seen })
@@ -168,7 +176,7 @@ impl LastSeen {
 
     /// Notes that these tokens were published as seen. One that was seen again meanwhile is still to be published.
     pub(super) fn mark_published(&self, published: &[Sighting]) {
-        let slots = self.0.read();
+        let slots = self.slots.read();
         for Sighting { position, slot: seen } in published {
             if let Some(slot) = slots.slot(*position) {
                 let _ = slot.compare_exchange(*seen, seen & !UNPUBLISHED, Ordering::Relaxed, Ordering::Relaxed);
@@ -178,7 +186,7 @@ impl LastSeen {
 
     /// Takes over which tokens `before` saw since `since` and did not publish. Whose client had gone away is forgotten: a sign of life elsewhere may have been missed.
     pub(crate) fn keep_unpublished_of(&self, before: &Self, since: Time) {
-        let (slots, old_slots, since) = (self.0.read(), before.0.read(), slot_at(since));
+        let (slots, old_slots, since) = (self.slots.read(), before.slots.read(), slot_at(since));
         for (slot, old) in slots.beside(&old_slots) {
             let old = old.load(Ordering::Relaxed);
             if old & (UNPUBLISHED | AWAY) == UNPUBLISHED && old >= since {
@@ -189,7 +197,7 @@ impl LastSeen {
 
     /// What is known of the clients of these tokens, each with the position where the token goes on.
     pub(super) fn signs(&self, moves: impl Iterator<Item = (Position, Position)>) -> Vec<CarriedSign> {
-        let slots = self.0.read();
+        let slots = self.slots.read();
         let sign = |(from, to)| {
             let slot = slots.slot(from)?.load(Ordering::Relaxed);
             Some(CarriedSign { to, slot: slot & !UNPUBLISHED })
@@ -199,7 +207,7 @@ impl LastSeen {
 
     /// Notes what was known of tokens at the positions where they go on, unless this instance has seen them there.
     pub(super) fn carry_over(&self, signs: &[CarriedSign]) {
-        let slots = self.0.read();
+        let slots = self.slots.read();
         for CarriedSign { to, slot: sign } in signs {
             if let Some(slot) = slots.slot(*to) {
                 let unseen = |seen| (seen & UNPUBLISHED == 0).then_some(*sign);
@@ -211,12 +219,12 @@ impl LastSeen {
     /// Drops the chunks that the cursor has passed on its way from `before` to `cursor`, but for those of `returned`,
     /// which is ascending.
     pub(super) fn drop_passed(&self, before: Position, cursor: Position, returned: &[Position]) {
-        self.0.drop_passed(before, cursor, returned);
+        self.slots.drop_passed(before, cursor, returned);
     }
 
     /// Compares the times with `since`, to the second.
     pub(super) fn reader(&self, since: HeardSince) -> LastSeenReader {
-        LastSeenReader { slots: self.0.read(), unheard: slot_at(since.unheard), away: slot_at(since.away) }
+        LastSeenReader { slots: self.slots.read(), unheard: slot_at(since.unheard), away: slot_at(since.away) }
     }
 }
 
@@ -326,22 +334,32 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_read_again_knows_who_was_silent_and_counts_no_time_in_which_nothing_was_heard() {
-        let places = [1, 2, 3, 4, 5].map(Position);
+    fn a_line_that_is_read_again_knows_which_tokens_were_silent_and_counts_no_time_in_which_nothing_was_heard() {
+        let places = [1, 2, 3, 4, 5, 6].map(Position);
         let before = LastSeen::seen_at(&places, at(100));
         before.note(Position(2), at(160));
         before.note_parting(Position(3), at(160));
         before.silence(&[Position(4)]);
         let down = Outage { from: at(170), to: at(400), grace: Span::from_secs(230) };
+        let again = LastSeen::seen_at(&places, at(405));
+        again.keep(&before, places[..4].iter().copied(), &Outages::new(vec![down]));
+        // Read a second time, without another outage.
+        let before = again;
         let again = LastSeen::seen_at(&places, at(410));
-        again.keep(&before, &places[..4], at(410), &Outages::new(vec![down]));
+        again.note(Position(6), at(410));
+        again.keep(&before, places.into_iter(), &Outages::new(vec![down]));
         let silence =
             |position, now| again.reader(HeardSince::at(at(now), &Policy::default())).silence(Position(position));
         assert_eq!((silence(1, 420), silence(1, 421)), (None, Some(Silence::Unheard)), "heard of 70 seconds before");
         assert_eq!((silence(2, 480), silence(2, 481)), (None, Some(Silence::Unheard)), "10 seconds before");
         assert_eq!((silence(3, 405), silence(3, 406)), (None, Some(Silence::Away)), "it had gone away");
         assert_eq!(silence(4, 410), Some(Silence::Unheard));
-        assert_eq!((silence(5, 500), silence(5, 501)), (None, Some(Silence::Unheard)), "nothing was known of it");
+        assert_eq!(
+            (silence(5, 495), silence(5, 496)),
+            (None, Some(Silence::Unheard)),
+            "it was new at the first reading"
+        );
+        assert_eq!((silence(6, 500), silence(6, 501)), (None, Some(Silence::Unheard)), "it was seen meanwhile");
     }
 
     #[test]
@@ -352,14 +370,14 @@ mod tests {
             assert!(last_seen.reader(HeardSince::any(at(10))).silence(position).is_none());
             assert!(last_seen.reader(HeardSince::any(at(11))).silence(position).is_some());
         }
-        assert!(!last_seen.0.read().chunks()[0], "no token waits there");
+        assert!(!last_seen.slots.read().chunks()[0], "no token waits there");
     }
 
     #[test]
     fn passed_chunks_are_dropped_unless_a_token_waits_there() {
         let last_seen = LastSeen::seen_at(&[Position(1), Position(20_000), Position(40_000), FAR], at(10));
         last_seen.drop_passed(Position(0), FAR, &[Position(20_000)]);
-        assert_eq!(last_seen.0.read().chunks(), [false, true, false, true]);
+        assert_eq!(last_seen.slots.read().chunks(), [false, true, false, true]);
     }
 
     #[test]

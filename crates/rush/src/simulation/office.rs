@@ -62,7 +62,7 @@ impl SoleHouse {
 
     fn note_works(&self, now: Time) -> Result<()> {
         self.clock.advance(now.since(self.clock.now()));
-        self.runtime.block_on(self.store.check_writable())?;
+        self.runtime.block_on(self.store.note_works())?;
         Ok(())
     }
 

@@ -105,10 +105,12 @@ pub fn sweep(folder: &Path) {
     }
 }
 
-/// Removes a folder of a rehearsal. One that cannot be removed keeps its mark: no rehearsal uses a folder without it.
+/// Removes a folder of a rehearsal, the lock last, so that no other rehearsal takes the folder meanwhile. One that cannot
+/// be removed keeps its mark: no rehearsal uses a folder without it.
 fn remove(folder: &Path) -> io::Result<()> {
-    remove_files(folder, |name| name != MARK)?;
+    remove_files(folder, |name| name != LOCK && name != MARK)?;
     remove_files(folder, |name| name == MARK)?;
+    remove_files(folder, |name| name == LOCK)?;
     fs::remove_dir(folder).inspect_err(|_| drop(fs::write(folder.join(MARK), "")))
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::StoreError;
 use arc_swap::ArcSwap;
 use frontrow_domain::{
-    outage::{OUTAGES_MAX, Outage, Outages, SILENCE_MIN},
+    outage::{OUTAGES_MAX, Outage, Outages, PAUSE_MIN},
     policy::Policy,
     time::{Span, Time},
 };
@@ -277,7 +277,7 @@ impl Pulse {
     /// if another instance has resumed it after an outage unknown here: the caches then show old deadlines.
     pub(super) async fn note(&self, session: &PooledConnection<'_>, given: Option<i64>) -> Result<bool, Error> {
         let sent = Moment::now(given);
-        let Some(noted) = session.query_opt(&NOTE_ALIVE, &[&given, &SILENCE_MIN.micros()]).await? else {
+        let Some(noted) = session.query_opt(&NOTE_ALIVE, &[&given, &PAUSE_MIN.micros()]).await? else {
             return Ok(false);
         };
         let alive_at = time(&noted)?;

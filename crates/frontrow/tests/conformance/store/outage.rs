@@ -19,11 +19,11 @@ fn at(seconds: i64) -> Time {
     START.plus(Span::from_secs(seconds))
 }
 
-/// Lets time pass while the box office works: it notes that as often as a server does.
+/// Lets time pass while the box office works, and notes that it does.
 async fn pass(office: &Fixture, seconds: i64) {
     for passed in (0..seconds).step_by(10) {
         office.advance((seconds - passed).min(10));
-        office.store.check_writable().await.unwrap();
+        office.store.note_works().await.unwrap();
     }
 }
 

@@ -349,6 +349,8 @@ async fn a_rehearsal_that_is_killed_has_failed_and_one_ends_with_its_server() {
     let house = House::open().await;
     house.begin(KEY, &long()).await;
     let number = eventually("a process", async || processes(&house.folder()).first().copied()).await;
+    let database = house.folder().join("frontrow.db");
+    eventually("a scratch box office", async || database.exists().then_some(())).await;
     let status = std::process::Command::new("kill").args(["-KILL", &number.to_string()]).status().unwrap();
     assert!(status.success());
     let failed = house.at_the_end().await;
