@@ -235,6 +235,26 @@ fn a_rebuild_keeps_tokens_that_its_rows_may_not_show_and_no_older_ones() {
     }
 }
 
+#[test]
+fn a_line_that_one_of_several_instances_reads_again_counts_every_token_as_just_seen() {
+    let replicas = replicas();
+    let rows = |now| Line {
+        room: frontrow_domain::line::Room::new(HOUSE, 0, START),
+        highest: Position(3),
+        waiting: (1..=3).map(Position).collect(),
+        in_flight: Vec::new(),
+        others: Vec::new(),
+        now,
+    };
+    let silent = |since| replicas.lines().unresponsive(HOUSE, 3, HeardSince::any(since)).len();
+    let later = START.plus(Span::from_secs(600));
+    replicas.rebuild(&rows(START), &BesideRows::default(), Rebuild::Replace, None);
+    assert_eq!((silent(START), silent(later)), (0, 3));
+    // Signs of life at the other instances may have been missed.
+    replicas.rebuild(&rows(later), &BesideRows::default(), Rebuild::Replace, None);
+    assert_eq!((silent(later), silent(later.plus(Span::from_secs(1)))), (0, 3));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
