@@ -54,13 +54,39 @@ async fn stalled(admin: &Client) -> i64 {
 }
 
 /// Names the standbys that every commit waits for.
-async fn wait_for_standbys(admin: &Client, names: &str) {
+async fn set_standbys(admin: &Client, names: &str) {
     admin.batch_execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'")).await.unwrap();
     admin.batch_execute("SELECT pg_reload_conf()").await.unwrap();
     let shown = async || admin.query_one("SHOW synchronous_standby_names", &[]).await.unwrap().get::<_, String>(0);
     while shown().await != names {
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// Has every commit wait from now on.
+async fn stop_commits(server: &PostgresServer, admin: &Client) {
+    set_standbys(admin, "missing").await;
+    // Commits wait once the server's checkpointer has read the setting, whatever the other processes show.
+    let stopped = async { while !a_commit_waits(server, admin).await {} };
+    tokio::time::timeout(PATIENCE, stopped).await.expect("commits wait for the standby");
+}
+
+/// Whether a commit of another connection waits. The connection is ended then.
+async fn a_commit_waits(server: &PostgresServer, admin: &Client) -> bool {
+    let client = server.client().await;
+    let process: i32 = client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    let commit = tokio::spawn(async move { client.batch_execute("COMMENT ON SCHEMA public IS 'a commit'").await });
+    while stalled(admin).await == 0 {
+        if commit.is_finished() {
+            return false;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    admin.execute("SELECT pg_terminate_backend($1)", &[&process]).await.unwrap();
+    while stalled(admin).await > 0 {
+        tokio::time::sleep(POLL).await;
+    }
+    true
 }
 
 fn impatient(url: &str, statements: Statements) -> PostgresSettings {
@@ -85,7 +111,7 @@ async fn assert_stalls_take_no_more_than_the_lanes(server: &PostgresServer, url:
         users.push(office.register().await);
     }
     let admin = server.client().await;
-    wait_for_standbys(&admin, "nobody").await;
+    stop_commits(server, &admin).await;
 
     let (first, second) = tokio::join!(join(&office, users[0]), join(&office, users[1]));
     for outcome in [first, second] {
@@ -98,7 +124,7 @@ async fn assert_stalls_take_no_more_than_the_lanes(server: &PostgresServer, url:
     assert_eq!(stalled(&admin).await, i64::try_from(LANES).unwrap());
     assert!(office.store.rooms().await.is_ok(), "who reads goes on");
 
-    wait_for_standbys(&admin, "").await;
+    set_standbys(&admin, "").await;
     let joined = tokio::time::timeout(PATIENCE, async {
         loop {
             if let Ok(mut committed) = join(&office, users[5]).await {
@@ -163,7 +189,7 @@ async fn what_comes_of_a_commit_that_was_given_up_is_read_when_the_server_has_en
     let (engine, threads) =
         Engine::start(&office.store, limits, metrics, &(Arc::clone(&follower) as Arc<dyn CommitObserver>)).unwrap();
     let admin = server.client().await;
-    wait_for_standbys(&admin, "nobody").await;
+    stop_commits(&server, &admin).await;
 
     let join = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
     let joined = engine.run(request(Caller::Buyer(user), join)).await;
@@ -178,7 +204,7 @@ async fn what_comes_of_a_commit_that_was_given_up_is_read_when_the_server_has_en
     };
     seen(0).await;
     assert!(office.store.has_unanswered_commits());
-    wait_for_standbys(&admin, "").await;
+    set_standbys(&admin, "").await;
     seen(1).await;
     assert_eq!(follower.commits.load(Ordering::SeqCst), 0, "no observer was called");
     drop(engine);
@@ -225,7 +251,7 @@ async fn a_commit_whose_connection_broke_is_followed_until_the_server_has_ended_
     let office = Fixture::new(clock, Arc::new(store), None);
     let user = office.register().await;
     let admin = server.client().await;
-    wait_for_standbys(&admin, "nobody").await;
+    stop_commits(&server, &admin).await;
     let (outcome, ()) = tokio::join!(join(&office, user), async {
         let waiting = async {
             while stalled(&admin).await == 0 {
@@ -238,7 +264,7 @@ async fn a_commit_whose_connection_broke_is_followed_until_the_server_has_ended_
     assert!(matches!(outcome, Err(StoreError::Unknown(_))), "{outcome:?}");
     assert!(office.store.has_unanswered_commits(), "the server goes on with it");
 
-    wait_for_standbys(&admin, "").await;
+    set_standbys(&admin, "").await;
     let ended = async {
         while office.store.has_unanswered_commits() {
             tokio::time::sleep(POLL).await;
