@@ -246,7 +246,7 @@ impl Lines {
     /// The tokens whose clients polled this instance since `since`, if that is not published: of those that wait though
     /// the cursor has passed them, and of the next `reach` positions.
     pub(crate) fn unpublished_heartbeats(&self, room: RoomId, reach: i64, since: Time) -> Vec<Sighting> {
-        let Some(cell) = self.rooms.load().get(&room).map(Arc::clone) else { return Vec::new() };
+        let Some(cell) = self.cell(room) else { return Vec::new() };
         let view = cell.view();
         let beyond = view.cursor().0 + 1..=view.tail().0.min(view.cursor().0.saturating_add(reach));
         cell.last_seen.unpublished(view.returned().iter().copied().chain(beyond.map(Position)), since)
@@ -273,7 +273,7 @@ impl Lines {
 
     /// What is to be kept of a line over a restart, in bytes.
     pub(crate) fn record(&self, room: RoomId, terms: &RecordTerms) -> Option<SavedLineRecord> {
-        let cell = self.rooms.load().get(&room).map(Arc::clone)?;
+        let cell = self.cell(room)?;
         let view = cell.view();
         let heard = cell.last_seen.reader(terms.heard_since);
         let recorded = view.record(terms.now, |position| heard.silence(position).is_none());
@@ -289,7 +289,7 @@ impl Lines {
     /// Whether at least a quarter of the tokens at the head were seen since `since`, or none waits.
     #[must_use]
     pub(crate) fn is_head_heard(&self, room: RoomId, since: Time) -> bool {
-        let Some(cell) = self.rooms.load().get(&room).map(Arc::clone) else { return true };
+        let Some(cell) = self.cell(room) else { return true };
         let last_seen = cell.last_seen.reader(HeardSince::any(since));
         let (mut head, mut seen) = (0_usize, 0_usize);
         for position in cell.view().waiting_from_head(HEAD_SAMPLE * HEAD_SAMPLE).take(HEAD_SAMPLE) {
@@ -319,7 +319,7 @@ impl Lines {
     /// [`TOKENS_PER_ADVANCE_MAX`] positions.
     #[must_use]
     pub fn unresponsive(&self, room: RoomId, limit: u32, since: HeardSince) -> Vec<SilentToken> {
-        let Some(cell) = self.rooms.load().get(&room).map(Arc::clone) else { return Vec::new() };
+        let Some(cell) = self.cell(room) else { return Vec::new() };
         let view = cell.view();
         let last_seen = cell.last_seen.reader(since);
         let mut unresponsive = Vec::new();

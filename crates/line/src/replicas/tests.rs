@@ -205,19 +205,23 @@ fn a_rebuild_keeps_changes_that_its_rows_may_not_show_and_no_older_ones() {
     assert_eq!(status_after(60), TokenStatus::Offered);
 }
 
+/// The rows of a line without a place, in which three wait.
+fn three_waiting(now: Time) -> Line {
+    Line {
+        room: frontrow_domain::line::Room::new(HOUSE, 0, START),
+        highest: Position(3),
+        waiting: (1..=3).map(Position).collect(),
+        in_flight: Vec::new(),
+        others: Vec::new(),
+        now,
+    }
+}
+
 #[test]
 fn a_rebuild_keeps_tokens_that_its_rows_may_not_show_and_no_older_ones() {
     let waiting_after = |seconds, begun: Option<u64>| {
         let replicas = replicas();
-        let rows = |now| Line {
-            room: frontrow_domain::line::Room::new(HOUSE, 0, START),
-            highest: Position(3),
-            waiting: (1..=3).map(Position).collect(),
-            in_flight: Vec::new(),
-            others: Vec::new(),
-            now,
-        };
-        replicas.rebuild(&rows(START), &BesideRows::default(), Rebuild::Replace, None);
+        replicas.rebuild(&three_waiting(START), &BesideRows::default(), Rebuild::Replace, None);
         let join = |position| {
             let id = TokenId { room_id: HOUSE, position: Position(position) };
             Token::issued(id, frontrow_domain::id::UserId(uuid::Uuid::nil()), START)
@@ -225,7 +229,8 @@ fn a_rebuild_keeps_tokens_that_its_rows_may_not_show_and_no_older_ones() {
         let mut changes = Changes { now: START.plus(Span::from_secs(1)), ..Changes::default() };
         changes.tokens.inserted = vec![join(4), join(6)];
         assert_eq!(apply_remote(&replicas, &changes), None);
-        replicas.rebuild(&rows(START.plus(Span::from_secs(seconds))), &BesideRows::default(), Rebuild::Replace, begun);
+        let later = three_waiting(START.plus(Span::from_secs(seconds)));
+        replicas.rebuild(&later, &BesideRows::default(), Rebuild::Replace, begun);
         let view = replicas.lines().view(HOUSE).unwrap();
         (view.total_waiting(), view.tail())
     };
@@ -238,20 +243,12 @@ fn a_rebuild_keeps_tokens_that_its_rows_may_not_show_and_no_older_ones() {
 #[test]
 fn a_line_that_one_of_several_instances_reads_again_counts_every_token_as_just_seen() {
     let replicas = replicas();
-    let rows = |now| Line {
-        room: frontrow_domain::line::Room::new(HOUSE, 0, START),
-        highest: Position(3),
-        waiting: (1..=3).map(Position).collect(),
-        in_flight: Vec::new(),
-        others: Vec::new(),
-        now,
-    };
     let silent = |since| replicas.lines().unresponsive(HOUSE, 3, HeardSince::any(since)).len();
     let later = START.plus(Span::from_secs(600));
-    replicas.rebuild(&rows(START), &BesideRows::default(), Rebuild::Replace, None);
+    replicas.rebuild(&three_waiting(START), &BesideRows::default(), Rebuild::Replace, None);
     assert_eq!((silent(START), silent(later)), (0, 3));
     // Signs of life at the other instances may have been missed.
-    replicas.rebuild(&rows(later), &BesideRows::default(), Rebuild::Replace, None);
+    replicas.rebuild(&three_waiting(later), &BesideRows::default(), Rebuild::Replace, None);
     assert_eq!((silent(later), silent(later.plus(Span::from_secs(1)))), (0, 3));
 }
 

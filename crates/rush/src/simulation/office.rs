@@ -60,16 +60,18 @@ impl SoleHouse {
         self.runtime.block_on(self.peers.rebuild(rows.line(now), Rebuild::Replace));
     }
 
-    fn note_works(&self, now: Time) -> Result<()> {
+    fn store_at(&self, now: Time) -> &MemoryStore {
         self.clock.advance(now.since(self.clock.now()));
-        self.runtime.block_on(self.store.note_works())?;
-        Ok(())
+        &self.store
+    }
+
+    fn note_works(&self, now: Time) -> Result<()> {
+        Ok(self.runtime.block_on(self.store_at(now).note_works())?)
     }
 
     /// Begins to serve: the time since the last note that the box office worked is an outage.
     fn resume(&self, now: Time) -> Result<()> {
-        self.clock.advance(now.since(self.clock.now()));
-        self.runtime.block_on(self.store.resume())?;
+        self.runtime.block_on(self.store_at(now).resume())?;
         Ok(())
     }
 

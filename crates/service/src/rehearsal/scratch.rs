@@ -21,7 +21,7 @@ pub struct ScratchFolder {
     _lock: FolderLock,
 }
 
-/// Takes the folder and empties it of what a killed rehearsal may have left. A folder that is neither new, empty nor of a
+/// Takes the folder and empties it of what another rehearsal may have left. A folder that is neither new, empty nor of a
 /// rehearsal of this user is left as it is.
 ///
 /// # Errors
@@ -40,12 +40,17 @@ pub fn take(folder: &Path) -> anyhow::Result<ScratchFolder> {
 }
 
 impl ScratchFolder {
-    /// Removes the folder with all that is in it.
+    /// Removes the folder with all that is in it, the lock last, so that no other rehearsal takes the folder meanwhile. A
+    /// folder that cannot be removed keeps its mark: no rehearsal uses a folder without it.
     ///
     /// # Errors
     /// Something cannot be removed.
     pub fn remove(self) -> io::Result<()> {
-        remove(&self.folder)
+        let folder = &self.folder;
+        remove_files(folder, |name| name != LOCK && name != MARK)?;
+        remove_files(folder, |name| name == MARK)?;
+        remove_files(folder, |name| name == LOCK)?;
+        fs::remove_dir(folder).inspect_err(|_| drop(fs::write(folder.join(MARK), "")))
     }
 }
 
@@ -103,15 +108,6 @@ pub fn sweep(folder: &Path) {
     {
         tracing::warn!(%error, folder = %folder.display(), "what a rehearsal left cannot be removed");
     }
-}
-
-/// Removes a folder of a rehearsal, the lock last, so that no other rehearsal takes the folder meanwhile. One that cannot
-/// be removed keeps its mark: no rehearsal uses a folder without it.
-fn remove(folder: &Path) -> io::Result<()> {
-    remove_files(folder, |name| name != LOCK && name != MARK)?;
-    remove_files(folder, |name| name == MARK)?;
-    remove_files(folder, |name| name == LOCK)?;
-    fs::remove_dir(folder).inspect_err(|_| drop(fs::write(folder.join(MARK), "")))
 }
 
 /// Removes those files of a rehearsal whose name is wanted.
